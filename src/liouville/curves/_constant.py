@@ -1,0 +1,19 @@
+from jaxtyping import Array, Float
+
+from liouville._types import Scalar
+from liouville.curves._base import AbstractCurve
+
+
+class Constant(AbstractCurve):
+    r"""A curve that does not move: $\theta(t) = \theta$, with $\theta$ learned.
+
+    Attributes:
+        value: the value, any shape.
+    """
+
+    value: Float[Array, "..."]
+
+    def __call__(self, t: Scalar) -> Float[Array, "..."]:
+        """The value, whatever the time."""
+        del t
+        return self.value

@@ -1,0 +1,68 @@
+from collections.abc import Sequence
+from typing import Literal
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from liouville._types import Scalar
+from liouville.curves._base import AbstractCurve
+from liouville.curves._knots import Knots
+from liouville.parameters import Fixed
+
+Gate = Literal["smooth", "fast"]
+
+
+class HardEnded(AbstractCurve):
+    r"""A curve that meets given values at given times exactly and is free in between.
+
+    On each piece $[t_i, t_{i+1}]$ with $s = (t - t_i)/(t_{i+1} - t_i)$,
+
+    $$\theta(t) = (1 - s)\,\theta_i + s\,\theta_{i+1} + \gamma(s)\,\eta(t),$$
+
+    where the $\theta_i$ are fixed, $\eta$ is any learned curve and the gate vanishes at the ends:
+    $\gamma = s(1 - s)$ (`smooth`) or $\gamma = 1 - \exp(-s(1 - s)/0.05)$ (`fast`: open over most
+    of the piece, for paths that must leave an end at once).
+
+    Attributes:
+        skeleton: the fixed values, joined linearly.
+        inside: the learned curve $\eta$, of the same shape; start it at zero.
+        gate: which gate.
+    """
+
+    skeleton: Fixed[Knots]
+    inside: AbstractCurve
+    gate: Gate = eqx.field(static=True)
+
+    def __init__(
+        self,
+        times: Sequence[float],
+        values: Float[Array, "knots ..."],
+        inside: AbstractCurve,
+        gate: Gate = "smooth",
+    ):
+        if gate not in ("smooth", "fast"):
+            raise ValueError(f"gate is {gate!r}; use 'smooth' or 'fast'")
+        self.skeleton = Fixed(Knots(times, values, "linear"))
+        self.inside = inside
+        self.gate = gate
+
+    def __call__(self, t: Scalar) -> Float[Array, "..."]:
+        """The value at time `t` of shape `()`."""
+        knots = self.skeleton.value
+        return knots(t) + gate_value(knots.times, t, self.gate) * self.inside(t)
+
+
+def gate_value(times: tuple[float, ...], t: Scalar, gate: Gate) -> Scalar:
+    r"""The gate $\gamma$ at time `t`: zero at every one of `times`, positive in between.
+
+    Args:
+        times: strictly increasing times.
+        t: time, shape `()`; outside the interval the gate is zero.
+        gate: `smooth` for $s(1-s)$, `fast` for $1 - \exp(-s(1-s)/0.05)$.
+    """
+    knots = jnp.asarray(times, t.dtype)
+    i = jnp.clip(jnp.searchsorted(knots, t, side="right") - 1, 0, len(times) - 2)
+    s = (t - knots[i]) / (knots[i + 1] - knots[i])
+    bump = jnp.maximum(s * (1.0 - s), 0.0)
+    return bump if gate == "smooth" else -jnp.expm1(-bump / 0.05)

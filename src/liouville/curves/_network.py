@@ -1,0 +1,52 @@
+import math
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from liouville._types import RandomKey, Scalar
+from liouville.curves._base import AbstractCurve
+from liouville.networks import MLP, time_features
+
+
+class Network(AbstractCurve):
+    r"""A curve $\theta(t) = \theta_* + \mathrm{net}(f(s))$, $s = (t - t_0)/(t_1 - t_0)$.
+
+    The network starts at zero, so the curve starts as the constant $\theta_*$.
+
+    Attributes:
+        offset: $\theta_*$, any shape, learned.
+        network: the network on the features of `liouville.networks.time_features`.
+        interval: $(t_0, t_1)$, the times on which the features are scaled.
+        frequencies: the number of harmonics among the features.
+    """
+
+    offset: Float[Array, "..."]
+    network: MLP
+    interval: tuple[float, float] = eqx.field(static=True)
+    frequencies: int = eqx.field(static=True)
+
+    def __init__(
+        self,
+        offset: Float[Array, "..."],
+        interval: tuple[float, float],
+        *,
+        width: int = 64,
+        depth: int = 2,
+        frequencies: int = 4,
+        key: RandomKey,
+    ):
+        self.offset = offset
+        self.network = MLP(
+            1 + 2 * frequencies, math.prod(offset.shape), width=width, depth=depth, key=key
+        )
+        self.interval = (float(interval[0]), float(interval[1]))
+        self.frequencies = frequencies
+        if not self.interval[0] < self.interval[1]:
+            raise ValueError(f"interval {interval} is empty; give (start, end) with start < end")
+
+    def __call__(self, t: Scalar) -> Float[Array, "..."]:
+        """The value at time `t` of shape `()`."""
+        start, end = self.interval
+        features = time_features(jnp.asarray((t - start) / (end - start)), self.frequencies)
+        return self.offset + self.network(features).reshape(self.offset.shape)

@@ -1,0 +1,13 @@
+"""Data on the user's side: reading snapshots and points, units, and writing tables.
+
+Arrays here are NumPy, float64, in the user's units. `Standardisation` is the only way from them to
+the model's units and back. Nothing in this package imports JAX.
+"""
+
+from ._cells import read_cells as read_cells
+from ._snapshots import Snapshots as Snapshots
+from ._tables import atomic_path as atomic_path
+from ._tables import read_points as read_points
+from ._tables import write_table as write_table
+from ._units import Standardisation as Standardisation
+from ._units import StandardisationMode as StandardisationMode

@@ -1,0 +1,317 @@
+"""Reading cells from the files that people have: archives, text tables and AnnData."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import LiouvilleError
+from ._snapshots import Snapshots, check_finite, listed
+from ._tables import (
+    TIME_NAMES,
+    existing_file,
+    not_found,
+    one_line,
+    open_archive,
+    read_text_table,
+    real_matrix,
+)
+from ._units import numbers_from_times, unit_named
+
+_SUFFIXES = (".npz", ".csv", ".tsv", ".h5ad")
+_TIME_ARRAYS = ("t", "sample_labels")
+_POINT_ARRAYS = ("X", "pcs", "embedding", "phate")
+
+
+@dataclass(frozen=True)
+class _Request:
+    """What the caller asked to read; None where the file's usual names apply."""
+
+    time_key: str | None
+    basis: str | None
+    embedding: str | None
+    weights: str | None
+    features: tuple[str, ...] | None
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """What a file gave, before times are read and columns chosen."""
+
+    points: np.ndarray
+    names: tuple[str, ...]
+    times: np.ndarray
+    time_name: str
+    embedding: np.ndarray | None
+    weights: np.ndarray | None
+
+
+def read_cells(
+    path: str | Path,
+    *,
+    time_key: str | None = None,
+    basis: str | None = None,
+    features: str | Sequence[str] | None = None,
+    dims: int | None = None,
+    embedding: str | None = None,
+    weights: str | None = None,
+) -> Snapshots:
+    """Reads cells and the times at which they were observed.
+
+    * ``.npz``: points ``X`` and times ``t``, or TrajectoryNet's ``pcs`` (or ``embedding``,
+      ``phate``) and ``sample_labels``. Python objects are never unpickled.
+    * ``.csv``, ``.tsv``: a line of names, a time column and numeric columns. The time column is
+      the only one called time, t, day, hour, timepoint, age or stage, in any case, unless
+      `time_key` names it. A first column without a name (row labels) is left out.
+    * ``.h5ad``: times from ``obs``, points from ``obsm`` (``X_pca``, or the only one), or, with
+      ``basis="X"``, the expression matrix. Needs the extra ``cells``.
+
+    Times are numbers; text with one number and the same words everywhere (``"day 3"``, ``"D7.5"``,
+    ``"3h"``, ``"E8.5"``); ranges such as ``"Day 00-03"``, which become their midpoint (1.5);
+    durations, which become days; or dates, which become days since the first.
+
+    Args:
+        path: The file.
+        time_key: Column (``obs`` column, array) of times.
+        basis: Array or ``obsm`` key of points. Not for text tables.
+        features: Columns to read, as a list or separated by commas. Columns of an array are named
+            after it: ``PC1``, ``PC2``, … for principal components, ``x1``, ``x2``, … for ``X``.
+        dims: Keep only the first columns, this many.
+        embedding: Two coordinates for pictures: an array, an ``obsm`` key (their first two columns
+            are used), or two columns of a text table, ``"u1,u2"``.
+        weights: Column (``obs`` column, array) of the mass of each cell.
+
+    Returns:
+        The cells, finite and in the order of the file. `Snapshots.check` looks further.
+
+    Raises:
+        LiouvilleError: If the file, a name in it or a value cannot be used.
+    """
+    path = existing_file(path, _SUFFIXES)
+    names = None if features is None else _split(features, "features")
+    request = _Request(time_key, basis, embedding, weights, names)
+    readers = {".npz": _read_archive, ".h5ad": _read_anndata}
+    columns = readers.get(path.suffix.lower(), _read_text)(path, request)
+    times, unit = numbers_from_times(columns.times, name=columns.time_name)
+    points, kept = _chosen(columns, names, dims, str(path))
+    snapshots = Snapshots(
+        points,
+        times,
+        kept,
+        time_name=columns.time_name,
+        time_unit=unit or unit_named(columns.time_name),
+        weights=columns.weights,
+        embedding=columns.embedding,
+        source=str(path),
+    )
+    check_finite(snapshots)
+    return snapshots
+
+
+def _split(names: str | Sequence[str], what: str) -> tuple[str, ...]:
+    parts = names.split(",") if isinstance(names, str) else names
+    found = tuple(part.strip() for part in parts if part.strip())
+    if not found or len(set(found)) < len(found):
+        raise LiouvilleError(f"{what} must be different names, such as 'PC1,PC2', got {names!r}")
+    return found
+
+
+def _chosen(
+    columns: _Columns, features: tuple[str, ...] | None, dims: int | None, source: str
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    points, names = columns.points, columns.names
+    if features is not None:
+        for name in features:
+            if name not in names:
+                raise not_found("column", name, names, source)
+        points, names = points[:, [names.index(name) for name in features]], features
+    if dims is None:
+        return points, names
+    if not 1 <= dims <= len(names):
+        raise LiouvilleError(
+            f"cannot keep the first {dims} of {len(names)} columns of {source}; "
+            f"ask for 1 to {len(names)}"
+        )
+    return points[:, :dims], names[:dims]
+
+
+def _column_names(key: str, count: int) -> tuple[str, ...]:
+    """Names for the columns of an array: ``X_pca`` gives ``PC1``, ``X_umap`` gives ``umap1``."""
+    stem = key.removeprefix("X_")
+    stem = {"X": "x", "pca": "PC", "pcs": "PC"}.get(stem, stem)
+    return tuple(f"{stem}{i + 1}" for i in range(count))
+
+
+def _first_two(array: Any, key: str, source: str) -> np.ndarray:
+    matrix = real_matrix(array, f"embedding {key!r} of {source}")
+    if matrix.shape[1] < 2:
+        raise LiouvilleError(
+            f"embedding {key!r} of {source} has one column but a picture needs two; name another"
+        )
+    return matrix[:, :2]
+
+
+def _time_column(names: Sequence[str], time_key: str | None, source: str) -> str:
+    """The column of times: the named one, or the only one with a usual name."""
+    if time_key is not None:
+        if time_key not in names:
+            raise not_found("column", time_key, names, source)
+        return time_key
+    usual = [name for name in names if name.strip().casefold() in TIME_NAMES]
+    if len(usual) == 1:
+        return usual[0]
+    problem = f"several time columns ({', '.join(usual)})" if usual else "no time column"
+    raise LiouvilleError(f"{source} has {problem}; name one with time_key. It has: {listed(names)}")
+
+
+def _read_archive(path: Path, request: _Request) -> _Columns:
+    archive = open_archive(path)
+    point_key = request.basis or archive.first(_POINT_ARRAYS)
+    time_key = request.time_key or archive.first(_TIME_ARRAYS)
+    if point_key is None or time_key is None:
+        what = "points (X or pcs)" if point_key is None else "times (t or sample_labels)"
+        option = "basis" if point_key is None else "time_key"
+        raise LiouvilleError(
+            f"{path} has no array of {what}; name one with {option}. "
+            f"It has: {listed(archive.described())}"
+        )
+    points = real_matrix(archive.array(point_key), f"array {point_key!r} of {path}")
+    count = points.shape[0]
+    return _Columns(
+        points,
+        _column_names(point_key, points.shape[1]),
+        _per_cell(archive.array(time_key), count, time_key, path),
+        time_key,
+        None
+        if request.embedding is None
+        else _first_two(archive.array(request.embedding), request.embedding, str(path)),
+        None
+        if request.weights is None
+        else _weights(archive.array(request.weights), count, request.weights, path),
+    )
+
+
+def _per_cell(array: np.ndarray, count: int, key: str, path: Path) -> np.ndarray:
+    array = array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
+    if array.shape != (count,):
+        raise LiouvilleError(
+            f"array {key!r} of {path} has shape {array.shape} but there are {count} cells; "
+            "it needs one value per cell"
+        )
+    return array
+
+
+def _weights(array: np.ndarray, count: int, key: str, path: Path) -> np.ndarray:
+    array = _per_cell(array, count, key, path)
+    return real_matrix(array, f"weights {key!r} of {path}")[:, 0]
+
+
+def _read_text(path: Path, request: _Request) -> _Columns:
+    if request.basis is not None:
+        raise LiouvilleError(
+            f"basis {request.basis!r} has no meaning for the text table {path}; "
+            "name its columns with features"
+        )
+    table = read_text_table(path)
+    time_name = _time_column(table.names, request.time_key, str(path))
+    drawn = () if request.embedding is None else _split(request.embedding, "embedding")
+    if drawn and len(drawn) != 2:
+        raise LiouvilleError(
+            f"embedding {request.embedding!r} of {path} must name two columns, such as 'u1,u2'"
+        )
+    apart = (time_name, *drawn, *(() if request.weights is None else (request.weights,)))
+    names = request.features or tuple(name for name in table.names if name not in apart)
+    for name in (*names, *apart):
+        if name not in table.names:
+            raise not_found("column", name, table.names, str(path))
+    if not names:
+        raise LiouvilleError(
+            f"{path} has no columns besides {listed(apart)}; add columns of coordinates"
+        )
+    return _Columns(
+        np.stack([table.numbers(name) for name in names], axis=1),
+        names,
+        table.text(time_name),
+        time_name,
+        np.stack([table.numbers(name) for name in drawn], axis=1) if drawn else None,
+        None if request.weights is None else table.numbers(request.weights),
+    )
+
+
+def _read_anndata(path: Path, request: _Request) -> _Columns:
+    try:
+        import anndata
+    except ImportError:
+        raise LiouvilleError(
+            f"reading {path} needs anndata; install it with: pip install 'liouville[cells]'"
+        ) from None
+    try:
+        # Backed, so that an expression matrix that is not asked for stays on disk.
+        cells = anndata.read_h5ad(path, backed="r")
+    except Exception as error:
+        raise LiouvilleError(
+            f"cannot read {path}: not an .h5ad file, or damaged ({one_line(error)}); save it again"
+        ) from None
+    try:
+        return _anndata_columns(cells, path, request)
+    finally:
+        cells.file.close()
+
+
+def _anndata_columns(cells: Any, path: Path, request: _Request) -> _Columns:
+    source = str(path)
+    time_name = _time_column(_texts(cells.obs.columns), request.time_key, f"obs of {source}")
+    basis = request.basis or _default_basis(_texts(cells.obsm), source)
+    if basis == "X":
+        points, names = _dense(cells.X), _texts(cells.var_names)
+    else:
+        array = _obsm(cells, basis, source)
+        points = _dense(array)
+        # A table in obsm names its own columns.
+        names = _texts(array.columns) if hasattr(array, "columns") else ()
+    points = real_matrix(points, f"{basis!r} of {source}")
+    embedding, weights = request.embedding, request.weights
+    if weights is not None and weights not in cells.obs:
+        raise not_found("obs column", weights, _texts(cells.obs.columns), source)
+    return _Columns(
+        points,
+        names or _column_names(basis, points.shape[1]),
+        np.asarray(cells.obs[time_name]),
+        time_name,
+        None
+        if embedding is None
+        else _first_two(_dense(_obsm(cells, embedding, source)), embedding, source),
+        None
+        if weights is None
+        else _weights(np.asarray(cells.obs[weights]), points.shape[0], weights, path),
+    )
+
+
+def _texts(names: Any) -> tuple[str, ...]:
+    return tuple(str(name) for name in names)
+
+
+def _default_basis(keys: Sequence[str], source: str) -> str:
+    if "X_pca" in keys:
+        return "X_pca"
+    if len(keys) == 1:
+        return keys[0]
+    problem = "no X_pca among several obsm arrays" if keys else "no obsm arrays"
+    raise LiouvilleError(
+        f"{source} has {problem}; name one with basis, or basis='X' for the expression matrix. "
+        f"It has: {listed(keys)}"
+    )
+
+
+def _obsm(cells: Any, key: str, source: str) -> Any:
+    if key not in cells.obsm:
+        raise not_found("obsm array", key, _texts(cells.obsm), source)
+    return cells.obsm[key]
+
+
+def _dense(array: Any) -> np.ndarray:
+    """An array in memory from what AnnData holds: on disk, sparse, a table or an array."""
+    memory = array if hasattr(array, "columns") else array[:]
+    return np.asarray(memory.toarray() if hasattr(memory, "toarray") else memory)

@@ -1,0 +1,16 @@
+r"""What a path is trained for: sums of weighted terms.
+
+A term is a module called as `term(path, key=key)`; it returns one number, an unbiased estimate
+with an unbiased gradient. Its data are arrays inside it, so terms are compiled once and can be
+saved, batched and replaced. Terms are summed with weights:
+
+    objective = NegativeLogLikelihood(snapshots) + 0.1 * KineticEnergy((0.0, 1.0))
+"""
+
+from liouville.objectives._base import AbstractTerm as AbstractTerm
+from liouville.objectives._base import Objective as Objective
+from liouville.objectives._base import stratified_times as stratified_times
+from liouville.objectives._likelihood import NegativeLogLikelihood as NegativeLogLikelihood
+from liouville.objectives._likelihood import negative_log_likelihoods as negative_log_likelihoods
+from liouville.objectives._transport import JacobianAsymmetry as JacobianAsymmetry
+from liouville.objectives._transport import KineticEnergy as KineticEnergy

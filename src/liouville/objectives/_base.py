@@ -1,0 +1,91 @@
+import abc
+from typing import Union
+
+import equinox as eqx
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import Array, Float
+
+from liouville._types import RandomKey, Scalar
+from liouville.paths import AbstractPath
+
+
+class AbstractTerm(eqx.Module):
+    """One number to be made small: `term(path, key=key)`.
+
+    Attributes:
+        name: under which the term is logged; unique within an objective.
+    """
+
+    name: eqx.AbstractVar[str]
+
+    @abc.abstractmethod
+    def __call__(self, path: AbstractPath, *, key: RandomKey) -> Scalar:
+        """An unbiased estimate of the term, with an unbiased gradient, shape `()`."""
+
+    def __add__(self, other: "AbstractTerm | Objective") -> "Objective":
+        return _objective(self) + other
+
+    def __mul__(self, weight: float) -> "Objective":
+        return _objective(self) * weight
+
+    __rmul__ = __mul__
+
+
+class Objective(eqx.Module):
+    r"""A weighted sum of terms, $\sum_i \lambda_i \ell_i$.
+
+    Attributes:
+        terms: the terms.
+        weights: $\lambda$, shape `(len(terms),)`; arrays, so that changing one compiles nothing.
+    """
+
+    terms: tuple[AbstractTerm, ...]
+    weights: Float[Array, " terms"]
+
+    def __check_init__(self):
+        """Terms are logged by name, so the names must differ."""
+        names = [term.name for term in self.terms]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(
+                f"two terms are named {twice[0]!r}; give one of them another name=..."
+            )
+
+    def __call__(
+        self, path: AbstractPath, *, key: RandomKey
+    ) -> tuple[Scalar, dict[str, Scalar]]:
+        """The weighted sum and the value of each term by name, unweighted.
+
+        Term `i` draws from `fold_in(key, i)`.
+        """
+        values = [term(path, key=jr.fold_in(key, i)) for i, term in enumerate(self.terms)]
+        total = jnp.stack(values) @ self.weights
+        return total, {term.name: value for term, value in zip(self.terms, values)}
+
+    def __add__(self, other: "AbstractTerm | Objective") -> "Objective":
+        other = _objective(other)
+        return Objective(
+            self.terms + other.terms, jnp.concatenate([self.weights, other.weights])
+        )
+
+    def __mul__(self, weight: float) -> "Objective":
+        return Objective(self.terms, self.weights * weight)
+
+    __rmul__ = __mul__
+
+
+def _objective(term: Union[AbstractTerm, Objective]) -> Objective:
+    return term if isinstance(term, Objective) else Objective((term,), jnp.ones((1,)))
+
+
+def stratified_times(
+    n: int, interval: tuple[float, float], *, key: RandomKey
+) -> Float[Array, " n"]:
+    r"""`n` equally spaced times with one common random shift, $t_0 + (i + U)(t_1 - t_0)/n$.
+
+    Each is uniform over its own stratum, so averages over them are unbiased; for smooth
+    integrands their error falls much faster than that of independent times.
+    """
+    start, end = interval
+    return start + (end - start) * (jnp.arange(n) + jr.uniform(key)) / n

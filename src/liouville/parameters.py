@@ -1,0 +1,47 @@
+"""What is learned and what is held fixed.
+
+A model is a pytree. Every inexact array in it is learned, except those inside a `Fixed`.
+"""
+
+from typing import Any, Generic, TypeVar
+
+import equinox as eqx
+import jax
+
+Value = TypeVar("Value")
+
+
+class Fixed(eqx.Module, Generic[Value]):
+    """A part of a model that training must not move, such as a hard end of a path.
+
+    Attributes:
+        value: any pytree; read it as `fixed.value`.
+    """
+
+    value: Value
+
+
+def _is_fixed(node: Any) -> bool:
+    return isinstance(node, Fixed)
+
+
+def split(tree: Any) -> tuple[Any, Any]:
+    """Splits a pytree into its learned arrays and everything else.
+
+    Args:
+        tree: any pytree.
+
+    Returns:
+        `(learned, rest)`, two trees with `None` where the other one has the leaf;
+        `equinox.combine(learned, rest)` gives the tree back.
+    """
+    learned = jax.tree.map(
+        lambda node: not _is_fixed(node) and eqx.is_inexact_array(node), tree, is_leaf=_is_fixed
+    )
+    return eqx.partition(tree, learned, is_leaf=_is_fixed)
+
+
+def learned_leaves(tree: Any) -> dict[str, jax.Array]:
+    """The learned arrays of a model by their place in it, for instance `.location.values`."""
+    flat, _ = jax.tree_util.tree_flatten_with_path(split(tree)[0])
+    return {jax.tree_util.keystr(place): leaf for place, leaf in flat}

@@ -1,0 +1,50 @@
+r"""Paths: densities that move, with the velocity that moves them.
+
+**The law.** A path is a density $\rho_t(x)$ and a velocity $u_t(x)$ such that
+
+$$\partial_t \rho + \nabla\cdot(\rho u) = 0 \quad\Longleftrightarrow\quad
+  \partial_t \log\rho + u\cdot\nabla\log\rho + \nabla\cdot u = 0$$
+
+holds exactly, for every value of the parameters. The primitive is the velocity $u$ and not the
+flux $\rho u$: in single precision $\rho$ underflows below $\log\rho = -87$ while $\log\rho$ and
+$u$ stay finite. Score, flux, energy and drift are functions of a marginal, in
+`liouville.quantities` and `liouville.dynamics`.
+
+**Two steps.** `path.at(t)` returns the marginal at one time: locations, inverse scales and their
+rates are computed there, once. A marginal answers for one point; `jax.vmap` makes it answer for
+many, and the work per point is then a matrix product.
+
+**Closure.** Operations on paths are paths:
+
+| path | log-density | velocity |
+|---|---|---|
+| `LocationScale`, $x = \mu_k(t) + L_k(t) z$ | logsumexp over parts | mean of $\mu_k' + L_k' L_k^{-1}(x - \mu_k)$ |
+| `Mixture`, constant weights | logsumexp | $\sum_k \gamma_k(x) u_k(x)$ |
+| `Product` | sum | concatenation |
+| `TimeChange` by $\tau(t)$ | $\log\rho_{\tau(t)}$ | $\tau'(t)\, u_{\tau(t)}$ |
+| `Gauged` by antisymmetric $B$ | unchanged | $u + \operatorname{div} B + B\nabla\log\rho$ |
+
+with the responsibilities $\gamma_k = \mathrm{softmax}_k(\log w_k + \log\rho_k)$: an average of
+velocities cannot explode where the density is small. The weights must not move in time: mass
+would then have to travel between parts, and the average rule is wrong (the tests keep it as a
+negative control).
+
+Source: Hua, Vanden-Eijnden and Chen, *Simulation-Free Differential Dynamics through Neural
+Conservation Laws* (UAI 2025), who give the flux of factorised and autoregressive densities; the
+rules above are ours or go back to the algebra of the continuity equation.
+"""
+
+from liouville.paths._base import AbstractMarginal as AbstractMarginal
+from liouville.paths._base import AbstractPath as AbstractPath
+from liouville.paths._families import AbstractFamily as AbstractFamily
+from liouville.paths._families import Gaussian as Gaussian
+from liouville.paths._families import Logistic as Logistic
+from liouville.paths._gauged import Gauged as Gauged
+from liouville.paths._location_scale import LocationScale as LocationScale
+from liouville.paths._mixture import Mixture as Mixture
+from liouville.paths._product import Product as Product
+from liouville.paths._scales import AbstractScale as AbstractScale
+from liouville.paths._scales import Diagonal as Diagonal
+from liouville.paths._scales import Full as Full
+from liouville.paths._time import Reversed as Reversed
+from liouville.paths._time import TimeChange as TimeChange

@@ -1,0 +1,65 @@
+import abc
+
+import equinox as eqx
+from jaxtyping import Array, Float
+
+from liouville._types import Point, Points, RandomKey, Scalar
+
+
+class AbstractMarginal(eqx.Module):
+    """A path at one time: a density, the velocity that moves it, and two ways to draw from it.
+
+    All methods answer for one point; use `jax.vmap` for many. Draws come in two kinds because
+    their uses differ: `sample` gives independent points of equal weight, `particles` gives
+    weighted points whose averages have unbiased *gradients* with respect to every parameter.
+    """
+
+    @property
+    @abc.abstractmethod
+    def dim(self) -> int:
+        """The number of coordinates of a point."""
+
+    @abc.abstractmethod
+    def log_density(self, x: Point) -> Scalar:
+        r"""$\log\rho_t(x)$ in nats, for `x` of shape `(dim,)`."""
+
+    @abc.abstractmethod
+    def velocity(self, x: Point) -> Point:
+        """The velocity at `x`, shape `(dim,)`, in units of space per unit of time."""
+
+    @abc.abstractmethod
+    def sample(self, *, key: RandomKey) -> Point:
+        """One draw from the density, shape `(dim,)`."""
+
+    @abc.abstractmethod
+    def particles(self, n: int, *, key: RandomKey) -> tuple[Points, Float[Array, " n"]]:
+        r"""Weighted points with $E_\rho[f] = E[\sum_i w_i f(x_i)]$ for every $f$.
+
+        The gradient with respect to the parameters passes through points and weights and is
+        unbiased too: discrete choices are enumerated, never drawn.
+
+        Args:
+            n: how many points are wanted. At least `n` come back: every component has the same
+                number of them.
+            key: random key.
+
+        Returns:
+            Points of shape `(m, dim)` and weights of shape `(m,)` that sum to one, `m >= n`.
+        """
+
+
+class AbstractPath(eqx.Module):
+    r"""A time-dependent density with the velocity that carries it.
+
+    The law $\partial_t\rho + \nabla\cdot(\rho u) = 0$ holds by construction; a new path must keep
+    it (`liouville.checks.continuity` measures it).
+    """
+
+    @property
+    @abc.abstractmethod
+    def dim(self) -> int:
+        """The number of coordinates of a point."""
+
+    @abc.abstractmethod
+    def at(self, t: Scalar) -> AbstractMarginal:
+        """The marginal at time `t` of shape `()`; all work that depends on time alone is here."""

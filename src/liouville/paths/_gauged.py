@@ -1,0 +1,61 @@
+import jax
+from jaxtyping import Array, Float
+
+from liouville._types import Point, Points, RandomKey, Scalar
+from liouville.gauges import AbstractGauge, AbstractGaugeField
+from liouville.paths._base import AbstractMarginal, AbstractPath
+
+
+class Gauged(AbstractPath):
+    r"""A path with a divergence-free flux added: the same density, another way to get there.
+
+    $$u \mapsto u + \operatorname{div} B + B \nabla\log\rho, \qquad B^\top = -B.$$
+
+    Minimising the kinetic energy over the gauge projects the velocity on the gradient fields
+    (Hodge): the remaining energy is what the density alone costs.
+
+    Attributes:
+        path: the path.
+        gauge: the antisymmetric field $B(t, x)$.
+    """
+
+    path: AbstractPath
+    gauge: AbstractGauge
+
+    @property
+    def dim(self) -> int:
+        """The number of coordinates of a point."""
+        return self.path.dim
+
+    def at(self, t: Scalar) -> "GaugedMarginal":
+        """The marginal at time `t` of shape `()`."""
+        return GaugedMarginal(self.path.at(t), self.gauge.at(t))
+
+
+class GaugedMarginal(AbstractMarginal):
+    """A `Gauged` path at one time."""
+
+    marginal: AbstractMarginal
+    field: AbstractGaugeField
+
+    @property
+    def dim(self) -> int:
+        """The number of coordinates of a point."""
+        return self.marginal.dim
+
+    def log_density(self, x: Point) -> Scalar:
+        """The log-density, untouched by the gauge."""
+        return self.marginal.log_density(x)
+
+    def velocity(self, x: Point) -> Point:
+        """The velocity of the path plus that of the gauge."""
+        score = jax.grad(self.marginal.log_density)(x)
+        return self.marginal.velocity(x) + self.field.velocity(x, score)
+
+    def sample(self, *, key: RandomKey) -> Point:
+        """One draw."""
+        return self.marginal.sample(key=key)
+
+    def particles(self, n: int, *, key: RandomKey) -> tuple[Points, Float[Array, " n"]]:
+        """The particles of the path."""
+        return self.marginal.particles(n, key=key)

@@ -1,0 +1,86 @@
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import Array, Float
+
+from liouville._types import Point, Points, RandomKey, Scalar
+from liouville.paths._base import AbstractMarginal, AbstractPath
+
+
+class Mixture(AbstractPath):
+    r"""A mixture of any paths with constant weights.
+
+    $$\rho = \sum_k w_k \rho_k, \qquad u = \sum_k \gamma_k u_k, \qquad
+      \gamma_k = \mathrm{softmax}_k(\log w_k + \log\rho_k).$$
+
+    The weights must not depend on time: otherwise mass has to travel between the parts and the
+    velocity above does not carry it.
+
+    Attributes:
+        parts: the paths, of one dimension.
+        logits: $\log w$ up to a constant, shape `(len(parts),)`, learned.
+    """
+
+    parts: tuple[AbstractPath, ...]
+    logits: Float[Array, " parts"]
+
+    def __init__(self, parts: Sequence[AbstractPath], logits: Float[Array, " parts"]):
+        self.parts = tuple(parts)
+        self.logits = logits
+        dims = sorted({part.dim for part in self.parts})
+        if len(dims) != 1 or self.logits.shape != (len(self.parts),):
+            raise ValueError(
+                f"a mixture needs parts of one dimension and one logit each; got dimensions {dims} "
+                f"and logits of shape {self.logits.shape} for {len(self.parts)} parts"
+            )
+
+    @property
+    def dim(self) -> int:
+        """The number of coordinates of a point."""
+        return self.parts[0].dim
+
+    def at(self, t: Scalar) -> "MixtureMarginal":
+        """The marginal at time `t` of shape `()`."""
+        return MixtureMarginal(
+            tuple(part.at(t) for part in self.parts), jax.nn.log_softmax(self.logits)
+        )
+
+
+class MixtureMarginal(AbstractMarginal):
+    """A `Mixture` at one time."""
+
+    parts: tuple[AbstractMarginal, ...]
+    log_weights: Float[Array, " parts"]
+
+    @property
+    def dim(self) -> int:
+        """The number of coordinates of a point."""
+        return self.parts[0].dim
+
+    def log_density(self, x: Point) -> Scalar:
+        r"""$\log\sum_k w_k \rho_k(x)$."""
+        return jax.nn.logsumexp(self._log_joint(x))
+
+    def velocity(self, x: Point) -> Point:
+        r"""$\sum_k \gamma_k u_k$."""
+        velocities = jnp.stack([part.velocity(x) for part in self.parts])
+        return jax.nn.softmax(self._log_joint(x)) @ velocities
+
+    def sample(self, *, key: RandomKey) -> Point:
+        """One draw: a part by its weight, then a point of it."""
+        part_key, point_key = jr.split(key)
+        chosen = jr.categorical(part_key, self.log_weights)
+        return jnp.stack([part.sample(key=point_key) for part in self.parts])[chosen]
+
+    def particles(self, n: int, *, key: RandomKey) -> tuple[Points, Float[Array, " n"]]:
+        """The particles of every part, weighted by the part."""
+        each = -(-n // len(self.parts))
+        keys = jr.split(key, len(self.parts))
+        drawn = [part.particles(each, key=k) for part, k in zip(self.parts, keys)]
+        weights = [w * p for (_, w), p in zip(drawn, jnp.exp(self.log_weights))]
+        return jnp.concatenate([x for x, _ in drawn]), jnp.concatenate(weights)
+
+    def _log_joint(self, x: Point) -> Float[Array, " parts"]:
+        return self.log_weights + jnp.stack([part.log_density(x) for part in self.parts])

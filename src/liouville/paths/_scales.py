@@ -1,0 +1,287 @@
+import abc
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from liouville._types import Point
+
+Locations = Float[Array, "parts dim"]
+
+
+class AbstractFrames(eqx.Module):
+    r"""The moving frames $x = \mu_k + L_k z$ of all parts at one time.
+
+    Every array has the parts as its leading axis.
+
+    Attributes:
+        location: $\mu$, shape `(parts, dim)`.
+    """
+
+    location: eqx.AbstractVar[Locations]
+
+    @abc.abstractmethod
+    def to_standard(self, x: Point) -> Locations:
+        r"""$z_k = L_k^{-1}(x - \mu_k)$ for every part, shape `(parts, dim)`."""
+
+    @abc.abstractmethod
+    def from_standard(self, z: Locations) -> Locations:
+        r"""$\mu_k + L_k z_k$ for every part, shape `(parts, dim)`."""
+
+    @abc.abstractmethod
+    def velocity(self, x: Point, weights: Float[Array, " parts"]) -> Point:
+        r"""$\sum_k \gamma_k (\mu_k' + A_k (x - \mu_k))$ for weights $\gamma$ of shape `(parts,)`."""
+
+    @property
+    @abc.abstractmethod
+    def log_volumes(self) -> Float[Array, " parts"]:
+        r"""$\log|\det L_k|$, shape `(parts,)`."""
+
+
+class AbstractScale(eqx.Module):
+    r"""How unconstrained parameters become the scales $L_k$ of the parts.
+
+    The diagonal of $L$ is $\exp(\lambda)$ with $\lambda = f + \mathrm{softplus}(p - f)$: a
+    log-scale $p$ with a smooth floor $f$, so that no parameter value makes a part a point.
+    """
+
+    @abc.abstractmethod
+    def raw_shape(self, parts: int, dim: int) -> tuple[int, ...]:
+        """The shape of the unconstrained parameters."""
+
+    @abc.abstractmethod
+    def from_covariance(self, covariance: Float[Array, "*n dim dim"]) -> Float[Array, "..."]:
+        """Unconstrained parameters whose scale has the given covariance (its diagonal, if that
+        is all the scale can hold)."""
+
+    @abc.abstractmethod
+    def frames(
+        self,
+        location: Locations,
+        location_rate: Locations,
+        raw: Float[Array, "parts ..."],
+        raw_rate: Float[Array, "parts ..."],
+        *,
+        is_rotation_invariant: bool,
+    ) -> AbstractFrames:
+        """The frames at one time, from values and rates of the parameters."""
+
+
+def _floored(p: Float[Array, "..."], floor: float) -> Float[Array, "..."]:
+    return floor + jax.nn.softplus(p - floor)
+
+
+def _unfloored(log_scale: Float[Array, "..."], floor: float) -> Float[Array, "..."]:
+    """The inverse of `_floored`; scales at or below the floor are put just above it."""
+    above = jnp.maximum(log_scale - floor, 1e-4)
+    return floor + above + jnp.log(-jnp.expm1(-above))
+
+
+class Diagonal(AbstractScale):
+    """Scales along the axes, one log-scale a coordinate: raw shape `(parts, dim)`.
+
+    Attributes:
+        floor: the smallest log-scale.
+    """
+
+    floor: float = eqx.field(static=True, default=-12.0)
+
+    def raw_shape(self, parts: int, dim: int) -> tuple[int, ...]:
+        """`(parts, dim)`."""
+        return (parts, dim)
+
+    def from_covariance(self, covariance: Float[Array, "*n dim dim"]) -> Float[Array, "*n dim"]:
+        """The log-scales of the diagonal of a covariance."""
+        variance = jnp.diagonal(covariance, axis1=-2, axis2=-1)
+        return _unfloored(0.5 * jnp.log(variance), self.floor)
+
+    def frames(
+        self,
+        location: Locations,
+        location_rate: Locations,
+        raw: Float[Array, "parts dim"],
+        raw_rate: Float[Array, "parts dim"],
+        *,
+        is_rotation_invariant: bool,
+    ) -> "DiagonalFrames":
+        """The frames at one time. Scales along the axes never turn, so there is no gauge to fix."""
+        del is_rotation_invariant
+        log_scale, log_scale_rate = jax.jvp(
+            lambda p: _floored(p, self.floor), (raw,), (raw_rate,)
+        )
+        return DiagonalFrames(location, location_rate, log_scale, log_scale_rate)
+
+
+class DiagonalFrames(AbstractFrames):
+    """Frames with scales along the axes."""
+
+    location: Locations
+    location_rate: Locations
+    log_scale: Locations
+    log_scale_rate: Locations
+
+    def to_standard(self, x: Point) -> Locations:
+        r"""$(x - \mu) / s$, element by element."""
+        return (x - self.location) * jnp.exp(-self.log_scale)
+
+    def from_standard(self, z: Locations) -> Locations:
+        r"""$\mu + s z$, element by element."""
+        return self.location + jnp.exp(self.log_scale) * z
+
+    def velocity(self, x: Point, weights: Float[Array, " parts"]) -> Point:
+        r"""$\sum_k \gamma_k (\mu_k' + (\log s_k)' (x - \mu_k))$ as two products over the parts."""
+        # Distances are taken from the middle of the parts: fewer digits are lost in the sums.
+        middle = self.location.mean(axis=0)
+        offset = self.location_rate - self.log_scale_rate * (self.location - middle)
+        return weights @ offset + (weights @ self.log_scale_rate) * (x - middle)
+
+    @property
+    def log_volumes(self) -> Float[Array, " parts"]:
+        """The sums of the log-scales."""
+        return self.log_scale.sum(axis=-1)
+
+
+class Full(AbstractScale):
+    r"""Lower triangular scales: raw shape `(parts, dim, dim)`, log-scales on the diagonal.
+
+    A density that looks the same from all directions may turn in its own frame without changing:
+    for any antisymmetric $W$, the rate $L' + L W$ gives the same $\partial_t\rho$. For such
+    families we choose the $W$ that makes $A = (L' + L W) L^{-1}$ symmetric. Each part then moves
+    by a gradient, which is its motion of least energy (Bures): $A \Sigma + \Sigma A = \Sigma'$.
+
+    Attributes:
+        floor: the smallest log-scale on the diagonal.
+    """
+
+    floor: float = eqx.field(static=True, default=-12.0)
+
+    def raw_shape(self, parts: int, dim: int) -> tuple[int, ...]:
+        """`(parts, dim, dim)`; the entries above the diagonal are not used."""
+        return (parts, dim, dim)
+
+    def from_covariance(self, covariance: Float[Array, "*n dim dim"]) -> Float[Array, "*n dim dim"]:
+        """The Cholesky factor, with the logarithm of its diagonal."""
+        factor = jnp.linalg.cholesky(covariance)
+        diagonal = jnp.diagonal(factor, axis1=-2, axis2=-1)
+        log_scale = _unfloored(jnp.log(diagonal), self.floor)
+        return jnp.tril(factor, -1) + _diagonal_matrix(log_scale)
+
+    def frames(
+        self,
+        location: Locations,
+        location_rate: Locations,
+        raw: Float[Array, "parts dim dim"],
+        raw_rate: Float[Array, "parts dim dim"],
+        *,
+        is_rotation_invariant: bool,
+    ) -> "FullFrames":
+        """The frames at one time: one inverse a part, then matrix products."""
+        factor, factor_rate = jax.jvp(self._factor, (raw,), (raw_rate,))
+        inverse = inverse_of_triangular(factor)
+        if is_rotation_invariant:
+            factor_rate = factor_rate + factor @ _least_energy_spin(factor, factor_rate)
+        # The log-volume comes from the log-scales, not from log(exp(.)) of the diagonal.
+        log_scale = _floored(jnp.diagonal(raw, axis1=-2, axis2=-1), self.floor)
+        return FullFrames(
+            location, location_rate, factor, inverse, factor_rate @ inverse, log_scale.sum(-1)
+        )
+
+    def _factor(self, raw: Float[Array, "parts dim dim"]) -> Float[Array, "parts dim dim"]:
+        log_scale = _floored(jnp.diagonal(raw, axis1=-2, axis2=-1), self.floor)
+        return jnp.tril(raw, -1) + _diagonal_matrix(jnp.exp(log_scale))
+
+
+class FullFrames(AbstractFrames):
+    """Frames with lower triangular scales."""
+
+    location: Locations
+    location_rate: Locations
+    factor: Float[Array, "parts dim dim"]
+    inverse: Float[Array, "parts dim dim"]
+    generator: Float[Array, "parts dim dim"]
+    log_volume: Float[Array, " parts"]
+
+    def to_standard(self, x: Point) -> Locations:
+        r"""$L^{-1}(x - \mu)$ with one matrix product for all parts."""
+        middle = self.location.mean(axis=0)
+        shift = jnp.einsum("kij,kj->ki", self.inverse, self.location - middle)
+        return self.inverse @ (x - middle) - shift
+
+    def from_standard(self, z: Locations) -> Locations:
+        r"""$\mu + L z$."""
+        return self.location + jnp.einsum("kij,kj->ki", self.factor, z)
+
+    def velocity(self, x: Point, weights: Float[Array, " parts"]) -> Point:
+        r"""$\sum_k \gamma_k (\mu_k' + A_k (x - \mu_k))$: the mean matrix first, then the point."""
+        parts, dim = self.location.shape
+        middle = self.location.mean(axis=0)
+        shift = jnp.einsum("kij,kj->ki", self.generator, self.location - middle)
+        generator = weights @ self.generator.reshape(parts, dim * dim)
+        return weights @ (self.location_rate - shift) + generator.reshape(dim, dim) @ (x - middle)
+
+    @property
+    def log_volumes(self) -> Float[Array, " parts"]:
+        r"""$\log\det L$."""
+        return self.log_volume
+
+
+def _diagonal_matrix(diagonal: Float[Array, "*n dim"]) -> Float[Array, "*n dim dim"]:
+    return diagonal[..., None] * jnp.eye(diagonal.shape[-1], dtype=diagonal.dtype)
+
+
+def inverse_of_triangular(factor: Float[Array, "*n dim dim"]) -> Float[Array, "*n dim dim"]:
+    """Inverse of lower triangular matrices by halves.
+
+    `[[A, 0], [C, B]]` has the inverse `[[A^-1, 0], [-B^-1 C A^-1, B^-1]]`. As a few batched
+    products this is far faster on CPU than a batched triangular solve (which runs matrix by
+    matrix), and it is done once a time.
+
+    Args:
+        factor: lower triangular with a positive diagonal, shape `(..., dim, dim)`.
+
+    Returns:
+        The inverses, same shape.
+    """
+    dim = factor.shape[-1]
+    if dim == 1:
+        return 1.0 / factor
+    half = dim // 2
+    top = inverse_of_triangular(factor[..., :half, :half])
+    bottom = inverse_of_triangular(factor[..., half:, half:])
+    corner = -bottom @ factor[..., half:, :half] @ top
+    zeros = jnp.zeros((*factor.shape[:-2], half, dim - half), factor.dtype)
+    upper = jnp.concatenate([top, zeros], axis=-1)
+    lower = jnp.concatenate([corner, bottom], axis=-1)
+    return jnp.concatenate([upper, lower], axis=-2)
+
+
+def _least_energy_spin(
+    factor: Float[Array, "parts dim dim"], rate: Float[Array, "parts dim dim"]
+) -> Float[Array, "parts dim dim"]:
+    r"""The antisymmetric $W$ with $(L' + L W) L^{-1}$ symmetric.
+
+    With $P = L^\top L$ and $M = L^{-1} L'$ the condition reads $P W + W P = M^\top P - P M$.
+    """
+    gram = factor.swapaxes(-1, -2) @ factor
+    skew = rate.swapaxes(-1, -2) @ factor
+    return jax.vmap(_lyapunov)(gram, skew - skew.swapaxes(-1, -2))
+
+
+def _lyapunov(
+    p: Float[Array, "dim dim"], right: Float[Array, "dim dim"]
+) -> Float[Array, "dim dim"]:
+    """The antisymmetric `W` with `P W + W P = R`, for `P` symmetric positive definite."""
+    if p.shape[-1] == 1:
+        return jnp.zeros_like(right)
+    if p.shape[-1] == 2:
+        return right / jnp.trace(p)
+    # Differentiating the eigenvectors would divide by gaps of eigenvalues; the equation does not,
+    # and `custom_linear_solve` differentiates the equation.
+    values, vectors = jnp.linalg.eigh(jax.lax.stop_gradient(p))
+
+    def solve(_, b):
+        inner = vectors.T @ b @ vectors
+        return vectors @ (inner / (values[:, None] + values[None, :])) @ vectors.T
+
+    return jax.lax.custom_linear_solve(lambda w: p @ w + w @ p, right, solve, symmetric=True)

@@ -1,0 +1,78 @@
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from liouville._types import Point, Points, RandomKey, Scalar
+from liouville.curves import AbstractCurve, value_and_rate
+from liouville.paths._base import AbstractMarginal, AbstractPath
+
+
+class TimeChange(AbstractPath):
+    r"""A path run by another clock: density $\rho_{\tau(t)}$, velocity $\tau'(t)\, u_{\tau(t)}$.
+
+    Attributes:
+        path: the path.
+        clock: curve $\tau$ of shape `()`.
+    """
+
+    path: AbstractPath
+    clock: AbstractCurve
+
+    @property
+    def dim(self) -> int:
+        """The number of coordinates of a point."""
+        return self.path.dim
+
+    def at(self, t: Scalar) -> "Retimed":
+        """The marginal at time `t` of shape `()`."""
+        time, pace = value_and_rate(self.clock, t)
+        return Retimed(self.path.at(time), pace)
+
+
+class Reversed(AbstractPath):
+    r"""A path run backwards on $[t_0, t_1]$: $\rho_{t_0 + t_1 - t}$, velocity $-u$.
+
+    Attributes:
+        path: the path.
+        interval: $(t_0, t_1)$.
+    """
+
+    path: AbstractPath
+    interval: tuple[float, float] = eqx.field(static=True)
+
+    @property
+    def dim(self) -> int:
+        """The number of coordinates of a point."""
+        return self.path.dim
+
+    def at(self, t: Scalar) -> "Retimed":
+        """The marginal at time `t` of shape `()`."""
+        return Retimed(self.path.at(sum(self.interval) - t), -jnp.ones_like(t))
+
+
+class Retimed(AbstractMarginal):
+    """A marginal whose velocity is multiplied by the pace of the clock."""
+
+    marginal: AbstractMarginal
+    pace: Scalar
+
+    @property
+    def dim(self) -> int:
+        """The number of coordinates of a point."""
+        return self.marginal.dim
+
+    def log_density(self, x: Point) -> Scalar:
+        """The log-density of the path at the clock's time."""
+        return self.marginal.log_density(x)
+
+    def velocity(self, x: Point) -> Point:
+        """The velocity of the path times the pace."""
+        return self.pace * self.marginal.velocity(x)
+
+    def sample(self, *, key: RandomKey) -> Point:
+        """One draw."""
+        return self.marginal.sample(key=key)
+
+    def particles(self, n: int, *, key: RandomKey) -> tuple[Points, Float[Array, " n"]]:
+        """The particles of the path at the clock's time."""
+        return self.marginal.particles(n, key=key)

@@ -1,0 +1,147 @@
+"""Figures of the density, one panel per snapshot."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import PowerNorm
+from matplotlib.figure import Figure
+
+from liouville.plots._fields import (
+    Window,
+    data_window,
+    limits_of,
+    line_density,
+    mass_level,
+    plane_density,
+    some_of,
+    thin,
+)
+from liouville.plots._model import DrawableModel, DrawableSnapshots
+from liouville.plots._projection import Projection, default_projection, place_data
+from liouville.plots._style import (
+    DENSITY,
+    INK,
+    TimeScale,
+    colour_bar,
+    frame_plane,
+    headline,
+    name_axes,
+    panels,
+    scatter_size,
+    time_scale,
+)
+
+
+def density_panels(
+    model: DrawableModel,
+    snapshots: DrawableSnapshots,
+    projection: Projection | None = None,
+    *,
+    most_panels: int = 24,
+    most_cells: int = 1200,
+) -> Figure:
+    """The density of the model at every snapshot time, with the data on top.
+
+    All panels share axes and colour scale. Colours are spaced by the square root of the
+    density, so that sparse regions remain visible beside dense ones. Models of dimension one
+    are drawn as curves over histograms.
+
+    Args:
+        model: The model.
+        snapshots: The data.
+        projection: The plane to look at; by default the embedding of the data, if the model
+            has more than two coordinates, else the first two coordinates.
+        most_panels: With more snapshots than this, some are left out evenly.
+        most_cells: Most data points to draw in one panel.
+
+    Returns:
+        A figure.
+    """
+    times = some_of(np.asarray(snapshots.distinct_times, float), most_panels)
+    if model.dim == 1:
+        return _line_panels(model, snapshots, times)
+    projection = projection or default_projection(model, snapshots)
+    places, seen = place_data(snapshots, projection), np.asarray(snapshots.times)
+    window, scale = data_window(model, snapshots, projection), time_scale(model, snapshots)
+    fields = [plane_density(model, float(t), window, projection) for t in times]
+    norm = density_norm(np.stack(fields))
+    figure, axes = panels(len(times), window.ratio)
+    for panel, t, field in zip(axes, times, fields, strict=True):
+        draw_density(panel, field, window, norm)
+        draw_cells(panel, places[seen == t], scale, float(t), most_cells)
+        headline(panel, scale.say(float(t)), f"{int(np.sum(seen == t)):,} points")
+    frame_plane(axes, window, projection)
+    colour_bar(figure, axes, norm, DENSITY, "density")
+    return figure
+
+
+def density_norm(fields: np.ndarray) -> PowerNorm:
+    """One colour scale for all fields, spaced by the square root of the density."""
+    top = float(fields.max(initial=0.0))
+    return PowerNorm(0.5, vmin=0.0, vmax=top if top > 0 else 1.0)
+
+
+def draw_density(axes: Axes, field: np.ndarray, window: Window, norm: PowerNorm) -> None:
+    """The density as an image, with lines around 50 % and 90 % of the mass."""
+    axes.imshow(
+        field,
+        origin="lower",
+        extent=window.extent,
+        norm=norm,
+        cmap=DENSITY,
+        interpolation="bilinear",
+        aspect="auto",
+        zorder=0,
+    )
+    levels = sorted({mass_level(field, mass) for mass in (0.9, 0.5)})
+    if np.isfinite(levels).all() and levels[0] > 0:
+        x, y = window.centres(len(field))
+        axes.contour(x, y, field, levels, colors=INK, linewidths=0.6, alpha=0.55, zorder=1)
+
+
+def draw_cells(
+    axes: Axes, places: np.ndarray, scale: TimeScale, t: float, most: int, alpha: float = 0.8
+) -> None:
+    """Data points in the colour of their time, with a white edge that lifts them off."""
+    chosen = places[thin(len(places), most)]
+    axes.scatter(
+        chosen[:, 0],
+        chosen[:, 1],
+        s=scatter_size(len(chosen)),
+        color=scale.colour(t),
+        edgecolors="white",
+        linewidths=0.25,
+        alpha=alpha,
+        zorder=2,
+        rasterized=True,
+    )
+
+
+def _line_panels(model: DrawableModel, snapshots: DrawableSnapshots, times: np.ndarray) -> Figure:
+    """Histograms of one-dimensional data under the curves of the model."""
+    values, seen = np.asarray(snapshots.points, float)[:, 0], np.asarray(snapshots.times)
+    limits, scale = limits_of(values, seen), time_scale(model, snapshots)
+    x = np.linspace(*limits, 400)
+    figure, axes = panels(len(times), 0.6)
+    top = 0.0
+    for panel, t in zip(axes, times, strict=True):
+        own, colour = values[seen == t], scale.colour(float(t))
+        curve = line_density(model, float(t), x)
+        heights = draw_histogram(panel, own, limits, colour)
+        panel.plot(x, curve, color=colour, linewidth=1.8)
+        headline(panel, scale.say(float(t)), f"{len(own):,} points")
+        top = max(top, float(curve.max()), float(heights.max(initial=0.0)))
+    for panel in axes:
+        panel.set(xlim=limits, ylim=(0.0, 1.06 * top if top > 0 else 1.0))
+    name_axes(axes, model.features[0], "density")
+    return figure
+
+
+def draw_histogram(
+    axes: Axes, values: np.ndarray, limits: tuple[float, float], colour: tuple[float, ...]
+) -> np.ndarray:
+    """A pale histogram on the scale of a density; returns the heights of its bars."""
+    bins = int(np.clip(2.0 * len(values) ** (1 / 3), 8, 60))
+    counts, edges = np.histogram(values, bins=bins, range=limits)
+    heights = counts / max(len(values), 1) / (edges[1] - edges[0])
+    axes.stairs(heights, edges, fill=True, color=colour, alpha=0.22, zorder=0)
+    return heights

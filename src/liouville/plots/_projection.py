@@ -1,0 +1,170 @@
+"""How to look at points with more than two coordinates: projections onto a plane."""
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from liouville.plots._model import DrawableModel, DrawableSnapshots
+
+
+@runtime_checkable
+class Projection(Protocol):
+    """A map from points to a plane, and of velocities along with them."""
+
+    @property
+    def labels(self) -> tuple[str, str]:
+        """Names of the two axes of the plane."""
+        ...
+
+    @property
+    def has_scale(self) -> bool:
+        """Whether the numbers along the axes mean something to a reader."""
+        ...
+
+    def points(self, x: np.ndarray) -> np.ndarray:
+        """Places in the plane of points ``(..., dim)``, shape ``(..., 2)``."""
+        ...
+
+    def velocities(self, x: np.ndarray, u: np.ndarray) -> np.ndarray:
+        """Velocities in the plane, shape ``(..., 2)``, of points ``x`` that move with ``u``."""
+        ...
+
+
+@dataclass(frozen=True)
+class FirstTwo:
+    """The first two coordinates; for two-dimensional models this is the identity.
+
+    Args:
+        labels: Names of the two coordinates.
+    """
+
+    labels: tuple[str, str] = ("x1", "x2")
+
+    @property
+    def has_scale(self) -> bool:
+        """True: the axes carry the user's units."""
+        return True
+
+    def points(self, x: np.ndarray) -> np.ndarray:
+        """First two coordinates of points ``(..., dim)``, shape ``(..., 2)``."""
+        return np.asarray(x)[..., :2]
+
+    def velocities(self, x: np.ndarray, u: np.ndarray) -> np.ndarray:
+        """First two components of the velocities ``u``, shape ``(..., 2)``."""
+        del x
+        return np.asarray(u)[..., :2]
+
+
+class Embedding:
+    r"""A given two-dimensional picture of the cells, extended to all points.
+
+    A point goes to the weighted mean of the pictures of its $k$ nearest cells. The weight of
+    a cell at distance $r$ is $(1 - r^2/r_{k+1}^2)^2$, where $r_{k+1}$ is the distance of the
+    first cell left out: a cell fades out before it leaves the neighbourhood, so the map is
+    continuous and velocities can be pushed through it by a finite difference.
+
+    Args:
+        cells: Cells in the coordinates of the model, shape ``(n, dim)``.
+        coords: Their places in the picture, shape ``(n, 2)``.
+        neighbours: Number $k$ of cells to average over.
+        labels: Names of the two axes.
+
+    Raises:
+        ValueError: If the arrays do not fit together or ``neighbours`` is not positive.
+    """
+
+    def __init__(
+        self,
+        cells: np.ndarray,
+        coords: np.ndarray,
+        neighbours: int = 15,
+        labels: tuple[str, str] = ("embedding 1", "embedding 2"),
+    ) -> None:
+        cells, coords = np.asarray(cells, float), np.asarray(coords, float)
+        if cells.ndim != 2 or coords.shape != (len(cells), 2) or len(cells) < 2:
+            raise ValueError(
+                "Embedding expects cells of shape (n, dim) and coords of shape (n, 2) with n > 1, "
+                f"got {cells.shape} and {coords.shape}. Pass one pair of coordinates per cell."
+            )
+        if neighbours < 1:
+            raise ValueError(f"Embedding expects neighbours >= 1, got {neighbours}.")
+        self.cells = cells
+        self.coords = coords
+        self.neighbours = min(neighbours, len(cells) - 1)
+        self.labels = labels
+        self._tree = cKDTree(cells)
+        self._spacing = self._typical_spacing()
+
+    @property
+    def has_scale(self) -> bool:
+        """False: distances in such pictures have no unit."""
+        return False
+
+    def points(self, x: np.ndarray) -> np.ndarray:
+        """Places in the picture of points ``(..., dim)``, shape ``(..., 2)``."""
+        x = np.asarray(x, float)
+        distance, index = self._tree.query(
+            x.reshape(-1, x.shape[-1]), k=self.neighbours + 1, workers=-1
+        )
+        edge = np.maximum(distance[:, -1:], np.finfo(float).tiny)
+        weight = (1.0 - np.minimum(distance[:, :-1] / edge, 1.0) ** 2) ** 2
+        # Neighbours that are all equally far share the weight instead of dividing zero by zero.
+        weight = weight + 1e-9
+        weight /= weight.sum(axis=1, keepdims=True)
+        placed = np.einsum("nk,nkc->nc", weight, self.coords[index[:, :-1]])
+        return placed.reshape(*x.shape[:-1], 2)
+
+    def velocities(self, x: np.ndarray, u: np.ndarray) -> np.ndarray:
+        """Velocities in the picture, shape ``(..., 2)``.
+
+        The difference quotient of ``points`` along ``u``, taken over a step as long as a
+        neighbourhood is wide: shorter steps would only see its piecewise nature.
+        """
+        x, u = np.asarray(x, float), np.asarray(u, float)
+        speed = np.linalg.norm(u, axis=-1, keepdims=True)
+        moves = speed > 0
+        step = np.where(moves, 0.5 * self._spacing / np.where(moves, speed, 1.0), 1.0)
+        ahead, behind = self.points(x + step * u), self.points(x - step * u)
+        return np.where(moves, (ahead - behind) / (2.0 * step), 0.0)
+
+    def _typical_spacing(self) -> float:
+        """Median distance from a cell to the last of its neighbours, always positive."""
+        some = self.cells[:: max(1, len(self.cells) // 500)]
+        distance, _ = self._tree.query(some, k=self.neighbours + 1, workers=-1)
+        spacing = float(np.median(distance[:, -1]))
+        return spacing if spacing > 0 else float(np.std(self.cells)) or 1.0
+
+
+def default_projection(
+    model: DrawableModel, snapshots: DrawableSnapshots | None = None
+) -> Projection:
+    """The embedding of the snapshots where one is needed and there, else two coordinates.
+
+    Args:
+        model: The model to be drawn.
+        snapshots: Its data; the embedding is used when the model has more than two coordinates.
+
+    Returns:
+        A projection to the plane.
+    """
+    if model.dim > 2 and snapshots is not None and snapshots.embedding is not None:
+        return Embedding(snapshots.points, snapshots.embedding)
+    names = (*model.features, "x1", "x2")
+    return FirstTwo((names[0], names[1] if model.dim > 1 else "x2"))
+
+
+def is_identity(model: DrawableModel, projection: Projection) -> bool:
+    """Whether the plane is the space of the model, so that nothing needs to be estimated."""
+    return model.dim == 2 and isinstance(projection, FirstTwo)
+
+
+def place_data(snapshots: DrawableSnapshots, projection: Projection) -> np.ndarray:
+    """Places of the observed points, shape ``(n, 2)``.
+
+    Cells the embedding was made of keep their own place; only other points are averaged.
+    """
+    if isinstance(projection, Embedding) and np.array_equal(projection.cells, snapshots.points):
+        return projection.coords
+    return projection.points(snapshots.points)

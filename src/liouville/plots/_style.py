@@ -1,0 +1,213 @@
+"""The look of all figures: colours, panels, axes, labels.
+
+Styles are set on each artist and never through ``rcParams``, so that drawing a figure
+leaves the user's own settings alone.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colorbar import Colorbar
+from matplotlib.colors import Colormap, LinearSegmentedColormap, ListedColormap, Normalize
+from matplotlib.figure import Figure
+
+from liouville.plots._fields import Window
+from liouville.plots._model import DrawableModel, DrawableSnapshots
+from liouville.plots._projection import Projection
+
+INK = "#1f2933"
+MUTED = "#66727f"
+FAINT = "#d5dbe1"
+MODEL = "#0072b2"
+MARK = "#d55e00"
+
+# Lightness falls evenly from white; the dark end stays lighter than the points drawn on top.
+DENSITY = LinearSegmentedColormap.from_list(
+    "density", ["#ffffff", "#e1eaf2", "#bdd0e0", "#98b5cd", "#739ab9", "#517fa3", "#36658b"]
+)
+# Both are perceptually uniform; their pale ends are cut off because the background is white.
+TIME = ListedColormap(matplotlib.colormaps["plasma"](np.linspace(0.03, 0.85, 256)), "time")
+SPEED = ListedColormap(matplotlib.colormaps["gray_r"](np.linspace(0.35, 1.0, 256)), "speed")
+
+
+@dataclass(frozen=True)
+class TimeScale:
+    """Colours and words for times, the same in every figure of one model.
+
+    Args:
+        first: Time with the first colour.
+        last: Time with the last colour.
+        name: What time is called.
+        unit: Unit of time, or an empty string.
+    """
+
+    first: float
+    last: float
+    name: str
+    unit: str
+
+    @property
+    def norm(self) -> Normalize:
+        """Map from times to the unit interval."""
+        return Normalize(self.first, self.last if self.last > self.first else self.first + 1.0)
+
+    def colour(self, t: float) -> tuple[float, float, float, float]:
+        """Colour of time ``t``."""
+        red, green, blue, alpha = TIME(float(self.norm(t)))
+        return (red, green, blue, alpha)
+
+    def say(self, t: float, form: str = ".4g") -> str:
+        """Time ``t`` in words, for instance ``day 3`` or ``time 2.5 h``."""
+        return plain(f"{self.name} {t:{form}} {self._other_unit()}".strip())
+
+    @property
+    def label(self) -> str:
+        """Label of a time axis, for instance ``time (h)``."""
+        unit = self._other_unit()
+        return plain(f"{self.name} ({unit})" if unit else self.name)
+
+    def _other_unit(self) -> str:
+        """The unit, unless it only repeats the name as in ``day 3 days``."""
+        stem = self.unit.casefold().rstrip("s")
+        return "" if stem == self.name.casefold().rstrip("s") else self.unit
+
+
+def time_scale(model: DrawableModel, snapshots: DrawableSnapshots | None = None) -> TimeScale:
+    """The time scale of a model, long enough for all snapshots."""
+    ends = [float(t) for t in model.interval]
+    if snapshots is not None and len(snapshots.distinct_times):
+        ends += [float(np.min(snapshots.distinct_times)), float(np.max(snapshots.distinct_times))]
+    return TimeScale(min(ends), max(ends), model.time_name or "time", model.time_unit)
+
+
+def plain(text: str, longest: int = 40) -> str:
+    """Text that matplotlib draws letter by letter, cut if it is very long."""
+    text = " ".join(str(text).split())
+    if len(text) > longest:
+        text = text[: longest - 1] + "…"
+    return text.replace("$", r"\$")
+
+
+def panels(
+    count: int, ratio: float = 0.75, width: float = 2.9, most: int = 4, share: bool = True
+) -> tuple[Figure, list[Axes]]:
+    """A figure with ``count`` panels in rows of equal length.
+
+    Args:
+        count: Number of panels, at least one.
+        ratio: Height over width of a panel.
+        width: Width of a panel in inches.
+        most: Largest number of panels in a row, exceeded when there would be many rows.
+        share: Whether the panels share their axes; ticks then stand on the outside only.
+
+    Returns:
+        The figure and its panels in reading order.
+    """
+    most = most if count <= 3 * most else most + 2
+    rows = -(-count // most)
+    columns = -(-count // rows)
+    width = max(width, 4.2) if count == 1 else width
+    figure = Figure(
+        figsize=(columns * width + 1.0, rows * (width * ratio + 0.42) + 0.3), layout="compressed"
+    )
+    grid = figure.subplots(rows, columns, sharex=share, sharey=share, squeeze=False)
+    axes = list(grid.ravel())
+    for spare in axes[count:]:
+        spare.set_visible(False)
+    for index, panel in enumerate(axes[:count]):
+        tidy(panel)
+        if share and index + columns >= count:
+            panel.tick_params(labelbottom=True)
+    return figure, axes[:count]
+
+
+def tidy(axes: Axes) -> None:
+    """Thin lines, small ticks, no box."""
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    for side in ("left", "bottom"):
+        axes.spines[side].set(color=MUTED, linewidth=0.7)
+    axes.tick_params(labelsize=8, color=MUTED, labelcolor=INK, width=0.7, length=3)
+    axes.locator_params(nbins=5)
+
+
+def headline(axes: Axes, text: str, note: str = "") -> None:
+    """A title on the left and a small remark on the right."""
+    axes.set_title(text, loc="left", fontsize=10, color=INK, fontweight="bold", pad=5)
+    if note:
+        axes.set_title(note, loc="right", fontsize=8, color=MUTED, pad=5)
+
+
+def name_axes(axes: Sequence[Axes], x: str, y: str) -> None:
+    """Labels below the lowest panels and left of the first ones."""
+    for panel in axes:
+        place = panel.get_subplotspec()
+        below = [q for q in axes if q is not panel and _is_below(q, panel)]
+        if not below:
+            panel.set_xlabel(plain(x), fontsize=9, color=INK)
+        if place is None or place.is_first_col():
+            panel.set_ylabel(plain(y), fontsize=9, color=INK)
+
+
+def frame_plane(axes: Sequence[Axes], window: Window, projection: Projection) -> None:
+    """Limits, aspect, ticks and labels of panels that show the plane."""
+    for panel in axes:
+        panel.set(xlim=window.x, ylim=window.y)
+        if window.equal:
+            panel.set_aspect("equal", adjustable="box")
+        if not projection.has_scale:
+            panel.set(xticks=[], yticks=[])
+    name_axes(axes, *projection.labels)
+
+
+def colour_bar(
+    figure: Figure,
+    axes: Sequence[Axes],
+    norm: Normalize,
+    colours: Colormap,
+    label: str,
+    ticks: np.ndarray | None = None,
+) -> Colorbar:
+    """A slim colour bar to the right of the panels."""
+    single = len(axes) == 1
+    bar = figure.colorbar(
+        ScalarMappable(norm, colours),
+        ax=list(axes),
+        fraction=0.05 if single else 0.03,
+        shrink=0.8,
+        aspect=28,
+        pad=0.02,
+    )
+    bar.outline.set_visible(False)  # pyright: ignore[reportCallIssue, reportAttributeAccessIssue]
+    bar.ax.tick_params(labelsize=8, color=MUTED, labelcolor=INK, width=0.7, length=3)
+    bar.set_label(plain(label), fontsize=9, color=INK)
+    if ticks is not None:
+        bar.set_ticks([float(t) for t in ticks], labels=[f"{t:.4g}" for t in ticks])
+        bar.minorticks_off()
+    return bar
+
+
+def time_bar(figure: Figure, axes: Sequence[Axes], scale: TimeScale, times: np.ndarray) -> None:
+    """A colour bar of time with ticks at the snapshots when these are few."""
+    span = scale.last - scale.first
+    apart = len(times) < 2 or float(np.min(np.diff(np.sort(times)))) > 0.04 * span
+    ticks = times if 0 < len(times) <= 10 and apart else None
+    colour_bar(figure, axes, scale.norm, TIME, scale.label, ticks)
+
+
+def scatter_size(count: int) -> float:
+    """Area of a marker in square points: the more points, the smaller."""
+    return float(np.clip(1600.0 / max(count, 1), 2.5, 16.0))
+
+
+def _is_below(other: Axes, panel: Axes) -> bool:
+    """Whether ``other`` stands in the column of ``panel``, further down."""
+    mine, theirs = panel.get_subplotspec(), other.get_subplotspec()
+    if mine is None or theirs is None:
+        return False
+    same = mine.colspan.start == theirs.colspan.start
+    return same and theirs.rowspan.start > mine.rowspan.start

@@ -1,0 +1,201 @@
+"""Figures of the training: losses and comparison with baselines on held-out data."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from liouville.plots._style import (
+    FAINT,
+    INK,
+    MARK,
+    MODEL,
+    MUTED,
+    headline,
+    name_axes,
+    panels,
+    plain,
+)
+
+NOT_TERMS = ("step", "loss", "validation")
+
+
+def loss_curves(history: Sequence[Mapping[str, Any]], *, smoothing: float = 0.02) -> Figure:
+    """Loss, its terms and the validation against the training step.
+
+    Every curve has its own panel because terms and validation need not share a scale. The
+    pale line is what was logged, the strong one its exponential moving average.
+
+    Args:
+        history: One mapping per logged step with ``"step"``, ``"loss"``, one entry per term
+            and, at some steps, ``"validation"``. May be empty.
+        smoothing: Memory of the moving average, as a part of the number of entries.
+
+    Returns:
+        A figure.
+    """
+    curves = _curves(history)
+    figure, axes = panels(max(1, len(curves)), 0.66, width=3.3, most=3, share=False)
+    if not curves:
+        say_nothing(axes[0], "nothing was logged")
+        return figure
+    best = _lowest(curves.get("validation"))
+    for panel, (name, (steps, values)) in zip(axes, curves.items(), strict=True):
+        draw_curve(panel, steps, values, smoothing)
+        headline(panel, plain(name, 24))
+        if best is not None:
+            panel.axvline(best[0], color=MARK, linewidth=0.8, alpha=0.6, zorder=0)
+        if name == "validation" and best is not None:
+            panel.plot(*best, "o", color=MARK, markersize=5, markeredgecolor="white")
+            headline(panel, "validation", f"lowest {best[1]:.4g} at step {best[0]:,.0f}")
+    name_axes(axes, "step", "")
+    return figure
+
+
+def draw_curve(axes: Axes, steps: np.ndarray, values: np.ndarray, smoothing: float) -> None:
+    """A logged curve and its moving average, on a log scale where that makes sense.
+
+    Positive values that span more than a factor 20 are drawn on a log scale. Otherwise the
+    scale is linear and the first plunge is cut off if it would hide everything after it.
+    """
+    few = len(values) <= 40
+    span = max(1.0, smoothing * len(values))
+    if few:
+        axes.plot(steps, values, color=MODEL, linewidth=1.4, marker="o", markersize=2.5)
+    else:
+        axes.plot(steps, values, color=MODEL, linewidth=0.6, alpha=0.3)
+        axes.plot(steps, moving_average(values, span), color=MODEL, linewidth=1.6)
+    if values.min() > 0 and values.max() > 20 * values.min():
+        axes.set_yscale("log")
+        return
+    low, high = float(values.min()), float(values.max())
+    late = values[len(values) // 20 :]
+    settled = float(np.quantile(late, 0.995))
+    if high - low > 3.0 * (settled - low) > 0:
+        high = settled + 0.4 * (settled - low)
+    pad = 0.06 * (high - low) or 0.5
+    axes.set_ylim(low - pad, high + pad)
+
+
+def moving_average(values: np.ndarray, span: float) -> np.ndarray:
+    """Exponential moving average without a bias toward the start.
+
+    Args:
+        values: Values in order, shape ``(n,)``.
+        span: Number of entries after which a value has lost most of its weight.
+
+    Returns:
+        Averages, shape ``(n,)``.
+    """
+    keep = math.exp(-1.0 / span)
+    total, weight, averages = 0.0, 0.0, np.empty(len(values))
+    for index, value in enumerate(values):
+        total, weight = keep * total + value, keep * weight + 1.0
+        averages[index] = total / weight
+    return averages
+
+
+def held_out(likelihood: Mapping[str, Mapping[float, float]]) -> Figure:
+    """Negative log-likelihood of held-out snapshots, the model against baselines.
+
+    One panel per time, one row per method; smaller is better. The first name is taken as
+    the model and drawn in colour, with a line through all rows to compare against.
+
+    Args:
+        likelihood: For each method its negative log-likelihood by time, in nats per point.
+
+    Returns:
+        A figure.
+    """
+    times = sorted({float(t) for values in likelihood.values() for t in values})
+    rows = max(1, len(likelihood))
+    height = (0.32 * rows + 0.4) / 3.1
+    figure, axes = panels(max(1, len(times)), height, width=3.1, most=3, share=False)
+    if not times:
+        say_nothing(axes[0], "nothing was held out")
+        return figure
+    names = list(likelihood)
+    for index, (panel, t) in enumerate(zip(axes, times, strict=True)):
+        values = [float(likelihood[name].get(t, math.nan)) for name in names]
+        draw_ranking(panel, names, values)
+        headline(panel, f"held out {t:.4g}")
+        first = panel.get_subplotspec()
+        panel.tick_params(labelleft=index == 0 or (first is not None and first.is_first_col()))
+    name_axes(axes, "negative log-likelihood (nats)", "")
+    return figure
+
+
+def draw_ranking(axes: Axes, names: Sequence[str], values: Sequence[float]) -> None:
+    """One row per name with a dot and its number; the first name is the one to compare."""
+    rows = np.arange(len(names))
+    for row, value in zip(rows, values, strict=True):
+        colour = MODEL if row == 0 else MUTED
+        axes.axhline(row, color=FAINT, linewidth=0.6, zorder=0)
+        if math.isfinite(value):
+            axes.plot(value, row, "o", color=colour, markersize=7 if row == 0 else 5.5)
+            axes.annotate(
+                f"{value:.3f}",
+                (value, row),
+                xytext=(0, 5),
+                textcoords="offset points",
+                ha="center",
+                fontsize=7.5,
+                color=colour,
+            )
+        else:
+            axes.text(
+                0.5, row, "no value", transform=axes.get_yaxis_transform(), ha="center",
+                va="center", fontsize=7.5, color=MUTED, backgroundcolor="white",
+            )  # fmt: skip
+    finite = [value for value in values if math.isfinite(value)]
+    if finite:
+        pad = 0.15 * (max(finite) - min(finite)) or 0.5
+        axes.set_xlim(min(finite) - pad, max(finite) + pad)
+    if math.isfinite(values[0]):
+        axes.axvline(values[0], color=MODEL, linewidth=0.8, linestyle=(0, (4, 3)), zorder=0)
+    axes.set_yticks(rows, [plain(name, 28) for name in names])
+    axes.set_ylim(len(names) - 0.5, -0.6)
+    axes.spines["left"].set_visible(False)
+    axes.tick_params(axis="y", length=0)
+
+
+def say_nothing(axes: Axes, why: str) -> None:
+    """An empty panel that says why it is empty."""
+    axes.set_axis_off()
+    axes.text(
+        0.5, 0.5, why, transform=axes.transAxes, ha="center", va="center", color=INK, fontsize=10
+    )
+
+
+def _curves(
+    history: Sequence[Mapping[str, Any]],
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Steps and finite values of the loss, the validation and every term, in this order."""
+    names = dict.fromkeys(name for entry in history for name in entry)
+    terms = [name for name in names if name not in NOT_TERMS]
+    curves = {}
+    for name in ("loss", "validation", *terms):
+        pairs = [(e["step"], _number(e.get(name))) for e in history if "step" in e]
+        kept = np.array([p for p in pairs if math.isfinite(p[1])], float).reshape(-1, 2)
+        if len(kept):
+            curves[name] = (kept[:, 0], kept[:, 1])
+    return curves
+
+
+def _number(value: object) -> float:
+    """The value as a float, NaN if it is none."""
+    try:
+        return float(value)  # pyright: ignore[reportArgumentType]
+    except (TypeError, ValueError):
+        return math.nan
+
+
+def _lowest(curve: tuple[np.ndarray, np.ndarray] | None) -> tuple[float, float] | None:
+    """Step and value of the smallest value."""
+    if curve is None:
+        return None
+    index = int(np.argmin(curve[1]))
+    return float(curve[0][index]), float(curve[1][index])

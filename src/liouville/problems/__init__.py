@@ -1,0 +1,4 @@
+"""Problems with answers on paper: the oracles of everything that is trained."""
+
+from liouville.problems.gaussian import GaussianBridge as GaussianBridge
+from liouville.problems.gaussian import bures as bures

@@ -1,0 +1,60 @@
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from liouville import storage
+from liouville.errors import LiouvilleError
+
+
+def save_state(path: Path, state: Any, content: Any = None) -> None:
+    """Writes the arrays of a pytree, atomically and sealed.
+
+    Args:
+        path: the file; its folder must exist.
+        state: the pytree; its leaves must be arrays.
+        content: anything JSON can hold, returned by `restore_state`.
+
+    Raises:
+        LiouvilleError: if the file cannot be written.
+    """
+    storage.write(path, _named_leaves(state), content, kind="checkpoint")
+
+
+def restore_state(path: Path, like: Any) -> tuple[Any, Any]:
+    """Reads a pytree of the same structure, shapes and dtypes as `like`.
+
+    Args:
+        path: a file written by `save_state`.
+        like: a pytree of the same structure.
+
+    Returns:
+        The pytree and the content.
+
+    Raises:
+        LiouvilleError: if the file is missing, damaged, or belongs to another model.
+    """
+    arrays, content = storage.read(path, kind="checkpoint")
+    wanted = _named_leaves(like)
+    for name, leaf in wanted.items():
+        if name not in arrays or arrays[name].shape != leaf.shape or arrays[name].dtype != leaf.dtype:
+            found = f"{arrays[name].dtype}{arrays[name].shape}" if name in arrays else "nothing"
+            raise LiouvilleError(
+                f"{path}: {name} should be {leaf.dtype}{leaf.shape}, found {found}; the "
+                "checkpoint belongs to another configuration: resume with the one it was made with"
+            )
+    if len(arrays) != len(wanted):
+        extra = sorted(set(arrays) - set(wanted))
+        raise LiouvilleError(
+            f"{path} holds {extra[0]}, which this model does not have; resume with the "
+            "configuration the checkpoint was made with"
+        )
+    leaves = [jnp.asarray(arrays[name]) for name in wanted]
+    return jax.tree.unflatten(jax.tree.structure(like), leaves), content
+
+
+def _named_leaves(tree: Any) -> dict[str, np.ndarray]:
+    flat, _ = jax.tree_util.tree_flatten_with_path(tree)
+    return {jax.tree_util.keystr(place): np.asarray(leaf) for place, leaf in flat}

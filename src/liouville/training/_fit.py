@@ -1,0 +1,219 @@
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Generic, Literal, NamedTuple, TypeVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import optax
+
+from liouville.errors import LiouvilleError, TrainingError
+from liouville.objectives import AbstractTerm, Objective
+from liouville.parameters import learned_leaves, split
+from liouville.paths import AbstractPath
+from liouville.training._checkpoint import restore_state, save_state
+from liouville.training._interrupt import graceful_interruption
+from liouville.training._log import MetricsFile, ProgressBar, Row
+from liouville.training._state import Stepper, TrainState, initial_state
+
+Path_ = TypeVar("Path_", bound=AbstractPath)
+Reason = Literal["finished", "early", "interrupted"]
+
+
+class Fit(NamedTuple, Generic[Path_]):
+    """What training returns.
+
+    Attributes:
+        path: the trained path: the averaged parameters, at the best validation if there was one.
+        history: one row a logged step: `step`, `loss`, every term, `gradient`, and `validation`
+            where it was computed.
+        reason: `finished` all steps, stopped `early` on the validation term, or `interrupted`.
+        step: the number of steps done.
+    """
+
+    path: Path_
+    history: list[Row]
+    reason: Reason
+    step: int
+
+
+def fit(
+    path: Path_,
+    objective: Objective | AbstractTerm,
+    *,
+    steps: int,
+    optimizer: optax.GradientTransformation | float = 1e-2,
+    seed: int = 0,
+    decay: float = 0.99,
+    validation: AbstractTerm | None = None,
+    patience: int | None = None,
+    validate_every: int = 100,
+    chunk: int = 50,
+    log_every: int = 10,
+    checkpoint: Path | None = None,
+    checkpoint_every: int = 500,
+    metrics: Path | None = None,
+    resume: bool = False,
+    progress: bool | None = None,
+    on_chunk: Callable[[int], None] | None = None,
+) -> Fit[Path_]:
+    r"""Minimises an objective over the learned arrays of a path.
+
+    Steps are compiled in chunks: one call of the device does `chunk` of them, and the metrics are
+    read once a chunk. Step `i` depends on (seed, i) and the state alone, so a run that is resumed
+    from a checkpoint equals the uninterrupted one bit for bit (on one machine).
+
+    Args:
+        path: the path to start from.
+        objective: what to minimise, or a single term.
+        steps: the number of steps.
+        optimizer: an Optax transformation, or a learning rate for Adam with a cosine decay to a
+            hundredth and gradients clipped to norm 100.
+        seed: of all random numbers.
+        decay: of the exponential moving average of the parameters; 0 for none.
+        validation: a term computed every `validate_every` steps at the averaged parameters, with
+            the same random numbers each time; the path of its minimum is returned.
+        patience: validations without a new minimum after which training stops; `None` for never.
+        validate_every: steps between validations; a multiple of `chunk`.
+        chunk: steps a compiled call.
+        log_every: steps between rows of the history.
+        checkpoint: file for checkpoints, also written on SIGINT, SIGTERM and at the end.
+        checkpoint_every: steps between checkpoints; a multiple of `chunk`.
+        metrics: JSONL file for the rows of the history.
+        resume: go on from `checkpoint` if that file exists.
+        progress: show a progress bar; by default on a terminal only.
+        on_chunk: called after each chunk with the number of steps done.
+
+    Returns:
+        The trained path, the history and why training ended.
+
+    Raises:
+        TrainingError: if a loss or gradient is not finite: it names the step and the term. The
+            last good state is in the checkpoint.
+        LiouvilleError: if `resume` finds a checkpoint of another model.
+    """
+    objective = objective if isinstance(objective, Objective) else objective * 1.0
+    for name, value in {"validate_every": validate_every, "checkpoint_every": checkpoint_every}.items():
+        if value % chunk:
+            raise LiouvilleError(
+                f"{name} is {value}, which is no multiple of chunk {chunk}; change one of them"
+            )
+    if not isinstance(optimizer, optax.GradientTransformation):
+        optimizer = default_optimizer(optimizer, steps)
+    if not learned_leaves(path):
+        raise LiouvilleError("the path has nothing to learn: all its arrays are fixed")
+    _, rest = split(path)
+    stepper = Stepper(rest, objective, jr.key(seed), decay, optimizer, chunk)
+    state = initial_state(path, optimizer)
+    if resume and checkpoint is not None and checkpoint.exists():
+        state, _ = restore_state(checkpoint, state)
+    begin = int(state.step)
+    bar = ProgressBar(steps, shown=progress)
+    file = None if metrics is None else MetricsFile(metrics, begin)
+    history: list[Row] = []
+
+    def save(state: TrainState) -> None:
+        if file is not None:
+            file.sync()
+        if checkpoint is not None:
+            save_state(checkpoint, state)
+
+    def reason_to_stop(state: TrainState, step: int, interrupted: bool) -> Reason | None:
+        if patience is not None and int(state.waited) >= patience:
+            return "early"
+        if step >= steps:
+            return "finished"
+        return "interrupted" if interrupted else None
+
+    try:
+        with graceful_interruption() as interrupted:
+            step, reason = begin, reason_to_stop(state, begin, False)
+            while reason is None:
+                state, values = stepper.run(state, jnp.asarray(steps))
+                done = int(state.step) - step
+                rows = _rows(objective, np.asarray(values)[:done], step, log_every)
+                step += done
+                if bool(state.failed):
+                    history += rows
+                    if file is not None:
+                        file.append(rows)
+                    save(eqx.tree_at(lambda s: s.failed, state, jnp.zeros((), bool)))
+                    raise _failure(stepper, state, np.asarray(values)[done])
+                if validation is not None and (step % validate_every == 0 or step >= steps):
+                    state, value = _validated(stepper, state, validation)
+                    rows[-1]["validation"] = value
+                history += rows
+                if file is not None:
+                    file.append(rows)
+                bar.update(step, rows[-1])
+                reason = reason_to_stop(state, step, bool(interrupted))
+                if reason is not None or step % checkpoint_every == 0:
+                    save(state)
+                if on_chunk is not None:
+                    on_chunk(step)
+    finally:
+        bar.close()
+        if file is not None:
+            file.close()
+    found = state.best if math.isfinite(float(state.best_validation)) else state.average
+    return Fit(eqx.combine(found, rest), history, reason, step)
+
+
+def default_optimizer(rate: float, steps: int) -> optax.GradientTransformation:
+    """Adam with a cosine decay from `rate` to a hundredth of it and clipped gradients."""
+    schedule = optax.cosine_decay_schedule(rate, max(steps, 1), alpha=0.01)
+    return optax.chain(optax.clip_by_global_norm(100.0), optax.adam(schedule))
+
+
+def _rows(objective: Objective, values: np.ndarray, begin: int, every: int) -> list[Row]:
+    """The rows of the steps of a chunk that are logged; the last step always is."""
+    names = ["loss", *(term.name for term in objective.terms), "gradient"]
+    last = len(values) - 1
+    logged = [i for i in range(len(values)) if (begin + i + 1) % every == 0 or i == last]
+    return [
+        {"step": begin + i + 1, **{name: float(v) for name, v in zip(names, values[i])}}
+        for i in logged
+    ]
+
+
+def _validated(
+    stepper: Stepper, state: TrainState, term: AbstractTerm
+) -> tuple[TrainState, float]:
+    value = float(stepper.validate(state, term))
+    if value < float(state.best_validation):
+        best = jax.tree.map(jnp.copy, state.average)
+        replaced = (best, jnp.asarray(value, state.best_validation.dtype), jnp.zeros((), jnp.int32))
+    else:
+        replaced = (state.best, state.best_validation, state.waited + 1)
+    return eqx.tree_at(lambda s: (s.best, s.best_validation, s.waited), state, replaced), value
+
+
+def _failure(stepper: Stepper, state: TrainState, metrics: np.ndarray) -> TrainingError:
+    """Names the step and the term that was not finite, from the last good state."""
+    step = int(state.step)
+    terms = stepper.objective.terms
+    key = jr.fold_in(stepper.key, state.step)
+    for i, (term, value) in enumerate(zip(terms, metrics[1:])):
+        where = "" if math.isfinite(value) else "value"
+        if not where:
+            gradient = eqx.filter_grad(lambda learned, t=term, n=i: t(
+                eqx.combine(learned, stepper.rest), key=jr.fold_in(key, n)))(state.learned)
+            bad = [n for n, g in learned_leaves(gradient).items() if not jnp.isfinite(g).all()]
+            where = f"gradient with respect to {bad[0]}" if bad else ""
+        if where:
+            return TrainingError(
+                f"training stopped at step {step + 1}: the {where} of the term {term.name!r} is "
+                "not finite; the last good state was kept: lower the learning rate or look at "
+                "the data of that term",
+                step=step + 1,
+                term=term.name,
+            )
+    return TrainingError(
+        f"training stopped at step {step + 1}: the weighted sum of the terms is not finite; the "
+        "last good state was kept: look at the weights",
+        step=step + 1,
+        term="loss",
+    )

@@ -1,0 +1,81 @@
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any, TextIO
+
+from liouville.errors import LiouvilleError
+
+Row = dict[str, Any]
+
+
+def read_metrics(path: Path) -> list[Row]:
+    """The rows of a metrics file, one JSON object a line; a torn last line is left out."""
+    rows = []
+    for line in path.read_text().splitlines():
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError:
+            break
+    return rows
+
+
+class MetricsFile:
+    """A file of metrics to which rows are appended; on resume, rows after `step` are dropped."""
+
+    def __init__(self, path: Path, step: int):
+        kept = [row for row in read_metrics(path) if row["step"] <= step] if path.exists() else []
+        if step == 0:
+            kept = []
+        try:
+            self._file = open(path, "w")  # noqa: SIM115 (closed by `close`)
+        except OSError as error:
+            raise LiouvilleError(f"cannot write {path}: {error.strerror}") from error
+        self.append(kept)
+
+    def append(self, rows: list[Row]) -> None:
+        """Appends rows and hands them to the operating system."""
+        self._file.writelines(json.dumps(row) + "\n" for row in rows)
+        self._file.flush()
+
+    def sync(self) -> None:
+        """Waits until the rows are on disk; called before a checkpoint refers to them."""
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._file.close()
+
+
+class ProgressBar:
+    """A line on a terminal that says how far training is; silent anywhere else."""
+
+    def __init__(self, total: int, *, shown: bool | None = None, stream: TextIO | None = None):
+        self._stream = stream or sys.stderr
+        self._shown = self._stream.isatty() if shown is None else shown
+        self._total = total
+        self._begun = time.monotonic()
+        self._first: int | None = None
+
+    def update(self, step: int, row: Row) -> None:
+        """Redraws the line for a step and its metrics."""
+        if not self._shown:
+            return
+        self._first = step if self._first is None else self._first
+        elapsed = time.monotonic() - self._begun
+        rate = (step - self._first) / elapsed if step > self._first else 0.0
+        left = f"{(self._total - step) / rate:5.0f} s left" if rate else ""
+        done = int(24 * step / max(self._total, 1))
+        values = "  ".join(
+            f"{name} {value:.4g}" for name, value in row.items() if name not in ("step", "gradient")
+        )
+        bar = "█" * done + "·" * (24 - done)
+        self._stream.write(f"\r\x1b[2K{bar} {step}/{self._total}  {values}  {left}"[:160])
+        self._stream.flush()
+
+    def close(self) -> None:
+        """Ends the line."""
+        if self._shown:
+            self._stream.write("\n")
+            self._stream.flush()

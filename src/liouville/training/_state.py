@@ -1,0 +1,124 @@
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import optax
+from jaxtyping import Array, Bool, Float, Int
+
+from liouville._types import RandomKey, Scalar
+from liouville.objectives import Objective
+from liouville.parameters import split
+
+
+class TrainState(eqx.Module):
+    """All that changes during training, and all that a checkpoint holds.
+
+    Attributes:
+        learned: the learned arrays of the path.
+        average: their exponential moving average.
+        optimizer: the optimiser's state.
+        step: the number of steps done.
+        failed: whether a step was not finite; the state is then frozen before that step.
+        best: the averaged arrays with the smallest validation so far.
+        best_validation: that validation, infinite before the first.
+        waited: validations since the best one.
+    """
+
+    learned: Any
+    average: Any
+    optimizer: Any
+    step: Int[Array, ""]
+    failed: Bool[Array, ""]
+    best: Any
+    best_validation: Float[Array, ""]
+    waited: Int[Array, ""]
+
+
+def initial_state(path: Any, optimizer: optax.GradientTransformation) -> TrainState:
+    """The state before the first step."""
+    learned, _ = split(path)
+    # Three copies, because the buffers of the state are donated and may not share memory.
+    average, best = jax.tree.map(jnp.copy, learned), jax.tree.map(jnp.copy, learned)
+    return TrainState(
+        learned=jax.tree.map(jnp.copy, learned),
+        average=average,
+        optimizer=optimizer.init(learned),
+        step=jnp.zeros((), jnp.int32),
+        failed=jnp.zeros((), bool),
+        best=best,
+        best_validation=jnp.full((), jnp.inf, jnp.zeros(()).dtype),
+        waited=jnp.zeros((), jnp.int32),
+    )
+
+
+class Stepper(eqx.Module):
+    """The compiled part of training: several steps in one call.
+
+    Attributes:
+        rest: the parts of the path that are not learned.
+        objective: what is minimised.
+        key: the run's key; step `i` draws from `fold_in(key, i)`.
+        decay: of the moving average.
+        optimizer: the optimiser.
+        chunk: steps a call.
+    """
+
+    rest: Any
+    objective: Objective
+    key: RandomKey
+    decay: float = eqx.field(static=True)
+    optimizer: optax.GradientTransformation = eqx.field(static=True)
+    chunk: int = eqx.field(static=True)
+
+    def loss(
+        self, learned: Any, step: Int[Array, ""]
+    ) -> tuple[Scalar, dict[str, Scalar]]:
+        """The objective at one step: the total and the terms."""
+        return self.objective(eqx.combine(learned, self.rest), key=jr.fold_in(self.key, step))
+
+    def one(self, state: TrainState) -> tuple[TrainState, Float[Array, " metrics"]]:
+        """One step; a step that is not finite changes nothing but `failed`."""
+        (total, terms), gradient = jax.value_and_grad(self.loss, has_aux=True)(
+            state.learned, state.step
+        )
+        updates, optimizer = self.optimizer.update(gradient, state.optimizer, state.learned)
+        learned = optax.apply_updates(state.learned, updates)
+        # Early on the average follows the parameters, so that it forgets where they started.
+        count = state.step.astype(total.dtype)
+        decay = jnp.minimum(self.decay, (1.0 + count) / (10.0 + count))
+        average = jax.tree.map(lambda a, p: a + (1.0 - decay) * (p - a), state.average, learned)
+        stepped = TrainState(
+            learned, average, optimizer, state.step + 1, state.failed,
+            state.best, state.best_validation, state.waited,
+        )
+        norm = optax.global_norm(gradient)
+        fine = jnp.isfinite(total) & jnp.isfinite(norm)
+        frozen = eqx.tree_at(lambda s: s.failed, state, jnp.ones((), bool))
+        state = jax.tree.map(lambda new, old: jnp.where(fine, new, old), stepped, frozen)
+        return state, jnp.stack([total, *terms.values(), norm])
+
+    @eqx.filter_jit(donate="all-except-first")
+    def run(self, state: TrainState, last: Int[Array, ""]) -> tuple[TrainState, Float[Array, "chunk metrics"]]:
+        """Up to `chunk` steps, stopping before step `last` or at a failure.
+
+        Returns:
+            The state, and for each step the total, the terms in order, and the gradient's norm.
+        """
+        width = len(self.objective.terms) + 2
+
+        def body(state, _):
+            return jax.lax.cond(
+                state.failed | (state.step >= last),
+                lambda s: (s, jnp.full((width,), jnp.nan)),
+                lambda s: self.one(s),
+                state,
+            )
+
+        return jax.lax.scan(body, state, None, length=self.chunk)
+
+    @eqx.filter_jit
+    def validate(self, state: TrainState, term: Any) -> Scalar:
+        """A term at the averaged parameters, always with the same random numbers."""
+        return term(eqx.combine(state.average, self.rest), key=self.key)
