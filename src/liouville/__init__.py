@@ -1,0 +1,67 @@
+"""Liouville: learn how probability distributions move, without simulating them.
+
+    import liouville as lv
+
+    model = lv.load("RUN")
+    model.log_density(t, x), model.velocity(t, x), model.sample(t, 1000)
+
+Public names are loaded when first used, so that the command line can answer `--help` without
+importing JAX.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from liouville import checks as checks
+    from liouville import curves as curves
+    from liouville import dynamics as dynamics
+    from liouville import gauges as gauges
+    from liouville import objectives as objectives
+    from liouville import paths as paths
+    from liouville import plots as plots
+    from liouville import problems as problems
+    from liouville import quantities as quantities
+    from liouville.cells import fit_cells as fit_cells
+    from liouville.data import read_cells as read_cells
+    from liouville.errors import LiouvilleError as LiouvilleError
+    from liouville.errors import TrainingError as TrainingError
+    from liouville.model import Model as Model
+    from liouville.model import load as load
+    from liouville.training import fit as fit
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "LiouvilleError": "errors",
+    "TrainingError": "errors",
+    "Model": "model",
+    "fit": "training",
+    "fit_cells": "cells",
+    "load": "model",
+    "read_cells": "data",
+}
+_MODULES = (
+    "checks",
+    "curves",
+    "dynamics",
+    "gauges",
+    "objectives",
+    "paths",
+    "plots",
+    "problems",
+    "quantities",
+)
+__all__ = ["__version__", *_HOME, *_MODULES]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"liouville.{name}")
+    if name in _HOME:
+        return getattr(importlib.import_module(f"liouville.{_HOME[name]}"), name)
+    raise AttributeError(f"module 'liouville' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

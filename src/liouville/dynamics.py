@@ -62,9 +62,7 @@ def matrix_drift(path: AbstractPath, t: Scalar, x: Point, diffusion: Diffusion) 
     return marginal.velocity(x) + 0.5 * (row_divergence + diffusion(t, x) @ score(marginal, x))
 
 
-def control(
-    marginal: AbstractMarginal, x: Point, reference: Point, sigma: Scalar | float
-) -> Point:
+def control(marginal: AbstractMarginal, x: Point, reference: Point, sigma: Scalar | float) -> Point:
     r"""The control $c = (b - f)/\sigma$ that turns $dX = f\,dt + \sigma\,dW$ into the path.
 
     Args:
@@ -173,8 +171,13 @@ def _scan_steps(
     return jnp.concatenate([x0[None], later])
 
 
-def diffrax_terms(path: AbstractPath, *, g: Noise | None = None, key: RandomKey | None = None,
-                  interval: tuple[float, float] | None = None):
+def diffrax_terms(
+    path: AbstractPath,
+    *,
+    g: Noise | None = None,
+    key: RandomKey | None = None,
+    interval: tuple[float, float] | None = None,
+):
     r"""The path's dynamics as Diffrax terms for one point, to verify it with adaptive solvers.
 
     Args:

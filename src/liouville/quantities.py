@@ -41,9 +41,7 @@ def jacobian_asymmetry(marginal: AbstractMarginal, x: Point) -> Scalar:
     return 0.5 * jnp.sum((derivative - derivative.T) ** 2)
 
 
-def kinetic_energy(
-    velocities: Points, weights: Float[Array, " n"]
-) -> Scalar:
+def kinetic_energy(velocities: Points, weights: Float[Array, " n"]) -> Scalar:
     r"""$\tfrac12 \sum_i w_i |u_i|^2$, an estimate of $\tfrac12 E_\rho |u|^2$.
 
     Args:

@@ -9,45 +9,22 @@ Writing goes to a temporary file in the same folder, is flushed to disk and rena
 leaves the old file or the new one, never half of one.
 """
 
-import contextlib
 import dataclasses
 import hashlib
 import io
 import json
-import os
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from liouville.errors import LiouvilleError
+from liouville.files import atomic_path
 
 FORMAT = 1
 Arrays = Mapping[str, np.ndarray]
-
-
-@contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Yields a temporary path beside `path`; on success flushes it and renames it over `path`.
-
-    Raises:
-        LiouvilleError: if the disk or the folder does not let us write; `path` is then as before.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        yield temporary
-        with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        raise LiouvilleError(
-            f"cannot write {path}: {error.strerror or error}; choose a folder you can write to "
-            "and that has room"
-        ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def write(path: Path, arrays: Arrays, content: Any, *, kind: str) -> None:
@@ -76,7 +53,7 @@ def write(path: Path, arrays: Arrays, content: Any, *, kind: str) -> None:
         }
     manifest = {"format": FORMAT, "kind": kind, "content": content, "arrays": entries}
     text = json.dumps(manifest, indent=1, allow_nan=False).encode()
-    with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+    with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         archive.writestr("manifest.json", text)
         archive.writestr("manifest.sha256", hashlib.sha256(text).hexdigest())
         for member, data in members.items():

@@ -64,5 +64,6 @@ def gate_value(times: tuple[float, ...], t: Scalar, gate: Gate) -> Scalar:
     knots = jnp.asarray(times, t.dtype)
     i = jnp.clip(jnp.searchsorted(knots, t, side="right") - 1, 0, len(times) - 2)
     s = (t - knots[i]) / (knots[i + 1] - knots[i])
-    bump = jnp.maximum(s * (1.0 - s), 0.0)
+    # By `where`, so that at an end the rate is that of the inside, not the mean of both sides.
+    bump = jnp.where((s >= 0.0) & (s <= 1.0), s * (1.0 - s), 0.0)
     return bump if gate == "smooth" else -jnp.expm1(-bump / 0.05)

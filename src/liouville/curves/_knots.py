@@ -66,7 +66,9 @@ class Knots(AbstractCurve):
         secants = jnp.diff(self.values, axis=0) / _column(widths, self.values.ndim)
         # The piece that holds t; times outside use the first or the last one.
         i = jnp.clip(jnp.searchsorted(times, t, side="right") - 1, 0, len(self.times) - 2)
-        inside = jnp.clip(t, times[0], times[-1])
+        # By `where` and not by `clip`, whose derivative at a bound is the mean of both sides.
+        early, late = t < times[0], t > times[-1]
+        inside = jnp.where(early, times[0], jnp.where(late, times[-1], t))
         h = inside - times[i]
         if self.interpolation == "linear":
             return self.values[i] + (t - times[i]) * secants[i]
@@ -76,8 +78,7 @@ class Knots(AbstractCurve):
         # Newton's form of the Hermite cubic: exact at both knots up to rounding of one product.
         bend = (m0 + m1 - 2.0 * secants[i]) * s + (3.0 * secants[i] - 2.0 * m0 - m1)
         value = self.values[i] + h * (m0 + s * bend)
-        end_slope = jnp.where(t < times[0], slopes[0], slopes[-1])
-        return value + (t - inside) * end_slope
+        return value + (t - inside) * jnp.where(early, slopes[0], slopes[-1])
 
 
 def _column(x: Float[Array, " n"], ndim: int) -> Float[Array, "n ..."]:

@@ -6,7 +6,6 @@ the model's units and back. Nothing in this package imports JAX.
 
 from ._cells import read_cells as read_cells
 from ._snapshots import Snapshots as Snapshots
-from ._tables import atomic_path as atomic_path
 from ._tables import read_points as read_points
 from ._tables import write_table as write_table
 from ._units import Standardisation as Standardisation

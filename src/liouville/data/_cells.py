@@ -95,13 +95,15 @@ def read_cells(
     readers = {".npz": _read_archive, ".h5ad": _read_anndata}
     columns = readers.get(path.suffix.lower(), _read_text)(path, request)
     times, unit = numbers_from_times(columns.times, name=columns.time_name)
+    if not unit and len(columns.time_name) > 2:  # a column called "w" need not mean weeks
+        unit = unit_named(columns.time_name)
     points, kept = _chosen(columns, names, dims, str(path))
     snapshots = Snapshots(
         points,
         times,
         kept,
         time_name=columns.time_name,
-        time_unit=unit or unit_named(columns.time_name),
+        time_unit=unit,
         weights=columns.weights,
         embedding=columns.embedding,
         source=str(path),

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float64
 
 from ..errors import LiouvilleError
 
@@ -29,13 +28,13 @@ class Snapshots:
         source: Where the data came from, for messages and reports.
     """
 
-    points: Float64[np.ndarray, "n d"]
-    times: Float64[np.ndarray, " n"]
+    points: np.ndarray
+    times: np.ndarray
     features: tuple[str, ...] = ()
     time_name: str = "time"
     time_unit: str = ""
-    weights: Float64[np.ndarray, " n"] | None = None
-    embedding: Float64[np.ndarray, "n 2"] | None = None
+    weights: np.ndarray | None = None
+    embedding: np.ndarray | None = None
     source: str = "data"
 
     def __post_init__(self) -> None:

@@ -3,8 +3,6 @@
 import contextlib
 import csv
 import difflib
-import os
-import uuid
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import LiouvilleError
+from ..files import atomic_path
 from ._snapshots import listed
 from ._units import numbers_from_times
 
@@ -421,51 +420,3 @@ def write_table(path: str | Path, columns: Mapping[str, np.ndarray]) -> None:
             writer = csv.writer(file, delimiter=_DELIMITERS[suffix], lineterminator="\n")
             writer.writerow(arrays)
             writer.writerows(zip(*(array.tolist() for array in arrays.values()), strict=True))
-
-
-@contextlib.contextmanager
-def atomic_path(path: str | Path) -> Iterator[Path]:
-    """Gives a temporary path to write, which takes the place of `path` when the block succeeds.
-
-    The temporary file lies in the same directory and has the same suffix. It reaches the disk
-    before it is renamed, so `path` holds either the old content or all of the new; if the block
-    fails it is removed.
-
-    Args:
-        path: Where the file belongs. Its directory must exist.
-
-    Yields:
-        The path to write.
-
-    Raises:
-        LiouvilleError: If the directory is missing, `path` is no ordinary file, or the system
-            refuses to write (no permission, disk full).
-    """
-    path = Path(path)
-    if not path.parent.is_dir():
-        raise LiouvilleError(f"cannot write {path}: no directory {path.parent}; make it first")
-    if path.exists() and not path.is_file():
-        raise LiouvilleError(f"cannot write {path}: it is no ordinary file; choose another name")
-    temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex}{path.suffix}")
-    try:
-        yield temporary
-        _flush(temporary)
-        os.replace(temporary, path)
-        with contextlib.suppress(OSError):  # some systems cannot open a directory
-            _flush(path.parent)
-    except OSError as error:
-        raise LiouvilleError(
-            f"cannot write {path}: {error.strerror or one_line(error)}; "
-            "check permissions and free space, or choose another place"
-        ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

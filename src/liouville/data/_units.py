@@ -12,17 +12,17 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import Float64
 
 from ..errors import LiouvilleError
+from ._snapshots import listed
 
 StandardisationMode = Literal["standard", "global", "none"]
 _MODES = ("standard", "global", "none")
 _VECTORS = ("center", "scale")
 _SCALARS = ("time_origin", "time_scale")
 
+# A spread below this share of the largest entry is the rounding of a constant column.
 _ROUNDING = 64 * np.finfo(np.float64).eps
-"""A spread below this share of the largest entry is the rounding of a constant column."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,27 +39,25 @@ class Standardisation:
         time_scale: The user's duration that becomes 1, positive.
     """
 
-    center: Float64[np.ndarray, " d"]
-    scale: Float64[np.ndarray, " d"]
+    center: np.ndarray
+    scale: np.ndarray
     time_origin: float
     time_scale: float
 
     def __post_init__(self) -> None:
-        center, scale = (np.array(_numbers(self, key), dtype=np.float64) for key in _VECTORS)
+        center, scale = _reals("center", self.center), _reals("scale", self.scale)
         if center.ndim != 1 or center.shape != scale.shape:
             raise LiouvilleError(
                 f"a standardisation needs as many scales as centers, got shapes {center.shape} "
                 f"and {scale.shape}; give one of each per column"
             )
-        origin, duration = (float(_numbers(self, key)) for key in _SCALARS)
+        origin, duration = float(self.time_origin), float(self.time_scale)
         for name, value in (("center", center), ("time_origin", origin)):
             if not np.all(np.isfinite(value)):
                 raise LiouvilleError(f"{name} of a standardisation must be finite, got {value}")
         for name, value in (("scale", scale), ("time_scale", duration)):
-            if not (np.all(np.isfinite(value)) and np.all(np.greater(value, 0))):
-                raise LiouvilleError(
-                    f"{name} of a standardisation must be finite and positive, got {value}"
-                )
+            if not np.all(np.isfinite(value) & np.greater(value, 0)):
+                raise LiouvilleError(f"{name} must be finite and positive, got {value}")
         object.__setattr__(self, "center", center)
         object.__setattr__(self, "scale", scale)
         object.__setattr__(self, "time_origin", origin)
@@ -129,11 +127,11 @@ class Standardisation:
 
     def time_to_model(self, times: np.ndarray | float) -> np.ndarray:
         """Times in the user's units, any shape, to the model's."""
-        return (np.asarray(times, np.float64) - self.time_origin) / self.time_scale
+        return np.asarray((np.asarray(times, np.float64) - self.time_origin) / self.time_scale)
 
     def time_to_user(self, times: np.ndarray | float) -> np.ndarray:
         """Times in the model's units, any shape, to the user's."""
-        return np.asarray(times, np.float64) * self.time_scale + self.time_origin
+        return np.asarray(np.asarray(times, np.float64) * self.time_scale + self.time_origin)
 
     def velocity_to_user(self, velocity: np.ndarray) -> np.ndarray:
         """Velocities of the model, shape ``(..., d)``, to user's length per user's time."""
@@ -172,24 +170,27 @@ class Standardisation:
                 f"a standardisation has the fields {', '.join(sorted(expected))}; "
                 f"got {', '.join(sorted(map(str, data))) or 'none'}"
             )
-        return cls(**data)
+        origin, duration = (_reals(key, data[key]) for key in _SCALARS)
+        if origin.ndim or duration.ndim:
+            raise LiouvilleError(
+                f"{' and '.join(_SCALARS)} of a standardisation must be one number each, "
+                f"got shapes {origin.shape} and {duration.shape}"
+            )
+        center, scale = (_reals(key, data[key]) for key in _VECTORS)
+        return cls(center, scale, float(origin), float(duration))
 
 
-def _numbers(owner: Standardisation, key: str) -> Any:
-    """A field as float64, refused when it is not made of numbers or has the wrong rank."""
-    value = getattr(owner, key)
+def _reals(key: str, value: Any) -> np.ndarray:
+    """A field as float64, refused when it is not made of real numbers."""
     try:
         array = np.asarray(value)
-        if array.dtype.kind not in "iuf" and array.size:
+        if array.size and array.dtype.kind not in "iuf":
             raise TypeError
-        array = array.astype(np.float64)
+        return array.astype(np.float64)
     except (TypeError, ValueError):
         raise LiouvilleError(
             f"{key} of a standardisation must be made of numbers, got {value!r}"
         ) from None
-    if key in _SCALARS and array.ndim:
-        raise LiouvilleError(f"{key} of a standardisation must be one number, got {value!r}")
-    return array
 
 
 def _check_fit_data(points: np.ndarray, times: np.ndarray) -> None:
@@ -232,7 +233,7 @@ _RANGE = re.compile(rf"({_NUMBER})\s*(?:-|–|to)\s*({_NUMBER})")
 # A minus after a letter or digit ("day-3") is a hyphen, not a sign.
 _SIGNED = re.compile(rf"(?:(?<![A-Za-z0-9.])[-+−])?{_NUMBER}")
 _PLAIN = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}\b")
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}(?!\d)")
 _MISSING_TEXT = {"", "na", "nan", "none", "null", "nat", "n/a", "<na>"}
 _UNITS = {
     "days": ("d", "day", "days"),
@@ -362,18 +363,19 @@ def _numbers_from_text(values: np.ndarray, name: str, dates: bool) -> tuple[np.n
     read = [_number_and_words(text) for text in texts]
     pairs = [pair for pair in read if pair is not None]
     if len(pairs) < len(texts):
-        unreadable = [text for text, pair in zip(texts, read, strict=True) if pair is None]
+        unreadable = [repr(text) for text, pair in zip(texts, read, strict=True) if not pair]
         raise LiouvilleError(
-            f"time column {name!r} has values without exactly one number: {_shown(unreadable)}; "
+            f"time column {name!r} has values without exactly one number: {listed(unreadable, 5)}; "
             "write numbers, or text with one number such as 'day 3'"
         )
     wordings: dict[str, str] = {}
     for text, (_, words) in zip(texts, pairs, strict=True):
         wordings.setdefault(words, text)
     if len(wordings) > 1:
+        examples = [repr(text) for text in wordings.values()]
         raise LiouvilleError(
-            f"time column {name!r} words its values differently: {_shown(list(wordings.values()))};"
-            " use the same words, or numbers only"
+            f"time column {name!r} words its values differently: {listed(examples, 5)}; "
+            "use the same words, or numbers only"
         )
     numbers = np.array([number for number, _ in pairs], dtype=np.float64)
     return numbers[inverse], unit_named(next(iter(wordings), ""))
@@ -398,8 +400,3 @@ def _number_and_words(text: str) -> tuple[float, str] | None:
     if re.search(r"\d", words):
         return None
     return number, re.sub(r"\s+", "", words).casefold()
-
-
-def _shown(values: Sequence[str], limit: int = 5) -> str:
-    more = f" and {len(values) - limit} more" if len(values) > limit else ""
-    return ", ".join(repr(value) for value in values[:limit]) + more

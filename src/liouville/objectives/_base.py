@@ -48,13 +48,9 @@ class Objective(eqx.Module):
         names = [term.name for term in self.terms]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise ValueError(
-                f"two terms are named {twice[0]!r}; give one of them another name=..."
-            )
+            raise ValueError(f"two terms are named {twice[0]!r}; give one of them another name=...")
 
-    def __call__(
-        self, path: AbstractPath, *, key: RandomKey
-    ) -> tuple[Scalar, dict[str, Scalar]]:
+    def __call__(self, path: AbstractPath, *, key: RandomKey) -> tuple[Scalar, dict[str, Scalar]]:
         """The weighted sum and the value of each term by name, unweighted.
 
         Term `i` draws from `fold_in(key, i)`.
@@ -65,9 +61,7 @@ class Objective(eqx.Module):
 
     def __add__(self, other: "AbstractTerm | Objective") -> "Objective":
         other = _objective(other)
-        return Objective(
-            self.terms + other.terms, jnp.concatenate([self.weights, other.weights])
-        )
+        return Objective(self.terms + other.terms, jnp.concatenate([self.weights, other.weights]))
 
     def __mul__(self, weight: float) -> "Objective":
         return Objective(self.terms, self.weights * weight)

@@ -46,8 +46,8 @@ class KineticEnergy(AbstractTerm):
         """An unbiased estimate of the energy."""
 
         def energy(marginal, points, weights):
-            move = marginal.velocity if self.of == "velocity" else lambda x: drift(
-                marginal, x, self.g
+            move = (
+                marginal.velocity if self.of == "velocity" else lambda x: drift(marginal, x, self.g)
             )
             return kinetic_energy(jax.vmap(move)(points), weights)
 

@@ -107,9 +107,7 @@ class Diagonal(AbstractScale):
     ) -> "DiagonalFrames":
         """The frames at one time. Scales along the axes never turn, so there is no gauge to fix."""
         del is_rotation_invariant
-        log_scale, log_scale_rate = jax.jvp(
-            lambda p: _floored(p, self.floor), (raw,), (raw_rate,)
-        )
+        log_scale, log_scale_rate = jax.jvp(lambda p: _floored(p, self.floor), (raw,), (raw_rate,))
         return DiagonalFrames(location, location_rate, log_scale, log_scale_rate)
 
 

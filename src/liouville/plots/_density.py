@@ -8,15 +8,15 @@ from matplotlib.figure import Figure
 from liouville.plots._fields import (
     Window,
     data_window,
+    known_times,
     limits_of,
     line_density,
     mass_level,
     plane_density,
     some_of,
-    thin,
 )
 from liouville.plots._model import DrawableModel, DrawableSnapshots
-from liouville.plots._projection import Projection, default_projection, place_data
+from liouville.plots._projection import Projection, default_projection, place_data, thin
 from liouville.plots._style import (
     DENSITY,
     INK,
@@ -37,7 +37,7 @@ def density_panels(
     projection: Projection | None = None,
     *,
     most_panels: int = 24,
-    most_cells: int = 1200,
+    most_cells: int = 600,
 ) -> Figure:
     """The density of the model at every snapshot time, with the data on top.
 
@@ -56,7 +56,7 @@ def density_panels(
     Returns:
         A figure.
     """
-    times = some_of(np.asarray(snapshots.distinct_times, float), most_panels)
+    times = some_of(known_times(model, snapshots), most_panels)
     if model.dim == 1:
         return _line_panels(model, snapshots, times)
     projection = projection or default_projection(model, snapshots)
@@ -140,7 +140,7 @@ def draw_histogram(
     axes: Axes, values: np.ndarray, limits: tuple[float, float], colour: tuple[float, ...]
 ) -> np.ndarray:
     """A pale histogram on the scale of a density; returns the heights of its bars."""
-    bins = int(np.clip(2.0 * len(values) ** (1 / 3), 8, 60))
+    bins = int(np.clip(4.0 * len(values) ** (1 / 3), 12, 80))
     counts, edges = np.histogram(values, bins=bins, range=limits)
     heights = counts / max(len(values), 1) / (edges[1] - edges[0])
     axes.stairs(heights, edges, fill=True, color=colour, alpha=0.22, zorder=0)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.interpolate import interp1d
 from scipy.ndimage import gaussian_filter
 
 from liouville.plots._model import DrawableModel, DrawableSnapshots
@@ -118,7 +119,7 @@ def plane_density(
     window: Window,
     projection: Projection,
     cells: int = 120,
-    samples: int = 8000,
+    samples: int = 5000,
 ) -> np.ndarray:
     """Density in the plane at time ``t``, shape ``(cells, cells)``.
 
@@ -128,9 +129,27 @@ def plane_density(
     """
     if is_identity(model, projection):
         return _finite_exp(model.log_density(t, window.grid(cells)))
-    places = projection.points(model.sample(t, samples))
-    counts = _smooth_counts(places, np.ones(len(places)), window, cells)
-    return counts / (len(places) * window.cell_area(cells))
+    return _density_of(projection.points(model.sample(t, samples)), window, cells)
+
+
+def moving_density(
+    model: DrawableModel, times: np.ndarray, window: Window, projection: Projection, cells: int
+) -> np.ndarray:
+    """Densities in the plane at many times, shape ``(len(times), cells, cells)``.
+
+    Searching an embedding for every frame of a film would take minutes. There, one sample is
+    carried along by the velocity, looked up at every third time and placed in between by
+    linear interpolation.
+    """
+    if is_identity(model, projection) or projection.has_scale:
+        fields = [plane_density(model, float(t), window, projection, cells) for t in times]
+        return np.stack(fields)
+    keys = np.unique([*range(0, len(times), 3), len(times) - 1])
+    paths = carried(model, model.sample(float(times[0]), 3000), times[keys])
+    places = projection.points(paths)
+    if len(keys) > 1:
+        places = interp1d(keys, places, axis=0)(np.arange(len(times)))
+    return np.stack([_density_of(frame, window, cells) for frame in places])
 
 
 def plane_velocity(
@@ -139,7 +158,7 @@ def plane_velocity(
     window: Window,
     projection: Projection,
     cells: int = 36,
-    samples: int = 8000,
+    samples: int = 4000,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Velocity in the plane at time ``t`` and where it may be shown.
 
@@ -166,6 +185,34 @@ def plane_velocity(
     return np.where(shown[..., None], flow, 0.0), shown
 
 
+def _density_of(places: np.ndarray, window: Window, cells: int) -> np.ndarray:
+    """Smoothed histogram of the places as a density."""
+    counts = _smooth_counts(places, np.ones(len(places)), window, cells)
+    return counts / (len(places) * window.cell_area(cells))
+
+
+def carried(
+    model: DrawableModel,
+    start: np.ndarray,
+    times: np.ndarray,
+    *,
+    seed: int = 0,
+    stochastic: bool = False,
+) -> np.ndarray:
+    """Trajectories of the model; points stay where they are if it knows one time only."""
+    if not times[-1] > times[0]:
+        return np.repeat(start[None], len(times), axis=0)
+    return np.asarray(model.trajectories(start, times, seed=seed, stochastic=stochastic))
+
+
+def known_times(model: DrawableModel, snapshots: DrawableSnapshots) -> np.ndarray:
+    """Snapshot times at which the model is defined, or the model's own if there are none."""
+    first, last = model.interval
+    times = np.asarray(snapshots.distinct_times, float)
+    inside = times[(times >= first) & (times <= last)]
+    return inside if len(inside) else np.asarray(model.times, float)
+
+
 def mass_level(density: np.ndarray, mass: float) -> float:
     """The level above which the density on a regular grid holds the given part of its mass."""
     ordered = np.sort(density, axis=None)[::-1]
@@ -173,13 +220,6 @@ def mass_level(density: np.ndarray, mass: float) -> float:
     if held[-1] <= 0:
         return np.inf
     return float(ordered[np.searchsorted(held, mass * held[-1])])
-
-
-def thin(count: int, most: int) -> np.ndarray:
-    """Indices of at most ``most`` of ``count`` items, at random but always the same."""
-    if count <= most:
-        return np.arange(count)
-    return np.sort(np.random.default_rng(0).choice(count, most, replace=False))
 
 
 def some_of(values: np.ndarray, most: int) -> np.ndarray:

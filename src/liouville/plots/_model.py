@@ -53,12 +53,12 @@ class DrawableModel(Protocol):
         """Velocity at points of shape ``(..., dim)``, same shape."""
         ...
 
-    def sample(self, t: float, n: int, seed: int = 0) -> np.ndarray:
+    def sample(self, t: float, n: int, *, seed: int = 0) -> np.ndarray:
         """``n`` independent points at time ``t``, shape ``(n, dim)``."""
         ...
 
     def trajectories(
-        self, x0: np.ndarray, times: np.ndarray, seed: int = 0, stochastic: bool = False
+        self, x0: np.ndarray, times: np.ndarray, *, seed: int = 0, stochastic: bool = False
     ) -> np.ndarray:
         """Paths from ``x0`` at ``times[0]``, shape ``(len(times), *batch, dim)``."""
         ...

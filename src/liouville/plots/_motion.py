@@ -5,20 +5,22 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from scipy.ndimage import gaussian_filter1d
 
 from liouville.plots._density import draw_cells
 from liouville.plots._fields import (
     Window,
+    carried,
     data_window,
+    known_times,
     limits_of,
     line_density,
     mass_level,
     plane_velocity,
     some_of,
-    thin,
 )
 from liouville.plots._model import DrawableModel, DrawableSnapshots
-from liouville.plots._projection import Projection, default_projection, place_data
+from liouville.plots._projection import Projection, default_projection, place_data, thin
 from liouville.plots._style import (
     INK,
     MUTED,
@@ -61,7 +63,7 @@ def velocity_stream(
     Returns:
         A figure.
     """
-    known = np.asarray(snapshots.distinct_times, float)
+    known = known_times(model, snapshots)
     pairs = np.stack([known[:-1], known[1:]], axis=1) if len(known) > 1 else known[[0, 0]][None]
     pairs = some_of(pairs, most_panels)
     if model.dim == 1:
@@ -78,7 +80,7 @@ def velocity_stream(
         draw_stream(panel, flow, shown, window, norm)
         headline(panel, scale.say(float(before + after) / 2))
     frame_plane(axes, window, projection)
-    speed = f"speed per {scale.unit or scale.name}" if projection.has_scale else "speed"
+    speed = f"speed (per {scale.per})" if projection.has_scale else "speed"
     colour_bar(figure, axes, norm, SPEED, speed)
     time_bar(figure, axes, scale, known)
     return figure
@@ -107,9 +109,10 @@ def draw_stream(
         color=np.ma.array(speed, mask=hidden),
         norm=norm,
         cmap=SPEED,
-        density=1.0,
-        linewidth=0.9,
-        arrowsize=0.8,
+        density=1.25,
+        linewidth=0.4 + 0.7 * np.clip(speed / (norm.vmax or 1.0), 0.0, 1.0),
+        arrowsize=0.6,
+        minlength=0.07,
         zorder=3,
     )
 
@@ -119,13 +122,15 @@ def trajectories(
     snapshots: DrawableSnapshots,
     projection: Projection | None = None,
     *,
-    count: int = 120,
-    steps: int = 80,
+    count: int = 80,
+    steps: int = 50,
     stochastic: bool = False,
     seed: int = 0,
     most_cells: int = 4000,
 ) -> Figure:
     """Paths of points drawn at the first time, followed to the last, coloured by time.
+
+    Seen through an embedding, paths are smoothed lightly in time.
 
     Args:
         model: The model.
@@ -140,10 +145,10 @@ def trajectories(
     Returns:
         A figure.
     """
-    times = np.linspace(*(float(t) for t in model.interval), steps)
+    times = np.linspace(model.interval[0], model.interval[1], steps)
     start = model.sample(float(times[0]), count, seed=seed)
-    paths = np.asarray(model.trajectories(start, times, seed=seed, stochastic=stochastic))
-    scale, known = time_scale(model, snapshots), np.asarray(snapshots.distinct_times, float)
+    paths = carried(model, start, times, seed=seed, stochastic=stochastic)
+    scale, known = time_scale(model, snapshots), known_times(model, snapshots)
     if model.dim == 1:
         return _line_trajectories(model, snapshots, times, paths[..., 0])
     projection = projection or default_projection(model, snapshots)
@@ -155,14 +160,18 @@ def trajectories(
         c=np.asarray(snapshots.times)[some],
         norm=scale.norm,
         cmap=TIME,
-        s=scatter_size(len(some)),
-        alpha=0.3,
+        s=scatter_size(len(some)) + 3.0,
+        alpha=0.4,
         linewidths=0,
         rasterized=True,
     )
-    draw_paths(axes[0], projection.points(paths), times, scale)
+    lines = projection.points(paths)
+    if not projection.has_scale:
+        # An average over nearest cells trembles as neighbours change; the motion does not.
+        lines = gaussian_filter1d(lines, 0.02 * steps, axis=0, mode="nearest")
+    draw_paths(axes[0], lines, times, scale)
     frame_plane(axes, window, projection)
-    headline(axes[0], "noisy paths" if stochastic else "paths", f"{count} of them")
+    headline(axes[0], _span(scale, times), f"{count} {'noisy ' if stochastic else ''}paths")
     time_bar(figure, axes, scale, known)
     return figure
 
@@ -172,13 +181,18 @@ def draw_paths(axes: Axes, paths: np.ndarray, times: np.ndarray, scale: TimeScal
     pieces = np.stack([paths[:-1], paths[1:]], axis=2).transpose(1, 0, 2, 3).reshape(-1, 2, 2)
     middles = np.tile(0.5 * (times[:-1] + times[1:]), paths.shape[1])
     lines = LineCollection(
-        list(pieces), array=middles, norm=scale.norm, cmap=TIME, linewidths=0.9, zorder=3
+        list(pieces), array=middles, norm=scale.norm, cmap=TIME, linewidths=0.8, alpha=0.8, zorder=3
     )
     lines.set_capstyle("round")
     axes.add_collection(lines, autolim=False)
     first, last = scale.colour(float(times[0])), scale.colour(float(times[-1]))
     axes.scatter(*paths[0].T, s=9, facecolors="white", edgecolors=[first], linewidths=0.8, zorder=4)
     axes.scatter(*paths[-1].T, s=13, color=last, edgecolors="white", linewidths=0.4, zorder=4)
+
+
+def _span(scale: TimeScale, times: np.ndarray) -> str:
+    """First and last time in words."""
+    return f"{scale.say(float(times[0]))} to {scale.say(float(times[-1]))}"
 
 
 def _speed_norm(speeds: list[np.ndarray]) -> Normalize:
@@ -204,7 +218,7 @@ def _line_velocities(
         axes[0].plot(x, shown, color=scale.colour(float(t)), linewidth=1.8)
     axes[0].set_xlim(*limits)
     headline(axes[0], "velocity halfway between snapshots")
-    name_axes(axes, model.features[0], f"velocity per {scale.unit or scale.name}")
+    name_axes(axes, model.features[0], f"velocity (per {scale.per})")
     time_bar(figure, axes, scale, times)
     return figure
 
@@ -232,6 +246,6 @@ def _line_trajectories(
     )
     axes[0].plot(times, paths, color=INK, linewidth=0.6, alpha=0.35, zorder=0)
     axes[0].set_ylim(*limits_of(values, seen))
-    headline(axes[0], "paths", f"{paths.shape[1]} of them")
+    headline(axes[0], _span(scale, times), f"{paths.shape[1]} paths")
     name_axes(axes, scale.label, model.features[0])
     return figure

@@ -11,18 +11,18 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from PIL import Image
+from scipy.spatial import KDTree
 
 from liouville.plots._density import density_norm, draw_histogram
 from liouville.plots._fields import (
     data_window,
     limits_of,
     line_density,
-    plane_density,
-    thin,
+    moving_density,
 )
 from liouville.plots._files import write_bytes
 from liouville.plots._model import DrawableModel, DrawableSnapshots
-from liouville.plots._projection import Projection, default_projection, place_data
+from liouville.plots._projection import Projection, default_projection, place_data, thin
 from liouville.plots._style import (
     DENSITY,
     FAINT,
@@ -84,7 +84,7 @@ def density_movie(
         The path.
     """
     scale = time_scale(model, snapshots)
-    times = np.linspace(*(float(t) for t in model.interval), frames)
+    times = np.linspace(model.interval[0], model.interval[1], frames)
     if model.dim == 1:
         stage = _line_stage(model, snapshots, times, scale)
     else:
@@ -110,9 +110,7 @@ def _plane_stage(
 ) -> _Stage:
     """The density as an image with the data on top."""
     window = data_window(model, snapshots, projection)
-    fields = np.stack(
-        [plane_density(model, float(t), window, projection, 100, 5000) for t in times]
-    )
+    fields = moving_density(model, times, window, projection, 100)
     figure, axes, strip = _sheet(window.ratio)
     image = axes.imshow(
         fields[0],
@@ -191,7 +189,7 @@ def _sheet(ratio: float) -> tuple[Figure, Axes, Axes]:
 
 def _clock(axes: Axes, strip: Axes, scale: TimeScale, known: np.ndarray) -> Callable[[float], None]:
     """A strip of time with a mark per snapshot; returns what moves its hand."""
-    strip.set(xlim=(scale.first, scale.last), ylim=(-1, 1), yticks=[])
+    strip.set(xlim=(scale.first, scale.norm.vmax), ylim=(-1, 1), yticks=[])
     for side in strip.spines.values():
         side.set_visible(False)
     strip.tick_params(labelsize=8, color=MUTED, labelcolor=INK, length=0, pad=4)
@@ -272,11 +270,10 @@ def _gif(pictures: list[Image.Image], durations: list[int]) -> bytes:
 
 
 def _encode(pictures: list[Image.Image], durations: list[int]) -> bytes:
-    """GIF bytes; the palette is taken from a few frames so that colours stand still."""
-    some = pictures[:: max(1, len(pictures) // 8)]
-    sheet = Image.fromarray(np.concatenate([np.asarray(p) for p in some], axis=0))
-    palette = sheet.quantize(255, method=Image.Quantize.MEDIANCUT)
-    frames = [p.quantize(palette=palette, dither=Image.Dither.NONE) for p in pictures]
+    """GIF bytes; one palette for all frames, so that colours stand still."""
+    palette = _palette(pictures[:: max(1, len(pictures) // 8)])
+    nearest = KDTree(palette)
+    frames = [_indexed(picture, palette, nearest) for picture in pictures]
     out = io.BytesIO()
     frames[0].save(
         out,
@@ -288,6 +285,43 @@ def _encode(pictures: list[Image.Image], durations: list[int]) -> bytes:
         optimize=False,
     )
     return out.getvalue()
+
+
+def _palette(pictures: list[Image.Image]) -> np.ndarray:
+    """Up to 256 colours: the scale of the density, and what lies apart from it, ``(n, 3)``.
+
+    A palette made from frequent colours alone would leave rings in the smooth density, tint
+    the white and lose the colours of the few pixels that show data.
+    """
+    ramp = (255 * np.asarray(DENSITY(np.linspace(0, 1, 96)))[:, :3]).round()
+    colours = np.unique(np.concatenate([_packed(picture) for picture in pictures]))
+    used = _unpacked(colours)
+    apart = used[KDTree(ramp).query(used)[0] > 4.0].astype(np.uint8)
+    if len(apart) == 0:
+        return ramp
+    strip = Image.fromarray(apart[None])
+    others = strip.quantize(160, method=Image.Quantize.MAXCOVERAGE).getpalette() or []
+    return np.concatenate([ramp, np.reshape(others, (-1, 3))[:160]])
+
+
+def _indexed(picture: Image.Image, palette: np.ndarray, nearest: KDTree) -> Image.Image:
+    """The picture in colours of the palette, each pixel in the nearest one."""
+    colours, inverse = np.unique(_packed(picture), return_inverse=True)
+    index = np.asarray(nearest.query(_unpacked(colours))[1], np.uint8)
+    image = Image.fromarray(index[inverse].reshape(picture.height, picture.width))
+    image.putpalette(palette.astype(int).ravel().tolist())
+    return image
+
+
+def _packed(picture: Image.Image) -> np.ndarray:
+    """One number per pixel instead of three, shape ``(pixels,)``."""
+    pixels = np.asarray(picture, np.uint32).reshape(-1, 3)
+    return (pixels[:, 0] << 16) | (pixels[:, 1] << 8) | pixels[:, 2]
+
+
+def _unpacked(colours: np.ndarray) -> np.ndarray:
+    """Red, green and blue of packed colours, shape ``(n, 3)``."""
+    return np.stack([colours >> 16, (colours >> 8) & 255, colours & 255], axis=-1).astype(float)
 
 
 def _decimals(span: float) -> int:

@@ -4,9 +4,11 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from liouville.plots._model import DrawableModel, DrawableSnapshots
+
+MOST_CELLS = 6000
 
 
 @runtime_checkable
@@ -65,6 +67,9 @@ class Embedding:
     first cell left out: a cell fades out before it leaves the neighbourhood, so the map is
     continuous and velocities can be pushed through it by a finite difference.
 
+    Beyond six thousand cells a random part of them is searched: searches in many dimensions
+    are slow, and no picture shows the difference.
+
     Args:
         cells: Cells in the coordinates of the model, shape ``(n, dim)``.
         coords: Their places in the picture, shape ``(n, 2)``.
@@ -92,9 +97,11 @@ class Embedding:
             raise ValueError(f"Embedding expects neighbours >= 1, got {neighbours}.")
         self.cells = cells
         self.coords = coords
-        self.neighbours = min(neighbours, len(cells) - 1)
         self.labels = labels
-        self._tree = cKDTree(cells)
+        chosen = thin(len(cells), MOST_CELLS)
+        self.neighbours = min(neighbours, len(chosen) - 1)
+        self._tree = KDTree(cells[chosen])
+        self._searched = coords[chosen]
         self._spacing = self._typical_spacing()
 
     @property
@@ -113,7 +120,8 @@ class Embedding:
         # Neighbours that are all equally far share the weight instead of dividing zero by zero.
         weight = weight + 1e-9
         weight /= weight.sum(axis=1, keepdims=True)
-        placed = np.einsum("nk,nkc->nc", weight, self.coords[index[:, :-1]])
+        chosen = self._searched[np.asarray(index)[:, :-1]]
+        placed = np.einsum("nk,nkc->nc", weight, chosen)
         return placed.reshape(*x.shape[:-1], 2)
 
     def velocities(self, x: np.ndarray, u: np.ndarray) -> np.ndarray:
@@ -131,10 +139,17 @@ class Embedding:
 
     def _typical_spacing(self) -> float:
         """Median distance from a cell to the last of its neighbours, always positive."""
-        some = self.cells[:: max(1, len(self.cells) // 500)]
-        distance, _ = self._tree.query(some, k=self.neighbours + 1, workers=-1)
+        some = self.cells[thin(len(self.cells), 500)]
+        distance = np.asarray(self._tree.query(some, k=self.neighbours + 1, workers=-1)[0])
         spacing = float(np.median(distance[:, -1]))
         return spacing if spacing > 0 else float(np.std(self.cells)) or 1.0
+
+
+def thin(count: int, most: int) -> np.ndarray:
+    """Indices of at most ``most`` of ``count`` items, at random but always the same."""
+    if count <= most:
+        return np.arange(count)
+    return np.sort(np.random.default_rng(0).choice(count, most, replace=False))
 
 
 def default_projection(

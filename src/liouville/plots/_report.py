@@ -17,6 +17,7 @@ from liouville.plots._model import DrawableModel, DrawableSnapshots
 from liouville.plots._motion import trajectories, velocity_stream
 from liouville.plots._movie import density_movie
 from liouville.plots._projection import Projection, default_projection
+from liouville.plots._style import time_scale
 from liouville.plots._training import held_out as held_out_figure
 from liouville.plots._training import loss_curves
 
@@ -129,7 +130,15 @@ def to_png(figure: Figure, dpi: int = DPI) -> bytes:
         The bytes of the file.
     """
     out = io.BytesIO()
-    figure.savefig(out, format="png", dpi=dpi, facecolor="white", metadata={"Software": None})
+    figure.savefig(
+        out,
+        format="png",
+        dpi=dpi,
+        facecolor="white",
+        bbox_inches="tight",
+        pad_inches=0.1,
+        metadata={"Software": None},
+    )
     return out.getvalue()
 
 
@@ -213,7 +222,9 @@ def _figures(
                 "held_out.png",
                 "Prediction of held-out snapshots",
                 _HELD_OUT,
-                lambda: held_out_figure(held_out),
+                lambda: held_out_figure(
+                    held_out, time_name=model.time_name, time_unit=model.time_unit
+                ),
             )
         )
     return parts
@@ -250,12 +261,13 @@ def _subject(model: DrawableModel, snapshots: DrawableSnapshots) -> str:
     """What was fitted to what, in a sentence."""
     known = [f"{t:.4g}" for t in snapshots.distinct_times]
     times = ", ".join(known) if len(known) <= 12 else f"{known[0]} to {known[-1]}"
-    unit = f" {model.time_unit}" if model.time_unit else ""
+    scale = time_scale(model, snapshots)
     names = ", ".join(model.features[:6]) + (", …" if len(model.features) > 6 else "")
     return (
         f"{len(snapshots.points):,} points in {model.dim} "
         f"dimension{'s' if model.dim > 1 else ''} ({names}), seen at {len(known)} "
-        f"time{'s' if len(known) != 1 else ''}: {model.time_name} {times}{unit}."
+        f"time{'s' if len(known) != 1 else ''}: {scale.name} {times} {scale.other_unit}".rstrip()
+        + "."
     )
 
 

@@ -31,7 +31,7 @@ DENSITY = LinearSegmentedColormap.from_list(
 )
 # Both are perceptually uniform; their pale ends are cut off because the background is white.
 TIME = ListedColormap(matplotlib.colormaps["plasma"](np.linspace(0.03, 0.85, 256)), "time")
-SPEED = ListedColormap(matplotlib.colormaps["gray_r"](np.linspace(0.35, 1.0, 256)), "speed")
+SPEED = ListedColormap(matplotlib.colormaps["gray_r"](np.linspace(0.3, 0.95, 256)), "speed")
 
 
 @dataclass(frozen=True)
@@ -62,15 +62,22 @@ class TimeScale:
 
     def say(self, t: float, form: str = ".4g") -> str:
         """Time ``t`` in words, for instance ``day 3`` or ``time 2.5 h``."""
-        return plain(f"{self.name} {t:{form}} {self._other_unit()}".strip())
+        return plain(f"{self.name} {t:{form}} {self.other_unit}".strip())
 
     @property
     def label(self) -> str:
         """Label of a time axis, for instance ``time (h)``."""
-        unit = self._other_unit()
+        unit = self.other_unit
         return plain(f"{self.name} ({unit})" if unit else self.name)
 
-    def _other_unit(self) -> str:
+    @property
+    def per(self) -> str:
+        """What rates are per, in the singular: ``day`` for the unit ``days``."""
+        unit = self.unit or self.name
+        return plain(unit[:-1] if len(unit) > 3 and unit.endswith("s") else unit)
+
+    @property
+    def other_unit(self) -> str:
         """The unit, unless it only repeats the name as in ``day 3 days``."""
         stem = self.unit.casefold().rstrip("s")
         return "" if stem == self.name.casefold().rstrip("s") else self.unit
@@ -174,12 +181,14 @@ def colour_bar(
 ) -> Colorbar:
     """A slim colour bar to the right of the panels."""
     single = len(axes) == 1
+    place = axes[0].get_subplotspec()
+    rows = place.get_gridspec().nrows if place is not None else 1
     bar = figure.colorbar(
         ScalarMappable(norm, colours),
         ax=list(axes),
         fraction=0.05 if single else 0.03,
-        shrink=0.8,
-        aspect=28,
+        shrink=0.8 if rows == 1 else 0.5,
+        aspect=28 if rows == 1 else 17 * rows,
         pad=0.02,
     )
     bar.outline.set_visible(False)  # pyright: ignore[reportCallIssue, reportAttributeAccessIssue]

@@ -14,6 +14,7 @@ from liouville.plots._style import (
     MARK,
     MODEL,
     MUTED,
+    TimeScale,
     headline,
     name_axes,
     panels,
@@ -23,7 +24,7 @@ from liouville.plots._style import (
 NOT_TERMS = ("step", "loss", "validation")
 
 
-def loss_curves(history: Sequence[Mapping[str, Any]], *, smoothing: float = 0.02) -> Figure:
+def loss_curves(history: Sequence[Mapping[str, Any]], *, smoothing: float = 0.01) -> Figure:
     """Loss, its terms and the validation against the training step.
 
     Every curve has its own panel because terms and validation need not share a scale. The
@@ -51,6 +52,7 @@ def loss_curves(history: Sequence[Mapping[str, Any]], *, smoothing: float = 0.02
         if name == "validation" and best is not None:
             panel.plot(*best, "o", color=MARK, markersize=5, markeredgecolor="white")
             headline(panel, "validation", f"lowest {best[1]:.4g} at step {best[0]:,.0f}")
+        panel.set_xlim(*_all_steps(curves))
     name_axes(axes, "step", "")
     return figure
 
@@ -98,7 +100,12 @@ def moving_average(values: np.ndarray, span: float) -> np.ndarray:
     return averages
 
 
-def held_out(likelihood: Mapping[str, Mapping[float, float]]) -> Figure:
+def held_out(
+    likelihood: Mapping[str, Mapping[float, float]],
+    *,
+    time_name: str = "time",
+    time_unit: str = "",
+) -> Figure:
     """Negative log-likelihood of held-out snapshots, the model against baselines.
 
     One panel per time, one row per method; smaller is better. The first name is taken as
@@ -106,6 +113,8 @@ def held_out(likelihood: Mapping[str, Mapping[float, float]]) -> Figure:
 
     Args:
         likelihood: For each method its negative log-likelihood by time, in nats per point.
+        time_name: What time is called.
+        time_unit: Unit of time.
 
     Returns:
         A figure.
@@ -118,10 +127,11 @@ def held_out(likelihood: Mapping[str, Mapping[float, float]]) -> Figure:
         say_nothing(axes[0], "nothing was held out")
         return figure
     names = list(likelihood)
+    scale = TimeScale(times[0], times[-1], time_name, time_unit)
     for index, (panel, t) in enumerate(zip(axes, times, strict=True)):
         values = [float(likelihood[name].get(t, math.nan)) for name in names]
         draw_ranking(panel, names, values)
-        headline(panel, f"held out {t:.4g}")
+        headline(panel, scale.say(t))
         first = panel.get_subplotspec()
         panel.tick_params(labelleft=index == 0 or (first is not None and first.is_first_col()))
     name_axes(axes, "negative log-likelihood (nats)", "")
@@ -130,8 +140,7 @@ def held_out(likelihood: Mapping[str, Mapping[float, float]]) -> Figure:
 
 def draw_ranking(axes: Axes, names: Sequence[str], values: Sequence[float]) -> None:
     """One row per name with a dot and its number; the first name is the one to compare."""
-    rows = np.arange(len(names))
-    for row, value in zip(rows, values, strict=True):
+    for row, value in enumerate(values):
         colour = MODEL if row == 0 else MUTED
         axes.axhline(row, color=FAINT, linewidth=0.6, zorder=0)
         if math.isfinite(value):
@@ -139,9 +148,8 @@ def draw_ranking(axes: Axes, names: Sequence[str], values: Sequence[float]) -> N
             axes.annotate(
                 f"{value:.3f}",
                 (value, row),
-                xytext=(0, 5),
+                xytext=(4, 4),
                 textcoords="offset points",
-                ha="center",
                 fontsize=7.5,
                 color=colour,
             )
@@ -153,10 +161,11 @@ def draw_ranking(axes: Axes, names: Sequence[str], values: Sequence[float]) -> N
     finite = [value for value in values if math.isfinite(value)]
     if finite:
         pad = 0.15 * (max(finite) - min(finite)) or 0.5
-        axes.set_xlim(min(finite) - pad, max(finite) + pad)
+        # The number stands to the right of its dot and needs room there.
+        axes.set_xlim(min(finite) - pad, max(finite) + 2 * pad)
     if math.isfinite(values[0]):
         axes.axvline(values[0], color=MODEL, linewidth=0.8, linestyle=(0, (4, 3)), zorder=0)
-    axes.set_yticks(rows, [plain(name, 28) for name in names])
+    axes.set_yticks(range(len(names)), [plain(name, 28) for name in names])
     axes.set_ylim(len(names) - 0.5, -0.6)
     axes.spines["left"].set_visible(False)
     axes.tick_params(axis="y", length=0)
@@ -183,6 +192,14 @@ def _curves(
         if len(kept):
             curves[name] = (kept[:, 0], kept[:, 1])
     return curves
+
+
+def _all_steps(curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> tuple[float, float]:
+    """First and last step of any curve, with a margin."""
+    low = min(float(steps.min()) for steps, _ in curves.values())
+    high = max(float(steps.max()) for steps, _ in curves.values())
+    pad = 0.03 * (high - low) or 1.0
+    return (low - pad, high + pad)
 
 
 def _number(value: object) -> float:

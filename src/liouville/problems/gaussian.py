@@ -96,6 +96,4 @@ class GaussianBridge:
         # The gradient field with the right rate: A S + S A = S'.
         generator = solve_continuous_lyapunov(cov, rate)
         slope = generator - 0.5 * self.sigma**2 * np.linalg.inv(cov)
-        return float(
-            np.sum((self.mean1 - self.mean0) ** 2) + np.trace(slope @ cov @ slope.T)
-        )
+        return float(np.sum((self.mean1 - self.mean0) ** 2) + np.trace(slope @ cov @ slope.T))

@@ -39,7 +39,11 @@ def restore_state(path: Path, like: Any) -> tuple[Any, Any]:
     arrays, content = storage.read(path, kind="checkpoint")
     wanted = _named_leaves(like)
     for name, leaf in wanted.items():
-        if name not in arrays or arrays[name].shape != leaf.shape or arrays[name].dtype != leaf.dtype:
+        if (
+            name not in arrays
+            or arrays[name].shape != leaf.shape
+            or arrays[name].dtype != leaf.dtype
+        ):
             found = f"{arrays[name].dtype}{arrays[name].shape}" if name in arrays else "nothing"
             raise LiouvilleError(
                 f"{path}: {name} should be {leaf.dtype}{leaf.shape}, found {found}; the "

@@ -96,7 +96,10 @@ def fit(
         LiouvilleError: if `resume` finds a checkpoint of another model.
     """
     objective = objective if isinstance(objective, Objective) else objective * 1.0
-    for name, value in {"validate_every": validate_every, "checkpoint_every": checkpoint_every}.items():
+    for name, value in {
+        "validate_every": validate_every,
+        "checkpoint_every": checkpoint_every,
+    }.items():
         if value % chunk:
             raise LiouvilleError(
                 f"{name} is {value}, which is no multiple of chunk {chunk}; change one of them"
@@ -179,9 +182,7 @@ def _rows(objective: Objective, values: np.ndarray, begin: int, every: int) -> l
     ]
 
 
-def _validated(
-    stepper: Stepper, state: TrainState, term: AbstractTerm
-) -> tuple[TrainState, float]:
+def _validated(stepper: Stepper, state: TrainState, term: AbstractTerm) -> tuple[TrainState, float]:
     value = float(stepper.validate(state, term))
     if value < float(state.best_validation):
         best = jax.tree.map(jnp.copy, state.average)
@@ -199,8 +200,11 @@ def _failure(stepper: Stepper, state: TrainState, metrics: np.ndarray) -> Traini
     for i, (term, value) in enumerate(zip(terms, metrics[1:])):
         where = "" if math.isfinite(value) else "value"
         if not where:
-            gradient = eqx.filter_grad(lambda learned, t=term, n=i: t(
-                eqx.combine(learned, stepper.rest), key=jr.fold_in(key, n)))(state.learned)
+            gradient = eqx.filter_grad(
+                lambda learned, t=term, n=i: t(
+                    eqx.combine(learned, stepper.rest), key=jr.fold_in(key, n)
+                )
+            )(state.learned)
             bad = [n for n, g in learned_leaves(gradient).items() if not jnp.isfinite(g).all()]
             where = f"gradient with respect to {bad[0]}" if bad else ""
         if where:

@@ -72,9 +72,7 @@ class Stepper(eqx.Module):
     optimizer: optax.GradientTransformation = eqx.field(static=True)
     chunk: int = eqx.field(static=True)
 
-    def loss(
-        self, learned: Any, step: Int[Array, ""]
-    ) -> tuple[Scalar, dict[str, Scalar]]:
+    def loss(self, learned: Any, step: Int[Array, ""]) -> tuple[Scalar, dict[str, Scalar]]:
         """The objective at one step: the total and the terms."""
         return self.objective(eqx.combine(learned, self.rest), key=jr.fold_in(self.key, step))
 
@@ -90,8 +88,14 @@ class Stepper(eqx.Module):
         decay = jnp.minimum(self.decay, (1.0 + count) / (10.0 + count))
         average = jax.tree.map(lambda a, p: a + (1.0 - decay) * (p - a), state.average, learned)
         stepped = TrainState(
-            learned, average, optimizer, state.step + 1, state.failed,
-            state.best, state.best_validation, state.waited,
+            learned,
+            average,
+            optimizer,
+            state.step + 1,
+            state.failed,
+            state.best,
+            state.best_validation,
+            state.waited,
         )
         norm = optax.global_norm(gradient)
         fine = jnp.isfinite(total) & jnp.isfinite(norm)
@@ -100,7 +104,9 @@ class Stepper(eqx.Module):
         return state, jnp.stack([total, *terms.values(), norm])
 
     @eqx.filter_jit(donate="all-except-first")
-    def run(self, state: TrainState, last: Int[Array, ""]) -> tuple[TrainState, Float[Array, "chunk metrics"]]:
+    def run(
+        self, state: TrainState, last: Int[Array, ""]
+    ) -> tuple[TrainState, Float[Array, "chunk metrics"]]:
         """Up to `chunk` steps, stopping before step `last` or at a failure.
 
         Returns:

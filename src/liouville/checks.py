@@ -1,0 +1,380 @@
+r"""The laws a path must keep, measured: for users, for tests and for `liouville check`.
+
+Each function measures one law and returns a `Report` that prints as one line. Tolerances stand
+in one place, `TOLERANCES`, with their reasons; they hold for standardised units (coordinates and
+times of order one).
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+from jaxtyping import Array, Float, Key
+
+from liouville._types import Point, Points, RandomKey, Scalar
+from liouville.dynamics import drift
+from liouville.parameters import learned_leaves, split
+from liouville.paths import AbstractPath
+from liouville.quantities import score
+
+TOLERANCES: dict[str, dict[str, float]] = {
+    # Relative to the sum of the magnitudes of the terms, so rounding alone, with a factor for
+    # second derivatives far out in the tails where terms of 10^4 cancel to order one.
+    "continuity": {"float64": 1e-11, "float32": 1e-3},
+    "fokker-planck": {"float64": 1e-11, "float32": 1e-3},
+    # The trapezoidal rule on a smooth density that vanishes at the ends of the box converges
+    # faster than any power of the step; what is left is the mass outside the box.
+    "mass": {"float64": 1e-8, "float32": 1e-4},
+    # In standard errors: the largest of some tens of normal variables is below 5 in all but one
+    # of 10^5 draws.
+    "sampler": {"float64": 5.0, "float32": 5.0},
+    "particles": {"float64": 5.0, "float32": 5.0},
+    # Error of the fourth order method with 200 steps on densities whose narrowest scale is a
+    # tenth of a unit; in single precision, accumulated rounding.
+    "transport": {"float64": 1e-4, "float32": 5e-2},
+    # A learned number whose gradient is exactly zero takes no part in the objective.
+    "gradients": {"float64": 0.0, "float32": 0.0},
+}
+
+
+@dataclass(frozen=True)
+class Report:
+    """The outcome of one check.
+
+    Attributes:
+        law: the name of the law.
+        value: what was measured.
+        tolerance: the largest value that passes.
+        detail: what the value is, in words.
+    """
+
+    law: str
+    value: float
+    tolerance: float
+    detail: str
+
+    @property
+    def passed(self) -> bool:
+        """Whether the value is a number not above the tolerance."""
+        return bool(self.value <= self.tolerance)
+
+    def __str__(self) -> str:
+        mark = "ok  " if self.passed else "FAIL"
+        return f"{mark} {self.law:<14} {self.value:9.2e} <= {self.tolerance:.0e}  {self.detail}"
+
+
+def continuity(
+    path: AbstractPath,
+    times: Float[Array, " n"],
+    points: Points,
+    *,
+    tolerance: float | None = None,
+) -> Report:
+    r"""Measures $\partial_t\log\rho + u\cdot\nabla\log\rho + \nabla\cdot u = 0$ by autodiff.
+
+    Args:
+        path: the path.
+        times: one time for each point, shape `(n,)`.
+        points: points, shape `(n, dim)`; far ones too, where a wrong flux shows.
+        tolerance: the largest residual that passes; by default that of `TOLERANCES`.
+
+    Returns:
+        The largest residual divided by one plus the sum of the terms' magnitudes.
+    """
+    return _residual_report("continuity", _continuity_terms, path, times, points, tolerance)
+
+
+def fokker_planck(
+    path: AbstractPath,
+    times: Float[Array, " n"],
+    points: Points,
+    *,
+    g: float = 1.0,
+    tolerance: float | None = None,
+) -> Report:
+    r"""Measures the Fokker-Planck equation of $dX = b\,dt + g\,dW$, divided by $\rho$:
+
+    $$\partial_t\log\rho + b\cdot s + \nabla\cdot b - \tfrac12 g^2 (\nabla\cdot s + |s|^2) = 0,
+      \qquad s = \nabla\log\rho.$$
+
+    Args and result are those of `continuity`, with the noise `g`.
+    """  # noqa: D415
+    terms = jax.tree_util.Partial(_fokker_planck_terms, jnp.asarray(g, points.dtype))
+    return _residual_report("fokker-planck", terms, path, times, points, tolerance)
+
+
+def mass(
+    path: AbstractPath,
+    t: Scalar,
+    *,
+    box: float = 12.0,
+    nodes: int = 801,
+    tolerance: float | None = None,
+) -> Report:
+    r"""Measures $|\int\rho_t - 1|$ by quadrature, in one or two dimensions.
+
+    Args:
+        path: the path.
+        t: time, shape `()`.
+        box: half the width of the box of integration, in standard deviations of the particles
+            around their mean.
+        nodes: the number of nodes along each axis.
+        tolerance: by default that of `TOLERANCES`.
+
+    Raises:
+        ValueError: in more than two dimensions.
+    """
+    if path.dim > 2:
+        raise ValueError(f"mass by quadrature needs one or two dimensions, got {path.dim}")
+    axes = _box(path, t, box, nodes)
+    cell = math.prod(float(axis[1] - axis[0]) for axis in axes)
+    total = float(_grid_sum(path, t, axes)) * cell
+    return _report("mass", abs(total - 1.0), f"|mass - 1| at t = {float(t):.3g}", axes, tolerance)
+
+
+def sampler(
+    path: AbstractPath, t: Scalar, *, n: int = 4096, key: RandomKey, tolerance: float | None = None
+) -> Report:
+    r"""Measures whether samples have the density, by Stein's identities.
+
+    For every density that decays, $E[s] = 0$ and $E[x_i s_j] = -\delta_{ij}$ with the score $s$;
+    samples of another law break them. Coordinates are centred and scaled first.
+
+    Args:
+        path: the path.
+        t: time, shape `()`.
+        n: the number of samples.
+        key: random key.
+        tolerance: in standard errors; by default that of `TOLERANCES`.
+    """
+    identities = _sample_identities(path, t, jr.split(key, n))
+    error = jnp.sqrt(n) * jnp.abs(identities.mean(0)) / identities.std(0)
+    detail = f"standard errors off Stein's identities, {n} samples at t = {float(t):.3g}"
+    return _report("sampler", float(error.max()), detail, identities, tolerance)
+
+
+def particles(
+    path: AbstractPath,
+    t: Scalar,
+    *,
+    n: int = 256,
+    repeats: int = 64,
+    key: RandomKey,
+    tolerance: float | None = None,
+) -> Report:
+    r"""Measures whether weighted particles are unbiased, by Stein's identities.
+
+    Args:
+        path: the path.
+        t: time, shape `()`.
+        n: the number of particles of a draw.
+        repeats: the number of independent draws, from which the standard error is taken.
+        key: random key.
+        tolerance: in standard errors; by default that of `TOLERANCES`.
+    """
+    draws = _particle_identities(path, t, jr.split(key, repeats), n)
+    # Where every draw is exact up to rounding there is no standard error to divide by.
+    floor = 1e3 * jnp.finfo(draws.dtype).eps
+    error = jnp.sqrt(repeats) * jnp.abs(draws.mean(0)) / jnp.maximum(draws.std(0), floor)
+    detail = f"standard errors off Stein's identities, {repeats} draws at t = {float(t):.3g}"
+    return _report("particles", float(error.max()), detail, draws, tolerance)
+
+
+def transport(
+    path: AbstractPath,
+    interval: tuple[float, float],
+    *,
+    n: int = 256,
+    steps: int = 200,
+    key: RandomKey,
+    tolerance: float | None = None,
+) -> Report:
+    r"""Measures whether the velocity transports the density along its trajectories.
+
+    Points start as samples of $\rho_{t_0}$ and follow $\dot x = u$; the density along the way must
+    follow $\tfrac{d}{dt}\log\rho_t(x_t) = -\nabla\cdot u$ (instantaneous change of variables),
+    trajectory by trajectory.
+
+    Args:
+        path: the path.
+        interval: $(t_0, t_1)$.
+        n: the number of trajectories.
+        steps: steps of the classical Runge-Kutta method.
+        key: random key of the starting points.
+        tolerance: by default that of `TOLERANCES`.
+
+    Returns:
+        The median defect of $\log\rho_{t_1}(x_{t_1})$, in nats.
+    """
+    ends = jnp.asarray(interval, jnp.zeros(()).dtype)
+    values = _density_defects(path, ends, steps, jr.split(key, n))
+    detail = f"nats lost along {n} trajectories over {interval[0]:.3g} to {interval[1]:.3g}"
+    return _report("transport", float(jnp.median(values)), detail, values, tolerance)
+
+
+def gradients(path: AbstractPath, value: Callable[[AbstractPath], Scalar]) -> Report:
+    """Counts the learned arrays whose gradient is not finite or vanishes altogether.
+
+    Args:
+        path: the path.
+        value: a scalar function of the path that should depend on all of it.
+
+    Returns:
+        The number of such arrays, with their names.
+    """
+    learned, rest = split(path)
+    gradient = jax.grad(lambda p: value(eqx.combine(p, rest)))(learned)
+    idle = [
+        name
+        for name, g in learned_leaves(gradient).items()
+        if not (jnp.isfinite(g).all() and jnp.any(g != 0))
+    ]
+    count = len(learned_leaves(path))
+    detail = f"of {count} learned arrays without a gradient" + (
+        f": {', '.join(idle)}" if idle else ""
+    )
+    return Report("gradients", float(len(idle)), TOLERANCES["gradients"]["float64"], detail)
+
+
+# Compiled once for each structure of path: the path and the times are arguments, not constants.
+
+
+@eqx.filter_jit
+def _box(path: AbstractPath, t: Scalar, box: float, nodes: int) -> Float[Array, "dim nodes"]:
+    points, weights = path.at(t).particles(1024, key=jr.key(0))
+    middle = weights @ points
+    spread = jnp.sqrt(weights @ (points - middle) ** 2)
+    return jnp.linspace(middle - box * spread, middle + box * spread, nodes, axis=1)
+
+
+@eqx.filter_jit
+def _grid_sum(path: AbstractPath, t: Scalar, axes: Float[Array, "dim nodes"]) -> Scalar:
+    marginal = path.at(t)
+    rest = axes[1] if path.dim == 2 else jnp.zeros((1,), axes.dtype)
+
+    def row(first):
+        line = jax.vmap(lambda second: jnp.stack([first, second])[: path.dim])(rest)
+        return jnp.exp(jax.vmap(marginal.log_density)(line)).sum()
+
+    return jax.lax.map(row, axes[0], batch_size=64).sum()
+
+
+@eqx.filter_jit
+def _sample_identities(
+    path: AbstractPath, t: Scalar, keys: Key[Array, " n"]
+) -> Float[Array, "n identities"]:
+    marginal = path.at(t)
+    return _stein(marginal, jax.vmap(lambda k: marginal.sample(key=k))(keys))
+
+
+@eqx.filter_jit
+def _particle_identities(
+    path: AbstractPath, t: Scalar, keys: Key[Array, " repeats"], n: int
+) -> Float[Array, "repeats identities"]:
+    marginal = path.at(t)
+
+    def once(key):
+        points, weights = marginal.particles(n, key=key)
+        # The weights join the identities: they must sum to one on average.
+        return jnp.append(weights @ _stein(marginal, points), weights.sum() - 1.0)
+
+    return jax.vmap(once)(keys)
+
+
+@eqx.filter_jit
+def _density_defects(
+    path: AbstractPath, ends: Float[Array, "2"], steps: int, keys: Key[Array, " n"]
+) -> Float[Array, " n"]:
+    start, h = ends[0], (ends[1] - ends[0]) / steps
+
+    def slope(t, state):
+        x, _ = state
+        marginal = path.at(t)
+        velocity, trace = jax.vmap(lambda y: _value_and_trace(marginal.velocity, y))(x)
+        return velocity, -trace
+
+    def ahead(state, k, c):
+        return jax.tree.map(lambda a, b: a + c * h * b, state, k)
+
+    def step(state, i):
+        t = start + i * h
+        k1 = slope(t, state)
+        k2 = slope(t + 0.5 * h, ahead(state, k1, 0.5))
+        k3 = slope(t + 0.5 * h, ahead(state, k2, 0.5))
+        k4 = slope(t + h, ahead(state, k3, 1.0))
+        mean = jax.tree.map(lambda a, b, c, d: (a + 2.0 * b + 2.0 * c + d) / 6.0, k1, k2, k3, k4)
+        return ahead(state, mean, 1.0), None
+
+    first = path.at(start)
+    x = jax.vmap(lambda k: first.sample(key=k))(keys)
+    state = (x, jax.vmap(first.log_density)(x))
+    (x, carried), _ = jax.lax.scan(step, state, jnp.arange(steps))
+    return jnp.abs(jax.vmap(path.at(ends[1]).log_density)(x) - carried)
+
+
+@eqx.filter_jit
+def _terms_at(
+    path: AbstractPath, terms: Callable, times: Float[Array, " n"], points: Points
+) -> Float[Array, "n terms"]:
+    return jax.vmap(lambda t, x: terms(path, t, x))(times, points)
+
+
+def _continuity_terms(path: AbstractPath, t: Scalar, x: Point) -> Float[Array, " terms"]:
+    marginal = path.at(t)
+    velocity, trace = _value_and_trace(marginal.velocity, x)
+    rate = jax.grad(lambda r: path.at(r).log_density(x))(t)
+    return jnp.stack([rate, velocity @ score(marginal, x), trace])
+
+
+def _fokker_planck_terms(
+    g: Scalar, path: AbstractPath, t: Scalar, x: Point
+) -> Float[Array, " terms"]:
+    marginal = path.at(t)
+    s, score_divergence = _value_and_trace(lambda y: score(marginal, y), x)
+    b, drift_divergence = _value_and_trace(lambda y: drift(marginal, y, g), x)
+    rate = jax.grad(lambda r: path.at(r).log_density(x))(t)
+    spread = -0.5 * g**2
+    return jnp.stack([rate, b @ s, drift_divergence, spread * score_divergence, spread * (s @ s)])
+
+
+def _value_and_trace(field: Callable[[Point], Point], x: Point) -> tuple[Point, Scalar]:
+    def twice(y):
+        value = field(y)
+        return value, value
+
+    derivative, value = jax.jacfwd(twice, has_aux=True)(x)
+    return value, jnp.trace(derivative)
+
+
+def _residual_report(
+    law: str,
+    terms: Callable,
+    path: AbstractPath,
+    times: Float[Array, " n"],
+    points: Points,
+    tolerance: float | None,
+) -> Report:
+    values = _terms_at(path, terms, times, points)
+    residual = jnp.abs(values.sum(-1)) / (1.0 + jnp.abs(values).sum(-1))
+    worst = int(jnp.argmax(jnp.where(jnp.isfinite(residual), residual, jnp.inf)))
+    detail = f"worst of {len(points)} points, relative to its terms, at t = {times[worst]:.3g}"
+    return _report(law, float(residual[worst]), detail, residual, tolerance)
+
+
+def _stein(marginal, points: Points) -> Float[Array, "n identities"]:
+    scores = jax.vmap(lambda x: score(marginal, x))(points)
+    middle, spread = points.mean(0), points.std(0) + 1e-12
+    z, s = (points - middle) / spread, scores * spread
+    products = z[:, :, None] * s[:, None, :] + jnp.eye(points.shape[1], dtype=s.dtype)
+    return jnp.concatenate([s, products.reshape(len(points), -1)], axis=1)
+
+
+def _report(law: str, value: float, detail: str, like: Array, tolerance: float | None) -> Report:
+    if tolerance is None:
+        tolerance = TOLERANCES[law][str(np.dtype(like.dtype))]
+    return Report(law, value, tolerance, detail)

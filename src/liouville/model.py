@@ -1,0 +1,345 @@
+"""The fitted model as a user meets it: NumPy in and out, in the user's own units."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+
+from liouville import curves, dynamics, gauges, networks, parameters, paths, quantities, storage
+from liouville.data import Standardisation
+from liouville.errors import LiouvilleError
+from liouville.gauges._base import Potentials
+
+MODEL_FILE = "model.lv"
+
+_CLASSES = (
+    eqx.nn.Linear,
+    curves.Constant,
+    curves.HardEnded,
+    curves.Knots,
+    curves.Network,
+    gauges.FullGauge,
+    gauges.LowRankGauge,
+    Potentials,
+    networks.MLP,
+    networks.SpaceTimeNetwork,
+    parameters.Fixed,
+    paths.Diagonal,
+    paths.Full,
+    paths.Gauged,
+    paths.Gaussian,
+    paths.LocationScale,
+    paths.Logistic,
+    paths.Mixture,
+    paths.Product,
+    paths.Reversed,
+    paths.TimeChange,
+)
+
+# The most points evaluated in one compiled call: it bounds the memory (block x parts x dim).
+_BLOCK = 4096
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    r"""A path together with the units of the data it was fitted to.
+
+    Points have any leading batch shape, `(..., dim)`; a time is a number or an array of that
+    batch shape. Log-densities are in nats per user's volume, velocities in the user's length per
+    user's time. All methods raise `LiouvilleError` on points of another dimension, on numbers
+    that are not finite, and on times outside `interval` unless `extrapolate` is true.
+
+    Attributes:
+        path: the path, in standardised units.
+        units: the map between the user's units and the standardised ones.
+        times: the times of the snapshots, in the user's units.
+        features: the names of the coordinates.
+        time_name: the name of time.
+        time_unit: the unit of time, or an empty string.
+        sigma: the noise of `drift` and of stochastic trajectories, in standardised units.
+        notes: anything JSON can hold, for instance the versions of the libraries.
+    """
+
+    path: paths.AbstractPath
+    units: Standardisation
+    times: np.ndarray
+    features: tuple[str, ...]
+    time_name: str = "time"
+    time_unit: str = ""
+    sigma: float = 0.0
+    notes: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def dim(self) -> int:
+        """The number of coordinates of a point."""
+        return self.units.dim
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The first and the last time of the data."""
+        return float(np.min(self.times)), float(np.max(self.times))
+
+    def log_density(self, t, x, *, extrapolate: bool = False) -> np.ndarray:
+        r"""$\log\rho_t(x)$ in nats per user's volume, shape `(...)`.
+
+        Args:
+            t: time or times, in the user's units.
+            x: points, shape `(..., dim)`.
+            extrapolate: allow times outside `interval`.
+        """
+        value = self._evaluate(_log_density, t, x, extrapolate)
+        return value - self.units.log_volume
+
+    def velocity(self, t, x, *, extrapolate: bool = False) -> np.ndarray:
+        """The velocity, shape `(..., dim)`; arguments as for `log_density`."""
+        return self.units.velocity_to_user(self._evaluate(_velocity, t, x, extrapolate))
+
+    def score(self, t, x, *, extrapolate: bool = False) -> np.ndarray:
+        r"""$\nabla\log\rho_t(x)$, shape `(..., dim)`; arguments as for `log_density`."""
+        return self.units.score_to_user(self._evaluate(quantities.score, t, x, extrapolate))
+
+    def drift(self, t, x, *, sigma: float | None = None, extrapolate: bool = False) -> np.ndarray:
+        r"""The drift $u + \tfrac12\sigma^2\nabla\log\rho$ of the diffusion with the same law.
+
+        Args:
+            t: time or times, in the user's units.
+            x: points, shape `(..., dim)`.
+            sigma: the noise in standardised units (the noise along coordinate `i` is
+                `sigma * units.scale[i] / sqrt(units.time_scale)`); by default the model's.
+            extrapolate: allow times outside `interval`.
+        """
+        g = jnp.asarray(self.sigma if sigma is None else sigma, jnp.zeros(()).dtype)
+        quantity = jax.tree_util.Partial(_drift, g)
+        return self.units.velocity_to_user(self._evaluate(quantity, t, x, extrapolate))
+
+    def sample(self, t, n: int, *, seed: int = 0, extrapolate: bool = False) -> np.ndarray:
+        """Independent draws from the density at one time, shape `(n, dim)`.
+
+        Args:
+            t: the time.
+            n: the number of draws, one or more.
+            seed: of the draws.
+            extrapolate: allow a time outside `interval`.
+        """
+        if n < 1:
+            raise LiouvilleError(f"{n} samples were asked for; ask for one or more")
+        time = jnp.asarray(
+            self._model_times(np.asarray(t, float), extrapolate), jnp.zeros(()).dtype
+        )
+        if time.shape:
+            raise LiouvilleError(f"sample takes one time, got {time.shape[0]}; call it once a time")
+        # Draws come in whole blocks, so that another n compiles nothing and keeps the first ones.
+        keys = jr.split(jr.key(seed), -(-n // _BLOCK))
+        drawn = [np.asarray(_sample(self.path, time, key)) for key in keys]
+        return self.units.points_to_user(np.concatenate(drawn)[:n])
+
+    def trajectories(
+        self,
+        x0,
+        times: Sequence[float] | np.ndarray,
+        *,
+        seed: int = 0,
+        stochastic: bool = False,
+        sigma: float | None = None,
+        steps: int = 32,
+        extrapolate: bool = False,
+    ) -> np.ndarray:
+        """Carries points along the velocity, or along the diffusion with the same densities.
+
+        Args:
+            x0: points at `times[0]`, shape `(..., dim)`.
+            times: two times or more, increasing or decreasing.
+            seed: of the noise.
+            stochastic: draw paths of the diffusion with noise `sigma`.
+            sigma: the noise in standardised units; by default the model's.
+            steps: steps between two neighbouring times (Runge-Kutta of order 4, or
+                Euler-Maruyama with eight times as many).
+            extrapolate: allow times outside `interval`.
+
+        Returns:
+            Shape `(len(times), ..., dim)`; the first row is `x0`.
+        """
+        x0 = self._model_points(x0)
+        clock = np.asarray(times, np.float64)
+        if (
+            clock.ndim != 1
+            or len(clock) < 2
+            or not (np.all(np.diff(clock) > 0) or np.all(np.diff(clock) < 0))
+        ):
+            raise LiouvilleError(
+                f"trajectories need two or more increasing (or decreasing) times, got {clock.tolist()}"
+            )
+        noise = self.sigma if sigma is None else sigma
+        if stochastic and noise <= 0:
+            raise LiouvilleError(
+                f"stochastic trajectories need noise, got sigma {noise}; give sigma, for instance 0.3"
+            )
+        dtype = jnp.zeros(()).dtype
+        model_times = jnp.asarray(self._model_times(clock, extrapolate), dtype)
+        blocks = []
+        flat = x0.reshape(-1, self.dim)
+        for number, block in enumerate(_blocks(flat)):
+            start = jnp.asarray(block, dtype)
+            if stochastic:
+                key = jr.fold_in(jr.key(seed), number)
+                moved = dynamics.solve_sde(
+                    self.path, start, model_times, g=noise, steps=8 * steps, key=key
+                )
+            else:
+                moved = dynamics.solve_ode(self.path, start, model_times, steps=steps)
+            blocks.append(np.asarray(moved))
+        moved = np.concatenate(blocks, axis=1)[:, : len(flat)]
+        return self.units.points_to_user(moved.reshape(len(clock), *x0.shape))
+
+    def save(self, file: Path | str) -> None:
+        """Writes the model to a file: arrays and a description, no code.
+
+        Raises:
+            LiouvilleError: if the file cannot be written.
+        """
+        description, arrays = storage.describe(self.path)
+        content = {
+            "path": description,
+            "units": self.units.to_dict(),
+            "times": np.asarray(self.times, float).tolist(),
+            "features": list(self.features),
+            "time_name": self.time_name,
+            "time_unit": self.time_unit,
+            "sigma": self.sigma,
+            "notes": self.notes,
+        }
+        storage.write(Path(file), arrays, content, kind="model")
+
+    def _model_points(self, x) -> np.ndarray:
+        x = np.asarray(x, np.float64)
+        if x.ndim == 0 or x.shape[-1] != self.dim:
+            raise LiouvilleError(
+                f"points of shape {x.shape} do not fit a model of {self.dim} coordinates "
+                f"({', '.join(self.features[:6])}{', ...' if self.dim > 6 else ''}); "
+                f"give shape (..., {self.dim})"
+            )
+        if not np.isfinite(x).all():
+            bad = self.features[int(np.argwhere(~np.isfinite(x))[0][-1])]
+            raise LiouvilleError(f"a point has a NaN or infinite {bad}; remove or impute it")
+        return self.units.points_to_model(x)
+
+    def _model_times(self, t: np.ndarray, extrapolate: bool) -> np.ndarray:
+        start, end = self.interval
+        if not np.isfinite(t).all():
+            raise LiouvilleError("a time is NaN or infinite; remove it")
+        slack = 1e-9 * (end - start)
+        outside = t[(t < start - slack) | (t > end + slack)]
+        if outside.size and not extrapolate:
+            raise LiouvilleError(
+                f"time {outside.flat[0]:g} is outside the fitted range {start:g} to {end:g}; "
+                "choose a time inside, or allow it: --extrapolate (extrapolate=True in Python)"
+            )
+        return np.asarray(self.units.time_to_model(t))
+
+    def _evaluate(self, quantity: Callable, t, x, extrapolate: bool) -> np.ndarray:
+        """A quantity of (marginal, point) at every point, each time's marginal made once."""
+        x = self._model_points(x)
+        batch, flat = x.shape[:-1], x.reshape(-1, self.dim)
+        t = np.asarray(t, np.float64)
+        try:
+            every = np.broadcast_to(t, batch).reshape(-1)
+        except ValueError as error:
+            raise LiouvilleError(
+                f"times of shape {t.shape} do not fit points of shape {x.shape}; give one time, "
+                "or one for each point"
+            ) from error
+        every = self._model_times(every, extrapolate)
+        distinct, place = np.unique(every, return_inverse=True)
+        result = None
+        for number, time in enumerate(distinct):
+            chosen = np.flatnonzero(place == number)
+            value = self._evaluate_at(quantity, time, flat[chosen])
+            if result is None:
+                result = np.empty((len(flat), *value.shape[1:]))
+            result[chosen] = value
+        if result is None:
+            shape = jax.eval_shape(
+                lambda p, y: quantity(p.at(jnp.zeros(())), y), self.path, jnp.zeros(self.dim)
+            ).shape
+            result = np.empty((0, *shape))
+        return result.reshape(*batch, *result.shape[1:])
+
+    def _evaluate_at(self, quantity: Callable, time: float, x: np.ndarray) -> np.ndarray:
+        dtype = jnp.zeros(()).dtype
+        t = jnp.asarray(time, dtype)
+        values = [
+            np.asarray(_at_one_time(self.path, quantity, t, jnp.asarray(block, dtype)))
+            for block in _blocks(x)
+        ]
+        return np.concatenate(values)[: len(x)].astype(np.float64)
+
+
+def load(run: Path | str, *, classes: Sequence[type] = ()) -> Model:
+    """Reads a fitted model; no code of the file is run.
+
+    Args:
+        run: the folder of a run, or a model file.
+        classes: your own path, curve or gauge classes, if the model holds any.
+
+    Raises:
+        LiouvilleError: if there is no model, or the file is damaged, altered or too new.
+    """
+    file = Path(run) / MODEL_FILE if Path(run).is_dir() else Path(run)
+    arrays, content = storage.read(file, kind="model")
+    table = storage.class_table(*_CLASSES, *classes)
+    try:
+        path = storage.rebuild(content["path"], arrays, table, to_array=jnp.asarray)
+        return Model(
+            path=path,
+            units=Standardisation.from_dict(content["units"]),
+            times=np.asarray(content["times"]),
+            features=tuple(content["features"]),
+            time_name=content["time_name"],
+            time_unit=content["time_unit"],
+            sigma=content["sigma"],
+            notes=content["notes"],
+        )
+    except (KeyError, TypeError) as error:
+        raise LiouvilleError(
+            f"{file} is not a model of this version ({error}); fit again"
+        ) from error
+
+
+def _blocks(x: np.ndarray) -> list[np.ndarray]:
+    """Rows in blocks of few sizes, so that another number of points seldom compiles anew."""
+    blocks = []
+    for begin in range(0, len(x), _BLOCK):
+        block = x[begin : begin + _BLOCK]
+        size = min(_BLOCK, max(64, 1 << (len(block) - 1).bit_length()))
+        blocks.append(np.concatenate([block, np.repeat(block[-1:], size - len(block), axis=0)]))
+    return blocks
+
+
+def _log_density(marginal: paths.AbstractMarginal, x):
+    return marginal.log_density(x)
+
+
+def _velocity(marginal: paths.AbstractMarginal, x):
+    return marginal.velocity(x)
+
+
+def _drift(g, marginal: paths.AbstractMarginal, x):
+    return dynamics.drift(marginal, x, g)
+
+
+@eqx.filter_jit
+def _at_one_time(path: paths.AbstractPath, quantity: Callable, t, x):
+    marginal = path.at(t)
+    return jax.vmap(lambda y: quantity(marginal, y))(x)
+
+
+@eqx.filter_jit
+def _sample(path: paths.AbstractPath, t, key):
+    marginal = path.at(t)
+    return jax.vmap(lambda k: marginal.sample(key=k))(jr.split(key, _BLOCK))
