@@ -52,7 +52,7 @@ _MODULES = (
     "problems",
     "quantities",
 )
-__all__ = ["__version__", *_HOME, *_MODULES]  # noqa: PLE0604
+__all__ = ["__version__", *_HOME, *_MODULES]
 
 
 def __getattr__(name: str) -> Any:

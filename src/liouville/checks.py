@@ -68,6 +68,38 @@ class Report:
         return f"{mark} {self.law:<14} {self.value:9.2e} <= {self.tolerance:.0e}  {self.detail}"
 
 
+def check_path(
+    path: AbstractPath, interval: tuple[float, float], *, n: int = 512, seed: int = 0
+) -> list[Report]:
+    """Measures every law on a path, at its own samples and far out in its tails.
+
+    Args:
+        path: the path, in double precision if the tolerances are to mean much.
+        interval: the times to look at.
+        n: the number of points at which the equations are tested.
+        seed: of the points.
+    """
+    keys = jr.split(jr.key(seed), 6)
+    start, end = interval
+    times = start + (end - start) * jr.uniform(keys[0], (n,))
+    near = eqx.filter_jit(jax.vmap(lambda t, k: path.at(t).sample(key=k)))
+    points = near(times, jr.split(keys[1], n))
+    # Every other point is thrown 20 standard deviations out, where a wrong flux shows.
+    away = points.std(0) * jr.normal(keys[2], points.shape)
+    points = points + jnp.where(jnp.arange(n)[:, None] % 2 == 0, 0.0, 20.0) * away
+    middle = jnp.asarray(0.5 * (start + end), points.dtype)
+    reports = [
+        continuity(path, times, points),
+        fokker_planck(path, times, points, g=1.0),
+        sampler(path, middle, key=keys[3]),
+        particles(path, middle, key=keys[4]),
+        transport(path, interval, key=keys[5]),
+    ]
+    if path.dim <= 2:
+        reports.append(mass(path, middle))
+    return reports
+
+
 def continuity(
     path: AbstractPath,
     times: Float[Array, " n"],

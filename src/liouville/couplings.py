@@ -22,10 +22,7 @@ def wasserstein(x: Array, y: Array, order: int = 2) -> float:
         order: $p$, 1 or 2.
     """
     cost = cdist(x, y) ** order
-    if len(x) == len(y):
-        total = cost[linear_sum_assignment(cost)].mean()
-    else:
-        total = _transport_cost(cost)
+    total = cost[linear_sum_assignment(cost)].mean() if len(x) == len(y) else _transport_cost(cost)
     return float(total ** (1.0 / order))
 
 

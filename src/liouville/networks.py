@@ -53,7 +53,9 @@ class MLP(eqx.Module):
     ):
         sizes = [inputs, *[width] * depth, outputs]
         keys = jr.split(key, len(sizes) - 1)
-        layers = [eqx.nn.Linear(a, b, key=k) for a, b, k in zip(sizes, sizes[1:], keys)]
+        layers = [
+            eqx.nn.Linear(a, b, key=k) for a, b, k in zip(sizes, sizes[1:], keys, strict=False)
+        ]
         self.layers = (*layers[:-1], _zeroed(layers[-1]))
         self.activation = activation
 

@@ -1,5 +1,4 @@
 import abc
-from typing import Union
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -57,7 +56,7 @@ class Objective(eqx.Module):
         """
         values = [term(path, key=jr.fold_in(key, i)) for i, term in enumerate(self.terms)]
         total = jnp.stack(values) @ self.weights
-        return total, {term.name: value for term, value in zip(self.terms, values)}
+        return total, {term.name: value for term, value in zip(self.terms, values, strict=False)}
 
     def __add__(self, other: "AbstractTerm | Objective") -> "Objective":
         other = _objective(other)
@@ -69,7 +68,7 @@ class Objective(eqx.Module):
     __rmul__ = __mul__
 
 
-def _objective(term: Union[AbstractTerm, Objective]) -> Objective:
+def _objective(term: AbstractTerm | Objective) -> Objective:
     return term if isinstance(term, Objective) else Objective((term,), jnp.ones((1,)))
 
 

@@ -57,7 +57,7 @@ class NegativeLogLikelihood(AbstractTerm):
             np.zeros((len(sizes), largest, dim)),
             np.zeros((len(sizes), largest)),
         )
-        for i, (x, w) in enumerate(zip(points, weights)):
+        for i, (x, w) in enumerate(zip(points, weights, strict=False)):
             padded[i, : len(x)], padded_weights[i, : len(x)] = x, np.asarray(w) / total
         dtype = jnp.zeros(()).dtype
         self.times = jnp.asarray(np.asarray(times), dtype)
@@ -84,6 +84,7 @@ class NegativeLogLikelihood(AbstractTerm):
         return -jax.vmap(at_one_time)(self.times, points, weights).sum()
 
 
+@eqx.filter_jit
 def negative_log_likelihoods(
     path: AbstractPath, term: NegativeLogLikelihood
 ) -> Float[Array, " times"]:

@@ -53,7 +53,8 @@ class AbstractScale(eqx.Module):
     @abc.abstractmethod
     def from_covariance(self, covariance: Float[Array, "*n dim dim"]) -> Float[Array, "..."]:
         """Unconstrained parameters whose scale has the given covariance (its diagonal, if that
-        is all the scale can hold)."""
+        is all the scale can hold).
+        """
 
     @abc.abstractmethod
     def frames(

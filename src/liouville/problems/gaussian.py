@@ -77,7 +77,12 @@ class GaussianBridge:
         Divided by $\sigma^2$ it is the relative entropy to the reference, given the same start.
         """
         nodes, weights = np.polynomial.legendre.leggauss(200)
-        return float(sum(0.25 * w * self._power(0.5 * (s + 1.0)) for s, w in zip(nodes, weights)))
+        return float(
+            sum(
+                0.25 * w * self._power(0.5 * (s + 1.0))
+                for s, w in zip(nodes, weights, strict=False)
+            )
+        )
 
     def _cross(self) -> Array:
         root, eye = _root(self.cov0), np.eye(len(self.mean0))
@@ -85,7 +90,7 @@ class GaussianBridge:
         return 0.5 * (root @ middle @ np.linalg.inv(root) - self.sigma**2 * eye)
 
     def _power(self, t: float) -> float:
-        """$E|b|^2$ at one time: the drift is $m' + (A - \\sigma^2 S^{-1}/2)(x - m)$."""
+        r"""$E|b|^2$ at one time: the drift is $m' + (A - \\sigma^2 S^{-1}/2)(x - m)$."""
         cov, eye = self.cov(t), np.eye(len(self.mean0))
         cross = self._cross()
         rate = (

@@ -177,7 +177,10 @@ def _rows(objective: Objective, values: np.ndarray, begin: int, every: int) -> l
     last = len(values) - 1
     logged = [i for i in range(len(values)) if (begin + i + 1) % every == 0 or i == last]
     return [
-        {"step": begin + i + 1, **{name: float(v) for name, v in zip(names, values[i])}}
+        {
+            "step": begin + i + 1,
+            **{name: float(v) for name, v in zip(names, values[i], strict=False)},
+        }
         for i in logged
     ]
 
@@ -197,7 +200,7 @@ def _failure(stepper: Stepper, state: TrainState, metrics: np.ndarray) -> Traini
     step = int(state.step)
     terms = stepper.objective.terms
     key = jr.fold_in(stepper.key, state.step)
-    for i, (term, value) in enumerate(zip(terms, metrics[1:])):
+    for i, (term, value) in enumerate(zip(terms, metrics[1:], strict=False)):
         where = "" if math.isfinite(value) else "value"
         if not where:
             gradient = eqx.filter_grad(

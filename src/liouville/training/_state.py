@@ -101,7 +101,9 @@ class Stepper(eqx.Module):
         fine = jnp.isfinite(total) & jnp.isfinite(norm)
         frozen = eqx.tree_at(lambda s: s.failed, state, jnp.ones((), bool))
         state = jax.tree.map(lambda new, old: jnp.where(fine, new, old), stepped, frozen)
-        return state, jnp.stack([total, *terms.values(), norm])
+        # By name: a transformed dictionary comes back in alphabetical order.
+        values = [terms[term.name] for term in self.objective.terms]
+        return state, jnp.stack([total, *values, norm])
 
     @eqx.filter_jit(donate="all-except-first")
     def run(

@@ -1,0 +1,70 @@
+"""Milliseconds of a training step, by components, dimension and points.
+
+    python benchmarks/step_time.py [--quick]
+
+A step is likelihood plus kinetic energy with its gradient and the Adam update, on five snapshots.
+Median over chunks of 20 steps after compilation; float32.
+"""
+
+import argparse
+import itertools
+import platform
+import time
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+
+from liouville.cells._config import PathConfig
+from liouville.cells._initial import initial_path
+from liouville.objectives import KineticEnergy, NegativeLogLikelihood
+from liouville.parameters import split
+from liouville.training._fit import default_optimizer
+from liouville.training._state import Stepper, initial_state
+
+CHUNK = 20
+
+
+def step_milliseconds(parts: int, dim: int, points: int, scale: str, repeats: int) -> float:
+    rng = np.random.default_rng(0)
+    times = np.linspace(0.0, 1.0, 5)
+    clouds = [rng.normal(size=(points, dim)) + t for t in times]
+    small = [cloud[: max(200, 2 * parts)] for cloud in clouds]
+    path = initial_path(times, small, PathConfig(components=parts, scale=scale))
+    objective = NegativeLogLikelihood(times, clouds) + 0.01 * KineticEnergy(
+        (0.0, 1.0), times=32, particles=128
+    )
+    optimizer = default_optimizer(1e-2, 1000)
+    stepper = Stepper(split(path)[1], objective, jr.key(0), 0.99, optimizer, CHUNK)
+    state = initial_state(path, optimizer)
+    taken = []
+    for _ in range(repeats + 1):
+        begun = time.perf_counter()
+        state, values = stepper.run(state, jnp.asarray(10**6))
+        jax.block_until_ready(values)
+        taken.append((time.perf_counter() - begun) / CHUNK * 1e3)
+    return float(np.median(taken[1:]))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a corner of the table")
+    quick = parser.parse_args().quick
+    print(
+        f"{platform.processor() or platform.machine()}, jax {jax.__version__}, "
+        f"{jax.devices()[0].device_kind}"
+    )
+    print(f"{'scale':<9} {'parts':>5} {'dim':>4} {'points':>7} {'ms a step':>10}")
+    parts = (16, 64) if quick else (16, 64, 256)
+    dims = (2, 5) if quick else (2, 5, 20, 50)
+    points = (500,) if quick else (500, 4000)
+    for scale, k, d, n in itertools.product(("diagonal", "full"), parts, dims, points):
+        if scale == "full" and k * d * d > 64 * 400:
+            continue
+        ms = step_milliseconds(k, d, n, scale, 3 if quick else 5)
+        print(f"{scale:<9} {k:>5} {d:>4} {n:>7} {ms:>10.2f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

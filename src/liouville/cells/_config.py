@@ -1,0 +1,86 @@
+"""The configuration of a fit to cells. Plain data: nothing here imports JAX."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+
+def _option(default: Any, doc: str) -> Any:
+    return field(default=default, metadata={"doc": doc})
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """What is read and how it is scaled."""
+
+    file: str | None = _option(None, "the data file: .npz, .csv, .tsv or .h5ad")
+    time_key: str | None = _option(None, "array, column or obs key that holds the time")
+    basis: str | None = _option(None, "array or obsm key that holds the coordinates")
+    features: tuple[str, ...] | None = _option(None, "columns to use as coordinates")
+    dims: int | None = _option(None, "keep the first so many coordinates")
+    embedding: str | None = _option(None, "two coordinates a cell, for pictures only")
+    weights: str | None = _option(None, "mass of each cell")
+    scaling: Literal["standard", "global", "none"] = _option(
+        "standard", "divide each coordinate by its spread, all by one number, or none"
+    )
+    held_out: float = _option(0.1, "share of cells of each time kept for validation")
+    min_cells: int = _option(10, "fewest cells a time may have")
+
+
+@dataclass(frozen=True)
+class PathConfig:
+    """The family of densities."""
+
+    components: int | None = _option(None, "moving components; by default from the data")
+    family: Literal["gaussian", "logistic"] = _option("gaussian", "shape of a component")
+    scale: Literal["diagonal", "full"] = _option("diagonal", "axis-parallel or full components")
+    interpolation: Literal["linear", "cubic", "monotone"] = _option(
+        "cubic", "how parameters run between snapshots"
+    )
+    knots: int = _option(12, "most knots; with more snapshots they are spread evenly")
+    min_scale: float = _option(0.05, "smallest scale of a component, in standardised units")
+
+
+@dataclass(frozen=True)
+class ObjectiveConfig:
+    """Likelihood plus kinetic energy."""
+
+    energy: float | None = _option(
+        None, "weight of the kinetic energy (standardised units); by default from the data"
+    )
+    energy_of: Literal["velocity", "drift"] = _option("velocity", "whose energy")
+    sigma: float = _option(0.3, "noise of the diffusion, in standardised units")
+    times: int = _option(32, "times a step at which the energy is measured")
+    particles: int = _option(128, "particles at each of them")
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """The optimisation."""
+
+    steps: int = _option(2000, "most steps")
+    rate: float = _option(0.01, "learning rate")
+    average: float = _option(0.99, "decay of the moving average of the parameters")
+    patience: int | None = _option(6, "validations without progress before stopping; null: never")
+    validate_every: int = _option(100, "steps between validations")
+    checkpoint_every: int = _option(200, "steps between checkpoints")
+    chunk: int = _option(50, "steps a compiled call")
+    batch_size: int | None = _option(None, "cells of each time a step; null: all, up to 4096")
+    seed: int = _option(0, "of all random numbers")
+
+
+@dataclass(frozen=True)
+class ReportConfig:
+    """The report."""
+
+    movie: bool = _option(True, "make the GIF of the moving density")
+
+
+@dataclass(frozen=True)
+class CellsConfig:
+    """Everything `liouville fit cells` can be told."""
+
+    data: DataConfig = DataConfig()
+    path: PathConfig = PathConfig()
+    objective: ObjectiveConfig = ObjectiveConfig()
+    training: TrainingConfig = TrainingConfig()
+    report: ReportConfig = ReportConfig()

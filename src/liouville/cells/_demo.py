@@ -1,0 +1,120 @@
+"""A branching, growing population whose density and velocity are known at every time."""
+
+import itertools
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from liouville.curves import Knots
+from liouville.data import Snapshots, Standardisation
+from liouville.model import Model
+from liouville.paths import Full, Gaussian, LocationScale
+
+DAYS = (0.0, 1.0, 2.0, 3.0, 4.0)
+COUNTS = (250, 350, 500, 700, 1000)
+
+
+@dataclass(frozen=True)
+class Truth:
+    """The population: its cells and the exact model they were drawn from.
+
+    Attributes:
+        cells: the snapshots.
+        model: density and velocity at every time, in the same units.
+    """
+
+    cells: Snapshots
+    model: Model
+
+
+def demo_cells(seed: int = 0) -> Truth:
+    """Draws the population: one cloud that drifts, divides at day 1 into two branches, and grows.
+
+    The upper branch splits once more at day 2.5. The numbers of cells grow with time; all
+    branches grow at the same rate, so the shares of the branches stay as they are. In float64
+    this is exact; the velocity is the mean of the branches' affine velocities, weighted by the
+    chance of each branch.
+
+    Args:
+        seed: of the cells.
+    """
+    clock = np.array([0.0, 1.0, 2.5, 4.0])
+    # (days, branches, 2): three branches that start as one cloud.
+    middle = np.array(
+        [
+            [[0.0, 0.0], [0.0, 0.0], [0.0, 0.0]],
+            [[1.5, 0.15], [1.5, 0.15], [1.5, -0.15]],
+            [[3.5, 1.7], [3.5, 1.7], [3.6, -1.7]],
+            [[5.2, 3.4], [6.2, 1.6], [5.6, -2.6]],
+        ]
+    )
+    spread = np.array(
+        [
+            [[0.5, 0.5], [0.5, 0.5], [0.5, 0.5]],
+            [[0.5, 0.55], [0.5, 0.55], [0.5, 0.55]],
+            [[0.55, 0.45], [0.55, 0.45], [0.7, 0.45]],
+            [[0.45, 0.4], [0.4, 0.45], [0.75, 0.5]],
+        ]
+    )
+    dtype = jnp.zeros(()).dtype
+    scale = Full()
+    covariance = spread[..., None] ** 2 * np.eye(2)
+    path = LocationScale(
+        location=Knots(tuple(clock), jnp.asarray(middle, dtype), "monotone"),
+        raw_scale=Knots(
+            tuple(clock), jax.jit(scale.from_covariance)(jnp.asarray(covariance, dtype)), "monotone"
+        ),
+        logits=jnp.log(jnp.asarray([0.25, 0.25, 0.5], dtype)),
+        family=Gaussian(),
+        scale=scale,
+    )
+    features = ("gene A", "gene B")
+    units = Standardisation(np.zeros(2), np.ones(2), 0.0, 1.0)
+    model = Model(path, units, np.array(DAYS), features, "day", "d", sigma=0.3)
+    points = [
+        model.sample(t, n, seed=seed + i) for i, (t, n) in enumerate(zip(DAYS, COUNTS, strict=True))
+    ]
+    cells = Snapshots(
+        points=np.concatenate(points),
+        times=np.repeat(DAYS, COUNTS),
+        features=features,
+        time_name="day",
+        time_unit="d",
+        source="branching population (embedded)",
+    )
+    return Truth(cells, model)
+
+
+def distance_to_truth(model: Model, truth: Model, *, n: int = 4000, seed: int = 1) -> list[dict]:
+    r"""How far a model is from the truth, at the snapshots' days and half-way between them.
+
+    Args:
+        model: the model.
+        truth: the exact density and velocity.
+        n: draws from the truth at each time.
+        seed: of the draws; use another one than for the cells.
+
+    Returns:
+        One row a time: `time`, whether it was `seen`, the Kullback-Leibler divergence
+        $E[\log\rho^* - \log\rho]$ in nats with its standard error, and the relative error
+        $(E|u - u^*|^2 / E|u^*|^2)^{1/2}$ of the velocity.
+    """
+    days = sorted({*DAYS, *(0.5 * (a + b) for a, b in itertools.pairwise(DAYS))})
+    rows = []
+    for day in days:
+        x = truth.sample(day, n, seed=seed)
+        ratio = truth.log_density(day, x) - model.log_density(day, x)
+        right = truth.velocity(day, x)
+        error = ((model.velocity(day, x) - right) ** 2).sum(1).mean() / (right**2).sum(1).mean()
+        rows.append(
+            {
+                "time": day,
+                "seen": day in DAYS,
+                "divergence": float(ratio.mean()),
+                "standard_error": float(ratio.std() / np.sqrt(n)),
+                "velocity_error": float(np.sqrt(error)),
+            }
+        )
+    return rows

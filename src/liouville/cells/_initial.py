@@ -1,0 +1,99 @@
+"""The start of training: components that follow optimal-transport chains through the snapshots."""
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from scipy.cluster.vq import kmeans2
+
+from liouville.cells._config import PathConfig
+from liouville.couplings import chains
+from liouville.curves import Knots
+from liouville.paths import Diagonal, Full, Gaussian, LocationScale, Logistic
+
+# Chains are matched exactly, which costs their number cubed: about a second a pair of snapshots.
+_MOST_CHAINS = 1500
+_LOGISTIC_DEVIATION = float(np.pi / np.sqrt(3.0))
+
+
+def automatic_components(counts: np.ndarray) -> int:
+    """The number of components: one for each dozen cells of the smallest snapshot, 4 to 64."""
+    return int(np.clip(counts.min() // 12, 4, 64))
+
+
+def initial_path(
+    times: np.ndarray, snapshots: Sequence[np.ndarray], config: PathConfig, *, seed: int = 0
+) -> LocationScale:
+    r"""A mixture path through snapshots, from clusters of optimal-transport chains.
+
+    Cells of neighbouring snapshots are matched optimally and so joined to chains; k-means groups
+    chains that run together, and each group becomes a component: its mean and spread at each
+    snapshot, its share as weight.
+
+    Args:
+        times: the snapshots' times in standardised units, increasing, shape `(times,)`.
+        snapshots: clouds of shapes `(n_i, dim)` in standardised units.
+        config: family, scale, knots and the number of components.
+        seed: of the matching and the clustering.
+    """
+    components = config.components or automatic_components(np.array([len(x) for x in snapshots]))
+    joined = chains(snapshots, min(_MOST_CHAINS, max(len(x) for x in snapshots)), seed)
+    label, share = _clusters(joined, components, seed)
+    mean, covariance = _moments(joined, label, share)
+    knots = _knot_times(times, config.knots)
+    mean, covariance = _resample(times, knots, mean), _resample(times, knots, covariance)
+    family = Gaussian() if config.family == "gaussian" else Logistic()
+    if config.family == "logistic":
+        covariance = covariance / _LOGISTIC_DEVIATION**2
+    floor = float(np.log(config.min_scale))
+    scale = Diagonal(floor) if config.scale == "diagonal" else Full(floor)
+    dtype = jnp.zeros(()).dtype
+    raw = jax.jit(scale.from_covariance)(jnp.asarray(covariance, dtype))
+    return LocationScale(
+        location=Knots(knots, jnp.asarray(mean, dtype), config.interpolation),
+        raw_scale=Knots(knots, raw, config.interpolation),
+        logits=jnp.asarray(np.log(share), dtype),
+        family=family,
+        scale=scale,
+    )
+
+
+def _clusters(joined: np.ndarray, components: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """The group of each chain, and the share of each group (empty groups are dropped)."""
+    flat = joined.reshape(len(joined), -1)
+    components = min(components, len(np.unique(flat, axis=0)))
+    # An empty cluster is no failure here: it is left out below.
+    _, label = kmeans2(flat, components, minit="++", seed=seed, missing="warn")
+    _, label, count = np.unique(label, return_inverse=True, return_counts=True)
+    return label, count / count.sum()
+
+
+def _moments(
+    joined: np.ndarray, label: np.ndarray, share: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Means `(times, parts, dim)` and covariances `(times, parts, dim, dim)` of the groups.
+
+    A covariance of few chains is drawn toward a tenth of the whole snapshot's variances, as if
+    three more chains had been seen.
+    """
+    prior = 0.1 * np.stack([np.diag(v) for v in joined.var(axis=0) + 1e-12])
+    means, covariances = [], []
+    for part in range(len(share)):
+        group = joined[label == part]
+        centred = group - group.mean(axis=0)
+        scatter = np.einsum("nti,ntj->tij", centred, centred)
+        means.append(group.mean(axis=0))
+        covariances.append((scatter + 3.0 * prior) / (len(group) + 3.0))
+    return np.stack(means, axis=1), np.stack(covariances, axis=1)
+
+
+def _knot_times(times: np.ndarray, most: int) -> np.ndarray:
+    return times if len(times) <= most else np.linspace(times[0], times[-1], most)
+
+
+def _resample(times: np.ndarray, knots: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Values at the snapshots' times, shape `(times, ...)`, interpolated linearly to the knots."""
+    i = np.clip(np.searchsorted(times, knots, side="right") - 1, 0, len(times) - 2)
+    s = ((knots - times[i]) / (times[i + 1] - times[i])).reshape(-1, *[1] * (values.ndim - 1))
+    return (1.0 - s) * values[i] + s * values[i + 1]

@@ -1,0 +1,164 @@
+"""Fitting to cells with a folder around it: what the command line does."""
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from liouville import config as configuration
+from liouville.cells._config import CellsConfig
+from liouville.cells._fit import CellsFit, fit_cells, read
+from liouville.data import Snapshots
+from liouville.errors import LiouvilleError
+from liouville.model import MODEL_FILE, Model
+from liouville.run import Run, claim, fingerprint, make_folder, open_run, write_json
+
+Say = Callable[[str], None]
+
+
+def run_cells(
+    folder: Path,
+    *,
+    cells: Snapshots | None = None,
+    file: Mapping[str, Any] | None = None,
+    flags: Mapping[str, Any] | None = None,
+    settings: Iterable[str] = (),
+    force: bool = False,
+    resume: bool = False,
+    progress: bool | None = None,
+    say: Say = lambda _: None,
+) -> CellsFit:
+    """Fits to cells and fills a folder: model, configuration, metrics, summary, report.
+
+    All input is checked before anything is written.
+
+    Args:
+        folder: the folder to fill.
+        cells: the cells; by default they are read from the configured file.
+        file: the values of a YAML file.
+        flags: values by dotted key; `None` for not given. They win over the file.
+        settings: `key=value` strings; they win over the flags.
+        force: replace the run the folder holds.
+        resume: go on with it. The configuration is then the run's own.
+        progress: show a progress bar; by default on a terminal only.
+        say: told what is going on.
+
+    Raises:
+        LiouvilleError: on unusable input.
+        TrainingError: if training meets a number that is not finite; the checkpoint stays.
+    """
+    settings = list(settings)
+    chosen = configuration.merge(CellsConfig, file=file, flags=flags, settings=settings)
+    if resume:
+        claim(folder, force=force, resume=True)
+        chosen = _resumed(open_run(folder), file, flags, settings)
+    if cells is None:
+        if chosen.data.file is None:
+            raise LiouvilleError("no data: name a file")
+        cells = read(chosen.data.file, chosen)
+    cells = cells.check(min_cells=chosen.data.min_cells)
+    seal = fingerprint(cells)
+    if resume and open_run(folder).fingerprint != seal:
+        raise LiouvilleError(
+            f"the data are not those {folder} was fitted to; resume with the same file, or fit "
+            "anew in another --out"
+        )
+    if not resume:
+        claim(folder, force=force, resume=False)
+        make_folder(folder)
+        Run(folder, "cells", configuration.to_dict(chosen), seal).write()
+    result = fit_cells(cells, chosen, folder=folder, resume=resume, progress=progress)
+    if result.reason == "interrupted":
+        return result
+    # The configuration again, now with every automatic choice in it.
+    Run(folder, "cells", configuration.to_dict(result.config), seal).write()
+    result.model.save(folder / MODEL_FILE)
+    write_json(folder / "summary.json", {**result.summary, "held_out": _plain(result.held_out)})
+    say("drawing the report")
+    report(
+        folder,
+        result.model,
+        cells,
+        result.history,
+        result.summary,
+        result.held_out,
+        movie=result.config.report.movie,
+    )
+    return result
+
+
+def report(
+    folder: Path,
+    model: Model,
+    cells: Snapshots,
+    history: list[dict[str, Any]],
+    summary: dict[str, Any],
+    held_out: dict[str, dict[float, float]],
+    *,
+    movie: bool = True,
+) -> Path:
+    """Draws the report of a run: `report.html` and the same pictures in `figures`."""
+    from liouville.plots import write_report
+
+    title = {"title": f"Cells: {Path(cells.source).name}"}
+    return write_report(
+        folder, model, cells, history, {**title, **summary}, held_out or None, movie=movie
+    )
+
+
+def cells_of(run: Run) -> tuple[Snapshots, CellsConfig]:
+    """Reads again the cells a run was fitted to.
+
+    Raises:
+        LiouvilleError: if the file is gone or its content has changed.
+    """
+    settings = configuration.from_dict(CellsConfig, run.settings)
+    if settings.data.file is None:
+        raise LiouvilleError(
+            f"{run.folder} was fitted to cells in memory; their file is not known: fit from a file"
+        )
+    cells = read(settings.data.file, settings)
+    if fingerprint(cells) != run.fingerprint:
+        raise LiouvilleError(
+            f"{settings.data.file} has changed since {run.folder} was fitted to it; fit again"
+        )
+    return cells, settings
+
+
+def _resumed(
+    run: Run,
+    file: Mapping[str, Any] | None,
+    flags: Mapping[str, Any] | None,
+    settings: list[str],
+) -> CellsConfig:
+    """The run's own configuration; other wishes are refused, not silently dropped."""
+    saved = configuration.from_dict(CellsConfig, run.settings)
+    wished = configuration.merge(
+        CellsConfig,
+        file=configuration.to_dict(saved),
+        flags={**dict(_flat(file or {})), **dict(flags or {})},
+        settings=settings,
+    )
+    before, after = (
+        dict(_flat(configuration.to_dict(saved))),
+        dict(_flat(configuration.to_dict(wished))),
+    )
+    changed = [key for key in before if before[key] != after[key] and key != "data.file"]
+    if changed:
+        key = changed[0]
+        raise LiouvilleError(
+            f"{key} is {before[key]} in the run and {after[key]} now; a resumed run keeps its "
+            "configuration: leave the option out, or fit anew in another --out"
+        )
+    return wished
+
+
+def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _plain(held_out: dict[str, dict[float, float]]) -> dict[str, dict[str, float]]:
+    return {name: {str(t): v for t, v in values.items()} for name, values in held_out.items()}

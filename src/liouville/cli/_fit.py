@@ -1,0 +1,261 @@
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from liouville.cli._app import Json, Seed, app, finish, fit_app, say, table
+from liouville.errors import LiouvilleError
+
+DataFile = Annotated[Path, typer.Argument(metavar="DATA", help=".npz, .csv, .tsv or .h5ad file.")]
+RunOut = Annotated[Path, typer.Option("--out", "-o", metavar="RUN", help="Folder to fill.")]
+Config = Annotated[Path | None, typer.Option("--config", help="YAML file with settings.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="a.b=c", help="One setting; may be given several times."),
+]
+Force = Annotated[bool, typer.Option("--force", help="Replace the run the folder holds.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")]
+TimeKey = Annotated[str | None, typer.Option(help="Column, array or obs key of the time.")]
+Basis = Annotated[str | None, typer.Option(help="Array or obsm key of the coordinates.")]
+Features = Annotated[str | None, typer.Option(help="Columns to use, separated by commas.")]
+Dims = Annotated[int | None, typer.Option(help="Keep the first so many coordinates.")]
+Embedding = Annotated[str | None, typer.Option(help="2-D embedding for the pictures.")]
+Weights = Annotated[str | None, typer.Option(help="Column or array with the mass of each cell.")]
+Scaling = Annotated[str | None, typer.Option(help="standard, global or none.")]
+Components = Annotated[int | None, typer.Option(help="Number of moving components.")]
+Energy = Annotated[float | None, typer.Option(help="Weight of the kinetic energy.")]
+Sigma = Annotated[float | None, typer.Option(help="Noise of the diffusion, standardised units.")]
+Steps = Annotated[int | None, typer.Option(help="Most training steps.")]
+HeldOut = Annotated[float | None, typer.Option(help="Share of cells held out for validation.")]
+MaybeSeed = Annotated[int | None, typer.Option("--seed", help="Seed of the random numbers.")]
+
+
+@fit_app.command("cells")
+def fit_cells_command(
+    data: DataFile,
+    out: RunOut = Path("RUN"),
+    time_key: TimeKey = None,
+    basis: Basis = None,
+    features: Features = None,
+    dims: Dims = None,
+    embedding: Embedding = None,
+    weights: Weights = None,
+    scaling: Scaling = None,
+    components: Components = None,
+    energy: Energy = None,
+    sigma: Sigma = None,
+    steps: Steps = None,
+    held_out: HeldOut = None,
+    seed: MaybeSeed = None,
+    config: Config = None,
+    settings: Settings = None,
+    force: Force = False,
+    resume: Resume = False,
+    as_json: Json = False,
+) -> None:
+    """Fit a moving density to snapshots of cells and write model, log and report.
+
+    Everything that can be set, with its default: liouville settings cells.
+    """
+    from liouville.cells._run import run_cells
+    from liouville.config import load_yaml
+
+    flags = {
+        "data.file": str(data),
+        "data.time_key": time_key,
+        "data.basis": basis,
+        "data.features": None if features is None else [f.strip() for f in features.split(",")],
+        "data.dims": dims,
+        "data.embedding": embedding,
+        "data.weights": weights,
+        "data.scaling": scaling,
+        "data.held_out": held_out,
+        "path.components": components,
+        "objective.energy": energy,
+        "objective.sigma": sigma,
+        "training.steps": steps,
+        "training.seed": seed,
+    }
+    result = run_cells(
+        out,
+        file=None if config is None else load_yaml(config),
+        flags=flags,
+        settings=settings or [],
+        force=force,
+        resume=resume,
+        say=say,
+    )
+    _finish_fit(out, result, as_json)
+
+
+def _finish_fit(out: Path, result: Any, as_json: bool) -> None:
+    if result.reason == "interrupted":
+        message = f"stopped at step {result.summary['steps']}; go on with --resume --out {out}"
+        finish({"run": str(out), **result.summary}, as_json, [message])
+        raise typer.Exit(130)
+    lines = [f"{name:<55} {value}" for name, value in result.summary.items()]
+    lines += ["", f"model   {out / 'model.lv'}", f"report  {out / 'report.html'}"]
+    finish({"run": str(out), **result.summary}, as_json, lines)
+
+
+@app.command()
+def demo(
+    out: RunOut = Path("liouville-demo"),
+    seed: Seed = 0,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Fit a branching population with a known truth, and print how far the model is from it."""
+    from liouville.cells._demo import demo_cells, distance_to_truth
+    from liouville.cells._run import run_cells
+
+    truth = demo_cells(seed)
+    result = run_cells(out, cells=truth.cells, flags={"training.seed": seed}, force=force, say=say)
+    if result.reason == "interrupted":
+        _finish_fit(out, result, as_json)
+    rows = distance_to_truth(result.model, truth.model)
+    if not as_json:
+        table(
+            rows,
+            {
+                "time": "day",
+                "seen": "in the data",
+                "divergence": "KL to the truth (nats)",
+                "standard_error": "± standard error",
+                "velocity_error": "relative velocity error",
+            },
+            "Distance between the model and the truth",
+        )
+    result.summary["truth"] = rows
+    shown = {k: v for k, v in result.summary.items() if k != "truth"}
+    lines = [f"{name:<55} {value}" for name, value in shown.items()]
+    lines += ["", f"report  {out / 'report.html'}"]
+    finish({"run": str(out), **result.summary}, as_json, lines)
+
+
+@app.command()
+def evaluate(
+    target: Annotated[str, typer.Argument(metavar="RUN|cells", help="A run, or 'cells' DATA.")],
+    data: Annotated[Path | None, typer.Argument(metavar="[DATA]", help="Data file.")] = None,
+    more: Annotated[
+        list[float] | None, typer.Argument(metavar="[TIME]...", hidden=True, help="More times.")
+    ] = None,
+    leave_out: Annotated[
+        list[float] | None,
+        typer.Option(metavar="TIME [TIME]...", help="Times to leave out in turn."),
+    ] = None,
+    seeds: Annotated[int, typer.Option(help="Fits of every left-out time.")] = 1,
+    time_key: TimeKey = None,
+    basis: Basis = None,
+    features: Features = None,
+    dims: Dims = None,
+    config: Config = None,
+    settings: Settings = None,
+    as_json: Json = False,
+) -> None:
+    """Measure a run on its held-out cells, or the method on whole times left out.
+
+    liouville evaluate RUN
+
+    liouville evaluate cells DATA --dims 5 --leave-out 1 2 3
+    """
+    if target != "cells" or data is None:
+        if target == "cells" and not Path(target).exists():
+            raise LiouvilleError("name the data: liouville evaluate cells DATA --leave-out TIME")
+        if data is not None:
+            raise LiouvilleError(
+                f"'evaluate {target} {data}' is not understood; use 'evaluate RUN' or "
+                "'evaluate cells DATA --leave-out TIME ...'"
+            )
+        _evaluate_run(Path(target), as_json)
+        return
+    from liouville.cells._config import CellsConfig
+    from liouville.cells._evaluate import leave_out as measure
+    from liouville.cells._run import read
+    from liouville.config import load_yaml, merge
+
+    chosen = merge(
+        CellsConfig,
+        file=None if config is None else load_yaml(config),
+        flags={
+            "data.time_key": time_key,
+            "data.basis": basis,
+            "data.features": None if features is None else features.split(","),
+            "data.dims": dims,
+        },
+        settings=settings or [],
+    )
+    cells = read(str(data), chosen)
+    times = [*(leave_out or []), *(more or [])] or cells.distinct_times[1:-1].tolist()
+    rows = measure(cells, times, chosen, seeds=range(seeds), progress=say)
+    names = ("push", "direct", "floor", "midpoint", "no_motion")
+    means = {name: sum(row[name] for row in rows) / len(rows) for name in names}
+    if as_json:
+        finish({"rows": rows, "mean": means}, True, [])
+        return
+    columns = {
+        "time": "left out",
+        "seed": "seed",
+        "push": "W1 push",
+        "direct": "W1 direct",
+        "floor": "floor",
+        "midpoint": "midpoint",
+        "no_motion": "no motion",
+        "nats": "nats",
+        "baseline_nats": "BIC mixture",
+        "seconds": "seconds",
+    }
+    table([*rows, {"time": "mean", **means}], columns, f"Times left out of {data}")
+
+
+def _evaluate_run(folder: Path, as_json: bool) -> None:
+    from liouville.cells._evaluate import evaluate_model
+    from liouville.cells._fit import compare_held_out
+    from liouville.cells._run import cells_of
+    from liouville.model import load
+    from liouville.run import open_run
+
+    model = load(folder)
+    cells, settings = cells_of(open_run(folder))
+    training, held_out = cells.split(settings.data.held_out, settings.training.seed)
+    if not len(held_out):
+        raise LiouvilleError(f"{folder} held no cells out; fit with --held-out 0.1")
+    nats = compare_held_out(model, training, held_out)
+    rows = evaluate_model(model, training, held_out)
+    (ours, mine), (_, baseline) = nats.items()
+    for row in rows:
+        row["nats"], row["baseline_nats"] = mine[row["time"]], baseline[row["time"]]
+    if as_json:
+        finish({"run": str(folder), "rows": rows}, True, [])
+        return
+    columns = {
+        "time": model.time_name,
+        "cells": "held-out cells",
+        "w1": "W1",
+        "floor_w1": "W1 floor",
+        "w2": "W2",
+        "floor_w2": "W2 floor",
+        "nats": f"nats, {ours}",
+        "baseline_nats": "nats, BIC mixture",
+    }
+    table(rows, columns, f"{folder} on its held-out cells")
+
+
+@app.command("settings")
+def settings_command(
+    task: Annotated[str, typer.Argument(help="cells")] = "cells",
+    as_json: Json = False,
+) -> None:
+    """List every setting of a task with its type, default and meaning."""
+    from liouville.cells._config import CellsConfig
+    from liouville.config import describe
+
+    if task != "cells":
+        raise LiouvilleError(f"there are no settings for {task!r}; the tasks are: cells")
+    entries = [entry._asdict() for entry in describe(CellsConfig)]
+    if as_json:
+        finish({"task": task, "settings": entries}, True, [])
+        return
+    for entry in entries:
+        entry["default"] = "automatic" if entry["default"] is None else str(entry["default"])
+    table(entries, {"key": "setting", "type": "type", "default": "default", "doc": "meaning"}, task)

@@ -1,0 +1,207 @@
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from liouville.cli._app import Extrapolate, Json, Out, RunFolder, Seed, Time, app, finish
+from liouville.errors import LiouvilleError
+
+_POINTS_HELP = ".npz, .npy, .csv or .tsv file."
+SigmaOption = Annotated[
+    float | None, typer.Option(help="Noise, in standardised units; by default the run's.")
+]
+
+
+@app.command()
+def info(run: RunFolder, as_json: Json = False) -> None:
+    """Say what a run holds."""
+    from liouville.model import load
+    from liouville.parameters import learned_leaves
+
+    model = load(run)
+    result: dict[str, Any] = {
+        "run": str(run),
+        **model.notes,
+        "path": type(model.path).__name__,
+        "coordinates": model.dim,
+        "features": list(model.features),
+        "times": np.asarray(model.times).tolist(),
+        "time": f"{model.time_name} {model.time_unit}".strip(),
+        "sigma": model.sigma,
+        "parameters": sum(leaf.size for leaf in learned_leaves(model.path).values()),
+    }
+    finish(result, as_json, [f"{name:<12} {_short(value)}" for name, value in result.items()])
+
+
+@app.command()
+def check(
+    run: RunFolder,
+    seed: Seed = 0,
+    points: Annotated[int, typer.Option(help="Points at which the equations are tested.")] = 512,
+    as_json: Json = False,
+) -> None:
+    """Measure the laws on a fitted model, in double precision; exit code 1 if one fails."""
+    import jax
+
+    jax.config.update("jax_enable_x64", True)
+    from liouville.checks import check_path
+    from liouville.model import load
+
+    model = load(run)
+    path = jax.tree.map(lambda a: a.astype("float64"), model.path)
+    interval = model.units.time_to_model(np.array(model.interval))
+    reports = check_path(path, (float(interval[0]), float(interval[1])), n=points, seed=seed)
+    passed = all(report.passed for report in reports)
+    result = {
+        "run": str(run),
+        "passed": passed,
+        "laws": [
+            {"law": r.law, "value": r.value, "tolerance": r.tolerance, "passed": r.passed}
+            for r in reports
+        ],
+    }
+    finish(result, as_json, [str(report) for report in reports])
+    if not passed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def sample(
+    run: RunFolder,
+    time: Time,
+    out: Out,
+    n: Annotated[int, typer.Option("-n", help="Number of draws.")] = 1000,
+    seed: Seed = 0,
+    extrapolate: Extrapolate = False,
+    as_json: Json = False,
+) -> None:
+    """Draw points from the density at one time and write them to a file."""
+    from liouville.data import write_table
+    from liouville.model import load
+
+    model = load(run)
+    drawn = model.sample(time, n, seed=seed, extrapolate=extrapolate)
+    write_table(out, {model.time_name: np.full(n, time), **_columns("", model.features, drawn)})
+    finish({"file": str(out), "points": n, "time": time}, as_json, [f"{n} points in {out}"])
+
+
+@app.command()
+def query(
+    run: RunFolder,
+    points: Annotated[Path, typer.Argument(metavar="POINTS", help=_POINTS_HELP)],
+    out: Out,
+    time: Annotated[
+        float | None, typer.Option("--time", "-t", help="Time; by default the file's time column.")
+    ] = None,
+    sigma: SigmaOption = None,
+    extrapolate: Extrapolate = False,
+    as_json: Json = False,
+) -> None:
+    """Write log-density, velocity, score and drift at given points."""
+    from liouville.data import read_points, write_table
+    from liouville.model import load
+
+    model = load(run)
+    x, own = read_points(
+        points,
+        model.features,
+        dim=model.dim,
+        time_key=None if time is not None else model.time_name,
+    )
+    if time is None and own is None:
+        raise LiouvilleError(f"{points} has no column {model.time_name!r}; add it or give --time")
+    t = np.full(len(x), time) if time is not None else np.asarray(own)
+    options = {"extrapolate": extrapolate}
+    columns = {
+        model.time_name: t,
+        **_columns("", model.features, x),
+        "log_density": model.log_density(t, x, **options),
+        **_columns("velocity ", model.features, model.velocity(t, x, **options)),
+        **_columns("score ", model.features, model.score(t, x, **options)),
+        **_columns("drift ", model.features, model.drift(t, x, sigma=sigma, **options)),
+    }
+    write_table(out, columns)
+    finish({"file": str(out), "points": len(x)}, as_json, [f"{len(x)} points in {out}"])
+
+
+@app.command()
+def trajectories(
+    run: RunFolder,
+    start: Annotated[float, typer.Option("--from", help="First time.")],
+    end: Annotated[float, typer.Option("--to", help="Last time; before --from to go back.")],
+    out: Out = Path("trajectories.csv"),
+    points: Annotated[
+        Path | None, typer.Option(help="Starting points; by default draws from the density.")
+    ] = None,
+    n: Annotated[int, typer.Option("-n", help="Number of draws to start from.")] = 100,
+    times: Annotated[int, typer.Option(help="Times written on each trajectory.")] = 50,
+    stochastic: Annotated[bool, typer.Option("--stochastic", help="Follow the diffusion.")] = False,
+    sigma: SigmaOption = None,
+    seed: Seed = 0,
+    extrapolate: Extrapolate = False,
+    as_json: Json = False,
+) -> None:
+    """Carry points along the velocity, or along the diffusion with the same densities."""
+    from liouville.data import read_points, write_table
+    from liouville.model import load
+
+    model = load(run)
+    if points is None:
+        x0 = model.sample(start, n, seed=seed, extrapolate=extrapolate)
+    else:
+        x0, _ = read_points(points, model.features, dim=model.dim)
+    clock = np.linspace(start, end, times)
+    moved = model.trajectories(
+        x0, clock, seed=seed, stochastic=stochastic, sigma=sigma, extrapolate=extrapolate
+    )
+    count = len(x0)
+    write_table(
+        out,
+        {
+            "trajectory": np.repeat(np.arange(count), times),
+            model.time_name: np.tile(clock, count),
+            **_columns("", model.features, moved.swapaxes(0, 1).reshape(count * times, model.dim)),
+        },
+    )
+    finish(
+        {"file": str(out), "trajectories": count, "times": times},
+        as_json,
+        [f"{count} trajectories at {times} times in {out}"],
+    )
+
+
+@app.command()
+def plot(
+    run: RunFolder,
+    movie: Annotated[bool, typer.Option(help="Draw the GIF too.")] = True,
+    as_json: Json = False,
+) -> None:
+    """Draw the report of a run again."""
+    import json
+
+    from liouville.cells._run import cells_of, report
+    from liouville.model import load
+    from liouville.run import open_run
+    from liouville.training import read_metrics
+
+    model = load(run)
+    cells, _ = cells_of(open_run(run))
+    summary = json.loads((run / "summary.json").read_text())
+    held_out = {
+        name: {float(t): v for t, v in values.items()}
+        for name, values in summary.pop("held_out").items()
+    }
+    history = read_metrics(run / "metrics.jsonl")
+    file = report(run, model, cells, history, summary, held_out, movie=movie)
+    finish({"report": str(file)}, as_json, [f"report  {file}"])
+
+
+def _columns(prefix: str, features: tuple[str, ...], x: np.ndarray) -> dict[str, np.ndarray]:
+    return {f"{prefix}{name}": x[:, i] for i, name in enumerate(features)}
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, list) and len(value) > 8:
+        return f"{', '.join(map(str, value[:8]))}, ... ({len(value)})"
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
