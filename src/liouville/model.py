@@ -173,12 +173,13 @@ class Model:
             or not (np.all(np.diff(clock) > 0) or np.all(np.diff(clock) < 0))
         ):
             raise LiouvilleError(
-                f"trajectories need two or more increasing (or decreasing) times, got {clock.tolist()}"
+                "trajectories need two or more increasing (or decreasing) times, got "
+                f"{clock.tolist()}"
             )
         noise = self.sigma if sigma is None else sigma
         if stochastic and noise <= 0:
             raise LiouvilleError(
-                f"stochastic trajectories need noise, got sigma {noise}; give sigma, for instance 0.3"
+                f"stochastic trajectories need noise, got sigma {noise}; give sigma, such as 0.3"
             )
         dtype = jnp.zeros(()).dtype
         model_times = jnp.asarray(self._model_times(clock, extrapolate), dtype)

@@ -53,9 +53,7 @@ class MLP(eqx.Module):
     ):
         sizes = [inputs, *[width] * depth, outputs]
         keys = jr.split(key, len(sizes) - 1)
-        layers = [
-            eqx.nn.Linear(a, b, key=k) for a, b, k in zip(sizes, sizes[1:], keys, strict=False)
-        ]
+        layers = [eqx.nn.Linear(a, b, key=k) for a, b, k in zip(sizes, sizes[1:], keys)]
         self.layers = (*layers[:-1], _zeroed(layers[-1]))
         self.activation = activation
 

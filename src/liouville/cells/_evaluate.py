@@ -178,4 +178,4 @@ def _thinned(x: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
 
 def _nats(summary: dict[str, Any]) -> dict[str, float]:
     values = [value for name, value in summary.items() if name.startswith("held-out nats")]
-    return dict(zip(("nats", "baseline_nats"), values, strict=False))
+    return dict(zip(("nats", "baseline_nats"), values))

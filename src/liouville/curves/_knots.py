@@ -41,9 +41,7 @@ class Knots(AbstractCurve):
         self.times = tuple(float(t) for t in times)
         self.values = values
         self.interpolation = interpolation
-        if len(self.times) < 2 or any(
-            b <= a for a, b in zip(self.times, self.times[1:], strict=False)
-        ):
+        if len(self.times) < 2 or any(b <= a for a, b in zip(self.times, self.times[1:])):
             raise ValueError(
                 f"knots need two or more strictly increasing times, got {self.times}; "
                 "sort them and merge equal ones"

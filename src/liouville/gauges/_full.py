@@ -45,7 +45,7 @@ class FullGaugeField(AbstractGaugeField):
     potentials: Callable[[Point], Float[Array, " potentials"]]
 
     def velocity(self, x: Point, score: Point) -> Point:
-        r"""$v_i = \sum_{j>i} w_{ij,j} - \sum_{j<i} w_{ji,j}$, $w = \nabla\phi + \phi\nabla\log\rho$."""
+        r"""$v_i = \sum_{j>i} w_{ij,j} - \sum_{j<i} w_{ji,j}$ with the vectors of `twist`."""
         rows, columns = np.triu_indices(x.shape[0], k=1)
         w = twist(self.potentials, x, score)
         pair = np.arange(len(rows))

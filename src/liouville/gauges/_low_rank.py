@@ -9,7 +9,9 @@ from liouville.networks import SpaceTimeNetwork
 
 
 class LowRankGauge(AbstractGauge):
-    r"""A gauge with few learned generators $A_r = c_r q_r^\top - q_r c_r^\top$, for many dimensions.
+    r"""A gauge with few learned generators $A_r = c_r q_r^\top - q_r c_r^\top$.
+
+    For many dimensions, where the full basis is too large.
 
     Attributes:
         potentials: the learned fields $\phi_r$.

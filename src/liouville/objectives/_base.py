@@ -56,7 +56,7 @@ class Objective(eqx.Module):
         """
         values = [term(path, key=jr.fold_in(key, i)) for i, term in enumerate(self.terms)]
         total = jnp.stack(values) @ self.weights
-        return total, {term.name: value for term, value in zip(self.terms, values, strict=False)}
+        return total, {term.name: value for term, value in zip(self.terms, values)}
 
     def __add__(self, other: "AbstractTerm | Objective") -> "Objective":
         other = _objective(other)

@@ -57,7 +57,7 @@ class NegativeLogLikelihood(AbstractTerm):
             np.zeros((len(sizes), largest, dim)),
             np.zeros((len(sizes), largest)),
         )
-        for i, (x, w) in enumerate(zip(points, weights, strict=False)):
+        for i, (x, w) in enumerate(zip(points, weights)):
             padded[i, : len(x)], padded_weights[i, : len(x)] = x, np.asarray(w) / total
         dtype = jnp.zeros(()).dtype
         self.times = jnp.asarray(np.asarray(times), dtype)

@@ -18,7 +18,7 @@ many, and the work per point is then a matrix product.
 
 | path | log-density | velocity |
 |---|---|---|
-| `LocationScale`, $x = \mu_k(t) + L_k(t) z$ | logsumexp over parts | mean of $\mu_k' + L_k' L_k^{-1}(x - \mu_k)$ |
+| `LocationScale`, $x = \mu_k + L_k z$ | logsumexp | mean of $\mu_k' + L_k' L_k^{-1}(x - \mu_k)$ |
 | `Mixture`, constant weights | logsumexp | $\sum_k \gamma_k(x) u_k(x)$ |
 | `Product` | sum | concatenation |
 | `TimeChange` by $\tau(t)$ | $\log\rho_{\tau(t)}$ | $\tau'(t)\, u_{\tau(t)}$ |

@@ -78,8 +78,8 @@ class MixtureMarginal(AbstractMarginal):
         """The particles of every part, weighted by the part."""
         each = -(-n // len(self.parts))
         keys = jr.split(key, len(self.parts))
-        drawn = [part.particles(each, key=k) for part, k in zip(self.parts, keys, strict=False)]
-        weights = [w * p for (_, w), p in zip(drawn, jnp.exp(self.log_weights), strict=False)]
+        drawn = [part.particles(each, key=k) for part, k in zip(self.parts, keys)]
+        weights = [w * p for (_, w), p in zip(drawn, jnp.exp(self.log_weights))]
         return jnp.concatenate([x for x, _ in drawn]), jnp.concatenate(weights)
 
     def _log_joint(self, x: Point) -> Float[Array, " parts"]:

@@ -45,20 +45,18 @@ class ProductMarginal(AbstractMarginal):
 
     def log_density(self, x: Point) -> Scalar:
         r"""$\sum_b \log\rho_b(x_b)$."""
-        blocks = zip(self.parts, self._blocks(x), strict=False)
+        blocks = zip(self.parts, self._blocks(x))
         return jnp.stack([part.log_density(block) for part, block in blocks]).sum()
 
     def velocity(self, x: Point) -> Point:
         """The velocities of the blocks, one after the other."""
-        blocks = zip(self.parts, self._blocks(x), strict=False)
+        blocks = zip(self.parts, self._blocks(x))
         return jnp.concatenate([part.velocity(block) for part, block in blocks])
 
     def sample(self, *, key: RandomKey) -> Point:
         """One draw of every block."""
         keys = jr.split(key, len(self.parts))
-        return jnp.concatenate(
-            [part.sample(key=k) for part, k in zip(self.parts, keys, strict=False)]
-        )
+        return jnp.concatenate([part.sample(key=k) for part, k in zip(self.parts, keys)])
 
     def particles(self, n: int, *, key: RandomKey) -> tuple[Points, Float[Array, " n"]]:
         r"""Particles of the blocks, paired at random.
@@ -68,14 +66,11 @@ class ProductMarginal(AbstractMarginal):
         $m^{-1} \prod_b m_b w_b$. The weights sum to one on average, not in every draw.
         """
         keys = jr.split(key, 2 * len(self.parts))
-        drawn = [part.particles(n, key=k) for part, k in zip(self.parts, keys, strict=False)]
+        drawn = [part.particles(n, key=k) for part, k in zip(self.parts, keys)]
         rows = max(len(w) for _, w in drawn)
-        picks = [
-            _fair_picks(len(w), rows, k)
-            for (_, w), k in zip(drawn, keys[len(drawn) :], strict=False)
-        ]
-        points = jnp.concatenate([x[i] for (x, _), i in zip(drawn, picks, strict=False)], axis=1)
-        factors = jnp.stack([len(w) * w[i] for (_, w), i in zip(drawn, picks, strict=False)])
+        picks = [_fair_picks(len(w), rows, k) for (_, w), k in zip(drawn, keys[len(drawn) :])]
+        points = jnp.concatenate([x[i] for (x, _), i in zip(drawn, picks)], axis=1)
+        factors = jnp.stack([len(w) * w[i] for (_, w), i in zip(drawn, picks)])
         return points, factors.prod(axis=0) / rows
 
     def _blocks(self, x: Point) -> list[Point]:

@@ -31,7 +31,7 @@ class AbstractFrames(eqx.Module):
 
     @abc.abstractmethod
     def velocity(self, x: Point, weights: Float[Array, " parts"]) -> Point:
-        r"""$\sum_k \gamma_k (\mu_k' + A_k (x - \mu_k))$ for weights $\gamma$ of shape `(parts,)`."""
+        r"""$\sum_k \gamma_k (\mu_k' + A_k (x - \mu_k))$ for weights $\gamma$."""
 
     @property
     @abc.abstractmethod
@@ -52,9 +52,7 @@ class AbstractScale(eqx.Module):
 
     @abc.abstractmethod
     def from_covariance(self, covariance: Float[Array, "*n dim dim"]) -> Float[Array, "..."]:
-        """Unconstrained parameters whose scale has the given covariance (its diagonal, if that
-        is all the scale can hold).
-        """
+        """Unconstrained parameters with the given covariance, or its diagonal if that is all."""
 
     @abc.abstractmethod
     def frames(

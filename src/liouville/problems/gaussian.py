@@ -33,7 +33,7 @@ def bures(mean0: Array, cov0: Array, mean1: Array, cov1: Array) -> float:
 
 @dataclasses.dataclass(frozen=True)
 class GaussianBridge:
-    r"""The Schrödinger bridge from $N(m_0, S_0)$ to $N(m_1, S_1)$ over $[0, 1]$ with noise $\sigma$.
+    r"""The Schrödinger bridge from $N(m_0, S_0)$ to $N(m_1, S_1)$ over $[0, 1]$.
 
     The reference is $dX = \sigma\,dW$ (Bunne, Hsieh, Cuturi and Krause, arXiv 2202.05722). With
     $D = (4 S_0^{1/2} S_1 S_0^{1/2} + \sigma^4 I)^{1/2}$ and
@@ -77,12 +77,7 @@ class GaussianBridge:
         Divided by $\sigma^2$ it is the relative entropy to the reference, given the same start.
         """
         nodes, weights = np.polynomial.legendre.leggauss(200)
-        return float(
-            sum(
-                0.25 * w * self._power(0.5 * (s + 1.0))
-                for s, w in zip(nodes, weights, strict=False)
-            )
-        )
+        return float(sum(0.25 * w * self._power(0.5 * (s + 1.0)) for s, w in zip(nodes, weights)))
 
     def _cross(self) -> Array:
         root, eye = _root(self.cov0), np.eye(len(self.mean0))

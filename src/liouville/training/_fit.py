@@ -179,7 +179,7 @@ def _rows(objective: Objective, values: np.ndarray, begin: int, every: int) -> l
     return [
         {
             "step": begin + i + 1,
-            **{name: float(v) for name, v in zip(names, values[i], strict=False)},
+            **{name: float(v) for name, v in zip(names, values[i])},
         }
         for i in logged
     ]
@@ -200,7 +200,7 @@ def _failure(stepper: Stepper, state: TrainState, metrics: np.ndarray) -> Traini
     step = int(state.step)
     terms = stepper.objective.terms
     key = jr.fold_in(stepper.key, state.step)
-    for i, (term, value) in enumerate(zip(terms, metrics[1:], strict=False)):
+    for i, (term, value) in enumerate(zip(terms, metrics[1:])):
         where = "" if math.isfinite(value) else "value"
         if not where:
             gradient = eqx.filter_grad(
