@@ -25,7 +25,7 @@ class GaussianMixture:
 
     def log_density(self, x: Array) -> Array:
         """The log-density in nats at points of shape `(n, dim)`, shape `(n,)`."""
-        return logsumexp(self._log_joint(x), axis=1)
+        return np.asarray(logsumexp(self._log_joint(x), axis=1))
 
     def bic(self, x: Array) -> float:
         """The Bayesian information criterion on points of shape `(n, dim)`; smaller is better."""
@@ -57,14 +57,14 @@ def fit_mixture(x: Array, parts: int, *, seed: int = 0, iterations: int = 200) -
         seed: of the start.
         iterations: the most iterations; it stops when a point gains less than 1e-5 nats.
     """
-    _, label = kmeans2(x, parts, minit="++", seed=seed)
+    _, label = kmeans2(x, parts, minit="++", rng=seed)
     # A soft start: every part keeps a little of every point, so none is empty.
     share = 0.95 * np.eye(parts)[label] + 0.05 / parts
     ridge = 1e-3 * float(np.mean(x.var(axis=0))) + 1e-12
     before, mixture = -np.inf, _maximise(x, share, ridge)
     for _ in range(iterations):
         joint = mixture._log_joint(x)
-        total = logsumexp(joint, axis=1)
+        total = np.asarray(logsumexp(joint, axis=1))
         share = np.exp(joint - total[:, None])
         mixture = _maximise(x, share, ridge)
         if total.mean() - before < 1e-5:

@@ -200,7 +200,7 @@ def _with_components(settings: CellsConfig, clouds: list[np.ndarray]) -> CellsCo
 def _energy_term(settings: CellsConfig, times: np.ndarray) -> KineticEnergy:
     options = settings.objective
     return KineticEnergy(
-        (float(times[0]), float(times[-1])),
+        interval=(float(times[0]), float(times[-1])),
         g=options.sigma,
         of=options.energy_of,
         times=options.times,

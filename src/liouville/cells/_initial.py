@@ -42,6 +42,7 @@ def initial_path(
     label, share = _clusters(joined, components, seed)
     mean, covariance = _moments(joined, label, share)
     knots = _knot_times(times, config.knots)
+    clock = knots.tolist()
     mean, covariance = _resample(times, knots, mean), _resample(times, knots, covariance)
     family = Gaussian() if config.family == "gaussian" else Logistic()
     if config.family == "logistic":
@@ -51,8 +52,8 @@ def initial_path(
     dtype = jnp.zeros(()).dtype
     raw = jax.jit(scale.from_covariance)(jnp.asarray(covariance, dtype))
     return LocationScale(
-        location=Knots(knots, jnp.asarray(mean, dtype), config.interpolation),
-        raw_scale=Knots(knots, raw, config.interpolation),
+        location=Knots(clock, jnp.asarray(mean, dtype), config.interpolation),
+        raw_scale=Knots(clock, raw, config.interpolation),
         logits=jnp.asarray(np.log(share), dtype),
         family=family,
         scale=scale,
@@ -64,7 +65,7 @@ def _clusters(joined: np.ndarray, components: int, seed: int) -> tuple[np.ndarra
     flat = joined.reshape(len(joined), -1)
     components = min(components, len(np.unique(flat, axis=0)))
     # An empty cluster is no failure here: it is left out below.
-    _, label = kmeans2(flat, components, minit="++", seed=seed, missing="warn")
+    _, label = kmeans2(flat, components, minit="++", rng=seed, missing="warn")
     _, label, count = np.unique(label, return_inverse=True, return_counts=True)
     return label, count / count.sum()
 

@@ -1,0 +1,471 @@
+"""The laws of a path, over the registry; and for each law something wrong that must break it."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+from jaxtyping import Array, Float
+from registry import CHOSEN, INTERVAL, PATHS, REST, TIMES, build, cast
+from tolerances import ROUNDING, STANDARD_ERRORS, TAIL_RESIDUAL
+
+from liouville import checks
+from liouville._types import Point, Points, RandomKey, Scalar
+from liouville.curves import AbstractCurve, Constant, Knots, value_and_rate
+from liouville.gauges import AbstractGauge, AbstractGaugeField, FullGauge
+from liouville.parameters import learned_leaves, split
+from liouville.paths import (
+    AbstractMarginal,
+    AbstractPath,
+    Full,
+    Gauged,
+    Gaussian,
+    LocationScale,
+    Mixture,
+    Product,
+)
+from liouville.quantities import score
+
+FLAT = [name for name in PATHS if build(name).dim <= 2]
+
+
+def points_of(path: AbstractPath, n: int = 64) -> tuple[Float[Array, " n"], Points]:
+    """Times over the interval with both ends, and points near the centre and far in the tails."""
+    rng = np.random.default_rng(0)
+    times = np.append(rng.uniform(*INTERVAL, n - 2), INTERVAL)
+    directions = rng.normal(size=(n, path.dim))
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    # Scales lie between a third and three; 60 is 20 of the largest of them.
+    radii = np.where(np.arange(n) % 2, rng.uniform(0.0, 3.0, n), 60.0)
+    return jnp.asarray(times), jnp.asarray(directions * radii[:, None])
+
+
+def assert_passes(report: checks.Report) -> None:
+    assert report.passed, str(report)
+
+
+def assert_fails(report: checks.Report) -> None:
+    assert not report.passed, str(report)
+
+
+# Continuity, on every entry.
+
+
+def assert_continuous(path: AbstractPath) -> None:
+    times, points = points_of(path)
+    assert_passes(checks.continuity(path, times, points))
+    # The same residual not divided by its terms, which hides no small error among large terms.
+    terms = checks._terms_at(path, checks._continuity_terms, times, points)
+    assert float(jnp.abs(terms.sum(-1)).max()) < TAIL_RESIDUAL
+    assert float(jnp.abs(terms).max()) > 1.0, "the points are too tame to show anything"
+
+
+@pytest.mark.parametrize("name", PATHS)
+def test_continuity(name):
+    assert_continuous(build(name))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", REST)
+def test_continuity_of_the_other_combinations(name):
+    assert_continuous(build(name))
+
+
+# The other laws.
+
+
+@pytest.mark.parametrize("name", CHOSEN)
+def test_fokker_planck(name):
+    path = build(name)
+    assert_passes(checks.fokker_planck(path, *points_of(path), g=0.8))
+
+
+@pytest.mark.parametrize("name", FLAT)
+def test_mass(name):
+    path = build(name)
+    nodes = 401 if path.dim == 2 else 4001
+    for t in (TIMES[0], 0.55):
+        assert_passes(checks.mass(path, jnp.asarray(t), box=14.0, nodes=nodes))
+
+
+@pytest.mark.parametrize("name", CHOSEN)
+def test_sampler(name, getkey):
+    assert_passes(checks.sampler(build(name), jnp.asarray(0.55), key=getkey()))
+
+
+@pytest.mark.parametrize("name", CHOSEN)
+def test_particles(name, getkey):
+    # A number that no number of parts divides.
+    assert_passes(checks.particles(build(name), jnp.asarray(0.55), n=131, key=getkey()))
+
+
+@pytest.mark.parametrize("name", CHOSEN)
+def test_transport(name, getkey):
+    assert_passes(checks.transport(build(name), (0.25, 0.85), n=64, steps=400, key=getkey()))
+
+
+def everything(path: AbstractPath) -> Scalar:
+    """A number that depends on the density and on the velocity, so on all that is learned."""
+    rng = np.random.default_rng(1)
+    times = jnp.asarray(rng.uniform(*INTERVAL, 8))
+    points = jnp.asarray(rng.normal(size=(8, path.dim)))
+
+    def at(t, x):
+        marginal = path.at(t)
+        return marginal.log_density(x) + jnp.sum(jnp.sin(marginal.velocity(x)))
+
+    return jax.vmap(at)(times, points).sum()
+
+
+def single_logits(path: AbstractPath) -> set[str]:
+    """The weight of a lone part is one, whatever its logit: the only number that may be idle."""
+    return {
+        name
+        for name, leaf in learned_leaves(path).items()
+        if name.endswith(".logits") and leaf.shape == (1,)
+    }
+
+
+@pytest.mark.parametrize("name", CHOSEN)
+def test_gradients(name):
+    path = build(name)
+    learned, rest = split(path)
+    gradient = jax.jit(jax.grad(lambda p: everything(eqx.combine(p, rest))))(learned)
+    leaves = learned_leaves(gradient)
+    assert set(leaves) == set(learned_leaves(path))
+    assert all(np.isfinite(leaf).all() for leaf in leaves.values())
+    assert {n for n, leaf in leaves.items() if not np.any(leaf)} == single_logits(path)
+
+
+def test_gradients_reports_nothing_idle():
+    path = build("gaussian-diagonal-linear")
+    report = checks.gradients(path, everything)
+    assert_passes(report)
+    assert "3 learned arrays" in report.detail
+
+
+# Transformations, dtypes, single precision.
+
+
+@eqx.filter_jit
+def _batch(path: AbstractPath, times: Float[Array, " n"], points: Points):
+    def at(t, x):
+        marginal = path.at(t)
+        return marginal.log_density(x), marginal.velocity(x), score(marginal, x)
+
+    return jax.vmap(at)(times, points)
+
+
+@pytest.mark.parametrize("name", CHOSEN)
+def test_eager_jit_and_vmap_agree(name):
+    path = build(name)
+    times, points = points_of(path, 4)
+    whole = _batch(path, times, points)
+    marginal = path.at(times[1])
+    eager = (marginal.log_density(points[1]), marginal.velocity(points[1]))
+    for one, many in zip(eager, whole):
+        assert np.allclose(one, many[1], rtol=ROUNDING, atol=ROUNDING)
+
+
+@pytest.mark.parametrize("name", CHOSEN)
+def test_other_values_compile_nothing(name):
+    def value(path, t, x):
+        return path.at(t).velocity(x)
+
+    counted = eqx.filter_jit(eqx.debug.assert_max_traces(value, max_traces=1))
+    first, second = (
+        counted(build(name, seed), jnp.asarray(0.3 + seed), jnp.full((build(name).dim,), 0.1))
+        for seed in (0, 1)
+    )
+    assert not np.allclose(first, second)
+
+
+@pytest.mark.parametrize("name", CHOSEN)
+def test_single_precision(name):
+    path = cast(build(name), jnp.float32)
+    times, points = points_of(path, 16)
+    # From the centre out to a million scale units.
+    radii = 10.0 ** jnp.linspace(-2.0, 6.5, 16)
+    points = radii[:, None] * points / jnp.linalg.norm(points, axis=1, keepdims=True)
+    values = _batch(path, times.astype(jnp.float32), points.astype(jnp.float32))
+    for value in values:
+        assert value.dtype == jnp.float32
+        assert np.isfinite(value).all()
+    assert_passes(
+        checks.continuity(
+            path, times.astype(jnp.float32), points.clip(-5.0, 5.0).astype(jnp.float32)
+        )
+    )
+
+
+@pytest.mark.parametrize("name", ["logistic-full-monotone", "product", "mixture"])
+def test_draws_keep_single_precision(name, getkey):
+    marginal = cast(build(name), jnp.float32).at(jnp.asarray(0.3, jnp.float32))
+    points, weights = marginal.particles(8, key=getkey())
+    assert marginal.sample(key=getkey()).dtype == points.dtype == weights.dtype == jnp.float32
+
+
+@pytest.mark.parametrize("name", PATHS)
+def test_marginal_knows_its_dimension(name):
+    path = build(name)
+    shape = eqx.filter_eval_shape(lambda p: p.at(jnp.zeros(())).velocity(jnp.zeros(p.dim)), path)
+    assert shape.shape == (path.dim,)
+
+
+# Closed forms.
+
+
+def test_density_score_and_velocity_of_one_gaussian():
+    location = jnp.asarray([[0.3, -1.0], [1.1, 0.4]])
+    raw = jnp.asarray([[[-0.2, 9.0], [0.5, 0.1]], [[0.3, -9.0], [-0.4, 0.2]]])
+    path = LocationScale(
+        Knots((0.0, 2.0), location[:, None], "linear"),
+        Knots((0.0, 2.0), raw[:, None], "linear"),
+        jnp.zeros(1),
+        Gaussian(),
+        Full(floor=-40.0),
+    )
+    t, x = 0.7, np.array([0.9, -0.2])
+    mix = 1.0 - t / 2.0
+    mean = mix * location[0] + (1.0 - mix) * location[1]
+    p = np.asarray(mix * raw[0] + (1.0 - mix) * raw[1])
+    p_rate = np.asarray(raw[1] - raw[0]) / 2.0
+    factor = np.tril(p, -1) + np.diag(np.exp(np.diag(p)))
+    factor_rate = np.tril(p_rate, -1) + np.diag(np.exp(np.diag(p)) * np.diag(p_rate))
+    cov, cov_rate = factor @ factor.T, factor_rate @ factor.T + factor @ factor_rate.T
+    marginal = path.at(jnp.asarray(t))
+    difference = x - np.asarray(mean)
+    inverse = np.linalg.inv(cov)
+    expected = -0.5 * difference @ inverse @ difference - 0.5 * np.log(
+        np.linalg.det(2.0 * np.pi * cov)
+    )
+    assert np.isclose(marginal.log_density(jnp.asarray(x)), expected, rtol=ROUNDING)
+    assert np.allclose(score(marginal, jnp.asarray(x)), -inverse @ difference, rtol=ROUNDING)
+    # The velocity is m' + A (x - m) with A symmetric and A S + S A = S'.
+    found = jax.jacfwd(marginal.velocity)(jnp.asarray(x))
+    assert np.allclose(found, found.T, atol=ROUNDING)
+    assert np.allclose(found @ cov + cov @ found, cov_rate, atol=ROUNDING)
+    centre = marginal.velocity(mean)
+    assert np.allclose(centre, (location[1] - location[0]) / 2.0, atol=ROUNDING)
+
+
+def _still(parts: int, dim: int, seed: int) -> LocationScale:
+    rng = np.random.default_rng(seed)
+    return LocationScale(
+        Constant(jnp.asarray(rng.normal(size=(parts, dim)))),
+        Constant(jnp.asarray(0.4 * rng.normal(size=(parts, dim, dim)))),
+        jnp.asarray(rng.normal(size=parts)),
+        Gaussian(),
+        Full(),
+    )
+
+
+def _moments(path: LocationScale) -> tuple[Array, Scalar]:
+    """The mean and the mean square of a mixture of Gaussians, from its parameters."""
+    weights = jax.nn.softmax(path.logits)
+    location, raw = path.location(jnp.zeros(())), path.raw_scale(jnp.zeros(()))
+    floor = path.scale.floor
+    scales = jnp.exp(floor + jax.nn.softplus(jnp.diagonal(raw, axis1=1, axis2=2) - floor))
+    squares = (location**2).sum(1) + (jnp.tril(raw, -1) ** 2).sum((1, 2)) + (scales**2).sum(1)
+    return weights @ location, weights @ squares
+
+
+def _closed(path) -> Scalar:
+    """E[|x|^2 + x_0 x_last] of a mixture, of a mixture of mixtures, or of a product of both."""
+    if isinstance(path, Product):
+        first, second = path.parts
+        (mean_a, square_a), (mean_b, square_b) = _moments(first), _moments(second)
+        return square_a + square_b + mean_a[0] * mean_b[-1]
+    if isinstance(path, Mixture):
+        squares = [_moments(part)[1] for part in path.parts]
+        return jax.nn.softmax(path.logits) @ jnp.stack(squares)
+    return _moments(path)[1]
+
+
+@pytest.mark.parametrize("kind", ["location-scale", "mixture", "product"])
+def test_particle_gradients_are_unbiased(kind, getkey):
+    if kind == "location-scale":
+        path, f = _still(3, 2, 0), lambda x: x @ x
+    elif kind == "mixture":
+        path = Mixture([_still(2, 2, 1), _still(1, 2, 2)], jnp.asarray([0.4, -0.3]))
+        f = lambda x: x @ x  # noqa: E731
+    else:
+        path = Product([_still(2, 1, 3), _still(3, 1, 4)])
+        f = lambda x: x @ x + x[0] * x[-1]  # noqa: E731
+    learned, rest = split(path)
+
+    def estimate(learned, key):
+        points, weights = eqx.combine(learned, rest).at(jnp.zeros(())).particles(5, key=key)
+        return weights @ jax.vmap(f)(points)
+
+    keys = jr.split(getkey(), 4096)
+    draws = jax.jit(jax.vmap(jax.value_and_grad(estimate), (None, 0)))(learned, keys)
+    answer = jax.value_and_grad(lambda p: _closed(eqx.combine(p, rest)))(learned)
+    for found, wanted in zip(jax.tree.leaves(draws), jax.tree.leaves(answer)):
+        error = np.abs(found.mean(0) - wanted)
+        spread = found.std(0) / np.sqrt(len(keys))
+        assert np.all(error <= STANDARD_ERRORS * spread + ROUNDING)
+
+
+# Negative controls: every law refuses something.
+
+
+class Altered(AbstractMarginal):
+    """A marginal made wrong in one way."""
+
+    marginal: AbstractMarginal
+    fault: str = eqx.field(static=True)
+
+    @property
+    def dim(self) -> int:
+        return self.marginal.dim
+
+    def log_density(self, x: Point) -> Scalar:
+        extra = jnp.log(1.01) if self.fault == "mass" else 0.0
+        return self.marginal.log_density(x) + extra
+
+    def velocity(self, x: Point) -> Point:
+        return self.marginal.velocity(x)
+
+    def sample(self, *, key: RandomKey) -> Point:
+        return self._drawn().sample(key=key)
+
+    def particles(self, n: int, *, key: RandomKey) -> tuple[Points, Float[Array, " n"]]:
+        return self._drawn().particles(n, key=key)
+
+    def _drawn(self) -> AbstractMarginal:
+        if self.fault != "weights":
+            return self.marginal
+        return eqx.tree_at(lambda m: m.log_weights, self.marginal, replace_fn=_even)
+
+
+def _even(log_weights: Array) -> Array:
+    return jnp.full_like(log_weights, -jnp.log(len(log_weights)))
+
+
+class Wrong(AbstractPath):
+    """A path whose marginals are made wrong in one way."""
+
+    path: AbstractPath
+    fault: str = eqx.field(static=True)
+
+    @property
+    def dim(self) -> int:
+        return self.path.dim
+
+    def at(self, t: Scalar) -> AbstractMarginal:
+        marginal = self.path.at(t)
+        if self.fault == "scales":
+            rates = jnp.zeros_like(marginal.frames.log_scale_rate)
+            return eqx.tree_at(lambda m: m.frames.log_scale_rate, marginal, rates)
+        return Altered(marginal, self.fault)
+
+
+class MovingWeights(AbstractPath):
+    """The rule of constant weights with weights that move: mass must travel, and does not."""
+
+    path: LocationScale
+    logits: AbstractCurve
+
+    @property
+    def dim(self) -> int:
+        return self.path.dim
+
+    def at(self, t: Scalar) -> AbstractMarginal:
+        logits, _ = value_and_rate(self.logits, t)
+        return eqx.tree_at(lambda p: p.logits, self.path, logits).at(t)
+
+
+class SymmetricGauge(AbstractGauge):
+    """A gauge whose matrices are symmetric."""
+
+    gauge: FullGauge
+
+    def at(self, t: Scalar) -> AbstractGaugeField:
+        return SymmetricField(self.gauge.at(t))
+
+
+class SymmetricField(AbstractGaugeField):
+    field: AbstractGaugeField
+
+    def velocity(self, x: Point, score: Point) -> Point:
+        return jnp.asarray([1.0, -1.0]) * self.field.velocity(x, score)
+
+
+class Idle(AbstractPath):
+    """A path with a learned number that nothing uses."""
+
+    path: AbstractPath
+    unused: Array
+
+    @property
+    def dim(self) -> int:
+        return self.path.dim
+
+    def at(self, t: Scalar) -> AbstractMarginal:
+        return self.path.at(t)
+
+
+def test_continuity_refuses_moving_weights():
+    base = build("gaussian-diagonal-linear")
+    assert isinstance(base, LocationScale)
+    path = MovingWeights(base, Knots(TIMES, 1.5 * jnp.eye(4)[:, :3], "cubic"))
+    report = checks.continuity(path, *points_of(path))
+    assert_fails(report)
+    assert report.value > 0.1
+    assert_fails(checks.fokker_planck(path, *points_of(path)))
+
+
+def test_continuity_refuses_a_symmetric_gauge():
+    path = build("gauged")
+    assert isinstance(path, Gauged)
+    assert isinstance(path.gauge, FullGauge)
+    wrong = Gauged(path.path, SymmetricGauge(path.gauge))
+    assert_fails(checks.continuity(wrong, *points_of(wrong)))
+
+
+def test_mass_refuses_one_percent():
+    report = checks.mass(Wrong(build("gaussian-diagonal-linear"), "mass"), jnp.asarray(0.3))
+    assert_fails(report)
+    assert np.isclose(report.value, 0.01, atol=1e-6)
+
+
+@pytest.mark.parametrize("law", [checks.sampler, checks.particles])
+def test_draws_with_wrong_weights_are_refused(law, getkey):
+    right = build("gaussian-diagonal-linear")
+    right = eqx.tree_at(lambda p: p.logits, right, jnp.asarray([1.0, -1.0, 0.0]))
+    assert_passes(law(right, jnp.asarray(0.3), key=getkey()))
+    assert_fails(law(Wrong(right, "weights"), jnp.asarray(0.3), key=getkey()))
+
+
+def test_transport_refuses_a_velocity_that_forgets_the_scales(getkey):
+    right = build("gaussian-diagonal-linear")
+    assert_fails(checks.transport(Wrong(right, "scales"), (0.25, 0.85), key=getkey()))
+    assert_fails(checks.continuity(Wrong(right, "scales"), *points_of(right)))
+
+
+def test_gradients_refuse_an_idle_parameter():
+    path = Idle(build("gaussian-diagonal-linear"), jnp.ones(2))
+    report = checks.gradients(path, everything)
+    assert_fails(report)
+    assert report.value == 1
+    assert ".unused" in report.detail
+
+
+def test_gradients_refuse_an_infinite_one():
+    path = build("gaussian-diagonal-linear")
+    report = checks.gradients(path, lambda p: everything(p) + jnp.sqrt(p.logits[0] - p.logits[0]))
+    assert_fails(report)
+    assert ".logits" in report.detail
+
+
+def test_mass_needs_few_dimensions():
+    with pytest.raises(ValueError, match="one or two dimensions, got 3"):
+        checks.mass(build("gauged-gated-3d"), jnp.asarray(0.0))
+
+
+def test_a_residual_that_is_no_number_fails():
+    path = build("gaussian-diagonal-linear")
+    bad = eqx.tree_at(lambda p: p.logits, path, jnp.full(3, jnp.nan))
+    assert_fails(checks.continuity(bad, *points_of(bad)))
