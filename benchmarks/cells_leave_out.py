@@ -21,7 +21,8 @@ import jax.random as jr
 import numpy as np
 import optax
 
-from liouville.cells import leave_out
+from liouville.cells import CellsConfig, leave_out
+from liouville.config import apply_settings
 from liouville.couplings import assignment, wasserstein
 from liouville.data import Standardisation, read_cells
 
@@ -113,7 +114,7 @@ def main():
     options = parser.parse_args()
     cells = read_cells(options.data, dims=options.dims)
     times = options.times or cells.distinct_times[1:-1].tolist()
-    settings = dict(item.split("=", 1) for item in options.set)
+    settings = apply_settings(CellsConfig(), options.set)
     print(f"{platform.machine()}, jax {jax.__version__}, {jax.devices()[0].device_kind}")
     names = (
         "floor",

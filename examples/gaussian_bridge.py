@@ -37,21 +37,17 @@ def main():
         logits=jnp.zeros(1),
         scale=scale,
     )
-    energy = lv.objectives.KineticEnergy(
-        (0.0, 1.0), g=SIGMA, of="drift", times=32, particles=64
-    )
+    energy = lv.objectives.KineticEnergy((0.0, 1.0), g=SIGMA, of="drift", times=32, particles=64)
     trained = lv.fit(start, energy, steps=1500, optimizer=1e-2).path
 
-    measure = lv.objectives.KineticEnergy(
-        (0.0, 1.0), g=SIGMA, of="drift", times=256, particles=1024
-    )
-    measured = jax.jit(lambda path: measure(path, key=jr.key(1)))
-    truth = lv.problems.GaussianBridge(
-        MEANS[0], COVARIANCES[0], MEANS[1], COVARIANCES[1], SIGMA
-    )
-    print(f"energy of the drift   before training {measured(start):9.4f}")
-    print(f"                      after training  {measured(trained):9.4f}")
-    print(f"                      closed form     {truth.energy():9.4f}")
+    measure = lv.objectives.KineticEnergy((0.0, 1.0), g=SIGMA, of="drift", times=64, particles=512)
+    once = jax.jit(lambda path, key: measure(path, key=key))
+    truth = lv.problems.GaussianBridge(MEANS[0], COVARIANCES[0], MEANS[1], COVARIANCES[1], SIGMA)
+    for name, path in {"before": start, "after": trained}.items():
+        drawn = np.array([once(path, key) for key in jr.split(jr.key(1), 64)])
+        error = drawn.std() / np.sqrt(len(drawn))
+        print(f"energy of the drift, {name:<6} training {drawn.mean():9.4f} +- {error:.4f}")
+    print(f"                     closed form     {truth.energy():9.4f}")
 
     for t in (0.0, 0.25, 0.5, 0.75, 1.0):
         frames = trained.at(jnp.asarray(t)).frames

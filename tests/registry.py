@@ -22,6 +22,7 @@ from liouville.parameters import split
 from liouville.paths import (
     AbstractPath,
     Diagonal,
+    Ensemble,
     Full,
     Gauged,
     Gaussian,
@@ -100,8 +101,10 @@ def _logits(parts: int, key: RandomKey) -> Array:
     return jnp.asarray(0.5 * _generator(key).normal(size=parts))
 
 
-def _leaf(*args) -> Callable[[RandomKey], AbstractPath]:
-    return lambda key: location_scale(*args, key)
+def _leaf(
+    family: str, scale: str, kind: str, parts: int, dim: int
+) -> Callable[[RandomKey], AbstractPath]:
+    return lambda key: location_scale(family, scale, kind, parts, dim, key)
 
 
 def _gauged(path: Callable, gauge: Callable[..., AbstractGauge]) -> Callable:
@@ -127,6 +130,10 @@ def _mixture(*parts: Callable[[RandomKey], AbstractPath]) -> Callable[[RandomKey
         return Mixture(made, _logits(len(parts), keys[-1]))
 
     return make
+
+
+def _ensemble(path: Callable[[RandomKey], AbstractPath], size: int) -> Callable:
+    return lambda key: Ensemble.of([path(k) for k in jr.split(key, size)])
 
 
 def _product(*parts: Callable[[RandomKey], AbstractPath]) -> Callable[[RandomKey], AbstractPath]:
@@ -203,6 +210,7 @@ PATHS |= {
     "gauged-low-rank-gated": _gauged(
         _leaf("gaussian", "diagonal", "network", 1, 2), _low_rank_gauge(2, 2, gated=True)
     ),
+    "ensemble": _ensemble(_leaf("gaussian", "diagonal", "cubic", 2, 2), 3),
     "time-change": _retimed(_leaf("gaussian", "full", "cubic", 2, 2)),
     "reversed": _reversed(_leaf("logistic", "diagonal", "smooth", 2, 1)),
     "mixture-of-gauged-and-product": _mixture(
@@ -216,7 +224,8 @@ PATHS |= {
         _retimed(
             _gauged(
                 _mixture(
-                    _leaf("gaussian", "full", "cubic", 1, 2), _leaf("logistic", "full", "fast", 1, 2)
+                    _leaf("gaussian", "full", "cubic", 1, 2),
+                    _leaf("logistic", "full", "fast", 1, 2),
                 ),
                 _low_rank_gauge(2, 1, gated=True),
             )
@@ -230,6 +239,7 @@ CHOSEN = (
     "gaussian-full-network",
     "logistic-full-monotone",
     "mixture",
+    "ensemble",
     "product",
     "gauged-gated-3d",
     "reversed-time-change-of-gauged-mixture",

@@ -1,4 +1,4 @@
-"""The tolerances of the tests, each with its reason; those of the laws are in `liouville.checks`."""
+"""The tolerances of the tests with their reasons; those of the laws are in `liouville.checks`."""
 
 # Sums of a few terms of order one to a hundred in double precision, in any order.
 ROUNDING = 1e-11

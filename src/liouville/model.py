@@ -31,6 +31,7 @@ _CLASSES = (
     networks.SpaceTimeNetwork,
     parameters.Fixed,
     paths.Diagonal,
+    paths.Ensemble,
     paths.Full,
     paths.Gauged,
     paths.Gaussian,
@@ -94,7 +95,7 @@ class Model:
             extrapolate: allow times outside `interval`.
         """
         value = self._evaluate(_log_density, t, x, extrapolate)
-        return value - self.units.log_volume
+        return np.asarray(value - self.units.log_volume)
 
     def velocity(self, t, x, *, extrapolate: bool = False) -> np.ndarray:
         """The velocity, shape `(..., dim)`; arguments as for `log_density`."""
@@ -183,7 +184,7 @@ class Model:
             )
         dtype = jnp.zeros(()).dtype
         model_times = jnp.asarray(self._model_times(clock, extrapolate), dtype)
-        blocks = []
+        blocks = [np.empty((len(clock), 0, self.dim))]
         flat = x0.reshape(-1, self.dim)
         for number, block in enumerate(_blocks(flat)):
             start = jnp.asarray(block, dtype)
@@ -269,7 +270,7 @@ class Model:
                 lambda p, y: quantity(p.at(jnp.zeros(())), y), self.path, jnp.zeros(self.dim)
             ).shape
             result = np.empty((0, *shape))
-        return result.reshape(*batch, *result.shape[1:])
+        return result.reshape((*batch, *result.shape[1:]))
 
     def _evaluate_at(self, quantity: Callable, time: float, x: np.ndarray) -> np.ndarray:
         dtype = jnp.zeros(()).dtype

@@ -13,7 +13,10 @@ import dataclasses
 import hashlib
 import io
 import json
+import lzma
+import struct
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -25,6 +28,21 @@ from liouville.files import atomic_path
 
 FORMAT = 1
 Arrays = Mapping[str, np.ndarray]
+
+# What reading a damaged file can raise; a flipped bit may ask for a password (RuntimeError) or for
+# another compression.
+_DAMAGE = (
+    OSError,
+    EOFError,
+    KeyError,
+    TypeError,
+    ValueError,
+    RuntimeError,
+    lzma.LZMAError,
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 def write(path: Path, arrays: Arrays, content: Any, *, kind: str) -> None:
@@ -86,9 +104,10 @@ def read(path: Path, *, kind: str) -> tuple[dict[str, np.ndarray], Any]:
         raise LiouvilleError(f"there is no file {path}; fit a model first") from error
     except LiouvilleError:
         raise
-    except (OSError, zipfile.BadZipFile, KeyError, TypeError, ValueError, EOFError) as error:
+    except _DAMAGE as error:
+        reason = " ".join(str(error).split())
         raise LiouvilleError(
-            f"{path} is damaged or not a liouville file ({error}); restore it or fit again"
+            f"{path} is damaged or not a liouville file ({reason}); restore it or fit again"
         ) from error
     return arrays, manifest["content"]
 

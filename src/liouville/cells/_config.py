@@ -30,12 +30,15 @@ class DataConfig:
 class PathConfig:
     """The family of densities."""
 
-    components: int | None = _option(None, "moving components; by default from the data")
+    components: int | None = _option(None, "moving components a member; by default from the data")
+    members: int = _option(6, "independently started paths that are averaged")
     family: Literal["gaussian", "logistic"] = _option("gaussian", "shape of a component")
-    scale: Literal["diagonal", "full"] = _option("diagonal", "axis-parallel or full components")
+    scale: Literal["diagonal", "full"] = _option("full", "axis-parallel or full components")
     interpolation: Literal["linear", "cubic", "monotone"] = _option(
         "cubic", "how parameters run between snapshots"
     )
+    subsample: float = _option(0.5, "share of the cells each member's chains start from")
+    tension: float = _option(0.4, "pull of a cubic toward straight pieces, 0 to 1")
     knots: int = _option(12, "most knots; with more snapshots they are spread evenly")
     min_scale: float = _option(0.05, "smallest scale of a component, in standardised units")
 

@@ -15,7 +15,12 @@ from liouville.cells._initial import automatic_components, initial_path
 from liouville.data import Snapshots, Standardisation, read_cells
 from liouville.mixtures import fit_by_bic
 from liouville.model import Model
-from liouville.objectives import KineticEnergy, NegativeLogLikelihood, negative_log_likelihoods
+from liouville.objectives import (
+    KineticEnergy,
+    NegativeLogLikelihood,
+    PerMember,
+    negative_log_likelihoods,
+)
 from liouville.training import fit
 from liouville.training._fit import Reason
 
@@ -98,7 +103,7 @@ def fit_cells(
     assert settings.objective.energy is not None  # filled in above
     result = fit(
         path,
-        likelihood + settings.objective.energy * energy,
+        PerMember(likelihood) + settings.objective.energy * PerMember(energy),
         steps=options.steps,
         optimizer=options.rate,
         seed=options.seed,
@@ -121,14 +126,15 @@ def fit_cells(
         time_name=cells.time_name,
         time_unit=cells.time_unit,
         sigma=settings.objective.sigma,
-        notes={"task": "cells", "components": int(path.logits.shape[0]), "steps": result.step},
+        notes={"task": "cells", "components": settings.path.components, "steps": result.step},
     )
     scores = {} if held_out is None else compare_held_out(model, training, held_out)
     summary = {
         "cells": len(cells),
         "times": len(times),
         "coordinates": cells.dim,
-        "components": int(path.logits.shape[0]),
+        "components": settings.path.components,
+        "members": settings.path.members,
         "steps": result.step,
         "stopped": result.reason,
         **_means(scores, held_out),

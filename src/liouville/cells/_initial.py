@@ -1,5 +1,6 @@
 """The start of training: components that follow optimal-transport chains through the snapshots."""
 
+import warnings
 from collections.abc import Sequence
 
 import jax
@@ -10,7 +11,7 @@ from scipy.cluster.vq import kmeans2
 from liouville.cells._config import PathConfig
 from liouville.couplings import chains
 from liouville.curves import Knots
-from liouville.paths import Diagonal, Full, Gaussian, LocationScale, Logistic
+from liouville.paths import Diagonal, Ensemble, Full, Gaussian, LocationScale, Logistic
 
 # Chains are matched exactly, which costs their number cubed: about a second a pair of snapshots.
 _MOST_CHAINS = 1500
@@ -24,21 +25,37 @@ def automatic_components(counts: np.ndarray) -> int:
 
 def initial_path(
     times: np.ndarray, snapshots: Sequence[np.ndarray], config: PathConfig, *, seed: int = 0
+) -> Ensemble:
+    """An ensemble of mixture paths through snapshots, each from its own chains and clusters.
+
+    Args:
+        times: the snapshots' times in standardised units, increasing, shape `(times,)`.
+        snapshots: clouds of shapes `(n_i, dim)` in standardised units.
+        config: members, family, scale, knots and the number of components.
+        seed: of all random choices; members use different ones.
+    """
+    components = config.components or automatic_components(np.array([len(x) for x in snapshots]))
+    seeds = np.random.SeedSequence(seed).generate_state(config.members)
+    return Ensemble.of(
+        [_member(times, snapshots, config, components, int(member)) for member in seeds]
+    )
+
+
+def _member(
+    times: np.ndarray,
+    snapshots: Sequence[np.ndarray],
+    config: PathConfig,
+    components: int,
+    seed: int,
 ) -> LocationScale:
     r"""A mixture path through snapshots, from clusters of optimal-transport chains.
 
     Cells of neighbouring snapshots are matched optimally and so joined to chains; k-means groups
     chains that run together, and each group becomes a component: its mean and spread at each
     snapshot, its share as weight.
-
-    Args:
-        times: the snapshots' times in standardised units, increasing, shape `(times,)`.
-        snapshots: clouds of shapes `(n_i, dim)` in standardised units.
-        config: family, scale, knots and the number of components.
-        seed: of the matching and the clustering.
     """
-    components = config.components or automatic_components(np.array([len(x) for x in snapshots]))
-    joined = chains(snapshots, min(_MOST_CHAINS, max(len(x) for x in snapshots)), seed)
+    wanted = int(np.ceil(config.subsample * max(len(x) for x in snapshots)))
+    joined = chains(snapshots, min(_MOST_CHAINS, max(wanted, 2)), seed)
     label, share = _clusters(joined, components, seed)
     mean, covariance = _moments(joined, label, share)
     knots = _knot_times(times, config.knots)
@@ -52,8 +69,8 @@ def initial_path(
     dtype = jnp.zeros(()).dtype
     raw = jax.jit(scale.from_covariance)(jnp.asarray(covariance, dtype))
     return LocationScale(
-        location=Knots(clock, jnp.asarray(mean, dtype), config.interpolation),
-        raw_scale=Knots(clock, raw, config.interpolation),
+        location=Knots(clock, jnp.asarray(mean, dtype), config.interpolation, config.tension),
+        raw_scale=Knots(clock, raw, config.interpolation, config.tension),
         logits=jnp.asarray(np.log(share), dtype),
         family=family,
         scale=scale,
@@ -61,13 +78,18 @@ def initial_path(
 
 
 def _clusters(joined: np.ndarray, components: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """The group of each chain, and the share of each group (empty groups are dropped)."""
+    """The group of each chain, and the share of each group; no group is empty."""
     flat = joined.reshape(len(joined), -1)
-    components = min(components, len(np.unique(flat, axis=0)))
-    # An empty cluster is no failure here: it is left out below.
-    _, label = kmeans2(flat, components, minit="++", rng=seed, missing="warn")
-    _, label, count = np.unique(label, return_inverse=True, return_counts=True)
-    return label, count / count.sum()
+    components = min(components, len(flat))
+    with warnings.catch_warnings():
+        # An empty cluster is no failure: it is given a chain below.
+        warnings.simplefilter("ignore", UserWarning)
+        _, label = kmeans2(flat, components, minit="++", rng=seed)
+    rng = np.random.default_rng(seed)
+    for empty in np.setdiff1d(np.arange(components), label):
+        crowded = np.flatnonzero(np.bincount(label, minlength=components)[label] > 1)
+        label[rng.choice(crowded)] = empty
+    return label, np.bincount(label, minlength=components) / len(label)
 
 
 def _moments(

@@ -64,6 +64,9 @@ def gate_value(times: tuple[float, ...], t: Scalar, gate: Gate) -> Scalar:
     knots = jnp.asarray(times, t.dtype)
     i = jnp.clip(jnp.searchsorted(knots, t, side="right") - 1, 0, len(times) - 2)
     s = (t - knots[i]) / (knots[i + 1] - knots[i])
-    # By `where`, so that at an end the rate is that of the inside, not the mean of both sides.
-    bump = jnp.where((s >= 0.0) & (s <= 1.0), s * (1.0 - s), 0.0)
+    # By `where`, so that at an end the rate is that of the inside, not the mean of both sides;
+    # and a few roundings beyond it, because the last step of a solver ends there.
+    largest = max(abs(times[0]), abs(times[-1]))
+    slack = 8.0 * jnp.finfo(t.dtype).eps * (1.0 + largest / (knots[i + 1] - knots[i]))
+    bump = jnp.where((s >= -slack) & (s <= 1.0 + slack), s * (1.0 - s), 0.0)
     return bump if gate == "smooth" else -jnp.expm1(-bump / 0.05)

@@ -3,7 +3,9 @@ from typing import Literal
 
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
+from scipy.interpolate import CubicSpline
 
 from liouville._types import Scalar
 from liouville.curves._base import AbstractCurve
@@ -15,8 +17,9 @@ class Knots(AbstractCurve):
     r"""A curve through learned values $\theta_i$ at fixed times $t_0 < \dots < t_n$.
 
     * `linear`: straight pieces; the rate jumps at the knots.
-    * `cubic`: cubic Hermite pieces with three-point slopes on unequal times; the rate is
-      continuous. With two knots it is the straight line.
+    * `cubic`: the natural cubic spline, of all curves through the knots the one with the least
+      acceleration $\int |\theta''|^2$; with two knots it is the straight line. With `tension`
+      $\tau$ it is pulled toward the straight pieces: $1 - \tau$ of the bend is left.
     * `monotone`: cubic Hermite pieces with the slopes of Fritsch and Butland (SIAM J. Sci. Stat.
       Comput. 5, 1984): each coordinate stays between its neighbouring knots, no overshoot.
 
@@ -26,22 +29,26 @@ class Knots(AbstractCurve):
         times: the knots' times, strictly increasing.
         values: the values at the knots, shape `(len(times), ...)`, learned.
         interpolation: how the knots are joined.
+        tension: the share of the bend that is taken away, from 0 to 1.
     """
 
     times: tuple[float, ...] = eqx.field(static=True)
     values: Float[Array, "knots ..."]
     interpolation: Interpolation = eqx.field(static=True)
+    tension: float = eqx.field(static=True)
 
     def __init__(
         self,
         times: Sequence[float],
         values: Float[Array, "knots ..."],
         interpolation: Interpolation = "cubic",
+        tension: float = 0.0,
     ):
         self.times = tuple(float(t) for t in times)
         self.values = values
         self.interpolation = interpolation
-        if len(self.times) < 2 or any(b <= a for a, b in zip(self.times, self.times[1:])):
+        self.tension = float(tension)
+        if len(self.times) < 2 or not all(a < b for a, b in zip(self.times, self.times[1:])):
             raise ValueError(
                 f"knots need two or more strictly increasing times, got {self.times}; "
                 "sort them and merge equal ones"
@@ -50,6 +57,9 @@ class Knots(AbstractCurve):
             raise ValueError(
                 f"interpolation is {interpolation!r}; use 'linear', 'cubic' or 'monotone'"
             )
+
+        if not 0.0 <= self.tension <= 1.0:
+            raise ValueError(f"tension is {tension}; give a number from 0 (cubic) to 1 (straight)")
 
     def __check_init__(self):
         """The values must have one row a knot."""
@@ -71,38 +81,50 @@ class Knots(AbstractCurve):
         inside = jnp.where(early, times[0], jnp.where(late, times[-1], t))
         h = inside - times[i]
         if self.interpolation == "linear":
-            return self.values[i] + (t - times[i]) * secants[i]
-        slopes = _slopes(widths, secants, self.interpolation)
+            # From the last knot on it starts there: then every knot is met to the bit.
+            done = t >= times[-1]
+            knot, value = (jnp.where(done, a[-1], a[i]) for a in (times, self.values))
+            return value + (t - knot) * secants[i]
+        if self.interpolation == "cubic":
+            slopes = _natural_slopes(self.times, self.values)
+        else:
+            slopes = _monotone_slopes(widths, secants)
         s = h / widths[i]
-        m0, m1 = slopes[i], slopes[i + 1]
+        m0, m1 = (self._pulled(m, secants[i]) for m in (slopes[i], slopes[i + 1]))
         # Newton's form of the Hermite cubic: exact at both knots up to rounding of one product.
         bend = (m0 + m1 - 2.0 * secants[i]) * s + (3.0 * secants[i] - 2.0 * m0 - m1)
         value = self.values[i] + h * (m0 + s * bend)
-        return value + (t - inside) * jnp.where(early, slopes[0], slopes[-1])
+        return value + (t - inside) * jnp.where(early, m0, m1)
+
+    def _pulled(self, slope: Float[Array, "..."], secant: Float[Array, "..."]):
+        return (1.0 - self.tension) * slope + self.tension * secant
 
 
 def _column(x: Float[Array, " n"], ndim: int) -> Float[Array, "n ..."]:
     return x.reshape((-1,) + (1,) * (ndim - 1))
 
 
-def _slopes(
-    widths: Float[Array, " pieces"], secants: Float[Array, "pieces ..."], kind: Interpolation
+def _natural_slopes(
+    times: tuple[float, ...], values: Float[Array, "knots ..."]
+) -> Float[Array, "knots ..."]:
+    """The slopes of the natural cubic spline: linear in the values, by a matrix of the times."""
+    spline = CubicSpline(np.asarray(times), np.eye(len(times)), bc_type="natural")
+    matrix = jnp.asarray(spline(np.asarray(times), 1), values.dtype)
+    return jnp.tensordot(matrix, values, axes=1)
+
+
+def _monotone_slopes(
+    widths: Float[Array, " pieces"], secants: Float[Array, "pieces ..."]
 ) -> Float[Array, "knots ..."]:
     if secants.shape[0] == 1:
         return jnp.concatenate([secants, secants])
     left, right = secants[:-1], secants[1:]
     a = _column(widths[:-1], secants.ndim)
     b = _column(widths[1:], secants.ndim)
-    if kind == "cubic":
-        inner = (b * left + a * right) / (a + b)
-        first = secants[0] + (secants[0] - inner[0])
-        last = secants[-1] + (secants[-1] - inner[-1])
-    else:
-        # Weighted harmonic mean where the secants agree in sign, zero where they do not; the
-        # guarded denominator keeps the gradient finite at a zero secant.
-        agree = left * right > 0
-        weight = (a + 2.0 * b) / (3.0 * (a + b))
-        mean = jnp.where(agree, weight * right + (1.0 - weight) * left, 1.0)
-        inner = jnp.where(agree, left * right / mean, 0.0)
-        first, last = secants[0], secants[-1]
-    return jnp.concatenate([first[None], inner, last[None]])
+    # Weighted harmonic mean where the secants agree in sign, zero where they do not; the
+    # guarded denominator keeps the gradient finite at a zero secant.
+    agree = left * right > 0
+    weight = (a + 2.0 * b) / (3.0 * (a + b))
+    mean = jnp.where(agree, weight * right + (1.0 - weight) * left, 1.0)
+    inner = jnp.where(agree, left * right / mean, 0.0)
+    return jnp.concatenate([secants[:1], inner, secants[-1:]])

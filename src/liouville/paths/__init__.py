@@ -20,6 +20,7 @@ many, and the work per point is then a matrix product.
 |---|---|---|
 | `LocationScale`, $x = \mu_k + L_k z$ | logsumexp | mean of $\mu_k' + L_k' L_k^{-1}(x - \mu_k)$ |
 | `Mixture`, constant weights | logsumexp | $\sum_k \gamma_k(x) u_k(x)$ |
+| `Ensemble`, the same for stacked paths | logsumexp | $\sum_m \gamma_m(x) u_m(x)$ |
 | `Product` | sum | concatenation |
 | `TimeChange` by $\tau(t)$ | $\log\rho_{\tau(t)}$ | $\tau'(t)\, u_{\tau(t)}$ |
 | `Gauged` by antisymmetric $B$ | unchanged | $u + \operatorname{div} B + B\nabla\log\rho$ |
@@ -36,6 +37,7 @@ rules above are ours or go back to the algebra of the continuity equation.
 
 from liouville.paths._base import AbstractMarginal as AbstractMarginal
 from liouville.paths._base import AbstractPath as AbstractPath
+from liouville.paths._ensemble import Ensemble as Ensemble
 from liouville.paths._families import AbstractFamily as AbstractFamily
 from liouville.paths._families import Gaussian as Gaussian
 from liouville.paths._families import Logistic as Logistic

@@ -73,7 +73,7 @@ class ProductMarginal(AbstractMarginal):
         factors = jnp.stack([len(w) * w[i] for (_, w), i in zip(drawn, picks)])
         return points, factors.prod(axis=0) / rows
 
-    def _blocks(self, x: Point) -> list[Point]:
+    def _blocks(self, x: Point) -> list[Float[Array, " _"]]:
         ends = np.cumsum([part.dim for part in self.parts])[:-1]
         return jnp.split(x, ends)
 

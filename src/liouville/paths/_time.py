@@ -47,7 +47,10 @@ class Reversed(AbstractPath):
 
     def at(self, t: Scalar) -> "Retimed":
         """The marginal at time `t` of shape `()`."""
-        return Retimed(self.path.at(sum(self.interval) - t), -jnp.ones_like(t))
+        start, end = self.interval
+        # Counted from the nearer end, so that each end is mapped to the other to the bit.
+        mirrored = jnp.where(t - start < end - t, end - (t - start), start + (end - t))
+        return Retimed(self.path.at(mirrored), -jnp.ones_like(t))
 
 
 class Retimed(AbstractMarginal):

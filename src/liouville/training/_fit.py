@@ -1,7 +1,8 @@
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, Literal, NamedTuple, TypeVar
+from typing import Generic, Literal, TypeVar
 
 import equinox as eqx
 import jax
@@ -23,7 +24,8 @@ Path_ = TypeVar("Path_", bound=AbstractPath)
 Reason = Literal["finished", "early", "interrupted"]
 
 
-class Fit(NamedTuple, Generic[Path_]):
+@dataclass(frozen=True, eq=False)
+class Fit(Generic[Path_]):
     """What training returns.
 
     Attributes:
@@ -135,7 +137,9 @@ def fit(
         with graceful_interruption() as interrupted:
             step, reason = begin, reason_to_stop(state, begin, False)
             while reason is None:
-                state, values = stepper.run(state, jnp.asarray(steps))
+                # Up to the next whole chunk, also when a run resumes in the middle of one.
+                goal = min(steps, (step // chunk + 1) * chunk)
+                state, values = stepper.run(state, jnp.asarray(goal))
                 done = int(state.step) - step
                 rows = _rows(objective, np.asarray(values)[:done], step, log_every)
                 step += done
@@ -203,11 +207,12 @@ def _failure(stepper: Stepper, state: TrainState, metrics: np.ndarray) -> Traini
     for i, (term, value) in enumerate(zip(terms, metrics[1:])):
         where = "" if math.isfinite(value) else "value"
         if not where:
-            gradient = eqx.filter_grad(
+            slope = eqx.filter_grad(
                 lambda learned, t=term, n=i: t(
                     eqx.combine(learned, stepper.rest), key=jr.fold_in(key, n)
                 )
-            )(state.learned)
+            )
+            gradient = eqx.filter_jit(slope)(state.learned)
             bad = [n for n, g in learned_leaves(gradient).items() if not jnp.isfinite(g).all()]
             where = f"gradient with respect to {bad[0]}" if bad else ""
         if where:

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 from typing import Any, TextIO
 
-from liouville.errors import LiouvilleError
+from liouville.files import atomic_path
 
 Row = dict[str, Any]
 
@@ -28,11 +28,10 @@ class MetricsFile:
         kept = [row for row in read_metrics(path) if row["step"] <= step] if path.exists() else []
         if step == 0:
             kept = []
-        try:
-            self._file = open(path, "w")  # noqa: SIM115 (closed by `close`)
-        except OSError as error:
-            raise LiouvilleError(f"cannot write {path}: {error.strerror}") from error
-        self.append(kept)
+        # The kept rows replace the file in one go: a kill at this moment loses none of them.
+        with atomic_path(path) as temporary:
+            temporary.write_text("".join(json.dumps(row) + "\n" for row in kept))
+        self._file = open(path, "a")  # noqa: SIM115 (closed by `close`)
 
     def append(self, rows: list[Row]) -> None:
         """Appends rows and hands them to the operating system."""

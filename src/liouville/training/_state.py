@@ -97,7 +97,7 @@ class Stepper(eqx.Module):
             state.best_validation,
             state.waited,
         )
-        norm = optax.global_norm(gradient)
+        norm = optax.tree.norm(gradient)
         fine = jnp.isfinite(total) & jnp.isfinite(norm)
         frozen = eqx.tree_at(lambda s: s.failed, state, jnp.ones((), bool))
         state = jax.tree.map(lambda new, old: jnp.where(fine, new, old), stepped, frozen)

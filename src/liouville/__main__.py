@@ -1,0 +1,5 @@
+"""`python -m liouville` is `liouville`."""
+
+from liouville.cli import main
+
+main()

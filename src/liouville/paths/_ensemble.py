@@ -1,0 +1,91 @@
+from collections.abc import Sequence
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import Array, Float
+
+from liouville._types import Point, Points, RandomKey, Scalar
+from liouville.paths._base import AbstractMarginal, AbstractPath
+
+
+class Ensemble(AbstractPath):
+    r"""An equal mixture of paths of one structure: a `Mixture` whose parts are stacked arrays.
+
+    Trained one by one (see `liouville.objectives.PerMember`) and then mixed, members average out
+    what each owes to its start. The mixture rule makes the average a path again, exactly: its
+    velocity is the members' mean, weighted by how likely each finds the point.
+
+    Attributes:
+        members: a path whose arrays have the members as leading axis.
+        size: the number of members.
+    """
+
+    members: AbstractPath
+    size: int = eqx.field(static=True)
+
+    @classmethod
+    def of(cls, paths: Sequence[AbstractPath]) -> "Ensemble":
+        """Stacks paths of one structure.
+
+        Raises:
+            ValueError: if there are none, or they differ in more than the values of arrays.
+        """
+        structures = {jax.tree.structure(path) for path in paths}
+        shapes = {tuple(jnp.shape(leaf) for leaf in jax.tree.leaves(path)) for path in paths}
+        if len(structures) != 1 or len(shapes) != 1:
+            raise ValueError(
+                f"an ensemble needs paths of one structure, got {len(structures)} structures and "
+                f"{len(shapes)} sets of shapes; use Mixture for paths that differ"
+            )
+        return cls(jax.tree.map(lambda *leaves: jnp.stack(leaves), *paths), len(paths))
+
+    @property
+    def dim(self) -> int:
+        """The number of coordinates of a point."""
+        return jax.tree.map(lambda leaf: leaf[0], self.members).dim
+
+    def at(self, t: Scalar) -> "EnsembleMarginal":
+        """The marginal at time `t` of shape `()`."""
+        marginals = eqx.filter_vmap(lambda path: path.at(t))(self.members)
+        return EnsembleMarginal(marginals, self.size)
+
+
+class EnsembleMarginal(AbstractMarginal):
+    """An `Ensemble` at one time."""
+
+    members: AbstractMarginal
+    size: int = eqx.field(static=True)
+
+    @property
+    def dim(self) -> int:
+        """The number of coordinates of a point."""
+        return self._member(0).dim
+
+    def log_density(self, x: Point) -> Scalar:
+        r"""$\log \tfrac1M \sum_m \rho_m(x)$."""
+        return jax.nn.logsumexp(self._log_densities(x)) - jnp.log(float(self.size))
+
+    def velocity(self, x: Point) -> Point:
+        r"""$\sum_m \gamma_m u_m$ with $\gamma = \mathrm{softmax}(\log\rho_m)$."""
+        velocities = eqx.filter_vmap(lambda member: member.velocity(x))(self.members)
+        return jax.nn.softmax(self._log_densities(x)) @ velocities
+
+    def sample(self, *, key: RandomKey) -> Point:
+        """One draw: a member at random, then a point of it."""
+        member_key, point_key = jr.split(key)
+        return self._member(jr.randint(member_key, (), 0, self.size)).sample(key=point_key)
+
+    def particles(self, n: int, *, key: RandomKey) -> tuple[Points, Float[Array, " n"]]:
+        """The particles of every member."""
+        each = -(-n // self.size)
+        draw = eqx.filter_vmap(lambda member, k: member.particles(each, key=k))
+        points, weights = draw(self.members, jr.split(key, self.size))
+        return points.reshape(-1, points.shape[-1]), weights.reshape(-1) / self.size
+
+    def _member(self, i: int | Array) -> AbstractMarginal:
+        return jax.tree.map(lambda leaf: leaf[i], self.members)
+
+    def _log_densities(self, x: Point) -> Float[Array, " members"]:
+        return eqx.filter_vmap(lambda member: member.log_density(x))(self.members)

@@ -1,0 +1,232 @@
+"""The command line as a user meets it: outputs, exit codes, one-line errors, nothing half-written."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import liouville as lv
+from liouville.cli import main
+
+FAST = [
+    "--set",
+    "training.steps=40",
+    "--set",
+    "training.chunk=20",
+    "--set",
+    "training.validate_every=20",
+    "--set",
+    "training.checkpoint_every=20",
+    "--set",
+    "objective.times=4",
+    "--set",
+    "objective.particles=8",
+    "--set",
+    "path.components=3",
+    "--set",
+    "path.members=1",
+    "--set",
+    "report.movie=false",
+]
+
+
+def call(*arguments: str) -> int:
+    """Runs the command line in this process and returns its exit code."""
+    before = sys.argv
+    sys.argv = ["liouville", *map(str, arguments)]
+    try:
+        main()
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    finally:
+        sys.argv = before
+    return 0
+
+
+def one_error(capsys) -> str:
+    captured = capsys.readouterr()
+    lines = [line for line in captured.err.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1
+    assert "Traceback" not in captured.err
+    return lines[0]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    rng = np.random.default_rng(0)
+    t = np.repeat([0.0, 1.0, 3.0], [60, 70, 80])
+    x = rng.normal(size=(210, 2)) + t[:, None]
+    file = tmp_path_factory.mktemp("data") / "cells.npz"
+    np.savez(file, X=x, t=t)
+    return file
+
+
+@pytest.fixture(scope="module")
+def run(data, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    assert call("fit", "cells", data, "--out", folder, *FAST) == 0
+    return folder
+
+
+def test_run_folder_is_complete(run):
+    names = {"model.lv", "config.yaml", "metrics.jsonl", "summary.json", "report.html"}
+    assert names <= {file.name for file in run.iterdir()}
+    assert {"density.png", "velocity.png", "trajectories.png", "loss.png", "held_out.png"} <= {
+        file.name for file in (run / "figures").iterdir()
+    }
+    assert not list(run.glob(".*"))
+
+
+def test_python_and_command_line_agree(run, tmp_path):
+    model = lv.load(run)
+    points = model.sample(1.0, 7, seed=3)
+    np.savez(tmp_path / "p.npz", X=points)
+    out = tmp_path / "q.npz"
+    assert call("query", run, tmp_path / "p.npz", "--time", "1", "-o", out) == 0
+    with np.load(out) as table:
+        np.testing.assert_allclose(table["log_density"], model.log_density(1.0, points), rtol=1e-6)
+        np.testing.assert_allclose(table["velocity x1"], model.velocity(1.0, points)[:, 0])
+        np.testing.assert_allclose(table["score x2"], model.score(1.0, points)[:, 1])
+        np.testing.assert_allclose(table["drift x2"], model.drift(1.0, points)[:, 1])
+
+
+def test_samples_and_trajectories(run, tmp_path):
+    assert call("sample", run, "--time", "2", "-n", "9", "-o", tmp_path / "s.csv") == 0
+    assert len((tmp_path / "s.csv").read_text().splitlines()) == 10
+    tracks = tmp_path / "t.npz"
+    arguments = ("--from", "3", "--to", "0", "-n", "4", "--times", "5", "-o", tracks)
+    assert call("trajectories", run, *arguments) == 0
+    assert call("trajectories", run, *arguments, "--stochastic") == 0
+    with np.load(tracks) as table:
+        assert table["trajectory"].tolist() == np.repeat(np.arange(4), 5).tolist()
+
+
+def test_json_is_one_object_on_the_last_line(run, capsys):
+    for command in (("info", run), ("evaluate", run), ("plot", run, "--no-movie")):
+        capsys.readouterr()
+        assert call(*command, "--json") == 0
+        assert isinstance(json.loads(capsys.readouterr().out.splitlines()[-1]), dict)
+
+
+def test_check_passes_on_a_fitted_run(run):
+    result = subprocess.run(
+        [sys.executable, "-m", "liouville", "check", run, "--points", "64", "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout.splitlines()[-1])["passed"] is True
+
+
+def test_a_run_is_not_overwritten(run, data, capsys):
+    before = (run / "model.lv").read_bytes()
+    assert call("fit", "cells", data, "--out", run, *FAST) == 2
+    assert "--resume" in one_error(capsys)
+    assert (run / "model.lv").read_bytes() == before
+
+
+def test_resume_refuses_another_configuration_and_other_data(run, data, tmp_path, capsys):
+    arguments = ("fit", "cells", data, "--out", run, "--resume")
+    assert call(*arguments, "--set", "training.rate=0.5") == 2
+    assert "training.rate is 0.01 in the run and 0.5 now" in one_error(capsys)
+    with np.load(data) as arrays:
+        np.savez(tmp_path / "other.npz", X=arrays["X"] + 1.0, t=arrays["t"])
+    assert call("fit", "cells", tmp_path / "other.npz", "--out", run, "--resume") == 2
+    assert "not those" in one_error(capsys)
+
+
+def test_force_replaces_a_run(data, tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "config.yaml").write_text("task: cells\n")
+    (folder / "mine.txt").write_text("kept")
+    assert call("fit", "cells", data, "--out", folder, "--force", *FAST) == 0
+    assert (folder / "mine.txt").read_text() == "kept"
+
+
+BAD_FITS = [
+    (["nowhere.npz"], "no file nowhere.npz"),
+    (["{data}", "--set", "path.component=3"], "did you mean 'components'"),
+    (["{data}", "--set", "path.components=many"], "path.components"),
+    (["{data}", "--dims", "5"], "5"),
+    (["{data}", "--time-key", "day"], "day"),
+    (["{data}", "--resume"], "holds no run to resume"),
+    (["{data}", "--config", "nowhere.yaml"], "nowhere.yaml"),
+    (["{data}", "--set", "data.min_cells=65"], "60"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), BAD_FITS)
+def test_bad_input_is_one_line_and_leaves_nothing(arguments, message, data, tmp_path, capsys):
+    out = tmp_path / "run"
+    arguments = [argument.format(data=data) for argument in arguments]
+    assert call("fit", "cells", *arguments, "--out", out) == 2
+    assert message in one_error(capsys)
+    assert not out.exists()
+
+
+def test_data_that_cannot_be_fitted(tmp_path, capsys):
+    cases = {
+        "nan": (np.array([[0.0, np.nan]] * 20 + [[1.0, 1.0]] * 20), np.repeat([0, 1], 20), "NaN"),
+        "one": (np.random.default_rng(0).normal(size=(40, 2)), np.zeros(40), "time"),
+        "empty": (np.zeros((0, 2)), np.zeros(0), ""),
+    }
+    for name, (x, t, message) in cases.items():
+        np.savez(tmp_path / f"{name}.npz", X=x, t=t)
+        assert call("fit", "cells", tmp_path / f"{name}.npz", "--out", tmp_path / "run") == 2
+        assert message in one_error(capsys)
+        assert not (tmp_path / "run").exists()
+
+
+BAD_QUERIES = [
+    (["sample", "{run}", "--time", "9", "-o", "{tmp}/a.csv"], "outside the fitted range 0 to 3"),
+    (["sample", "{run}", "--time", "1", "-n", "0", "-o", "{tmp}/a.csv"], "one or more"),
+    (["sample", "{run}", "--time", "1", "-o", "{tmp}/no/a.csv"], "no directory"),
+    (["sample", "{run}", "--time", "1", "-o", "{tmp}/a.xlsx"], "suffix"),
+    (["query", "{run}", "{tmp}/three.csv", "--time", "1", "-o", "{tmp}/a.csv"], "2"),
+    (["query", "{run}", "{tmp}/two.csv", "-o", "{tmp}/a.csv"], "--time"),
+    (["info", "{tmp}"], "no file"),
+    (["evaluate", "{tmp}"], "no file"),
+    (["trajectories", "{run}", "--from", "0", "--to", "0", "-o", "{tmp}/a.csv"], "increasing"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), BAD_QUERIES)
+def test_bad_queries(arguments, message, run, tmp_path, capsys):
+    (tmp_path / "three.csv").write_text("a,b,c\n1,2,3\n")
+    (tmp_path / "two.csv").write_text("a,b\n1,2\n")
+    arguments = [argument.format(run=run, tmp=tmp_path) for argument in arguments]
+    assert call(*arguments) == 2
+    assert message in one_error(capsys)
+    assert not list(tmp_path.glob("a.*"))
+
+
+def test_time_outside_the_range_is_allowed_when_asked(run, tmp_path):
+    out = tmp_path / "a.csv"
+    assert call("sample", run, "--time", "3.5", "-n", "5", "-o", out, "--extrapolate") == 0
+    assert out.exists()
+
+
+def test_damaged_model_files(run, tmp_path, capsys):
+    good = (run / "model.lv").read_bytes()
+    flipped = bytearray(good)
+    flipped[len(good) // 2] ^= 1
+    for content in (good[: len(good) // 2], bytes(flipped), b"", b"not a zip"):
+        (tmp_path / "model.lv").write_bytes(content)
+        assert call("info", tmp_path) == 2
+        assert "model.lv" in one_error(capsys)
+
+
+def test_help_does_not_import_jax():
+    code = (
+        "import sys; sys.argv = ['liouville', '--help']\n"
+        "from liouville.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "assert 'jax' not in sys.modules and 'matplotlib' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
