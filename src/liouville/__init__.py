@@ -41,26 +41,33 @@ _HOME = {
     "load": "model",
     "read_cells": "data",
 }
-_MODULES = (
+__all__ = [
+    "LiouvilleError",
+    "Model",
+    "TrainingError",
+    "__version__",
     "checks",
     "curves",
     "dynamics",
+    "fit",
+    "fit_cells",
     "gauges",
+    "load",
     "objectives",
     "paths",
     "plots",
     "problems",
     "quantities",
-)
-__all__ = ["__version__", *_HOME, *_MODULES]
+    "read_cells",
+]
 
 
 def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return importlib.import_module(f"liouville.{name}")
+    if name not in __all__:
+        raise AttributeError(f"module 'liouville' has no attribute {name!r}")
     if name in _HOME:
         return getattr(importlib.import_module(f"liouville.{_HOME[name]}"), name)
-    raise AttributeError(f"module 'liouville' has no attribute {name!r}")
+    return importlib.import_module(f"liouville.{name}")
 
 
 def __dir__() -> list[str]:

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+from numpy.typing import ArrayLike
 
 from liouville import curves, dynamics, gauges, networks, parameters, paths, quantities, storage
 from liouville.data import Standardisation
@@ -86,7 +87,7 @@ class Model:
         """The first and the last time of the data."""
         return float(np.min(self.times)), float(np.max(self.times))
 
-    def log_density(self, t, x, *, extrapolate: bool = False) -> np.ndarray:
+    def log_density(self, t: ArrayLike, x: ArrayLike, *, extrapolate: bool = False) -> np.ndarray:
         r"""$\log\rho_t(x)$ in nats per user's volume, shape `(...)`.
 
         Args:
@@ -97,15 +98,17 @@ class Model:
         value = self._evaluate(_log_density, t, x, extrapolate)
         return np.asarray(value - self.units.log_volume)
 
-    def velocity(self, t, x, *, extrapolate: bool = False) -> np.ndarray:
+    def velocity(self, t: ArrayLike, x: ArrayLike, *, extrapolate: bool = False) -> np.ndarray:
         """The velocity, shape `(..., dim)`; arguments as for `log_density`."""
         return self.units.velocity_to_user(self._evaluate(_velocity, t, x, extrapolate))
 
-    def score(self, t, x, *, extrapolate: bool = False) -> np.ndarray:
+    def score(self, t: ArrayLike, x: ArrayLike, *, extrapolate: bool = False) -> np.ndarray:
         r"""$\nabla\log\rho_t(x)$, shape `(..., dim)`; arguments as for `log_density`."""
         return self.units.score_to_user(self._evaluate(quantities.score, t, x, extrapolate))
 
-    def drift(self, t, x, *, sigma: float | None = None, extrapolate: bool = False) -> np.ndarray:
+    def drift(
+        self, t: ArrayLike, x: ArrayLike, *, sigma: float | None = None, extrapolate: bool = False
+    ) -> np.ndarray:
         r"""The drift $u + \tfrac12\sigma^2\nabla\log\rho$ of the diffusion with the same law.
 
         Args:
@@ -119,7 +122,7 @@ class Model:
         quantity = jax.tree_util.Partial(_drift, g)
         return self.units.velocity_to_user(self._evaluate(quantity, t, x, extrapolate))
 
-    def sample(self, t, n: int, *, seed: int = 0, extrapolate: bool = False) -> np.ndarray:
+    def sample(self, t: float, n: int, *, seed: int = 0, extrapolate: bool = False) -> np.ndarray:
         """Independent draws from the density at one time, shape `(n, dim)`.
 
         Args:
@@ -142,7 +145,7 @@ class Model:
 
     def trajectories(
         self,
-        x0,
+        x0: ArrayLike,
         times: Sequence[float] | np.ndarray,
         *,
         seed: int = 0,
@@ -218,7 +221,7 @@ class Model:
         }
         storage.write(Path(file), arrays, content, kind="model")
 
-    def _model_points(self, x) -> np.ndarray:
+    def _model_points(self, x: ArrayLike) -> np.ndarray:
         x = np.asarray(x, np.float64)
         if x.ndim == 0 or x.shape[-1] != self.dim:
             raise LiouvilleError(
@@ -244,7 +247,9 @@ class Model:
             )
         return np.asarray(self.units.time_to_model(t))
 
-    def _evaluate(self, quantity: Callable, t, x, extrapolate: bool) -> np.ndarray:
+    def _evaluate(
+        self, quantity: Callable, t: ArrayLike, x: ArrayLike, extrapolate: bool
+    ) -> np.ndarray:
         """A quantity of (marginal, point) at every point, each time's marginal made once."""
         x = self._model_points(x)
         batch, flat = x.shape[:-1], x.reshape(-1, self.dim)

@@ -21,6 +21,11 @@ class Fixed(eqx.Module, Generic[Value]):
     value: Value
 
 
+def value_of(part: Any) -> Any:
+    """The value of a `Fixed`, and anything else as it is: for parts that may be either."""
+    return part.value if isinstance(part, Fixed) else part
+
+
 def _is_fixed(node: Any) -> bool:
     return isinstance(node, Fixed)
 

@@ -30,14 +30,18 @@ class DataConfig:
 class PathConfig:
     """The family of densities."""
 
-    components: int | None = _option(None, "moving components a member; by default from the data")
-    members: int = _option(6, "independently started paths that are averaged")
+    components: int | None = _option(
+        None, "components of a member of the fine ensemble; by default from the data"
+    )
+    scale: Literal["diagonal", "full"] = _option("diagonal", "their covariance")
+    coarse: int = _option(
+        4, "components, with full covariance, of a member of the coarse ensemble; 0 for none"
+    )
+    members: int = _option(6, "independently started paths in each ensemble")
     family: Literal["gaussian", "logistic"] = _option("gaussian", "shape of a component")
-    scale: Literal["diagonal", "full"] = _option("full", "axis-parallel or full components")
     interpolation: Literal["linear", "cubic", "monotone"] = _option(
         "cubic", "how parameters run between snapshots"
     )
-    subsample: float = _option(0.5, "share of the cells each member's chains start from")
     tension: float = _option(0.4, "pull of a cubic toward straight pieces, 0 to 1")
     knots: int = _option(12, "most knots; with more snapshots they are spread evenly")
     min_scale: float = _option(0.05, "smallest scale of a component, in standardised units")
@@ -60,13 +64,13 @@ class ObjectiveConfig:
 class TrainingConfig:
     """The optimisation."""
 
-    steps: int = _option(2000, "most steps")
+    steps: int = _option(100, "most steps")
     rate: float = _option(0.01, "learning rate")
-    average: float = _option(0.99, "decay of the moving average of the parameters")
-    patience: int | None = _option(6, "validations without progress before stopping; null: never")
-    validate_every: int = _option(100, "steps between validations")
-    checkpoint_every: int = _option(200, "steps between checkpoints")
-    chunk: int = _option(50, "steps a compiled call")
+    average: float = _option(0.97, "decay of the moving average of the parameters")
+    patience: int | None = _option(3, "validations without progress before stopping; null: never")
+    validate_every: int = _option(20, "steps between validations")
+    checkpoint_every: int = _option(20, "steps between checkpoints")
+    chunk: int = _option(20, "steps a compiled call")
     batch_size: int | None = _option(None, "cells of each time a step; null: all, up to 4096")
     seed: int = _option(0, "of all random numbers")
 

@@ -24,8 +24,8 @@ from liouville.objectives import (
 from liouville.training import fit
 from liouville.training._fit import Reason
 
-# The default weight charges the motion of the starting path so many nats per cell and coordinate.
-_ENERGY_SHARE = 0.02
+# What the motion of the starting path costs by default, in nats per cell and coordinate.
+_ENERGY_SHARE = 0.1
 _LARGEST_BATCH = 4096
 
 
@@ -134,6 +134,7 @@ def fit_cells(
         "times": len(times),
         "coordinates": cells.dim,
         "components": settings.path.components,
+        "coarse components": settings.path.coarse,
         "members": settings.path.members,
         "steps": result.step,
         "stopped": result.reason,
@@ -215,14 +216,14 @@ def _energy_term(settings: CellsConfig, times: np.ndarray) -> KineticEnergy:
 
 
 def _with_energy(settings: CellsConfig, path: Any, energy: KineticEnergy) -> CellsConfig:
-    """Fills in the weight: the motion of the starting path costs a fixed share of a nat.
+    """Fills in the weight: the starting path's motion costs a tenth of a nat a coordinate.
 
     The rule has no unit: it gives the same answer whatever the scale of space, of time and of
     the displacements.
     """
     if settings.objective.energy is not None:
         return settings
-    start = float(jax.jit(lambda p: energy(p, key=jax.random.key(0)))(path))
+    start = float(jax.jit(lambda p: PerMember(energy)(p, key=jax.random.key(0)))(path))
     weight = _ENERGY_SHARE * path.dim / max(start, 1e-6)
     objective = dataclasses.replace(settings.objective, energy=float(f"{weight:.3g}"))
     return dataclasses.replace(settings, objective=objective)

@@ -11,7 +11,16 @@ from scipy.cluster.vq import kmeans2
 from liouville.cells._config import PathConfig
 from liouville.couplings import chains
 from liouville.curves import Knots
-from liouville.paths import Diagonal, Ensemble, Full, Gaussian, LocationScale, Logistic
+from liouville.parameters import Fixed
+from liouville.paths import (
+    Diagonal,
+    Ensemble,
+    Full,
+    Gaussian,
+    LocationScale,
+    Logistic,
+    Mixture,
+)
 
 # Chains are matched exactly, which costs their number cubed: about a second a pair of snapshots.
 _MOST_CHAINS = 1500
@@ -19,44 +28,49 @@ _LOGISTIC_DEVIATION = float(np.pi / np.sqrt(3.0))
 
 
 def automatic_components(counts: np.ndarray) -> int:
-    """The number of components: one for each dozen cells of the smallest snapshot, 4 to 64."""
-    return int(np.clip(counts.min() // 12, 4, 64))
+    """The number of components: one for each eight cells of the smallest snapshot, 4 to 64."""
+    return int(np.clip(counts.min() // 8, 4, 64))
 
 
 def initial_path(
     times: np.ndarray, snapshots: Sequence[np.ndarray], config: PathConfig, *, seed: int = 0
-) -> Ensemble:
-    """An ensemble of mixture paths through snapshots, each from its own chains and clusters.
+) -> Ensemble | Mixture:
+    """Mixture paths through snapshots: a fine ensemble and, unless `coarse` is 0, a coarse one.
+
+    Many small components follow the cells closely, few large ones with full covariance follow
+    the population as a whole; half of the mass belongs to each. Members of an ensemble differ in
+    the random start of their clusters.
 
     Args:
         times: the snapshots' times in standardised units, increasing, shape `(times,)`.
         snapshots: clouds of shapes `(n_i, dim)` in standardised units.
-        config: members, family, scale, knots and the number of components.
-        seed: of all random choices; members use different ones.
+        config: members, family, scale, knots and the numbers of components.
+        seed: of all random choices.
     """
     components = config.components or automatic_components(np.array([len(x) for x in snapshots]))
-    seeds = np.random.SeedSequence(seed).generate_state(config.members)
-    return Ensemble.of(
-        [_member(times, snapshots, config, components, int(member)) for member in seeds]
-    )
+    joined = chains(snapshots, min(_MOST_CHAINS, max(len(x) for x in snapshots)), seed)
+
+    def ensemble(parts: int, scale: str, stream: int) -> Ensemble:
+        seeds = np.random.SeedSequence([seed, stream]).generate_state(config.members)
+        return Ensemble.of(
+            [_member(times, joined, config, parts, scale, int(member)) for member in seeds]
+        )
+
+    fine = ensemble(components, config.scale, 0)
+    if not config.coarse:
+        return fine
+    return Mixture((fine, ensemble(config.coarse, "full", 1)), Fixed(jnp.zeros(2)))
 
 
 def _member(
-    times: np.ndarray,
-    snapshots: Sequence[np.ndarray],
-    config: PathConfig,
-    components: int,
-    seed: int,
+    times: np.ndarray, joined: np.ndarray, config: PathConfig, parts: int, kind: str, seed: int
 ) -> LocationScale:
-    r"""A mixture path through snapshots, from clusters of optimal-transport chains.
+    """A mixture path along chains.
 
-    Cells of neighbouring snapshots are matched optimally and so joined to chains; k-means groups
-    chains that run together, and each group becomes a component: its mean and spread at each
-    snapshot, its share as weight.
+    k-means groups chains that run together, and each group becomes a component: its mean and
+    spread at each snapshot, its share as weight.
     """
-    wanted = int(np.ceil(config.subsample * max(len(x) for x in snapshots)))
-    joined = chains(snapshots, min(_MOST_CHAINS, max(wanted, 2)), seed)
-    label, share = _clusters(joined, components, seed)
+    label, share = _clusters(joined, parts, seed)
     mean, covariance = _moments(joined, label, share)
     knots = _knot_times(times, config.knots)
     clock = knots.tolist()
@@ -65,7 +79,7 @@ def _member(
     if config.family == "logistic":
         covariance = covariance / _LOGISTIC_DEVIATION**2
     floor = float(np.log(config.min_scale))
-    scale = Diagonal(floor) if config.scale == "diagonal" else Full(floor)
+    scale = Diagonal(floor) if kind == "diagonal" else Full(floor)
     dtype = jnp.zeros(()).dtype
     raw = jax.jit(scale.from_covariance)(jnp.asarray(covariance, dtype))
     return LocationScale(

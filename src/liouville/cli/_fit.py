@@ -103,6 +103,7 @@ def demo(
     out: RunOut = Path("liouville-demo"),
     seed: Seed = 0,
     force: Force = False,
+    resume: Resume = False,
     as_json: Json = False,
 ) -> None:
     """Fit a branching population with a known truth, and print how far the model is from it."""
@@ -110,7 +111,9 @@ def demo(
     from liouville.cells._run import run_cells
 
     truth = demo_cells(seed)
-    result = run_cells(out, cells=truth.cells, flags={"training.seed": seed}, force=force, say=say)
+    result = run_cells(
+        out, cells=truth.cells, flags={"training.seed": seed}, force=force, resume=resume, say=say
+    )
     if result.reason == "interrupted":
         _finish_fit(out, result, as_json)
     rows = distance_to_truth(result.model, truth.model)

@@ -13,8 +13,7 @@ class FullGauge(AbstractGauge):
     r"""The general gauge: one potential for each of the $d(d-1)/2$ planes of rotation.
 
     Attributes:
-        potentials: the learned fields $\phi_{ij}$, $i < j$.
-        dim: the dimension $d \ge 2$; the cost of a velocity grows as $d^2$ network outputs.
+        potentials: the learned fields $\phi_{ij}$, $i < j$: $d(d-1)/2$ network outputs.
     """
 
     potentials: Potentials

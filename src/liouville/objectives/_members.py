@@ -1,30 +1,38 @@
 import equinox as eqx
+import jax.numpy as jnp
 import jax.random as jr
 
 from liouville._types import RandomKey, Scalar
 from liouville.objectives._base import AbstractTerm
-from liouville.paths import AbstractPath, Ensemble
+from liouville.paths import AbstractPath, Ensemble, Mixture
 
 
 class PerMember(AbstractTerm):
-    r"""The mean of a term over the members of an `Ensemble`: each is trained as if alone.
+    r"""The mean of a term over members, so that each is trained as if alone.
+
+    The members of an `Ensemble` and the parts of a `Mixture` (in turn, if they are nested) are
+    the paths the term is asked of; any other path is its own only member. Weights between members
+    take no part.
 
     Attributes:
         term: the term.
+        name: that of the term.
     """
 
     term: AbstractTerm
+    name: str = eqx.field(static=True)
 
-    @property
-    def name(self) -> str:
-        """The name of the term."""
-        return self.term.name
+    def __init__(self, term: AbstractTerm):
+        self.term = term
+        self.name = term.name
 
     def __call__(self, path: AbstractPath, *, key: RandomKey) -> Scalar:
         """The mean over the members; each draws its own random numbers."""
-        if not isinstance(path, Ensemble):
-            raise TypeError(f"PerMember needs an Ensemble, got a {type(path).__name__}")
-        values = eqx.filter_vmap(lambda member, k: self.term(member, key=k))(
-            path.members, jr.split(key, path.size)
-        )
-        return values.mean()
+        if isinstance(path, Ensemble):
+            keys = jr.split(key, path.size)
+            return eqx.filter_vmap(lambda m, k: self(m, key=k))(path.members, keys).mean()
+        if isinstance(path, Mixture):
+            keys = jr.split(key, len(path.parts))
+            values = [self(part, key=k) for part, k in zip(path.parts, keys)]
+            return jnp.stack(values).mean()
+        return self.term(path, key=key)

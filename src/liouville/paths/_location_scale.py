@@ -5,6 +5,7 @@ from jaxtyping import Array, Float
 
 from liouville._types import Point, Points, RandomKey, Scalar
 from liouville.curves import AbstractCurve, value_and_rate
+from liouville.parameters import Fixed, value_of
 from liouville.paths._base import AbstractMarginal, AbstractPath
 from liouville.paths._families import AbstractFamily, Gaussian
 from liouville.paths._scales import AbstractFrames, AbstractScale, Diagonal
@@ -22,7 +23,8 @@ class LocationScale(AbstractPath):
     Attributes:
         location: curve of the locations $\mu$, shape `(parts, dim)`.
         raw_scale: curve of the unconstrained scales, shape `scale.raw_shape(parts, dim)`.
-        logits: $\log w$ up to a constant, shape `(parts,)`, learned.
+        logits: $\log w$ up to a constant, shape `(parts,)`, learned; in a
+            `liouville.parameters.Fixed` they stay, as hard ends of several parts need.
         family: the standard density $p$ of a coordinate.
         scale: how unconstrained scales become $L$: `Diagonal` or `Full`.
 
@@ -32,7 +34,7 @@ class LocationScale(AbstractPath):
 
     location: AbstractCurve
     raw_scale: AbstractCurve
-    logits: Float[Array, " parts"]
+    logits: Float[Array, " parts"] | Fixed
     family: AbstractFamily = Gaussian()
     scale: AbstractScale = Diagonal()
 
@@ -41,9 +43,10 @@ class LocationScale(AbstractPath):
         time = jax.ShapeDtypeStruct((), jnp.zeros(()).dtype)
         location = jax.eval_shape(lambda c, t: c(t), self.location, time).shape
         raw = jax.eval_shape(lambda c, t: c(t), self.raw_scale, time).shape
-        if len(location) != 2 or self.logits.shape != location[:1]:
+        logits = value_of(self.logits).shape
+        if len(location) != 2 or logits != location[:1]:
             raise ValueError(
-                f"locations have shape {location} and logits {self.logits.shape}; "
+                f"locations have shape {location} and logits {logits}; "
                 "they must be (parts, dim) and (parts,)"
             )
         if raw != self.scale.raw_shape(*location):
@@ -69,7 +72,7 @@ class LocationScale(AbstractPath):
             raw_rate,
             is_rotation_invariant=self.family.is_rotation_invariant,
         )
-        return LocationScaleMarginal(frames, jax.nn.log_softmax(self.logits), self.family)
+        return LocationScaleMarginal(frames, jax.nn.log_softmax(value_of(self.logits)), self.family)
 
 
 class LocationScaleMarginal(AbstractMarginal):

@@ -6,6 +6,7 @@ import jax.random as jr
 from jaxtyping import Array, Float
 
 from liouville._types import Point, Points, RandomKey, Scalar
+from liouville.parameters import Fixed, value_of
 from liouville.paths._base import AbstractMarginal, AbstractPath
 
 
@@ -20,20 +21,22 @@ class Mixture(AbstractPath):
 
     Attributes:
         parts: the paths, of one dimension.
-        logits: $\log w$ up to a constant, shape `(len(parts),)`, learned.
+        logits: $\log w$ up to a constant, shape `(len(parts),)`, learned unless in a
+            `liouville.parameters.Fixed`.
     """
 
     parts: tuple[AbstractPath, ...]
-    logits: Float[Array, " parts"]
+    logits: Float[Array, " parts"] | Fixed
 
-    def __init__(self, parts: Sequence[AbstractPath], logits: Float[Array, " parts"]):
+    def __init__(self, parts: Sequence[AbstractPath], logits: Float[Array, " parts"] | Fixed):
         self.parts = tuple(parts)
         self.logits = logits
         dims = sorted({part.dim for part in self.parts})
-        if len(dims) != 1 or self.logits.shape != (len(self.parts),):
+        shape = value_of(logits).shape
+        if len(dims) != 1 or shape != (len(self.parts),):
             raise ValueError(
                 f"a mixture needs parts of one dimension and one logit each; got dimensions {dims} "
-                f"and logits of shape {self.logits.shape} for {len(self.parts)} parts"
+                f"and logits of shape {shape} for {len(self.parts)} parts"
             )
 
     @property
@@ -44,7 +47,7 @@ class Mixture(AbstractPath):
     def at(self, t: Scalar) -> "MixtureMarginal":
         """The marginal at time `t` of shape `()`."""
         return MixtureMarginal(
-            tuple(part.at(t) for part in self.parts), jax.nn.log_softmax(self.logits)
+            tuple(part.at(t) for part in self.parts), jax.nn.log_softmax(value_of(self.logits))
         )
 
 

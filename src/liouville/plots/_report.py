@@ -179,7 +179,7 @@ _LOSS = (
     "the step with the lowest validation loss; a rise after it is a sign of overfitting."
 )
 _HELD_OUT = (
-    "Snapshots that were kept from the model during training. Further left is better; methods "
+    "Cells that were kept from training, at the times of the data. Further left is better; methods "
     "to the right of the dashed line predict the snapshot less well than the model."
 )
 
@@ -220,7 +220,7 @@ def _figures(
         parts.append(
             (
                 "held_out.png",
-                "Prediction of held-out snapshots",
+                "Likelihood of held-out cells",
                 _HELD_OUT,
                 lambda: held_out_figure(
                     held_out, time_name=model.time_name, time_unit=model.time_unit

@@ -85,7 +85,7 @@ class GaussianBridge:
         return 0.5 * (root @ middle @ np.linalg.inv(root) - self.sigma**2 * eye)
 
     def _power(self, t: float) -> float:
-        r"""$E|b|^2$ at one time: the drift is $m' + (A - \\sigma^2 S^{-1}/2)(x - m)$."""
+        r"""$E|b|^2$ at one time: the drift is $m' + (A - \sigma^2 S^{-1}/2)(x - m)$."""
         cov, eye = self.cov(t), np.eye(len(self.mean0))
         cross = self._cross()
         rate = (
