@@ -27,7 +27,9 @@ FAST = [
     "--set",
     "path.components=3",
     "--set",
-    "path.members=1",
+    "path.members=2",
+    "--set",
+    "path.coarse=2",
     "--set",
     "report.movie=false",
 ]
@@ -172,7 +174,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(arguments, message, data, tmp_
 def test_data_that_cannot_be_fitted(tmp_path, capsys):
     cases = {
         "nan": (np.array([[0.0, np.nan]] * 20 + [[1.0, 1.0]] * 20), np.repeat([0, 1], 20), "NaN"),
-        "one": (np.random.default_rng(0).normal(size=(40, 2)), np.zeros(40), "time"),
+        "one": (np.random.default_rng(0).normal(size=(40, 2)), np.zeros(40), "at least two"),
         "empty": (np.zeros((0, 2)), np.zeros(0), ""),
     }
     for name, (x, t, message) in cases.items():

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.interpolate import CubicSpline
 
 from liouville.curves import Constant, HardEnded, Knots, Network, value_and_rate
 from liouville.curves._hard_ended import gate_value
@@ -101,17 +102,24 @@ def test_straight_lines_are_reproduced(kind, seed):
 
 
 @given(seed=SEEDS)
-def test_cubic_reproduces_parabolas(seed):
-    """Slopes of three points are exact for parabolas, at the ends too, so the pieces are."""
-    a, b, c = values_of(seed, 2)[:3]
-    times = np.linspace(TIMES[0], TIMES[-1], 41)
+def test_cubic_is_the_natural_spline(seed):
+    values, times = values_of(seed, 2), np.linspace(TIMES[0], TIMES[-1], 41)
+    spline = CubicSpline(TIMES, values, bc_type="natural")
+    found, rates = at_times(Knots(TIMES, values, "cubic"), times)
+    assert np.allclose(found, spline(times), atol=ROUNDING)
+    assert np.allclose(rates, spline(times, 1), atol=ROUNDING)
 
-    def parabola(t):
-        return a + b * t[:, None] + c * t[:, None] ** 2
 
-    found, rates = at_times(Knots(TIMES, parabola(jnp.asarray(TIMES)), "cubic"), times)
-    assert np.allclose(found, parabola(times), atol=ROUNDING)
-    assert np.allclose(rates, b + 2.0 * c * times[:, None], atol=ROUNDING)
+def test_cubic_bends_smoothly_and_not_at_all_at_its_ends():
+    """Its second derivative has no jumps: no other curve through the knots bends less."""
+    curve = knots("cubic")
+    second = jax.vmap(jax.jacfwd(jax.jacfwd(curve)))
+    nudge = 1e-9
+    before, after = (second(jnp.asarray(TIMES) + s) for s in (-nudge, nudge))
+    assert np.allclose(before, after, atol=1e-6)
+    assert np.allclose(before[0], 0.0, atol=1e-6)
+    assert np.allclose(after[-1], 0.0, atol=1e-6)
+    assert np.abs(after[1:-1]).max() > 1.0
 
 
 @given(seed=SEEDS)

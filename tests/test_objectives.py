@@ -246,11 +246,11 @@ def test_a_gauge_leaves_the_gradients():
 def test_each_member_is_trained_as_if_alone():
     members = [build("gaussian-diagonal-linear", seed) for seed in (0, 1)]
     term = NegativeLogLikelihood((0.0, 1.0), [np.ones((3, 1)), np.zeros((2, 1))])
-    found = compiled(PerMember(term), Ensemble.of(members))
-    assert np.isclose(found, np.mean([compiled(term, m) for m in members]), rtol=ROUNDING)
+    alone = [compiled(term, member) for member in members]
+    for whole in (Ensemble.of(members), Mixture(members, jnp.asarray([2.0, -1.0]))):
+        assert np.isclose(compiled(PerMember(term), whole), np.mean(alone), rtol=ROUNDING)
+    assert np.isclose(compiled(PerMember(term), members[0]), alone[0], rtol=ROUNDING)
     assert PerMember(term).name == "likelihood"
-    with pytest.raises(TypeError, match="needs an Ensemble, got a LocationScale"):
-        PerMember(term)(members[0], key=KEY)
 
 
 def test_an_ensemble_is_a_mixture_of_equal_weights():

@@ -8,7 +8,7 @@ Nothing here is used in training: rollouts verify a path and draw its trajectori
 """
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import equinox as eqx
 import jax
@@ -20,6 +20,7 @@ from liouville._types import Point, Points, RandomKey, Scalar
 from liouville.paths import AbstractMarginal, AbstractPath
 from liouville.quantities import score
 
+Method = Literal["euler", "heun", "rk4"]
 Noise = float | Callable[[Scalar], Scalar]
 Diffusion = Callable[[Scalar, Point], Float[Array, "dim dim"]]
 
@@ -81,7 +82,7 @@ def solve_ode(
     times: Float[Array, " times"],
     *,
     steps: int = 100,
-    method: Literal["euler", "heun", "rk4"] = "rk4",
+    method: Method = "rk4",
 ) -> Float[Array, "times n dim"]:
     r"""Carries points along $\dot x = u_t(x)$, forwards or backwards in time.
 
@@ -99,18 +100,48 @@ def solve_ode(
     def slope(t, x):
         return jax.vmap(path.at(t).velocity)(x)
 
-    def step(x, t, h):
-        k1 = slope(t, x)
-        if method == "euler":
-            return x + h * k1
-        if method == "heun":
-            return x + 0.5 * h * (k1 + slope(t + h, x + h * k1))
-        k2 = slope(t + 0.5 * h, x + 0.5 * h * k1)
-        k3 = slope(t + 0.5 * h, x + 0.5 * h * k2)
-        k4 = slope(t + h, x + h * k3)
-        return x + h / 6.0 * (k1 + 2.0 * k2 + 2.0 * k3 + k4)
+    def step(x, t, h, _):
+        return runge_kutta_step(slope, t, x, h, method)
 
-    return _scan_steps(lambda x, t, h, _: step(x, t, h), x0, times, steps)
+    return _scan_steps(step, x0, times, steps)
+
+
+# Nodes and weights of methods in which each stage starts from the slope of the one before.
+_METHODS = {
+    "euler": ((0.0,), (1.0,)),
+    "heun": ((0.0, 1.0), (0.5, 0.5)),
+    "rk4": ((0.0, 0.5, 0.5, 1.0), (1 / 6, 1 / 3, 1 / 3, 1 / 6)),
+}
+
+
+def runge_kutta_step(
+    slope: Callable[[Scalar, Any], Any], t: Scalar, state: Any, h: Scalar, method: Method = "rk4"
+) -> Any:
+    r"""One step of an explicit Runge-Kutta method for $\dot y = f(t, y)$.
+
+    The stages are a scan, so that $f$ is compiled once whatever their number.
+
+    Args:
+        slope: $f$, from a time of shape `()` and a state to a state.
+        t: time, shape `()`.
+        state: any pytree of arrays.
+        h: the step, shape `()`.
+        method: Euler (order 1), Heun (2) or the classical method (4).
+    """
+
+    def ahead(rates, share):
+        return jax.tree.map(lambda y, k: y + share * h * k, state, rates)
+
+    def stage(carry, coefficients):
+        last, total = carry
+        node, weight = coefficients
+        rates = slope(t + node * h, ahead(last, node))
+        return (rates, jax.tree.map(lambda s, k: s + weight * k, total, rates)), None
+
+    nodes, weights = (jnp.asarray(c, h.dtype) for c in _METHODS[method])
+    zero = jax.tree.map(jnp.zeros_like, state)
+    (_, mean), _ = jax.lax.scan(stage, (zero, zero), (nodes, weights))
+    return ahead(mean, 1.0)
 
 
 @eqx.filter_jit

@@ -3,14 +3,13 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from numpy.typing import ArrayLike
 
 from liouville import curves, dynamics, gauges, networks, parameters, paths, quantities, storage
 from liouville.data import Standardisation
@@ -18,6 +17,12 @@ from liouville.errors import LiouvilleError
 from liouville.gauges._base import Potentials
 
 MODEL_FILE = "model.lv"
+
+# What NumPy makes an array of; its own `ArrayLike` is too deep for checks at run time.
+Numbers: TypeAlias = float | int | np.generic | np.ndarray | Sequence[Any]
+
+# With real numbers by name: NumPy counts them among the complex ones, which checkers may not.
+Numbers = Numbers | float | int
 
 _CLASSES = (
     eqx.nn.Linear,
@@ -87,7 +92,7 @@ class Model:
         """The first and the last time of the data."""
         return float(np.min(self.times)), float(np.max(self.times))
 
-    def log_density(self, t: ArrayLike, x: ArrayLike, *, extrapolate: bool = False) -> np.ndarray:
+    def log_density(self, t: Numbers, x: Numbers, *, extrapolate: bool = False) -> np.ndarray:
         r"""$\log\rho_t(x)$ in nats per user's volume, shape `(...)`.
 
         Args:
@@ -98,16 +103,16 @@ class Model:
         value = self._evaluate(_log_density, t, x, extrapolate)
         return np.asarray(value - self.units.log_volume)
 
-    def velocity(self, t: ArrayLike, x: ArrayLike, *, extrapolate: bool = False) -> np.ndarray:
+    def velocity(self, t: Numbers, x: Numbers, *, extrapolate: bool = False) -> np.ndarray:
         """The velocity, shape `(..., dim)`; arguments as for `log_density`."""
         return self.units.velocity_to_user(self._evaluate(_velocity, t, x, extrapolate))
 
-    def score(self, t: ArrayLike, x: ArrayLike, *, extrapolate: bool = False) -> np.ndarray:
+    def score(self, t: Numbers, x: Numbers, *, extrapolate: bool = False) -> np.ndarray:
         r"""$\nabla\log\rho_t(x)$, shape `(..., dim)`; arguments as for `log_density`."""
         return self.units.score_to_user(self._evaluate(quantities.score, t, x, extrapolate))
 
     def drift(
-        self, t: ArrayLike, x: ArrayLike, *, sigma: float | None = None, extrapolate: bool = False
+        self, t: Numbers, x: Numbers, *, sigma: float | None = None, extrapolate: bool = False
     ) -> np.ndarray:
         r"""The drift $u + \tfrac12\sigma^2\nabla\log\rho$ of the diffusion with the same law.
 
@@ -122,7 +127,7 @@ class Model:
         quantity = jax.tree_util.Partial(_drift, g)
         return self.units.velocity_to_user(self._evaluate(quantity, t, x, extrapolate))
 
-    def sample(self, t: float, n: int, *, seed: int = 0, extrapolate: bool = False) -> np.ndarray:
+    def sample(self, t: Numbers, n: int, *, seed: int = 0, extrapolate: bool = False) -> np.ndarray:
         """Independent draws from the density at one time, shape `(n, dim)`.
 
         Args:
@@ -145,7 +150,7 @@ class Model:
 
     def trajectories(
         self,
-        x0: ArrayLike,
+        x0: Numbers,
         times: Sequence[float] | np.ndarray,
         *,
         seed: int = 0,
@@ -221,7 +226,7 @@ class Model:
         }
         storage.write(Path(file), arrays, content, kind="model")
 
-    def _model_points(self, x: ArrayLike) -> np.ndarray:
+    def _model_points(self, x: Numbers) -> np.ndarray:
         x = np.asarray(x, np.float64)
         if x.ndim == 0 or x.shape[-1] != self.dim:
             raise LiouvilleError(
@@ -248,7 +253,7 @@ class Model:
         return np.asarray(self.units.time_to_model(t))
 
     def _evaluate(
-        self, quantity: Callable, t: ArrayLike, x: ArrayLike, extrapolate: bool
+        self, quantity: Callable, t: Numbers, x: Numbers, extrapolate: bool
     ) -> np.ndarray:
         """A quantity of (marginal, point) at every point, each time's marginal made once."""
         x = self._model_points(x)

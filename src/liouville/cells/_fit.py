@@ -6,12 +6,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 
 from liouville import config as configuration
 from liouville.cells._config import CellsConfig
-from liouville.cells._initial import automatic_components, initial_path
+from liouville.cells._initial import (
+    automatic_components,
+    chains_through,
+    energy_of_chains,
+    initial_path,
+)
 from liouville.data import Snapshots, Standardisation, read_cells
 from liouville.mixtures import fit_by_bic
 from liouville.model import Model
@@ -24,7 +28,7 @@ from liouville.objectives import (
 from liouville.training import fit
 from liouville.training._fit import Reason
 
-# What the motion of the starting path costs by default, in nats per cell and coordinate.
+# What the motion along the chains costs by default, in nats per cell and coordinate.
 _ENERGY_SHARE = 0.1
 _LARGEST_BATCH = 4096
 
@@ -90,9 +94,10 @@ def fit_cells(
     times = np.asarray(units.time_to_model(training.distinct_times))
     clouds = [units.points_to_model(training.at(t)) for t in training.distinct_times]
     settings = _with_components(settings, clouds)
-    path = initial_path(times, clouds, settings.path, seed=settings.training.seed)
+    joined = chains_through(clouds, seed=settings.training.seed)
+    settings = _with_energy(settings, cells.dim, energy_of_chains(times, joined))
+    path = initial_path(times, joined, settings.path, seed=settings.training.seed)
     energy = _energy_term(settings, times)
-    settings = _with_energy(settings, path, energy)
     options = settings.training
     likelihood = NegativeLogLikelihood(
         times, clouds, weights=_weights(training), batch_size=options.batch_size or _LARGEST_BATCH
@@ -215,16 +220,15 @@ def _energy_term(settings: CellsConfig, times: np.ndarray) -> KineticEnergy:
     )
 
 
-def _with_energy(settings: CellsConfig, path: Any, energy: KineticEnergy) -> CellsConfig:
-    """Fills in the weight: the starting path's motion costs a tenth of a nat a coordinate.
+def _with_energy(settings: CellsConfig, dim: int, energy: float) -> CellsConfig:
+    """Fills in the weight: the motion along the chains costs a tenth of a nat a coordinate.
 
     The rule has no unit: it gives the same answer whatever the scale of space, of time and of
     the displacements.
     """
     if settings.objective.energy is not None:
         return settings
-    start = float(jax.jit(lambda p: PerMember(energy)(p, key=jax.random.key(0)))(path))
-    weight = _ENERGY_SHARE * path.dim / max(start, 1e-6)
+    weight = _ENERGY_SHARE * dim / max(energy, 1e-6)
     objective = dataclasses.replace(settings.objective, energy=float(f"{weight:.3g}"))
     return dataclasses.replace(settings, objective=objective)
 

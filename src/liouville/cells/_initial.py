@@ -32,10 +32,34 @@ def automatic_components(counts: np.ndarray) -> int:
     return int(np.clip(counts.min() // 8, 4, 64))
 
 
+def chains_through(snapshots: Sequence[np.ndarray], *, seed: int = 0) -> np.ndarray:
+    """Optimal-transport chains through clouds, as many as the largest cloud has cells, or 1500.
+
+    Args:
+        snapshots: clouds of shapes `(n_i, dim)`, in the order of time.
+        seed: of the choice of cells.
+
+    Returns:
+        Shape `(chains, len(snapshots), dim)`.
+    """
+    return chains(snapshots, min(_MOST_CHAINS, max(len(x) for x in snapshots)), seed)
+
+
+def energy_of_chains(times: np.ndarray, joined: np.ndarray) -> float:
+    r"""The kinetic energy $\sum_i \tfrac12 E|x_{i+1} - x_i|^2 / (t_{i+1} - t_i)$ of chains.
+
+    Args:
+        times: increasing, shape `(times,)`.
+        joined: shape `(chains, times, dim)`.
+    """
+    squares = (np.diff(joined, axis=1) ** 2).sum(-1).mean(0)
+    return float(0.5 * (squares / np.diff(times)).sum())
+
+
 def initial_path(
-    times: np.ndarray, snapshots: Sequence[np.ndarray], config: PathConfig, *, seed: int = 0
+    times: np.ndarray, joined: np.ndarray, config: PathConfig, *, seed: int = 0
 ) -> Ensemble | Mixture:
-    """Mixture paths through snapshots: a fine ensemble and, unless `coarse` is 0, a coarse one.
+    """Mixture paths along chains: a fine ensemble and, unless `coarse` is 0, a coarse one.
 
     Many small components follow the cells closely, few large ones with full covariance follow
     the population as a whole; half of the mass belongs to each. Members of an ensemble differ in
@@ -43,12 +67,13 @@ def initial_path(
 
     Args:
         times: the snapshots' times in standardised units, increasing, shape `(times,)`.
-        snapshots: clouds of shapes `(n_i, dim)` in standardised units.
+        joined: chains, shape `(chains, times, dim)`, in standardised units.
         config: members, family, scale, knots and the numbers of components.
         seed: of all random choices.
     """
-    components = config.components or automatic_components(np.array([len(x) for x in snapshots]))
-    joined = chains(snapshots, min(_MOST_CHAINS, max(len(x) for x in snapshots)), seed)
+    if config.components is None:
+        raise ValueError("path.components is not set; see automatic_components")
+    components = config.components
 
     def ensemble(parts: int, scale: str, stream: int) -> Ensemble:
         seeds = np.random.SeedSequence([seed, stream]).generate_state(config.members)

@@ -50,8 +50,8 @@ def check(
 
     model = load(run)
     path = jax.tree.map(lambda a: a.astype("float64"), model.path)
-    interval = model.units.time_to_model(np.array(model.interval))
-    reports = check_path(path, (float(interval[0]), float(interval[1])), n=points, seed=seed)
+    times = model.units.time_to_model(np.asarray(model.times)).tolist()
+    reports = check_path(path, times, n=points, seed=seed)
     passed = all(report.passed for report in reports)
     result = {
         "run": str(run),
@@ -103,14 +103,12 @@ def query(
     from liouville.model import load
 
     model = load(run)
-    x, own = read_points(
-        points,
-        model.features,
-        dim=model.dim,
-        time_key=None if time is not None else model.time_name,
-    )
-    if time is None and own is None:
-        raise LiouvilleError(f"{points} has no column {model.time_name!r}; add it or give --time")
+    try:
+        time_key = None if time is not None else model.time_name
+        x, own = read_points(points, model.features, dim=model.dim, time_key=time_key)
+    except LiouvilleError as error:
+        remedy = "" if time is not None else "; a --time need not be in the file"
+        raise LiouvilleError(f"{error}{remedy}") from error
     t = np.full(len(x), time) if time is not None else np.asarray(own)
     options = {"extrapolate": extrapolate}
     columns = {
