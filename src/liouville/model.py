@@ -21,9 +21,6 @@ MODEL_FILE = "model.lv"
 # What NumPy makes an array of; its own `ArrayLike` is too deep for checks at run time.
 Numbers: TypeAlias = float | int | np.generic | np.ndarray | Sequence[Any]
 
-# With real numbers by name: NumPy counts them among the complex ones, which checkers may not.
-Numbers = Numbers | float | int
-
 _CLASSES = (
     eqx.nn.Linear,
     curves.Constant,

@@ -72,7 +72,7 @@ def demo_cells(seed: int = 0) -> Truth:
     )
     features = ("gene A", "gene B")
     units = Standardisation(np.zeros(2), np.ones(2), 0.0, 1.0)
-    model = Model(path, units, np.array(DAYS), features, "day", "d", sigma=0.3)
+    model = Model(path, units, np.array(DAYS), features, "day", sigma=0.3)
     points = [
         model.sample(t, n, seed=seed + i) for i, (t, n) in enumerate(zip(DAYS, COUNTS, strict=True))
     ]
@@ -81,7 +81,7 @@ def demo_cells(seed: int = 0) -> Truth:
         times=np.repeat(DAYS, COUNTS),
         features=features,
         time_name="day",
-        time_unit="d",
+        time_unit="",
         source="branching population (embedded)",
     )
     return Truth(cells, model)
