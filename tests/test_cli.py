@@ -1,4 +1,4 @@
-"""The command line as a user meets it: outputs, exit codes, one-line errors, nothing half-written."""
+"""The command line as a user meets it: outputs, exit codes, one-line errors, no half files."""
 
 import json
 import subprocess
@@ -10,6 +10,7 @@ import pytest
 
 import liouville as lv
 from liouville.cli import main
+from liouville.run import claim
 
 FAST = [
     "--set",
@@ -29,7 +30,7 @@ FAST = [
     "--set",
     "path.members=2",
     "--set",
-    "path.coarse=2",
+    "path.coarse=0",
     "--set",
     "report.movie=false",
 ]
@@ -113,6 +114,7 @@ def test_json_is_one_object_on_the_last_line(run, capsys):
         assert isinstance(json.loads(capsys.readouterr().out.splitlines()[-1]), dict)
 
 
+@pytest.mark.slow
 def test_check_passes_on_a_fitted_run(run):
     result = subprocess.run(
         [sys.executable, "-m", "liouville", "check", run, "--points", "64", "--json"],
@@ -141,13 +143,12 @@ def test_resume_refuses_another_configuration_and_other_data(run, data, tmp_path
     assert "not those" in one_error(capsys)
 
 
-def test_force_replaces_a_run(data, tmp_path):
-    folder = tmp_path / "run"
-    folder.mkdir()
-    (folder / "config.yaml").write_text("task: cells\n")
-    (folder / "mine.txt").write_text("kept")
-    assert call("fit", "cells", data, "--out", folder, "--force", *FAST) == 0
-    assert (folder / "mine.txt").read_text() == "kept"
+def test_force_removes_a_run_and_nothing_else(tmp_path):
+    (tmp_path / "figures").mkdir()
+    for name in ("config.yaml", "model.lv", "checkpoint.lv", "mine.txt", "figures/density.png"):
+        (tmp_path / name).write_text("old")
+    claim(tmp_path, force=True, resume=False)
+    assert [file.name for file in tmp_path.iterdir()] == ["mine.txt"]
 
 
 BAD_FITS = [

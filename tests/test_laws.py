@@ -24,6 +24,7 @@ from liouville.paths import (
     LocationScale,
     Mixture,
     Product,
+    Reversed,
 )
 from liouville.quantities import score
 from registry import FEW, INTERVAL, MORE, PATHS, REST, TIMES, build, cast
@@ -252,6 +253,25 @@ def test_density_score_and_velocity_of_one_gaussian():
     assert np.allclose(centre, (location[1] - location[0]) / 2.0, atol=ROUNDING)
 
 
+@pytest.mark.parametrize("interval", [(0.1, 0.7), (-1.0, 2.5), (0.3, 1.1)])
+def test_reversal_takes_each_end_to_the_other(interval):
+    path = build("gaussian-diagonal-linear")
+    backwards = Reversed(path, interval)
+
+    @eqx.filter_jit
+    def values(path, t):
+        marginal, x = path.at(t), jnp.asarray([0.4])
+        return marginal.log_density(x), marginal.velocity(x)
+
+    for t, mirrored in (interval, interval[::-1]):
+        (density, velocity), (wanted, carried) = (
+            values(backwards, jnp.asarray(t)),
+            values(path, jnp.asarray(mirrored)),
+        )
+        assert np.isclose(density, wanted, rtol=ROUNDING)
+        assert np.allclose(velocity, -carried, rtol=ROUNDING)
+
+
 def _still(parts: int, dim: int, seed: int) -> LocationScale:
     rng = np.random.default_rng(seed)
     return LocationScale(
@@ -273,7 +293,7 @@ def _moments(path: Any) -> tuple[Array, Scalar]:
     return weights @ location, weights @ squares
 
 
-def _closed(path: AbstractPath) -> Scalar:
+def _closed(path: Any) -> Scalar:
     """E[|x|^2 + x_0 x_last] of a mixture, of a mixture of mixtures, or of a product of both."""
     if isinstance(path, Product):
         first, second = path.parts
@@ -281,7 +301,8 @@ def _closed(path: AbstractPath) -> Scalar:
         return square_a + square_b + mean_a[0] * mean_b[-1]
     if isinstance(path, Mixture):
         squares = [_moments(part)[1] for part in path.parts]
-        return jax.nn.softmax(path.logits) @ jnp.stack(squares)
+        logits: Any = path.logits
+        return jax.nn.softmax(logits) @ jnp.stack(squares)
     return _moments(path)[1]
 
 

@@ -118,8 +118,7 @@ class Size(AbstractTerm):
     name: str = eqx.field(static=True)
     noise: float = eqx.field(static=True, default=0.0)
 
-    def __call__(self, path: AbstractPath, *, key: RandomKey) -> Scalar:
-        assert isinstance(path, LocationScale)
+    def __call__(self, path: Any, *, key: RandomKey) -> Scalar:
         return jnp.sum((path.logits - 2.0) ** 2) + self.noise * jr.normal(key)
 
 
