@@ -18,6 +18,7 @@ RANKS = {
     "_types": 0,
     "errors": 0,
     "files": 1,
+    "_yaml": 1,
     "parameters": 1,
     "networks": 1,
     "config": 2,

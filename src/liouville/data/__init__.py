@@ -4,9 +4,9 @@ Arrays here are NumPy, float64, in the user's units. `Standardisation` is the on
 the model's units and back. Nothing in this package imports JAX.
 """
 
-from ._cells import read_cells as read_cells
-from ._snapshots import Snapshots as Snapshots
-from ._tables import read_points as read_points
-from ._tables import write_table as write_table
-from ._units import Standardisation as Standardisation
-from ._units import StandardisationMode as StandardisationMode
+from liouville.data._cells import read_cells as read_cells
+from liouville.data._snapshots import Snapshots as Snapshots
+from liouville.data._tables import read_points as read_points
+from liouville.data._tables import write_table as write_table
+from liouville.data._units import Standardisation as Standardisation
+from liouville.data._units import StandardisationMode as StandardisationMode

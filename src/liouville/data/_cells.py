@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import LiouvilleError
-from ._snapshots import Snapshots, check_finite, listed
-from ._tables import (
+from liouville.data._snapshots import Snapshots, check_finite, listed
+from liouville.data._tables import (
     TIME_NAMES,
     existing_file,
     not_found,
@@ -18,7 +17,8 @@ from ._tables import (
     read_text_table,
     real_matrix,
 )
-from ._units import numbers_from_times, unit_named
+from liouville.data._units import numbers_from_times, unit_named
+from liouville.errors import LiouvilleError
 
 _SUFFIXES = (".npz", ".csv", ".tsv", ".h5ad")
 _TIME_ARRAYS = ("t", "sample_labels")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..errors import LiouvilleError
+from liouville.errors import LiouvilleError
 
 _ALWAYS_HELD_OUT_FROM = 10
 """A time with at least this many cells gives at least one of them to the held-out part."""

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import LiouvilleError
-from ..files import atomic_path
-from ._snapshots import listed
-from ._units import numbers_from_times
+from liouville.data._snapshots import listed
+from liouville.data._units import numbers_from_times
+from liouville.errors import LiouvilleError
+from liouville.files import atomic_path
 
 TIME_NAMES = ("time", "t", "day", "hour", "timepoint", "age", "stage")
 """Column names, in any case, that are taken for the time when none is named."""

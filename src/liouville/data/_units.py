@@ -13,8 +13,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ..errors import LiouvilleError
-from ._snapshots import listed
+from liouville.data._snapshots import listed
+from liouville.errors import LiouvilleError
 
 StandardisationMode = Literal["standard", "global", "none"]
 _MODES = ("standard", "global", "none")
