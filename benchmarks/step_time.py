@@ -1,6 +1,6 @@
 """Milliseconds of a training step, by components, dimension and points.
 
-    python benchmarks/step_time.py [--quick]
+    python benchmarks/step_time.py [--quick] [--scale full]
 
 A step is likelihood plus kinetic energy with its gradient and the Adam update, on five snapshots.
 Median over chunks of 20 steps after compilation; float32.
@@ -52,16 +52,19 @@ def step_milliseconds(parts: int, dim: int, points: int, scale: str, repeats: in
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a corner of the table")
-    quick = parser.parse_args().quick
+    parser.add_argument("--scale", choices=("diagonal", "full"), help="one kind of scale only")
+    options = parser.parse_args()
+    quick = options.quick
     print(
         f"{platform.processor() or platform.machine()}, jax {jax.__version__}, "
         f"{jax.devices()[0].device_kind}"
     )
     print(f"{'scale':<9} {'parts':>5} {'dim':>4} {'points':>7} {'ms a step':>10}")
+    scales = (options.scale,) if options.scale else ("diagonal", "full")
     parts = (16, 64) if quick else (16, 64, 256)
     dims = (2, 5) if quick else (2, 5, 20, 50)
     points = (500,) if quick else (500, 4000)
-    for scale, k, d, n in itertools.product(("diagonal", "full"), parts, dims, points):
+    for scale, k, d, n in itertools.product(scales, parts, dims, points):
         if scale == "full" and k * d * d > 64 * 400:
             continue
         ms = step_milliseconds(k, d, n, scale, 3 if quick else 5)
