@@ -50,6 +50,25 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def write_bytes(path: Path, data: bytes) -> Path:
+    """Writes a file whole or not at all, and makes its folder if needed.
+
+    Args:
+        path: the file.
+        data: its content.
+
+    Returns:
+        The path.
+
+    Raises:
+        LiouvilleError: as for `atomic_path`.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(data)
+    return path
+
+
 def _flush(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:

@@ -1,5 +1,6 @@
 """How good a model of cells is: on held-out cells, and on a whole time that was left out."""
 
+import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -63,7 +64,7 @@ def leave_out(
                 f"{known[1:-1].tolist()}"
             )
     units = Standardisation.fit(cells.points, cells.times, features=cells.features)
-    scaled = _rescaled(cells, units)
+    scaled = dataclasses.replace(cells, points=units.points_to_model(cells.points), embedding=None)
     if not isinstance(settings, CellsConfig):
         settings = configuration.merge(CellsConfig, flags=dict(settings or {}))
     rows = []
@@ -126,18 +127,6 @@ def evaluate_model(
             row[f"floor_w{order}"] = wasserstein(z, y, order)
         rows.append(row)
     return rows
-
-
-def _rescaled(cells: Snapshots, units: Standardisation) -> Snapshots:
-    return Snapshots(
-        points=units.points_to_model(cells.points),
-        times=cells.times,
-        features=cells.features,
-        time_name=cells.time_name,
-        time_unit=cells.time_unit,
-        weights=cells.weights,
-        source=cells.source,
-    )
 
 
 def _predictions(

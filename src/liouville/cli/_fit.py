@@ -88,14 +88,14 @@ def fit_cells_command(
     _finish_fit(out, result, as_json)
 
 
-def _finish_fit(out: Path, result: Any, as_json: bool) -> None:
+def _finish_fit(out: Path, result: Any, as_json: bool, **more: Any) -> None:
     if result.reason == "interrupted":
         message = f"stopped at step {result.summary['steps']}; go on with --resume --out {out}"
         finish({"run": str(out), **result.summary}, as_json, [message])
         raise typer.Exit(130)
     lines = [f"{name:<55} {value}" for name, value in result.summary.items()]
     lines += ["", f"model   {out / 'model.lv'}", f"report  {out / 'report.html'}"]
-    finish({"run": str(out), **result.summary}, as_json, lines)
+    finish({"run": str(out), **result.summary, **more}, as_json, lines)
 
 
 @app.command()
@@ -129,11 +129,7 @@ def demo(
             },
             "Distance between the model and the truth",
         )
-    result.summary["truth"] = rows
-    shown = {k: v for k, v in result.summary.items() if k != "truth"}
-    lines = [f"{name:<55} {value}" for name, value in shown.items()]
-    lines += ["", f"report  {out / 'report.html'}"]
-    finish({"run": str(out), **result.summary}, as_json, lines)
+    _finish_fit(out, result, as_json, truth=rows)
 
 
 @app.command()

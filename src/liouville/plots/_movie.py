@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 from scipy.spatial import KDTree
 
+from liouville.files import write_bytes
 from liouville.plots._density import density_norm, draw_histogram
 from liouville.plots._fields import (
     data_window,
@@ -20,7 +21,6 @@ from liouville.plots._fields import (
     line_density,
     moving_density,
 )
-from liouville.plots._files import write_bytes
 from liouville.plots._model import DrawableModel, DrawableSnapshots
 from liouville.plots._projection import Projection, default_projection, place_data, thin
 from liouville.plots._style import (

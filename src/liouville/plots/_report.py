@@ -11,8 +11,8 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from liouville.files import write_bytes
 from liouville.plots._density import density_panels
-from liouville.plots._files import write_bytes
 from liouville.plots._model import DrawableModel, DrawableSnapshots
 from liouville.plots._motion import trajectories, velocity_stream
 from liouville.plots._movie import density_movie
