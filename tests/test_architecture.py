@@ -20,6 +20,8 @@ RANKS = {
     "files": 1,
     "_yaml": 1,
     "parameters": 1,
+    "conditioning": 0,
+    "special": 0,
     "networks": 1,
     "config": 2,
     "storage": 2,

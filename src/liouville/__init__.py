@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from liouville import problems as problems
     from liouville import quantities as quantities
     from liouville.cells import fit_cells as fit_cells
+    from liouville.conditioning import given as given
     from liouville.data import read_cells as read_cells
     from liouville.errors import LiouvilleError as LiouvilleError
     from liouville.errors import TrainingError as TrainingError
@@ -38,6 +39,7 @@ _HOME = {
     "Model": "model",
     "fit": "training",
     "fit_cells": "cells",
+    "given": "conditioning",
     "load": "model",
     "read_cells": "data",
 }
@@ -52,6 +54,7 @@ __all__ = [
     "fit",
     "fit_cells",
     "gauges",
+    "given",
     "load",
     "objectives",
     "paths",

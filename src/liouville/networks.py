@@ -1,6 +1,6 @@
-"""The two small networks everything learned is made of."""
+"""The small networks everything learned is made of, and how a context enters them."""
 
-from typing import Literal
+from typing import Any, Literal, NoReturn, Protocol, runtime_checkable
 
 import equinox as eqx
 import jax
@@ -9,6 +9,7 @@ import jax.random as jr
 from jaxtyping import Array, Float
 
 from liouville._types import Point, RandomKey, Scalar
+from liouville.conditioning import AbstractConditional
 
 Activation = Literal["tanh", "silu", "gelu", "softplus"]
 
@@ -63,6 +64,15 @@ class MLP(eqx.Module):
             x = _activate(self.activation, layer(x))
         return self.layers[-1](x)
 
+    @property
+    def width(self) -> int:
+        """The number of units of the first layer."""
+        return self.layers[0].weight.shape[0]
+
+    def shifted(self, shift: Float[Array, " width"]) -> "MLP":
+        """The network with a vector added to what enters the first activation."""
+        return eqx.tree_at(lambda net: net.layers[0].bias, self, replace_fn=lambda b: b + shift)
+
 
 class SpaceTimeNetwork(eqx.Module):
     r"""A network $\phi(t, x)$ whose time part is evaluated once a time.
@@ -102,6 +112,15 @@ class SpaceTimeNetwork(eqx.Module):
         shift = self.time_layer(time_features(s, self.frequencies))
         return SpaceNetwork(shift, self.space_layer, self.rest, self.activation)
 
+    @property
+    def width(self) -> int:
+        """The number of units of the first layer."""
+        return self.time_layer.weight.shape[0]
+
+    def shifted(self, shift: Float[Array, " width"]) -> "SpaceTimeNetwork":
+        """The network with a vector added to what enters the first activation."""
+        return eqx.tree_at(lambda net: net.time_layer.bias, self, replace_fn=lambda b: b + shift)
+
 
 class SpaceNetwork(eqx.Module):
     """A `SpaceTimeNetwork` at one time: a function of the point alone."""
@@ -114,6 +133,51 @@ class SpaceNetwork(eqx.Module):
     def __call__(self, x: Point) -> Float[Array, " outputs"]:
         """Maps a point of shape `(dim,)` to `(outputs,)`."""
         return self.rest(_activate(self.activation, self.space_layer(x) + self.shift))
+
+
+@runtime_checkable
+class Shiftable(Protocol):
+    """A network a vector can be added to, behind its first layer."""
+
+    @property
+    def width(self) -> int:
+        """The number of units of the first layer."""
+        ...
+
+    def shifted(self, shift: Float[Array, " width"]) -> Any:
+        """The network with the vector added to what enters the first activation."""
+        ...
+
+
+class Conditioned(AbstractConditional):
+    """A network that awaits a context: given one, it is the network with its first layer shifted.
+
+    The shift is computed by a network of the context, once for all times and points; it is zero
+    at initialisation.
+
+    Attributes:
+        network: the network, anything with `width` and `shifted`.
+        encoder: the network from the context to the shift.
+    """
+
+    network: Shiftable
+    encoder: MLP
+
+    def __init__(self, network: Shiftable, context: int, *, key: RandomKey):
+        self.network = network
+        self.encoder = MLP(context, network.width, width=network.width, depth=1, key=key)
+
+    def given(self, context: Float[Array, " context"]) -> Shiftable:
+        """The network for one context."""
+        return self.network.shifted(self.encoder(context))
+
+    def __call__(self, *_: object) -> NoReturn:
+        """Raises an error: the network has no context yet."""
+        raise ValueError(
+            "this path awaits a context; use liouville.given(path, context) before you ask it"
+        )
+
+    at = __call__
 
 
 def _zeroed(layer: eqx.nn.Linear) -> eqx.nn.Linear:

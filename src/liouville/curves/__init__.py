@@ -8,11 +8,13 @@ without the points paying for it.
 * `Knots`: values at unequal times, joined linearly or by cubic Hermite pieces.
 * `Network`: a network of time features around a learned offset.
 * `HardEnded`: passes exactly through given values at given times, free in between.
+* `HardStarted`: starts exactly at a given value, free afterwards.
 """
 
 from liouville.curves._base import AbstractCurve as AbstractCurve
 from liouville.curves._base import value_and_rate as value_and_rate
 from liouville.curves._constant import Constant as Constant
 from liouville.curves._hard_ended import HardEnded as HardEnded
+from liouville.curves._hard_started import HardStarted as HardStarted
 from liouville.curves._knots import Knots as Knots
 from liouville.curves._network import Network as Network

@@ -2,11 +2,12 @@ import math
 
 import equinox as eqx
 import jax.numpy as jnp
+import jax.random as jr
 from jaxtyping import Array, Float
 
 from liouville._types import RandomKey, Scalar
 from liouville.curves._base import AbstractCurve
-from liouville.networks import MLP, time_features
+from liouville.networks import MLP, Conditioned, time_features
 
 
 class Network(AbstractCurve):
@@ -16,13 +17,14 @@ class Network(AbstractCurve):
 
     Attributes:
         offset: $\theta_*$, any shape, learned.
-        network: the network on the features of `liouville.networks.time_features`.
+        network: the network on the features of `liouville.networks.time_features`; with a
+            `context` of some size, it awaits one (`liouville.given`).
         interval: $(t_0, t_1)$, the times on which the features are scaled.
         frequencies: the number of harmonics among the features.
     """
 
     offset: Float[Array, "..."]
-    network: MLP
+    network: MLP | Conditioned
     interval: tuple[float, float] = eqx.field(static=True)
     frequencies: int = eqx.field(static=True)
 
@@ -34,12 +36,15 @@ class Network(AbstractCurve):
         width: int = 64,
         depth: int = 2,
         frequencies: int = 4,
+        context: int = 0,
         key: RandomKey,
     ):
         self.offset = offset
-        self.network = MLP(
-            1 + 2 * frequencies, math.prod(offset.shape), width=width, depth=depth, key=key
+        keys = jr.split(key)
+        network = MLP(
+            1 + 2 * frequencies, math.prod(offset.shape), width=width, depth=depth, key=keys[0]
         )
+        self.network = Conditioned(network, context, key=keys[1]) if context else network
         self.interval = (float(interval[0]), float(interval[1]))
         self.frequencies = frequencies
         if not self.interval[0] < self.interval[1]:

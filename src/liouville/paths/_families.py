@@ -4,24 +4,46 @@ import equinox as eqx
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jax.nn import softplus
+from jax.nn import log_sigmoid, softplus
 from jaxtyping import Array, Float
 
 from liouville._types import RandomKey
+from liouville.special import log_mills, log_ndtr
 
 _HALF_LOG_TWO_PI = 0.5 * float(np.log(2.0 * np.pi))
 
 
 class AbstractFamily(eqx.Module):
-    """A symmetric standard density on the line; parts are built from it by location and scale."""
+    r"""A standard density $p$ on the line; parts are built from it by location and scale.
+
+    A family of one's own needs a density and the two tails of its distribution function in closed
+    form. All methods work on arrays of any shape, element by element.
+    """
 
     @abc.abstractmethod
     def log_density(self, z: Float[Array, "..."]) -> Float[Array, "..."]:
-        """The log-density of each standardised coordinate, same shape as `z`."""
+        r"""$\log p(z)$."""
+
+    @abc.abstractmethod
+    def log_tails(self, z: Float[Array, "..."]) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
+        r"""$\log F(z)$ and $\log(1 - F(z))$."""
+
+    @abc.abstractmethod
+    def log_mills(self, z: Float[Array, "..."]) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
+        r"""$\log(F(z)/p(z))$ and $\log((1 - F(z))/p(z))$.
+
+        Each is used in its own tail, where a difference of the logarithms may lose all digits;
+        where it does not, `log_tails` minus `log_density` will do.
+        """
 
     @abc.abstractmethod
     def sample(self, shape: tuple[int, ...], *, key: RandomKey) -> Float[Array, "..."]:
         """Independent draws of the given shape."""
+
+    @property
+    @abc.abstractmethod
+    def is_symmetric(self) -> bool:
+        """Whether $p(-z) = p(z)$: then draws are mirrored, which costs nothing."""
 
     @property
     @abc.abstractmethod
@@ -36,9 +58,22 @@ class Gaussian(AbstractFamily):
         """The log-density of each coordinate."""
         return -0.5 * z * z - _HALF_LOG_TWO_PI
 
+    def log_tails(self, z: Float[Array, "..."]) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
+        """The logarithms of the distribution function and of its complement."""
+        return log_ndtr(z), log_ndtr(-z)
+
+    def log_mills(self, z: Float[Array, "..."]) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
+        """The logarithms of Mills' ratios of both tails."""
+        return log_mills(z), log_mills(-z)
+
     def sample(self, shape: tuple[int, ...], *, key: RandomKey) -> Float[Array, "..."]:
         """Independent standard normal draws."""
         return jr.normal(key, shape)
+
+    @property
+    def is_symmetric(self) -> bool:
+        """Yes."""
+        return True
 
     @property
     def is_rotation_invariant(self) -> bool:
@@ -55,9 +90,22 @@ class Logistic(AbstractFamily):
         # finite for every z because softplus is.
         return -z - 2.0 * softplus(-z)
 
+    def log_tails(self, z: Float[Array, "..."]) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
+        """The logarithms of the distribution function and of its complement."""
+        return log_sigmoid(z), log_sigmoid(-z)
+
+    def log_mills(self, z: Float[Array, "..."]) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
+        r"""$-\log(1 - F)$ and $-\log F$, because $p = F(1 - F)$."""
+        return softplus(z), softplus(-z)
+
     def sample(self, shape: tuple[int, ...], *, key: RandomKey) -> Float[Array, "..."]:
         """Independent standard logistic draws."""
         return jr.logistic(key, shape, dtype=jnp.zeros(()).dtype)
+
+    @property
+    def is_symmetric(self) -> bool:
+        """Yes."""
+        return True
 
     @property
     def is_rotation_invariant(self) -> bool:

@@ -104,12 +104,16 @@ class LocationScaleMarginal(AbstractMarginal):
         return chosen.from_standard(z[None])[0]
 
     def particles(self, n: int, *, key: RandomKey) -> tuple[Points, Float[Array, " n"]]:
-        """The same number of points in every part, in mirrored pairs, weighted by the part."""
+        """The same number of points in every part, mirrored if possible, weighted by the part."""
         parts = self.log_weights.shape[0]
         each = -(-n // parts)
-        # Points and their mirror images: exact for odd moments, and no less unbiased.
-        half = self.family.sample((-(-each // 2), parts, self.dim), key=key)
-        z = jnp.concatenate([half, -half])[:each].astype(self.log_weights.dtype)
+        if self.family.is_symmetric:
+            # Points and their mirror images: exact for odd moments, and no less unbiased.
+            half = self.family.sample((-(-each // 2), parts, self.dim), key=key)
+            z = jnp.concatenate([half, -half])[:each]
+        else:
+            z = self.family.sample((each, parts, self.dim), key=key)
+        z = z.astype(self.log_weights.dtype)
         points = jax.vmap(self.frames.from_standard)(z).reshape(each * parts, self.dim)
         return points, jnp.tile(jnp.exp(self.log_weights) / each, each)
 
