@@ -109,7 +109,7 @@ class MixtureOnLine(eqx.Module):
             return left - right - level
 
         def widen(state):
-            low, high, width, n = state
+            _, _, width, n = state
             width = 2.0 * width
             return (
                 jnp.min(self.location - width * scale),
