@@ -7,16 +7,19 @@ import json
 import platform
 import shutil
 import subprocess
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import yaml
 
 from liouville import config as configuration
-from liouville.data import Snapshots
 from liouville.errors import LiouvilleError
 from liouville.files import atomic_path
+
+Config = TypeVar("Config")
+Data = TypeVar("Data")
 
 CONFIG_FILE = "config.yaml"
 _OURS = (CONFIG_FILE, "checkpoint.lv", "model.lv", "metrics.jsonl", "summary.json", "report.html")
@@ -68,6 +71,94 @@ def open_run(folder: Path) -> Run:
         return Run(folder, content["task"], content["settings"], content["data_sha256"])
     except KeyError as error:
         raise LiouvilleError(f"{file} has no {error}; it is not a run's configuration") from error
+
+
+def begin(
+    folder: Path,
+    task: str,
+    kind: type[Config],
+    load: Callable[[Config], Data],
+    arrays: Callable[[Data], Iterable[np.ndarray | None]],
+    *,
+    file: Mapping[str, Any] | None = None,
+    flags: Mapping[str, Any] | None = None,
+    settings: Iterable[str] = (),
+    force: bool = False,
+    resume: bool = False,
+) -> tuple[Run, Config, Data]:
+    """Opens a new run, or an old one to go on with; all input is checked before a file is written.
+
+    Args:
+        folder: the folder to fill.
+        task: what is fitted, for instance `cells`.
+        kind: the class of the configuration.
+        load: reads and checks the data of a configuration.
+        arrays: the arrays of the data, by which they are recognised on resuming.
+        file: the values of a YAML file.
+        flags: values by dotted key; `None` for not given. They win over the file.
+        settings: `key=value` strings; they win over the flags.
+        force: replace the run the folder holds.
+        resume: go on with it. The configuration is then the run's own.
+
+    Returns:
+        The run, the configuration and the data.
+
+    Raises:
+        LiouvilleError: on unusable input.
+    """
+    settings = list(settings)
+    chosen = configuration.merge(kind, file=file, flags=flags, settings=settings)
+    if resume:
+        claim(folder, force=force, resume=True)
+        chosen = _resumed(open_run(folder), kind, file, flags, settings)
+    data = load(chosen)
+    run = Run(folder, task, configuration.to_dict(chosen), fingerprint(arrays(data)))
+    if not resume:
+        claim(folder, force=force, resume=False)
+        run.write()
+    elif open_run(folder).fingerprint != run.fingerprint:
+        raise LiouvilleError(
+            f"the data are not those {folder} was fitted to; resume with the same file, or fit "
+            "anew in another --out"
+        )
+    return run, chosen, data
+
+
+def _resumed(
+    run: Run,
+    kind: type[Config],
+    file: Mapping[str, Any] | None,
+    flags: Mapping[str, Any] | None,
+    settings: list[str],
+) -> Config:
+    """The run's own configuration; other wishes are refused, not silently dropped."""
+    saved = configuration.from_dict(kind, run.settings)
+    wished = configuration.merge(
+        kind,
+        file=configuration.to_dict(saved),
+        flags={**dict(_flat(file or {})), **dict(flags or {})},
+        settings=settings,
+    )
+    before, after = (
+        dict(_flat(configuration.to_dict(saved))),
+        dict(_flat(configuration.to_dict(wished))),
+    )
+    changed = [key for key in before if before[key] != after[key] and key != "data.file"]
+    if changed:
+        key = changed[0]
+        raise LiouvilleError(
+            f"{key} is {before[key]} in the run and {after[key]} now; a resumed run keeps its "
+            "configuration: leave the option out, or fit anew in another --out"
+        )
+    return wished
+
+
+def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
 
 
 def claim(folder: Path, *, force: bool, resume: bool) -> None:
@@ -126,10 +217,10 @@ def write_json(file: Path, content: Any) -> None:
     write_text(file, json.dumps(content, indent=1) + "\n")
 
 
-def fingerprint(cells: Snapshots) -> str:
-    """SHA-256 of points, times and weights."""
+def fingerprint(arrays: Iterable[np.ndarray | None]) -> str:
+    """SHA-256 of arrays of numbers; those that are `None` are left out."""
     digest = hashlib.sha256()
-    for array in (cells.points, cells.times, cells.weights):
+    for array in arrays:
         if array is not None:
             digest.update(np.ascontiguousarray(array, dtype=np.float64).tobytes())
     return digest.hexdigest()

@@ -1,8 +1,11 @@
 """Fitting to cells with a folder around it: what the command line does."""
 
+import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from liouville import config as configuration
 from liouville.cells._config import CellsConfig
@@ -10,7 +13,7 @@ from liouville.cells._fit import CellsFit, fit_cells, read
 from liouville.data import Snapshots
 from liouville.errors import LiouvilleError
 from liouville.model import MODEL_FILE, Model
-from liouville.run import Run, claim, fingerprint, make_folder, open_run, write_json
+from liouville.run import Run, begin, fingerprint, write_json
 
 Say = Callable[[str], None]
 
@@ -46,38 +49,37 @@ def run_cells(
         LiouvilleError: on unusable input.
         TrainingError: if training meets a number that is not finite; the checkpoint stays.
     """
-    settings = list(settings)
-    chosen = configuration.merge(CellsConfig, file=file, flags=flags, settings=settings)
-    if resume:
-        claim(folder, force=force, resume=True)
-        chosen = _resumed(open_run(folder), file, flags, settings)
-    if cells is None:
-        if chosen.data.file is None:
+
+    def load(chosen: CellsConfig) -> Snapshots:
+        if cells is None and chosen.data.file is None:
             raise LiouvilleError("no data: name a file")
-        cells = read(chosen.data.file, chosen)
-    cells = cells.check(min_cells=chosen.data.min_cells)
-    seal = fingerprint(cells)
-    if resume and open_run(folder).fingerprint != seal:
-        raise LiouvilleError(
-            f"the data are not those {folder} was fitted to; resume with the same file, or fit "
-            "anew in another --out"
-        )
-    if not resume:
-        claim(folder, force=force, resume=False)
-        make_folder(folder)
-        Run(folder, "cells", configuration.to_dict(chosen), seal).write()
-    result = fit_cells(cells, chosen, folder=folder, resume=resume, progress=progress)
+        loaded = read(str(chosen.data.file), chosen) if cells is None else cells
+        return loaded.check(min_cells=chosen.data.min_cells)
+
+    run, chosen, loaded = begin(
+        folder,
+        "cells",
+        CellsConfig,
+        load,
+        _arrays,
+        file=file,
+        flags=flags,
+        settings=settings,
+        force=force,
+        resume=resume,
+    )
+    result = fit_cells(loaded, chosen, folder=folder, resume=resume, progress=progress)
     if result.reason == "interrupted":
         return result
     # The configuration again, now with every automatic choice in it.
-    Run(folder, "cells", configuration.to_dict(result.config), seal).write()
+    dataclasses.replace(run, settings=configuration.to_dict(result.config)).write()
     result.model.save(folder / MODEL_FILE)
     write_json(folder / "summary.json", {**result.summary, "held_out": _plain(result.held_out)})
     say("drawing the report")
     report(
         folder,
         result.model,
-        cells,
+        loaded,
         result.history,
         result.summary,
         result.held_out,
@@ -117,47 +119,15 @@ def cells_of(run: Run) -> tuple[Snapshots, CellsConfig]:
             f"{run.folder} was fitted to cells in memory; their file is not known: fit from a file"
         )
     cells = read(settings.data.file, settings)
-    if fingerprint(cells) != run.fingerprint:
+    if fingerprint(_arrays(cells)) != run.fingerprint:
         raise LiouvilleError(
             f"{settings.data.file} has changed since {run.folder} was fitted to it; fit again"
         )
     return cells, settings
 
 
-def _resumed(
-    run: Run,
-    file: Mapping[str, Any] | None,
-    flags: Mapping[str, Any] | None,
-    settings: list[str],
-) -> CellsConfig:
-    """The run's own configuration; other wishes are refused, not silently dropped."""
-    saved = configuration.from_dict(CellsConfig, run.settings)
-    wished = configuration.merge(
-        CellsConfig,
-        file=configuration.to_dict(saved),
-        flags={**dict(_flat(file or {})), **dict(flags or {})},
-        settings=settings,
-    )
-    before, after = (
-        dict(_flat(configuration.to_dict(saved))),
-        dict(_flat(configuration.to_dict(wished))),
-    )
-    changed = [key for key in before if before[key] != after[key] and key != "data.file"]
-    if changed:
-        key = changed[0]
-        raise LiouvilleError(
-            f"{key} is {before[key]} in the run and {after[key]} now; a resumed run keeps its "
-            "configuration: leave the option out, or fit anew in another --out"
-        )
-    return wished
-
-
-def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
-    for key, value in tree.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
+def _arrays(cells: Snapshots) -> list[np.ndarray | None]:
+    return [cells.points, cells.times, cells.weights]
 
 
 def _plain(held_out: dict[str, dict[float, float]]) -> dict[str, dict[str, float]]:

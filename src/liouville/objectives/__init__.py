@@ -10,8 +10,10 @@ saved, batched and replaced. Terms are summed with weights:
 from liouville.objectives._base import AbstractTerm as AbstractTerm
 from liouville.objectives._base import Objective as Objective
 from liouville.objectives._base import stratified_times as stratified_times
+from liouville.objectives._likelihood import ContextLikelihood as ContextLikelihood
 from liouville.objectives._likelihood import NegativeLogLikelihood as NegativeLogLikelihood
 from liouville.objectives._likelihood import negative_log_likelihoods as negative_log_likelihoods
+from liouville.objectives._members import PerContext as PerContext
 from liouville.objectives._members import PerMember as PerMember
 from liouville.objectives._transport import JacobianAsymmetry as JacobianAsymmetry
 from liouville.objectives._transport import KineticEnergy as KineticEnergy

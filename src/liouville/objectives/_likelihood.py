@@ -7,9 +7,10 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from liouville._types import RandomKey, Scalar
+from liouville._types import Points, RandomKey, Scalar
+from liouville.conditioning import given
 from liouville.objectives._base import AbstractTerm
-from liouville.paths import AbstractPath
+from liouville.paths import AbstractPath, Contextual
 
 
 class NegativeLogLikelihood(AbstractTerm):
@@ -82,6 +83,37 @@ class NegativeLogLikelihood(AbstractTerm):
             return w @ jax.vmap(path.at(t).log_density)(x)
 
         return -jax.vmap(at_one_time)(self.times, points, weights).sum()
+
+
+class ContextLikelihood(AbstractTerm):
+    r"""$-\tfrac1n \sum_i \log\rho_t(x_i \mid c_i)$ at one time, in nats per point.
+
+    Attributes:
+        time: $t$, shape `()`.
+        points: shape `(n, dim)`.
+        contexts: the context of each point, shape `(n, size)`.
+        batch_size: points drawn a step; `None` uses all of them.
+        name: under which the term is logged.
+    """
+
+    time: Scalar
+    points: Points
+    contexts: Float[Array, "n size"]
+    batch_size: int | None = eqx.field(static=True, default=None)
+    name: str = eqx.field(static=True, default="likelihood")
+
+    def __call__(self, path: AbstractPath, *, key: RandomKey) -> Scalar:
+        """The mean negative log-likelihood per point, or an unbiased estimate from a batch."""
+        points, contexts = self.points, self.contexts
+        if self.batch_size is not None and self.batch_size < points.shape[0]:
+            picks = jr.randint(key, (self.batch_size,), 0, points.shape[0])
+            points, contexts = points[picks], contexts[picks]
+        inner = path.path if isinstance(path, Contextual) else path
+
+        def log_density(x, c):
+            return given(inner, c).at(self.time).log_density(x)
+
+        return -jax.vmap(log_density)(points, contexts).mean()
 
 
 @eqx.filter_jit

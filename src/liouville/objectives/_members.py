@@ -4,7 +4,7 @@ import jax.random as jr
 
 from liouville._types import RandomKey, Scalar
 from liouville.objectives._base import AbstractTerm
-from liouville.paths import AbstractPath, Ensemble, Mixture
+from liouville.paths import AbstractPath, Contextual, Ensemble, Mixture
 
 
 class PerMember(AbstractTerm):
@@ -12,7 +12,7 @@ class PerMember(AbstractTerm):
 
     The members of an `Ensemble` and the parts of a `Mixture` (in turn, if they are nested) are
     the paths the term is asked of; any other path is its own only member. Weights between members
-    take no part.
+    take no part. `PerContext` does the same for the contexts of a `Contextual`.
 
     Attributes:
         term: the term.
@@ -36,3 +36,30 @@ class PerMember(AbstractTerm):
             values = [self(part, key=k) for part, k in zip(path.parts, keys)]
             return jnp.stack(values).mean()
         return self.term(path, key=key)
+
+
+class PerContext(AbstractTerm):
+    r"""The mean of a term over the contexts of a `Contextual`, by their weights.
+
+    Any other path is asked as it is.
+
+    Attributes:
+        term: the term.
+        name: that of the term.
+    """
+
+    term: AbstractTerm
+    name: str = eqx.field(static=True)
+
+    def __init__(self, term: AbstractTerm):
+        self.term = term
+        self.name = term.name
+
+    def __call__(self, path: AbstractPath, *, key: RandomKey) -> Scalar:
+        """The weighted mean over contexts; each draws its own random numbers."""
+        if not isinstance(path, Contextual):
+            return self.term(path, key=key)
+        contexts = path.contexts.value
+        keys = jr.split(key, contexts.shape[0])
+        values = eqx.filter_vmap(lambda c, k: self.term(path.given(c), key=k))(contexts, keys)
+        return jnp.exp(path.log_weights.value) @ values

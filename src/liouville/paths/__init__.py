@@ -21,6 +21,7 @@ many, and the work per point is then a matrix product.
 | `LocationScale`, $x = \mu_k + L_k z$ | logsumexp | mean of $\mu_k' + L_k' L_k^{-1}(x - \mu_k)$ |
 | `Mixture`, constant weights | logsumexp | $\sum_k \gamma_k(x) u_k(x)$ |
 | `Ensemble`, the same for stacked paths | logsumexp | $\sum_m \gamma_m(x) u_m(x)$ |
+| `Contextual`, the same over contexts | logsumexp | $\sum_c \gamma_c(x) u_c(x)$ |
 | `Product` | sum | concatenation |
 | `TimeChange` by $\tau(t)$ | $\log\rho_{\tau(t)}$ | $\tau'(t)\, u_{\tau(t)}$ |
 | `Gauged` by antisymmetric $B$ | unchanged | $u + \operatorname{div} B + B\nabla\log\rho$ |
@@ -37,6 +38,8 @@ rules above are ours or go back to the algebra of the continuity equation.
 
 from liouville.paths._base import AbstractMarginal as AbstractMarginal
 from liouville.paths._base import AbstractPath as AbstractPath
+from liouville.paths._contextual import Contextual as Contextual
+from liouville.paths._contextual import path_of as path_of
 from liouville.paths._ensemble import Ensemble as Ensemble
 from liouville.paths._families import AbstractFamily as AbstractFamily
 from liouville.paths._families import Gaussian as Gaussian

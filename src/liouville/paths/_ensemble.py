@@ -49,14 +49,14 @@ class Ensemble(AbstractPath):
     def at(self, t: Scalar) -> "EnsembleMarginal":
         """The marginal at time `t` of shape `()`."""
         marginals = eqx.filter_vmap(lambda path: path.at(t))(self.members)
-        return EnsembleMarginal(marginals, self.size)
+        return EnsembleMarginal(marginals, jnp.full((self.size,), -jnp.log(float(self.size))))
 
 
 class EnsembleMarginal(AbstractMarginal):
-    """An `Ensemble` at one time."""
+    """Marginals of one structure, stacked and mixed with constant weights."""
 
     members: AbstractMarginal
-    size: int = eqx.field(static=True)
+    log_weights: Float[Array, " members"]
 
     @property
     def dim(self) -> int:
@@ -64,28 +64,30 @@ class EnsembleMarginal(AbstractMarginal):
         return self._member(0).dim
 
     def log_density(self, x: Point) -> Scalar:
-        r"""$\log \tfrac1M \sum_m \rho_m(x)$."""
-        return jax.nn.logsumexp(self._log_densities(x)) - jnp.log(float(self.size))
+        r"""$\log \sum_m w_m \rho_m(x)$."""
+        return jax.nn.logsumexp(self._log_joint(x))
 
     def velocity(self, x: Point) -> Point:
-        r"""$\sum_m \gamma_m u_m$ with $\gamma = \mathrm{softmax}(\log\rho_m)$."""
+        r"""$\sum_m \gamma_m u_m$ with $\gamma = \mathrm{softmax}(\log w_m + \log\rho_m)$."""
         velocities = eqx.filter_vmap(lambda member: member.velocity(x))(self.members)
-        return jax.nn.softmax(self._log_densities(x)) @ velocities
+        return jax.nn.softmax(self._log_joint(x)) @ velocities
 
     def sample(self, *, key: RandomKey) -> Point:
-        """One draw: a member at random, then a point of it."""
+        """One draw: a member by its weight, then a point of it."""
         member_key, point_key = jr.split(key)
-        return self._member(jr.randint(member_key, (), 0, self.size)).sample(key=point_key)
+        return self._member(jr.categorical(member_key, self.log_weights)).sample(key=point_key)
 
     def particles(self, n: int, *, key: RandomKey) -> tuple[Points, Float[Array, " n"]]:
         """The particles of every member."""
-        each = -(-n // self.size)
+        size = self.log_weights.shape[0]
+        each = -(-n // size)
         draw = eqx.filter_vmap(lambda member, k: member.particles(each, key=k))
-        points, weights = draw(self.members, jr.split(key, self.size))
-        return points.reshape(-1, points.shape[-1]), weights.reshape(-1) / self.size
+        points, weights = draw(self.members, jr.split(key, size))
+        weights = jnp.exp(self.log_weights)[:, None] * weights
+        return points.reshape(-1, points.shape[-1]), weights.reshape(-1)
 
     def _member(self, i: int | Array) -> AbstractMarginal:
         return jax.tree.map(lambda leaf: leaf[i], self.members)
 
-    def _log_densities(self, x: Point) -> Float[Array, " members"]:
-        return eqx.filter_vmap(lambda member: member.log_density(x))(self.members)
+    def _log_joint(self, x: Point) -> Float[Array, " members"]:
+        return self.log_weights + eqx.filter_vmap(lambda m: m.log_density(x))(self.members)

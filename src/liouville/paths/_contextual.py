@@ -1,0 +1,72 @@
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from liouville._types import Scalar
+from liouville.conditioning import given
+from liouville.parameters import Fixed
+from liouville.paths._base import AbstractPath
+from liouville.paths._ensemble import Ensemble, EnsembleMarginal
+from liouville.paths._mixture import Mixture
+
+
+class Contextual(AbstractPath):
+    r"""A path that depends on a context, mixed over a list of contexts, such as classes.
+
+    $$\rho_t(x) = \sum_c w_c\, \rho_t(x \mid c), \qquad w \text{ constant},$$
+
+    is a path by the mixture rule: a model of all classes and of each in one. `path_of` picks one.
+
+    Attributes:
+        path: a path that awaits a context (`liouville.conditioning`).
+        contexts: the contexts, shape `(contexts, size)`, not learned.
+        log_weights: $\log w$, normalised, shape `(contexts,)`, not learned.
+    """
+
+    path: AbstractPath
+    contexts: Fixed[Float[Array, "contexts size"]]
+    log_weights: Fixed[Float[Array, " contexts"]]
+
+    @classmethod
+    def of_classes(cls, path: AbstractPath, counts: Float[Array, " classes"]) -> "Contextual":
+        """One context for each class, a unit vector, weighted by how often the class was seen.
+
+        Args:
+            path: a path that awaits a context of as many numbers as there are classes.
+            counts: how often each class was seen, all positive.
+        """
+        shares = jnp.log(counts / counts.sum())
+        return cls(path, Fixed(jnp.eye(counts.shape[0])), Fixed(shares))
+
+    @property
+    def dim(self) -> int:
+        """The number of coordinates of a point."""
+        return self.path.dim
+
+    def given(self, context: Float[Array, " size"]) -> AbstractPath:
+        """The path for one context, in the list or not."""
+        return given(self.path, context)
+
+    def at(self, t: Scalar) -> EnsembleMarginal:
+        """The marginal at time `t` of shape `()`, over all contexts."""
+        marginals = eqx.filter_vmap(lambda c: self.given(c).at(t))(self.contexts.value)
+        return EnsembleMarginal(marginals, self.log_weights.value)
+
+
+def path_of(path: Any, context: int) -> Any:
+    """The path of one of the contexts of every `Contextual` inside a path.
+
+    Args:
+        path: a `Contextual`, or an `Ensemble` or `Mixture` of them.
+        context: which of its contexts.
+    """
+    if isinstance(path, Contextual):
+        return path.given(path.contexts.value[context])
+    if isinstance(path, Ensemble):
+        chosen = eqx.filter_vmap(lambda member: path_of(member, context))(path.members)
+        return Ensemble(chosen, path.size)
+    if isinstance(path, Mixture):
+        return Mixture([path_of(part, context) for part in path.parts], path.logits)
+    return path
