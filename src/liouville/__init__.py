@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from liouville.cells import fit_cells as fit_cells
     from liouville.conditioning import given as given
     from liouville.data import read_cells as read_cells
+    from liouville.data import read_samples as read_samples
+    from liouville.density import fit_density as fit_density
     from liouville.errors import LiouvilleError as LiouvilleError
     from liouville.errors import TrainingError as TrainingError
     from liouville.model import Model as Model
@@ -39,9 +41,11 @@ _HOME = {
     "Model": "model",
     "fit": "training",
     "fit_cells": "cells",
+    "fit_density": "density",
     "given": "conditioning",
     "load": "model",
     "read_cells": "data",
+    "read_samples": "data",
 }
 __all__ = [
     "LiouvilleError",
@@ -53,6 +57,7 @@ __all__ = [
     "dynamics",
     "fit",
     "fit_cells",
+    "fit_density",
     "gauges",
     "given",
     "load",
@@ -62,6 +67,7 @@ __all__ = [
     "problems",
     "quantities",
     "read_cells",
+    "read_samples",
 ]
 
 

@@ -13,6 +13,8 @@ import equinox as eqx
 import jax
 from jaxtyping import Array, Float
 
+AWAITS = "this path awaits a context; use liouville.given(path, context) before you ask it"
+
 
 class AbstractConditional(eqx.Module):
     """A module that awaits a context."""

@@ -1,7 +1,7 @@
 """The fitted model as a user meets it: NumPy in and out, in the user's own units."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -11,7 +11,18 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
-from liouville import curves, dynamics, gauges, networks, parameters, paths, quantities, storage
+from liouville import (
+    curves,
+    dynamics,
+    gauges,
+    maps,
+    masked,
+    networks,
+    parameters,
+    paths,
+    quantities,
+    storage,
+)
 from liouville.data import Standardisation
 from liouville.errors import LiouvilleError
 from liouville.gauges._base import Potentials
@@ -25,24 +36,42 @@ _CLASSES = (
     eqx.nn.Linear,
     curves.Constant,
     curves.HardEnded,
+    curves.HardStarted,
     curves.Knots,
     curves.Network,
     gauges.FullGauge,
     gauges.LowRankGauge,
     Potentials,
+    maps.Affine,
+    maps.Chain,
+    maps.Coupling,
+    maps.Elementwise,
+    maps.Linear,
+    maps.Permutation,
+    maps.Spline,
+    masked.MaskedNetwork,
+    networks.Conditioned,
     networks.MLP,
     networks.SpaceTimeNetwork,
     parameters.Fixed,
+    paths.Autoregressive,
+    paths.Contextual,
     paths.Diagonal,
     paths.Ensemble,
+    paths.Factorised,
+    paths.FactorisedMixture,
     paths.Full,
     paths.Gauged,
     paths.Gaussian,
     paths.LocationScale,
     paths.Logistic,
     paths.Mixture,
+    paths.MixtureOnLine,
+    paths.Normal,
     paths.Product,
+    paths.Pushforward,
     paths.Reversed,
+    paths.Selected,
     paths.TimeChange,
 )
 
@@ -68,6 +97,8 @@ class Model:
         time_unit: the unit of time, or an empty string.
         sigma: the noise of `drift` and of stochastic trajectories, in standardised units.
         notes: anything JSON can hold, for instance the versions of the libraries.
+        classes: the names of the classes of a model that knows classes; it then answers for all
+            of them together, and `given` for one.
     """
 
     path: paths.AbstractPath
@@ -78,6 +109,7 @@ class Model:
     time_unit: str = ""
     sigma: float = 0.0
     notes: dict[str, Any] = field(default_factory=dict)
+    classes: tuple[str, ...] = ()
 
     @property
     def dim(self) -> int:
@@ -88,6 +120,21 @@ class Model:
     def interval(self) -> tuple[float, float]:
         """The first and the last time of the data."""
         return float(np.min(self.times)), float(np.max(self.times))
+
+    def given(self, label: object) -> "Model":
+        """The model of one class.
+
+        Args:
+            label: the class; its text is looked up among `classes`.
+
+        Raises:
+            LiouvilleError: if the model knows no such class.
+        """
+        if str(label) not in self.classes:
+            known = ", ".join(self.classes[:20]) or "none: it was fitted without classes"
+            raise LiouvilleError(f"the model knows no class {str(label)!r}; its classes: {known}")
+        path = paths.path_of(self.path, self.classes.index(str(label)))
+        return replace(self, path=path, classes=())
 
     def log_density(self, t: Numbers, x: Numbers, *, extrapolate: bool = False) -> np.ndarray:
         r"""$\log\rho_t(x)$ in nats per user's volume, shape `(...)`.
@@ -220,6 +267,7 @@ class Model:
             "time_unit": self.time_unit,
             "sigma": self.sigma,
             "notes": self.notes,
+            "classes": list(self.classes),
         }
         storage.write(Path(file), arrays, content, kind="model")
 
@@ -313,6 +361,7 @@ def load(run: Path | str, *, classes: Sequence[type] = ()) -> Model:
             time_unit=content["time_unit"],
             sigma=content["sigma"],
             notes=content["notes"],
+            classes=tuple(content["classes"]),
         )
     except (KeyError, TypeError) as error:
         raise LiouvilleError(

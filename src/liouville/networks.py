@@ -9,7 +9,7 @@ import jax.random as jr
 from jaxtyping import Array, Float
 
 from liouville._types import Point, RandomKey, Scalar
-from liouville.conditioning import AbstractConditional
+from liouville.conditioning import AWAITS, AbstractConditional
 
 Activation = Literal["tanh", "silu", "gelu", "softplus"]
 
@@ -173,9 +173,7 @@ class Conditioned(AbstractConditional):
 
     def __call__(self, *_: object) -> NoReturn:
         """Raises an error: the network has no context yet."""
-        raise ValueError(
-            "this path awaits a context; use liouville.given(path, context) before you ask it"
-        )
+        raise ValueError(AWAITS)
 
     at = __call__
 

@@ -1,6 +1,7 @@
 """Fitting to cells with a folder around it: what the command line does."""
 
 import dataclasses
+import json
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,9 @@ from liouville.cells._fit import CellsFit, fit_cells, read
 from liouville.data import Snapshots
 from liouville.errors import LiouvilleError
 from liouville.model import MODEL_FILE, Model
-from liouville.run import Run, begin, fingerprint, write_json
+from liouville.model import load as load_model
+from liouville.run import Run, begin, fingerprint, open_run, write_json
+from liouville.training import read_metrics
 
 Say = Callable[[str], None]
 
@@ -105,6 +108,23 @@ def report(
     return write_report(
         folder, model, cells, history, {**title, **summary}, held_out or None, movie=movie
     )
+
+
+def redraw(folder: Path, *, movie: bool = True) -> Path:
+    """Draws the report of a run again from what its folder holds.
+
+    Raises:
+        LiouvilleError: if the folder holds no model or the data have changed.
+    """
+    model = load_model(folder)
+    cells, _ = cells_of(open_run(folder))
+    summary = json.loads((folder / "summary.json").read_text())
+    held_out = {
+        name: {float(t): v for t, v in values.items()}
+        for name, values in summary.pop("held_out").items()
+    }
+    history = read_metrics(folder / "metrics.jsonl")
+    return report(folder, model, cells, history, summary, held_out, movie=movie)
 
 
 def cells_of(run: Run) -> tuple[Snapshots, CellsConfig]:

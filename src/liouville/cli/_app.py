@@ -30,6 +30,9 @@ Time = Annotated[float, typer.Option("--time", "-t", help="Time, in the data's u
 Extrapolate = Annotated[
     bool, typer.Option("--extrapolate", help="Allow times outside the fitted range.")
 ]
+Given = Annotated[
+    str | None, typer.Option("--given", metavar="CLASS", help="One class, if the run has classes.")
+]
 Seed = Annotated[int, typer.Option(help="Seed of the random numbers.")]
 
 

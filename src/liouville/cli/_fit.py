@@ -88,6 +88,60 @@ def fit_cells_command(
     _finish_fit(out, result, as_json)
 
 
+@fit_app.command("density")
+def fit_density_command(
+    data: Annotated[Path, typer.Argument(metavar="DATA", help=".csv, .tsv, .npz or .npy file.")],
+    out: RunOut = Path("RUN"),
+    label: Annotated[str | None, typer.Option(help="Column or array of the classes.")] = None,
+    features: Features = None,
+    dims: Dims = None,
+    scaling: Scaling = None,
+    family: Annotated[
+        str | None, typer.Option(help="auto, mixture, autoregressive or pushforward.")
+    ] = None,
+    start: Annotated[str | None, typer.Option(help="hard or fitted start.")] = None,
+    energy: Energy = None,
+    steps: Steps = None,
+    image: Annotated[str | None, typer.Option(help="Samples are images, for instance 8x8.")] = None,
+    seed: MaybeSeed = None,
+    config: Config = None,
+    settings: Settings = None,
+    force: Force = False,
+    resume: Resume = False,
+    as_json: Json = False,
+) -> None:
+    """Fit a density to samples, as the end of a path from the standard normal law.
+
+    Everything that can be set, with its default: liouville settings density.
+    """
+    from liouville.config import load_yaml
+    from liouville.density._run import run_density
+
+    flags = {
+        "data.file": str(data),
+        "data.label": label,
+        "data.features": None if features is None else [f.strip() for f in features.split(",")],
+        "data.dims": dims,
+        "data.scaling": scaling,
+        "path.family": family,
+        "path.start": start,
+        "objective.energy": energy,
+        "training.steps": steps,
+        "training.seed": seed,
+        "report.image": image,
+    }
+    result = run_density(
+        out,
+        file=None if config is None else load_yaml(config),
+        flags=flags,
+        settings=settings or [],
+        force=force,
+        resume=resume,
+        say=say,
+    )
+    _finish_fit(out, result, as_json)
+
+
 def _finish_fit(out: Path, result: Any, as_json: bool, **more: Any) -> None:
     if result.reason == "interrupted":
         message = f"stopped at step {result.summary['steps']}; go on with --resume --out {out}"
@@ -208,6 +262,18 @@ def evaluate(
 
 
 def _evaluate_run(folder: Path, as_json: bool) -> None:
+    from liouville.run import open_run
+
+    if open_run(folder).task == "density":
+        from liouville.density._run import evaluate as measure
+
+        result = measure(folder)
+        finish(
+            {"run": str(folder), **result},
+            as_json,
+            [f"{name:<55} {value}" for name, value in result.items()],
+        )
+        return
     from liouville.cells._evaluate import evaluate_model
     from liouville.cells._fit import compare_held_out
     from liouville.cells._run import cells_of
@@ -242,16 +308,20 @@ def _evaluate_run(folder: Path, as_json: bool) -> None:
 
 @app.command("settings")
 def settings_command(
-    task: Annotated[str, typer.Argument(help="cells")] = "cells",
+    task: Annotated[str, typer.Argument(help="cells or density")] = "cells",
     as_json: Json = False,
 ) -> None:
     """List every setting of a task with its type, default and meaning."""
     from liouville.cells._config import CellsConfig
     from liouville.config import describe
+    from liouville.density._config import DensityConfig
 
-    if task != "cells":
-        raise LiouvilleError(f"there are no settings for {task!r}; the tasks are: cells")
-    entries = [entry._asdict() for entry in describe(CellsConfig)]
+    kinds = {"cells": CellsConfig, "density": DensityConfig}
+    if task not in kinds:
+        raise LiouvilleError(
+            f"there are no settings for {task!r}; the tasks are: {', '.join(kinds)}"
+        )
+    entries = [entry._asdict() for entry in describe(kinds[task])]
     if as_json:
         finish({"task": task, "settings": entries}, True, [])
         return

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from liouville.cli._app import Extrapolate, Json, Out, RunFolder, Seed, Time, app, finish
+from liouville.cli._app import Extrapolate, Given, Json, Out, RunFolder, Seed, Time, app, finish
 from liouville.errors import LiouvilleError
 
 _POINTS_HELP = ".npz, .npy, .csv or .tsv file."
@@ -73,14 +73,14 @@ def sample(
     out: Out,
     n: Annotated[int, typer.Option("-n", help="Number of draws.")] = 1000,
     seed: Seed = 0,
+    given: Given = None,
     extrapolate: Extrapolate = False,
     as_json: Json = False,
 ) -> None:
     """Draw points from the density at one time and write them to a file."""
     from liouville.data import write_table
-    from liouville.model import load
 
-    model = load(run)
+    model = _model(run, given)
     drawn = model.sample(time, n, seed=seed, extrapolate=extrapolate)
     write_table(out, {model.time_name: np.full(n, time), **_columns("", model.features, drawn)})
     finish({"file": str(out), "points": n, "time": time}, as_json, [f"{n} points in {out}"])
@@ -95,14 +95,14 @@ def query(
         float | None, typer.Option("--time", "-t", help="Time; by default the file's time column.")
     ] = None,
     sigma: SigmaOption = None,
+    given: Given = None,
     extrapolate: Extrapolate = False,
     as_json: Json = False,
 ) -> None:
     """Write log-density, velocity, score and drift at given points."""
     from liouville.data import read_points, write_table
-    from liouville.model import load
 
-    model = load(run)
+    model = _model(run, given)
     try:
         time_key = None if time is not None else model.time_name
         x, own = read_points(points, model.features, dim=model.dim, time_key=time_key)
@@ -137,14 +137,14 @@ def trajectories(
     stochastic: Annotated[bool, typer.Option("--stochastic", help="Follow the diffusion.")] = False,
     sigma: SigmaOption = None,
     seed: Seed = 0,
+    given: Given = None,
     extrapolate: Extrapolate = False,
     as_json: Json = False,
 ) -> None:
     """Carry points along the velocity, or along the diffusion with the same densities."""
     from liouville.data import read_points, write_table
-    from liouville.model import load
 
-    model = load(run)
+    model = _model(run, given)
     if points is None:
         x0 = model.sample(start, n, seed=seed, extrapolate=extrapolate)
     else:
@@ -176,23 +176,21 @@ def plot(
     as_json: Json = False,
 ) -> None:
     """Draw the report of a run again."""
-    import json
-
-    from liouville.cells._run import cells_of, report
-    from liouville.model import load
     from liouville.run import open_run
-    from liouville.training import read_metrics
+
+    if open_run(run).task == "density":
+        from liouville.density._run import redraw
+    else:
+        from liouville.cells._run import redraw
+    file = redraw(run, movie=movie)
+    finish({"report": str(file)}, as_json, [f"report  {file}"])
+
+
+def _model(run: Path, given: str | None) -> Any:
+    from liouville.model import load
 
     model = load(run)
-    cells, _ = cells_of(open_run(run))
-    summary = json.loads((run / "summary.json").read_text())
-    held_out = {
-        name: {float(t): v for t, v in values.items()}
-        for name, values in summary.pop("held_out").items()
-    }
-    history = read_metrics(run / "metrics.jsonl")
-    file = report(run, model, cells, history, summary, held_out, movie=movie)
-    finish({"report": str(file)}, as_json, [f"report  {file}"])
+    return model if given is None else model.given(given)
 
 
 def _columns(prefix: str, features: tuple[str, ...], x: np.ndarray) -> dict[str, np.ndarray]:

@@ -24,6 +24,10 @@ many, and the work per point is then a matrix product.
 | `Contextual`, the same over contexts | logsumexp | $\sum_c \gamma_c(x) u_c(x)$ |
 | `Product` | sum | concatenation |
 | `TimeChange` by $\tau(t)$ | $\log\rho_{\tau(t)}$ | $\tau'(t)\, u_{\tau(t)}$ |
+| `Factorised`, moving weights too | $\sum_i \log f_i$ | $u_i = -\partial_t F_i / f_i$ |
+| `FactorisedMixture`, moving weights | logsumexp | the mixture's plus a transfer flux |
+| `Autoregressive` | $\sum_i \log f_i(x_i \mid x_{<i})$ | $J u = -\partial_t F$, triangular |
+| `Pushforward` by $T(t, x)$ | change of variables | $\partial_t T + (\partial_x T)\,u$ |
 | `Gauged` by antisymmetric $B$ | unchanged | $u + \operatorname{div} B + B\nabla\log\rho$ |
 
 with the responsibilities $\gamma_k = \mathrm{softmax}_k(\log w_k + \log\rho_k)$: an average of
@@ -36,20 +40,28 @@ Conservation Laws* (UAI 2025), who give the flux of factorised and autoregressiv
 rules above are ours or go back to the algebra of the continuity equation.
 """
 
+from liouville.paths._autoregressive import Autoregressive as Autoregressive
 from liouville.paths._base import AbstractMarginal as AbstractMarginal
 from liouville.paths._base import AbstractPath as AbstractPath
 from liouville.paths._contextual import Contextual as Contextual
 from liouville.paths._contextual import path_of as path_of
+from liouville.paths._contextual import Selected as Selected
 from liouville.paths._ensemble import Ensemble as Ensemble
+from liouville.paths._factorised import Factorised as Factorised
 from liouville.paths._families import AbstractFamily as AbstractFamily
 from liouville.paths._families import Gaussian as Gaussian
 from liouville.paths._families import Logistic as Logistic
+from liouville.paths._functions import FromFunctions as FromFunctions
 from liouville.paths._gauged import Gauged as Gauged
+from liouville.paths._line import MixtureOnLine as MixtureOnLine
 from liouville.paths._location_scale import LocationScale as LocationScale
 from liouville.paths._mixture import Mixture as Mixture
+from liouville.paths._normal import Normal as Normal
 from liouville.paths._product import Product as Product
+from liouville.paths._pushforward import Pushforward as Pushforward
 from liouville.paths._scales import AbstractScale as AbstractScale
 from liouville.paths._scales import Diagonal as Diagonal
 from liouville.paths._scales import Full as Full
 from liouville.paths._time import Reversed as Reversed
 from liouville.paths._time import TimeChange as TimeChange
+from liouville.paths._transfer import FactorisedMixture as FactorisedMixture

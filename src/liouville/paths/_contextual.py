@@ -1,11 +1,13 @@
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NoReturn
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from liouville._types import Scalar
-from liouville.conditioning import given
+from liouville.conditioning import AWAITS, AbstractConditional, given
 from liouville.parameters import Fixed
 from liouville.paths._base import AbstractPath
 from liouville.paths._ensemble import Ensemble, EnsembleMarginal
@@ -53,6 +55,34 @@ class Contextual(AbstractPath):
         """The marginal at time `t` of shape `()`, over all contexts."""
         marginals = eqx.filter_vmap(lambda c: self.given(c).at(t))(self.contexts.value)
         return EnsembleMarginal(marginals, self.log_weights.value)
+
+
+class Selected(AbstractPath, AbstractConditional):
+    r"""One path for each unit vector of the context, $\theta = \sum_c e_c \theta_c$ leaf by leaf.
+
+    Attributes:
+        paths: a path whose arrays have the contexts as leading axis.
+    """
+
+    paths: AbstractPath
+
+    @classmethod
+    def of(cls, paths: Sequence[AbstractPath]) -> "Selected":
+        """Stacks paths of one structure, one for each class."""
+        return cls(Ensemble.of(paths).members)
+
+    @property
+    def dim(self) -> int:
+        """The number of coordinates of a point."""
+        return jax.tree.map(lambda leaf: leaf[0], self.paths).dim
+
+    def given(self, context: Float[Array, " size"]) -> AbstractPath:
+        """The path of one context."""
+        return jax.tree.map(lambda leaf: jnp.tensordot(context, leaf, 1), self.paths)
+
+    def at(self, t: Scalar) -> NoReturn:
+        """Raises an error: no context was given."""
+        raise ValueError(AWAITS)
 
 
 def path_of(path: Any, context: int) -> Any:

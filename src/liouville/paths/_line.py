@@ -11,6 +11,7 @@ direction, $c$ is the derivative of a draw with respect to the parameters (impli
 reparameterisation, Figurnov, Mohamed and Mnih, NeurIPS 2018). Both are `MixtureOnLine.carry`.
 """
 
+import math
 from typing import Any
 
 import equinox as eqx
@@ -71,7 +72,8 @@ class MixtureOnLine(eqx.Module):
         log_density = jax.nn.logsumexp(joint)
         share = jnp.exp(joint - log_density)
         scale = jnp.exp(self.log_scale)
-        moving = share @ (rate.location + scale * rate.log_scale * z)
+        # Not by way of z: it would bring the scale in and cancel it again.
+        moving = share @ (rate.location + rate.log_scale * (x - self.location))
         left, right = self.family.log_tails(z)
         is_left = jax.nn.logsumexp(self.log_weights + left) < jax.nn.logsumexp(
             self.log_weights + right
@@ -84,7 +86,7 @@ class MixtureOnLine(eqx.Module):
         # In its own tail a part gives gamma_k F_k/f_k, a bounded ratio; a part on the other side
         # of x gives w_k F_k / f, whose F_k is of order one.
         outside = jnp.where(is_left, z < 0, z > 0)
-        ceiling = 0.9 * float(jnp.log(jnp.finfo(z.dtype).max))
+        ceiling = 0.9 * math.log(float(jnp.finfo(z.dtype).max))
         across = jnp.where(outside, 0.0, self.log_weights + tail - log_density)
         crossed = jnp.where(
             outside,

@@ -20,9 +20,12 @@ from liouville.plots._projection import default_projection as default_projection
 
 if TYPE_CHECKING:
     from liouville.plots._density import density_panels as density_panels
+    from liouville.plots._images import image_grid as image_grid
+    from liouville.plots._images import image_shape as image_shape
     from liouville.plots._motion import trajectories as trajectories
     from liouville.plots._motion import velocity_stream as velocity_stream
     from liouville.plots._movie import density_movie as density_movie
+    from liouville.plots._report import Picture as Picture
     from liouville.plots._report import write_report as write_report
     from liouville.plots._training import held_out as held_out
     from liouville.plots._training import loss_curves as loss_curves
@@ -30,6 +33,9 @@ if TYPE_CHECKING:
 _DRAWING = {
     "density_panels": "_density",
     "velocity_stream": "_motion",
+    "image_grid": "_images",
+    "image_shape": "_images",
+    "Picture": "_report",
     "trajectories": "_motion",
     "loss_curves": "_training",
     "held_out": "_training",

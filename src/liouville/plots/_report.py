@@ -48,7 +48,24 @@ td:last-child { text-align: right; font-variant-numeric: tabular-nums; }
 
 
 @dataclass(frozen=True)
-class _Picture:
+class Picture:
+    """A picture of the report, before it is drawn.
+
+    Args:
+        name: File name.
+        title: Heading above it.
+        reading: How to read it, in a sentence or two.
+        draw: Makes the figure.
+    """
+
+    name: str
+    title: str
+    reading: str
+    draw: Callable[[], Figure]
+
+
+@dataclass(frozen=True)
+class _Drawn:
     """A picture of the report.
 
     Args:
@@ -80,6 +97,7 @@ def write_report(
     held_out: Mapping[str, Mapping[float, float]] | None = None,
     projection: Projection | None = None,
     movie: bool = True,
+    more: Sequence[Picture] = (),
     progress: Callable[[str], None] | None = None,
 ) -> Path:
     """Write ``report.html`` and its pictures.
@@ -97,6 +115,7 @@ def write_report(
         held_out: Held-out likelihoods, see ``held_out``; ``None`` leaves the figure out.
         projection: The plane to look at; by default as in ``density_panels``.
         movie: Whether to make the film, the slowest part.
+        more: Further pictures, shown before the others.
         progress: Told in words what is being drawn.
 
     Returns:
@@ -106,15 +125,16 @@ def write_report(
     if model.dim > 1:
         projection = projection or default_projection(model, snapshots)
     pictures = []
-    for name, title, reading, draw in _figures(model, snapshots, history, held_out, projection):
-        tell(f"drawing {title.lower()}")
-        pictures.append(_Picture(name, title, reading, to_png(draw())))
-        write_bytes(folder / "figures" / name, pictures[-1].data)
+    for picture in [*more, *_figures(model, snapshots, history, held_out, projection)]:
+        tell(f"drawing {picture.title.lower()}")
+        data = to_png(picture.draw())
+        pictures.append(_Drawn(picture.name, picture.title, picture.reading, data))
+        write_bytes(folder / "figures" / picture.name, data)
     film = None
     if movie:
         path = folder / "figures" / "movie.gif"
         density_movie(model, path, snapshots, projection, progress=progress)
-        film = _Picture("movie.gif", "The density as it moves", _FILM, path.read_bytes())
+        film = _Drawn("movie.gif", "The density as it moves", _FILM, path.read_bytes())
     page = _page(model, snapshots, summary, pictures, film)
     return write_bytes(folder / "report.html", page.encode("utf-8"))
 
@@ -190,35 +210,35 @@ def _figures(
     history: Sequence[Mapping[str, Any]],
     held_out: Mapping[str, Mapping[float, float]] | None,
     projection: Projection | None,
-) -> list[tuple[str, str, str, Callable[[], Figure]]]:
-    """File name, title, reading help and drawing function of every figure."""
+) -> list[Picture]:
+    """Every figure, not yet drawn."""
     line, flat = model.dim == 1, model.dim <= 2
     density = _DENSITY_LINE if line else _DENSITY + ("" if flat else _ESTIMATED)
     velocity = _VELOCITY_LINE if line else _VELOCITY + ("" if flat else _AVERAGED)
-    parts: list[tuple[str, str, str, Callable[[], Figure]]] = [
-        (
+    parts = [
+        Picture(
             "density.png",
             "Density at the snapshots",
             density,
             lambda: density_panels(model, snapshots, projection),
         ),
-        (
+        Picture(
             "velocity.png",
             "Velocity between the snapshots",
             velocity,
             lambda: velocity_stream(model, snapshots, projection),
         ),
-        (
+        Picture(
             "trajectories.png",
             "Paths of single points",
             _PATHS_LINE if line else _PATHS,
             lambda: trajectories(model, snapshots, projection),
         ),
-        ("loss.png", "Training", _LOSS, lambda: loss_curves(history)),
+        Picture("loss.png", "Training", _LOSS, lambda: loss_curves(history)),
     ]
     if held_out is not None:
         parts.append(
-            (
+            Picture(
                 "held_out.png",
                 "Likelihood of held-out cells",
                 _HELD_OUT,
@@ -234,8 +254,8 @@ def _page(
     model: DrawableModel,
     snapshots: DrawableSnapshots,
     summary: Mapping[str, Any],
-    pictures: Sequence[_Picture],
-    film: _Picture | None,
+    pictures: Sequence[_Drawn],
+    film: _Drawn | None,
 ) -> str:
     """The page as text."""
     title = html.escape(str(summary.get("title", "A fitted moving density")))
@@ -271,7 +291,7 @@ def _subject(model: DrawableModel, snapshots: DrawableSnapshots) -> str:
     )
 
 
-def _card(picture: _Picture) -> str:
+def _card(picture: _Drawn) -> str:
     """A picture with its heading and how to read it."""
     return (
         f'<section class="card"><h2>{html.escape(picture.title)}</h2>'

@@ -169,10 +169,22 @@ def fit(
     return Fit(eqx.combine(found, rest), history, reason, step)
 
 
-def default_optimizer(rate: float, steps: int) -> optax.GradientTransformation:
-    """Adam with a cosine decay from `rate` to a hundredth of it and clipped gradients."""
+def default_optimizer(
+    rate: float, steps: int, weight_decay: float = 0.0
+) -> optax.GradientTransformation:
+    """Adam with a cosine decay from `rate` to a hundredth of it and clipped gradients.
+
+    Args:
+        rate: the first learning rate.
+        steps: the length of the decay.
+        weight_decay: pulls every learned number toward zero, decoupled from the gradient
+            (Loshchilov and Hutter, ICLR 2019).
+    """
     schedule = optax.cosine_decay_schedule(rate, max(steps, 1), alpha=0.01)
-    return optax.chain(optax.clip_by_global_norm(100.0), optax.adam(schedule))
+    adam = (
+        optax.adamw(schedule, weight_decay=weight_decay) if weight_decay else optax.adam(schedule)
+    )
+    return optax.chain(optax.clip_by_global_norm(100.0), adam)
 
 
 def _rows(objective: Objective, values: np.ndarray, begin: int, every: int) -> list[Row]:

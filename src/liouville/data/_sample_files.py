@@ -1,0 +1,252 @@
+"""Reading samples, with a class for each row if there is one, from tables and arrays."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from liouville.data._samples import Samples, check_samples
+from liouville.data._tables import (
+    _readable,
+    existing_file,
+    not_found,
+    open_archive,
+    read_text_table,
+    real_matrix,
+)
+from liouville.errors import LiouvilleError
+
+_SUFFIXES = (".csv", ".tsv", ".npz", ".npy")
+_POINT_ARRAYS = ("X", "points", "data", "x", "images", "pcs", "embedding")
+_LABEL_NAMES = ("label", "labels", "class", "target", "y")
+_MISSING = ("", "na", "n/a", "nan", "null", "none")
+
+_MOST_CLASSES = 1000
+"""A column of more different numbers is no class column, however often they repeat."""
+
+_REPEATS = 3
+"""A column called like a class is one if its numbers occur this many times each, on average."""
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """What a file gave, before columns are chosen and classes numbered."""
+
+    points: np.ndarray
+    names: tuple[str, ...]
+    labels: np.ndarray | None
+    label_name: str
+
+
+def read_samples(
+    file: str | Path,
+    *,
+    label: str | None = None,
+    features: str | Sequence[str] | None = None,
+    dims: int | None = None,
+) -> Samples:
+    """Reads samples, one row each, and their classes if the file has them.
+
+    * ``.csv``, ``.tsv``: a line of names and numeric columns. A first column without a name (row
+      labels) is left out.
+    * ``.npz``: points ``X`` (or ``points``, ``data``, ``x``, ``images``, ``pcs``, ``embedding``, or
+      the only array besides the classes). Python objects are never unpickled.
+    * ``.npy``: one array of points, without classes.
+
+    Arrays of more than two axes, such as images, become one row each. The class column is the only
+    one called label, labels, class, target or y, in any case, unless `label` names it; one of
+    numbers counts only if they are whole and repeat, and a ``y`` beside an ``x`` is a coordinate.
+    Numeric classes are ordered by value, others by name. `Samples.describe` says what was found.
+
+    Args:
+        file: The file, in the user's units.
+        label: Column or array of classes: text or whole numbers.
+        features: Columns to read, as a list or separated by commas. Columns of an array are named
+            ``x1``, ``x2``, ….
+        dims: Keep only the first columns, this many.
+
+    Returns:
+        The rows, finite and in the order of the file. `Samples.check` looks further.
+
+    Raises:
+        LiouvilleError: If the file, a name in it or a value cannot be used.
+    """
+    path = existing_file(file, _SUFFIXES)
+    names = None if features is None else _split(features)
+    reader = {".npz": _read_archive, ".npy": _read_array}.get(path.suffix.lower(), _read_text)
+    columns = reader(path, label, names)
+    points, kept = _chosen(columns, names, dims, str(path))
+    labels, classes = None, ()
+    if columns.labels is not None:
+        labels, classes = _numbered(columns.labels, columns.label_name, str(path))
+    samples = Samples(points, labels, classes, kept, columns.label_name, source=str(path))
+    check_samples(samples)
+    return samples
+
+
+def _split(names: str | Sequence[str]) -> tuple[str, ...]:
+    parts = names.split(",") if isinstance(names, str) else names
+    found = tuple(part.strip() for part in parts if part.strip())
+    if not found or len(set(found)) < len(found):
+        raise LiouvilleError(f"features must be different names, such as 'a,b', got {names!r}")
+    return found
+
+
+def _chosen(
+    columns: _Columns, features: tuple[str, ...] | None, dims: int | None, source: str
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    points, names = columns.points, columns.names
+    if features is not None:
+        for name in features:
+            if name not in names:
+                raise not_found("column", name, names, source)
+        points, names = points[:, [names.index(name) for name in features]], features
+    if dims is None:
+        return points, names
+    if not 1 <= dims <= len(names):
+        raise LiouvilleError(
+            f"cannot keep the first {dims} of {len(names)} columns of {source}; "
+            f"ask for 1 to {len(names)}"
+        )
+    return points[:, :dims], names[:dims]
+
+
+def _read_text(path: Path, label: str | None, features: tuple[str, ...] | None) -> _Columns:
+    table = read_text_table(path)
+    if label is not None and label not in table.names:
+        raise not_found("column", label, table.names, str(path))
+    if label is None:
+        lower = {name.casefold() for name in table.names}
+        apart = {*(features or ()), *(("y", "Y") if "x" in lower else ())}
+        names = [name for name in table.names if name not in apart]
+        label = _label_among(names, table.text, str(path))
+    names = features or tuple(name for name in table.names if name != label)
+    for name in names:
+        if name not in table.names:
+            raise not_found("column", name, table.names, str(path))
+    if not names:
+        raise LiouvilleError(f"{path} has no columns besides the classes {label!r}; add columns")
+    return _Columns(
+        np.stack([table.numbers(name) for name in names], axis=1),
+        names,
+        None if label is None else table.text(label),
+        label or "",
+    )
+
+
+def _read_archive(path: Path, label: str | None, _: tuple[str, ...] | None) -> _Columns:
+    archive = open_archive(path)
+    if label is not None:
+        archive.array(label)  # refuses an unknown name
+    else:
+        label = _label_among(archive.names, archive.array, str(path))
+    others = [name for name in archive.names if name != label]
+    key = next((name for name in _POINT_ARRAYS if name in others), None)
+    key = key or (others[0] if len(others) == 1 else None)
+    if key is None:
+        raise not_found("array", "X", archive.described(), str(path))
+    points = _matrix(archive.array(key), f"array {key!r} of {path}")
+    labels = None if label is None else archive.array(label)
+    if labels is not None:
+        labels = labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
+        if labels.shape != points.shape[:1]:
+            raise LiouvilleError(
+                f"array {label!r} of {path} has shape {labels.shape} but there are "
+                f"{len(points)} rows; it needs one class per row"
+            )
+    return _Columns(points, _numbers(points.shape[1]), labels, label or "")
+
+
+def _read_array(path: Path, label: str | None, _: tuple[str, ...] | None) -> _Columns:
+    if label is not None:
+        raise LiouvilleError(
+            f"{path} holds one array, which has no classes {label!r}; save points as X and "
+            "classes as label in an .npz file"
+        )
+    with _readable(path):
+        array = np.load(path)
+    if not isinstance(array, np.ndarray):
+        raise LiouvilleError(f"{path} is an archive of arrays; name it .npz")
+    points = _matrix(array, str(path))
+    return _Columns(points, _numbers(points.shape[1]), None, "")
+
+
+def _matrix(array: np.ndarray, what: str) -> np.ndarray:
+    """Rows of numbers; the axes after the first become one."""
+    if array.ndim > 2:
+        array = array.reshape(array.shape[0], int(np.prod(array.shape[1:])))
+    return real_matrix(array, what)
+
+
+def _numbers(count: int) -> tuple[str, ...]:
+    return tuple(f"x{i + 1}" for i in range(count))
+
+
+def _label_among(
+    names: Sequence[str], read: Callable[[str], np.ndarray], source: str
+) -> str | None:
+    """The one column with a usual name that can be of classes, or None."""
+    usual = [name for name in names if name.strip().casefold() in _LABEL_NAMES]
+    usual = [name for name in usual if _may_be_classes(read(name))]
+    if len(usual) > 1:
+        raise LiouvilleError(
+            f"{source} has several class columns ({', '.join(usual)}); name one with label"
+        )
+    return usual[0] if usual else None
+
+
+def _may_be_classes(values: np.ndarray) -> bool:
+    """Whether values are text, or whole numbers that repeat."""
+    if values.dtype.kind == "U":
+        numbers = _as_numbers(values)
+        if numbers is None:
+            return True
+        values = numbers
+    if values.dtype.kind not in "biuf" or not values.size:
+        return False
+    different = np.unique(values[np.isfinite(values)])
+    whole = bool(np.all(different == np.round(different)))
+    return whole and different.size <= min(_MOST_CLASSES, max(2, values.size / _REPEATS))
+
+
+def _as_numbers(values: np.ndarray) -> np.ndarray | None:
+    """Text as numbers, missing ones as NaN, or None if it is not all numbers."""
+    try:
+        return np.array(
+            [np.nan if v.strip().casefold() in _MISSING else float(v) for v in values.tolist()]
+        )
+    except ValueError:
+        return None
+
+
+def _numbered(values: np.ndarray, name: str, source: str) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Labels and names of classes: whole numbers by value, text by name."""
+    if values.dtype.kind == "S":
+        values = np.char.decode(values, "utf-8", "replace")
+    numbers = _as_numbers(values) if values.dtype.kind == "U" else values
+    if values.dtype.kind not in "UbiufS":
+        raise LiouvilleError(
+            f"classes {name!r} of {source} hold {values.dtype} values; give text or whole numbers"
+        )
+    missing = _missing(values) if numbers is None else int(np.sum(~np.isfinite(numbers)))
+    if missing:
+        raise LiouvilleError(
+            f"classes {name!r} of {source} have {missing} missing values; "
+            "fill them in or drop those rows"
+        )
+    if numbers is None:
+        texts, labels = np.unique(np.char.strip(values), return_inverse=True)
+        return labels, tuple(str(text) for text in texts)
+    different, labels = np.unique(numbers, return_inverse=True)
+    if np.any(different != np.round(different)):
+        odd = different[different != np.round(different)][0]
+        raise LiouvilleError(
+            f"classes {name!r} of {source} hold the number {odd:g}, which is not whole; "
+            "name a column of classes with label, or cut the numbers into classes first"
+        )
+    return labels, tuple(str(int(number)) for number in different)
+
+
+def _missing(values: np.ndarray) -> int:
+    return sum(value.strip().casefold() in _MISSING for value in values.tolist())

@@ -1,0 +1,378 @@
+"""Samples without times: the record that density models are fitted to, and its readers."""
+
+import difflib
+import hashlib
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from liouville.data._quantisation import (
+    DequantisationMode,
+    Quantisation,
+    dequantise,
+    quantisation,
+)
+from liouville.data._snapshots import listed
+from liouville.data._units import Standardisation, StandardisationMode
+from liouville.errors import LiouvilleError
+
+_SPIKE = 0.2
+"""A value that this share of the rows of a continuous column has is a point mass."""
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """Rows drawn from one distribution, or from one for each class, in the user's units.
+
+    Attributes:
+        points: Shape ``(n, d)``, float64.
+        labels: Class number of each row, shape ``(n,)``, whole numbers, or None without classes.
+        classes: Name of each class, shape ``(k,)``; a label is an index into it.
+        features: Name of each column; ``x1``, ``x2``, … if none are given.
+        label_name: Name of the class column, empty without classes.
+        quantisation: Lattices of the columns that noise was added to, or None before.
+        source: Where the data came from, for messages and reports.
+    """
+
+    points: np.ndarray
+    labels: np.ndarray | None = None
+    classes: tuple[str, ...] = ()
+    features: tuple[str, ...] = ()
+    label_name: str = ""
+    quantisation: Quantisation | None = None
+    source: str = "data"
+
+    def __post_init__(self) -> None:
+        points = np.asarray(self.points, dtype=np.float64)
+        if points.ndim != 2:
+            raise LiouvilleError(
+                f"points of {self.source} must have shape (rows, columns), got {points.shape}"
+            )
+        object.__setattr__(self, "points", points)
+        count, dim = points.shape
+        features = tuple(self.features) or tuple(f"x{i + 1}" for i in range(dim))
+        if len(features) != dim or len(set(features)) != dim:
+            raise LiouvilleError(
+                f"features of {self.source} must be {dim} different names, one per column, "
+                f"got {listed(features)}"
+            )
+        object.__setattr__(self, "features", features)
+        if self.labels is None:
+            if self.classes:
+                raise LiouvilleError(
+                    f"{self.source} has classes {listed(self.classes)} but no labels; give both"
+                )
+            return
+        self._check_labels(np.asarray(self.labels), count)
+
+    def _check_labels(self, labels: np.ndarray, count: int) -> None:
+        if labels.shape != (count,) or labels.dtype.kind not in "iu":
+            raise LiouvilleError(
+                f"labels of {self.source} must be {count} whole numbers, one per row, got shape "
+                f"{labels.shape} of {labels.dtype}"
+            )
+        labels = labels.astype(np.intp)
+        most = int(labels.max(initial=-1)) + 1
+        classes = tuple(self.classes) or tuple(str(i) for i in range(most))
+        if labels.min(initial=0) < 0 or most > len(classes) or len(set(classes)) < len(classes):
+            raise LiouvilleError(
+                f"labels of {self.source} must be indices of different classes, got labels "
+                f"{labels.min(initial=0)} to {most - 1} and classes {listed(classes)}"
+            )
+        object.__setattr__(self, "labels", labels)
+        object.__setattr__(self, "classes", classes)
+
+    def __len__(self) -> int:
+        return self.points.shape[0]
+
+    @property
+    def dim(self) -> int:
+        """Number of columns."""
+        return self.points.shape[1]
+
+    @property
+    def counts(self) -> np.ndarray:
+        """Number of rows of each class, shape ``(k,)``; all rows, shape ``(1,)``, without."""
+        if self.labels is None:
+            return np.array([len(self)])
+        return np.bincount(self.labels, minlength=len(self.classes))
+
+    def describe(self) -> str:
+        """What was read, in one line: rows, columns, classes, and which columns have noise."""
+        parts = [f"{len(self)} rows", f"{self.dim} columns"]
+        if self.labels is not None:
+            column = f" in column {self.label_name!r}" if self.label_name else ""
+            parts.append(f"{len(self.classes)} classes{column} ({listed(self.classes)})")
+        if self.quantisation is not None:
+            parts.append(f"{int(self.quantisation.is_discrete.sum())} columns dequantised")
+        return f"{self.source}: {', '.join(parts)}"
+
+    def class_number(self, name: str) -> int:
+        """The label of a class.
+
+        Raises:
+            LiouvilleError: If no row was of that class.
+        """
+        if name in self.classes:
+            return self.classes.index(name)
+        if not self.classes:
+            raise LiouvilleError(
+                f"no class {name!r}: {self.source} has no classes; name a class column with label"
+            )
+        near = difflib.get_close_matches(name, self.classes, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise LiouvilleError(
+            f"no class {name!r} in {self.source}; {hint}It has: {listed(self.classes)}"
+        )
+
+    def of_class(self, name: str) -> "Samples":
+        """The rows of one class, with all classes still named.
+
+        Raises:
+            LiouvilleError: If no row was of that class.
+        """
+        number = self.class_number(name)
+        assert self.labels is not None  # there are classes
+        return self.select(np.flatnonzero(self.labels == number))
+
+    def select(self, rows: np.ndarray) -> "Samples":
+        """Keeps some of the rows.
+
+        Args:
+            rows: Booleans of shape ``(n,)``, or the numbers of the rows to keep, in order.
+
+        Raises:
+            LiouvilleError: If a mask has the wrong length or a number is out of range.
+        """
+        try:
+            kept = np.arange(len(self))[np.asarray(rows)]
+        except IndexError as error:
+            raise LiouvilleError(
+                f"the selection does not fit the {len(self)} rows of {self.source}: {error}"
+            ) from None
+        labels = None if self.labels is None else self.labels[kept]
+        return replace(self, points=self.points[kept], labels=labels)
+
+    def split(
+        self, validation: int | float = 0.15, test: int | float = 0.15, seed: int = 0
+    ) -> tuple["Samples", "Samples", "Samples"]:
+        """Draws validation and test rows from every class in proportion.
+
+        Args:
+            validation: Share of the rows, below 1, or a whole number of rows.
+            test: Likewise; 0 for none.
+            seed: A whole number, not negative. The rows depend on it, on the labels and on the
+                two sizes alone; see `split_rows`.
+
+        Returns:
+            The training, validation and test parts, rows in their order.
+
+        Raises:
+            LiouvilleError: If a size or the seed is out of range.
+        """
+        sizes = [self._rows(size) for size in (validation, test)]
+        train, *others = (
+            self.select(rows) for rows in split_rows(self.labels, len(self), sizes, seed)
+        )
+        return train, others[0], others[1]
+
+    def _rows(self, size: int | float) -> int:
+        if size < 0 or (size >= 1 and size != int(size)):
+            raise LiouvilleError(
+                f"a part must be a share below 1 or a whole number of rows, got {size}"
+            )
+        return round(size * len(self)) if size < 1 else int(size)
+
+    def dequantise(self, mode: DequantisationMode = "auto", *, seed: int = 0) -> "Samples":
+        """Fills the gaps of discrete columns with uniform noise of one step.
+
+        Do it before splitting, so that one seed gives the same numbers to all parts. The record
+        of the lattices is in `quantisation`; it turns nats into bits per dimension, and samples
+        of a model into values.
+
+        Args:
+            mode: ``"auto"`` for columns of whole steps whose values repeat, ``"uniform"`` for all
+                columns of whole steps, ``"none"`` to leave all values, with a warning.
+            seed: Of the noise, a whole number, not negative.
+
+        Raises:
+            LiouvilleError: If the mode is unknown, the seed negative, or noise was added before.
+
+        Warns:
+            UserWarning: If discrete columns are left as they are.
+        """
+        if self.quantisation is not None:
+            raise LiouvilleError(f"noise was already added to {self.source}; do it once")
+        check_samples(self)
+        points, found = dequantise(
+            self.points, self.features, mode=mode, seed=seed, source=self.source
+        )
+        return replace(self, points=points, quantisation=found)
+
+    def standardisation(self, mode: StandardisationMode = "standard") -> Standardisation:
+        """The map from the user's units to the model's, measured on these rows.
+
+        Time, which samples do not have, stays as it is: origin 0, scale 1.
+
+        Args:
+            mode: See `Standardisation.fit`.
+
+        Warns:
+            UserWarning: If a column has no spread; its scale is 1.
+        """
+        times = np.zeros(len(self))
+        return Standardisation.fit(self.points, times, mode=mode, features=self.features)
+
+    def check(self, *, min_rows: int = 2) -> "Samples":
+        """Refuses data that cannot be fitted and warns about data that look wrong.
+
+        Args:
+            min_rows: Rows needed, in every class if there are classes.
+
+        Returns:
+            The same samples.
+
+        Raises:
+            LiouvilleError: If there are no rows or columns, numbers that are not finite, or fewer
+                rows than needed.
+
+        Warns:
+            UserWarning: If columns are constant, copies of another, or have one value in many
+                rows, or if there are fewer rows than columns.
+        """
+        check_samples(self)
+        for name, count in zip(self.classes or ("",), self.counts, strict=True):
+            if count < min_rows:
+                whose = f"class {name!r} of {self.source}" if name else self.source
+                raise LiouvilleError(
+                    f"{whose} has {count} rows but {min_rows} are needed; "
+                    f"give more rows{', or leave that class out' if name else ''}"
+                )
+        for message in (*_column_warnings(self), *_size_warnings(self)):
+            warnings.warn(message, stacklevel=2)
+        return self
+
+
+def check_samples(samples: Samples) -> None:
+    """Refuses samples that are empty or hold numbers that are not finite.
+
+    Raises:
+        LiouvilleError: If so; the message names the columns and how many values are bad.
+    """
+    source = samples.source
+    if not len(samples) or not samples.dim:
+        raise LiouvilleError(
+            f"{source} has {len(samples)} rows and {samples.dim} columns; "
+            "at least one of each is needed"
+        )
+    counts = np.sum(~np.isfinite(samples.points), axis=0)
+    bad = [f"{name} ({n})" for name, n in zip(samples.features, counts, strict=True) if n]
+    if bad:
+        raise LiouvilleError(
+            f"NaN or infinite values in {source}, by column: {listed(bad)}; "
+            "drop those rows or columns, or fill them in"
+        )
+
+
+def _column_warnings(samples: Samples) -> list[str]:
+    constant, copies, spikes = [], [], []
+    seen: dict[bytes, str] = {}
+    left = np.zeros(samples.dim, dtype=bool)
+    if samples.quantisation is None:  # noise is still to be added to the discrete columns
+        left = quantisation(samples.points).is_discrete
+    for name, column, discrete in zip(samples.features, samples.points.T, left, strict=True):
+        values, counts = np.unique(column, return_counts=True)
+        if values.size == 1:
+            constant.append(name)
+            continue
+        # Adding zero turns -0.0 into 0.0, so that equal columns have equal bytes.
+        digest = hashlib.sha256(np.ascontiguousarray(column + 0.0).tobytes()).digest()
+        first = seen.setdefault(digest, name)
+        if first != name:
+            copies.append(f"{name} (of {first})")
+        if not discrete and counts.max() > max(_SPIKE * len(samples), 2):
+            spikes.append(f"{name} ({values[counts.argmax()]:g}, {counts.max()} rows)")
+    source, found = samples.source, []
+    if constant:
+        found.append(
+            f"constant columns in {source}: {listed(constant)}; noise of one unit, or a floor of "
+            "the scale, keeps their density finite"
+        )
+    if copies:
+        found.append(
+            f"duplicated columns in {source}: {listed(copies)}; "
+            "the points lie on a plane and their density is singular, drop the copies"
+        )
+    if spikes:
+        found.append(
+            f"one value in many rows of {source}: {listed(spikes)}; no density can hold a point "
+            "mass, drop the column or model those rows apart"
+        )
+    return found
+
+
+def _size_warnings(samples: Samples) -> list[str]:
+    if len(samples) >= samples.dim:
+        return []
+    return [
+        f"{samples.source} has {len(samples)} rows but {samples.dim} columns; covariances are "
+        "regularised, and fewer columns (dims) may do better"
+    ]
+
+
+def split_rows(
+    labels: np.ndarray | None, n: int, sizes: Sequence[int], seed: int
+) -> tuple[np.ndarray, ...]:
+    """Draws parts of given sizes from every class in proportion, the rest is for training.
+
+    Each class is shuffled by ``numpy.random.default_rng([seed, class])``. Parts are filled one
+    after another; the share of each class is rounded so that the sizes hold exactly (largest
+    remainders first, then the smaller class number), and every class keeps a row for training.
+
+    Args:
+        labels: Class numbers, shape ``(n,)``, or None for one class.
+        n: Number of rows.
+        sizes: Number of rows of each part besides the training part.
+        seed: A whole number, not negative.
+
+    Returns:
+        Row numbers in increasing order: the training part, then the parts of `sizes`.
+
+    Raises:
+        LiouvilleError: If the sizes leave a class without a training row, or the seed is negative.
+    """
+    if seed < 0:
+        raise LiouvilleError(f"the seed of a split must not be negative, got {seed}")
+    labels = np.zeros(n, dtype=np.intp) if labels is None else labels
+    numbers, counts = np.unique(labels, return_counts=True)
+    if min(sizes, default=0) < 0 or sum(sizes) > n - len(numbers):
+        raise LiouvilleError(
+            f"cannot draw parts of {listed([str(s) for s in sizes])} rows from {n} rows of "
+            f"{len(numbers)} classes; every class must keep a row for training"
+        )
+    orders = [
+        np.flatnonzero(labels == number)[
+            np.random.default_rng([seed, int(number)]).permutation(count)
+        ]
+        for number, count in zip(numbers, counts, strict=True)
+    ]
+    taken, parts = np.zeros_like(counts), []
+    for size in sizes:
+        share = _shares(size, counts, counts - 1 - taken)
+        rows = [order[a : a + m] for order, a, m in zip(orders, taken, share, strict=True)]
+        parts.append(np.sort(np.concatenate(rows)))
+        taken = taken + share
+    rest = [order[a:] for order, a in zip(orders, taken, strict=True)]
+    return (np.sort(np.concatenate(rest)), *parts)
+
+
+def _shares(size: int, counts: np.ndarray, room: np.ndarray) -> np.ndarray:
+    """Whole numbers of a given sum, near `size` in proportion to `counts`, at most `room`."""
+    quota = size * counts / counts.sum()
+    share = np.minimum(np.floor(quota).astype(np.intp), room)
+    while share.sum() < size:
+        remainder = np.where(share < room, quota - share, -np.inf)
+        share[np.argmax(remainder)] += 1
+    return share

@@ -1,0 +1,161 @@
+"""Where training starts: for each family, a path from the standard normal law toward the data."""
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+
+from liouville.curves import AbstractCurve, HardStarted, Knots
+from liouville.density._config import PathConfig
+from liouville.maps import coupling_flow
+from liouville.mixtures import GaussianMixture, fit_mixture
+from liouville.paths import (
+    AbstractPath,
+    Autoregressive,
+    Contextual,
+    Ensemble,
+    Full,
+    Gaussian,
+    LocationScale,
+    Logistic,
+    Normal,
+    Pushforward,
+    Selected,
+)
+
+INTERVAL = (0.0, 1.0)
+_CLOCK = (0.0, 0.25, 0.5, 0.75, 1.0)
+# An autoregressive velocity is a recursion over the coordinates; beyond so many of them the
+# pushforward, whose cost per coordinate is flat, is the quicker one to train.
+_MOST_AUTOREGRESSIVE = 256
+# Expectation maximisation for the start sees at most so many points.
+_MOST_POINTS = 4000
+
+
+def automatic(config: PathConfig, dim: int, n: int) -> PathConfig:
+    """Fills in what the configuration leaves to the data.
+
+    Args:
+        config: the configuration.
+        dim: the number of coordinates.
+        n: the number of training samples, of the smallest class.
+    """
+    family = config.family
+    if family == "auto":
+        family = "autoregressive" if dim <= _MOST_AUTOREGRESSIVE else "pushforward"
+    parts = {"mixture": int(np.clip(n // 40, 2, 64)), "autoregressive": 16, "pushforward": 1}
+    width = {"mixture": 1, "autoregressive": max(4, 32 // max(1, dim // 4)), "pushforward": 64}
+    return PathConfig(
+        **{
+            **vars(config),
+            "family": family,
+            "members": config.members or 1,
+            "parts": config.parts or parts[family],
+            "width": config.width or width[family],
+        }
+    )
+
+
+def initial_path(
+    points: np.ndarray, labels: np.ndarray | None, config: PathConfig, *, seed: int = 0
+) -> AbstractPath:
+    """The path to start from.
+
+    Args:
+        points: training samples in standardised units, shape `(n, dim)`.
+        labels: their classes, numbers from 0, or `None`.
+        config: the configuration, after `automatic`.
+        seed: of all random choices.
+    """
+    assert config.members is not None  # filled in by `automatic`
+    members = [
+        _member(points, labels, config, number, seed + number) for number in range(config.members)
+    ]
+    return members[0] if len(members) == 1 else Ensemble.of(members)
+
+
+def _member(
+    points: np.ndarray, labels: np.ndarray | None, config: PathConfig, number: int, seed: int
+) -> AbstractPath:
+    """One path; the first autoregressive one keeps the order of the columns, others draw theirs."""
+    dim, key = points.shape[1], jr.key(seed)
+    counts = None if labels is None else np.bincount(labels)
+    context = 0 if counts is None else len(counts)
+    assert config.parts is not None  # filled in by `automatic`
+    assert config.width is not None
+    if config.family == "mixture":
+        path = _mixture(points, labels, config, seed)
+    elif config.family == "autoregressive":
+        path = Autoregressive.standard(
+            dim,
+            config.parts,
+            INTERVAL,
+            hard_start=config.start == "hard",
+            order=np.random.default_rng(seed).permutation(dim) if number else None,
+            units=config.width,
+            depth=config.depth,
+            family=_kernel(config),
+            floor=float(np.log(config.min_scale)),
+            context=context,
+            key=key,
+        )
+    else:
+        flow = coupling_flow(
+            dim,
+            INTERVAL,
+            layers=config.layers,
+            width=config.width,
+            depth=config.depth,
+            kind=config.map,
+            hard_start=config.start == "hard",
+            context=context,
+            key=key,
+        )
+        path = Pushforward(Normal(dim), flow)
+    return path if counts is None else Contextual.of_classes(path, jnp.asarray(counts, float))
+
+
+def _kernel(config: PathConfig) -> Gaussian | Logistic:
+    return Gaussian() if config.kernel == "gaussian" else Logistic()
+
+
+def _mixture(
+    points: np.ndarray, labels: np.ndarray | None, config: PathConfig, seed: int
+) -> AbstractPath:
+    classes = [points] if labels is None else [points[labels == c] for c in np.unique(labels)]
+    paths = [_mixture_path(x, config, seed) for x in classes]
+    return paths[0] if labels is None else Selected.of(paths)
+
+
+def _mixture_path(points: np.ndarray, config: PathConfig, seed: int) -> LocationScale:
+    """Parts that run from the standard normal law to those of a fitted mixture."""
+    assert config.parts is not None
+    chosen = np.random.default_rng(seed).permutation(len(points))[:_MOST_POINTS]
+    end = fit_mixture(points[chosen], min(config.parts, len(chosen)), seed=seed)
+    parts, dim = end.means.shape
+    scale, dtype = Full(float(np.log(config.min_scale))), jnp.zeros(()).dtype
+    family = _kernel(config)
+    spread = 1.0 if config.kernel == "gaussian" else 3.0 / np.pi**2
+
+    def raw(covariances: np.ndarray) -> jax.Array:
+        return jax.jit(scale.from_covariance)(jnp.asarray(spread * covariances, dtype))
+
+    start = GaussianMixture(
+        end.weights, np.zeros_like(end.means), np.tile(np.eye(dim), (parts, 1, 1))
+    )
+    return LocationScale(
+        location=_curve(jnp.asarray(start.means, dtype), jnp.asarray(end.means, dtype), config),
+        raw_scale=_curve(raw(start.covariances), raw(end.covariances), config),
+        logits=jnp.asarray(np.log(end.weights), dtype),
+        family=family,
+        scale=scale,
+    )
+
+
+def _curve(start: jax.Array, end: jax.Array, config: PathConfig) -> AbstractCurve:
+    """From one value to another in a straight line, the start held or learned."""
+    if config.start == "hard":
+        inside = Knots(_CLOCK, jnp.stack([end - start] * len(_CLOCK)), "cubic")
+        return HardStarted(start, inside, INTERVAL)
+    line = jnp.stack([(1.0 - s) * start + s * end for s in _CLOCK])
+    return Knots(_CLOCK, line, "cubic")

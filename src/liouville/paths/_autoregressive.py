@@ -1,0 +1,399 @@
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from liouville._types import Point, Points, RandomKey, Scalar
+from liouville.curves._hard_started import opening
+from liouville.masked import MaskedNetwork, MaskedSpaceNetwork
+from liouville.networks import Activation, Conditioned
+from liouville.parameters import Fixed
+from liouville.paths._base import AbstractMarginal, AbstractPath
+from liouville.paths._families import AbstractFamily, Gaussian
+from liouville.paths._line import MixtureOnLine
+
+# How far the parts of one conditional may stand from their common location, and how far their
+# logits from those of the start, in standardised units: wide enough for data, and narrow enough
+# that a network read far outside of the data does not tear the parts apart.
+_SPREAD = 8.0
+_CONTRAST = 8.0
+
+
+class Autoregressive(AbstractPath):
+    r"""Coordinate after coordinate a mixture on the line whose parameters depend on the earlier.
+
+    $$\rho_t(x) = \prod_i f_i(t, x_i \mid x_{<i}), \qquad
+      J u = -\partial_t F, \quad J_{im} = \partial F_i / \partial x_m,$$
+
+    where $F_i$ is the distribution function of $f_i$ and $J$ is lower triangular with the diagonal
+    $f_i$. This velocity keeps every level $F_i(t, x_i \mid x_{<i})$ along a trajectory: it is the
+    velocity of the Knothe-Rosenblatt map. Row $i$ says that $u_i$ is what carries the mixture
+    $f_i$ if its parameters change at the rate they have along $(1, u_{<i})$
+    (`MixtureOnLine.carry`), so $u$ is found from the first coordinate to the last, and no term of
+    it is a difference of numbers that underflow.
+
+    The parameters are $\theta_i = \theta^0_i + \gamma(t)\, b(\eta_i + \mathrm{net}_i(t, x_{<i}))$
+    with a masked network that is zero at initialisation. The map $b$ makes a location of every
+    part from one common shift and a bounded distance to it, and bounds log-scales and logits.
+    With `hard_start` the gate $\gamma$ opens linearly over the interval, so the path starts
+    exactly as the product $\theta^0$; without it $\gamma = 1$.
+
+    Weights that move carry mass from part to part across whatever lies between: in a gap where
+    $f_i$ is $e^{-80}$ the velocity is $e^{80}$, by right, and rarely seen. With
+    `moving_weights=False` the logits are learned numbers, and $u_i$ is an average of the parts'
+    velocities, which cannot explode; then the parts of the start must be alike, for the start to
+    be the same whatever the weights.
+
+    Source: the factorisation is that of Hua, Vanden-Eijnden and Chen (UAI 2025); the velocity is
+    the triangular solution instead of a flux coordinate by coordinate.
+
+    Attributes:
+        network: the masked network; with a context it awaits one (`liouville.given`).
+        offset: $\eta$, shape `(dim, 1 + 3 * parts)`: the common shift, then the parts' distances
+            to it, log-scales and logits; learned.
+        start: $\theta^0$, shape `(3, dim, parts)`: locations, log-scales, logits; not learned.
+        order: `order[i]` is the coordinate that comes as number `i`, shape `(dim,)`.
+        interval: $(t_0, t_1)$, on which time is scaled.
+        family: the standard density of every part.
+        hard_start: whether the path starts exactly as `start`.
+        floor: log-scales differ from those of `start` by less than `-floor`.
+        moving_weights: whether weights depend on time and on the earlier coordinates.
+
+    Raises:
+        ValueError: on shapes that do not belong together, an empty interval, a floor that is not
+            negative.
+    """
+
+    network: MaskedNetwork | Conditioned
+    offset: Float[Array, "dim outputs"]
+    start: Fixed[Float[Array, "3 dim parts"]]
+    order: Int[Array, " dim"]
+    interval: tuple[float, float] = eqx.field(static=True)
+    family: AbstractFamily = Gaussian()
+    hard_start: bool = eqx.field(static=True, default=True)
+    floor: float = eqx.field(static=True, default=-5.0)
+    moving_weights: bool = eqx.field(static=True, default=True)
+
+    def __check_init__(self):
+        """The arrays must agree on the number of coordinates and parts."""
+        _, dim, parts = self.start.value.shape
+        if self.offset.shape != (dim, 1 + 3 * parts) or self.order.shape != (dim,):
+            raise ValueError(
+                f"start has shape {self.start.value.shape}, so offset must be "
+                f"{(dim, 1 + 3 * parts)} and order {(dim,)}; "
+                f"they are {self.offset.shape} and {self.order.shape}"
+            )
+        if not self.interval[0] < self.interval[1]:
+            raise ValueError(
+                f"interval {self.interval} is empty; give (start, end) with start < end"
+            )
+        if self.floor >= 0:
+            raise ValueError(f"floor is {self.floor}; log-scales need room, give a negative one")
+
+    @staticmethod
+    def standard(
+        dim: int,
+        parts: int,
+        interval: tuple[float, float],
+        *,
+        hard_start: bool = True,
+        order: Sequence[int] | np.ndarray | None = None,
+        family: AbstractFamily | None = None,
+        units: int = 16,
+        depth: int = 2,
+        frequencies: int = 4,
+        activation: Activation = "silu",
+        context: int = 0,
+        floor: float = -5.0,
+        moving_weights: bool = True,
+        key: RandomKey,
+    ) -> "Autoregressive":
+        """A path for standardised data.
+
+        It starts as (or, without a hard start, around) the product of standard densities. The
+        parts are spread evenly over [-2, 2] in every coordinate, so that they differ from the
+        first step of training on.
+
+        Args:
+            dim: the number of coordinates.
+            parts: the number of parts of the mixture of every coordinate.
+            interval: start and end of the times.
+            hard_start: whether the path starts exactly as the standard density.
+            order: a permutation of the coordinates; by default they keep their own.
+            family: the standard density of every part, Gaussian by default.
+            units: the number of units each coordinate has in every layer.
+            depth: the number of hidden layers.
+            frequencies: the number of harmonics among the features of time.
+            activation: of the hidden layers.
+            context: the size of the context, none by default.
+            floor: log-scales stay above it (and below minus it).
+            moving_weights: whether weights depend on time and on the earlier coordinates; with an
+                objective that counts energy they had better not.
+            key: random key.
+
+        Raises:
+            ValueError: if `order` is no permutation, or sizes are below one.
+        """
+        order = np.arange(dim) if order is None else np.asarray(order)
+        if sorted(order.tolist()) != list(range(dim)):
+            raise ValueError(f"order {order.tolist()} is no permutation of 0 to {dim - 1}")
+        keys = jr.split(key)
+        network = MaskedNetwork(
+            dim,
+            1 + 3 * parts,
+            units=units,
+            depth=depth,
+            frequencies=frequencies,
+            activation=activation,
+            key=keys[0],
+        )
+        spread = np.linspace(-2.0, 2.0, parts) if parts > 1 else np.zeros(1)
+        narrow = np.full(parts, min(0.0, float(np.log(4.0 / parts))))
+        offset = np.concatenate([[0.0], spread, narrow, np.zeros(parts)])
+        return Autoregressive(
+            Conditioned(network, context, key=keys[1]) if context else network,
+            jnp.tile(jnp.asarray(offset, jnp.zeros(()).dtype), (dim, 1)),
+            Fixed(jnp.zeros((3, dim, parts))),
+            jnp.asarray(order),
+            (float(interval[0]), float(interval[1])),
+            Gaussian() if family is None else family,
+            hard_start,
+            floor,
+            moving_weights,
+        )
+
+    @property
+    def dim(self) -> int:
+        """The number of coordinates of a point."""
+        return self.order.shape[0]
+
+    def at(self, t: Scalar) -> "AutoregressiveMarginal":
+        """The marginal at time `t` of shape `()`."""
+
+        def moving(t):
+            network = self.network.at((t - self.interval[0]) / length)
+            gate = opening(self.interval, t, "linear") if self.hard_start else jnp.ones_like(t)
+            return (network.shift, gate), network
+
+        length = self.interval[1] - self.interval[0]
+        (_, gate), rates, network = jax.jvp(moving, (t,), (jnp.ones_like(t),), has_aux=True)
+        lines = Lines(
+            network,
+            gate,
+            self.offset[self.order],
+            self.start.value[:, self.order],
+            self.family,
+            self.floor,
+            self.moving_weights,
+        )
+        return AutoregressiveMarginal(lines, rates[0], rates[1], self.order)
+
+
+class Lines(eqx.Module):
+    """The mixtures of all coordinates as a function of the point, at one time and in order."""
+
+    network: MaskedSpaceNetwork
+    gate: Scalar
+    offset: Float[Array, "dim outputs"]
+    start: Float[Array, "3 dim parts"]
+    family: AbstractFamily
+    floor: float = eqx.field(static=True)
+    moving_weights: bool = eqx.field(static=True)
+
+    def __call__(self, y: Point) -> MixtureOnLine:
+        """The mixtures given a point, stacked along a leading axis, from one network pass."""
+        return self._all(self.network(y), self.offset, self.start)
+
+    def drawn(self, choose: Callable[[Any, MixtureOnLine], Scalar], given: Any) -> Point:
+        """The point whose coordinates are chosen from their mixtures, one after the other."""
+
+        def next_one(entry, outputs):
+            own, offset, start = entry
+            return choose(own, self._line(outputs, offset, start))
+
+        given = (given, self.offset, jnp.swapaxes(self.start, 0, 1))
+        return self.network.filled(next_one, given)
+
+    def carry(self, y: Point, rate: MixtureOnLine, lift: Point) -> Point:
+        r"""How a point moves whose levels rise at a given rate while the parameters change.
+
+        The mixture of coordinate $i$ changes at `rate`, and at $D\theta_i\, v$ because the earlier
+        coordinates move at $v_{<i}$; both carry $y_i$, a linear equation for $v$.
+
+        Args:
+            y: the point, in the order of the network.
+            rate: the rates of the mixtures at a fixed point, stacked like the mixtures.
+            lift: what is added to the motion of every coordinate, shape `(dim,)`.
+        """
+        outputs, offset, start = self.network(y), self.offset, self.start
+        lines, pulled = jax.vjp(lambda o: self._all(o, offset, start), outputs)
+        # `carry` is linear in the rate: its coefficients are found once and serve both terms.
+        covector = jax.vmap(eqx.filter_grad(lambda still, line, y: line.carry(still, y)))(
+            jax.tree.map(jnp.zeros_like, lines), lines, y
+        )
+        products = jax.tree.map(lambda c, r: jnp.sum(c * r, axis=-1), covector, rate)
+        return self.network.solve(y, pulled(covector)[0], lift + sum(jax.tree.leaves(products)))
+
+    def _all(
+        self,
+        outputs: Float[Array, "dim outputs"],
+        offset: Float[Array, "dim outputs"],
+        start: Float[Array, "3 dim parts"],
+    ) -> MixtureOnLine:
+        return jax.vmap(self._line, in_axes=(0, 0, 1))(outputs, offset, start)
+
+    def _line(
+        self,
+        outputs: Float[Array, " outputs"],
+        offset: Float[Array, " outputs"],
+        start: Float[Array, "3 parts"],
+    ) -> MixtureOnLine:
+        raw = offset + outputs
+        distance, log_scale, logits = raw[1:].reshape(3, -1)
+        location = start[0] + self.gate * (raw[0] + _bounded(distance, _SPREAD))
+        log_scale = start[1] + self.gate * _bounded(log_scale, -self.floor)
+        if self.moving_weights:
+            logits = start[2] + self.gate * _bounded(logits, _CONTRAST)
+        else:
+            logits = start[2] + _bounded(offset[1:].reshape(3, -1)[2], _CONTRAST)
+        return MixtureOnLine(location, log_scale, jax.nn.log_softmax(logits), self.family)
+
+
+class AutoregressiveMarginal(AbstractMarginal):
+    r"""An `Autoregressive` at one time.
+
+    Beyond what every marginal does, it maps points to *levels* and back: the level of a coordinate
+    is $\log F_i - \log(1 - F_i)$, and the levels of a draw are independent logistic numbers.
+    """
+
+    lines: Lines
+    shift_rate: Float[Array, "dim units"]
+    gate_rate: Scalar
+    order: Int[Array, " dim"]
+
+    @property
+    def dim(self) -> int:
+        """The number of coordinates of a point."""
+        return self.order.shape[0]
+
+    def log_density(self, x: Point) -> Scalar:
+        r"""$\sum_i \log f_i(x_i \mid x_{<i})$."""
+        y = x[self.order]
+        return jax.vmap(MixtureOnLine.log_density)(self.lines(y), y).sum()
+
+    def velocity(self, x: Point) -> Point:
+        """The velocity of the Knothe-Rosenblatt map, by forward substitution."""
+        y = x[self.order]
+        return self._ordered(self.lines.carry(y, self.line_rates(y), jnp.zeros_like(y)))
+
+    def line_rates(self, y: Point) -> MixtureOnLine:
+        """The rates in time of the mixtures at a fixed point, stacked, in order."""
+
+        def moving(lines):
+            return lines.network.shift, lines.gate
+
+        def at(*now):
+            return eqx.tree_at(moving, self.lines, now)(y)
+
+        return jax.jvp(at, moving(self.lines), (self.shift_rate, self.gate_rate))[1]
+
+    def levels(self, x: Point) -> Point:
+        r"""The levels $\log F_i - \log(1 - F_i)$ of a point: the Knothe-Rosenblatt map.
+
+        Args:
+            x: shape `(dim,)`.
+
+        Returns:
+            The levels, shape `(dim,)`, each at the place of its coordinate.
+        """
+        y = x[self.order]
+        left, right = jax.vmap(MixtureOnLine.log_tails)(self.lines(y), y)
+        return self._ordered(left - right)
+
+    def from_levels(self, levels: Point) -> Point:
+        """The point of given levels, the inverse of `levels`; it moves with the parameters.
+
+        Args:
+            levels: any real numbers, shape `(dim,)`.
+        """
+        ordered = levels[self.order]
+        found = _at_rest(self.lines).drawn(_quantile, jax.lax.stop_gradient(ordered))
+        return self._ordered(_attached(self.lines, ordered, found))
+
+    def sample(self, *, key: RandomKey) -> Point:
+        """One draw: for every coordinate a part, then a point of it; it keeps its levels."""
+        return self._drawn(*self._noise((), key))
+
+    def particles(self, n: int, *, key: RandomKey) -> tuple[Points, Float[Array, " n"]]:
+        """Points of equal weight; if possible in pairs, of opposite parts and mirrored in them."""
+        if self.lines.family.is_symmetric:
+            u, z = self._noise((-(-n // 2),), key)
+            u, z = (jnp.concatenate(pair)[:n] for pair in ((u, 1.0 - u), (z, -z)))
+        else:
+            u, z = self._noise((n,), key)
+        points = jax.vmap(self._drawn)(u, z)
+        return points, jnp.full((n,), 1.0 / n, points.dtype)
+
+    def _noise(self, shape: tuple[int, ...], key: RandomKey) -> tuple[Array, Array]:
+        """Uniform numbers that pick the parts, and standard draws within them."""
+        parts_key, points_key = jr.split(key)
+        dtype = self.lines.offset.dtype
+        z = self.lines.family.sample((*shape, self.dim), key=points_key).astype(dtype)
+        return jr.uniform(parts_key, z.shape, dtype), z
+
+    def _drawn(self, u: Point, z: Point) -> Point:
+        found = _at_rest(self.lines).drawn(_picked, (u, z))
+        return self._ordered(_attached(self.lines, jnp.zeros_like(z), found))
+
+    def _ordered(self, values: Point) -> Point:
+        """Numbers in the order of the network, each put at the place of its coordinate."""
+        return jnp.zeros_like(values).at[self.order].set(values)
+
+
+def _bounded(raw: Array, bound: float) -> Array:
+    """The identity near zero, within the bound everywhere."""
+    return bound * jnp.tanh(raw / bound)
+
+
+def _at_rest(lines: Lines) -> Lines:
+    return jax.tree.map(lambda a: jax.lax.stop_gradient(a) if eqx.is_array(a) else a, lines)
+
+
+def _quantile(level: Scalar, line: MixtureOnLine) -> Scalar:
+    return line.quantile(level)
+
+
+def _picked(drawn: tuple[Array, Array], line: MixtureOnLine) -> Scalar:
+    u, z = drawn
+    below = jnp.cumsum(jnp.exp(line.log_weights))[:-1]
+    part = jnp.sum(below < u)
+    return line.location[part] + jnp.exp(line.log_scale[part]) * z
+
+
+@eqx.filter_custom_jvp
+def _attached(lines: Lines, levels: Point, found: Point) -> Point:
+    """The point `found`, with the derivative of the point that keeps its levels.
+
+    The derivative is implicit: the parameters' change carries every coordinate, and the change of
+    the earlier coordinates carries the later ones, the same equation as that of the velocity. A
+    change of `levels` moves the point as well.
+    """
+    return found
+
+
+@_attached.def_jvp
+def _attached_jvp(primals: Any, tangents: Any) -> tuple[Point, Point]:
+    (lines, _, found), (lines_rate, levels_rate, _) = primals, tangents
+    mixtures, rate = eqx.filter_jvp(lambda at: at(found), (lines,), (lines_rate,))
+    lift = jnp.zeros_like(found)
+    if levels_rate is not None:
+        left, right = jax.vmap(MixtureOnLine.log_tails)(mixtures, found)
+        density = jax.vmap(MixtureOnLine.log_density)(mixtures, found)
+        # The slope of log F - log(1 - F) is f / (F (1 - F)).
+        lift = levels_rate * jnp.exp(left + right - density)
+    return found, lines.carry(found, rate, lift)

@@ -1,0 +1,310 @@
+"""Maps: both ways, the log-determinant, how velocities are carried, the start, and the tails."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+
+from liouville.conditioning import given
+from liouville.curves import Constant, HardStarted, Network
+from liouville.maps import (
+    AbstractMap,
+    Affine,
+    Chain,
+    Coupling,
+    Elementwise,
+    Linear,
+    Permutation,
+    Spline,
+    coupling_flow,
+    transform_and_rate,
+)
+from liouville.maps._groups import group_of, joined, members, partitions, picked
+from liouville.storage import class_table, describe, rebuild
+from registry import INTERVAL, cast, curve, jolted
+
+# Sums and products of some tens of numbers of order one to a hundred, relative.
+ROUND_TRIP = 1e-10
+
+# In single precision 24 bits, of which a layer's slopes of up to a hundred cost two digits.
+SINGLE = 2e-4
+
+TIME = 0.37
+
+
+def _flow(dim, kind, **options):
+    options = {"layers": 2, "width": 8, "depth": 1, "bins": 4, **options}
+    return lambda key: coupling_flow(dim, INTERVAL, kind=kind, key=key, **options)
+
+
+def _coupling(kept, moved, scalar, gate):
+    return lambda key: Coupling(
+        group_of(kept), group_of(moved), INTERVAL, scalar=scalar, width=8, gate=gate, key=key
+    )
+
+
+def _linear(dim):
+    def make(key):
+        keys = jr.split(key)
+        return Linear(curve("cubic", (dim, dim), keys[0], 0.4), curve("network", (dim,), keys[1]))
+
+    return make
+
+
+MAPS = {
+    "elementwise-affine": lambda key: Elementwise(curve("cubic", (2, 3), key)),
+    "elementwise-spline": lambda key: Elementwise(curve("network", (11, 2), key), Spline(4)),
+    "coupling-affine": _coupling([range(1, 3)], [range(0, 1)], Affine(), None),
+    "coupling-spline": _coupling([range(0, 1)], [range(1, 3)], Spline(3, 2.5), "fast"),
+    "linear": _linear(3),
+    "permutation": lambda key: Permutation((2, 0, 1, 4, 3)),
+    "flow-affine-5d": _flow(5, "affine", layers=4),
+    "flow-affine-1d": _flow(1, "affine"),
+    "flow-spline-1d": _flow(1, "spline", hard_start=False),
+    "flow-spline-2d-linear": _flow(2, "spline", linear=True, gate="fast"),
+}
+
+
+def build(name: str) -> AbstractMap:
+    key = jr.key(sorted(MAPS).index(name))
+    return jolted(MAPS[name](key), jr.fold_in(key, 1), 0.3)
+
+
+def points_of(dim: int, n: int = 32):
+    """Points near the centre, and every fourth one far outside every box."""
+    rng = np.random.default_rng(0)
+    scale = np.where(np.arange(n) % 4 == 3, 20.0, 1.5)[:, None]
+    return jnp.asarray(scale * rng.normal(size=(n, dim)))
+
+
+@eqx.filter_jit
+def everything(mapping, t, points):
+    transform, rate = transform_and_rate(mapping, t)
+
+    def at(x):
+        y, log_det = transform.forward(x)
+        back, same = transform.inverse(y)
+        origin, push = transform.inverse_and_push(rate, y)
+        v = jnp.cos(jnp.arange(len(x)) + x)
+        carried = jax.jvp(lambda t, x: mapping.at(t).forward(x)[0], (t, x), (jnp.ones_like(t), v))
+        jacobian = jax.jacfwd(lambda x: transform.forward(x)[0])(x)
+        return {
+            "back": (back, x),
+            "origin": (origin, x),
+            "same": (same, log_det),
+            "log_det": (log_det, jnp.linalg.slogdet(jacobian)[1]),
+            "push": (push(v), carried[1]),
+            "at_rest": (push(jnp.zeros_like(x)), carried[1] - jacobian @ v),
+        }
+
+    return jax.vmap(at)(points)
+
+
+@pytest.mark.parametrize("name", MAPS)
+def test_both_ways_log_determinant_and_push(name):
+    mapping = build(name)
+    found = everything(mapping, jnp.asarray(TIME), points_of(mapping.dim))
+    for what, (value, wanted) in found.items():
+        assert np.allclose(value, wanted, rtol=ROUND_TRIP, atol=ROUND_TRIP), what
+    assert name == "permutation" or float(jnp.abs(found["at_rest"][0]).max()) > 0.01
+
+
+def images(mapping, t, points):
+    compiled = eqx.filter_jit(lambda mapping, t: jax.vmap(mapping.at(t).forward)(points))
+    return compiled(mapping, jnp.asarray(t))
+
+
+@pytest.mark.parametrize("name", ["coupling-spline", "flow-affine-5d", "flow-spline-2d-linear"])
+def test_hard_start_is_the_identity(name):
+    mapping = build(name)
+    x = points_of(mapping.dim)
+    y, log_det = images(mapping, INTERVAL[0], x)
+    assert np.allclose(y, x, rtol=1e-14, atol=1e-14)
+    assert np.allclose(log_det, 0.0, atol=1e-13)
+    assert not np.allclose(images(mapping, TIME, x)[0], x, atol=0.01)
+
+
+def test_every_map_is_the_identity_before_training():
+    mapping = _flow(2, "spline", hard_start=False, linear=True)(jr.key(0))
+    x = points_of(2)
+    assert np.allclose(images(mapping, TIME, x)[0], x, rtol=1e-14, atol=1e-14)
+
+
+# Splines.
+
+
+def _splines(bins=6, n=200, spread=2.0):
+    raw = spread * jr.normal(jr.key(3), (3 * bins - 1, n))
+    return Spline(bins).of(raw)
+
+
+def test_spline_passes_through_its_knots():
+    splines = _splines()
+    left, bottom = splines.table[0], splines.table[1]
+    for k in range(6):
+        y, log_slope = splines.forward(left[k])
+        assert np.allclose(y, bottom[k], atol=1e-12)
+        x, _ = splines.inverse(bottom[k])
+        assert np.allclose(x, left[k], atol=1e-12)
+        if k > 0:
+            assert np.allclose(log_slope, jnp.log(splines.table[4, k]), atol=1e-9)
+        before = splines.forward(left[k] - 1e-9)
+        assert np.allclose(before[0], y, atol=1e-6)
+        assert np.allclose(before[1], log_slope, atol=1e-4)
+
+
+def test_spline_is_the_identity_outside_its_box_and_increases_inside():
+    splines = _splines(n=1)
+    x = jnp.linspace(-6.0, 6.0, 4001)
+    many = jax.tree.map(lambda table: jnp.broadcast_to(table, (6, 6, 4001)), splines)
+    y, log_slope = many.forward(x)
+    outside = np.abs(x) >= 4.0
+    assert np.array_equal(y[outside], x[outside])
+    assert np.all(log_slope[outside] == 0.0)
+    assert np.all(np.diff(y) > 0.0)
+
+
+def test_spline_in_single_precision():
+    splines = cast(_splines(spread=1.0), jnp.float32)
+    edges = jnp.asarray([-4.0, 4.0, -3.9999998, 3.9999998, 0.0, 1e6, -1e6, 1e30], jnp.float32)
+
+    @jax.jit
+    def round_trip(splines, x):
+        y, log_slope = splines.forward(x)
+        return y, log_slope, *splines.inverse(y)
+
+    for value in [*edges, *splines.table[0, 1:, 0]]:
+        x = jnp.full(200, value, jnp.float32)
+        y, log_slope, back, same = round_trip(splines, x)
+        assert y.dtype == back.dtype == jnp.float32
+        assert np.allclose(back, x, rtol=SINGLE, atol=SINGLE)
+        assert np.allclose(log_slope, same, atol=0.02)
+    gradient = jax.jit(jax.grad(lambda s, x: sum(v.sum() for v in s.inverse(x)), argnums=(0, 1)))
+    for value in edges:
+        found = jax.tree.leaves(gradient(splines, jnp.full(200, value, jnp.float32)))
+        assert all(np.isfinite(g).all() for g in found)
+
+
+@pytest.mark.parametrize("kind", ["affine", "spline"])
+def test_single_precision_in_the_tails(kind):
+    mapping = jolted(_flow(3, kind)(jr.key(1)), jr.key(2), 0.3)
+    rng = np.random.default_rng(0)
+    radii = 10.0 ** np.linspace(-2.0, 6.0, 17)
+    points = jnp.asarray(radii[:, None] * rng.normal(size=(17, 3)))
+
+    @eqx.filter_jit
+    def value_and_slope(mapping, t, points):
+        transform = mapping.at(t)
+
+        def density(y):
+            x, log_det = transform.inverse(y)
+            return -0.5 * (x @ x) - log_det
+
+        return jax.vmap(jax.value_and_grad(density))(points)
+
+    exact = value_and_slope(mapping, jnp.asarray(TIME), points)
+    single = value_and_slope(
+        cast(mapping, jnp.float32), jnp.float32(TIME), points.astype(jnp.float32)
+    )
+    for rough, fine in zip(single, exact):
+        assert rough.dtype == jnp.float32
+        assert np.isfinite(rough).all()
+        # Relative to the size of the whole vector.
+        size = np.abs(fine).max(axis=-1, keepdims=True) if fine.ndim > 1 else np.abs(fine)
+        assert np.all(np.abs(rough - fine) <= 20 * SINGLE * (1.0 + size))
+
+
+# Groups of coordinates.
+
+
+@pytest.mark.parametrize("dim", [2, 3, 5, 8, 13, 64, 100, 1024])
+def test_partitions_are_fair_and_tell_every_two_coordinates_apart(dim):
+    sides = np.zeros((len(partitions(dim)), dim), int)
+    for row, (first, second) in zip(sides, partitions(dim)):
+        assert sorted([*members(first), *members(second)]) == list(range(dim))
+        row[members(second)] = 1
+    assert len(np.unique(sides, axis=1).T) == dim
+    assert abs(2 * sides[0].sum() - dim) <= 1
+
+
+@pytest.mark.parametrize("dim", [3, 13])
+def test_groups_are_put_back(dim):
+    @jax.jit
+    def values(x):
+        picks = [(picked(x, a), picked(x, b)) for a, b in partitions(dim)]
+        return picks, [joined((u, a), (v, b)) for (u, v), (a, b) in zip(picks, partitions(dim))]
+
+    x = jnp.arange(float(dim))
+    for (u, v), again, (a, b) in zip(*values(x), partitions(dim)):
+        assert np.array_equal(u, members(a))
+        assert np.array_equal(v, members(b))
+        assert np.array_equal(again, x)
+
+
+def test_couplings_use_no_gather():
+    mapping = _flow(16, "spline")(jr.key(0))
+
+    def value(x):
+        return jnp.sum(mapping.at(jnp.asarray(TIME)).inverse(x)[0] ** 2)
+
+    text = str(jax.make_jaxpr(jax.grad(value))(jnp.ones(16)))
+    assert "gather" not in text
+    assert "scatter" not in text
+
+
+# Contexts, files, errors.
+
+
+@pytest.mark.parametrize("dim", [1, 3])
+def test_context(dim):
+    mapping = jolted(_flow(dim, "spline", context=2, linear=dim > 1)(jr.key(0)), jr.key(1))
+    x = points_of(dim)
+    first, second = (
+        images(given(mapping, jnp.asarray(context)), TIME, x)[0]
+        for context in ([0.0, 1.0], [1.0, -1.0])
+    )
+    assert not np.allclose(first, second, atol=1e-3)
+    with pytest.raises(ValueError, match="awaits a context"):
+        mapping.at(jnp.asarray(TIME))
+
+
+CLASSES = (Affine, Chain, Coupling, Elementwise, Linear, Permutation, Spline)
+
+
+def test_maps_have_a_plain_description():
+    from liouville.networks import MLP, SpaceTimeNetwork
+    from liouville.parameters import Fixed
+
+    mapping = jolted(_flow(3, "spline", linear=True)(jr.key(0)), jr.key(1))
+    description, arrays = describe(mapping)
+    others = (HardStarted, Network, MLP, SpaceTimeNetwork, Fixed, eqx.nn.Linear)
+    again = rebuild(description, arrays, class_table(*CLASSES, *others), to_array=jnp.asarray)
+    x = points_of(3)
+    assert np.array_equal(images(again, TIME, x)[0], images(mapping, TIME, x)[0])
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: Chain([]), "got dimensions"),
+        (lambda: Chain([Permutation((0, 1)), Permutation((0,))]), r"dimensions \[2, 1\]"),
+        (lambda: Permutation((0, 2)), "every coordinate"),
+        (lambda: Spline(1), "got 1 bins"),
+        (lambda: Elementwise(Constant(jnp.zeros((3, 2)))), r"needs \(2, dim\)"),
+        (lambda: Linear(Constant(jnp.zeros((2, 3))), Constant(jnp.zeros(2))), r"\(dim, dim\)"),
+        (
+            lambda: Coupling(((0, 1, 1),), ((0, 2, 1),), (0.0, 1.0), key=jr.key(0)),
+            "every coordinate once",
+        ),
+        (
+            lambda: Coupling(((0, 1, 1),), ((1, 2, 1),), (1.0, 1.0), key=jr.key(0)),
+            "interval .* is empty",
+        ),
+        (lambda: coupling_flow(2, (0.0, 1.0), layers=1, key=jr.key(0)), "in 1 layers"),
+    ],
+)
+def test_errors_name_the_value(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

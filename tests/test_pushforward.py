@@ -1,0 +1,323 @@
+"""The pushforward path: the laws with bases at rest and in motion, and what must break them."""
+
+from collections.abc import Callable
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+
+import liouville
+from liouville import checks
+from liouville._types import Point, Scalar
+from liouville.maps import AbstractTransform, Elementwise, Permutation, coupling_flow
+from liouville.paths._normal import Normal
+from liouville.paths._pushforward import Pushforward, PushforwardMarginal
+from registry import INTERVAL, cast, curve, jolted, location_scale
+from test_laws import assert_fails, assert_passes, everything, points_of
+from test_maps import MAPS
+from tolerances import ROUNDING, TAIL_RESIDUAL
+
+# The trapezoidal rule at the knots of a spline, where the slope of the density jumps: the square
+# of the step, (24 / 4000)^2 on the line and (24 / 320)^2 in the plane, times a jump of order 0.1.
+MASS_WITH_KNOTS = {1: 1e-5, 2: 2e-3}
+
+# Rounding relative to the largest term: an affine flow is a product of scales, and sixty units out
+# its density is exp(-1e8), whose terms leave more than the absolute residual.
+RELATIVE = 1e-13
+
+TIME = 0.37
+
+
+def _moving(dim: int, key) -> liouville.paths.AbstractPath:
+    return location_scale("gaussian", "full", "cubic", 2, dim, key)
+
+
+def _path(mapping: str, base: str) -> Pushforward:
+    key = jr.key(sorted(MAPS).index(mapping))
+    made = jolted(MAPS[mapping](key), jr.fold_in(key, 1), 0.2)
+    return Pushforward(Normal(made.dim) if base == "still" else _moving(made.dim, key), made)
+
+
+FEW = [
+    ("elementwise-affine", "moving"),
+    ("coupling-affine", "moving"),
+    ("coupling-spline", "still"),
+    ("flow-affine-5d", "still"),
+    ("flow-spline-1d", "moving"),
+]
+OTHERS = [(m, base) for m in MAPS for base in ("still", "moving") if (m, base) not in FEW]
+EVERY = [*FEW, *(pytest.param(*pair, marks=pytest.mark.slow) for pair in OTHERS)]
+QUICK = [("coupling-affine", "moving")]
+FLAT = [("flow-affine-1d", "moving"), ("flow-spline-1d", "moving")]
+HEAVY = pytest.mark.slow
+SLOW = [
+    pytest.param(*pair, marks=pytest.mark.slow)
+    for pair in [
+        ("flow-spline-1d", "still"),
+        ("flow-spline-2d-linear", "moving"),
+        ("flow-affine-5d", "still"),
+        ("linear", "moving"),
+    ]
+]
+
+
+@pytest.mark.parametrize(("mapping", "base"), EVERY)
+def test_continuity(mapping, base):
+    path = _path(mapping, base)
+    times, points = points_of(path)
+    assert_passes(checks.continuity(path, times, points))
+    terms = checks._terms_at(path, checks._continuity_terms, times, points)
+    residual, size = jnp.abs(terms.sum(-1)), jnp.abs(terms).sum(-1)
+    assert float((residual - RELATIVE * size).max()) < TAIL_RESIDUAL
+    near = jnp.linalg.norm(points, axis=1) < 10.0
+    assert float(residual[near].max()) < TAIL_RESIDUAL
+
+
+@pytest.mark.parametrize(("mapping", "base"), [*QUICK, *SLOW])
+def test_fokker_planck(mapping, base):
+    path = _path(mapping, base)
+    assert_passes(checks.fokker_planck(path, *points_of(path, 32), g=0.8))
+
+
+@pytest.mark.parametrize(
+    ("mapping", "base"),
+    [*FLAT, pytest.param("flow-spline-2d-linear", "still", marks=pytest.mark.slow)],
+)
+def test_mass(mapping, base):
+    path = _path(mapping, base)
+    nodes = 321 if path.dim == 2 else 4001
+    tolerance = MASS_WITH_KNOTS[path.dim] if "spline" in mapping else None
+    assert_passes(checks.mass(path, jnp.asarray(TIME), nodes=nodes, tolerance=tolerance))
+
+
+@pytest.mark.parametrize(("mapping", "base"), [*QUICK, *SLOW])
+def test_draws(mapping, base, getkey):
+    path = _path(mapping, base)
+    assert_passes(checks.sampler(path, jnp.asarray(TIME), key=getkey()))
+    assert_passes(checks.particles(path, jnp.asarray(TIME), n=131, key=getkey()))
+
+
+@pytest.mark.parametrize(("mapping", "base"), [*QUICK, *SLOW])
+def test_transport(mapping, base, getkey):
+    path = _path(mapping, base)
+    assert_passes(checks.transport(path, (0.25, 0.85), n=64, steps=100, key=getkey()))
+
+
+@pytest.mark.parametrize(
+    ("dim", "kind"),
+    [
+        (1, "affine"),
+        (3, "affine"),
+        pytest.param(1, "spline", marks=HEAVY),
+        pytest.param(3, "spline", marks=HEAVY),
+    ],
+)
+def test_every_learned_number_takes_part(dim, kind):
+    path = Pushforward(Normal(dim), _flow(dim, kind, layers=3))
+    assert_passes(checks.gradients(jolted(path, jr.key(1)), everything))
+
+
+def _flow(dim: int, kind: str, **options):
+    options = {"layers": 2, "width": 8, "depth": 1, "bins": 4, **options}
+    return coupling_flow(dim, INTERVAL, kind=kind, key=jr.key(0), **options)  # pyright: ignore[reportArgumentType]
+
+
+# The hard start.
+
+
+@pytest.mark.parametrize(
+    ("kind", "gate"), [("spline", "fast"), pytest.param("affine", "linear", marks=HEAVY)]
+)
+def test_hard_start_is_the_base(kind, gate, getkey):
+    flow = jolted(_flow(2, kind, linear=True, gate=gate), getkey())
+    x = jnp.asarray(np.random.default_rng(0).normal(size=(16, 2)) * 3.0)
+
+    @eqx.filter_jit
+    def values(path, t):
+        marginal = path.at(t)
+        densities = jax.vmap(lambda y: (marginal.log_density(y), marginal.base.log_density(y)))(x)
+        return *densities, jax.vmap(marginal.velocity)(x)
+
+    found, wanted, velocity = values(Pushforward(Normal(2), flow), jnp.asarray(INTERVAL[0]))
+    assert np.allclose(found, wanted, rtol=1e-13, atol=1e-13)
+    assert np.isfinite(velocity).all()
+    assert float(jnp.abs(velocity).max()) > 0.01
+
+
+# Closed form.
+
+
+def test_a_normal_density_through_an_affine_map():
+    raw = curve("cubic", (2, 1), jr.key(0))
+    path = Pushforward(Normal(1), Elementwise(raw))
+
+    def mean_and_log_scale(t):
+        values = raw(t)[:, 0]
+        return values[1], 3.0 * jnp.tanh(values[0] / 3.0)
+
+    t, x = jnp.asarray(TIME), jnp.asarray([0.9])
+    (mean, log_scale), (mean_rate, rate) = jax.jvp(mean_and_log_scale, (t,), (jnp.ones(()),))
+    z = (x[0] - mean) * np.exp(-log_scale)
+    marginal = path.at(t)
+    density = -0.5 * z**2 - 0.5 * np.log(2.0 * np.pi) - log_scale
+    assert np.isclose(marginal.log_density(x), density, rtol=ROUNDING)
+    assert np.isclose(marginal.velocity(x)[0], mean_rate + rate * (x[0] - mean), rtol=ROUNDING)
+
+
+def test_particles_are_mirrored():
+    points, weights = Normal(3).at(jnp.asarray(0.0)).particles(10, key=jr.key(0))
+    assert np.allclose(weights @ points, 0.0, atol=ROUNDING)
+    assert np.isclose(weights.sum(), 1.0)
+
+
+# Contexts, dtypes, compilation, errors.
+
+
+def test_context(getkey):
+    path = Pushforward(Normal(2), jolted(_flow(2, "affine", context=2), getkey()))
+    first, second = (
+        liouville.conditioning.given(path, jnp.asarray(c)) for c in ([0.0, 1.0], [1.0, 0.0])
+    )
+    log_density = eqx.filter_jit(lambda path: path.at(jnp.asarray(TIME)).log_density(jnp.ones(2)))
+    assert not np.isclose(log_density(first), log_density(second))
+    with pytest.raises(ValueError, match="awaits a context"):
+        path.at(jnp.asarray(TIME))
+
+
+@pytest.mark.parametrize("kind", ["affine", "spline"])
+def test_single_precision(kind):
+    path = cast(Pushforward(Normal(2), jolted(_flow(2, kind), jr.key(1), 0.2)), jnp.float32)
+    radii = 10.0 ** jnp.linspace(-2.0, 6.0, 16)
+    _, points = points_of(path, 16)
+    points = radii[:, None] * points / jnp.linalg.norm(points, axis=1, keepdims=True)
+
+    @eqx.filter_jit
+    def values(path, t, points, key):
+        marginal = path.at(t)
+        draws = marginal.sample(key=key), *marginal.particles(8, key=key)
+        density = jax.vmap(jax.value_and_grad(marginal.log_density))(points)
+        return *density, jax.vmap(marginal.velocity)(points), *draws
+
+    for value in values(path, jnp.float32(TIME), points.astype(jnp.float32), jr.key(0)):
+        assert value.dtype == jnp.float32
+        assert np.isfinite(value).all()
+
+
+def test_other_values_compile_nothing():
+    def value(path, t, x):
+        return path.at(t).velocity(x)
+
+    counted = eqx.filter_jit(eqx.debug.assert_max_traces(value, max_traces=1))
+    first, second = (
+        counted(
+            Pushforward(Normal(2), jolted(_flow(2, "affine"), jr.key(seed))),
+            jnp.asarray(0.3 + seed),
+            jnp.full(2, 0.1 * seed),
+        )
+        for seed in (0, 1)
+    )
+    assert not np.allclose(first, second)
+
+
+def test_base_and_map_must_fit():
+    with pytest.raises(ValueError, match="the base has 3 coordinates and the map 2"):
+        Pushforward(Normal(3), Permutation((1, 0)))
+    with pytest.raises(ValueError, match="0 coordinates"):
+        Normal(0)
+
+
+# Negative controls.
+
+
+class Altered(liouville.paths.AbstractPath):
+    """A pushforward whose marginals are made wrong in one way."""
+
+    path: Pushforward
+    alter: Callable = eqx.field(static=True)
+
+    @property
+    def dim(self) -> int:
+        return self.path.dim
+
+    def at(self, t: Scalar) -> PushforwardMarginal:
+        return self.alter(self.path.at(t))
+
+
+class AtRest(liouville.paths.AbstractMarginal):
+    """A marginal that has forgotten its velocity."""
+
+    marginal: liouville.paths.AbstractMarginal
+
+    @property
+    def dim(self) -> int:
+        return self.marginal.dim
+
+    def log_density(self, x: Point) -> Scalar:
+        return self.marginal.log_density(x)
+
+    def velocity(self, x: Point) -> Point:
+        return jnp.zeros_like(x)
+
+    def sample(self, *, key):
+        return self.marginal.sample(key=key)
+
+    def particles(self, n, *, key):
+        return self.marginal.particles(n, key=key)
+
+
+class WrongSign(AbstractTransform):
+    """A transform whose log-determinant has the wrong sign on the way back."""
+
+    transform: AbstractTransform
+
+    def forward(self, x):
+        return self.transform.forward(x)
+
+    def inverse(self, y):
+        x, log_det = self.transform.inverse(y)
+        return x, -log_det
+
+    def inverse_and_push(self, rate, y):
+        return self.transform.inverse_and_push(rate.transform, y)
+
+
+def _forgotten(marginal):
+    return eqx.tree_at(lambda m: m.base, marginal, AtRest(marginal.base))
+
+
+def _turned(marginal):
+    return PushforwardMarginal(
+        marginal.base, WrongSign(marginal.transform), WrongSign(marginal.rate)
+    )
+
+
+def _stopped(marginal):
+    return eqx.tree_at(lambda m: m.rate, marginal, jax.tree.map(jnp.zeros_like, marginal.rate))
+
+
+@pytest.mark.parametrize("alter", [_forgotten, _turned, pytest.param(_stopped, marks=HEAVY)])
+def test_continuity_refuses(alter):
+    path = _path("coupling-affine", "moving")
+    report = checks.continuity(Altered(path, alter), *points_of(path))
+    assert_fails(report)
+    assert report.value > 0.01
+
+
+def test_a_base_at_rest_needs_no_velocity():
+    path = Altered(_path("coupling-affine", "still"), _forgotten)
+    assert_passes(checks.continuity(path, *points_of(path, 16)))
+
+
+def test_mass_refuses_the_wrong_sign():
+    path = _path("flow-affine-1d", "still")
+    report = checks.mass(Altered(path, _turned), jnp.asarray(TIME), nodes=4001)
+    assert_fails(report)
+    assert report.value > 0.01
+
+
+def test_transport_refuses_a_map_that_stands_still(getkey):
+    path = Altered(_path("coupling-affine", "moving"), _stopped)
+    assert_fails(checks.transport(path, (0.25, 0.85), n=64, steps=50, key=getkey()))
