@@ -32,7 +32,7 @@ def test_energy_of_chains_is_that_of_a_shift():
 
 def test_initial_path_matches_the_moments_of_the_snapshots(clouds):
     joined = chains_through(clouds)
-    path = initial_path(TIMES, joined, PathConfig(components=5, members=2, coarse=2), seed=1)
+    path = initial_path(TIMES, joined, PathConfig(components=5, members=2), seed=1)
     draw = jax.jit(lambda t: path.at(t).particles(8_000, key=jax.random.key(0)))
     for t, cells in zip(TIMES, joined.swapaxes(0, 1), strict=True):
         x, w = draw(t)
@@ -83,8 +83,6 @@ def test_a_straight_motion_is_predicted_at_the_time_left_out():
     rng = np.random.default_rng(0)
     times = np.repeat([0.0, 1.0, 2.0, 3.0], 150)
     points = rng.normal(size=(600, 2)) + 3.0 * times[:, None] * np.array([1.0, -0.5])
-    settings = apply_settings(
-        CellsConfig(), ["path.components=4", "path.members=2", "path.coarse=1"]
-    )
+    settings = apply_settings(CellsConfig(), ["path.components=4", "path.members=2"])
     (row,) = leave_out(Snapshots(points=points, times=times), [2.0], settings)
     assert row["push"] < 1.3 * row["floor"] < row["no_motion"]

@@ -30,8 +30,6 @@ FAST = [
     "--set",
     "path.members=2",
     "--set",
-    "path.coarse=0",
-    "--set",
     "report.movie=false",
 ]
 

@@ -31,20 +31,26 @@ class PathConfig:
     """The family of densities."""
 
     components: int | None = _option(
-        None, "components of a member of the fine ensemble; by default from the data"
+        None, "components of a member; by default as many as the snapshots show"
     )
-    scale: Literal["diagonal", "full"] = _option("diagonal", "their covariance")
-    coarse: int = _option(
-        4, "components, with full covariance, of a member of the coarse ensemble; 0 for none"
-    )
-    members: int = _option(6, "independently started paths in each ensemble")
+    scale: Literal["diagonal", "full"] = _option("full", "their covariance")
+    members: int = _option(6, "independently started paths that are averaged")
     family: Literal["gaussian", "logistic"] = _option("gaussian", "shape of a component")
     interpolation: Literal["linear", "cubic", "monotone"] = _option(
         "cubic", "how parameters run between snapshots"
     )
     tension: float = _option(0.4, "pull of a cubic toward straight pieces, 0 to 1")
-    knots: int = _option(12, "most knots; with more snapshots they are spread evenly")
+    knots: int = _option(24, "most knots; with more snapshots they are spread evenly")
     min_scale: float = _option(0.05, "smallest scale of a component, in standardised units")
+
+
+@dataclass(frozen=True)
+class GapsConfig:
+    """What is assumed about the time between snapshots."""
+
+    fill: bool = _option(True, "put a snapshot of bent chains half-way between two snapshots")
+    inertia: float = _option(0.4, "reluctance to turn, in mean gaps between snapshots")
+    pull: float = _option(3.0, "pull toward where cells are seen; 0 for none")
 
 
 @dataclass(frozen=True)
@@ -64,7 +70,7 @@ class ObjectiveConfig:
 class TrainingConfig:
     """The optimisation."""
 
-    steps: int = _option(100, "most steps")
+    steps: int = _option(200, "most steps")
     rate: float = _option(0.01, "learning rate")
     average: float = _option(0.97, "decay of the moving average of the parameters")
     patience: int | None = _option(3, "validations without progress before stopping; null: never")
@@ -88,6 +94,7 @@ class CellsConfig:
 
     data: DataConfig = DataConfig()
     path: PathConfig = PathConfig()
+    gaps: GapsConfig = GapsConfig()
     objective: ObjectiveConfig = ObjectiveConfig()
     training: TrainingConfig = TrainingConfig()
     report: ReportConfig = ReportConfig()

@@ -10,6 +10,7 @@ import numpy as np
 
 from liouville import config as configuration
 from liouville.cells._config import CellsConfig
+from liouville.cells._gaps import Filled, fill_gaps
 from liouville.cells._initial import (
     automatic_components,
     chains_through,
@@ -22,6 +23,7 @@ from liouville.model import Model
 from liouville.objectives import (
     KineticEnergy,
     NegativeLogLikelihood,
+    Objective,
     PerMember,
     negative_log_likelihoods,
 )
@@ -29,7 +31,7 @@ from liouville.training import fit
 from liouville.training._fit import Reason
 
 # What the motion along the chains costs by default, in nats per cell and coordinate.
-_ENERGY_SHARE = 0.1
+_ENERGY_SHARE = 0.025
 _LARGEST_BATCH = 4096
 
 
@@ -96,11 +98,12 @@ def fit_cells(
     settings = _with_components(settings, clouds)
     joined = chains_through(clouds, seed=settings.training.seed)
     settings = _with_energy(settings, cells.dim, energy_of_chains(times, joined))
-    path = initial_path(times, joined, settings.path, seed=settings.training.seed)
+    filled = _filled(settings, times, joined)
+    path = initial_path(filled.times, filled.chains, settings.path, seed=settings.training.seed)
     energy = _energy_term(settings, times)
     options = settings.training
-    likelihood = NegativeLogLikelihood(
-        times, clouds, weights=_weights(training), batch_size=options.batch_size or _LARGEST_BATCH
+    likelihood = _training_likelihood(
+        times, clouds, _weights(training), filled, options.batch_size or _LARGEST_BATCH
     )
     validation = None
     if held_out is not None and len(held_out):
@@ -108,7 +111,7 @@ def fit_cells(
     assert settings.objective.energy is not None  # filled in above
     result = fit(
         path,
-        PerMember(likelihood) + settings.objective.energy * PerMember(energy),
+        likelihood + settings.objective.energy * PerMember(energy),
         steps=options.steps,
         optimizer=options.rate,
         seed=options.seed,
@@ -139,7 +142,6 @@ def fit_cells(
         "times": len(times),
         "coordinates": cells.dim,
         "components": settings.path.components,
-        "coarse components": settings.path.coarse,
         "members": settings.path.members,
         "steps": result.step,
         "stopped": result.reason,
@@ -194,6 +196,34 @@ def _likelihood(cells: Snapshots, units: Standardisation, name: str) -> Negative
     )
 
 
+def _filled(settings: CellsConfig, times: np.ndarray, joined: np.ndarray) -> Filled:
+    """The chains with the gaps filled, unless that is not wanted or would need too many knots."""
+    if not settings.gaps.fill or 2 * len(times) - 1 > settings.path.knots:
+        return Filled(times, joined)
+    energy = energy_of_chains(times, joined)
+    return fill_gaps(times, joined, settings.gaps, energy=energy, seed=settings.training.seed)
+
+
+def _training_likelihood(
+    times: np.ndarray,
+    clouds: list[np.ndarray],
+    weights: list[np.ndarray] | None,
+    filled: Filled,
+    batch_size: int,
+) -> Objective:
+    """The likelihood of the cells, and of the bent chains half-way as snapshots of mean mass."""
+    between = np.flatnonzero(~np.isclose(filled.times[:, None], times).any(axis=1))
+    chains = [filled.chains[:, i] for i in between]
+    cells = NegativeLogLikelihood(times, clouds, weights=weights, batch_size=batch_size)
+    objective = 1.0 * PerMember(cells)
+    if chains:
+        term = NegativeLogLikelihood(
+            filled.times[between], chains, batch_size=batch_size, name="gaps"
+        )
+        objective = objective + len(chains) / len(times) * PerMember(term)
+    return objective
+
+
 def _weights(cells: Snapshots) -> list[np.ndarray] | None:
     if cells.weights is None:
         return None
@@ -203,7 +233,7 @@ def _weights(cells: Snapshots) -> list[np.ndarray] | None:
 def _with_components(settings: CellsConfig, clouds: list[np.ndarray]) -> CellsConfig:
     if settings.path.components is not None:
         return settings
-    components = automatic_components(np.array([len(x) for x in clouds]))
+    components = automatic_components(clouds, seed=settings.training.seed)
     return dataclasses.replace(
         settings, path=dataclasses.replace(settings.path, components=components)
     )
@@ -221,7 +251,7 @@ def _energy_term(settings: CellsConfig, times: np.ndarray) -> KineticEnergy:
 
 
 def _with_energy(settings: CellsConfig, dim: int, energy: float) -> CellsConfig:
-    """Fills in the weight: the motion along the chains costs a tenth of a nat a coordinate.
+    """Fills in the weight: the motion along the chains costs a fortieth of a nat a coordinate.
 
     The rule has no unit: it gives the same answer whatever the scale of space, of time and of
     the displacements.

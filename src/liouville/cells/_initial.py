@@ -11,7 +11,7 @@ from scipy.cluster.vq import kmeans2
 from liouville.cells._config import PathConfig
 from liouville.couplings import chains
 from liouville.curves import Knots
-from liouville.parameters import Fixed
+from liouville.mixtures import fit_by_bic
 from liouville.paths import (
     Diagonal,
     Ensemble,
@@ -19,17 +19,25 @@ from liouville.paths import (
     Gaussian,
     LocationScale,
     Logistic,
-    Mixture,
 )
 
 # Chains are matched exactly, which costs their number cubed: about a second a pair of snapshots.
 _MOST_CHAINS = 1500
+# The criterion settles on a number of components long before it has seen so many cells.
+_MOST_LOOKED_AT = 1000
 _LOGISTIC_DEVIATION = float(np.pi / np.sqrt(3.0))
 
 
-def automatic_components(counts: np.ndarray) -> int:
-    """The number of components: one for each eight cells of the smallest snapshot, 4 to 64."""
-    return int(np.clip(counts.min() // 8, 4, 64))
+def automatic_components(snapshots: Sequence[np.ndarray], *, seed: int = 0) -> int:
+    """The number of components: the most that the Bayesian information criterion sees at a time.
+
+    Args:
+        snapshots: clouds of shapes `(n_i, dim)`; of large ones some points are looked at.
+        seed: of the fits.
+    """
+    rng = np.random.default_rng(seed)
+    thinned = [x[rng.permutation(len(x))[:_MOST_LOOKED_AT]] for x in snapshots]
+    return max(len(fit_by_bic(x, seed=seed).weights) for x in thinned)
 
 
 def chains_through(snapshots: Sequence[np.ndarray], *, seed: int = 0) -> np.ndarray:
@@ -58,44 +66,29 @@ def energy_of_chains(times: np.ndarray, joined: np.ndarray) -> float:
 
 def initial_path(
     times: np.ndarray, joined: np.ndarray, config: PathConfig, *, seed: int = 0
-) -> Ensemble | Mixture:
-    """Mixture paths along chains: a fine ensemble and, unless `coarse` is 0, a coarse one.
-
-    Many small components follow the cells closely, few large ones with full covariance follow
-    the population as a whole; half of the mass belongs to each. Members of an ensemble differ in
-    the random start of their clusters.
+) -> Ensemble:
+    """An ensemble of mixture paths along chains, which differ in the start of their clusters.
 
     Args:
         times: the snapshots' times in standardised units, increasing, shape `(times,)`.
         joined: chains, shape `(chains, times, dim)`, in standardised units.
-        config: members, family, scale, knots and the numbers of components.
+        config: members, family, scale, knots and the number of components.
         seed: of all random choices.
     """
     if config.components is None:
         raise ValueError("path.components is not set; see automatic_components")
-    components = config.components
-
-    def ensemble(parts: int, scale: str, stream: int) -> Ensemble:
-        seeds = np.random.SeedSequence([seed, stream]).generate_state(config.members)
-        return Ensemble.of(
-            [_member(times, joined, config, parts, scale, int(member)) for member in seeds]
-        )
-
-    fine = ensemble(components, config.scale, 0)
-    if not config.coarse:
-        return fine
-    return Mixture((fine, ensemble(config.coarse, "full", 1)), Fixed(jnp.zeros(2)))
+    seeds = np.random.SeedSequence(seed).generate_state(config.members)
+    return Ensemble.of([_member(times, joined, config, int(member)) for member in seeds])
 
 
-def _member(
-    times: np.ndarray, joined: np.ndarray, config: PathConfig, parts: int, kind: str, seed: int
-) -> LocationScale:
+def _member(times: np.ndarray, joined: np.ndarray, config: PathConfig, seed: int) -> LocationScale:
     """A mixture path along chains.
 
     k-means groups chains that run together, and each group becomes a component: its mean and
     spread at each snapshot, its share as weight.
     """
-    label, share = _clusters(joined, parts, seed)
+    assert config.components is not None  # checked by `initial_path`
+    label, share = _clusters(joined, config.components, seed)
     mean, covariance = _moments(joined, label, share)
     knots = _knot_times(times, config.knots)
     clock = knots.tolist()
@@ -104,7 +97,7 @@ def _member(
     if config.family == "logistic":
         covariance = covariance / _LOGISTIC_DEVIATION**2
     floor = float(np.log(config.min_scale))
-    scale = Diagonal(floor) if kind == "diagonal" else Full(floor)
+    scale = Diagonal(floor) if config.scale == "diagonal" else Full(floor)
     dtype = jnp.zeros(()).dtype
     raw = jax.jit(scale.from_covariance)(jnp.asarray(covariance, dtype))
     return LocationScale(

@@ -8,11 +8,12 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
+from liouville._types import RandomKey
 from liouville.couplings import wasserstein
 from liouville.dynamics import solve_ode
-from liouville.paths import AbstractPath
+from liouville.paths import AbstractPath, path_of
 
-_STEPS = 50
+_STEPS = 40
 
 
 class Motion(NamedTuple):
@@ -35,7 +36,7 @@ class Motion(NamedTuple):
         return 1.0 - (self.energy - self.displacement) / max(self.displacement, 1e-12)
 
 
-def motion(path: AbstractPath, *, n: int = 1000, seed: int = 0) -> Motion:
+def motion(path: AbstractPath, *, n: int = 1000, seed: int = 0, classes: int = 0) -> Motion:
     r"""Measures the motion of a path from time 0 to 1 along its velocity.
 
     As $E\int|u - (x_1 - x_0)|^2 = E\int|u|^2 - E|x_1 - x_0|^2$ along trajectories, the energy and
@@ -45,9 +46,20 @@ def motion(path: AbstractPath, *, n: int = 1000, seed: int = 0) -> Motion:
         path: the path.
         n: the number of trajectories.
         seed: of their starts.
+        classes: the number of classes of a path that has some; the figures are then the means
+            over the paths of the classes.
     """
+    if classes:
+        keys = jr.split(jr.key(seed), classes)
+        each = -(-n // classes)
+        parts = [_measured(path_of(path, c), keys[c], each) for c in range(classes)]
+        return Motion(*np.mean(parts, axis=0).tolist())
+    return _measured(path, jr.key(seed), n)
+
+
+def _measured(path: AbstractPath, key: RandomKey, n: int) -> Motion:
     clock = jnp.linspace(0.0, 1.0, _STEPS + 1)
-    start, moved, energy = _trajectories(path, clock, jr.split(jr.key(seed), n))
+    start, moved, energy = _trajectories(path, clock, jr.split(key, n))
     start, end = np.asarray(start, float), np.asarray(moved, float)
     displacement = float(((end - start) ** 2).sum(-1).mean())
     return Motion(float(energy), displacement, wasserstein(start, end, 2) ** 2)
@@ -56,12 +68,13 @@ def motion(path: AbstractPath, *, n: int = 1000, seed: int = 0) -> Motion:
 @eqx.filter_jit
 def _trajectories(path: AbstractPath, clock: jax.Array, keys: jax.Array):
     start = jax.vmap(lambda key: path.at(clock[0]).sample(key=key))(keys)
-    trajectory = solve_ode(path, start, clock, steps=1)
+    trajectory = solve_ode(path, start, clock, steps=1, method="heun")
 
-    def speed(t, x):
+    def speed(pair):
+        t, x = pair
         return (jax.vmap(path.at(t).velocity)(x) ** 2).sum(-1).mean()
 
-    speeds = jax.lax.map(lambda pair: speed(*pair), (clock, trajectory))
+    speeds = jax.lax.map(speed, (clock, trajectory))
     # The trapezoidal rule on the same clock as the trajectories.
     energy = jnp.mean(0.5 * (speeds[1:] + speeds[:-1])) * (clock[-1] - clock[0])
     return start, trajectory[-1], energy

@@ -182,7 +182,9 @@ def scores(model: Model, parts: Parts) -> dict[str, float]:
     if kept is None:
         return {}
     nats = -log_densities(model, kept)
-    baseline = fit_by_bic(model.units.points_to_model(parts.training.points))
+    # Covariances of many coordinates need more points than a part of a small table has.
+    most = int(np.clip(len(parts.training) // (5 * model.dim), 1, 12))
+    baseline = fit_by_bic(model.units.points_to_model(parts.training.points), most=most)
     theirs = -baseline.log_density(model.units.points_to_model(kept.points)).mean()
     found = {
         f"{name} nats per sample": float(nats.mean()),
@@ -209,7 +211,9 @@ def log_densities(model: Model, samples: Samples, *, given: bool = False) -> np.
 
 
 def _motion(model: Model) -> dict[str, float]:
-    measured = motion(model.path, n=_TRAJECTORIES)
+    # A trajectory costs about a hundred velocities, each some work for every coordinate.
+    n = int(np.clip(_TRAJECTORIES * 8 // model.dim, 100, _TRAJECTORIES))
+    measured = motion(model.path, n=n, classes=len(model.classes))
     return {
         "path energy": round(measured.energy, 4),
         "squared distance of its ends": round(measured.distance, 4),

@@ -41,25 +41,29 @@ class PerMember(AbstractTerm):
 class PerContext(AbstractTerm):
     r"""The mean of a term over the contexts of a `Contextual`, by their weights.
 
-    Any other path is asked as it is.
+    Each call draws some contexts with these weights, so the cost does not grow with their number
+    and the mean is unbiased. Any other path is asked as it is.
 
     Attributes:
         term: the term.
+        draws: the number of contexts drawn a call.
         name: that of the term.
     """
 
     term: AbstractTerm
+    draws: int = eqx.field(static=True)
     name: str = eqx.field(static=True)
 
-    def __init__(self, term: AbstractTerm):
+    def __init__(self, term: AbstractTerm, draws: int = 1):
         self.term = term
+        self.draws = draws
         self.name = term.name
 
     def __call__(self, path: AbstractPath, *, key: RandomKey) -> Scalar:
-        """The weighted mean over contexts; each draws its own random numbers."""
+        """The mean over the drawn contexts; each draws its own random numbers."""
         if not isinstance(path, Contextual):
             return self.term(path, key=key)
-        contexts = path.contexts.value
-        keys = jr.split(key, contexts.shape[0])
-        values = eqx.filter_vmap(lambda c, k: self.term(path.given(c), key=k))(contexts, keys)
-        return jnp.exp(path.log_weights.value) @ values
+        pick_key, *keys = jr.split(key, self.draws + 1)
+        picks = jr.categorical(pick_key, path.log_weights.value, shape=(self.draws,))
+        values = [self.term(path.given(path.contexts.value[i]), key=k) for i, k in zip(picks, keys)]
+        return jnp.stack(values).mean()

@@ -1,0 +1,119 @@
+r"""Where cells were between two snapshots: chains of least action through the data.
+
+Straight chains cut corners: half-way between two snapshots they run through regions where no cell
+was ever seen, and turn abruptly at every snapshot. Here each chain minimises
+
+$$\int \tfrac12 |\dot x|^2 + \tfrac12 \alpha^2 |\ddot x|^2 - \mu \log p(x)\,dt$$
+
+with its points at the snapshots held. The first term is the kinetic energy, the second is inertia,
+and $p$ is a kernel estimate from the cells of all snapshots: cells move along the manifold of
+states that cells have. The points half-way then serve as a snapshot of their own.
+"""
+
+import itertools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from liouville.cells._config import GapsConfig
+
+# Nodes a gap of each chain; half-way is one of them.
+_PIECES = 8
+_ITERATIONS = 40
+# The kernel estimate needs no more cells; its bandwidth is that of all of them.
+_MOST_POOLED = 2000
+_BLOCK = 4096
+
+
+class Filled(NamedTuple):
+    """Chains with a point between every two snapshots.
+
+    Attributes:
+        times: of the snapshots and half-way between them, shape `(2 m - 1,)`.
+        chains: shape `(chains, 2 m - 1, dim)`; every other point is that of a snapshot.
+    """
+
+    times: np.ndarray
+    chains: np.ndarray
+
+
+def fill_gaps(
+    times: np.ndarray, joined: np.ndarray, config: GapsConfig, *, energy: float, seed: int = 0
+) -> Filled:
+    r"""Bends chains of optimal transport toward least action, and adds the points half-way.
+
+    The inertia $\alpha$ is `config.inertia` mean gaps, and $\mu$ is `config.pull` times the mean
+    kinetic energy a coordinate, so neither depends on units. The quadratic part of the action is
+    minimised exactly; the pull enters by fixed-point steps with the inverse of the quadratic part
+    and of half the kernel's largest curvature.
+
+    Args:
+        times: of the snapshots, increasing, shape `(m,)`.
+        joined: the chains, shape `(chains, m, dim)`.
+        config: inertia and pull.
+        energy: the kinetic energy of the chains.
+        seed: of the choice of cells for the kernel estimate.
+    """
+    chains, m, dim = joined.shape
+    nodes = np.concatenate(
+        [np.linspace(a, b, _PIECES + 1)[:-1] for a, b in itertools.pairwise(times)] + [times[-1:]]
+    )
+    held = np.arange(m) * _PIECES
+    free = np.setdiff1d(np.arange(len(nodes)), held)
+    span = float(times[-1] - times[0])
+    action, mass = _quadratic(nodes, config.inertia * span / (m - 1))
+    inner = action[np.ix_(free, free)]
+    x = np.zeros((len(nodes), chains * dim))
+    x[held] = joined.transpose(1, 0, 2).reshape(m, -1)
+    force = action[np.ix_(free, held)] @ x[held]
+    x[free] = -np.linalg.solve(inner, force)
+    if config.pull > 0:
+        pool, width = _kernel(joined.reshape(-1, dim), seed)
+        strength = config.pull * energy / span / dim * mass[free][:, None]
+        curvature = np.diag(strength[:, 0] * 0.5 / np.mean(width) ** 2)
+        preconditioner = np.linalg.inv(inner + curvature)
+        for _ in range(_ITERATIONS):
+            pull = _gradient(x[free].reshape(-1, dim), pool, width).reshape(len(free), -1)
+            x[free] -= preconditioner @ (inner @ x[free] + force + strength * pull)
+    kept = np.arange(0, len(nodes), _PIECES // 2)
+    return Filled(nodes[kept], x[kept].reshape(len(kept), chains, dim).transpose(1, 0, 2))
+
+
+def _quadratic(nodes: np.ndarray, inertia: float) -> tuple[np.ndarray, np.ndarray]:
+    """The matrix of kinetic energy plus inertia, and the time that belongs to each node."""
+    gaps = np.diff(nodes)
+    mass = np.zeros(len(nodes))
+    mass[:-1] += gaps / 2
+    mass[1:] += gaps / 2
+    slope = np.diff(np.eye(len(nodes)), axis=0) / gaps[:, None]
+    bend = np.diff(slope, axis=0) / mass[1:-1, None]
+    matrix = slope.T @ (gaps[:, None] * slope)
+    return matrix + inertia**2 * bend.T @ (mass[1:-1, None] * bend), mass
+
+
+def _kernel(cells: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Centres and bandwidths (Scott's rule) of a Gaussian kernel estimate."""
+    n, dim = cells.shape
+    width = cells.std(axis=0) * n ** (-1.0 / (dim + 4)) + 1e-9
+    return cells[np.random.default_rng(seed).permutation(n)[:_MOST_POOLED]], width
+
+
+def _gradient(x: np.ndarray, pool: np.ndarray, width: np.ndarray) -> np.ndarray:
+    """The gradient of minus the logarithm of the kernel estimate, in blocks of points."""
+    centres, scale = jnp.asarray(pool), jnp.asarray(width)
+    padded = np.concatenate([x, np.zeros((-len(x) % _BLOCK, x.shape[1]))])
+    blocks = padded.reshape(-1, _BLOCK, x.shape[1])
+    found = [np.asarray(_gradient_of_block(jnp.asarray(b), centres, scale)) for b in blocks]
+    return np.concatenate(found)[: len(x)]
+
+
+@jax.jit
+def _gradient_of_block(
+    x: Float[Array, "n dim"], pool: Float[Array, "m dim"], width: Float[Array, " dim"]
+) -> Float[Array, "n dim"]:
+    a, b = x / width, pool / width
+    share = jax.nn.softmax(a @ b.T - 0.5 * (b**2).sum(axis=1), axis=1)
+    return (a - share @ b) / width
