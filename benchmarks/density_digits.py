@@ -14,8 +14,8 @@ import platform
 import time
 
 import jax
-
 import rivals
+
 from liouville.data import Samples
 from liouville.density import fit_density
 

@@ -17,13 +17,18 @@ import numpy as np
 from jaxtyping import Array
 
 from liouville._types import RandomKey
-from liouville.curves import AbstractCurve, Constant, HardEnded, Knots, Network
+from liouville.curves import AbstractCurve, Constant, HardEnded, HardStarted, Knots, Network
 from liouville.gauges import AbstractGauge, FullGauge, LowRankGauge
+from liouville.maps import coupling_flow
 from liouville.parameters import split
 from liouville.paths import (
     AbstractPath,
+    Autoregressive,
+    Contextual,
     Diagonal,
     Ensemble,
+    Factorised,
+    FactorisedMixture,
     Full,
     Gauged,
     Gaussian,
@@ -31,7 +36,9 @@ from liouville.paths import (
     Logistic,
     Mixture,
     Product,
+    Pushforward,
     Reversed,
+    Selected,
     TimeChange,
 )
 
@@ -39,7 +46,7 @@ INTERVAL = (-1.0, 2.5)
 TIMES = (-1.0, 0.2, 0.9, 2.5)
 FAMILIES = {"gaussian": Gaussian(), "logistic": Logistic()}
 SCALES = {"diagonal": Diagonal(), "full": Full()}
-CURVES = ("linear", "cubic", "monotone", "network", "smooth", "fast", "still")
+CURVES = ("linear", "cubic", "monotone", "network", "smooth", "fast", "started", "still")
 
 
 def _generator(key: RandomKey) -> np.random.Generator:
@@ -76,6 +83,8 @@ def curve(kind: str, shape: tuple[int, ...], key: RandomKey, spread: float = 1.0
     network = Network(draw(), INTERVAL, width=8, depth=1, frequencies=2, key=key)
     if kind == "network":
         return network
+    if kind == "started":
+        return HardStarted(draw(), network, INTERVAL)
     return HardEnded(INTERVAL, draw(2), network, "smooth" if kind == "smooth" else "fast")
 
 
@@ -154,6 +163,63 @@ def _reversed(path: Callable[[RandomKey], AbstractPath]) -> Callable[[RandomKey]
     return lambda key: Reversed(path(key), INTERVAL)
 
 
+def _factorised(family: str, kind: str, parts: int, dim: int) -> Callable[[RandomKey], Factorised]:
+    def make(key):
+        keys = jr.split(key, 4)
+        location, scale, logits = (
+            curve(kind, (parts, dim), k, size) for k, size in zip(keys, (1.0, 0.4, 0.5))
+        )
+        return jolted(Factorised(location, scale, logits, FAMILIES[family]), keys[3], 0.2)
+
+    return make
+
+
+def _factorised_mixture(part: Callable, size: int, kind: str) -> Callable:
+    def make(key):
+        keys = jr.split(key, size + 2)
+        made = [part(k) for k in keys[:size]]
+        weights = curve(kind, (size,), keys[-2], 0.7)
+        return jolted(FactorisedMixture.of(made, weights), keys[-1], 0.2)
+
+    return make
+
+
+def _autoregressive(family: str, dim: int, order: tuple[int, ...], context: int = 0) -> Callable:
+    def make(key):
+        path = Autoregressive.standard(
+            dim,
+            2,
+            INTERVAL,
+            order=order,
+            family=FAMILIES[family],
+            units=4,
+            frequencies=2,
+            floor=-1.5,
+            context=context,
+            key=key,
+        )
+        return jolted(path, key, 0.2)
+
+    return make
+
+
+def _pushforward(base: Callable, kind: str, dim: int) -> Callable:
+    def make(key):
+        keys = jr.split(key, 3)
+        flow = coupling_flow(dim, INTERVAL, layers=2, width=8, depth=1, kind=kind, key=keys[0])
+        return jolted(Pushforward(base(keys[1]), flow), keys[2], 0.2)
+
+    return make
+
+
+def _contextual(path: Callable[[RandomKey], AbstractPath], size: int) -> Callable:
+    return lambda key: Contextual.of_classes(path(key), jnp.arange(1.0, size + 1.0))
+
+
+def _selected(path: Callable[[RandomKey], AbstractPath], size: int) -> Callable:
+    return lambda key: Selected.of([path(k) for k in jr.split(key, size)])
+
+
 # Family, scale, kind of curve, parts and dimension. Every two choices meet in some entry, and one
 # part and several in one, two and three dimensions; `REST` has the other combinations.
 _LEAVES = (
@@ -211,6 +277,18 @@ PATHS |= {
         _leaf("gaussian", "diagonal", "network", 1, 2), _low_rank_gauge(2, 2, gated=True)
     ),
     "ensemble": _ensemble(_leaf("gaussian", "diagonal", "cubic", 2, 2), 3),
+    "hard-started": _leaf("gaussian", "full", "started", 2, 2),
+    "factorised": _factorised("gaussian", "cubic", 3, 2),
+    "factorised-mixture-3d": _factorised_mixture(
+        _factorised("logistic", "network", 2, 3), 3, "network"
+    ),
+    "factorised-mixture-line": _factorised_mixture(
+        _factorised("gaussian", "linear", 1, 1), 3, "linear"
+    ),
+    "autoregressive": _autoregressive("logistic", 2, (1, 0)),
+    "pushforward": _pushforward(_leaf("gaussian", "full", "cubic", 2, 2), "spline", 2),
+    "contextual": _contextual(_autoregressive("logistic", 2, (0, 1), 2), 2),
+    "contextual-selected": _contextual(_selected(_leaf("gaussian", "full", "cubic", 2, 2), 3), 3),
     "time-change": _retimed(_leaf("gaussian", "full", "cubic", 2, 2)),
     "reversed": _reversed(_leaf("logistic", "diagonal", "smooth", 2, 1)),
     "mixture-of-gauged-and-product": _mixture(
@@ -235,8 +313,17 @@ PATHS |= {
 
 # Entries on which the dearer laws are run: every family and scale, and every combinator. The
 # first few in every run of the tests, the others when the slow ones are asked for.
-FEW = ("gaussian-diagonal-linear", "logistic-full-still", "mixture", "gauged-gated-3d")
+FEW = (
+    "gaussian-diagonal-linear",
+    "logistic-full-still",
+    "mixture",
+    "gauged-gated-3d",
+    "contextual",
+)
 MORE = (
+    "factorised-mixture-3d",
+    "pushforward",
+    "contextual-selected",
     "gaussian-full-network",
     "ensemble",
     "product",

@@ -1,17 +1,30 @@
-"""The cells application: its start, its baseline, its truth and its protocol."""
+"""The cells application: its start, its gaps, its baseline, its truth and its protocol."""
+
+import itertools
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.interpolate import CubicSpline
 
-from liouville.cells import CellsConfig, demo_cells, leave_out
-from liouville.cells._config import PathConfig
+from liouville.cells import CellsConfig, demo_cells, fit_cells, leave_out
+from liouville.cells import _gaps as gaps_module
+from liouville.cells._config import GapsConfig, PathConfig
 from liouville.cells._demo import distance_to_truth
+from liouville.cells._fit import _filled, _training_likelihood
+from liouville.cells._gaps import Filled, fill_gaps
 from liouville.cells._initial import chains_through, energy_of_chains, initial_path
 from liouville.config import apply_settings
 from liouville.data import Snapshots
 from liouville.errors import LiouvilleError
 from liouville.mixtures import GaussianMixture, fit_by_bic
+from tolerances import ROUNDING
+
+# Fixed-point steps that have come to rest, relative to the forces they balance.
+AT_REST = 1e-8
+# Second differences on eight pieces a gap, relative to the chords: of the order of 1 / 8^2.
+MESH = 0.02
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +56,155 @@ def test_initial_path_matches_the_moments_of_the_snapshots(clouds):
 def test_initial_path_needs_the_number_of_components(clouds):
     with pytest.raises(ValueError, match=r"path\.components"):
         initial_path(TIMES, chains_through(clouds), PathConfig())
+
+
+@pytest.fixture(scope="module")
+def arc() -> np.ndarray:
+    """Chains along a noisy arc, whose straight chords run where no cell is."""
+    rng = np.random.default_rng(0)
+    angles = [turn + 0.2 * rng.normal(size=60) for turn in (0.0, 1.2, 2.4, 3.6)]
+    clouds = [3.0 * np.stack([np.cos(a), np.sin(a)], axis=1) for a in angles]
+    return chains_through([x + 0.1 * rng.normal(size=x.shape) for x in clouds])
+
+
+ARC_TIMES = np.array([0.0, 0.2, 0.6, 1.0])
+
+
+def fill(joined, times=ARC_TIMES, **options) -> Filled:
+    return fill_gaps(times, joined, GapsConfig(**options), energy=energy_of_chains(times, joined))
+
+
+def log_kernel(x, joined):
+    """The logarithm of the kernel estimate at points `(n, dim)`, up to a constant."""
+    pool, width = gaps_module._kernel(joined.reshape(-1, joined.shape[-1]), 0)
+    return jax.nn.logsumexp(-0.5 * (((x[:, None] - pool) / width) ** 2).sum(-1), axis=1)
+
+
+def action(x, nodes, joined, inertia, pull):
+    """The action of chains `(chains, nodes, dim)`; `inertia` is a time."""
+    span = np.diff(nodes)[:, None]
+    mass = 0.5 * (span[1:] + span[:-1])
+    speed = jnp.diff(x, axis=1) / span
+    bend = jnp.diff(speed, axis=1) / mass
+    seen = log_kernel(x[:, 1:-1].reshape(-1, 2), joined).reshape(len(x), -1)
+    kinetic = 0.5 * (span * speed**2).sum() + 0.5 * inertia**2 * (mass * bend**2).sum()
+    return kinetic - pull * (seen @ mass).sum()
+
+
+def height(filled, joined):
+    """The mean of minus the log-density of the kernel estimate half-way."""
+    return -float(log_kernel(filled.chains[:, 1::2].reshape(-1, 2), joined).mean())
+
+
+def test_chains_without_inertia_and_pull_stay_straight(arc):
+    filled = fill(arc, inertia=0.0, pull=0.0)
+    np.testing.assert_allclose(filled.times, [0.0, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0], atol=ROUNDING)
+    middles = 0.5 * (arc[:, 1:] + arc[:, :-1])
+    np.testing.assert_allclose(filled.chains[:, 1::2], middles, atol=ROUNDING)
+    # Between two snapshots nothing makes a chain turn, whatever its inertia.
+    pair = fill(arc[:, :2], np.array([0.0, 1.0]), pull=0.0)
+    np.testing.assert_allclose(pair.chains[:, 1], arc[:, :2].mean(axis=1), atol=ROUNDING)
+
+
+@pytest.mark.parametrize("options", [{}, {"inertia": 0.0}, {"inertia": 1e3, "pull": 0.0}])
+def test_chains_pass_through_the_cells_they_join(arc, options):
+    np.testing.assert_array_equal(fill(arc, **options).chains[:, ::2], arc)
+
+
+@pytest.mark.parametrize(("inertia", "pull"), [(0.4, 0.0), (0.4, 3.0), (0.0, 3.0)])
+def test_the_action_is_stationary_at_the_chains(arc, monkeypatch, inertia, pull):
+    # With two pieces a gap every node is half-way, so all of them are returned.
+    monkeypatch.setattr(gaps_module, "_PIECES", 2)
+    monkeypatch.setattr(gaps_module, "_ITERATIONS", 400)
+    filled = fill(arc, inertia=inertia, pull=pull)
+    strength = pull * energy_of_chains(ARC_TIMES, arc) / 2
+    force = jax.grad(action)
+    args = (filled.times, arc, inertia / 3, strength)
+    found = force(jnp.asarray(filled.chains), *args)[:, 1::2]
+    straight = fill(arc, inertia=0.0, pull=0.0).chains
+    wrong = force(jnp.asarray(straight), *args)[:, 1::2]
+    assert jnp.abs(found).max() < AT_REST * jnp.abs(wrong).max()
+
+
+def test_chains_of_great_inertia_are_natural_cubic_splines(arc):
+    filled = fill(arc, inertia=1e3, pull=0.0)
+    spline = CubicSpline(ARC_TIMES, arc, axis=1, bc_type="natural")
+    chord = np.abs(np.diff(arc, axis=1)).max()
+    np.testing.assert_allclose(filled.chains, spline(filled.times), atol=MESH * chord)
+    # The chords themselves are far from it.
+    straight = fill(arc, inertia=0.0, pull=0.0)
+    assert np.abs(straight.chains - spline(filled.times)).max() > 5.0 * MESH * chord
+
+
+def test_no_step_raises_the_action_however_different_the_spreads(arc, monkeypatch):
+    # Steps scaled by the mean width diverge here.
+    monkeypatch.setattr(gaps_module, "_PIECES", 2)
+    joined = arc * np.array([1.0, 0.05])
+    strength = 3.0 * energy_of_chains(ARC_TIMES, joined) / 2
+    actions = []
+    for steps in (0, 1, 2, 4, 8, 16, 40):
+        monkeypatch.setattr(gaps_module, "_ITERATIONS", steps)
+        filled = fill(joined, inertia=0.4, pull=3.0)
+        actions.append(float(action(filled.chains, filled.times, joined, 0.4 / 3, strength)))
+    assert all(b < a for a, b in itertools.pairwise(actions)), actions
+
+
+def test_gradient_of_the_kernel_estimate_is_its_derivative(arc):
+    pool, width = gaps_module._kernel(arc.reshape(-1, 2), 0)
+    x = 4.0 * np.random.default_rng(1).normal(size=(7, 2))
+    expected = -jax.grad(lambda x: log_kernel(x, arc).sum())(jnp.asarray(x))
+    found = gaps_module._gradient(x, pool, width)
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=ROUNDING)
+
+
+def test_the_pull_moves_chains_to_where_cells_are(arc, monkeypatch):
+    free, pulled, more = (fill(arc, pull=pull) for pull in (0.0, 3.0, 30.0))
+    assert height(more, arc) < height(pulled, arc) - 0.1 < height(free, arc) - 0.2
+    # Half-way points come back from the chords to the arc.
+    radius = [float(np.linalg.norm(f.chains[:, 1::2], axis=-1).mean()) for f in (free, more)]
+    assert abs(radius[1] - 3.0) < abs(radius[0] - 3.0)
+    # A pull of the wrong sign drives them away.
+    right = gaps_module._gradient
+    monkeypatch.setattr(gaps_module, "_gradient", lambda *a: -right(*a))
+    assert height(fill(arc), arc) > height(free, arc)
+
+
+def test_filled_gaps_do_not_depend_on_units(arc):
+    filled = fill(arc)
+    shift = np.array([100.0, -5.0])
+    other = fill(7.0 * arc + shift, 1000.0 + 24.0 * ARC_TIMES)
+    np.testing.assert_allclose(other.times, 1000.0 + 24.0 * filled.times, rtol=1e-12)
+    np.testing.assert_allclose((other.chains - shift) / 7.0, filled.chains, atol=1e-7)
+
+
+def test_gaps_stay_open_on_request_and_with_many_snapshots(arc):
+    settings = CellsConfig()
+    assert len(_filled(settings, ARC_TIMES, arc).times) == 7
+    many = np.linspace(0.0, 1.0, 13)  # twenty-five knots, one more than there may be
+    assert len(_filled(settings, many, np.zeros((5, 13, 2))).times) == 13
+    assert len(_filled(settings, many[:12], np.zeros((5, 12, 2))).times) == 23
+    closed = apply_settings(settings, ["gaps.fill=false"])
+    assert _filled(closed, ARC_TIMES, arc).chains is arc
+
+
+def test_filled_gaps_weigh_as_much_as_snapshots(arc):
+    clouds = list(arc.swapaxes(0, 1))
+    filled = _training_likelihood(ARC_TIMES, clouds, None, fill(arc), 100)
+    assert [term.name for term in filled.terms] == ["likelihood", "gaps"]
+    np.testing.assert_allclose(filled.weights, [1.0, 3 / 4])
+    straight = _training_likelihood(ARC_TIMES, clouds, None, Filled(ARC_TIMES, arc), 100)
+    assert [term.name for term in straight.terms] == ["likelihood"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fill", [True, False])
+def test_training_reports_the_gaps_it_filled(arc, fill):
+    times = np.repeat([0.0, 1.0, 3.0], 60)
+    cells = Snapshots(points=arc[:, :3].swapaxes(0, 1).reshape(-1, 2), times=times)
+    few = {"path.components": 2, "path.members": 1, "training.steps": 2, "training.chunk": 1}
+    few |= {"objective.times": 2, "objective.particles": 4, "training.validate_every": 2}
+    fitted = fit_cells(cells, {**few, "gaps.fill": fill}, progress=False)
+    assert ("gaps" in fitted.history[-1]) == fill
 
 
 def test_mixture_by_bic_finds_the_parts_and_their_density():

@@ -28,7 +28,7 @@ from liouville.paths import (
 )
 from liouville.quantities import score
 from registry import FEW, INTERVAL, MORE, PATHS, REST, TIMES, build, cast
-from tolerances import ROUNDING, STANDARD_ERRORS, TAIL_RESIDUAL
+from tolerances import ROUNDING, STANDARD_ERRORS, TAIL_RESIDUAL, TAIL_TERMS
 
 # The dear laws: on a few entries always, on more of them in the slow run.
 DEAR = [*FEW, *(pytest.param(name, marks=pytest.mark.slow) for name in MORE)]
@@ -62,7 +62,9 @@ def assert_continuous(path: AbstractPath) -> None:
     assert_passes(checks.continuity(path, times, points))
     # The same residual not divided by its terms, which hides no small error among large terms.
     terms = checks._terms_at(path, checks._continuity_terms, times, points)
-    assert float(jnp.abs(terms.sum(-1)).max()) < TAIL_RESIDUAL
+    # Terms above the size the tolerance is made for (maps out of their box) cancel to as many digits.
+    size = jnp.maximum(jnp.abs(terms).max(-1) / TAIL_TERMS, 1.0)
+    assert float((jnp.abs(terms.sum(-1)) / size).max()) < TAIL_RESIDUAL
     assert float(jnp.abs(terms).max()) > 1.0, "the points are too tame to show anything"
 
 

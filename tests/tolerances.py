@@ -6,6 +6,7 @@ ROUNDING = 1e-11
 # The absolute residual of the continuity equation 20 scale units out, where terms of 10^4 to 10^5
 # cancel: five digits above the relative rounding of 1e-15.
 TAIL_RESIDUAL = 1e-9
+TAIL_TERMS = 1e5
 
 # One-sided differences of four points are exact for cubics; what is left is the rounding of values
 # of order one divided by the step of 1e-4, and for networks the step to the third power.

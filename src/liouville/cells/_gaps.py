@@ -48,7 +48,8 @@ def fill_gaps(
     The inertia $\alpha$ is `config.inertia` mean gaps, and $\mu$ is `config.pull` times the mean
     kinetic energy a coordinate, so neither depends on units. The quadratic part of the action is
     minimised exactly; the pull enters by fixed-point steps with the inverse of the quadratic part
-    and of half the kernel's largest curvature.
+    plus half the largest curvature of the kernel along each coordinate. No step can then raise the
+    action, however different the spreads of the coordinates are.
 
     Args:
         times: of the snapshots, increasing, shape `(m,)`.
@@ -73,11 +74,14 @@ def fill_gaps(
     if config.pull > 0:
         pool, width = _kernel(joined.reshape(-1, dim), seed)
         strength = config.pull * energy / span / dim * mass[free][:, None]
-        curvature = np.diag(strength[:, 0] * 0.5 / np.mean(width) ** 2)
-        preconditioner = np.linalg.inv(inner + curvature)
+        curvature = [np.diag(0.5 * strength[:, 0] / w**2) for w in width]
+        # One matrix a coordinate, of shape (dim, free, free).
+        preconditioner = np.linalg.inv(inner + np.stack(curvature))
         for _ in range(_ITERATIONS):
             pull = _gradient(x[free].reshape(-1, dim), pool, width).reshape(len(free), -1)
-            x[free] -= preconditioner @ (inner @ x[free] + force + strength * pull)
+            slope = inner @ x[free] + force + strength * pull
+            slope = slope.reshape(len(free), chains, dim).transpose(2, 0, 1)
+            x[free] -= (preconditioner @ slope).transpose(1, 2, 0).reshape(len(free), -1)
     kept = np.arange(0, len(nodes), _PIECES // 2)
     return Filled(nodes[kept], x[kept].reshape(len(kept), chains, dim).transpose(1, 0, 2))
 

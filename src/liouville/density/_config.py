@@ -40,10 +40,15 @@ class PathConfig:
     members: int | None = _option(None, "independently started paths, averaged")
     parts: int | None = _option(None, "parts of a mixture, or of each conditional mixture")
     width: int | None = _option(None, "units of a layer, for each coordinate if autoregressive")
+    moving_weights: bool = _option(
+        False, "the weights of conditional mixtures may move, and carry mass across gaps"
+    )
     depth: int = _option(2, "hidden layers of a network")
     layers: int = _option(8, "maps of a pushforward")
     map: Literal["spline", "affine"] = _option("spline", "coupling of a pushforward")
-    kernel: Literal["gaussian", "logistic"] = _option("gaussian", "shape of a part")
+    kernel: Literal["auto", "gaussian", "logistic"] = _option(
+        "auto", "shape of a part: gaussian in a mixture, logistic in conditional mixtures"
+    )
     min_scale: float = _option(0.01, "smallest scale of a part, in standardised units")
 
 
@@ -53,22 +58,24 @@ class ObjectiveConfig:
 
     energy: float = _option(0.01, "weight of the kinetic energy for each coordinate")
     times: int = _option(4, "times a step at which the energy is measured")
-    particles: int = _option(32, "particles at each of them")
+    particles: int = _option(16, "particles at each of them")
 
 
 @dataclass(frozen=True)
 class TrainingConfig:
     """The optimisation."""
 
-    steps: int = _option(2000, "most steps")
+    steps: int | None = _option(None, "most steps; by default from the number of samples")
     rate: float = _option(3e-3, "learning rate")
-    decay: float = _option(1e-4, "weight decay")
+    decay: float | None = _option(
+        None, "weight decay of networks; by default the more, the fewer samples there are"
+    )
     average: float = _option(0.99, "decay of the moving average of the parameters")
     patience: int | None = _option(5, "validations without progress before stopping; null: never")
-    validate_every: int = _option(100, "steps between validations")
+    validate_every: int = _option(25, "steps between validations")
     checkpoint_every: int = _option(500, "steps between checkpoints")
-    chunk: int = _option(50, "steps a compiled call")
-    batch_size: int = _option(512, "samples a step")
+    chunk: int = _option(25, "steps a compiled call")
+    batch_size: int = _option(256, "samples a step")
     seed: int = _option(0, "of all random numbers")
 
 

@@ -91,9 +91,11 @@ def fit_density(
         samples = read(str(samples), settings)
     parts = divide(samples.check(min_rows=settings.data.min_samples), settings)
     units = parts.training.standardisation(settings.data.scaling)
-    chosen = automatic(settings.path, parts.training.dim, int(parts.training.counts.min()))
-    settings = dataclasses.replace(settings, path=chosen)
+    training = parts.training
+    settings = automatic(settings, training.dim, len(training), int(training.counts.min()))
     options = settings.training
+    assert options.steps is not None  # filled in by `automatic`
+    assert options.decay is not None
     path = initial_path(
         units.points_to_model(parts.training.points),
         parts.training.labels,
