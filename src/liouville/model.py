@@ -189,7 +189,7 @@ class Model:
             raise LiouvilleError(f"sample takes one time, got {time.shape[0]}; call it once a time")
         # Draws come in whole blocks, so that another n compiles nothing and keeps the first ones.
         keys = jr.split(jr.key(seed), -(-n // _BLOCK))
-        drawn = [np.asarray(_sample(self.path, time, key)) for key in keys]
+        drawn = [_draw_block(self.path, time, key) for key in keys]
         return self.units.points_to_user(np.concatenate(drawn)[:n])
 
     def trajectories(
@@ -397,7 +397,31 @@ def _at_one_time(path: paths.AbstractPath, quantity: Callable, t, x):
     return jax.vmap(lambda y: quantity(marginal, y))(x)
 
 
+def _draw_block(path: paths.AbstractPath, t: jax.Array, key: jax.Array) -> np.ndarray:
+    """A block of draws; of an average of paths each member draws its own share of them.
+
+    A member picked anew for every point would be copied for every point.
+    """
+    if not isinstance(path, paths.Ensemble | paths.Contextual):
+        return np.asarray(_sample(path, t, jr.split(key, _BLOCK)))
+    label_key, *keys = jr.split(key, path.size + 1)
+    label = np.asarray(jr.categorical(label_key, path.log_shares, shape=(_BLOCK,)))
+    drawn = np.empty((_BLOCK, path.dim))
+    for number, own in enumerate(keys):
+        rows = np.flatnonzero(label == number)
+        if len(rows):
+            drawn[rows] = _draw_member(path.member(number), t, own, len(rows))
+    return drawn
+
+
+def _draw_member(path: paths.AbstractPath, t: jax.Array, key: jax.Array, count: int) -> np.ndarray:
+    if isinstance(path, paths.Ensemble | paths.Contextual):
+        return _draw_block(path, t, key)[:count]
+    size = max(64, 1 << (count - 1).bit_length())
+    return np.asarray(_sample(path, t, jr.split(key, size)))[:count]
+
+
 @eqx.filter_jit
-def _sample(path: paths.AbstractPath, t, key):
+def _sample(path: paths.AbstractPath, t, keys):
     marginal = path.at(t)
-    return jax.vmap(lambda k: marginal.sample(key=k))(jr.split(key, _BLOCK))
+    return jax.vmap(lambda k: marginal.sample(key=k))(keys)

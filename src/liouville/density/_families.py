@@ -60,7 +60,7 @@ def automatic(config: DensityConfig, dim: int, n: int, smallest: int) -> Density
     # Networks overfit small tables within a hundred steps; pulling the weights toward zero is
     # what helped most, in proportion to how little the data say.
     decay = 0.0 if is_mixture else float(np.clip(4000.0 / n, 1e-3, 3.0))
-    steps = 500 if is_mixture else int(np.clip(n // 250 * 25, 400, 2000))
+    steps = 1000 if is_mixture else int(np.clip(n // 250 * 25, 400, 2000))
     return dataclasses.replace(
         config,
         path=dataclasses.replace(

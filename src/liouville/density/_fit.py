@@ -1,6 +1,5 @@
 """Fitting a path to samples, from Python."""
 
-import dataclasses
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -89,7 +88,9 @@ def fit_density(
         samples = Samples(samples)
     if not isinstance(samples, Samples):
         samples = read(str(samples), settings)
-    parts = divide(samples.check(min_rows=settings.data.min_samples), settings)
+    if folder is None:  # with a folder they were checked before it was made
+        samples = samples.check(min_rows=settings.data.min_samples)
+    parts = divide(samples, settings)
     units = parts.training.standardisation(settings.data.scaling)
     training = parts.training
     settings = automatic(settings, training.dim, len(training), int(training.counts.min()))
@@ -109,8 +110,10 @@ def fit_density(
     objective = likelihood + settings.objective.energy * PerMember(PerContext(energy))
     if settings.path.start == "fitted":
         objective = objective + PerMember(_start_likelihood(parts.training, options.seed))
+    # A mixture starts from a fitted end, and what is left to learn is how to get there: that costs
+    # likelihood nothing, so likelihood must not stop it.
     validation = None
-    if parts.validation is not None:
+    if parts.validation is not None and settings.path.family != "mixture":
         validation = PerMember(_likelihood(parts.validation, units, "validation"))
     result = fit(
         path,

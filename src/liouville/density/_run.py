@@ -27,6 +27,7 @@ from liouville.training import read_metrics
 
 Say = Callable[[str], None]
 _SHOWN = 10
+_MOST_MOVING = 8
 
 
 def run_density(
@@ -147,7 +148,8 @@ def report(
     shape = _image_shape(
         settings, samples.dim, bool(quantisation_of(parts.training).is_discrete.all())
     )
-    more = []
+    # Beyond, a picture of the motion is a projection that costs minutes and shows little.
+    is_low, more = samples.dim <= _MOST_MOVING, []
     if shape is not None:
         limits = (float(samples.points.min()), float(samples.points.max()))
         kept = parts.test or parts.validation or parts.training
@@ -163,14 +165,17 @@ def report(
             )
         )
         clock = np.linspace(0.0, 1.0, 9)
-        moved = model.trajectories(model.sample(0.0, 6, seed=1), clock)
-        film = moved.swapaxes(0, 1).reshape(6, len(clock), *shape)
+        some = model.classes[:6] or ("model",) * 6
+        film = np.stack([_emergence(model, name, clock, i) for i, name in enumerate(some)])
+        film = film.reshape(len(some), len(clock), *shape)
         more.append(
             Picture(
                 "emergence.png",
                 "From noise to images",
                 "Draws of the standard normal law, carried along the velocity from time 0 to 1.",
-                lambda: image_grid(film, columns=[f"{t:.2g}" for t in clock], limits=limits),
+                lambda: image_grid(
+                    film, rows=some, columns=[f"{t:.2g}" for t in clock], limits=limits
+                ),
             )
         )
     title = {"title": f"Density: {Path(samples.source).name}"}
@@ -180,9 +185,16 @@ def report(
         _snapshots(model, parts),
         history,
         {**title, **summary},
-        movie=settings.report.movie,
+        movie=settings.report.movie and is_low,
         more=more,
+        motion=is_low,
     )
+
+
+def _emergence(model: Model, name: str, clock: np.ndarray, seed: int) -> np.ndarray:
+    """One draw of the start, carried to the end along the velocity of its class."""
+    own = model.given(name) if model.classes else model
+    return own.trajectories(own.sample(0.0, 1, seed=seed), clock, steps=4)[:, 0]
 
 
 def _rows_of_images(model: Model, kept: Samples, seed: int) -> dict[str, np.ndarray]:

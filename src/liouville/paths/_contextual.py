@@ -47,6 +47,20 @@ class Contextual(AbstractPath):
         """The number of coordinates of a point."""
         return self.path.dim
 
+    @property
+    def size(self) -> int:
+        """The number of contexts in the list."""
+        return self.log_weights.value.shape[0]
+
+    @property
+    def log_shares(self) -> Float[Array, " contexts"]:
+        """The logarithms of the contexts' weights."""
+        return self.log_weights.value
+
+    def member(self, number: int) -> AbstractPath:
+        """The path of one context of the list."""
+        return self.given(self.contexts.value[number])
+
     def given(self, context: Float[Array, " size"]) -> AbstractPath:
         """The path for one context, in the list or not."""
         return given(self.path, context)
@@ -93,7 +107,7 @@ def path_of(path: Any, context: int) -> Any:
         context: which of its contexts.
     """
     if isinstance(path, Contextual):
-        return path.given(path.contexts.value[context])
+        return path.member(context)
     if isinstance(path, Ensemble):
         chosen = eqx.filter_vmap(lambda member: path_of(member, context))(path.members)
         return Ensemble(chosen, path.size)

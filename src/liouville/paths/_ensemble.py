@@ -44,12 +44,21 @@ class Ensemble(AbstractPath):
     @property
     def dim(self) -> int:
         """The number of coordinates of a point."""
-        return jax.tree.map(lambda leaf: leaf[0], self.members).dim
+        return self.member(0).dim
+
+    @property
+    def log_shares(self) -> Float[Array, " members"]:
+        """The logarithms of the members' shares, all equal."""
+        return jnp.full((self.size,), -jnp.log(float(self.size)))
+
+    def member(self, number: int) -> AbstractPath:
+        """One of the paths."""
+        return jax.tree.map(lambda leaf: leaf[number], self.members)
 
     def at(self, t: Scalar) -> "EnsembleMarginal":
         """The marginal at time `t` of shape `()`."""
         marginals = eqx.filter_vmap(lambda path: path.at(t))(self.members)
-        return EnsembleMarginal(marginals, jnp.full((self.size,), -jnp.log(float(self.size))))
+        return EnsembleMarginal(marginals, self.log_shares)
 
 
 class EnsembleMarginal(AbstractMarginal):

@@ -98,6 +98,7 @@ def write_report(
     projection: Projection | None = None,
     movie: bool = True,
     more: Sequence[Picture] = (),
+    motion: bool = True,
     progress: Callable[[str], None] | None = None,
 ) -> Path:
     """Write ``report.html`` and its pictures.
@@ -116,6 +117,7 @@ def write_report(
         projection: The plane to look at; by default as in ``density_panels``.
         movie: Whether to make the film, the slowest part.
         more: Further pictures, shown before the others.
+        motion: Whether to draw velocities and paths; they say little in a plane of many dimensions.
         progress: Told in words what is being drawn.
 
     Returns:
@@ -125,7 +127,8 @@ def write_report(
     if model.dim > 1:
         projection = projection or default_projection(model, snapshots)
     pictures = []
-    for picture in [*more, *_figures(model, snapshots, history, held_out, projection)]:
+    usual = _figures(model, snapshots, history, held_out, projection)
+    for picture in [*more, *(p for p in usual if motion or p.name not in _MOTION)]:
         tell(f"drawing {picture.title.lower()}")
         data = to_png(picture.draw())
         pictures.append(_Drawn(picture.name, picture.title, picture.reading, data))
@@ -162,6 +165,7 @@ def to_png(figure: Figure, dpi: int = DPI) -> bytes:
     return out.getvalue()
 
 
+_MOTION = ("velocity.png", "trajectories.png")
 _FILM = (
     "Darker is denser, on one scale for the whole film. Observed points fade in around the "
     "time at which they were seen; in between, the model fills the gap."
