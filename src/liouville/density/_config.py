@@ -41,7 +41,7 @@ class PathConfig:
     parts: int | None = _option(None, "parts of a mixture, or of each conditional mixture")
     width: int | None = _option(None, "units of a layer, for each coordinate if autoregressive")
     moving_weights: bool = _option(
-        False, "the weights of conditional mixtures may move, and carry mass across gaps"
+        True, "the weights of conditional mixtures may move, and carry mass across gaps"
     )
     depth: int = _option(2, "hidden layers of a network")
     layers: int = _option(8, "maps of a pushforward")
