@@ -58,9 +58,10 @@ def test_initial_path_needs_the_number_of_components(clouds):
         initial_path(TIMES, chains_through(clouds), PathConfig())
 
 
-@pytest.fixture(scope="module")
-def arc() -> np.ndarray:
-    """Chains along a noisy arc, whose straight chords run where no cell is."""
+@pytest.fixture
+def arc(monkeypatch) -> np.ndarray:
+    """Chains along a noisy arc, whose straight chords run where no cell is; all gaps are filled."""
+    monkeypatch.setattr(gaps_module, "_MOST_SHIFT", 1e9)
     rng = np.random.default_rng(0)
     angles = [turn + 0.2 * rng.normal(size=60) for turn in (0.0, 1.2, 2.4, 3.6)]
     clouds = [3.0 * np.stack([np.cos(a), np.sin(a)], axis=1) for a in angles]
@@ -185,6 +186,14 @@ def test_gaps_stay_open_on_request_and_with_many_snapshots(arc):
     assert len(_filled(settings, many[:12], np.zeros((5, 12, 2))).times) == 23
     closed = apply_settings(settings, ["gaps.fill=false"])
     assert _filled(closed, ARC_TIMES, arc).chains is arc
+
+
+def test_gaps_between_snapshots_that_do_not_overlap_stay_open():
+    x = np.random.default_rng(0).normal(size=(80, 2))
+    joined = np.stack([x, x + 1.0, x + 9.0], axis=1)  # shifts of one and of eight deviations
+    filled = fill(joined, np.array([0.0, 1.0, 3.0]))
+    np.testing.assert_allclose(filled.times, [0.0, 0.5, 1.0, 3.0])
+    np.testing.assert_allclose(filled.chains[:, [0, 2, 3]], joined)
 
 
 def test_filled_gaps_weigh_as_much_as_snapshots(arc):

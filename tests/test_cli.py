@@ -191,7 +191,7 @@ BAD_QUERIES = [
     (["query", "{run}", "{tmp}/three.csv", "--time", "1", "-o", "{tmp}/a.csv"], "2"),
     (["query", "{run}", "{tmp}/two.csv", "-o", "{tmp}/a.csv"], "--time"),
     (["info", "{tmp}"], "no file"),
-    (["evaluate", "{tmp}"], "no file"),
+    (["evaluate", "{tmp}"], "holds no run (no config.yaml); fit a model first"),
     (["trajectories", "{run}", "--from", "0", "--to", "0", "-o", "{tmp}/a.csv"], "increasing"),
 ]
 

@@ -26,14 +26,16 @@ _ITERATIONS = 40
 # The kernel estimate needs no more cells; its bandwidth is that of all of them.
 _MOST_POOLED = 2000
 _BLOCK = 4096
+# Squared shifts above so many variances leave a gap as it is.
+_MOST_SHIFT = 2.0
 
 
 class Filled(NamedTuple):
-    """Chains with a point between every two snapshots.
+    """Chains with a point half-way between snapshots that overlap.
 
     Attributes:
-        times: of the snapshots and half-way between them, shape `(2 m - 1,)`.
-        chains: shape `(chains, 2 m - 1, dim)`; every other point is that of a snapshot.
+        times: of the snapshots and of the points half-way, increasing, shape `(n,)`.
+        chains: shape `(chains, n, dim)`; at the snapshots they are what they were.
     """
 
     times: np.ndarray
@@ -82,8 +84,20 @@ def fill_gaps(
             slope = inner @ x[free] + force + strength * pull
             slope = slope.reshape(len(free), chains, dim).transpose(2, 0, 1)
             x[free] -= (preconditioner @ slope).transpose(1, 2, 0).reshape(len(free), -1)
-    kept = np.arange(0, len(nodes), _PIECES // 2)
+    half = held[:-1][_overlap(joined)] + _PIECES // 2
+    kept = np.sort(np.concatenate([held, half]))
     return Filled(nodes[kept], x[kept].reshape(len(kept), chains, dim).transpose(1, 0, 2))
+
+
+def _overlap(joined: np.ndarray) -> np.ndarray:
+    r"""Whether the snapshots on both sides of each gap overlap, shape `(m - 1,)`.
+
+    They do if the squared shift of the mean is at most twice the variance within a snapshot.
+    Where a cloud has moved on altogether, cells seen at other times say nothing about the gap.
+    """
+    shift = (np.diff(joined.mean(axis=0), axis=0) ** 2).sum(axis=-1)
+    spread = joined.var(axis=0).sum(axis=-1)
+    return shift <= _MOST_SHIFT * 0.5 * (spread[1:] + spread[:-1])
 
 
 def _quadratic(nodes: np.ndarray, inertia: float) -> tuple[np.ndarray, np.ndarray]:

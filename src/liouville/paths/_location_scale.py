@@ -4,6 +4,7 @@ import jax.random as jr
 from jaxtyping import Array, Float
 
 from liouville._types import Point, Points, RandomKey, Scalar
+from liouville.conditioning import is_conditional
 from liouville.curves import AbstractCurve, value_and_rate
 from liouville.parameters import Fixed, value_of
 from liouville.paths._base import AbstractMarginal, AbstractPath
@@ -40,6 +41,8 @@ class LocationScale(AbstractPath):
 
     def __check_init__(self):
         """The curves must agree on the number of parts and of coordinates."""
+        if is_conditional((self.location, self.raw_scale)):
+            return  # without their context these curves have no value to look at
         time = jax.ShapeDtypeStruct((), jnp.zeros(()).dtype)
         location = jax.eval_shape(lambda c, t: c(t), self.location, time).shape
         raw = jax.eval_shape(lambda c, t: c(t), self.raw_scale, time).shape

@@ -1,0 +1,287 @@
+"""Fitting densities: what comes back, what is written, what is refused."""
+
+import json
+import math
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import liouville as lv
+from liouville.config import merge
+from liouville.curves import Constant, Knots
+from liouville.data import Samples
+from liouville.density import DensityConfig, fit_density
+from liouville.density._evaluate import motion
+from liouville.density._families import automatic, initial_path
+from liouville.density._run import evaluate, run_density
+from liouville.errors import LiouvilleError
+from liouville.paths import LocationScale
+from tolerances import ROUNDING
+
+# Means over a thousand draws with a relative spread near one, and a trapezoidal rule of 40 pieces.
+MOTION = 0.15
+# The exact assignment beats the displacement of an optimal map by rounding alone.
+ASSIGNMENT = 1e-9
+
+BRIEF = {
+    "training.steps": 25,
+    "training.validate_every": 25,
+    "training.checkpoint_every": 25,
+    "path.parts": 3,
+    "report.movie": False,
+}
+TINY = {**BRIEF, "path.parts": 2, "path.width": 3, "path.members": 1, "path.depth": 1}
+
+
+def _plane(n=60):
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(n, 2)) * [1.0, 3.0] + np.where(rng.random((n, 1)) < 0.5, 4.0, -4.0)
+
+
+def _classes(n=60):
+    rng = np.random.default_rng(1)
+    labels = np.arange(n) % 2
+    points = rng.normal(size=(n, 4)) + 3.0 * labels[:, None]
+    return Samples(points, labels, classes=("ant", "bee"))
+
+
+def _log_normal(model, x):
+    """The standard normal law of the model's own units, in the user's."""
+    z = model.units.points_to_model(x)
+    constant = 0.5 * model.dim * math.log(2.0 * math.pi) + model.units.log_volume
+    return -0.5 * (z**2).sum(-1) - constant
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("density") / "RUN"
+
+
+@pytest.fixture(scope="module")
+def plane(folder):
+    file = folder.parent / "plane.npy"
+    np.save(file, _plane())
+    return run_density(folder, flags={"data.file": str(file), **BRIEF}, progress=False)
+
+
+@pytest.fixture(scope="module")
+def run(plane, folder):
+    return folder
+
+
+@pytest.fixture(scope="module")
+def classes():
+    return fit_density(_classes(), TINY)
+
+
+def test_few_coordinates_get_a_mixture(plane):
+    assert plane.config.path.family == "mixture"
+    assert isinstance(plane.model.path, LocationScale)
+    assert plane.model.interval == (0.0, 1.0)
+    assert plane.reason == "finished"
+    assert plane.model.sample(1.0, 10).shape == (10, 2)
+    # In the user's units: the two clouds are found, and what lies between them is rarer.
+    at_cloud, between = plane.model.log_density(1.0, [[4.0, 4.0], [0.0, 0.0]])
+    assert at_cloud > between + 1.0
+
+
+def test_summary_can_be_written_and_is_finite(plane):
+    json.dumps(plane.summary, allow_nan=False)
+    numbers = [v for v in plane.summary.values() if isinstance(v, int | float)]
+    assert np.isfinite(numbers).all()
+    expected = {"samples", "coordinates", "family", "path energy", "straightness"}
+    assert expected <= set(plane.summary)
+    assert {"test nats per sample", "test bits per dimension"} <= set(plane.summary)
+
+
+@pytest.mark.parametrize("family", ["mixture", "autoregressive", "pushforward"])
+def test_every_family_can_start_as_the_standard_normal_law(family):
+    samples = _classes()
+    wished = {**TINY, "path.family": family, "path.kernel": "gaussian", "path.layers": 2}
+    settings = automatic(merge(DensityConfig, flags=wished), 4, len(samples), 30)
+    path = initial_path(samples.points, samples.labels, settings.path)
+    x = np.random.default_rng(2).normal(size=(5, 4))
+    expected = -0.5 * (x**2).sum(-1) - 2.0 * math.log(2.0 * math.pi)
+    found = _log_density(path, jnp.asarray(0.0), jnp.asarray(x))
+    np.testing.assert_allclose(found, expected, atol=100 * ROUNDING)
+
+
+@eqx.filter_jit
+def _log_density(path, t, x):
+    return jax.vmap(path.at(t).log_density)(x)
+
+
+@pytest.mark.parametrize("fitted", ["plane", "classes"])
+def test_a_hard_start_is_the_standard_normal_law(fitted, request):
+    model = request.getfixturevalue(fitted).model
+    x = model.units.points_to_user(np.random.default_rng(2).normal(size=(20, model.dim)))
+    found = model.log_density(0.0, x)
+    np.testing.assert_allclose(found, _log_normal(model, x), rtol=0, atol=100 * ROUNDING)
+    # The end is another density, or the test above says nothing.
+    assert np.abs(model.log_density(1.0, x) - found).max() > 0.1
+
+
+def test_more_coordinates_get_an_autoregressive_path(classes):
+    assert classes.config.path.family == "autoregressive"
+    assert classes.model.classes == ("ant", "bee")
+    assert "test nats per sample, class given" in classes.summary
+
+
+def test_a_model_answers_for_all_classes_and_for_one(classes):
+    model, x = classes.model, _classes(20).points
+    own = [model.given(name).log_density(1.0, x) for name in model.classes]
+    both = np.logaddexp(*own) - math.log(2.0)  # as many of one class as of the other
+    np.testing.assert_allclose(model.log_density(1.0, x), both, atol=100 * ROUNDING)
+    with pytest.raises(LiouvilleError, match="knows no class 'cow'; its classes: ant, bee"):
+        model.given("cow")
+
+
+def test_a_model_without_classes_has_none_to_give(plane):
+    with pytest.raises(LiouvilleError, match="fitted without classes"):
+        plane.model.given("ant")
+
+
+def test_saved_models_give_the_same_answers(plane, classes, tmp_path):
+    for number, model in enumerate((plane.model, classes.model)):
+        model.save(tmp_path / f"{number}.lv")
+        again = lv.load(tmp_path / f"{number}.lv")
+        x = model.sample(0.5, 5)
+        np.testing.assert_array_equal(again.log_density(0.5, x), model.log_density(0.5, x))
+        assert again.classes == model.classes
+
+
+def test_motion_of_a_known_path():
+    # The standard normal law moves by (2, 0) and doubles in scale: the optimal map, in a line,
+    # x1 - x0 = (2, 0) + x0, whose squared length is 4 + 2 on average; so is the energy.
+    locations = Knots((0.0, 1.0), jnp.asarray([[[0.0, 0.0]], [[2.0, 0.0]]]), "linear")
+    # Scales are exponentials of their parameters, so the pace is not even: more energy.
+    scales = Knots((0.0, 1.0), jnp.asarray([[[0.0, 0.0]], [[math.log(2.0)] * 2]]), "linear")
+    path = LocationScale(locations, scales, jnp.zeros(1))
+    found = motion(path, n=400)
+    assert found.energy >= found.displacement >= found.distance - ASSIGNMENT
+    assert found.displacement == pytest.approx(6.0, rel=MOTION)
+    assert found.energy > found.displacement
+    assert found.straightness < 1.0
+
+
+def test_motion_of_a_shift_is_straight():
+    locations = Knots((0.0, 1.0), jnp.asarray([[[0.0, 0.0]], [[3.0, 4.0]]]), "linear")
+    found = motion(LocationScale(locations, Constant(jnp.zeros((1, 2))), jnp.zeros(1)), n=100)
+    assert found == pytest.approx((25.0, 25.0, 25.0), rel=1e-6)
+    assert found.straightness == pytest.approx(1.0, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("dim", "family"),
+    [(1, "mixture"), (3, "mixture"), (4, "autoregressive"), (256, "autoregressive"),
+     (257, "pushforward")],
+)  # fmt: skip
+def test_the_family_follows_the_number_of_coordinates(dim, family):
+    assert automatic(DensityConfig(), dim, 1000, 1000).path.family == family
+
+
+def test_automatic_choices_leave_what_the_user_said():
+    wished = {"path.family": "pushforward", "path.width": 7, "training.decay": 0.0}
+    settings = merge(DensityConfig, flags=wished)
+    found = automatic(settings, 2, 1000, 1000)
+    assert (found.path.family, found.path.width, found.training.decay) == ("pushforward", 7, 0.0)
+    assert found.training.steps is not None
+
+
+@pytest.mark.slow
+def test_a_pushforward_can_be_fitted():
+    pushed = fit_density(_plane(), {**TINY, "path.family": "pushforward", "path.layers": 2})
+    x = pushed.model.sample(0.0, 10)
+    found = pushed.model.log_density(0.0, x)
+    np.testing.assert_allclose(found, _log_normal(pushed.model, x), atol=1e-8)
+
+
+@pytest.mark.slow
+def test_a_mixture_for_each_class():
+    samples = _classes()
+    found = fit_density(samples, {**BRIEF, "path.family": "mixture", "data.dims": None})
+    assert found.model.given("bee").log_density(1.0, [3.0] * 4) > -8.0
+    assert found.model.given("ant").log_density(1.0, [3.0] * 4) < -10.0
+
+
+# Bad input
+
+
+def _with_nan():
+    points = _plane()
+    points[3, 1] = np.nan
+    return points
+
+
+@pytest.mark.parametrize(
+    ("points", "settings", "message"),
+    [
+        (_with_nan(), {}, r"NaN or infinite values in data, by column: x2 \(1\)"),
+        (_plane(12), {}, "data has 12 rows but 20 are needed"),
+        (np.zeros(12), {}, "must have shape"),
+        (_plane(), {"path.family": "flow"}, "path.family"),
+        (_plane(), {"path.famly": "mixture"}, "did you mean 'family'"),
+        (_plane(), {"data.validation": 0.7, "data.test": 0.7}, "rows"),
+    ],
+)
+def test_bad_input_is_refused(points, settings, message):
+    with pytest.raises(LiouvilleError, match=message):
+        fit_density(points, {**BRIEF, **settings})
+
+
+def test_a_small_class_is_refused():
+    labels = np.array([0] * 50 + [1] * 10)
+    with pytest.raises(LiouvilleError, match="leave that class out"):
+        fit_density(Samples(_classes().points, labels), TINY)
+
+
+# Runs
+
+
+def test_a_run_fills_its_folder(run):
+    for name in ("config.yaml", "model.lv", "metrics.jsonl", "summary.json", "report.html"):
+        assert (run / name).stat().st_size > 0, name
+    assert list((run / "figures").glob("*.png"))
+    # Automatic choices are written out.
+    assert "family: mixture" in (run / "config.yaml").read_text()
+    assert lv.load(run).dim == 2
+
+
+def test_a_run_is_not_overwritten(run):
+    before = (run / "model.lv").read_bytes()
+    with pytest.raises(LiouvilleError, match="force"):
+        run_density(run, samples=Samples(_plane()), flags=BRIEF)
+    assert (run / "model.lv").read_bytes() == before
+
+
+def test_evaluate_gives_the_figures_of_the_summary(run):
+    summary, found = json.loads((run / "summary.json").read_text()), evaluate(run)
+    assert "test nats per sample" in found
+    assert found == {key: summary[key] for key in found}
+
+
+@pytest.mark.parametrize(("image", "message"), [("3x3", "9 pixels"), ("square", "like 8x8")])
+def test_images_of_another_shape_are_refused_before_anything_is_written(image, message, tmp_path):
+    flags = {**BRIEF, "report.image": image}
+    with pytest.raises(LiouvilleError, match=message):
+        run_density(tmp_path / "RUN", samples=Samples(_plane()), flags=flags)
+    assert not (tmp_path / "RUN").exists()
+
+
+def test_a_run_needs_data(tmp_path):
+    with pytest.raises(LiouvilleError, match="name a file"):
+        run_density(tmp_path / "RUN")
+
+
+def test_a_run_of_changed_data_is_not_evaluated(run):
+    file = run.parent / "plane.npy"
+    old = np.load(file)
+    np.save(file, old + 1.0)
+    try:
+        with pytest.raises(LiouvilleError, match="has changed since"):
+            evaluate(run)
+    finally:
+        np.save(file, old)
