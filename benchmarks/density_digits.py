@@ -16,18 +16,18 @@ import time
 import jax
 import rivals
 
-from liouville.data import Samples
-from liouville.density import fit_density
+from liouville.data import Samples, split_rows
+from liouville.density import Parts, fit_density
 
 
 def ours(table: str, labels: bool, seed: int) -> dict:
     """Our row of the table."""
-    points, classes = rivals.needs("sklearn.datasets").__dict__[f"load_{table}"](return_X_y=True)
-    samples = Samples(points, classes if labels else None, source=table)
-    validation, test = rivals.SIZES[table]
+    points, classes, lattice = rivals.table(table, seed=seed)
+    rows = split_rows(classes, len(points), rivals.SIZES[table], seed)
+    samples = Samples(points, classes if labels else None, quantisation=lattice, source=table)
     begun = time.perf_counter()
-    settings = {"data.validation": validation, "data.test": test, "training.seed": seed}
-    fitted = fit_density(samples, settings, progress=False)
+    parts = Parts(*(samples.select(part) for part in rows))
+    fitted = fit_density(parts, {"training.seed": seed}, progress=False)
     summary = fitted.summary
     return {
         "name": f"liouville{', classes' if labels else ''}",

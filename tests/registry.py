@@ -277,18 +277,10 @@ PATHS |= {
         _leaf("gaussian", "diagonal", "network", 1, 2), _low_rank_gauge(2, 2, gated=True)
     ),
     "ensemble": _ensemble(_leaf("gaussian", "diagonal", "cubic", 2, 2), 3),
-    "hard-started": _leaf("gaussian", "full", "started", 2, 2),
     "factorised": _factorised("gaussian", "cubic", 3, 2),
-    "factorised-mixture-3d": _factorised_mixture(
-        _factorised("logistic", "network", 2, 3), 3, "network"
-    ),
-    "factorised-mixture-line": _factorised_mixture(
-        _factorised("gaussian", "linear", 1, 1), 3, "linear"
-    ),
     "autoregressive": _autoregressive("logistic", 2, (1, 0)),
     "pushforward": _pushforward(_leaf("gaussian", "full", "cubic", 2, 2), "spline", 2),
     "contextual": _contextual(_autoregressive("logistic", 2, (0, 1), 2), 2),
-    "contextual-selected": _contextual(_selected(_leaf("gaussian", "full", "cubic", 2, 2), 3), 3),
     "time-change": _retimed(_leaf("gaussian", "full", "cubic", 2, 2)),
     "reversed": _reversed(_leaf("logistic", "diagonal", "smooth", 2, 1)),
     "mixture-of-gauged-and-product": _mixture(
@@ -309,6 +301,17 @@ PATHS |= {
             )
         )
     ),
+}
+
+REST |= {
+    "hard-started": _leaf("gaussian", "full", "started", 2, 2),
+    "factorised-mixture-line": _factorised_mixture(
+        _factorised("gaussian", "linear", 1, 1), 3, "linear"
+    ),
+    "factorised-mixture-3d": _factorised_mixture(
+        _factorised("logistic", "network", 2, 3), 3, "network"
+    ),
+    "contextual-selected": _contextual(_selected(_leaf("gaussian", "full", "cubic", 2, 2), 3), 3),
 }
 
 # Entries on which the dearer laws are run: every family and scale, and every combinator. The

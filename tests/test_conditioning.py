@@ -92,12 +92,13 @@ def test_without_a_context_it_raises(path):
         path.at(T).log_density(X)
 
 
+@pytest.mark.slow
 def test_a_bound_path_conserves_mass(path):
     # The continuity equation by automatic differentiation, for a context between two classes.
     bound = lv.given(path, jnp.asarray([0.4, 0.6]))
     residual, wrong = _residuals(bound, T, X)
     assert abs(float(residual)) < 1e3 * ROUNDING
-    # The velocity of one context with the density of another is no path.
+    # Half the velocity carries something else.
     assert abs(float(wrong)) > 0.01
 
 

@@ -62,7 +62,7 @@ def assert_continuous(path: AbstractPath) -> None:
     assert_passes(checks.continuity(path, times, points))
     # The same residual not divided by its terms, which hides no small error among large terms.
     terms = checks._terms_at(path, checks._continuity_terms, times, points)
-    # Terms above the size the tolerance is made for (maps out of their box) cancel to as many digits.
+    # Terms larger than the tolerance is made for (maps out of their box) cancel to as many digits.
     size = jnp.maximum(jnp.abs(terms).max(-1) / TAIL_TERMS, 1.0)
     assert float((jnp.abs(terms.sum(-1)) / size).max()) < TAIL_RESIDUAL
     assert float(jnp.abs(terms).max()) > 1.0, "the points are too tame to show anything"

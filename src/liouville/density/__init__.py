@@ -2,4 +2,5 @@
 
 from liouville.density._config import DensityConfig as DensityConfig
 from liouville.density._fit import DensityFit as DensityFit
+from liouville.density._fit import Parts as Parts
 from liouville.density._fit import fit_density as fit_density

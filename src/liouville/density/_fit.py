@@ -56,7 +56,7 @@ class Parts(NamedTuple):
 
 
 def fit_density(
-    samples: Samples | np.ndarray | str | Path,
+    samples: Samples | Parts | np.ndarray | str | Path,
     settings: DensityConfig | Mapping[str, Any] | None = None,
     *,
     folder: Path | None = None,
@@ -66,8 +66,8 @@ def fit_density(
     """Fits a path from the standard normal law to samples by likelihood plus kinetic energy.
 
     Args:
-        samples: the samples, an array of shape `(n, dim)`, or a file for
-            `liouville.read_samples`.
+        samples: the samples, an array of shape `(n, dim)`, a file for `liouville.read_samples`,
+            or `Parts` if they are dequantised and divided already.
         settings: a configuration, or some of its values by dotted key, for instance
             `{"path.family": "pushforward", "training.steps": 500}`.
         folder: where the checkpoint and the metrics go, if anywhere.
@@ -86,11 +86,14 @@ def fit_density(
         settings = configuration.merge(DensityConfig, flags=dict(settings or {}))
     if isinstance(samples, np.ndarray):
         samples = Samples(samples)
-    if not isinstance(samples, Samples):
+    if isinstance(samples, str | Path):
         samples = read(str(samples), settings)
-    if folder is None:  # with a folder they were checked before it was made
-        samples = samples.check(min_rows=settings.data.min_samples)
-    parts = divide(samples, settings)
+    if isinstance(samples, Samples):
+        if folder is None:  # with a folder they were checked before it was made
+            samples = samples.check(min_rows=settings.data.min_samples)
+        parts = divide(samples, settings)
+    else:
+        parts = samples
     units = parts.training.standardisation(settings.data.scaling)
     training = parts.training
     settings = automatic(settings, training.dim, len(training), int(training.counts.min()))
@@ -136,8 +139,8 @@ def fit_density(
         path=result.path,
         units=units,
         times=np.array(INTERVAL),
-        features=samples.features,
-        classes=samples.classes,
+        features=training.features,
+        classes=training.classes,
         notes={
             "task": "density",
             "family": settings.path.family,
@@ -146,9 +149,9 @@ def fit_density(
         },
     )
     summary = {
-        "samples": len(samples),
-        "coordinates": samples.dim,
-        "classes": len(samples.classes),
+        "samples": sum(len(part) for part in parts if part is not None),
+        "coordinates": training.dim,
+        "classes": len(training.classes),
         "family": settings.path.family,
         "members": settings.path.members,
         "steps": result.step,
