@@ -7,7 +7,7 @@ knots that starts below zero, so that nothing rests on times from 0 to 1.
 import functools
 import zlib
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import equinox as eqx
 import jax
@@ -203,7 +203,7 @@ def _autoregressive(family: str, dim: int, order: tuple[int, ...], context: int 
     return make
 
 
-def _pushforward(base: Callable, kind: str, dim: int) -> Callable:
+def _pushforward(base: Callable, kind: Literal["affine", "spline"], dim: int) -> Callable:
     def make(key):
         keys = jr.split(key, 3)
         flow = coupling_flow(dim, INTERVAL, layers=2, width=8, depth=1, kind=kind, key=keys[0])

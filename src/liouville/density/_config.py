@@ -46,8 +46,8 @@ class PathConfig:
     depth: int = _option(2, "hidden layers of a network")
     layers: int = _option(8, "maps of a pushforward")
     map: Literal["spline", "affine"] = _option("spline", "coupling of a pushforward")
-    kernel: Literal["auto", "gaussian", "logistic"] = _option(
-        "auto", "shape of a part: gaussian in a mixture, logistic in conditional mixtures"
+    kernel: Literal["gaussian", "logistic"] = _option(
+        "gaussian", "shape of a part; a path of logistic parts starts as a logistic law"
     )
     min_scale: float = _option(0.01, "smallest scale of a part, in standardised units")
 

@@ -53,8 +53,7 @@ def automatic(config: DensityConfig, dim: int, n: int, smallest: int) -> Density
         few = "mixture" if dim <= _MOST_MIXTURE else "autoregressive"
         family = few if dim <= _MOST_AUTOREGRESSIVE else "pushforward"
     is_mixture = family == "mixture"
-    kernel = "logistic" if family == "autoregressive" else "gaussian"
-    parts = int(np.clip(smallest // 40, 2, 64)) if is_mixture else 8
+    parts = int(np.clip(smallest // 40, 2, 128)) if is_mixture else 8
     width = max(4, 64 // dim) if family == "autoregressive" else 64
     members = 4 if family == "autoregressive" else 1
     # Networks overfit small tables within a hundred steps; pulling the weights toward zero is
@@ -66,7 +65,6 @@ def automatic(config: DensityConfig, dim: int, n: int, smallest: int) -> Density
         path=dataclasses.replace(
             path,
             family=family,
-            kernel=kernel if path.kernel == "auto" else path.kernel,
             members=path.members or members,
             parts=path.parts or parts,
             width=path.width or width,

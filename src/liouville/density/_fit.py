@@ -108,7 +108,7 @@ def fit_density(
     )
     likelihood = PerMember(_likelihood(parts.training, units, "likelihood", options.batch_size))
     energy = KineticEnergy(
-        INTERVAL, times=settings.objective.times, particles=settings.objective.particles
+        interval=INTERVAL, times=settings.objective.times, particles=settings.objective.particles
     )
     objective = likelihood + settings.objective.energy * PerMember(PerContext(energy))
     if settings.path.start == "fitted":

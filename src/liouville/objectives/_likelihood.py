@@ -99,8 +99,21 @@ class ContextLikelihood(AbstractTerm):
     time: Scalar
     points: Points
     contexts: Float[Array, "n size"]
-    batch_size: int | None = eqx.field(static=True, default=None)
-    name: str = eqx.field(static=True, default="likelihood")
+    batch_size: int | None = eqx.field(static=True)
+    name: str = eqx.field(static=True)
+
+    def __init__(
+        self,
+        time: Scalar,
+        points: Points,
+        contexts: Float[Array, "n size"],
+        *,
+        batch_size: int | None = None,
+        name: str = "likelihood",
+    ):
+        self.time, self.points, self.contexts = time, points, contexts
+        self.batch_size = batch_size
+        self.name = name
 
     def __call__(self, path: AbstractPath, *, key: RandomKey) -> Scalar:
         """The mean negative log-likelihood per point, or an unbiased estimate from a batch."""

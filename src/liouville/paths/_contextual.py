@@ -45,7 +45,7 @@ class Contextual(AbstractPath):
     @property
     def dim(self) -> int:
         """The number of coordinates of a point."""
-        return self.path.dim
+        return self.member(0).dim
 
     @property
     def size(self) -> int:
@@ -54,8 +54,8 @@ class Contextual(AbstractPath):
 
     @property
     def log_shares(self) -> Float[Array, " contexts"]:
-        """The logarithms of the contexts' weights."""
-        return self.log_weights.value
+        """The logarithms of the contexts' weights, normalised in the precision of the path."""
+        return jax.nn.log_softmax(self.log_weights.value)
 
     def member(self, number: int) -> AbstractPath:
         """The path of one context of the list."""
@@ -68,7 +68,7 @@ class Contextual(AbstractPath):
     def at(self, t: Scalar) -> EnsembleMarginal:
         """The marginal at time `t` of shape `()`, over all contexts."""
         marginals = eqx.filter_vmap(lambda c: self.given(c).at(t))(self.contexts.value)
-        return EnsembleMarginal(marginals, self.log_weights.value)
+        return EnsembleMarginal(marginals, self.log_shares)
 
 
 class Selected(AbstractPath, AbstractConditional):
@@ -92,7 +92,14 @@ class Selected(AbstractPath, AbstractConditional):
 
     def given(self, context: Float[Array, " size"]) -> AbstractPath:
         """The path of one context."""
-        return jax.tree.map(lambda leaf: jnp.tensordot(context, leaf, 1), self.paths)
+
+        def chosen(leaf):
+            # Whole numbers, such as an order of coordinates, have no averages.
+            if not jnp.issubdtype(leaf.dtype, jnp.inexact):
+                return leaf[jnp.argmax(context)]
+            return jnp.tensordot(context, leaf, 1)
+
+        return jax.tree.map(chosen, self.paths)
 
     def at(self, t: Scalar) -> NoReturn:
         """Raises an error: no context was given."""
