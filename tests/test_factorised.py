@@ -180,6 +180,7 @@ def test_parts_come_as_often_as_they_weigh():
     assert np.all(np.abs(counts.mean(0) - 37 * weights) < 0.2)
 
 
+@pytest.mark.slow
 def test_gradients_of_particles_are_unbiased(getkey):
     rng = np.random.default_rng(3)
     # Parts that overlap: between parts far apart the implicit gradient varies without bound.
@@ -271,6 +272,7 @@ def _values(path, t, points):
     return jax.vmap(marginal.log_density)(points), jax.vmap(marginal.velocity)(points)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["logistic", pytest.param("gaussian", marks=pytest.mark.slow)])
 def test_on_the_line_there_is_one_velocity_only(family):
     path = factorised(FAMILIES[family], "cubic", 3, 1)
@@ -298,6 +300,7 @@ def _trade(reference_scale: float | None) -> FactorisedMixture:
     return FactorisedMixture.of(parts, weights, reference)
 
 
+@pytest.mark.slow
 def test_any_reference_will_do_but_a_wide_one_is_fast_in_the_tails():
     angles = jnp.linspace(0.0, 2.0 * jnp.pi, 33)[:-1]
     circle = jnp.stack([jnp.cos(angles), jnp.sin(angles)], axis=1)

@@ -32,7 +32,8 @@ from tolerances import ROUNDING, STANDARD_ERRORS, TAIL_RESIDUAL, TAIL_TERMS
 
 # The dear laws: on a few entries always, on more of them in the slow run.
 DEAR = [*FEW, *(pytest.param(name, marks=pytest.mark.slow) for name in MORE)]
-FLAT = [name for name in PATHS if build(name).dim <= 2]
+# The density behind a spline has kinks, for which equal steps converge slowly; its own tests know.
+FLAT = [name for name in PATHS if build(name).dim <= 2 and name != "pushforward"]
 
 
 def points_of(path: AbstractPath, n: int = 64) -> tuple[Float[Array, " n"], Points]:

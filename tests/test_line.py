@@ -107,6 +107,7 @@ def test_carry_has_no_step_at_the_median_if_the_weights_keep_their_sum():
     assert np.ptp(carried(line, growing, beside)) > 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
 def test_single_precision_far_out(family):
     line, rate = line_and_rate(family)

@@ -10,9 +10,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 # Left of this the continued fraction is used. At 5 its error after n levels is about
-# exp(-10 sqrt(2n)): 14 levels give the rounding error of double precision.
+# exp(-10 sqrt(2n)): 18 levels give the rounding error of double precision.
 _TAIL = -5.0
-_LEVELS = 14
+_LEVELS = 18
 # Right of this the other tail is zero in double precision; the square in its derivative would
 # overflow further out.
 _EMPTY = 40.0
