@@ -321,9 +321,9 @@ FEW = (
     "logistic-full-still",
     "mixture",
     "gauged-gated-3d",
-    "contextual",
 )
 MORE = (
+    "contextual",
     "factorised-mixture-3d",
     "pushforward",
     "contextual-selected",
