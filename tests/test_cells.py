@@ -180,12 +180,12 @@ def test_filled_gaps_do_not_depend_on_units(arc):
 
 def test_gaps_stay_open_on_request_and_with_many_snapshots(arc):
     settings = CellsConfig()
-    assert len(_filled(settings, ARC_TIMES, arc).times) == 7
+    assert len(_filled(settings, ARC_TIMES, arc, 1.0).times) == 7
     many = np.linspace(0.0, 1.0, 13)  # twenty-five knots, one more than there may be
-    assert len(_filled(settings, many, np.zeros((5, 13, 2))).times) == 13
-    assert len(_filled(settings, many[:12], np.zeros((5, 12, 2))).times) == 23
+    assert len(_filled(settings, many, np.zeros((5, 13, 2)), 1.0).times) == 13
+    assert len(_filled(settings, many[:12], np.zeros((5, 12, 2)), 1.0).times) == 23
     closed = apply_settings(settings, ["gaps.fill=false"])
-    assert _filled(closed, ARC_TIMES, arc).chains is arc
+    assert _filled(closed, ARC_TIMES, arc, 1.0).chains is arc
 
 
 def test_gaps_between_snapshots_that_do_not_overlap_stay_open():

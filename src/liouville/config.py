@@ -22,6 +22,11 @@ from liouville.errors import LiouvilleError
 T = TypeVar("T")
 
 
+def option(default: Any, doc: str) -> Any:
+    """A field of a configuration: its default, and its explanation for `describe`."""
+    return dataclasses.field(default=default, metadata={"doc": doc})
+
+
 class Entry(NamedTuple):
     """One field of a configuration, as `describe` lists it.
 

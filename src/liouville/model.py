@@ -189,7 +189,7 @@ class Model:
             raise LiouvilleError(f"sample takes one time, got {time.shape[0]}; call it once a time")
         # Draws come in whole blocks, so that another n compiles nothing and keeps the first ones.
         keys = jr.split(jr.key(seed), -(-n // _BLOCK))
-        drawn = [_draw_block(self.path, time, key) for key in keys]
+        drawn = [_draw(self.path, time, key, _BLOCK) for key in keys]
         return self.units.points_to_user(np.concatenate(drawn)[:n])
 
     def trajectories(
@@ -374,8 +374,8 @@ def _blocks(x: np.ndarray) -> list[np.ndarray]:
     blocks = []
     for begin in range(0, len(x), _BLOCK):
         block = x[begin : begin + _BLOCK]
-        size = min(_BLOCK, max(64, 1 << (len(block) - 1).bit_length()))
-        blocks.append(np.concatenate([block, np.repeat(block[-1:], size - len(block), axis=0)]))
+        more = _padded(len(block)) - len(block)
+        blocks.append(np.concatenate([block, np.repeat(block[-1:], more, axis=0)]))
     return blocks
 
 
@@ -397,28 +397,27 @@ def _at_one_time(path: paths.AbstractPath, quantity: Callable, t, x):
     return jax.vmap(lambda y: quantity(marginal, y))(x)
 
 
-def _draw_block(path: paths.AbstractPath, t: jax.Array, key: jax.Array) -> np.ndarray:
-    """A block of draws; of an average of paths each member draws its own share of them.
+def _draw(path: paths.AbstractPath, t: jax.Array, key: jax.Array, count: int) -> np.ndarray:
+    """Draws; of an average of paths each member draws its own share of them.
 
     A member picked anew for every point would be copied for every point.
     """
+    size = _padded(count)
     if not isinstance(path, paths.Ensemble | paths.Contextual):
-        return np.asarray(_sample(path, t, jr.split(key, _BLOCK)))
+        return np.asarray(_sample(path, t, jr.split(key, size)))[:count]
     label_key, *keys = jr.split(key, path.size + 1)
-    label = np.asarray(jr.categorical(label_key, path.log_shares, shape=(_BLOCK,)))
-    drawn = np.empty((_BLOCK, path.dim))
+    label = np.asarray(jr.categorical(label_key, path.log_shares, shape=(size,)))[:count]
+    drawn = np.empty((count, path.dim))
     for number, own in enumerate(keys):
         rows = np.flatnonzero(label == number)
         if len(rows):
-            drawn[rows] = _draw_member(path.member(number), t, own, len(rows))
+            drawn[rows] = _draw(path.member(number), t, own, len(rows))
     return drawn
 
 
-def _draw_member(path: paths.AbstractPath, t: jax.Array, key: jax.Array, count: int) -> np.ndarray:
-    if isinstance(path, paths.Ensemble | paths.Contextual):
-        return _draw_block(path, t, key)[:count]
-    size = max(64, 1 << (count - 1).bit_length())
-    return np.asarray(_sample(path, t, jr.split(key, size)))[:count]
+def _padded(count: int) -> int:
+    """One of a few sizes, not below `count`: then another number of points seldom compiles."""
+    return min(_BLOCK, max(64, 1 << (count - 1).bit_length()))
 
 
 @eqx.filter_jit

@@ -124,6 +124,38 @@ def begin(
     return run, chosen, data
 
 
+def data_of(
+    run: Run,
+    kind: type[Config],
+    read: Callable[[str, Config], Data],
+    arrays: Callable[[Data], Iterable[np.ndarray | None]],
+) -> tuple[Data, Config]:
+    """Reads again the data a run was fitted to.
+
+    Args:
+        run: the run.
+        kind: the class of its configuration.
+        read: reads a file as a configuration says.
+        arrays: the arrays of the data, by which they are recognised.
+
+    Returns:
+        The data and the configuration.
+
+    Raises:
+        LiouvilleError: if the file is gone or its content has changed.
+    """
+    settings = configuration.from_dict(kind, run.settings)
+    file = run.settings["data"]["file"]
+    if file is None:
+        raise LiouvilleError(
+            f"{run.folder} was fitted to data in memory, whose file is not known; fit from a file"
+        )
+    data = read(file, settings)
+    if fingerprint(arrays(data)) != run.fingerprint:
+        raise LiouvilleError(f"{file} has changed since {run.folder} was fitted to it; fit again")
+    return data, settings
+
+
 def _resumed(
     run: Run,
     kind: type[Config],

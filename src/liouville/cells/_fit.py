@@ -97,8 +97,9 @@ def fit_cells(
     clouds = [units.points_to_model(training.at(t)) for t in training.distinct_times]
     settings = _with_components(settings, clouds)
     joined = chains_through(clouds, seed=settings.training.seed)
-    settings = _with_energy(settings, cells.dim, energy_of_chains(times, joined))
-    filled = _filled(settings, times, joined)
+    straight = energy_of_chains(times, joined)
+    settings = _with_energy(settings, cells.dim, straight)
+    filled = _filled(settings, times, joined, straight)
     path = initial_path(filled.times, filled.chains, settings.path, seed=settings.training.seed)
     energy = _energy_term(settings, times)
     options = settings.training
@@ -196,11 +197,10 @@ def _likelihood(cells: Snapshots, units: Standardisation, name: str) -> Negative
     )
 
 
-def _filled(settings: CellsConfig, times: np.ndarray, joined: np.ndarray) -> Filled:
+def _filled(settings: CellsConfig, times: np.ndarray, joined: np.ndarray, energy: float) -> Filled:
     """The chains with the gaps filled, unless that is not wanted or would need too many knots."""
     if not settings.gaps.fill or 2 * len(times) - 1 > settings.path.knots:
         return Filled(times, joined)
-    energy = energy_of_chains(times, joined)
     return fill_gaps(times, joined, settings.gaps, energy=energy, seed=settings.training.seed)
 
 

@@ -15,7 +15,7 @@ from liouville.data import Snapshots
 from liouville.errors import LiouvilleError
 from liouville.model import MODEL_FILE, Model
 from liouville.model import load as load_model
-from liouville.run import Run, begin, fingerprint, open_run, write_json
+from liouville.run import Run, begin, data_of, open_run, write_json
 from liouville.training import read_metrics
 
 Say = Callable[[str], None]
@@ -133,17 +133,7 @@ def cells_of(run: Run) -> tuple[Snapshots, CellsConfig]:
     Raises:
         LiouvilleError: if the file is gone or its content has changed.
     """
-    settings = configuration.from_dict(CellsConfig, run.settings)
-    if settings.data.file is None:
-        raise LiouvilleError(
-            f"{run.folder} was fitted to cells in memory; their file is not known: fit from a file"
-        )
-    cells = read(settings.data.file, settings)
-    if fingerprint(_arrays(cells)) != run.fingerprint:
-        raise LiouvilleError(
-            f"{settings.data.file} has changed since {run.folder} was fitted to it; fit again"
-        )
-    return cells, settings
+    return data_of(run, CellsConfig, read, _arrays)
 
 
 def _arrays(cells: Snapshots) -> list[np.ndarray | None]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from liouville.data._columns import kept_columns, names_among
 from liouville.data._snapshots import Snapshots, check_finite, listed
 from liouville.data._tables import (
     TIME_NAMES,
@@ -90,14 +91,14 @@ def read_cells(
         LiouvilleError: If the file, a name in it or a value cannot be used.
     """
     path = existing_file(path, _SUFFIXES)
-    names = None if features is None else _split(features, "features")
+    names = None if features is None else names_among(features, "features")
     request = _Request(time_key, basis, embedding, weights, names)
     readers = {".npz": _read_archive, ".h5ad": _read_anndata}
     columns = readers.get(path.suffix.lower(), _read_text)(path, request)
     times, unit = numbers_from_times(columns.times, name=columns.time_name)
     if not unit and len(columns.time_name) > 2:  # a column called "w" need not mean weeks
         unit = unit_named(columns.time_name)
-    points, kept = _chosen(columns, names, dims, str(path))
+    points, kept = kept_columns(columns.points, columns.names, names, dims, str(path))
     snapshots = Snapshots(
         points,
         times,
@@ -110,33 +111,6 @@ def read_cells(
     )
     check_finite(snapshots)
     return snapshots
-
-
-def _split(names: str | Sequence[str], what: str) -> tuple[str, ...]:
-    parts = names.split(",") if isinstance(names, str) else names
-    found = tuple(part.strip() for part in parts if part.strip())
-    if not found or len(set(found)) < len(found):
-        raise LiouvilleError(f"{what} must be different names, such as 'PC1,PC2', got {names!r}")
-    return found
-
-
-def _chosen(
-    columns: _Columns, features: tuple[str, ...] | None, dims: int | None, source: str
-) -> tuple[np.ndarray, tuple[str, ...]]:
-    points, names = columns.points, columns.names
-    if features is not None:
-        for name in features:
-            if name not in names:
-                raise not_found("column", name, names, source)
-        points, names = points[:, [names.index(name) for name in features]], features
-    if dims is None:
-        return points, names
-    if not 1 <= dims <= len(names):
-        raise LiouvilleError(
-            f"cannot keep the first {dims} of {len(names)} columns of {source}; "
-            f"ask for 1 to {len(names)}"
-        )
-    return points[:, :dims], names[:dims]
 
 
 def _column_names(key: str, count: int) -> tuple[str, ...]:
@@ -218,7 +192,7 @@ def _read_text(path: Path, request: _Request) -> _Columns:
         )
     table = read_text_table(path)
     time_name = _time_column(table.names, request.time_key, str(path))
-    drawn = () if request.embedding is None else _split(request.embedding, "embedding")
+    drawn = () if request.embedding is None else names_among(request.embedding, "embedding")
     if drawn and len(drawn) != 2:
         raise LiouvilleError(
             f"embedding {request.embedding!r} of {path} must name two columns, such as 'u1,u2'"

@@ -6,13 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
+from liouville.data._columns import kept_columns, names_among
 from liouville.data._samples import Samples, check_samples
 from liouville.data._tables import (
-    _readable,
+    MISSING,
     existing_file,
     not_found,
     open_archive,
     read_text_table,
+    readable,
     real_matrix,
 )
 from liouville.errors import LiouvilleError
@@ -20,7 +22,6 @@ from liouville.errors import LiouvilleError
 _SUFFIXES = (".csv", ".tsv", ".npz", ".npy")
 _POINT_ARRAYS = ("X", "points", "data", "x", "images", "pcs", "embedding")
 _LABEL_NAMES = ("label", "labels", "class", "target", "y")
-_MISSING = ("", "na", "n/a", "nan", "null", "none")
 
 _MOST_CLASSES = 1000
 """A column of more different numbers is no class column, however often they repeat."""
@@ -73,43 +74,16 @@ def read_samples(
         LiouvilleError: If the file, a name in it or a value cannot be used.
     """
     path = existing_file(file, _SUFFIXES)
-    names = None if features is None else _split(features)
+    names = None if features is None else names_among(features, "features", example="a,b")
     reader = {".npz": _read_archive, ".npy": _read_array}.get(path.suffix.lower(), _read_text)
     columns = reader(path, label, names)
-    points, kept = _chosen(columns, names, dims, str(path))
+    points, kept = kept_columns(columns.points, columns.names, names, dims, str(path))
     labels, classes = None, ()
     if columns.labels is not None:
         labels, classes = _numbered(columns.labels, columns.label_name, str(path))
     samples = Samples(points, labels, classes, kept, columns.label_name, source=str(path))
     check_samples(samples)
     return samples
-
-
-def _split(names: str | Sequence[str]) -> tuple[str, ...]:
-    parts = names.split(",") if isinstance(names, str) else names
-    found = tuple(part.strip() for part in parts if part.strip())
-    if not found or len(set(found)) < len(found):
-        raise LiouvilleError(f"features must be different names, such as 'a,b', got {names!r}")
-    return found
-
-
-def _chosen(
-    columns: _Columns, features: tuple[str, ...] | None, dims: int | None, source: str
-) -> tuple[np.ndarray, tuple[str, ...]]:
-    points, names = columns.points, columns.names
-    if features is not None:
-        for name in features:
-            if name not in names:
-                raise not_found("column", name, names, source)
-        points, names = points[:, [names.index(name) for name in features]], features
-    if dims is None:
-        return points, names
-    if not 1 <= dims <= len(names):
-        raise LiouvilleError(
-            f"cannot keep the first {dims} of {len(names)} columns of {source}; "
-            f"ask for 1 to {len(names)}"
-        )
-    return points[:, :dims], names[:dims]
 
 
 def _read_text(path: Path, label: str | None, features: tuple[str, ...] | None) -> _Columns:
@@ -164,7 +138,7 @@ def _read_array(path: Path, label: str | None, _: tuple[str, ...] | None) -> _Co
             f"{path} holds one array, which has no classes {label!r}; save points as X and "
             "classes as label in an .npz file"
         )
-    with _readable(path):
+    with readable(path):
         array = np.load(path)
     if not isinstance(array, np.ndarray):
         raise LiouvilleError(f"{path} is an archive of arrays; name it .npz")
@@ -214,7 +188,7 @@ def _as_numbers(values: np.ndarray) -> np.ndarray | None:
     """Text as numbers, missing ones as NaN, or None if it is not all numbers."""
     try:
         return np.array(
-            [np.nan if v.strip().casefold() in _MISSING else float(v) for v in values.tolist()]
+            [np.nan if v.strip().casefold() in MISSING else float(v) for v in values.tolist()]
         )
     except ValueError:
         return None
@@ -249,4 +223,4 @@ def _numbered(values: np.ndarray, name: str, source: str) -> tuple[np.ndarray, t
 
 
 def _missing(values: np.ndarray) -> int:
-    return sum(value.strip().casefold() in _MISSING for value in values.tolist())
+    return sum(value.strip().casefold() in MISSING for value in values.tolist())

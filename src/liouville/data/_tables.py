@@ -24,7 +24,8 @@ _POINT_SUFFIXES = (".npz", ".npy", ".csv", ".tsv")
 _TABLE_SUFFIXES = (".csv", ".tsv", ".npz")
 _POINT_ARRAYS = ("X", "points", "pcs", "embedding", "phate")
 _TIME_ARRAYS = ("t", "times", "time", "sample_labels")
-_MISSING = {"", "na", "n/a", "nan", "null", "none"}
+MISSING = {"", "na", "n/a", "nan", "null", "none"}
+"""Texts, in lower case, that stand for a value that is not there."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class TextTable:
             try:
                 values[i] = float(row[index])
             except ValueError:
-                if row[index].strip().casefold() not in _MISSING:
+                if row[index].strip().casefold() not in MISSING:
                     raise LiouvilleError(
                         f"column {name!r} of {self.source} has {row[index]!r} on line "
                         f"{self.lines[i]}, which is no number; correct it, or leave the column out "
@@ -205,7 +206,7 @@ class Archive:
         """
         if name not in self.names:
             raise not_found("array", name, self.described(), str(self.path))
-        with _readable(self.path, f"array {name!r} of "), np.load(self.path) as file:
+        with readable(self.path, f"array {name!r} of "), np.load(self.path) as file:
             return file[name]
 
     def first(self, names: Sequence[str]) -> str | None:
@@ -235,7 +236,7 @@ def open_archive(path: Path) -> Archive:
     Raises:
         LiouvilleError: If it is not such a file, or holds no arrays.
     """
-    with _readable(path):
+    with readable(path):
         file = np.load(path)
         if not isinstance(file, np.lib.npyio.NpzFile):
             raise ValueError("it is one array, not an archive")
@@ -247,7 +248,7 @@ def open_archive(path: Path) -> Archive:
 
 
 @contextlib.contextmanager
-def _readable(path: Path, part: str = "") -> Iterator[None]:
+def readable(path: Path, part: str = "") -> Iterator[None]:
     """Turns the many errors of a damaged array file into one of ours."""
     try:
         yield
@@ -364,7 +365,7 @@ def _points_from_arrays(
     path: Path, dim: int, time_key: str | None
 ) -> tuple[np.ndarray, np.ndarray | None]:
     if path.suffix.lower() == ".npy":
-        with _readable(path):
+        with readable(path):
             array = np.load(path)
         if not isinstance(array, np.ndarray):
             raise LiouvilleError(f"{path} is an archive of arrays; name it .npz")

@@ -22,7 +22,7 @@ from liouville.density._fit import (
 )
 from liouville.errors import LiouvilleError
 from liouville.model import MODEL_FILE, Model, load
-from liouville.run import Run, begin, fingerprint, open_run, write_json
+from liouville.run import Run, begin, data_of, open_run, write_json
 from liouville.training import read_metrics
 
 Say = Callable[[str], None]
@@ -90,18 +90,7 @@ def samples_of(run: Run) -> tuple[Samples, DensityConfig]:
     Raises:
         LiouvilleError: if the file is gone or its content has changed.
     """
-    settings = configuration.from_dict(DensityConfig, run.settings)
-    if settings.data.file is None:
-        raise LiouvilleError(
-            f"{run.folder} was fitted to samples in memory; their file is not known: fit from a "
-            "file"
-        )
-    samples = read(settings.data.file, settings)
-    if fingerprint(_arrays(samples)) != run.fingerprint:
-        raise LiouvilleError(
-            f"{settings.data.file} has changed since {run.folder} was fitted to it; fit again"
-        )
-    return samples, settings
+    return data_of(run, DensityConfig, read, _arrays)
 
 
 def evaluate(folder: Path) -> dict[str, float]:
