@@ -1,12 +1,16 @@
 """Milliseconds and memory of every family by dimension.
 
-    python benchmarks/families.py [--dims 2 8 32 64 256 1024] [--points 64] [--repeats 7]
+    python benchmarks/families.py [--dims 2 8 32 64 256 1024] [--numbers 8192] [--seconds 0.5]
 
 For a batch of points at one time: log-density, velocity, sample, and a training step (likelihood
-at the end plus kinetic energy at 2 times, with gradient and Adam). `velocity/density` is the ratio
-of medians. Memory is what XLA reserves for the temporaries of one compiled call of the velocity
-and of the training step, in bytes per point and coordinate: a family of linear memory has a flat
-column. Entries that would take more than `--limit` GiB are left out.
+at the end plus kinetic energy at 2 times, with gradient and Adam). A batch has `--numbers` numbers
+in all, at least 16 and at most 128 points, so that every row takes a moderate time; the column
+`points` says how many. Milliseconds are medians over calls by turns, for the whole batch;
+`velocity/density` is the ratio of medians. Memory is what XLA reserves for the temporaries of one
+compiled call of the velocity and of the training step, in bytes per point and coordinate: a family
+of linear memory has a flat column. The last column is the seconds it took to compile all four.
+What a family cannot do in a dimension is left out, with the reason in its place; so is a row whose
+smaller neighbour needed more than `--limit` seconds for one round of the four calls.
 """
 
 import argparse
@@ -52,15 +56,18 @@ FAMILIES = {
     "autoregressive, 8 parts": lambda d: Autoregressive.standard(
         d, 8, INTERVAL, units=max(1, min(16, 512 // d)), depth=2, key=jr.key(0)
     ),
-    "pushforward, affine": lambda d: Pushforward(
-        Normal(d), coupling_flow(d, INTERVAL, kind="affine", key=jr.key(0))
+    "pushforward, 4 affine": lambda d: Pushforward(
+        Normal(d), coupling_flow(d, INTERVAL, layers=4, kind="affine", key=jr.key(0))
     ),
-    "pushforward, spline": lambda d: Pushforward(
-        Normal(d), coupling_flow(d, INTERVAL, kind="spline", key=jr.key(0))
+    "pushforward, 4 splines": lambda d: Pushforward(
+        Normal(d), coupling_flow(d, INTERVAL, layers=4, kind="spline", key=jr.key(0))
     ),
 }
-# A full covariance has d^2 numbers a part, and its inverse is found once a time.
-MOST = {"mixture, 8 full parts": 64}
+# Why a family stops at some dimension.
+MOST = {
+    "mixture, 8 full parts": (64, "d x d matrices of 8 parts are inverted and diagonalised a time"),
+}
+NAMES = ("density", "velocity", "sample", "step")
 
 
 def calls(path, dim, points):
@@ -95,52 +102,70 @@ def calls(path, dim, points):
     }
 
 
-def measure(call, arguments, repeats):
-    """Median milliseconds, and bytes of temporaries."""
-    compiled = jax.jit(call).lower(*arguments).compile()
-    memory = compiled.memory_analysis()
-    taken = []
-    for _ in range(repeats + 1):
-        begun = time.perf_counter()
-        jax.block_until_ready(compiled(*arguments))
-        taken.append(1e3 * (time.perf_counter() - begun))
-    return float(np.median(taken[1:])), getattr(memory, "temp_size_in_bytes", float("nan"))
+def measure(functions, arguments, seconds):
+    """Of each call by turns the median milliseconds, and bytes of temporaries; compile seconds."""
+    begun = time.perf_counter()
+    compiled = {n: jax.jit(call).lower(*arguments).compile() for n, call in functions.items()}
+    compiling = time.perf_counter() - begun
+    memory = {
+        name: getattr(call.memory_analysis(), "temp_size_in_bytes", float("nan"))
+        for name, call in compiled.items()
+    }
+    taken = {name: [] for name in compiled}
+    begun = time.perf_counter()
+    # The first round warms up; at least two more are counted.
+    while len(taken["step"]) < 3 or time.perf_counter() - begun < seconds:
+        for name, call in compiled.items():
+            started = time.perf_counter()
+            jax.block_until_ready(call(*arguments))
+            taken[name].append(1e3 * (time.perf_counter() - started))
+    return {name: float(np.median(values[1:])) for name, values in taken.items()}, memory, compiling
+
+
+def row(name, dim, points, seconds):
+    """One line of the table, and the seconds that one round of all calls takes."""
+    learned, functions = calls(FAMILIES[name](dim), dim, points)
+    x = jr.normal(jr.key(1), (points, dim))
+    found, memory, compiling = measure(functions, (learned, x, jr.key(2)), seconds)
+    size = points * dim
+    line = (
+        f"{points:>7}"
+        + "".join(f"{found[key]:>10.3g}" for key in NAMES)
+        + f"{found['velocity'] / found['density']:>9.2f}"
+        + f"{memory['velocity'] / size:>10.0f}{memory['step'] / size:>10.0f}{compiling:>10.1f}"
+    )
+    return line, 1e-3 * sum(found.values())
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--dims", type=int, nargs="+", default=[2, 8, 32, 64, 256, 1024])
-    parser.add_argument("--points", type=int, default=64)
-    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--numbers", type=int, default=8192, help="points times coordinates")
+    parser.add_argument("--seconds", type=float, default=0.5, help="of timing, for each row")
+    parser.add_argument("--limit", type=float, default=5.0, help="seconds of a round of calls")
     parser.add_argument("--families", nargs="*", help="those whose name begins so")
     options = parser.parse_args()
-    print(f"{platform.machine()}, jax {jax.__version__}, {jax.devices()[0].device_kind}")
-    names = ("density", "velocity", "sample", "step")
+    print(f"{platform.machine()}, jax {jax.__version__}, {jax.devices()[0].device_kind}, float32")
     print(
-        f"{'family':<27}{'dim':>5}"
-        + "".join(f"{name:>10}" for name in names)
-        + f"{'vel/dens':>9}{'B/pt/dim':>10}{'step B':>10}"
+        f"{'family':<27}{'dim':>5}{'points':>7}"
+        + "".join(f"{name:>10}" for name in NAMES)
+        + f"{'vel/dens':>9}{'B/pt/dim':>10}{'step B':>10}{'compile s':>10}"
     )
-    for name, make in FAMILIES.items():
+    for name in FAMILIES:
         if options.families and not any(name.startswith(f) for f in options.families):
             continue
+        spent, before = 0.0, 1
         for dim in options.dims:
-            if dim > MOST.get(name, dim):
-                continue
-            learned, functions = calls(make(dim), dim, options.points)
-            x = jr.normal(jr.key(1), (options.points, dim))
-            found = {
-                key: measure(call, (learned, x, jr.key(2)), options.repeats)
-                for key, call in functions.items()
-            }
-            size = options.points * dim
-            print(
-                f"{name:<27}{dim:>5}"
-                + "".join(f"{found[key][0]:>10.3g}" for key in names)
-                + f"{found['velocity'][0] / found['density'][0]:>9.2f}"
-                + f"{found['velocity'][1] / size:>10.0f}{found['step'][1] / size:>10.0f}",
-                flush=True,
-            )
+            most, reason = MOST.get(name, (dim, ""))
+            if dim > most:
+                line = f"  left out: {reason}"
+            elif spent > options.limit:
+                line = f"  left out: one round of calls took {spent:.0f} s for {before} coordinates"
+            else:
+                points = int(np.clip(options.numbers // dim, 16, 128))
+                line, spent = row(name, dim, points, options.seconds)
+                before = dim
+            print(f"{name:<27}{dim:>5}{line}", flush=True)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import itertools
 import zlib
+from pathlib import Path
 
 import jax
 import jax.random as jr
@@ -15,6 +16,25 @@ jax.config.update("jax_disable_most_optimizations", True)
 
 settings.register_profile("liouville", deadline=None, derandomize=True, max_examples=25)
 settings.load_profile("liouville")
+
+
+# Every compiled program keeps a few maps of memory, of which Linux allows a process 65,530; beyond,
+# the next compilation is a segmentation fault.
+_MOST_MAPS = 30_000
+_finished = itertools.count(1)
+
+
+@pytest.fixture(autouse=True)
+def few_compiled_programs():
+    """Forgets compiled programs before a process runs out of memory maps."""
+    yield
+    if next(_finished) % 25 == 0 and _memory_maps() > _MOST_MAPS:
+        jax.clear_caches()
+
+
+def _memory_maps() -> int:
+    maps = Path("/proc/self/maps")
+    return maps.read_bytes().count(b"\n") if maps.exists() else 0
 
 
 @pytest.fixture

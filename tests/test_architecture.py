@@ -33,6 +33,7 @@ RANKS = {
     "gauges": 3,
     "maps": 3,
     "masked": 2,
+    "weights": 2,
     "paths": 4,
     "problems": 5,
     "quantities": 5,

@@ -157,34 +157,43 @@ def test_a_network_starts_at_zero():
     assert np.all(made.at(jnp.asarray(0.3))(jnp.ones(3)) == 0.0)
 
 
-def test_one_pass_and_block_by_block_agree():
-    net = network().at(jnp.asarray(0.4))
+@pytest.mark.parametrize("dim", [4, 5])
+def test_one_pass_and_block_by_block_agree(dim):
+    made = MaskedNetwork(dim, 5, units=3, depth=2, frequencies=2, key=jr.key(0))
+    net = jolted(made, jr.key(1), 0.4).at(jnp.asarray(0.4))
 
     def choose(g, outputs):
         return g + jnp.tanh(outputs @ jnp.arange(1.0, 6.0))
 
-    wanted = jnp.asarray([0.1, -0.5, 1.0, 0.2])
+    wanted = jnp.asarray([0.1, -0.5, 1.0, 0.2, -0.3])[:dim]
     x = jax.jit(lambda g: net.filled(choose, g))(wanted)
     assert np.allclose(x, jax.vmap(choose)(wanted, net(x)), rtol=ROUNDING, atol=ROUNDING)
 
 
-def test_forward_substitution_solves_the_dense_equation():
+@pytest.mark.parametrize("dim", [3, 6])
+def test_forward_substitution_solves_the_dense_equation(dim):
+    """Written out and in a loop, with the gradients of everything learned."""
     rng = np.random.default_rng(0)
-    x, b, c = (jnp.asarray(rng.normal(size=s)) for s in ((4,), (4,), (4, 5)))
+    x, b, c = (jnp.asarray(rng.normal(size=s)) for s in ((dim,), (dim,), (dim, 5)))
+    rate = jnp.asarray(rng.normal(size=(dim, 3)))
 
-    def dense(net: MaskedSpaceNetwork, x, c, b):
-        matrix = jnp.eye(4) - jnp.einsum("io,iom->im", c, jax.jacfwd(net)(x))
-        return jnp.linalg.solve(matrix, b)
+    def dense(net: MaskedSpaceNetwork, x, c, b, rate):
+        _, drift = jax.jvp(
+            lambda s: eqx.tree_at(lambda n: n.shift, net, s)(x), (net.shift,), (rate,)
+        )
+        matrix = jnp.eye(dim) - jnp.einsum("io,iom->im", c, jax.jacfwd(net)(x))
+        return jnp.linalg.solve(matrix, b + jnp.sum(c * drift, axis=-1))
 
-    def swift(net: MaskedSpaceNetwork, x, c, b):
-        return net.solve(x, c, b)
+    def swift(net: MaskedSpaceNetwork, x, c, b, rate):
+        return net.solve(x, c, b, rate)
 
     def value_and_gradients(solve):
-        def value(learned, x, c, b):
-            return jnp.sum(jnp.sin(solve(learned, x, c, b)))
+        def value(net, *given):
+            return jnp.sum(jnp.sin(solve(net.at(jnp.asarray(0.4)), *given)))
 
-        net = network().at(jnp.asarray(0.4))
-        return eqx.filter_jit(eqx.filter_value_and_grad(lambda a: value(*a)))((net, x, c, b))
+        made = MaskedNetwork(dim, 5, units=3, depth=3, frequencies=2, key=jr.key(0))
+        learned = (jolted(made, jr.key(1), 0.4), x, c, b, rate)
+        return eqx.filter_jit(eqx.filter_value_and_grad(lambda a: value(*a)))(learned)
 
     for found, wanted in zip(*(jax.tree.leaves(value_and_gradients(f)) for f in (swift, dense))):
         assert np.allclose(found, wanted, rtol=ROUNDING, atol=ROUNDING)

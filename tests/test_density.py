@@ -13,21 +13,20 @@ import liouville as lv
 from liouville.config import merge
 from liouville.curves import Constant, Knots
 from liouville.data import Samples
-from liouville.density import DensityConfig, fit_density
+from liouville.density import DensityConfig, _choose, fit_density
 from liouville.density._evaluate import motion
 from liouville.density._families import automatic, initial_path
 from liouville.density._run import evaluate, run_density
 from liouville.errors import LiouvilleError
 from liouville.model import Model
 from liouville.parameters import split
-from liouville.paths import LocationScale
+from liouville.paths import LocationScale, Pushforward
 from tolerances import ROUNDING
 
 # Means over a thousand draws with a relative spread near one, and a trapezoidal rule of 40 pieces.
 MOTION = 0.15
 # The exact assignment beats the displacement of an optimal map by rounding alone.
 ASSIGNMENT = 1e-9
-
 BRIEF = {
     "training.steps": 25,
     "training.validate_every": 25,
@@ -119,7 +118,7 @@ def test_summary_can_be_written_and_is_finite(plane):
     assert {"test nats per sample", "test bits per dimension"} <= set(plane.summary)
 
 
-@pytest.mark.parametrize("family", ["mixture", "autoregressive", "pushforward"])
+@pytest.mark.parametrize("family", ["mixture", "warped", "autoregressive", "pushforward"])
 def test_every_family_can_start_as_the_standard_normal_law(family):
     samples = _classes()
     wished = {**TINY, "path.family": family, "path.kernel": "gaussian", "path.layers": 2}
@@ -217,6 +216,71 @@ def test_automatic_choices_leave_what_the_user_said():
     found = automatic(settings, 2, 1000, 1000)
     assert (found.path.family, found.path.width, found.training.decay) == ("pushforward", 7, 0.0)
     assert found.training.steps is not None
+
+
+def _pretended(monkeypatch, gains):
+    """Trials whose outcome is given: what the maps gain at each validation sample."""
+
+    def tried(path, settings, *_):
+        return gains * (settings.path.family == "mixture")
+
+    monkeypatch.setattr(_choose, "_tried", tried)
+
+
+@pytest.mark.parametrize(
+    ("gain", "noise", "family"),
+    [
+        (0.2, 0.1, "warped"),
+        (0.2, 3.0, "mixture"),  # by chance: the standard error is 0.2
+        (0.005, 0.0, "mixture"),  # too little for the cost
+        (-0.2, 0.1, "mixture"),
+    ],
+)
+def test_maps_must_win_the_trial(gain, noise, family, monkeypatch):
+    rng = np.random.default_rng(0)
+    _pretended(monkeypatch, gain + noise * rng.normal(size=200))
+    found = _choice(merge(DensityConfig, flags={"path.layers": 2}), 200)
+    assert found.settings.path.family == family
+    assert (found.settings.path.bins, found.settings.path.layers) == (
+        (32, 2) if family == "warped" else (8, 2)
+    )
+    assert isinstance(found.path, Pushforward if family == "warped" else LocationScale)
+
+
+def _choice(settings, kept):
+    samples = Samples(_plane(300))
+    validation = samples.select(np.arange(kept))
+    return _choose.chosen(settings, samples, validation, samples.standardisation())
+
+
+@pytest.mark.parametrize(
+    ("flags", "kept"), [({}, 199), ({"path.family": "mixture"}, 200)], ids=["few rows", "told"]
+)
+def test_there_is_no_trial_where_nothing_can_be_said_or_is_asked(flags, kept, monkeypatch):
+    _pretended(monkeypatch, np.ones(kept))
+    found = _choice(merge(DensityConfig, flags=flags), kept)
+    assert found.gain is None
+    assert found.settings.path.family == "mixture"
+
+
+def test_an_interrupted_trial_is_an_interrupted_fit(monkeypatch):
+    monkeypatch.setattr(_choose, "_tried", lambda *_: None)
+    monkeypatch.setattr(_choose, "_FEWEST_KEPT", 5)
+    found = fit_density(_plane(), BRIEF)
+    assert found.reason == "interrupted"
+    assert found.summary["steps"] == 0
+
+
+@pytest.mark.slow
+def test_sharp_edges_are_seen_through_maps():
+    # Four Gaussians alone blur all sides of a square.
+    square = Samples(np.random.default_rng(0).uniform(size=(5000, 2)))
+    parts = square.split(0.1, 0.0, 0)
+    settings = merge(DensityConfig, flags={"path.parts": 4})
+    found = _choose.chosen(settings, parts[0], parts[1], square.standardisation())
+    assert found.settings.path.family == "warped"
+    assert found.gain is not None
+    assert found.gain > 0.05
 
 
 @pytest.mark.slow

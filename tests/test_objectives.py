@@ -150,9 +150,9 @@ def test_two_terms_of_one_name_are_refused():
 
 def test_stratified_times_lie_one_in_each_stratum(getkey):
     for _ in range(20):
-        times = np.asarray(stratified_times(7, (-1.0, 2.5), key=getkey()))
+        times = np.asarray(stratified_times(7, (-1.0, 2.5), key=getkey())[0])
         assert np.array_equal(np.floor((times + 1.0) / 0.5), np.arange(7))
-    draws = jax.vmap(lambda k: stratified_times(3, (-1.0, 2.5), key=k))(jr.split(getkey(), 2000))
+    draws = jax.vmap(lambda k: stratified_times(3, (-1.0, 2.5), key=k)[0])(jr.split(getkey(), 2000))
     mean, slack = mean_of(np.asarray((draws**2).mean(1)))
     assert abs(mean - (2.5**3 + 1.0) / 3.0 / 3.5) < slack
 

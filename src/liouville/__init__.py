@@ -32,10 +32,16 @@ if TYPE_CHECKING:
     from liouville.model import Model as Model
     from liouville.model import load as load
     from liouville.training import fit as fit
+    from liouville.transport import couple as couple
+    from liouville.transport import fit_transport as fit_transport
+    from liouville.transport import transport_map as transport_map
 
 __version__ = "0.1.0"
 
 _HOME = {
+    "couple": "transport",
+    "fit_transport": "transport",
+    "transport_map": "transport",
     "LiouvilleError": "errors",
     "TrainingError": "errors",
     "Model": "model",
@@ -53,11 +59,13 @@ __all__ = [
     "TrainingError",
     "__version__",
     "checks",
+    "couple",
     "curves",
     "dynamics",
     "fit",
     "fit_cells",
     "fit_density",
+    "fit_transport",
     "gauges",
     "given",
     "load",
@@ -68,6 +76,7 @@ __all__ = [
     "quantities",
     "read_cells",
     "read_samples",
+    "transport_map",
 ]
 
 

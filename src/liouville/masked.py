@@ -23,6 +23,10 @@ from jaxtyping import Array, Float
 from liouville._types import Point, RandomKey, Scalar
 from liouville.networks import Activation, time_features
 
+# With so few coordinates the steps of a substitution are written out one after the other: each
+# then reads only what is known, and nothing is copied from step to step.
+_WRITTEN_OUT = 4
+
 
 class MaskedNetwork(eqx.Module):
     r"""A network $\theta(t, x)$ whose output $\theta_i$ depends on $t$ and $x_{<i}$ alone.
@@ -142,32 +146,40 @@ class MaskedSpaceNetwork(eqx.Module):
 
         return self._swept(bend, choose, given, self.shift, self.biases)
 
-    def solve(self, x: Point, coefficients: Float[Array, "dim outputs"], b: Point) -> Point:
+    def solve(
+        self,
+        x: Point,
+        coefficients: Float[Array, "dim outputs"],
+        b: Point,
+        shift_rate: Float[Array, "dim units"] | None = None,
+    ) -> Point:
         r"""The solution of $v_i = b_i + c_i \cdot (D\theta_i(x)\, v)$, by forward substitution.
 
-        Derivatives of every order solve equations of the same kind, so that memory grows with
-        the number of units and not with its product with the number of coordinates, as it would
-        if reverse mode kept every step of the substitution.
+        With few coordinates the steps are differentiated as they are. With many, derivatives of
+        every order solve equations of the same kind, so that memory grows with the number of units
+        and not with its product with the number of coordinates, as it would if reverse mode kept
+        every step of the substitution.
 
         Args:
             x: the point of the derivative, shape `(dim,)`.
             coefficients: $c$, shape `(dim, outputs)`.
             b: shape `(dim,)`.
+            shift_rate: a rate of `shift` that moves the outputs together with $v$, none by default.
         """
         _, slopes = self._pass(x)
+        still = jax.tree.map(jnp.zeros_like, (self.shift, self.biases))
+        if self.shift.shape[0] <= _WRITTEN_OUT:
+            shift = still[0] if shift_rate is None else shift_rate
+            return self._substituted(slopes, coefficients, b, shift, still[1])
+        if shift_rate is not None:
+            moved = self._derivative(slopes, jnp.zeros_like(x), shift_rate)
+            b = b + jnp.sum(coefficients * moved, axis=-1)
 
         def residual(v):
-            return v - jnp.sum(coefficients * self._derivative(slopes, v), axis=-1)
+            return v - jnp.sum(coefficients * self._derivative(slopes, v, still[0]), axis=-1)
 
         def substituted(b):
-            def bend(layer, entry, entering):
-                return entry[2][layer] * entering
-
-            def choose(entry, outputs):
-                return entry[0] + entry[1] @ outputs
-
-            still = jax.tree.map(jnp.zeros_like, (self.shift, self.biases))
-            return self._swept(bend, choose, (b, coefficients, slopes), *still)
+            return self._substituted(slopes, coefficients, b, *still)
 
         return jax.lax.custom_linear_solve(
             residual,
@@ -175,6 +187,24 @@ class MaskedSpaceNetwork(eqx.Module):
             lambda _, right: substituted(right),
             lambda _, right: jax.linear_transpose(substituted, b)(right)[0],
         )
+
+    def _substituted(
+        self,
+        slopes: tuple[Array, ...],
+        coefficients: Float[Array, "dim outputs"],
+        b: Point,
+        shift: Float[Array, "dim units"],
+        biases: tuple[Float[Array, "dim units"], ...],
+    ) -> Point:
+        """The substitution itself: a sweep of the linearised network."""
+
+        def bend(layer, entry, entering):
+            return entry[2][layer] * entering
+
+        def choose(entry, outputs):
+            return entry[0] + entry[1] @ outputs
+
+        return self._swept(bend, choose, (b, coefficients, slopes), shift, biases)
 
     def _activate(self, x: Array) -> Array:
         return getattr(jax.nn, self.activation)(x)
@@ -193,9 +223,11 @@ class MaskedSpaceNetwork(eqx.Module):
             slopes.append(slope)
         return jnp.tensordot(self.out, h, 2), tuple(slopes)
 
-    def _derivative(self, slopes: tuple[Array, ...], v: Point) -> Float[Array, "dim outputs"]:
-        """The derivative of the outputs along `v`, from the slopes of the activations."""
-        h = slopes[0] * (self.space @ v)
+    def _derivative(
+        self, slopes: tuple[Array, ...], v: Point, shift_rate: Float[Array, "dim units"]
+    ) -> Float[Array, "dim outputs"]:
+        """The derivative of the outputs along `v` and a rate of the shift, from the slopes."""
+        h = slopes[0] * (self.space @ v + shift_rate)
         for weight, slope in zip(self.hidden, slopes[1:]):
             h = h + slope * jnp.tensordot(weight, h, 2)
         return jnp.tensordot(self.out, h, 2)
@@ -213,6 +245,9 @@ class MaskedSpaceNetwork(eqx.Module):
         Units that are not computed yet are zero, so what they would add is zero as well.
         """
         dim, units = shift.shape
+        rows = (jnp.arange(dim), given, shift, self.space, self.hidden, biases, self.out)
+        if dim <= _WRITTEN_OUT:
+            return _written_out(bend, choose, rows[1:], dim)
 
         def step(state, row):
             x, layers = state
@@ -225,12 +260,34 @@ class MaskedSpaceNetwork(eqx.Module):
             x = x.at[i].set(choose(entry, jnp.tensordot(out, filled[-1], 2)))
             return (x, tuple(filled)), None
 
-        rows = (jnp.arange(dim), given, shift, self.space, self.hidden, biases, self.out)
         start = (
             jnp.zeros((dim,), shift.dtype),
             tuple(jnp.zeros((dim, units), shift.dtype) for _ in range(len(biases) + 1)),
         )
         return jax.lax.scan(step, start, rows)[0][0]
+
+
+def _written_out(
+    bend: Callable[[int, Any, Array], Array],
+    choose: Callable[[Any, Array], Scalar],
+    rows: Any,
+    dim: int,
+) -> Point:
+    """`MaskedSpaceNetwork._swept` without a loop: no unit is read before it is known."""
+    x: list[Array] = []
+    layers: list[list[Array]] = []
+    for i in range(dim):
+        entry, h, space, hidden, biases, out = jax.tree.map(lambda a, i=i: a[i], rows)
+        for earlier, x_earlier in enumerate(x):
+            h = h + space[:, earlier] * x_earlier
+        layers.append([bend(0, entry, h)])
+        for layer, (weight, bias) in enumerate(zip(hidden, biases)):
+            read = jnp.concatenate([block[layer] for block in layers])
+            entering = weight[:, : i + 1].reshape(len(bias), -1) @ read + bias
+            layers[i].append(layers[i][layer] + bend(layer + 1, entry, entering))
+        read = jnp.concatenate([block[-1] for block in layers])
+        x.append(choose(entry, out[:, : i + 1].reshape(len(out), -1) @ read))
+    return jnp.stack(x)
 
 
 def _before(dim: int) -> np.ndarray:

@@ -23,6 +23,31 @@ class GaussianMixture:
     means: Array
     covariances: Array
 
+    @property
+    def dim(self) -> int:
+        """The number of coordinates of a point."""
+        return self.means.shape[1]
+
+    @property
+    def mean(self) -> Array:
+        """The mean of the whole, shape `(dim,)`."""
+        return self.weights @ self.means
+
+    @property
+    def covariance(self) -> Array:
+        """The covariance of the whole, shape `(dim, dim)`."""
+        centred = self.means - self.mean
+        between = np.einsum("k,ki,kj->ij", self.weights, centred, centred)
+        return np.tensordot(self.weights, self.covariances, axes=1) + between
+
+    def sample(self, n: int, *, seed: int = 0) -> tuple[Array, Array]:
+        """`n` independent draws, shape `(n, dim)`, and the part each is from, shape `(n,)`."""
+        rng = np.random.default_rng(seed)
+        part = rng.choice(len(self.weights), n, p=self.weights)
+        factors = np.linalg.cholesky(self.covariances)
+        z = rng.normal(size=(n, self.dim))
+        return self.means[part] + np.einsum("nij,nj->ni", factors[part], z), part
+
     def log_density(self, x: Array) -> Array:
         """The log-density in nats at points of shape `(n, dim)`, shape `(n,)`."""
         return np.asarray(logsumexp(self._log_joint(x), axis=1))

@@ -22,6 +22,7 @@ from liouville import (
     paths,
     quantities,
     storage,
+    weights,
 )
 from liouville.data import Standardisation
 from liouville.errors import LiouvilleError
@@ -63,6 +64,7 @@ _CLASSES = (
     paths.Full,
     paths.Gauged,
     paths.Gaussian,
+    paths.Joined,
     paths.LocationScale,
     paths.Logistic,
     paths.Mixture,
@@ -73,6 +75,7 @@ _CLASSES = (
     paths.Reversed,
     paths.Selected,
     paths.TimeChange,
+    weights.CoupledWeights,
 )
 
 # The most points evaluated in one compiled call: it bounds the memory (block x parts x dim).

@@ -3,10 +3,12 @@
 A model is a pytree. Every inexact array in it is learned, except those inside a `Fixed`.
 """
 
+import abc
 from typing import Any, Generic, TypeVar
 
 import equinox as eqx
 import jax
+from jaxtyping import Array, Float
 
 Value = TypeVar("Value")
 
@@ -21,9 +23,18 @@ class Fixed(eqx.Module, Generic[Value]):
     value: Value
 
 
+class AbstractParameter(eqx.Module):
+    """An array that is computed from learned ones, so that it keeps a constraint."""
+
+    @property
+    @abc.abstractmethod
+    def value(self) -> Float[Array, "..."]:
+        """The array."""
+
+
 def value_of(part: Any) -> Any:
-    """The value of a `Fixed`, and anything else as it is: for parts that may be either."""
-    return part.value if isinstance(part, Fixed) else part
+    """The value of a `Fixed` or an `AbstractParameter`, and anything else as it is."""
+    return part.value if isinstance(part, Fixed | AbstractParameter) else part
 
 
 def _is_fixed(node: Any) -> bool:

@@ -127,7 +127,7 @@ def begin(
 def data_of(
     run: Run,
     kind: type[Config],
-    read: Callable[[str, Config], Data],
+    read: Callable[[Config], Data],
     arrays: Callable[[Data], Iterable[np.ndarray | None]],
 ) -> tuple[Data, Config]:
     """Reads again the data a run was fitted to.
@@ -135,24 +135,25 @@ def data_of(
     Args:
         run: the run.
         kind: the class of its configuration.
-        read: reads a file as a configuration says.
+        read: reads the data of a configuration.
         arrays: the arrays of the data, by which they are recognised.
 
     Returns:
         The data and the configuration.
 
     Raises:
-        LiouvilleError: if the file is gone or its content has changed.
+        LiouvilleError: if a file is gone or its content has changed, or there was none.
     """
     settings = configuration.from_dict(kind, run.settings)
-    file = run.settings["data"]["file"]
-    if file is None:
+    data_settings = run.settings["data"]
+    source = data_settings.get("file") or data_settings.get("ends")
+    if not source:
         raise LiouvilleError(
             f"{run.folder} was fitted to data in memory, whose file is not known; fit from a file"
         )
-    data = read(file, settings)
+    data = read(settings)
     if fingerprint(arrays(data)) != run.fingerprint:
-        raise LiouvilleError(f"{file} has changed since {run.folder} was fitted to it; fit again")
+        raise LiouvilleError(f"{source} has changed since {run.folder} was fitted to it; fit again")
     return data, settings
 
 

@@ -133,7 +133,7 @@ def cells_of(run: Run) -> tuple[Snapshots, CellsConfig]:
     Raises:
         LiouvilleError: if the file is gone or its content has changed.
     """
-    return data_of(run, CellsConfig, read, _arrays)
+    return data_of(run, CellsConfig, lambda chosen: read(str(chosen.data.file), chosen), _arrays)
 
 
 def _arrays(cells: Snapshots) -> list[np.ndarray | None]:

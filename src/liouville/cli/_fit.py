@@ -27,6 +27,7 @@ Energy = Annotated[float | None, typer.Option(help="Weight of the kinetic energy
 Sigma = Annotated[float | None, typer.Option(help="Noise of the diffusion, standardised units.")]
 Steps = Annotated[int | None, typer.Option(help="Most training steps.")]
 HeldOut = Annotated[float | None, typer.Option(help="Share of cells held out for validation.")]
+_END_HELP = "File of samples, or a name: gaussian, 8gaussians, moons, checkerboard, ..."
 MaybeSeed = Annotated[int | None, typer.Option("--seed", help="Seed of the random numbers.")]
 
 
@@ -97,7 +98,7 @@ def fit_density_command(
     dims: Dims = None,
     scaling: Scaling = None,
     family: Annotated[
-        str | None, typer.Option(help="auto, mixture, autoregressive or pushforward.")
+        str | None, typer.Option(help="auto, mixture, warped, autoregressive or pushforward.")
     ] = None,
     start: Annotated[str | None, typer.Option(help="hard or fitted start.")] = None,
     energy: Energy = None,
@@ -140,6 +141,69 @@ def fit_density_command(
         say=say,
     )
     _finish_fit(out, result, as_json)
+
+
+@fit_app.command("transport")
+def fit_transport_command(
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help=_END_HELP)],
+    target: Annotated[str, typer.Argument(metavar="TARGET", help=_END_HELP)],
+    more: Annotated[
+        list[str] | None, typer.Argument(metavar="[MORE]...", help="Further ones, in order.")
+    ] = None,
+    out: RunOut = Path("RUN"),
+    times: Annotated[
+        str | None, typer.Option(help="When each is met, separated by commas; 0,1,2,... if not.")
+    ] = None,
+    sigma: Annotated[
+        float | None, typer.Option(help="Noise, length per root of time; 0: optimal transport.")
+    ] = None,
+    features: Features = None,
+    dims: Dims = None,
+    components: Annotated[int | None, typer.Option(help="Parts of every end; BIC if not.")] = None,
+    parts: Annotated[int | None, typer.Option(help="Moving parts between two ends.")] = None,
+    steps: Steps = None,
+    seed: MaybeSeed = None,
+    config: Config = None,
+    settings: Settings = None,
+    force: Force = False,
+    resume: Resume = False,
+    as_json: Json = False,
+) -> None:
+    """Find the path of least energy through distributions, which it meets exactly.
+
+    Everything that can be set, with its default: liouville settings transport.
+    """
+    from liouville.config import load_yaml
+    from liouville.transport._run import run_transport
+
+    flags = {
+        "data.ends": [source, target, *(more or [])],
+        "data.times": None if times is None else _numbers(times),
+        "data.features": None if features is None else [f.strip() for f in features.split(",")],
+        "data.dims": dims,
+        "ends.components": components,
+        "path.parts": parts,
+        "objective.sigma": sigma,
+        "training.steps": steps,
+        "training.seed": seed,
+    }
+    result = run_transport(
+        out,
+        file=None if config is None else load_yaml(config),
+        flags=flags,
+        settings=settings or [],
+        force=force,
+        resume=resume,
+        say=say,
+    )
+    _finish_fit(out, result, as_json)
+
+
+def _numbers(text: str) -> list[float]:
+    try:
+        return [float(word) for word in text.split(",")]
+    except ValueError as error:
+        raise LiouvilleError(f"--times {text!r} must be numbers with commas: 0,1,2.5") from error
 
 
 def _finish_fit(out: Path, result: Any, as_json: bool, **more: Any) -> None:
@@ -264,9 +328,12 @@ def evaluate(
 def _evaluate_run(folder: Path, as_json: bool) -> None:
     from liouville.run import open_run
 
-    if open_run(folder).task == "density":
-        from liouville.density._run import evaluate as measure
-
+    task = open_run(folder).task
+    if task in ("density", "transport"):
+        if task == "density":
+            from liouville.density._run import evaluate as measure
+        else:
+            from liouville.transport._run import evaluate as measure
         result = measure(folder)
         finish(
             {"run": str(folder), **result},
@@ -308,15 +375,16 @@ def _evaluate_run(folder: Path, as_json: bool) -> None:
 
 @app.command("settings")
 def settings_command(
-    task: Annotated[str, typer.Argument(help="cells or density")] = "cells",
+    task: Annotated[str, typer.Argument(help="cells, density or transport")] = "cells",
     as_json: Json = False,
 ) -> None:
     """List every setting of a task with its type, default and meaning."""
     from liouville.cells._config import CellsConfig
     from liouville.config import describe
     from liouville.density._config import DensityConfig
+    from liouville.transport._config import TransportConfig
 
-    kinds = {"cells": CellsConfig, "density": DensityConfig}
+    kinds = {"cells": CellsConfig, "density": DensityConfig, "transport": TransportConfig}
     if task not in kinds:
         raise LiouvilleError(
             f"there are no settings for {task!r}; the tasks are: {', '.join(kinds)}"

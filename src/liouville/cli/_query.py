@@ -169,6 +169,52 @@ def trajectories(
     )
 
 
+@app.command("map")
+def map_command(
+    run: RunFolder,
+    points: Annotated[Path, typer.Argument(metavar="POINTS", help=_POINTS_HELP)],
+    out: Out,
+    start: Annotated[float | None, typer.Option("--from", help="Time of the points.")] = None,
+    end: Annotated[float | None, typer.Option("--to", help="Time they are wanted at.")] = None,
+    draws: Annotated[
+        int, typer.Option(help="Diffusions to average; 1: a stochastic map, 0: the velocity.")
+    ] = 0,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Carry points from one time to another, by default from the first to the last."""
+    from liouville.data import read_points, write_table
+    from liouville.transport import transport_map
+
+    model = _model(run, None)
+    x, _ = read_points(points, model.features, dim=model.dim)
+    moved = transport_map(model, x, start=start, end=end, draws=draws, seed=seed)
+    columns = {**_columns("", model.features, x), **_columns("mapped ", model.features, moved)}
+    write_table(out, columns)
+    finish({"file": str(out), "points": len(x)}, as_json, [f"{len(x)} points in {out}"])
+
+
+@app.command("couple")
+def couple_command(
+    run: RunFolder,
+    source: Annotated[Path, typer.Argument(metavar="SOURCE", help=_POINTS_HELP)],
+    target: Annotated[Path, typer.Argument(metavar="TARGET", help=_POINTS_HELP)],
+    out: Out,
+    start: Annotated[float | None, typer.Option("--from", help="Time of SOURCE.")] = None,
+    end: Annotated[float | None, typer.Option("--to", help="Time of TARGET.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Pair samples of two times: rows of both files, counted from 0, that belong together."""
+    from liouville.data import read_points, write_table
+    from liouville.transport import couple
+
+    model = _model(run, None)
+    x, y = (read_points(file, model.features, dim=model.dim)[0] for file in (source, target))
+    pairs = couple(model, x, y, start=start, end=end)
+    write_table(out, {"source row": pairs[:, 0], "target row": pairs[:, 1]})
+    finish({"file": str(out), "pairs": len(pairs)}, as_json, [f"{len(pairs)} pairs in {out}"])
+
+
 @app.command()
 def plot(
     run: RunFolder,
@@ -178,8 +224,11 @@ def plot(
     """Draw the report of a run again."""
     from liouville.run import open_run
 
-    if open_run(run).task == "density":
+    task = open_run(run).task
+    if task == "density":
         from liouville.density._run import redraw
+    elif task == "transport":
+        from liouville.transport._run import redraw
     else:
         from liouville.cells._run import redraw
     file = redraw(run, movie=movie)

@@ -21,18 +21,23 @@ class HardEnded(AbstractCurve):
     $$\theta(t) = (1 - s)\,\theta_i + s\,\theta_{i+1} + \gamma(s)\,\eta(t),$$
 
     where the $\theta_i$ are fixed, $\eta$ is any learned curve and the gate vanishes at the ends:
-    $\gamma = s(1 - s)$ (`smooth`) or $\gamma = 1 - \exp(-s(1 - s)/0.05)$ (`fast`: open over most
+    $\gamma = s(1 - s)$ (`smooth`) or $\gamma = 1 - \exp(-s(1 - s)/\tau)$ (`fast`: open over most
     of the piece, for paths that must leave an end at once).
 
     Attributes:
         skeleton: the fixed values, joined linearly.
         inside: the learned curve $\eta$, of the same shape; start it at zero.
         gate: which gate.
+        opening: $\tau$, the share of a piece in which the fast gate opens.
+
+    Raises:
+        ValueError: if there is no such gate, or the opening is not positive.
     """
 
     skeleton: Fixed[Knots]
     inside: AbstractCurve
     gate: Gate = eqx.field(static=True)
+    opening: float = eqx.field(static=True)
 
     def __init__(
         self,
@@ -40,26 +45,32 @@ class HardEnded(AbstractCurve):
         values: Float[Array, "knots ..."],
         inside: AbstractCurve,
         gate: Gate = "smooth",
+        opening: float = 0.05,
     ):
         if gate not in ("smooth", "fast"):
             raise ValueError(f"gate is {gate!r}; use 'smooth' or 'fast'")
+        if not opening > 0:
+            raise ValueError(f"opening is {opening}; give a positive share of a piece")
         self.skeleton = Fixed(Knots(times, values, "linear"))
         self.inside = inside
         self.gate = gate
+        self.opening = opening
 
     def __call__(self, t: Scalar) -> Float[Array, "..."]:
         """The value at time `t` of shape `()`."""
         knots = self.skeleton.value
-        return knots(t) + gate_value(knots.times, t, self.gate) * self.inside(t)
+        gate = gate_value(knots.times, t, self.gate, self.opening)
+        return knots(t) + gate * self.inside(t)
 
 
-def gate_value(times: tuple[float, ...], t: Scalar, gate: Gate) -> Scalar:
+def gate_value(times: tuple[float, ...], t: Scalar, gate: Gate, opening: float = 0.05) -> Scalar:
     r"""The gate $\gamma$ at time `t`: zero at every one of `times`, positive in between.
 
     Args:
         times: strictly increasing times.
         t: time, shape `()`; outside the interval the gate is zero.
-        gate: `smooth` for $s(1-s)$, `fast` for $1 - \exp(-s(1-s)/0.05)$.
+        gate: `smooth` for $s(1-s)$, `fast` for $1 - \exp(-s(1-s)/\tau)$.
+        opening: $\tau$.
     """
     knots = jnp.asarray(times, t.dtype)
     i = jnp.clip(jnp.searchsorted(knots, t, side="right") - 1, 0, len(times) - 2)
@@ -69,4 +80,4 @@ def gate_value(times: tuple[float, ...], t: Scalar, gate: Gate) -> Scalar:
     largest = max(abs(times[0]), abs(times[-1]))
     slack = 8.0 * jnp.finfo(t.dtype).eps * (1.0 + largest / (knots[i + 1] - knots[i]))
     bump = jnp.where((s >= -slack) & (s <= 1.0 + slack), s * (1.0 - s), 0.0)
-    return bump if gate == "smooth" else -jnp.expm1(-bump / 0.05)
+    return bump if gate == "smooth" else -jnp.expm1(-bump / opening)

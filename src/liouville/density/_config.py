@@ -29,8 +29,10 @@ class DataConfig:
 class PathConfig:
     """The family of densities."""
 
-    family: Literal["auto", "mixture", "autoregressive", "pushforward"] = option(
-        "auto", "mixture of moving parts, conditional mixtures, or moving invertible maps"
+    family: Literal["auto", "mixture", "warped", "autoregressive", "pushforward"] = option(
+        "auto",
+        "mixture of moving parts, the same seen through moving invertible maps, conditional "
+        "mixtures, or the normal law seen through such maps",
     )
     start: Literal["hard", "fitted"] = option(
         "hard", "the standard normal law at time 0, exactly or by likelihood"
@@ -42,8 +44,9 @@ class PathConfig:
         True, "the weights of conditional mixtures may move, and carry mass across gaps"
     )
     depth: int = option(2, "hidden layers of a network")
-    layers: int = option(8, "maps of a pushforward")
-    map: Literal["spline", "affine"] = option("spline", "coupling of a pushforward")
+    layers: int | None = option(None, "maps of a pushforward or a warped mixture")
+    map: Literal["spline", "affine"] = option("spline", "coupling of such maps")
+    bins: int | None = option(None, "bins of a spline; the more, the sharper an edge may be")
     kernel: Literal["gaussian", "logistic"] = option(
         "gaussian", "shape of a part; a path of logistic parts starts as a logistic law"
     )
@@ -64,7 +67,7 @@ class TrainingConfig:
     """The optimisation."""
 
     steps: int | None = option(None, "most steps; by default from the number of samples")
-    rate: float = option(3e-3, "learning rate")
+    rate: float | None = option(None, "learning rate")
     decay: float | None = option(
         None, "weight decay of networks; by default the more, the fewer samples there are"
     )
@@ -73,7 +76,7 @@ class TrainingConfig:
     validate_every: int = option(25, "steps between validations")
     checkpoint_every: int = option(500, "steps between checkpoints")
     chunk: int = option(25, "steps a compiled call")
-    batch_size: int = option(256, "samples a step")
+    batch_size: int | None = option(None, "samples a step")
     seed: int = option(0, "of all random numbers")
 
 

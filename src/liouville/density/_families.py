@@ -52,14 +52,19 @@ def automatic(config: DensityConfig, dim: int, n: int, smallest: int) -> Density
     if family == "auto":
         few = "mixture" if dim <= _MOST_MIXTURE else "autoregressive"
         family = few if dim <= _MOST_AUTOREGRESSIVE else "pushforward"
-    is_mixture = family == "mixture"
-    parts = int(np.clip(smallest // 40, 2, 128)) if is_mixture else 8
-    width = max(4, 64 // dim) if family == "autoregressive" else 64
+    is_mixture, is_warped = family == "mixture", family == "warped"
+    parts = int(np.clip(smallest // 40, 2, 128 if is_mixture else 16))
+    if not (is_mixture or is_warped):
+        parts = 8
+    width = {"autoregressive": max(4, 64 // dim), "warped": 32}.get(family, 64)
     members = 4 if family == "autoregressive" else 1
     # Networks overfit small tables within a hundred steps; pulling the weights toward zero is
-    # what helped most, in proportion to how little the data say.
-    decay = 0.0 if is_mixture else float(np.clip(4000.0 / n, 1e-3, 3.0))
-    steps = 1000 if is_mixture else int(np.clip(n // 250 * 25, 400, 2000))
+    # what helped most, in proportion to how little the data say. The locations of a mixture are
+    # no such weights.
+    decay = 0.0 if is_mixture or is_warped else float(np.clip(4000.0 / n, 1e-3, 3.0))
+    steps = int(np.clip(n // 250 * 25, 400, 2500 if is_warped else 2000))
+    if is_mixture:
+        steps = 1000
     return dataclasses.replace(
         config,
         path=dataclasses.replace(
@@ -68,10 +73,15 @@ def automatic(config: DensityConfig, dim: int, n: int, smallest: int) -> Density
             members=path.members or members,
             parts=path.parts or parts,
             width=path.width or width,
+            layers=path.layers or (4 if is_warped else 8),
+            # Few maps with many bins make sharp edges at the least cost.
+            bins=path.bins or (32 if is_warped else 8),
         ),
         training=dataclasses.replace(
             training,
             steps=training.steps or steps,
+            rate=training.rate or (5e-3 if is_warped else 3e-3),
+            batch_size=training.batch_size or (512 if is_warped else 256),
             decay=decay if training.decay is None else training.decay,
         ),
     )
@@ -104,6 +114,8 @@ def _member(
     context = 0 if counts is None else len(counts)
     assert config.parts is not None  # filled in by `automatic`
     assert config.width is not None
+    assert config.layers is not None
+    assert config.bins is not None
     if config.family == "mixture":
         path = _mixture(points, labels, config, seed)
     elif config.family == "autoregressive":
@@ -129,11 +141,14 @@ def _member(
             width=config.width,
             depth=config.depth,
             kind=config.map,
+            bins=config.bins,
             hard_start=config.start == "hard",
             context=context,
             key=key,
         )
-        path = Pushforward(Normal(dim), flow)
+        is_warped = config.family == "warped"
+        base = _mixture(points, labels, config, seed) if is_warped else Normal(dim)
+        path = Pushforward(base, flow)
     return path if counts is None else Contextual.of_classes(path, jnp.asarray(counts, float))
 
 

@@ -5,25 +5,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
 
 from liouville import config as configuration
 from liouville.data import Quantisation, Samples, Standardisation, read_samples
-from liouville.density._config import DensityConfig
+from liouville.density._choose import chosen
+from liouville.density._config import DensityConfig, TrainingConfig
 from liouville.density._evaluate import motion
-from liouville.density._families import INTERVAL, automatic, initial_path
+from liouville.density._families import INTERVAL
+from liouville.density._terms import likelihood, start_likelihood
 from liouville.mixtures import fit_by_bic
 from liouville.model import Model
-from liouville.objectives import (
-    AbstractTerm,
-    ContextLikelihood,
-    KineticEnergy,
-    NegativeLogLikelihood,
-    PerContext,
-    PerMember,
-)
-from liouville.training import default_optimizer, fit
+from liouville.objectives import AbstractTerm, KineticEnergy, Objective, PerContext, PerMember
+from liouville.paths import AbstractPath
+from liouville.training import Fit, default_optimizer, fit
 from liouville.training._fit import Reason
 
 _TRAJECTORIES = 1000
@@ -96,45 +91,13 @@ def fit_density(
         parts = samples
     units = parts.training.standardisation(settings.data.scaling)
     training = parts.training
-    settings = automatic(settings, training.dim, len(training), int(training.counts.min()))
-    options = settings.training
-    assert options.steps is not None  # filled in by `automatic`
-    assert options.decay is not None
-    path = initial_path(
-        units.points_to_model(parts.training.points),
-        parts.training.labels,
-        settings.path,
-        seed=options.seed,
-    )
-    likelihood = PerMember(_likelihood(parts.training, units, "likelihood", options.batch_size))
-    energy = KineticEnergy(
-        interval=INTERVAL, times=settings.objective.times, particles=settings.objective.particles
-    )
-    objective = likelihood + settings.objective.energy * PerMember(PerContext(energy))
-    if settings.path.start == "fitted":
-        objective = objective + PerMember(_start_likelihood(parts.training, options.seed))
-    # A mixture starts from a fitted end, and what is left to learn is how to get there: that costs
-    # likelihood nothing, so likelihood must not stop it.
-    validation = None
-    if parts.validation is not None and settings.path.family != "mixture":
-        validation = PerMember(_likelihood(parts.validation, units, "validation"))
-    result = fit(
-        path,
-        objective,
-        steps=options.steps,
-        optimizer=default_optimizer(options.rate, options.steps, options.decay),
-        seed=options.seed,
-        decay=options.average,
-        validation=validation,
-        patience=options.patience if validation is not None else None,
-        validate_every=options.validate_every,
-        chunk=options.chunk,
-        checkpoint=None if folder is None else folder / "checkpoint.lv",
-        checkpoint_every=options.checkpoint_every,
-        metrics=None if folder is None else folder / "metrics.jsonl",
-        resume=resume,
-        progress=progress,
-    )
+    choice = chosen(settings, training, parts.validation, units, progress=progress)
+    settings, path = choice.settings, choice.path
+    if choice.is_interrupted:
+        result = Fit(path, [], "interrupted", 0)
+    else:
+        objective, validation = _terms(parts, units, settings)
+        result = _trained(path, objective, validation, settings.training, folder, resume, progress)
     model = Model(
         path=result.path,
         units=units,
@@ -157,10 +120,61 @@ def fit_density(
         "steps": result.step,
         "stopped": result.reason,
     }
+    if choice.gain is not None:
+        summary["validation nats gained by maps in the trial"] = round(choice.gain, 4)
     if result.reason != "interrupted":
         summary |= scores(model, parts) | _motion(model)
     summary["seconds"] = round(time.monotonic() - begun, 1)
     return DensityFit(model, settings, result.history, summary, result.reason)
+
+
+def _terms(
+    parts: Parts, units: Standardisation, settings: DensityConfig
+) -> tuple[Objective, AbstractTerm | None]:
+    """What training minimises, and the term that ends it."""
+    options = settings.objective
+    energy = KineticEnergy(interval=INTERVAL, times=options.times, particles=options.particles)
+    objective = PerMember(
+        likelihood(parts.training, units, "likelihood", settings.training.batch_size)
+    ) + options.energy * PerMember(PerContext(energy))
+    if settings.path.start == "fitted":
+        objective = objective + PerMember(start_likelihood(parts.training, settings.training.seed))
+    # A mixture starts from a fitted end, and what is left to learn is how to get there: that costs
+    # likelihood nothing, so likelihood must not stop it.
+    if parts.validation is None or settings.path.family == "mixture":
+        return objective, None
+    return objective, PerMember(likelihood(parts.validation, units, "validation"))
+
+
+def _trained(
+    path: AbstractPath,
+    objective: Objective,
+    validation: AbstractTerm | None,
+    options: TrainingConfig,
+    folder: Path | None,
+    resume: bool,
+    progress: bool | None,
+) -> Fit[AbstractPath]:
+    assert options.steps is not None  # filled in by `automatic`
+    assert options.rate is not None
+    assert options.decay is not None
+    return fit(
+        path,
+        objective,
+        steps=options.steps,
+        optimizer=default_optimizer(options.rate, options.steps, options.decay),
+        seed=options.seed,
+        decay=options.average,
+        validation=validation,
+        patience=options.patience if validation is not None else None,
+        validate_every=options.validate_every,
+        chunk=options.chunk,
+        checkpoint=None if folder is None else folder / "checkpoint.lv",
+        checkpoint_every=options.checkpoint_every,
+        metrics=None if folder is None else folder / "metrics.jsonl",
+        resume=resume,
+        progress=progress,
+    )
 
 
 def read(file: str, settings: DensityConfig) -> Samples:
@@ -227,28 +241,6 @@ def _motion(model: Model) -> dict[str, float]:
         "squared distance of its ends": round(measured.distance, 4),
         "straightness": round(measured.straightness, 4),
     }
-
-
-def _likelihood(
-    samples: Samples, units: Standardisation, name: str, batch_size: int | None = None
-) -> AbstractTerm:
-    points = units.points_to_model(samples.points)
-    if samples.labels is None:
-        return NegativeLogLikelihood([1.0], [points], batch_size=batch_size, name=name)
-    dtype = jnp.zeros(()).dtype
-    contexts = np.eye(len(samples.classes))[samples.labels]
-    return ContextLikelihood(
-        jnp.ones((), dtype),
-        jnp.asarray(points, dtype),
-        jnp.asarray(contexts, dtype),
-        batch_size=batch_size,
-        name=name,
-    )
-
-
-def _start_likelihood(samples: Samples, seed: int) -> AbstractTerm:
-    draws = np.random.default_rng([seed, 1]).normal(size=samples.points.shape)
-    return NegativeLogLikelihood([0.0], [draws], batch_size=512, name="start")
 
 
 def quantisation_of(samples: Samples) -> Quantisation:

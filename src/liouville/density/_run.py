@@ -90,7 +90,7 @@ def samples_of(run: Run) -> tuple[Samples, DensityConfig]:
     Raises:
         LiouvilleError: if the file is gone or its content has changed.
     """
-    return data_of(run, DensityConfig, read, _arrays)
+    return data_of(run, DensityConfig, lambda chosen: read(str(chosen.data.file), chosen), _arrays)
 
 
 def evaluate(folder: Path) -> dict[str, float]:

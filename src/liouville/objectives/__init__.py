@@ -15,5 +15,9 @@ from liouville.objectives._likelihood import NegativeLogLikelihood as NegativeLo
 from liouville.objectives._likelihood import negative_log_likelihoods as negative_log_likelihoods
 from liouville.objectives._members import PerContext as PerContext
 from liouville.objectives._members import PerMember as PerMember
+from liouville.objectives._transport import Cost as Cost
+from liouville.objectives._transport import Field as Field
 from liouville.objectives._transport import JacobianAsymmetry as JacobianAsymmetry
 from liouville.objectives._transport import KineticEnergy as KineticEnergy
+from liouville.objectives._transport import OverPieces as OverPieces
+from liouville.objectives._transport import StateCost as StateCost

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from typing import Literal
 
 import equinox as eqx
@@ -5,34 +6,43 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 
-from liouville._types import RandomKey, Scalar
+from liouville._types import Point, RandomKey, Scalar
 from liouville.dynamics import drift
 from liouville.objectives._base import AbstractTerm, stratified_times
-from liouville.paths import AbstractMarginal, AbstractPath
+from liouville.paths import AbstractMarginal, AbstractPath, Joined
 from liouville.quantities import jacobian_asymmetry, kinetic_energy
+
+Field = Callable[[Scalar, Point], Point]
+Cost = Callable[[Scalar, Point], Scalar]
 
 
 class KineticEnergy(AbstractTerm):
-    r"""$\int_{t_0}^{t_1} \tfrac12 E_{\rho_t} |v_t|^2\,dt$, with $v$ the velocity or the drift.
+    r"""$\int_{t_0}^{t_1} \tfrac12 E_{\rho_t} |v_t - f_t|^2\,dt$, $v$ the velocity or the drift.
 
     Without noise the least value over paths from $\rho_0$ to $\rho_1$ in unit time is
     $\tfrac12 W_2^2$ (Benamou and Brenier 2000). With noise $g$ and `of="drift"` it is the
-    Schrödinger bridge's $g^2\,\mathrm{KL}$ to Brownian motion, up to the initial law.
+    Schrödinger bridge's $g^2\,\mathrm{KL}$ to the law of $dX = f\,dt + g\,dW$, up to the initial
+    law (Girsanov); without a reference $f = 0$.
 
     Attributes:
         interval: $(t_0, t_1)$.
         g: constant noise, in space per square root of time.
         of: `velocity` $u$, or `drift` $u + \tfrac12 g^2 \nabla\log\rho$.
+        reference: $f$, a function of a time of shape `()` and a point; none for zero.
         times: the number of stratified times a step.
         particles: the number of particles at each time, or the number of parts if that is more.
+        crowding: from 0 to 1, how much more often times near both ends are drawn (and weighted
+            the less), for paths whose parts leave and meet there at once: `stratified_times`.
         name: under which the term is logged.
     """
 
     interval: tuple[float, float] = eqx.field(static=True)
     g: float = eqx.field(static=True, default=0.0)
     of: Literal["velocity", "drift"] = eqx.field(static=True, default="velocity")
+    reference: Field | None = None
     times: int = eqx.field(static=True, default=16)
     particles: int = eqx.field(static=True, default=64)
+    crowding: float = eqx.field(static=True, default=0.0)
     name: str = eqx.field(static=True, default="energy")
 
     def __check_init__(self):
@@ -45,13 +55,17 @@ class KineticEnergy(AbstractTerm):
     def __call__(self, path: AbstractPath, *, key: RandomKey) -> Scalar:
         """An unbiased estimate of the energy."""
 
-        def energy(marginal, points, weights):
-            move = (
-                marginal.velocity if self.of == "velocity" else lambda x: drift(marginal, x, self.g)
-            )
-            return kinetic_energy(jax.vmap(move)(points), weights)
+        def excess(t, marginal, x):
+            move = marginal.velocity(x) if self.of == "velocity" else drift(marginal, x, self.g)
+            return move if self.reference is None else move - self.reference(t, x)
 
-        return _over_time(path, energy, self.interval, self.times, self.particles, key)
+        def energy(t, marginal, points, weights):
+            moves = jax.vmap(lambda x: excess(t, marginal, x))(points)
+            return kinetic_energy(moves, weights)
+
+        return _over_time(
+            path, energy, self.interval, self.times, self.particles, key, self.crowding
+        )
 
 
 class JacobianAsymmetry(AbstractTerm):
@@ -72,21 +86,72 @@ class JacobianAsymmetry(AbstractTerm):
     def __call__(self, path: AbstractPath, *, key: RandomKey) -> Scalar:
         """An unbiased estimate of the asymmetry."""
 
-        def asymmetry(marginal, points, weights):
+        def asymmetry(_, marginal, points, weights):
             return weights @ jax.vmap(lambda x: jacobian_asymmetry(marginal, x))(points)
 
         return _over_time(path, asymmetry, self.interval, self.times, self.particles, key)
 
 
-def _over_time(path, quantity, interval, times, particles, key) -> Scalar:
-    """The time integral of a quantity of (marginal, particles, weights)."""
+class StateCost(AbstractTerm):
+    r"""$\int_{t_0}^{t_1} E_{\rho_t} V(t, x)\,dt$, a running cost of the place.
+
+    Its gradient passes through the particles, so `cost` should be differentiable almost
+    everywhere.
+
+    Attributes:
+        interval: $(t_0, t_1)$.
+        cost: $V$, from a time of shape `()` and a point to a number of shape `()`.
+        times: the number of stratified times a step.
+        particles: the number of particles at each time.
+        name: under which the term is logged.
+    """
+
+    interval: tuple[float, float] = eqx.field(static=True)
+    cost: Cost
+    times: int = eqx.field(static=True, default=16)
+    particles: int = eqx.field(static=True, default=64)
+    name: str = eqx.field(static=True, default="cost")
+
+    def __call__(self, path: AbstractPath, *, key: RandomKey) -> Scalar:
+        """An unbiased estimate of the cost."""
+
+        def cost(t, _, points, weights):
+            return weights @ jax.vmap(lambda x: self.cost(t, x))(points)
+
+        return _over_time(path, cost, self.interval, self.times, self.particles, key)
+
+
+class OverPieces(AbstractTerm):
+    r"""A term for each piece of a `liouville.paths.Joined`, added up.
+
+    Integrals over time are sums over the pieces, and each piece is asked only at its own times.
+
+    Attributes:
+        terms: one term a piece.
+        name: under which the sum is logged.
+    """
+
+    terms: tuple[AbstractTerm, ...]
+    name: str = eqx.field(static=True, default="energy")
+
+    def __call__(self, path: AbstractPath, *, key: RandomKey) -> Scalar:
+        """The sum of the terms; piece `i` draws from `fold_in(key, i)`."""
+        if not isinstance(path, Joined) or len(path.pieces) != len(self.terms):
+            raise ValueError(f"{len(self.terms)} terms need a Joined path of as many pieces")
+        pieces = enumerate(zip(self.terms, path.pieces))
+        return sum(
+            (term(piece, key=jr.fold_in(key, i)) for i, (term, piece) in pieces), jnp.zeros(())
+        )
+
+
+def _over_time(path, quantity, interval, times, particles, key, crowding=0.0) -> Scalar:
+    """The time integral of a quantity of (time, marginal, particles, weights)."""
     times_key, particles_key = jr.split(key)
-    moments = stratified_times(times, interval, key=times_key)
+    moments, shares = stratified_times(times, interval, key=times_key, crowding=crowding)
 
     def at_one_time(t, k):
         marginal: AbstractMarginal = path.at(t)
         points, weights = marginal.particles(particles, key=k)
-        return quantity(marginal, points, weights)
+        return quantity(t, marginal, points, weights)
 
-    values = jax.vmap(at_one_time)(moments, jr.split(particles_key, times))
-    return (interval[1] - interval[0]) * jnp.mean(values)
+    return shares @ jax.vmap(at_one_time)(moments, jr.split(particles_key, times))

@@ -53,6 +53,7 @@ from liouville.paths._families import Gaussian as Gaussian
 from liouville.paths._families import Logistic as Logistic
 from liouville.paths._functions import FromFunctions as FromFunctions
 from liouville.paths._gauged import Gauged as Gauged
+from liouville.paths._joined import Joined as Joined
 from liouville.paths._line import MixtureOnLine as MixtureOnLine
 from liouville.paths._location_scale import LocationScale as LocationScale
 from liouville.paths._mixture import Mixture as Mixture

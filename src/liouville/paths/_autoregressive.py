@@ -219,7 +219,15 @@ class Lines(eqx.Module):
         given = (given, self.offset, jnp.swapaxes(self.start, 0, 1))
         return self.network.filled(next_one, given)
 
-    def carry(self, y: Point, rate: MixtureOnLine, lift: Point) -> Point:
+    def carry(
+        self,
+        y: Point,
+        rate: MixtureOnLine,
+        lift: Point,
+        shift_rate: Float[Array, "dim units"] | None = None,
+        *,
+        crossing: bool = True,
+    ) -> Point:
         r"""How a point moves whose levels rise at a given rate while the parameters change.
 
         The mixture of coordinate $i$ changes at `rate`, and at $D\theta_i\, v$ because the earlier
@@ -229,15 +237,14 @@ class Lines(eqx.Module):
             y: the point, in the order of the network.
             rate: the rates of the mixtures at a fixed point, stacked like the mixtures.
             lift: what is added to the motion of every coordinate, shape `(dim,)`.
+            shift_rate: the rate of the network's shift, if `rate` does not hold what it does.
+            crossing: whether weights change; see `MixtureOnLine.leverage`.
         """
         outputs, offset, start = self.network(y), self.offset, self.start
         lines, pulled = jax.vjp(lambda o: self._all(o, offset, start), outputs)
-        # `carry` is linear in the rate: its coefficients are found once and serve both terms.
-        covector = jax.vmap(eqx.filter_grad(lambda still, line, y: line.carry(still, y)))(
-            jax.tree.map(jnp.zeros_like, lines), lines, y
-        )
-        products = jax.tree.map(lambda c, r: jnp.sum(c * r, axis=-1), covector, rate)
-        return self.network.solve(y, pulled(covector)[0], lift + sum(jax.tree.leaves(products)))
+        covector = jax.vmap(lambda line, at: line.leverage(at, crossing=crossing))(lines, y)
+        right = lift + jax.vmap(MixtureOnLine.paired)(covector, rate)
+        return self.network.solve(y, pulled(covector)[0], right, shift_rate)
 
     def _all(
         self,
@@ -288,8 +295,19 @@ class AutoregressiveMarginal(AbstractMarginal):
 
     def velocity(self, x: Point) -> Point:
         """The velocity of the Knothe-Rosenblatt map, by forward substitution."""
-        y = x[self.order]
-        return self._ordered(self.lines.carry(y, self.line_rates(y), jnp.zeros_like(y)))
+        y, lines = x[self.order], self.lines
+
+        def opened(gate):
+            return eqx.tree_at(lambda at: at.gate, lines, gate)._all(
+                lines.network(y), lines.offset, lines.start
+            )
+
+        # The shift's rate goes through the network together with the coordinates that move.
+        rate = jax.jvp(opened, (lines.gate,), (self.gate_rate,))[1]
+        move = lines.carry(
+            y, rate, jnp.zeros_like(y), self.shift_rate, crossing=lines.moving_weights
+        )
+        return self._ordered(move)
 
     def line_rates(self, y: Point) -> MixtureOnLine:
         """The rates in time of the mixtures at a fixed point, stacked, in order."""

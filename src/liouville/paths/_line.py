@@ -59,41 +59,34 @@ class MixtureOnLine(eqx.Module):
     def carry(self, rate: "MixtureOnLine", x: Scalar) -> Scalar:
         r"""How fast the point of level $F(x)$ moves at `x` if the parameters change at `rate`.
 
-        The formula is that of the module. As $\sum_k \dot w_k = 0$, $F_k$ may be replaced by
-        $F_k - 1$, which is done on the right of the median; every term is then a product of
-        factors of moderate size, in both tails.
+        The formula is that of the module.
 
         Args:
             rate: the rates of location, log-scale and log-weights; its family is not used.
             x: the point.
         """
+        return self.leverage(x).paired(rate)
+
+    def leverage(self, x: Scalar, *, crossing: bool = True) -> "MixtureOnLine":
+        r"""What a unit rate of each parameter adds to `carry`, which is linear in the rate.
+
+        As $\sum_k \dot w_k = 0$, $F_k$ may be replaced by $F_k - 1$, which is done on the right of
+        the median; every term is then a product of factors of moderate size, in both tails.
+
+        Args:
+            x: the point.
+            crossing: whether the weights may change, so that mass crosses from part to part;
+                without it their numbers are zero, and no distribution function is evaluated.
+        """
         z = self._standard(x)
         joint = self._log_joint(x)
         log_density = jax.nn.logsumexp(joint)
         share = jnp.exp(joint - log_density)
-        scale = jnp.exp(self.log_scale)
         # Not by way of z: it would bring the scale in and cancel it again.
-        moving = share @ (rate.location + rate.log_scale * (x - self.location))
-        left, right = self.family.log_tails(z)
-        is_left = jax.nn.logsumexp(self.log_weights + left) < jax.nn.logsumexp(
-            self.log_weights + right
-        )
-        tail = jnp.where(is_left, left, right)
-        outward = jnp.abs(z)
-        mills = jnp.where(
-            is_left, self.family.log_mills(-outward)[0], self.family.log_mills(outward)[1]
-        )
-        # In its own tail a part gives gamma_k F_k/f_k, a bounded ratio; a part on the other side
-        # of x gives w_k F_k / f, whose F_k is of order one.
-        outside = jnp.where(is_left, z < 0, z > 0)
-        ceiling = 0.9 * math.log(float(jnp.finfo(z.dtype).max))
-        across = jnp.where(outside, 0.0, self.log_weights + tail - log_density)
-        crossed = jnp.where(
-            outside,
-            share * jnp.exp(mills) * scale,
-            jnp.exp(jnp.minimum(across, ceiling)),
-        )
-        return moving - jnp.where(is_left, 1.0, -1.0) * (rate.log_weights @ crossed)
+        by_scale = share * (x - self.location)
+        if not crossing:
+            return MixtureOnLine(share, by_scale, jnp.zeros_like(share), self.family)
+        return MixtureOnLine(share, by_scale, self._crossed(z, share, log_density), self.family)
 
     def quantile(self, level: Scalar) -> Scalar:
         r"""The point with $\log F(x) - \log(1 - F(x)) =$ `level`, to rounding.
@@ -156,6 +149,41 @@ class MixtureOnLine(eqx.Module):
         z = self.family.sample((), key=point_key).astype(self.location.dtype)
         drawn = self.location[part] + jnp.exp(self.log_scale[part]) * z
         return attached(self, jax.lax.stop_gradient(drawn))
+
+    def paired(self, other: "MixtureOnLine") -> Scalar:
+        """The sum of the products of all parameters: of a `leverage` and a rate."""
+        return (
+            jnp.sum(self.location * other.location)
+            + jnp.sum(self.log_scale * other.log_scale)
+            + jnp.sum(self.log_weights * other.log_weights)
+        )
+
+    def _crossed(
+        self, z: Float[Array, " parts"], share: Float[Array, " parts"], log_density: Scalar
+    ) -> Float[Array, " parts"]:
+        r"""$-w_k F_k / f$ left of the median, $w_k (1 - F_k) / f$ on the right of it."""
+        is_negative = z < 0
+        # Not the absolute value, whose derivative at zero would be zero.
+        outward = jnp.where(is_negative, -z, z)
+        # The probability on the far side of x, as seen from the part's own centre: one evaluation
+        # serves both tails.
+        log_mills = jnp.where(
+            is_negative, self.family.log_mills(-outward)[0], self.family.log_mills(outward)[1]
+        )
+        beyond = jnp.exp(log_mills + self.family.log_density(z))
+        left = jnp.where(is_negative, beyond, 1.0 - beyond)
+        is_left = jnp.exp(self.log_weights) @ left < 0.5
+        # In its own tail a part gives gamma_k F_k/f_k, a bounded ratio; a part on the other side
+        # of x gives w_k F_k / f, whose F_k is of order one.
+        outside = jnp.where(is_left, is_negative, z > 0)
+        ceiling = 0.9 * math.log(float(jnp.finfo(z.dtype).max))
+        across = jnp.where(outside, 0.0, self.log_weights + jnp.log1p(-beyond) - log_density)
+        crossed = jnp.where(
+            outside,
+            share * jnp.exp(log_mills + self.log_scale),
+            jnp.exp(jnp.minimum(across, ceiling)),
+        )
+        return jnp.where(is_left, -crossed, crossed)
 
     def _standard(self, x: Scalar) -> Float[Array, " parts"]:
         return (x - self.location) * jnp.exp(-self.log_scale)

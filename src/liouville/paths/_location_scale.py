@@ -6,7 +6,7 @@ from jaxtyping import Array, Float
 from liouville._types import Point, Points, RandomKey, Scalar
 from liouville.conditioning import is_conditional
 from liouville.curves import AbstractCurve, value_and_rate
-from liouville.parameters import Fixed, value_of
+from liouville.parameters import AbstractParameter, Fixed, value_of
 from liouville.paths._base import AbstractMarginal, AbstractPath
 from liouville.paths._families import AbstractFamily, Gaussian
 from liouville.paths._scales import AbstractFrames, AbstractScale, Diagonal
@@ -25,7 +25,8 @@ class LocationScale(AbstractPath):
         location: curve of the locations $\mu$, shape `(parts, dim)`.
         raw_scale: curve of the unconstrained scales, shape `scale.raw_shape(parts, dim)`.
         logits: $\log w$ up to a constant, shape `(parts,)`, learned; in a
-            `liouville.parameters.Fixed` they stay, as hard ends of several parts need.
+            `liouville.parameters.Fixed` they stay, as hard ends of several parts need, or they
+            are computed from others (`liouville.weights.CoupledWeights`).
         family: the standard density $p$ of a coordinate.
         scale: how unconstrained scales become $L$: `Diagonal` or `Full`.
 
@@ -35,7 +36,7 @@ class LocationScale(AbstractPath):
 
     location: AbstractCurve
     raw_scale: AbstractCurve
-    logits: Float[Array, " parts"] | Fixed
+    logits: Float[Array, " parts"] | Fixed | AbstractParameter
     family: AbstractFamily = Gaussian()
     scale: AbstractScale = Diagonal()
 
@@ -46,7 +47,7 @@ class LocationScale(AbstractPath):
         time = jax.ShapeDtypeStruct((), jnp.zeros(()).dtype)
         location = jax.eval_shape(lambda c, t: c(t), self.location, time).shape
         raw = jax.eval_shape(lambda c, t: c(t), self.raw_scale, time).shape
-        logits = value_of(self.logits).shape
+        logits = jax.eval_shape(value_of, self.logits).shape
         if len(location) != 2 or logits != location[:1]:
             raise ValueError(
                 f"locations have shape {location} and logits {logits}; "

@@ -6,13 +6,15 @@ NumPy and float64 throughout: these are answers, not models.
 import dataclasses
 
 import numpy as np
-from scipy.linalg import solve_continuous_lyapunov, sqrtm
+from scipy.linalg import solve_continuous_lyapunov
 
 Array = np.ndarray
 
 
 def _root(matrix: Array) -> Array:
-    return np.real(sqrtm(matrix))
+    """The root of a symmetric matrix without negative eigenvalues."""
+    values, vectors = np.linalg.eigh(0.5 * (matrix + matrix.T))
+    return (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
 
 
 def bures(mean0: Array, cov0: Array, mean1: Array, cov1: Array) -> float:
@@ -29,6 +31,19 @@ def bures(mean0: Array, cov0: Array, mean1: Array, cov1: Array) -> float:
     root = _root(cov0)
     cross = _root(root @ cov1 @ root)
     return float(np.sum((mean0 - mean1) ** 2) + np.trace(cov0 + cov1 - 2.0 * cross))
+
+
+def bridge_cross(cov0: Array, cov1: Array, noise: float) -> Array:
+    r"""The covariance $C$ between both ends of the bridge of `GaussianBridge`.
+
+    Args:
+        cov0: $S_0$, shape `(dim, dim)`, positive definite.
+        cov1: $S_1$, shape `(dim, dim)`, positive definite.
+        noise: $\sigma^2$ over unit time; zero for optimal transport.
+    """
+    root, eye = _root(cov0), np.eye(len(cov0))
+    middle = _root(4.0 * root @ cov1 @ root + noise**2 * eye)
+    return 0.5 * (root @ middle @ np.linalg.inv(root) - noise * eye)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,9 +95,7 @@ class GaussianBridge:
         return float(sum(0.25 * w * self._power(0.5 * (s + 1.0)) for s, w in zip(nodes, weights)))
 
     def _cross(self) -> Array:
-        root, eye = _root(self.cov0), np.eye(len(self.mean0))
-        middle = _root(4.0 * root @ self.cov1 @ root + self.sigma**4 * eye)
-        return 0.5 * (root @ middle @ np.linalg.inv(root) - self.sigma**2 * eye)
+        return bridge_cross(self.cov0, self.cov1, self.sigma**2)
 
     def _power(self, t: float) -> float:
         r"""$E|b|^2$ at one time: the drift is $m' + (A - \sigma^2 S^{-1}/2)(x - m)$."""

@@ -52,6 +52,7 @@ def fit(
     decay: float = 0.99,
     validation: AbstractTerm | None = None,
     patience: int | None = None,
+    tolerance: float = 0.0,
     validate_every: int = 100,
     chunk: int = 50,
     log_every: int = 10,
@@ -78,7 +79,9 @@ def fit(
         decay: of the exponential moving average of the parameters; 0 for none.
         validation: a term computed every `validate_every` steps at the averaged parameters, with
             the same random numbers each time; the path of its minimum is returned.
-        patience: validations without a new minimum after which training stops; `None` for never.
+        patience: validations without progress after which training stops; `None` for never.
+        tolerance: progress is a validation below the best one by more than this share of it. The
+            random numbers are common to both, so even a small change is told from noise.
         validate_every: steps between validations; a multiple of `chunk`.
         chunk: steps a compiled call.
         log_every: steps between rows of the history.
@@ -150,7 +153,7 @@ def fit(
                     save(eqx.tree_at(lambda s: s.failed, state, jnp.zeros((), bool)))
                     raise _failure(stepper, state, np.asarray(values)[done])
                 if validation is not None and (step % validate_every == 0 or step >= steps):
-                    state, value = _validated(stepper, state, validation)
+                    state, value = _validated(stepper, state, validation, tolerance)
                     rows[-1]["validation"] = value
                 history += rows
                 if file is not None:
@@ -201,13 +204,17 @@ def _rows(objective: Objective, values: np.ndarray, begin: int, every: int) -> l
     ]
 
 
-def _validated(stepper: Stepper, state: TrainState, term: AbstractTerm) -> tuple[TrainState, float]:
-    value = float(stepper.validate(state, term))
-    if value < float(state.best_validation):
+def _validated(
+    stepper: Stepper, state: TrainState, term: AbstractTerm, tolerance: float
+) -> tuple[TrainState, float]:
+    value, before = float(stepper.validate(state, term)), float(state.best_validation)
+    is_progress = math.isinf(before) or before - value > tolerance * abs(before)
+    waited = jnp.zeros((), jnp.int32) if is_progress else state.waited + 1
+    if value < before:
         best = jax.tree.map(jnp.copy, state.average)
-        replaced = (best, jnp.asarray(value, state.best_validation.dtype), jnp.zeros((), jnp.int32))
+        replaced = (best, jnp.asarray(value, state.best_validation.dtype), waited)
     else:
-        replaced = (state.best, state.best_validation, state.waited + 1)
+        replaced = (state.best, state.best_validation, waited)
     return eqx.tree_at(lambda s: (s.best, s.best_validation, s.waited), state, replaced), value
 
 

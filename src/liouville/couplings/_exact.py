@@ -1,4 +1,4 @@
-"""Discrete optimal transport between point clouds: exact couplings, distances, chains."""
+"""Exact couplings: the assignment problem and linear programmes."""
 
 from collections.abc import Sequence
 
@@ -22,7 +22,11 @@ def wasserstein(x: Array, y: Array, order: int = 2) -> float:
         order: $p$, 1 or 2.
     """
     cost = cdist(x, y) ** order
-    total = cost[linear_sum_assignment(cost)].mean() if len(x) == len(y) else _transport_cost(cost)
+    if len(x) == len(y):
+        total = cost[linear_sum_assignment(cost)].mean()
+    else:
+        source, target = (np.full(n, 1.0 / n) for n in cost.shape)
+        total = (transport_plan(cost, source, target) * cost).sum()
     return float(total ** (1.0 / order))
 
 
@@ -61,16 +65,31 @@ def _draw(x: Array, n: int, rng: np.random.Generator) -> Array:
     return x[np.concatenate(orders)[:n]]
 
 
-def _transport_cost(cost: Array) -> float:
+def transport_plan(cost: Array, source: Array, target: Array) -> Array:
+    r"""The coupling of least cost, $\min_\pi \sum_{kl} \pi_{kl} c_{kl}$, by linear programming.
+
+    At most `n + m - 1` of its entries are positive.
+
+    Args:
+        cost: $c$, shape `(n, m)`.
+        source: the masses of the rows, shape `(n,)`, of sum one.
+        target: the masses of the columns, shape `(m,)`, of sum one.
+
+    Returns:
+        The coupling, shape `(n, m)`.
+
+    Raises:
+        ValueError: if the programme is not solved.
+    """
     n, m = cost.shape
     cell = np.arange(n * m)
     rows = np.concatenate([cell // m, n + cell % m])
     ones = np.ones(2 * n * m)
     marginals = coo_array((ones, (rows, np.concatenate([cell, cell]))), shape=(n + m, n * m))
-    masses = np.concatenate([np.full(n, 1.0 / n), np.full(m, 1.0 / m)])
+    masses = np.concatenate([source, target])
     # One of the n + m equations follows from the others; leaving it out avoids a false
     # infeasibility from rounding.
     result = linprog(cost.ravel(), A_eq=marginals.tocsr()[:-1], b_eq=masses[:-1], method="highs")
     if not result.success:
         raise ValueError(f"the transport problem was not solved: {result.message}")
-    return float(result.fun)
+    return result.x.reshape(n, m)

@@ -1,0 +1,95 @@
+"""What a transport path answers about given points."""
+
+import itertools
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+from scipy.spatial.distance import cdist
+
+from liouville.errors import LiouvilleError
+from liouville.model import Model, Numbers
+
+_MOST_POINTS = 6000
+
+
+def transport_map(
+    model: Model,
+    x: Numbers,
+    *,
+    start: float | None = None,
+    end: float | None = None,
+    draws: int = 0,
+    seed: int = 0,
+) -> np.ndarray:
+    r"""Where points go: along the velocity, or along the diffusion.
+
+    Without noise this is the transport map $x \mapsto X_T$ given $X_0 = x$. With noise one draw is
+    a stochastic map, and the mean of many is the barycentric map $E[X_T | X_0 = x]$.
+
+    Args:
+        model: a fitted model.
+        x: points at `start`, shape `(..., dim)`, in the user's units.
+        start: the time they are given at; by default the first.
+        end: the time they are wanted at; by default the last. Before `start` it is the way back.
+        draws: 0 for the velocity; otherwise the number of diffusions over which to average.
+        seed: of the noise.
+
+    Returns:
+        Points of the shape of `x`.
+
+    Raises:
+        LiouvilleError: on points or times that do not fit, or draws without noise.
+    """
+    start = model.interval[0] if start is None else float(start)
+    end = model.interval[1] if end is None else float(end)
+    if start == end:
+        raise LiouvilleError(f"the map from time {start:g} to itself moves nothing; give two times")
+    if draws < 0:
+        raise LiouvilleError(f"{draws} draws were asked for; ask for 0 or more")
+    lower, upper = min(start, end), max(start, end)
+    knots = [lower, *[float(t) for t in model.times if lower < t < upper], upper]
+    # Parts open and close next to the ends of a piece: there the steps are small.
+    bent = 0.5 * (1.0 - np.cos(np.pi * np.linspace(0.0, 1.0, 33)))
+    clock = np.unique(np.concatenate([a + (b - a) * bent for a, b in itertools.pairwise(knots)]))
+    clock = clock if start < end else clock[::-1]
+    if draws == 0:
+        return model.trajectories(x, clock, steps=4)[-1]
+    x = np.asarray(x, float)
+    repeated = np.broadcast_to(x, (draws, *x.shape))
+    moved = model.trajectories(repeated, clock, steps=4, stochastic=True, seed=seed)[-1]
+    return moved.mean(axis=0)
+
+
+def couple(
+    model: Model,
+    x: np.ndarray,
+    y: np.ndarray,
+    *,
+    start: float | None = None,
+    end: float | None = None,
+) -> np.ndarray:
+    """Pairs samples of two times: each of `x` is carried along and matched to the nearest of `y`.
+
+    The matching is the optimal one between where `x` arrives and `y`, so no sample is used twice.
+
+    Args:
+        model: a fitted model.
+        x: samples at `start`, shape `(n, dim)`.
+        y: samples at `end`, shape `(m, dim)`.
+        start: the time of `x`; by default the first.
+        end: the time of `y`; by default the last.
+
+    Returns:
+        Rows of `x` and of `y` that belong together, shape `(min(n, m), 2)`, in the order of `x`.
+
+    Raises:
+        LiouvilleError: on points or times that do not fit, or too many of them.
+    """
+    if max(len(x), len(y)) > _MOST_POINTS:
+        raise LiouvilleError(
+            f"{len(x)} and {len(y)} samples are too many to match exactly (most: {_MOST_POINTS}); "
+            "take some of them"
+        )
+    moved = transport_map(model, x, start=start, end=end)
+    rows, partners = linear_sum_assignment(cdist(moved, np.asarray(y, float), "sqeuclidean"))
+    return np.stack([rows, partners], axis=1)

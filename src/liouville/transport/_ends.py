@@ -1,0 +1,237 @@
+"""The distributions between which mass moves: mixtures, exact or fitted to samples, and frozen."""
+
+import dataclasses
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from liouville.data import Samples, read_samples
+from liouville.errors import LiouvilleError
+from liouville.mixtures import GaussianMixture, fit_by_bic, fit_mixture
+from liouville.problems import toys
+from liouville.transport._config import DataConfig, EndsConfig
+
+Source = GaussianMixture | Samples | np.ndarray | str | Path
+
+_ALIASES = {
+    "8gaussians": "eight_gaussians",
+    "gaussian": "normal",
+    "moons": "two_moons",
+}
+# Expectation maximisation sees at most so many samples of an end.
+_MOST_POINTS = 5000
+_TIES = 0.2
+
+
+@dataclass(frozen=True, eq=False)
+class End:
+    """A distribution that a path meets exactly.
+
+    Attributes:
+        mixture: the density, in the user's units.
+        points: samples it was fitted to, shape `(n, dim)`; `None` if it is given exactly.
+        test: further samples, which no fit has seen; `None` if there are none.
+        features: the names of the coordinates.
+        source: where it came from, for messages and reports.
+    """
+
+    mixture: GaussianMixture
+    points: np.ndarray | None = None
+    test: np.ndarray | None = None
+    features: tuple[str, ...] = ()
+    source: str = "mixture"
+
+    @property
+    def dim(self) -> int:
+        """The number of coordinates of a point."""
+        return self.mixture.dim
+
+
+def gaussian(mean: np.ndarray, covariance: np.ndarray) -> GaussianMixture:
+    """One Gaussian as a mixture of one part.
+
+    Args:
+        mean: shape `(dim,)`.
+        covariance: shape `(dim, dim)`, positive definite.
+    """
+    return GaussianMixture(np.ones(1), np.asarray(mean, float)[None], np.asarray(covariance)[None])
+
+
+def read_ends(
+    sources: Sequence[Source | End], data: DataConfig, options: EndsConfig, *, seed: int = 0
+) -> list[End]:
+    """The ends in the order of time, all of one dimension.
+
+    Args:
+        sources: what `end_of` takes, or ends that are made already.
+        data: what is read of a file.
+        options: how mixtures are fitted.
+        seed: of the first fit.
+
+    Raises:
+        LiouvilleError: if there are fewer than two, or they do not belong together.
+    """
+    if len(sources) < 2:
+        raise LiouvilleError(
+            f"{len(sources)} distributions were given; transport needs two or more"
+        )
+    known = [d for d in (_dimension_of(s) for s in sources if not isinstance(s, End)) if d]
+    ends, later = {}, []
+    for number, source in enumerate(sources):
+        # A Gaussian by name takes the dimension of the others, so it is made last.
+        if isinstance(source, End):
+            ends[number] = source
+        elif str(source) in ("gaussian", "normal"):
+            later.append(number)
+        else:
+            ends[number] = end_of(source, data, options, seed=seed + number)
+    dim = next((end.dim for end in ends.values()), known[0] if known else 2)
+    for number in later:
+        ends[number] = end_of(str(sources[number]), data, options, dim=dim)
+    found = [ends[i] for i in range(len(sources))]
+    for end in found:
+        if end.dim != found[0].dim:
+            raise LiouvilleError(
+                f"{found[0].source} has {found[0].dim} coordinates but {end.source} has {end.dim}; "
+                "choose the same columns with --features or --dims"
+            )
+    names = next((end.features for end in found if end.points is not None), found[0].features)
+    for end in found:
+        if end.points is not None and end.features != names:
+            raise LiouvilleError(
+                f"{end.source} has the columns {', '.join(end.features[:6])} but others have "
+                f"{', '.join(names[:6])}; name the same ones with --features"
+            )
+    return [dataclasses.replace(end, features=names) for end in found]
+
+
+def end_of(
+    source: Source,
+    data: DataConfig,
+    ends: EndsConfig,
+    *,
+    dim: int = 2,
+    seed: int = 0,
+) -> End:
+    """Makes an end of whatever a user may name.
+
+    Args:
+        source: a mixture; samples, fitted by a mixture; or the name of a file or distribution.
+        data: what is read of a file.
+        ends: how a mixture is fitted.
+        dim: the number of coordinates of a named Gaussian.
+        seed: of the fit.
+
+    Raises:
+        LiouvilleError: if the source cannot be used.
+    """
+    if isinstance(source, GaussianMixture):
+        _check_mixture(source)
+        return End(source, features=_features(source.dim))
+    if isinstance(source, str | Path):
+        name = _ALIASES.get(str(source), str(source))
+        if name in toys.NAMES and not Path(source).exists():
+            return _named(name, data, ends, dim, seed)
+        source = _read(source, data)
+    if isinstance(source, np.ndarray):
+        source = Samples(source)
+    return _fitted(source.check(min_rows=data.min_samples), data, ends, seed)
+
+
+def _dimension_of(source: Source) -> int | None:
+    """The number of coordinates of a source, or `None` for a file or a Gaussian by name."""
+    if isinstance(source, GaussianMixture | Samples):
+        return source.dim
+    if isinstance(source, np.ndarray):
+        return source.shape[-1] if source.ndim else None
+    name = _ALIASES.get(str(source), str(source))
+    return 2 if name in toys.NAMES and name != "normal" else None
+
+
+def _read(source: str | Path, data: DataConfig) -> Samples:
+    if not Path(source).exists() and not Path(source).suffix:
+        known = ", ".join(sorted([*_ALIASES, *toys.NAMES]))
+        raise LiouvilleError(f"{source} is neither a file nor a distribution; known are: {known}")
+    return read_samples(source, features=data.features, dims=data.dims)
+
+
+def _named(name: str, data: DataConfig, ends: EndsConfig, dim: int, seed: int) -> End:
+    exact: dict[str, Callable[[], GaussianMixture]] = {
+        "normal": lambda: gaussian(np.zeros(dim), np.eye(dim)),
+        "eight_gaussians": lambda: _ring(0.1),
+        "torchcfm_eight_gaussians": lambda: _ring(float(np.sqrt(0.1))),
+    }
+    if name in exact:
+        mixture = exact[name]()
+        return End(mixture, features=_features(mixture.dim), source=name)
+    samples = Samples(toys.named(name).sample(data.draws, seed=seed), source=name)
+    return _fitted(samples, data, ends, seed)
+
+
+def _ring(variance: float) -> GaussianMixture:
+    angles = np.arange(8) * np.pi / 4.0
+    means = 5.0 * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    return GaussianMixture(np.full(8, 0.125), means, np.tile(variance * np.eye(2), (8, 1, 1)))
+
+
+def _fitted(samples: Samples, data: DataConfig, ends: EndsConfig, seed: int) -> End:
+    # With few samples all are needed for the fit.
+    share = data.test if len(samples) >= 100 else 0.0
+    training, _, test = samples.split(0.0, share, seed)
+    _warn_about_ties(training)
+    chosen = np.random.default_rng(seed).permutation(len(training))[:_MOST_POINTS]
+    points = training.points[chosen]
+    if ends.components is None:
+        # A part of a full covariance needs more points than coordinates.
+        most = int(np.clip(len(points) // (2 * samples.dim + 1), 1, ends.most))
+        mixture = fit_by_bic(points, most=most, restarts=ends.restarts, seed=seed)
+    else:
+        if ends.components > len(points):
+            raise LiouvilleError(
+                f"{ends.components} parts for {len(points)} samples of {samples.source}; "
+                "set ends.components lower"
+            )
+        mixture = fit_mixture(points, ends.components, seed=seed)
+    return End(
+        mixture,
+        training.points,
+        test.points if len(test) else None,
+        samples.features,
+        samples.source,
+    )
+
+
+def _warn_about_ties(samples: Samples) -> None:
+    different = len(np.unique(samples.points, axis=0))
+    if different < (1.0 - _TIES) * len(samples):
+        warnings.warn(
+            f"only {different} of the {len(samples)} samples of {samples.source} differ; a "
+            "density puts narrow peaks on repeated points, so remove or jitter them",
+            stacklevel=2,
+        )
+
+
+def _check_mixture(mixture: GaussianMixture) -> None:
+    parts, dim = mixture.means.shape
+    if mixture.weights.shape != (parts,) or mixture.covariances.shape != (parts, dim, dim):
+        raise LiouvilleError(
+            f"a mixture of means {mixture.means.shape} has weights {mixture.weights.shape} and "
+            f"covariances {mixture.covariances.shape}; give {(parts,)} and {(parts, dim, dim)}"
+        )
+    if not (np.all(mixture.weights > 0) and np.isclose(mixture.weights.sum(), 1.0, atol=1e-6)):
+        raise LiouvilleError(
+            f"the weights {mixture.weights.tolist()} of a mixture must be positive, of sum one"
+        )
+    least = float(np.linalg.eigvalsh(mixture.covariances).min())
+    if not least > 0:
+        raise LiouvilleError(
+            f"a covariance of a mixture has the eigenvalue {least:.3g}; it must be positive "
+            "definite"
+        )
+
+
+def _features(dim: int) -> tuple[str, ...]:
+    return tuple(f"x{i + 1}" for i in range(dim))

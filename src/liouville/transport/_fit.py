@@ -1,0 +1,189 @@
+"""Least-energy paths through given distributions, from Python."""
+
+import dataclasses
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.random as jr
+import numpy as np
+
+from liouville import config as configuration
+from liouville.gauges import AbstractGauge, FullGauge, LowRankGauge
+from liouville.model import Model
+from liouville.objectives import (
+    Cost,
+    Field,
+)
+from liouville.parameters import value_of
+from liouville.paths import AbstractPath, Gauged, Joined, LocationScale
+from liouville.training import fit
+from liouville.training._fit import Reason
+from liouville.transport._config import PathConfig, TransportConfig
+from liouville.transport._ends import End, Source, read_ends
+from liouville.transport._initial import path_along, split_parts, whole_parts
+from liouville.transport._measure import certify, measured
+from liouville.transport._problem import (
+    Problem,
+    energy_term,
+    objective_of,
+    problem_of,
+    resolved,
+    total_term,
+    units_of,
+)
+
+# In so many dimensions one potential for each plane of rotation is cheap.
+_MOST_FULL_GAUGE = 3
+_RANK = 8
+
+
+class TransportFit(NamedTuple):
+    """What fitting a transport path returns.
+
+    Attributes:
+        model: the fitted model, in the user's units.
+        config: the configuration with every automatic choice filled in.
+        ends: the distributions it meets, in the user's units.
+        history: the rows of the training log.
+        summary: the figures of the fit, as JSON can hold them.
+        reason: why training ended.
+    """
+
+    model: Model
+    config: TransportConfig
+    ends: list[End]
+    history: list[dict[str, Any]]
+    summary: dict[str, Any]
+    reason: Reason
+
+
+def fit_transport(
+    *sources: Source | End,
+    times: Sequence[float] | None = None,
+    settings: TransportConfig | Mapping[str, Any] | None = None,
+    reference: Field | None = None,
+    cost: Cost | None = None,
+    folder: Path | None = None,
+    resume: bool = False,
+    progress: bool | None = None,
+) -> TransportFit:
+    r"""Finds the path of least energy through two or more distributions, which it meets exactly.
+
+    $$\min \int \tfrac12 E|b_t - f_t|^2 + E V_t\,dt, \qquad
+      dX = b\,dt + \sigma\,dW, \quad X_{t_i} \sim \rho_i.$$
+
+    With $\sigma = 0$ it is dynamical optimal transport (Benamou and Brenier 2000), with
+    $\sigma > 0$ the Schrödinger bridge. Samples are replaced by a mixture fitted to them; each
+    pair of mixture parts is joined by moving parts whose ends are fixed.
+
+    Args:
+        *sources: at least two: mixtures, samples, arrays of shape `(n, dim)`, files, or names of
+            distributions such as `gaussian`, `8gaussians` and `moons`.
+        times: when each is met, increasing; 0, 1, 2, ... by default.
+        settings: a configuration, or some of its values by dotted key, for instance
+            `{"objective.sigma": 1.0}`.
+        reference: $f(t, x)$ in JAX, in the user's units; none for zero.
+        cost: $V(t, x)$ in JAX, in the user's units: energy over time; none for zero.
+        folder: where the checkpoint and the metrics go, if anywhere.
+        resume: go on from the checkpoint in `folder`.
+        progress: show a progress bar; by default on a terminal only.
+
+    Returns:
+        The model, the resolved configuration, the ends, the log and the figures.
+
+    Raises:
+        LiouvilleError: if the input cannot be used; the message says what to do.
+        TrainingError: if training meets a number that is not finite.
+    """
+    begun = time.monotonic()
+    if not isinstance(settings, TransportConfig):
+        settings = configuration.merge(TransportConfig, flags=dict(settings or {}))
+    if times is not None:
+        settings = dataclasses.replace(
+            settings, data=dataclasses.replace(settings.data, times=tuple(map(float, times)))
+        )
+    ends = read_ends(sources, settings.data, settings.ends, seed=settings.training.seed)
+    settings = resolved(settings, ends)
+    units = units_of(ends, settings)
+    problem = problem_of(ends, units, settings, reference, cost)
+    options = settings.training
+    path = initial_path(problem, settings.path, seed=options.seed)
+    objective = objective_of(problem, settings.objective)
+    result = fit(
+        path,
+        objective,
+        steps=options.steps,
+        optimizer=options.rate,
+        seed=options.seed,
+        decay=options.average,
+        validation=total_term(problem, times=32, particles=256),
+        patience=options.patience,
+        tolerance=options.tolerance,
+        validate_every=options.validate_every,
+        chunk=options.chunk,
+        checkpoint=None if folder is None else folder / "checkpoint.lv",
+        checkpoint_every=options.checkpoint_every,
+        metrics=None if folder is None else folder / "metrics.jsonl",
+        resume=resume,
+        progress=progress,
+    )
+    assert settings.data.times is not None
+    model = Model(
+        path=result.path,
+        units=units,
+        times=np.array(settings.data.times),
+        features=ends[0].features,
+        sigma=problem.sigma,
+        notes={
+            "task": "transport",
+            "ends": [end.source for end in ends],
+            "steps": result.step,
+        },
+    )
+    summary: dict[str, Any] = {
+        "ends": len(ends),
+        "coordinates": model.dim,
+        "parts of the ends": [len(end.mixture.weights) for end in ends],
+        "moving parts": [_count(piece) for piece in result.path.pieces],
+        "sigma": settings.objective.sigma,
+        "steps": result.step,
+        "stopped": result.reason,
+    }
+    if result.reason != "interrupted":
+        summary |= certify(
+            model, ends, settings, reference=reference, cost=cost, seed=options.seed + 1000
+        )
+    summary["seconds"] = round(time.monotonic() - begun, 1)
+    return TransportFit(model, settings, ends, result.history, summary, result.reason)
+
+
+def initial_path(problem: Problem, config: PathConfig, *, seed: int = 0) -> Joined:
+    """The path to start from: on every piece the cheaper one of whole parts and cut ones."""
+    pieces: list[AbstractPath] = []
+    for number, (source, target, times) in enumerate(problem.pieces):
+        noise = problem.sigma**2 * (times[1] - times[0])
+        candidates = [whole_parts(source, target)]
+        cut = split_parts(source, target, config.parts, noise, seed=seed + number)
+        candidates += [cut] if cut is not None else []
+        paths = [path_along(c, source, target, times, problem.sigma, config) for c in candidates]
+        costs = [measured(energy_term(problem, times, 32, 256), path).value for path in paths]
+        path = paths[int(np.argmin(np.where(np.isfinite(costs), costs, np.inf)))]
+        if config.gauge:
+            path = Gauged(path, _gauge(path.dim, times, config.width, seed + number))
+        pieces.append(path)
+    return Joined(pieces, problem.times)
+
+
+def _gauge(dim: int, times: tuple[float, float], width: int, seed: int) -> AbstractGauge:
+    if dim <= _MOST_FULL_GAUGE:
+        return FullGauge(dim, times, width=width, key=jr.key(seed))
+    return LowRankGauge(dim, _RANK, times, width=width, key=jr.key(seed))
+
+
+def _count(piece: AbstractPath) -> int:
+    inner = piece.path if isinstance(piece, Gauged) else piece
+    assert isinstance(inner, LocationScale)
+    return jax.eval_shape(value_of, inner.logits).shape[0]

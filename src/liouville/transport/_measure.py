@@ -1,0 +1,249 @@
+"""How good a transport path is: its energy, the least there can be, and where samples arrive."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.random as jr
+import numpy as np
+from scipy.spatial.distance import cdist
+
+from liouville.couplings import sinkhorn, wasserstein
+from liouville.mixtures import GaussianMixture
+from liouville.model import Model
+from liouville.objectives import AbstractTerm, Cost, Field, JacobianAsymmetry, StateCost
+from liouville.paths import AbstractPath, Joined
+from liouville.problems import GaussianBridge, bures
+from liouville.transport._answers import transport_map
+from liouville.transport._config import TransportConfig
+from liouville.transport._ends import End
+from liouville.transport._problem import energy_term, problem_of
+
+_REPLICATES = 16
+
+
+class Estimate(NamedTuple):
+    """A number and its standard error."""
+
+    value: float
+    error: float
+
+    def times(self, factor: float) -> "Estimate":
+        """The estimate in other units."""
+        return Estimate(self.value * factor, self.error * abs(factor))
+
+
+def measured(term: AbstractTerm, path: AbstractPath, *, seed: int = 0) -> Estimate:
+    """A term from independent random numbers: mean and standard error of 16 replicates."""
+    values = np.asarray(_replicates(term, path, jr.split(jr.key(seed), _REPLICATES)), float)
+    return Estimate(float(values.mean()), float(values.std(ddof=1) / np.sqrt(_REPLICATES)))
+
+
+@eqx.filter_jit
+def _replicates(term: AbstractTerm, path: AbstractPath, keys: jax.Array) -> jax.Array:
+    return jax.lax.map(lambda key: term(path, key=key), keys)
+
+
+class Bounds(NamedTuple):
+    r"""What the energy between two ends is compared with.
+
+    Attributes:
+        gaussian: without noise half the squared distance of the Gaussians with the ends' moments,
+            which is never more than the least energy (Gelbrich, Math. Nachr. 1990); `None` with
+            noise. If both ends are Gaussian, it is the least energy itself.
+        discrete: the least energy from the discrete problem between draws of the ends, its bias
+            taken away; the error is that of the repeats.
+        is_exact: whether `gaussian` is the least energy.
+    """
+
+    gaussian: float | None
+    discrete: Estimate
+    is_exact: bool
+
+    @property
+    def least(self) -> float:
+        """The best estimate of the least energy there is."""
+        return self.gaussian if self.is_exact and self.gaussian is not None else self.discrete.value
+
+
+def bounds(
+    source: GaussianMixture,
+    target: GaussianMixture,
+    sigma: float,
+    *,
+    points: int,
+    repeats: int,
+    seed: int = 0,
+) -> Bounds:
+    r"""Bounds of the least energy $\int_0^1 \tfrac12 E|b|^2\,dt$ between two mixtures.
+
+    Without noise the discrete problem is $\tfrac12 W_2^2$ between draws. It is too large by the
+    distance of the draws from what they stand for, of which half the squared distance between two
+    independent clouds of one end is an estimate, for each end. With noise it is, with the cost
+    $\tfrac12|x-y|^2$ and $\varepsilon = \sigma^2$,
+
+    $$\min_\pi \sum \pi c + \varepsilon\,\mathrm{KL}(\pi | \rho_0 \otimes \rho_1)
+      + \varepsilon E_{\rho_1} \log\rho_1 + \tfrac{d}{2} \varepsilon \log 2\pi\varepsilon,$$
+
+    whose bias of order one over the number of draws is extrapolated from the two halves.
+
+    Args:
+        source: the mixture at the start.
+        target: the mixture at the end.
+        sigma: the noise over unit time.
+        points: draws of each end.
+        repeats: independent problems, two or more for an error.
+        seed: of the draws.
+    """
+    is_exact = len(source.weights) == len(target.weights) == 1
+    if sigma > 0:
+        gaussian = None
+        if is_exact:
+            moments = (source.mean, source.covariance, target.mean, target.covariance)
+            gaussian = GaussianBridge(*moments, sigma).energy()
+        values = [_with_noise(source, target, sigma, points, seed + 10 * i) for i in range(repeats)]
+    else:
+        gaussian = 0.5 * bures(source.mean, source.covariance, target.mean, target.covariance)
+        values = [_without_noise(source, target, points, seed + 10 * i) for i in range(repeats)]
+    error = float(np.std(values, ddof=1) / np.sqrt(repeats)) if repeats > 1 else float("nan")
+    return Bounds(gaussian, Estimate(float(np.mean(values)), error), is_exact)
+
+
+def _without_noise(
+    source: GaussianMixture, target: GaussianMixture, points: int, seed: int
+) -> float:
+    x, y, x2, y2 = _four_clouds(source, target, points, seed)
+    excess = 0.5 * (wasserstein(x, x2) ** 2 + wasserstein(y, y2) ** 2)
+    return 0.5 * (wasserstein(x, y) ** 2 - excess)
+
+
+def _with_noise(
+    source: GaussianMixture, target: GaussianMixture, sigma: float, points: int, seed: int
+) -> float:
+    x, y, *_ = _four_clouds(source, target, points, seed)
+    epsilon, half = sigma**2, points // 2
+
+    def solved(a: np.ndarray, b: np.ndarray) -> float:
+        return sinkhorn(0.5 * cdist(a, b, "sqeuclidean"), epsilon, tolerance=1e-4).dual
+
+    halves = 0.5 * (solved(x[:half], y[:half]) + solved(x[half:], y[half:]))
+    value = 2.0 * solved(x, y) - halves
+    large, _ = target.sample(20_000, seed=seed + 5)
+    constant = target.log_density(large).mean() + 0.5 * target.dim * np.log(2 * np.pi * epsilon)
+    return float(value + epsilon * constant)
+
+
+def _four_clouds(
+    source: GaussianMixture, target: GaussianMixture, points: int, seed: int
+) -> list[np.ndarray]:
+    both = (source, target, source, target)
+    return [end.sample(points, seed=seed + i)[0] for i, end in enumerate(both)]
+
+
+def arrival(moved: np.ndarray, target: GaussianMixture, *, seed: int = 0) -> dict[str, float]:
+    """How far carried points are from the end they should meet, beside the floor.
+
+    Args:
+        moved: points that were carried to the end, shape `(n, dim)`.
+        target: the mixture there.
+        seed: of its draws.
+
+    Returns:
+        `w2` to `n` draws of the end, and `floor`, the same for `n` further draws.
+    """
+    one, other = (target.sample(len(moved), seed=seed + i)[0] for i in range(2))
+    return {"w2": wasserstein(moved, one), "floor": wasserstein(other, one)}
+
+
+def certify(
+    model: Model,
+    ends: Sequence[End],
+    settings: TransportConfig,
+    *,
+    reference: Field | None = None,
+    cost: Cost | None = None,
+    seed: int = 1000,
+) -> dict[str, Any]:
+    """The figures of a fitted path: energy, the least there can be, arrival, asymmetry.
+
+    Args:
+        model: the model.
+        ends: the distributions it meets, in the user's units.
+        settings: the configuration of the fit, after `resolved`.
+        reference: the reference drift of the fit.
+        cost: the running cost of the fit.
+        seed: of all draws.
+    """
+    assert isinstance(model.path, Joined)
+    problem = problem_of(ends, model.units, settings, reference, cost)
+    figures: dict[str, Any] = {}
+    clock = np.asarray(settings.data.times)
+    for number, (source, target, times) in enumerate(problem.pieces):
+        piece = model.path.pieces[number]
+        prefix = "" if len(problem.pieces) == 1 else f"{clock[number]:g} to {clock[number + 1]:g}: "
+        energy = measured(energy_term(problem, times, 64, 512), piece, seed=seed)
+        scale, length = problem.energy_scale, times[1] - times[0]
+        found: dict[str, Any] = {
+            "energy": energy.value * scale,
+            "energy, standard error": energy.error * scale,
+        }
+        if problem.cost is not None:
+            term = StateCost(interval=times, cost=problem.cost, times=64, particles=512)
+            found["cost"] = measured(term, piece, seed=seed).value * scale
+        elif problem.reference is None:
+            least = bounds(
+                source,
+                target,
+                problem.sigma * np.sqrt(length),
+                points=settings.certificate.points,
+                repeats=settings.certificate.repeats,
+                seed=seed,
+            )
+            found |= _compared(energy, least, length, scale)
+            if problem.sigma == 0:
+                user_length = length * model.units.time_scale
+                found["W2"] = float(np.sqrt(2.0 * energy.value * scale * user_length))
+        asymmetry = measured(
+            JacobianAsymmetry(interval=times, times=16, particles=64), piece, seed=seed
+        )
+        found["Jacobian asymmetry"] = asymmetry.value / model.units.time_scale
+        found |= _arrivals(model, ends, number, settings.certificate.points, seed)
+        figures |= {prefix + name: value for name, value in _rounded(found).items()}
+    return figures
+
+
+def _compared(energy: Estimate, least: Bounds, length: float, scale: float) -> dict[str, Any]:
+    # The bounds are for unit time; over another the energy is in inverse proportion to it.
+    factor = scale / length
+    found: dict[str, Any] = {}
+    if least.gaussian is not None:
+        name = "least energy (closed form)" if least.is_exact else "lower bound (moments)"
+        found[name] = least.gaussian * factor
+    if not least.is_exact:
+        found["least energy (discrete problem)"] = least.discrete.value * factor
+        found["least energy, standard error"] = least.discrete.error * factor
+    found["gap"] = energy.value * length / least.least - 1.0
+    return found
+
+
+def _arrivals(
+    model: Model, ends: Sequence[End], number: int, points: int, seed: int
+) -> dict[str, Any]:
+    """Where draws of one end arrive along the velocity and the diffusion, at the next one."""
+    first, last = (float(t) for t in model.times[number : number + 2])
+    x, _ = ends[number].mixture.sample(points, seed=seed + 7)
+    kinds = [False, True] if model.sigma > 0 else [False]
+    found: dict[str, Any] = {}
+    for stochastic in kinds:
+        moved = transport_map(model, x, start=first, end=last, draws=int(stochastic), seed=seed)
+        figures = arrival(moved, ends[number + 1].mixture, seed=seed + 8)
+        name = "diffusion" if stochastic else "velocity"
+        found[f"W2 of arrival ({name})"] = figures["w2"]
+        found["W2 of two draws of the end"] = figures["floor"]
+    return found
+
+
+def _rounded(values: dict[str, Any], digits: int = 6) -> dict[str, Any]:
+    """Floats to so many significant digits, for a summary."""
+    return {k: float(f"{v:.{digits}g}") if isinstance(v, float) else v for k, v in values.items()}
