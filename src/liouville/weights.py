@@ -63,19 +63,21 @@ class CoupledWeights(AbstractParameter):
             if missing.size:
                 raise ValueError(f"{name} part {missing[0]} belongs to no pair; add one")
         dtype = jnp.zeros(()).dtype
+        a, b = (w / np.sum(w) for w in (source_weights, target_weights))
         coupled = CoupledWeights(
             jnp.asarray(np.log(weights), dtype),
             jnp.asarray(sources),
             jnp.asarray(targets),
-            Fixed(jnp.asarray(source_weights / np.sum(source_weights), dtype)),
-            Fixed(jnp.asarray(target_weights / np.sum(target_weights), dtype)),
+            Fixed(jnp.asarray(a, dtype)),
+            Fixed(jnp.asarray(b, dtype)),
         )
         found = np.exp(np.asarray(coupled.value))
-        rows = np.bincount(sources, found, len(source_weights))
-        error = float(np.abs(rows - source_weights).max())
+        # Either side alone may be met where both together cannot.
+        misses = [np.bincount(own, found, len(w)) - w for own, w in ((sources, a), (targets, b))]
+        error = float(np.abs(np.concatenate(misses)).max())
         if not error <= 1e-4:
             raise ValueError(
-                f"no weights on these pairs couple the ends (a source part is off by {error:.2g}); "
+                f"no weights on these pairs couple the ends (a part is off by {error:.2g}); "
                 "add pairs"
             )
         return coupled

@@ -17,12 +17,6 @@ from liouville.paths._base import AbstractMarginal, AbstractPath
 from liouville.paths._families import AbstractFamily, Gaussian
 from liouville.paths._line import MixtureOnLine
 
-# How far the parts of one conditional may stand from their common location, and how far their
-# logits from those of the start, in standardised units: wide enough for data, and narrow enough
-# that a network read far outside of the data does not tear the parts apart.
-_SPREAD = 8.0
-_CONTRAST = 8.0
-
 
 class Autoregressive(AbstractPath):
     r"""Coordinate after coordinate a mixture on the line whose parameters depend on the earlier.
@@ -194,83 +188,6 @@ class Autoregressive(AbstractPath):
         return AutoregressiveMarginal(lines, rates[0], rates[1], self.order)
 
 
-class Lines(eqx.Module):
-    """The mixtures of all coordinates as a function of the point, at one time and in order."""
-
-    network: MaskedSpaceNetwork
-    gate: Scalar
-    offset: Float[Array, "dim outputs"]
-    start: Float[Array, "3 dim parts"]
-    family: AbstractFamily
-    floor: float = eqx.field(static=True)
-    moving_weights: bool = eqx.field(static=True)
-
-    def __call__(self, y: Point) -> MixtureOnLine:
-        """The mixtures given a point, stacked along a leading axis, from one network pass."""
-        return self._all(self.network(y), self.offset, self.start)
-
-    def drawn(self, choose: Callable[[Any, MixtureOnLine], Scalar], given: Any) -> Point:
-        """The point whose coordinates are chosen from their mixtures, one after the other."""
-
-        def next_one(entry, outputs):
-            own, offset, start = entry
-            return choose(own, self._line(outputs, offset, start))
-
-        given = (given, self.offset, jnp.swapaxes(self.start, 0, 1))
-        return self.network.filled(next_one, given)
-
-    def carry(
-        self,
-        y: Point,
-        rate: MixtureOnLine,
-        lift: Point,
-        shift_rate: Float[Array, "dim units"] | None = None,
-        *,
-        crossing: bool = True,
-    ) -> Point:
-        r"""How a point moves whose levels rise at a given rate while the parameters change.
-
-        The mixture of coordinate $i$ changes at `rate`, and at $D\theta_i\, v$ because the earlier
-        coordinates move at $v_{<i}$; both carry $y_i$, a linear equation for $v$.
-
-        Args:
-            y: the point, in the order of the network.
-            rate: the rates of the mixtures at a fixed point, stacked like the mixtures.
-            lift: what is added to the motion of every coordinate, shape `(dim,)`.
-            shift_rate: the rate of the network's shift, if `rate` does not hold what it does.
-            crossing: whether weights change; see `MixtureOnLine.leverage`.
-        """
-        outputs, offset, start = self.network(y), self.offset, self.start
-        lines, pulled = jax.vjp(lambda o: self._all(o, offset, start), outputs)
-        covector = jax.vmap(lambda line, at: line.leverage(at, crossing=crossing))(lines, y)
-        right = lift + jax.vmap(MixtureOnLine.paired)(covector, rate)
-        return self.network.solve(y, pulled(covector)[0], right, shift_rate)
-
-    def _all(
-        self,
-        outputs: Float[Array, "dim outputs"],
-        offset: Float[Array, "dim outputs"],
-        start: Float[Array, "3 dim parts"],
-    ) -> MixtureOnLine:
-        return jax.vmap(self._line, in_axes=(0, 0, 1))(outputs, offset, start)
-
-    def _line(
-        self,
-        outputs: Float[Array, " outputs"],
-        offset: Float[Array, " outputs"],
-        start: Float[Array, "3 parts"],
-    ) -> MixtureOnLine:
-        raw = offset + outputs
-        distance, log_scale, logits = raw[1:].reshape(3, -1)
-        location = start[0] + self.gate * (raw[0] + _bounded(distance, _SPREAD))
-        log_scale = start[1] + self.gate * _bounded(log_scale, -self.floor)
-        if self.moving_weights:
-            logits = start[2] + self.gate * _bounded(logits, _CONTRAST)
-        else:
-            logits = start[2] + _bounded(offset[1:].reshape(3, -1)[2], _CONTRAST)
-        return MixtureOnLine(location, log_scale, jax.nn.log_softmax(logits), self.family)
-
-
 class AutoregressiveMarginal(AbstractMarginal):
     r"""An `Autoregressive` at one time.
 
@@ -371,11 +288,6 @@ class AutoregressiveMarginal(AbstractMarginal):
     def _ordered(self, values: Point) -> Point:
         """Numbers in the order of the network, each put at the place of its coordinate."""
         return jnp.zeros_like(values).at[self.order].set(values)
-
-
-def _bounded(raw: Array, bound: float) -> Array:
-    """The identity near zero, within the bound everywhere."""
-    return bound * jnp.tanh(raw / bound)
 
 
 def _at_rest(lines: Lines) -> Lines:

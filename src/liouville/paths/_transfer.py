@@ -6,7 +6,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from liouville._types import Point, Points, RandomKey, Scalar
 from liouville.curves import AbstractCurve, value_and_rate
@@ -180,10 +180,21 @@ def _default_reference(
     means = (jnp.exp(lines.log_weights) * lines.location).sum(-1)
     location = jnp.exp(log_weights) @ means
     # The widest part of a coordinate rules its tails; the narrowest of those bounds the reference.
-    log_scale = lines.log_scale.max(-1).min(0) - _NARROWER
+    widest = _picked(lines.log_scale, jnp.argmax(lines.log_scale, -1))
+    log_scale = _picked(widest.T, jnp.argmin(widest, 0)) - _NARROWER
     return jax.vmap(
         lambda m, s: MixtureOnLine(m[None], s[None], jnp.zeros_like(m)[None], lines.family)
     )(location, log_scale)
+
+
+def _picked(a: Float[Array, "*n choices"], index: Int[Array, "*n"]) -> Float[Array, "*n"]:
+    """The chosen entries of the last axis, with the derivative of what is chosen.
+
+    The derivative of `max` finds the largest entry by comparison with the result: where a compiler
+    forms the two in different loops they may differ in the last bit, and no entry is equal.
+    """
+    is_chosen = jnp.arange(a.shape[-1]) == index[..., None]
+    return jnp.where(is_chosen, a, 0.0).sum(-1)
 
 
 def _crossed(

@@ -74,7 +74,7 @@ class TrainingConfig:
 class CertificateConfig:
     """How the optimality is measured."""
 
-    points: int = option(2000, "draws of each end for the discrete problem")
+    points: int = option(1000, "points of each end for the discrete problem")
     repeats: int = option(2, "independent discrete problems")
 
 

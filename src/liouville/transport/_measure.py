@@ -78,21 +78,22 @@ def bounds(
 ) -> Bounds:
     r"""Bounds of the least energy $\int_0^1 \tfrac12 E|b|^2\,dt$ between two mixtures.
 
-    Without noise the discrete problem is $\tfrac12 W_2^2$ between draws. It is too large by the
-    distance of the draws from what they stand for, of which half the squared distance between two
-    independent clouds of one end is an estimate, for each end. With noise it is, with the cost
+    Without noise the discrete problem is $\tfrac12 W_2^2$ between points that are spread over the
+    ends. It is too large by the distance of the points from what they stand for, of which half the
+    squared distance between two independent clouds of one end is an estimate, for each end. With
+    noise it is, with the cost
     $\tfrac12|x-y|^2$ and $\varepsilon = \sigma^2$,
 
     $$\min_\pi \sum \pi c + \varepsilon\,\mathrm{KL}(\pi | \rho_0 \otimes \rho_1)
       + \varepsilon E_{\rho_1} \log\rho_1 + \tfrac{d}{2} \varepsilon \log 2\pi\varepsilon,$$
 
-    whose bias of order one over the number of draws is extrapolated from the two halves.
+    whose bias is extrapolated from problems of half the size, as if it fell like one over it.
 
     Args:
         source: the mixture at the start.
         target: the mixture at the end.
         sigma: the noise over unit time.
-        points: draws of each end.
+        points: points of each end.
         repeats: independent problems, two or more for an error.
         seed: of the draws.
     """
@@ -121,16 +122,16 @@ def _without_noise(
 def _with_noise(
     source: GaussianMixture, target: GaussianMixture, sigma: float, points: int, seed: int
 ) -> float:
-    x, y, *_ = _four_clouds(source, target, points, seed)
-    epsilon, half = sigma**2, points // 2
+    epsilon = sigma**2
 
-    def solved(a: np.ndarray, b: np.ndarray) -> float:
-        return sinkhorn(0.5 * cdist(a, b, "sqeuclidean"), epsilon, tolerance=1e-4).dual
+    def solved(n: int, seed: int) -> float:
+        x, y, *_ = _four_clouds(source, target, n, seed)
+        return sinkhorn(0.5 * cdist(x, y, "sqeuclidean"), epsilon, tolerance=1e-4).dual
 
-    halves = 0.5 * (solved(x[:half], y[:half]) + solved(x[half:], y[half:]))
-    value = 2.0 * solved(x, y) - halves
-    large, _ = target.sample(20_000, seed=seed + 5)
-    constant = target.log_density(large).mean() + 0.5 * target.dim * np.log(2 * np.pi * epsilon)
+    halves = 0.5 * (solved(points // 2, seed) + solved(points // 2, seed + 4))
+    value = 2.0 * solved(points, seed) - halves
+    log_density = target.log_density(target.spread(20_000, seed=seed)).mean()
+    constant = log_density + 0.5 * target.dim * np.log(2.0 * np.pi * epsilon)
     return float(value + epsilon * constant)
 
 
@@ -138,7 +139,7 @@ def _four_clouds(
     source: GaussianMixture, target: GaussianMixture, points: int, seed: int
 ) -> list[np.ndarray]:
     both = (source, target, source, target)
-    return [end.sample(points, seed=seed + i)[0] for i, end in enumerate(both)]
+    return [end.spread(points, seed=seed + i) for i, end in enumerate(both)]
 
 
 def arrival(moved: np.ndarray, target: GaussianMixture, *, seed: int = 0) -> dict[str, float]:
