@@ -32,6 +32,7 @@ from liouville.paths import (
     Full,
     Gauged,
     Gaussian,
+    Joined,
     LocationScale,
     Logistic,
     Mixture,
@@ -41,6 +42,7 @@ from liouville.paths import (
     Selected,
     TimeChange,
 )
+from liouville.weights import CoupledWeights
 
 INTERVAL = (-1.0, 2.5)
 TIMES = (-1.0, 0.2, 0.9, 2.5)
@@ -212,6 +214,55 @@ def _pushforward(base: Callable, kind: Literal["affine", "spline"], dim: int) ->
     return make
 
 
+def _hard_piece(
+    times: tuple[float, float], ends: list[np.ndarray], pairs: np.ndarray, key: RandomKey
+) -> LocationScale:
+    """Parts that run between end parts given by location and log-scale, coupled in weight."""
+    keys = jr.split(key, 3)
+    masses = [np.full(len(end[0]), 1.0 / len(end[0])) for end in ends]
+
+    def hard(quantity: int, own: RandomKey) -> HardEnded:
+        rows = jnp.asarray([end[quantity][side] for end, side in zip(ends, pairs)])
+        inside = Network(jnp.zeros(rows.shape[1:]), times, width=8, depth=1, frequencies=2, key=own)
+        return HardEnded(times, rows, inside, "fast", 0.1)
+
+    weights = CoupledWeights.of(np.full(pairs.shape[1], 1.0), *pairs, *masses)
+    path = LocationScale(hard(0, keys[0]), hard(1, keys[1]), weights)
+    return jolted(path, keys[2], 0.2)
+
+
+def _ends(*parts: int) -> Callable[[RandomKey], list[np.ndarray]]:
+    def make(key):
+        rng = _generator(key)
+        return [np.stack([rng.normal(size=(n, 2)), 0.3 * rng.normal(size=(n, 2))]) for n in parts]
+
+    return make
+
+
+def _pairs(n: int, m: int) -> np.ndarray:
+    return np.stack([np.repeat(np.arange(n), m), np.tile(np.arange(m), n)])
+
+
+def _coupled(key: RandomKey) -> LocationScale:
+    return _hard_piece(INTERVAL, _ends(2, 2)(key), _pairs(2, 2), key)
+
+
+def _joined(key: RandomKey) -> Joined:
+    """Two pieces with unequal numbers of parts, which meet in a mixture of two parts.
+
+    They meet outside the times between which the laws carry points along, for the velocity jumps.
+    """
+    first, middle, last = _ends(2, 2, 1)(key)
+    keys = jr.split(key)
+    return Joined(
+        [
+            _hard_piece((-1.0, 1.2), [first, middle], _pairs(2, 2), keys[0]),
+            _hard_piece((1.2, 2.5), [middle, last], _pairs(2, 1), keys[1]),
+        ],
+        (-1.0, 1.2, 2.5),
+    )
+
+
 def _contextual(path: Callable[[RandomKey], AbstractPath], size: int) -> Callable:
     return lambda key: Contextual.of_classes(path(key), jnp.arange(1.0, size + 1.0))
 
@@ -281,6 +332,8 @@ PATHS |= {
     "autoregressive": _autoregressive("logistic", 2, (1, 0)),
     "pushforward": _pushforward(_leaf("gaussian", "full", "cubic", 2, 2), "spline", 2),
     "contextual": _contextual(_autoregressive("logistic", 2, (0, 1), 2), 2),
+    "coupled-weights": _coupled,
+    "joined": _joined,
     "time-change": _retimed(_leaf("gaussian", "full", "cubic", 2, 2)),
     "reversed": _reversed(_leaf("logistic", "diagonal", "smooth", 2, 1)),
     "mixture-of-gauged-and-product": _mixture(
@@ -323,6 +376,7 @@ FEW = (
     "gauged-gated-3d",
 )
 MORE = (
+    "joined",
     "contextual",
     "factorised-mixture-3d",
     "pushforward",

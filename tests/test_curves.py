@@ -261,6 +261,25 @@ def test_gate(gate, height):
     assert float(gate_value(times, jnp.asarray(3.5), gate)) == 0.0
 
 
+@pytest.mark.parametrize("opening", [0.01, 0.05, 0.5])
+def test_the_opening_says_how_soon_the_fast_gate_opens(opening):
+    curve = HardEnded((0.0, 2.0), jnp.zeros((2, 1)), Constant(jnp.ones(1)), "fast", opening)
+    times = 2.0 * np.array([0.0, opening / 2.0, 0.5, 1.0])
+    found, rates = at_times(curve, times)
+    shares = times / 2.0
+    expected = -np.expm1(-shares * (1.0 - shares) / opening)
+    assert np.allclose(found[:, 0], expected, atol=ROUNDING)
+    assert found[0, 0] == found[-1, 0] == 0.0
+    # At the ends the inside enters with the rate 1/opening per piece.
+    assert np.allclose(np.abs(rates[[0, -1], 0]), 0.5 / opening, rtol=1e-9)
+
+
+@pytest.mark.parametrize("opening", [0.0, -0.1, float("nan")])
+def test_an_opening_is_positive(opening):
+    with pytest.raises(ValueError, match="give a positive share of a piece"):
+        HardEnded((0.0, 1.0), jnp.zeros((2, 1)), Constant(jnp.zeros(1)), "fast", opening)
+
+
 def test_only_the_inside_of_hard_ends_is_learned():
     names = set(learned_leaves(hard("smooth")))
     assert names

@@ -17,11 +17,13 @@ from liouville.objectives import (
     KineticEnergy,
     NegativeLogLikelihood,
     Objective,
+    OverPieces,
     PerMember,
+    StateCost,
     negative_log_likelihoods,
     stratified_times,
 )
-from liouville.paths import AbstractPath, Diagonal, Ensemble, Full, LocationScale, Mixture
+from liouville.paths import AbstractPath, Diagonal, Ensemble, Full, Joined, LocationScale, Mixture
 from registry import INTERVAL, build
 from test_problems import M0, M1, S0, S1, bridge
 from tolerances import ROUNDING, STANDARD_ERRORS
@@ -237,6 +239,141 @@ def test_one_part_along_the_axes_moves_by_a_gradient():
 def test_a_gauge_leaves_the_gradients():
     term = JacobianAsymmetry(interval=INTERVAL, times=4, particles=8)
     assert float(compiled(term, build("gauged"))) > 0.1
+
+
+@eqx.filter_jit
+def _many(term: AbstractTerm, path: AbstractPath, keys: Any) -> Float[Array, " n"]:
+    return jax.vmap(lambda k: term(path, key=k))(keys)
+
+
+def accelerated() -> LocationScale:
+    """One Gaussian of scale one whose mean is t^2 (1, 2)."""
+    return LocationScale(
+        Square(jnp.asarray([[1.0, 2.0]])), Constant(jnp.zeros((1, 2))), jnp.zeros(1)
+    )
+
+
+class Square(AbstractCurve):
+    direction: Float[Array, "parts dim"]
+
+    def __call__(self, t: Scalar) -> Float[Array, "parts dim"]:
+        return t**2 * self.direction
+
+
+def shares_dropped(term: KineticEnergy, path: AbstractPath, *, key: RandomKey) -> Scalar:
+    """The same with equal shares for crowded times, which is wrong."""
+    times, shares = stratified_times(term.times, term.interval, key=key, crowding=term.crowding)
+    velocities = jax.vmap(lambda t: path.at(t).velocity(jnp.zeros(path.dim)))(times)
+    return 0.5 * jnp.sum(velocities**2) * jnp.sum(shares) / term.times
+
+
+@pytest.mark.parametrize("crowding", [0.0, 0.5, 0.9])
+def test_crowded_times_are_unbiased(crowding, getkey):
+    # The mean moves by 2t (1, 2): half of 5 (2t)^2 is 10 t^2.
+    term = KineticEnergy(interval=(1.0, 3.0), times=4, particles=2, crowding=crowding)
+    least = 10.0 * (27.0 - 1.0) / 3.0
+    path = accelerated()
+    mean, slack = mean_of(np.asarray(_many(term, path, jr.split(getkey(), 4000))))
+    assert abs(mean - least) < slack
+    assert slack < 0.05 * least
+    if crowding == 0.9:
+        wrong = jax.jit(jax.vmap(lambda k: shares_dropped(term, path, key=k)))
+        mean, slack = mean_of(np.asarray(wrong(jr.split(getkey(), 4000))))
+        assert abs(mean - least) > slack
+
+
+@pytest.mark.parametrize("crowding", [0.0, 0.9])
+def test_crowded_times_are_denser_at_the_ends(crowding, getkey):
+    times, shares = stratified_times(40, (-1.0, 2.5), key=getkey(), crowding=crowding)
+    assert np.all(np.diff(times) > 0)
+    assert float(times.min()) >= -1.0
+    assert float(times.max()) <= 2.5
+    assert np.isclose(shares.sum(), 3.5, rtol=1e-9)
+    outer = np.mean((np.asarray(times) < -0.3) | (np.asarray(times) > 1.8))
+    assert (outer > 0.55) == (crowding == 0.9)
+
+
+@pytest.mark.parametrize("sigma", [0.0, 0.8])
+def test_energy_against_a_linear_reference(sigma):
+    """Of b - f with f = F x + c, by quadrature over the Gaussian's exact moments."""
+    matrix, shift = jnp.asarray([[-0.7, 0.4], [0.1, -0.2]]), jnp.asarray([0.5, -1.0])
+    of = "drift" if sigma else "velocity"
+    term = KineticEnergy(
+        interval=(0.0, 1.0),
+        g=sigma,
+        of=of,
+        reference=lambda t, x: matrix @ x + t * shift,
+        times=16,
+        particles=64,
+    )
+    path = bridge_path(sigma)
+
+    @jax.jit
+    @jax.vmap
+    def power(t):
+        marginal: Any = path.at(t)
+        frames = marginal.frames
+        mean, factor = frames.location[0], frames.factor[0]
+        slope = frames.generator[0] - 0.5 * sigma**2 * jnp.linalg.inv(factor @ factor.T) - matrix
+        offset = frames.location_rate[0] - matrix @ mean - t * shift
+        return 0.5 * (offset @ offset + jnp.sum((slope @ factor) ** 2))
+
+    nodes, weights = np.polynomial.legendre.leggauss(40)
+    expected = 0.5 * weights @ np.asarray(power(jnp.asarray(0.5 * (nodes + 1.0))))
+    draws = np.asarray(_many(term, path, jr.split(jr.key(3), 300)))
+    mean, slack = mean_of(draws)
+    assert abs(mean - expected) < slack
+    assert slack < 0.03 * expected
+    # The reference counts: without it the energy is another.
+    assert abs(bridge(sigma).energy() - expected) > slack
+
+
+def test_state_cost_of_a_moving_gaussian(getkey):
+    """E|x|^2 + t x_0 of N(t^2 (1, 2), I): its integral from 1 to 3."""
+    term = StateCost(interval=(1.0, 3.0), cost=lambda t, x: x @ x + t * x[0], times=8, particles=16)
+    exact = 5.0 * (3.0**5 - 1.0) / 5.0 + 2.0 * 2.0 + (3.0**4 - 1.0) / 4.0
+    mean, slack = mean_of(np.asarray(_many(term, accelerated(), jr.split(getkey(), 1000))))
+    assert abs(mean - exact) < slack
+    assert slack < 0.05 * exact
+    assert term.name == "cost"
+
+
+def test_the_gradient_of_a_state_cost_passes_through_the_particles(getkey):
+    term = StateCost(interval=(0.0, 1.0), cost=lambda t, x: x @ x, times=4, particles=4)
+
+    def value(direction, key):
+        path = eqx.tree_at(lambda p: p.location.direction, accelerated(), direction)
+        return term(path, key=key)
+
+    grad = jax.jit(jax.vmap(jax.grad(value), (None, 0)))
+    direction = jnp.asarray([[1.0, 2.0]])
+    mean, slack = mean_of(np.asarray(grad(direction, jr.split(getkey(), 2000))))
+    # The integral of t^4 |d|^2 is |d|^2 / 5.
+    assert np.all(np.abs(mean - 2.0 * direction / 5.0) < slack)
+
+
+def test_over_pieces_is_the_sum_over_the_pieces():
+    pieces = [build("gaussian-diagonal-linear", seed) for seed in (0, 1)]
+    path = Joined(pieces, (-1.0, 0.5, 2.5))
+    terms = tuple(
+        KineticEnergy(interval=span, times=4, particles=8) for span in ((-1.0, 0.5), (0.5, 2.5))
+    )
+    found = compiled(OverPieces(terms=terms), path)
+    one = eqx.filter_jit(lambda term, piece, key: term(piece, key=key))
+    alone = [
+        one(term, piece, jr.fold_in(KEY, i)) for i, (term, piece) in enumerate(zip(terms, pieces))
+    ]
+    assert np.isclose(found, sum(alone), rtol=ROUNDING)
+    assert min(float(value) for value in alone) > 0
+    assert OverPieces(terms=terms, name="all").name == "all"
+
+
+def test_over_pieces_needs_as_many_pieces():
+    terms = (KineticEnergy(interval=(-1.0, 0.5)),)
+    pieces = [build("gaussian-diagonal-linear", seed) for seed in (0, 1)]
+    for path in (pieces[0], Joined(pieces, (-1.0, 0.5, 2.5))):
+        with pytest.raises(ValueError, match="1 terms need a Joined path of as many pieces"):
+            OverPieces(terms=terms)(path, key=KEY)
 
 
 # Ensembles.

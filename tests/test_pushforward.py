@@ -24,9 +24,18 @@ from tolerances import ROUNDING, TAIL_RESIDUAL
 # of the step, (24 / 4000)^2 on the line and (24 / 320)^2 in the plane, times a jump of order 0.1.
 MASS_WITH_KNOTS = {1: 1e-5, 2: 2e-3}
 
-# Rounding relative to the largest term: an affine flow is a product of scales, and sixty units out
-# its density is exp(-1e8), whose terms leave more than the absolute residual.
+# Rounding relative to the terms: an affine flow is a product of scales, and sixty units out its
+# density is exp(-1e8), whose terms leave more than the absolute residual. The divergence is the
+# trace of J A J^{-1}, which forms and cancels numbers as much larger as the Jacobian J of the map
+# is ill-conditioned: up to 3e6 there, so that relative errors of 1e-10 are rounding as well.
 RELATIVE = 1e-13
+EPSILON = float(np.finfo(np.float64).eps)
+NEAR = 10.0
+
+# The divergence jumps where a trajectory passes a knot of a spline, which costs a share of the jump
+# times the step. With 100 steps the median of 64 trajectories loses 2.5e-3 nats, with 800 steps
+# 3.8e-4; those that pass no knot lose 8e-8 and 2e-11, as a method of fourth order should.
+STEPS_OVER_KNOTS = 800
 
 TIME = 0.37
 
@@ -68,12 +77,24 @@ SLOW = [
 def test_continuity(mapping, base):
     path = _path(mapping, base)
     times, points = points_of(path)
-    assert_passes(checks.continuity(path, times, points))
+    near = jnp.linalg.norm(points, axis=1) < NEAR
+    assert_passes(checks.continuity(path, times[near], points[near]))
     terms = checks._terms_at(path, checks._continuity_terms, times, points)
     residual, size = jnp.abs(terms.sum(-1)), jnp.abs(terms).sum(-1)
-    assert float((residual - RELATIVE * size).max()) < TAIL_RESIDUAL
-    near = jnp.linalg.norm(points, axis=1) < 10.0
+    relative = jnp.maximum(RELATIVE, EPSILON * _conditions(path, times, points))
+    assert float((residual - relative * size).max()) < TAIL_RESIDUAL
     assert float(residual[near].max()) < TAIL_RESIDUAL
+
+
+@eqx.filter_jit
+def _conditions(path: Pushforward, times, points):
+    """The condition numbers of the Jacobian of the map at points of its image."""
+
+    def at(t, x):
+        transform = path.map.at(t)
+        return jax.jacfwd(lambda y: transform.inverse(y)[0])(x)
+
+    return jnp.linalg.cond(jax.vmap(at)(times, points))
 
 
 @pytest.mark.parametrize(("mapping", "base"), [*QUICK, *SLOW])
@@ -103,7 +124,8 @@ def test_draws(mapping, base, getkey):
 @pytest.mark.parametrize(("mapping", "base"), [*QUICK, *SLOW])
 def test_transport(mapping, base, getkey):
     path = _path(mapping, base)
-    assert_passes(checks.transport(path, (0.25, 0.85), n=64, steps=100, key=getkey()))
+    steps = STEPS_OVER_KNOTS if "spline" in mapping else 100
+    assert_passes(checks.transport(path, (0.25, 0.85), n=64, steps=steps, key=getkey()))
 
 
 @pytest.mark.parametrize(

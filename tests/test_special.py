@@ -7,11 +7,14 @@ import pytest
 import scipy.special
 
 from liouville.special import log_mills, log_ndtr
+from tolerances import CENTRAL_DIFFERENCE
 
 # Relative. Left of zero some ten roundings. Right of it `erfc` in single precision adds its own
 # twenty; where it is small the logarithm of one minus it inherits them.
 LEFT = {"float64": 1e-12, "float32": 1e-6}
 RIGHT = {"float64": 1e-12, "float32": 3e-6}
+# In the tail, to third order: each order multiplies and adds some three numbers of one sign more.
+DERIVATIVES = {"float64": 1e-12, "float32": 3e-6}
 DTYPES = ("float32", "float64")
 
 
@@ -63,6 +66,62 @@ def test_log_mills(dtype):
     wanted = np.log(mills(exact))
     error = np.abs(np.asarray(log_mills(z), float) - wanted) / (1.0 + np.abs(wanted))
     assert error.max() < RIGHT[dtype]
+
+
+def rests(z: np.ndarray) -> list[np.ndarray]:
+    """The first three levels of the continued fraction in the tail, from very many of them."""
+    a, rest, found = -z.astype(np.longdouble), np.zeros_like(z, np.longdouble), []
+    for level in range(1000, 0, -1):
+        rest = level / (a + rest)
+        found = [rest, *found[:2]]
+    return found
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_derivatives_of_log_mills_in_the_left_tail(dtype):
+    z, exact = grid(dtype)
+    tail = exact < -5.0
+    first, second, third = rests(exact[tail])
+    # The first is z + phi/Phi, and the others follow from R' = R (R - R_next) with a = -z.
+    wanted = [
+        first,
+        first * (second - first),
+        first * ((second - first) ** 2 + second * (third - second) - first * (second - first)),
+    ]
+    function = log_mills
+    for derivative in wanted:
+        function = jax.grad(function)
+        found = np.asarray(jax.vmap(function)(z), float)[tail]
+        normal = np.abs(np.asarray(derivative, float)) > 1e-30
+        assert worst(found, np.asarray(derivative, float), normal) < DERIVATIVES[dtype]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_derivatives_of_log_mills_elsewhere(dtype):
+    z, exact = grid(dtype)
+    ratio = 1.0 / mills(exact)
+    first = exact + ratio
+    for function, wanted in (
+        (jax.grad(log_mills), first),
+        (jax.grad(jax.grad(log_mills)), 1.0 - ratio * first),
+    ):
+        # Between the tail and zero they are differences of numbers up to five and up to one.
+        error = np.abs(np.asarray(jax.vmap(function)(z), float) - wanted) / (1.0 + np.abs(exact))
+        assert error[exact >= -5.0].max() < RIGHT[dtype]
+
+
+@pytest.mark.parametrize("mode", [jax.jacfwd, jax.jacrev])
+@pytest.mark.parametrize("function", [log_ndtr, log_mills])
+def test_derivatives_are_those_of_the_values(function, mode):
+    z = jnp.asarray([-30.0, -7.0, -5.01, -4.99, -1.0, 0.3, 6.0])
+    step = 1e-4
+    for _ in range(3):
+        slope, many = mode(function), jax.vmap(function)
+        differences = (many(z + step) - many(z - step)) / (2.0 * step)
+        assert np.allclose(
+            jax.vmap(slope)(z), differences, rtol=CENTRAL_DIFFERENCE, atol=CENTRAL_DIFFERENCE
+        )
+        function = slope
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -269,6 +269,28 @@ def test_early_stopping_returns_the_best():
     assert np.isclose(found, min(values), rtol=1e-12)
 
 
+@pytest.mark.parametrize(("tolerance", "reason"), [(0.0, "finished"), (0.5, "early")])
+def test_progress_within_the_tolerance_does_not_count(tolerance, reason):
+    """A value that falls by a little at every validation is waited for, or is not."""
+    done = train(
+        path(),
+        Offset(target=3.0),
+        steps=40,
+        optimizer=optax.sgd(0.001),
+        decay=0.0,
+        validation=Offset(target=3.0),
+        patience=2,
+        tolerance=tolerance,
+    )
+    values = [row["validation"] for row in done.history if "validation" in row]
+    assert np.all(np.diff(values) < 0)
+    assert done.reason == reason
+    # The first validation is progress; two more of them are not.
+    assert len(values) == (8 if reason == "finished" else 3)
+    # Even the progress that was too small to wait for is returned.
+    assert np.isclose(Offset(target=3.0)(done.path, key=jr.key(0)), values[-1], rtol=1e-12)
+
+
 def test_the_average_is_returned_and_follows_the_parameters():
     """With decay 0 it is the last iterate; with decay it lags behind it."""
     places = []

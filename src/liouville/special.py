@@ -2,23 +2,35 @@ r"""The normal distribution function where it is hard: far out in the tails, wit
 
 `jax.scipy.special.log_ndtr` is right in single precision, but its derivative is not: it divides
 two numbers that underflow. Here the tail is a continued fraction in which nothing cancels, so that
-values and derivatives of every order keep their relative accuracy as far as floats go.
+values and derivatives of every order keep their relative accuracy as far as floats go. The
+derivatives are formulas, not derivatives of the fraction level by level: with
+
+$$R_k(a) = \frac{k}{a + R_{k+1}(a)}, \qquad \frac{\Phi(-a)}{\phi(a)} = \frac{1}{a + R_1(a)},
+  \qquad \frac{dR_k}{da} = R_k (R_k - R_{k+1}),$$
+
+one evaluation has all that a derivative needs. (Induction from the levels above, by
+$R_{k+1} R_{k+2} = k + 1 - a R_{k+1}$.)
 """
+
+from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-# Left of this the continued fraction is used. At 5 its error after n levels is about
-# exp(-10 sqrt(2n)): 18 levels give the rounding error of double precision.
+# Left of this the continued fraction is used, cut off after so many levels: the values and the
+# first derivatives of R_1 and R_2 are then right to rounding in single and in double precision.
 _TAIL = -5.0
-_LEVELS = 18
+_LEVELS = {True: 12, False: 26}
 # Right of this the other tail is zero in double precision; the square in its derivative would
 # overflow further out.
 _EMPTY = 40.0
 _HALF_LOG_TWO_PI = 0.9189385332046727
+_ROOT_TWO_OVER_PI = 0.7978845608028654
 
 
+@jax.custom_jvp
 def log_ndtr(z: Float[Array, "..."]) -> Float[Array, "..."]:
     r"""$\log\Phi(z)$, the logarithm of the standard normal distribution function.
 
@@ -29,14 +41,22 @@ def log_ndtr(z: Float[Array, "..."]) -> Float[Array, "..."]:
         The same shape. Values and derivatives of every order have relative errors of a few
         roundings for $z$ from $-10^{18}$ (single precision) to infinity.
     """
-    # Each branch is evaluated at points where it is tame, so that the other one's gradient is
-    # never infinity times zero.
-    tail = _log_mills_tail(jnp.minimum(z, _TAIL)) + _log_density(jnp.minimum(z, _TAIL))
+    tail = _log_mills_tail(z) + _log_density(jnp.minimum(z, _TAIL))
     body = jnp.log1p(-0.5 * jax.lax.erfc(jnp.clip(z, 0.0, _EMPTY) * 0.5**0.5))
     middle = jnp.log(0.5 * jax.lax.erfc(-jnp.clip(z, _TAIL, 0.0) * 0.5**0.5))
     return jnp.where(z < _TAIL, tail, jnp.where(z < 0.0, middle, body))
 
 
+@log_ndtr.defjvp
+def _log_ndtr_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
+    r"""The derivative is $\phi/\Phi$."""
+    (z,), (rate,) = primals, tangents
+    a = _outward(z)
+    ratio = jnp.where(z < _TAIL, a + _rest(1, a), _ratio(_inward(z)))
+    return log_ndtr(z), rate * ratio
+
+
+@jax.custom_jvp
 def log_mills(z: Float[Array, "..."]) -> Float[Array, "..."]:
     r"""$\log(\Phi(z)/\phi(z))$, the logarithm of Mills' ratio of the left tail.
 
@@ -46,9 +66,15 @@ def log_mills(z: Float[Array, "..."]) -> Float[Array, "..."]:
         z: any shape.
     """
     centre = jnp.maximum(z, _TAIL)
-    return jnp.where(
-        z < _TAIL, _log_mills_tail(jnp.minimum(z, _TAIL)), log_ndtr(centre) - _log_density(centre)
-    )
+    return jnp.where(z < _TAIL, _log_mills_tail(z), log_ndtr(centre) - _log_density(centre))
+
+
+@log_mills.defjvp
+def _log_mills_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
+    r"""The derivative is $z + \phi/\Phi$, in the tail without the difference."""
+    (z,), (rate,) = primals, tangents
+    slope = jnp.where(z < _TAIL, _rest(1, _outward(z)), z + _ratio(_inward(z)))
+    return log_mills(z), rate * slope
 
 
 def _log_density(z: Float[Array, "..."]) -> Float[Array, "..."]:
@@ -56,9 +82,51 @@ def _log_density(z: Float[Array, "..."]) -> Float[Array, "..."]:
 
 
 def _log_mills_tail(z: Float[Array, "..."]) -> Float[Array, "..."]:
-    r"""Laplace's continued fraction $1/(a + 1/(a + 2/(a + 3/(a + \dots))))$ with $a = -z > 0$."""
-    a = -z
+    a = _outward(z)
+    return -jnp.log(a + _rest(1, a))
+
+
+# Each formula is evaluated at points where it is tame, so that the derivative of the other one is
+# never infinity times zero. By selection: the derivative of a maximum compares it with its
+# arguments, which a compiler may have formed once more, with another last bit.
+
+
+def _outward(z: Float[Array, "..."]) -> Float[Array, "..."]:
+    """$-z$ in the left tail, the end of the tail elsewhere."""
+    return jnp.where(z < _TAIL, -z, -_TAIL)
+
+
+def _inward(z: Float[Array, "..."]) -> Float[Array, "..."]:
+    return jnp.where(z < _TAIL, _TAIL, jnp.where(z < _EMPTY, z, _EMPTY))
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _rest(level: int, a: Float[Array, "..."]) -> Float[Array, "..."]:
+    r"""$R_k(a)$ for $a \ge 5$, the fraction of Laplace from level $k$ on."""
     rest = jnp.zeros_like(a)
-    for level in range(_LEVELS, 0, -1):
-        rest = level / (a + rest)
-    return -jnp.log(a + rest)
+    for k in range(_LEVELS[jnp.finfo(a.dtype).bits <= 32], level - 1, -1):
+        rest = k / (a + rest)
+    return rest
+
+
+@_rest.defjvp
+def _rest_jvp(level: int, primals: Any, tangents: Any) -> tuple[Array, Array]:
+    (a,), (rate,) = primals, tangents
+    # The compiler finds the second fraction within the first.
+    rest, following = _rest(level, a), _rest(level + 1, a)
+    return rest, rate * rest * (rest - following)
+
+
+@jax.custom_jvp
+def _ratio(z: Float[Array, "..."]) -> Float[Array, "..."]:
+    r"""$\phi(z)/\Phi(z)$ outside of the left tail."""
+    # Both factors at one rounded number, whose rounding error then cancels.
+    u = -z * 0.5**0.5
+    return _ROOT_TWO_OVER_PI * jnp.exp(-u * u) / jax.lax.erfc(u)
+
+
+@_ratio.defjvp
+def _ratio_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
+    (z,), (rate,) = primals, tangents
+    ratio = _ratio(z)
+    return ratio, -rate * ratio * (z + ratio)

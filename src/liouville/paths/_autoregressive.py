@@ -1,4 +1,4 @@
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import equinox as eqx
@@ -10,12 +10,13 @@ from jaxtyping import Array, Float, Int
 
 from liouville._types import Point, Points, RandomKey, Scalar
 from liouville.curves._hard_started import opening
-from liouville.masked import MaskedNetwork, MaskedSpaceNetwork
+from liouville.masked import MaskedNetwork
 from liouville.networks import Activation, Conditioned
 from liouville.parameters import Fixed
 from liouville.paths._base import AbstractMarginal, AbstractPath
 from liouville.paths._families import AbstractFamily, Gaussian
 from liouville.paths._line import MixtureOnLine
+from liouville.paths._lines import Lines
 
 
 class Autoregressive(AbstractPath):
@@ -215,9 +216,7 @@ class AutoregressiveMarginal(AbstractMarginal):
         y, lines = x[self.order], self.lines
 
         def opened(gate):
-            return eqx.tree_at(lambda at: at.gate, lines, gate)._all(
-                lines.network(y), lines.offset, lines.start
-            )
+            return eqx.tree_at(lambda at: at.gate, lines, gate)(y)
 
         # The shift's rate goes through the network together with the coordinates that move.
         rate = jax.jvp(opened, (lines.gate,), (self.gate_rate,))[1]

@@ -98,9 +98,12 @@ def read_ends(
                 f"{found[0].source} has {found[0].dim} coordinates but {end.source} has {end.dim}; "
                 "choose the same columns with --features or --dims"
             )
-    names = next((end.features for end in found if end.points is not None), found[0].features)
-    for end in found:
-        if end.points is not None and end.features != names:
+    # Mixtures, arrays and named distributions take the names of the columns of a file.
+    plain = _features(found[0].dim)
+    named = [end for end in found if end.points is not None and end.features != plain]
+    names = named[0].features if named else found[0].features
+    for end in named:
+        if end.features != names:
             raise LiouvilleError(
                 f"{end.source} has the columns {', '.join(end.features[:6])} but others have "
                 f"{', '.join(names[:6])}; name the same ones with --features"
@@ -181,7 +184,7 @@ def _fitted(samples: Samples, data: DataConfig, ends: EndsConfig, seed: int) -> 
     # With few samples all are needed for the fit.
     share = data.test if len(samples) >= 100 else 0.0
     training, _, test = samples.split(0.0, share, seed)
-    _warn_about_ties(training)
+    _check_ties(training)
     chosen = np.random.default_rng(seed).permutation(len(training))[:_MOST_POINTS]
     points = training.points[chosen]
     if ends.components is None:
@@ -189,10 +192,10 @@ def _fitted(samples: Samples, data: DataConfig, ends: EndsConfig, seed: int) -> 
         most = int(np.clip(len(points) // (2 * samples.dim + 1), 1, ends.most))
         mixture = fit_by_bic(points, most=most, restarts=ends.restarts, seed=seed)
     else:
-        if ends.components > len(points):
+        if not 1 <= ends.components <= len(points):
             raise LiouvilleError(
                 f"{ends.components} parts for {len(points)} samples of {samples.source}; "
-                "set ends.components lower"
+                f"set ends.components to 1 to {len(points)}"
             )
         mixture = fit_mixture(points, ends.components, seed=seed)
     return End(
@@ -204,8 +207,13 @@ def _fitted(samples: Samples, data: DataConfig, ends: EndsConfig, seed: int) -> 
     )
 
 
-def _warn_about_ties(samples: Samples) -> None:
+def _check_ties(samples: Samples) -> None:
     different = len(np.unique(samples.points, axis=0))
+    if different == 1:
+        raise LiouvilleError(
+            f"all {len(samples)} samples of {samples.source} are equal, so they have no density; "
+            "give samples that differ, or a narrow Gaussian"
+        )
     if different < (1.0 - _TIES) * len(samples):
         warnings.warn(
             f"only {different} of the {len(samples)} samples of {samples.source} differ; a "

@@ -145,7 +145,10 @@ def path_along(
         (source.means[parts.sources], source.covariances[parts.sources]),
         (target.means[parts.targets], target.covariances[parts.targets]),
     )
-    scale, dtype = Full(float(np.log(config.min_scale))), jnp.zeros(()).dtype
+    # The floor lies below every scale of the ends, or they would not be met.
+    least = min(np.linalg.eigvalsh(covariances).min() for _, covariances in ends)
+    floor = min(config.min_scale, 0.5 * float(np.sqrt(max(least, 1e-24))))
+    scale, dtype = Full(float(np.log(floor))), jnp.zeros(()).dtype
     o = config.opening
     clock = np.array([0.0, 0.25 * o, 0.5 * o, o, 2.0 * o, 4.0 * o])
     clock = np.unique(np.concatenate([clock, _CLOCK, 1.0 - clock]))

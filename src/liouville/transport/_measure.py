@@ -224,7 +224,9 @@ def _compared(energy: Estimate, least: Bounds, length: float, scale: float) -> d
     if not least.is_exact:
         found["least energy (discrete problem)"] = least.discrete.value * factor
         found["least energy, standard error"] = least.discrete.error * factor
-    found["gap"] = energy.value * length / least.least - 1.0
+    if least.least > 0:
+        # Between two equal ends nothing need move, and no share of nothing is left.
+        found["gap"] = energy.value * length / least.least - 1.0
     return found
 
 

@@ -74,9 +74,31 @@ def resolved(settings: TransportConfig, ends: Sequence[End]) -> TransportConfig:
         raise LiouvilleError(f"objective.pull is {pull} but there is no noise; give --sigma")
     if not 0 < settings.path.opening <= 0.5:
         raise LiouvilleError(f"path.opening is {settings.path.opening}; give a share up to 0.5")
+    _check_positive(settings)
     if settings.path.gauge and ends[0].dim < 2:
         raise LiouvilleError("path.gauge needs two coordinates or more; leave it out")
     return dataclasses.replace(settings, data=dataclasses.replace(settings.data, times=times))
+
+
+def _check_positive(settings: TransportConfig) -> None:
+    checked = {
+        "path": ("parts", "min_scale"),
+        "objective": ("times", "particles"),
+        "training": ("chunk", "rate", "validate_every", "checkpoint_every"),
+        "certificate": ("points", "repeats"),
+    }
+    for part, names in checked.items():
+        for name in names:
+            value = getattr(getattr(settings, part), name)
+            if not value > 0:
+                raise LiouvilleError(f"{part}.{name} is {value}; give a positive number")
+    training = settings.training
+    for name in ("validate_every", "checkpoint_every"):
+        if getattr(training, name) % training.chunk:
+            raise LiouvilleError(
+                f"training.{name} is {getattr(training, name)}, which is no multiple of "
+                f"training.chunk {training.chunk}; change one of them"
+            )
 
 
 def units_of(ends: Sequence[End], settings: TransportConfig) -> Standardisation:
@@ -96,8 +118,8 @@ def problem_of(
     ends: Sequence[End],
     units: Standardisation,
     settings: TransportConfig,
-    reference: Field | None,
-    cost: Cost | None,
+    reference: Field | None = None,
+    cost: Cost | None = None,
 ) -> Problem:
     """The problem in the model's units.
 
