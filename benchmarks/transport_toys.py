@@ -11,8 +11,9 @@ by 100 Euler steps.
 For both: W2 between 1,024 points carried along the velocity from fresh draws of the source and
 fresh draws of the true target, beside the floor, the W2 between two such draws of the target (root
 mean squares of `--repeats`, because the numbers of draws in each mode fluctuate; ratio at most 1.1
-wanted); the energy E int |u|^2; and its relative difference to W2^2 between the model's own two ends, at most 2 % wanted (ours: points spread evenly
-over the frozen mixtures, for a small bias; the rival's: the source and what it carries there).
+wanted); the energy E int |u|^2; and its relative difference to W2^2 between the model's own two
+ends, at most 2 % wanted (ours: points spread evenly over the frozen mixtures, for a small bias; the
+rival's: the source and what it carries there).
 """
 
 import argparse

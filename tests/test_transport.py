@@ -331,6 +331,7 @@ def test_joined_paths_have_one_dimension():
 # Fits.
 
 
+@pytest.mark.slow
 def test_three_ends_at_unequal_times_are_met_after_training(brief):
     ends = [gaussian(np.array([10.0, 20.0]), 9.0 * np.eye(2)), mixture(1, 2), mixture(2, 1)]
     fit = brief(*ends, times=(1.0, 1.5, 4.0))
@@ -363,6 +364,7 @@ def test_three_ends_at_unequal_times_are_met_after_training(brief):
             call()
 
 
+@pytest.mark.slow
 def test_space_and_time_change_the_energy_by_their_units_alone(brief):
     ends = [gaussian(np.zeros(2), np.eye(2)), mixture(1, 2)]
     plain = brief(*ends)
@@ -465,6 +467,7 @@ def test_the_barycentric_map_of_a_bridge_is_affine(brief):
     assert np.abs(one - expected).max() > 0.5
 
 
+@pytest.mark.slow
 def test_equal_ends_need_no_energy():
     settings = BRIEF | {"certificate.points": 30}
     fit = fit_transport("gaussian", "gaussian", settings=settings, progress=False)
