@@ -1,9 +1,9 @@
 """Optimal transport between toys in the plane, beside flow matching on minibatch couplings.
 
-    python benchmarks/transport_toys.py [--seeds 1] [--points 4096] [--repeats 40] [--rival]
+    python benchmarks/transport_toys.py [--seeds 1] [--repeats 40] [--rival] [--target NAME]
 
 Ours: `fit_transport` with its defaults. The ends are frozen mixtures (exact for a normal law and
-the eight Gaussians, fitted to 5,000 samples for the moons) and are met exactly. `--rival` trains
+the eight Gaussians, fitted to 20,000 samples for the moons) and are met exactly. `--rival` trains
 OT-CFM under the protocol of TorchCFM: minibatches of 256 coupled by exact assignment, a network of
 three layers of 64 SELU units, Adam at 1e-3, straight lines without noise; its end is an ODE solved
 by 100 Euler steps.
@@ -126,12 +126,15 @@ def main():
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--points", type=int, default=4096)
     parser.add_argument("--repeats", type=int, default=40)
+    parser.add_argument("--target", help="only pairs that end there")
     parser.add_argument("--rival", action="store_true")
     parser.add_argument("--rival-steps", type=int, default=10_000)
     options = parser.parse_args()
     print(f"{platform.machine()}, jax {jax.__version__}, {jax.devices()[0].device_kind}")
     print(f"{'':<42}{'W2':>7}{'floor':>7}{'ratio':>7}{'energy':>9}{'W2^2':>9}{'excess':>8}{'s':>7}")
     for source, target in PAIRS:
+        if options.target not in (None, target):
+            continue
         for seed in range(options.seeds):
             size = (options.points, options.repeats)
             methods = {"ours": ours(source, target, *size, seed)}

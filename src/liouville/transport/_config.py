@@ -18,7 +18,7 @@ class DataConfig:
         "global", "divide space by one number, which keeps ratios of distances, or leave it"
     )
     test: float = option(0.1, "share of the samples of a file kept for the report alone")
-    draws: int = option(5000, "draws that stand for a named distribution that is no mixture")
+    draws: int = option(20000, "draws that stand for a named distribution that is no mixture")
     min_samples: int = option(10, "fewest samples of an end")
 
 

@@ -22,7 +22,7 @@ _ALIASES = {
     "moons": "two_moons",
 }
 # Expectation maximisation sees at most so many samples of an end.
-_MOST_POINTS = 5000
+_MOST_POINTS = 20_000
 _TIES = 0.2
 
 
