@@ -53,8 +53,6 @@ def _path(mapping: str, base: str) -> Pushforward:
 FEW = [
     ("elementwise-affine", "moving"),
     ("coupling-affine", "moving"),
-    ("coupling-spline", "still"),
-    ("flow-affine-5d", "still"),
     ("flow-spline-1d", "moving"),
 ]
 OTHERS = [(m, base) for m in MAPS for base in ("still", "moving") if (m, base) not in FEW]

@@ -110,6 +110,7 @@ def test_derivatives_of_log_mills_elsewhere(dtype):
         assert error[exact >= -5.0].max() < RIGHT[dtype]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", [jax.jacfwd, jax.jacrev])
 @pytest.mark.parametrize("function", [log_ndtr, log_mills])
 def test_derivatives_are_those_of_the_values(function, mode):
