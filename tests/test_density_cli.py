@@ -3,15 +3,13 @@
 import contextlib
 import json
 import shutil
-import sys
-import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import liouville as lv
-from liouville.cli import main
+from commands import call, error_of
 from liouville.data import Quantisation
 from liouville.density import _run as runs
 from liouville.training import _fit as training
@@ -32,30 +30,6 @@ BRIEF = {
     "report.movie": "false",
 }
 FAST = [word for key, value in BRIEF.items() for word in ("--set", f"{key}={value}")]
-
-
-def call(*arguments: object) -> int:
-    """Runs the command line in this process and returns its exit code."""
-    before = sys.argv
-    sys.argv = ["liouville", *map(str, arguments)]
-    try:
-        with warnings.catch_warnings():
-            # Warnings are lines for the user here, not errors as in the other tests.
-            warnings.simplefilter("always")
-            main()
-    except SystemExit as stop:
-        return int(stop.code or 0)
-    finally:
-        sys.argv = before
-    return 0
-
-
-def error_of(capsys) -> str:
-    lines = capsys.readouterr().err.splitlines()
-    found = [line for line in lines if line.startswith("error: ")]
-    assert len(found) == 1
-    assert "Traceback" not in "".join(lines)
-    return found[0]
 
 
 def write(file: Path, columns: dict[str, np.ndarray]) -> Path:

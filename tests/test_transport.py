@@ -2,8 +2,6 @@
 
 import json
 import re
-import sys
-import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,7 @@ import numpy as np
 import pytest
 
 import liouville as lv
-from liouville.cli import main
+from commands import call, error_of
 from liouville.curves import Constant
 from liouville.data import Samples
 from liouville.errors import LiouvilleError
@@ -354,7 +352,7 @@ def test_three_ends_at_unequal_times_are_met_after_training(brief):
     pairs = couple(fit.model, points, there[::-1])
     assert pairs.tolist() == [[i, 19 - i] for i in range(20)]
     assert couple(fit.model, points, there[:7]).shape == (7, 2)
-    for call, message in (
+    for asked, message in (
         (lambda: transport_map(fit.model, points, start=1.0, end=1.0), "to itself moves nothing"),
         (lambda: transport_map(fit.model, points, draws=-1), "-1 draws"),
         (lambda: transport_map(fit.model, points, draws=2), "need noise"),
@@ -362,7 +360,7 @@ def test_three_ends_at_unequal_times_are_met_after_training(brief):
         (lambda: couple(fit.model, np.zeros((6001, 2)), points), "too many to match"),
     ):
         with pytest.raises(LiouvilleError, match=message):
-            call()
+            asked()
 
 
 @pytest.mark.slow
@@ -604,29 +602,6 @@ QUICK = [
     if key != "training.steps"
     for word in ("--set", f"{key}={value}")
 ]
-
-
-def call(*arguments: object) -> int:
-    """Runs the command line in this process and returns its exit code."""
-    before = sys.argv
-    sys.argv = ["liouville", *map(str, arguments)]
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("always")
-            main()
-    except SystemExit as stop:
-        return int(stop.code or 0)
-    finally:
-        sys.argv = before
-    return 0
-
-
-def error_of(capsys) -> str:
-    lines = capsys.readouterr().err.splitlines()
-    found = [line for line in lines if line.startswith("error: ")]
-    assert len(found) == 1
-    assert "Traceback" not in "".join(lines)
-    return found[0]
 
 
 BAD_CALLS = [

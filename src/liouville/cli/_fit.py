@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -59,13 +60,12 @@ def fit_cells_command(
     Everything that can be set, with its default: liouville settings cells.
     """
     from liouville.cells._run import run_cells
-    from liouville.config import load_yaml
 
     flags = {
         "data.file": str(data),
         "data.time_key": time_key,
         "data.basis": basis,
-        "data.features": None if features is None else [f.strip() for f in features.split(",")],
+        "data.features": _names(features),
         "data.dims": dims,
         "data.embedding": embedding,
         "data.weights": weights,
@@ -77,16 +77,7 @@ def fit_cells_command(
         "training.steps": steps,
         "training.seed": seed,
     }
-    result = run_cells(
-        out,
-        file=None if config is None else load_yaml(config),
-        flags=flags,
-        settings=settings or [],
-        force=force,
-        resume=resume,
-        say=say,
-    )
-    _finish_fit(out, result, as_json)
+    _fit(run_cells, out, flags, config, settings, force, resume, as_json)
 
 
 @fit_app.command("density")
@@ -115,13 +106,12 @@ def fit_density_command(
 
     Everything that can be set, with its default: liouville settings density.
     """
-    from liouville.config import load_yaml
     from liouville.density._run import run_density
 
     flags = {
         "data.file": str(data),
         "data.label": label,
-        "data.features": None if features is None else [f.strip() for f in features.split(",")],
+        "data.features": _names(features),
         "data.dims": dims,
         "data.scaling": scaling,
         "path.family": family,
@@ -131,16 +121,7 @@ def fit_density_command(
         "training.seed": seed,
         "report.image": image,
     }
-    result = run_density(
-        out,
-        file=None if config is None else load_yaml(config),
-        flags=flags,
-        settings=settings or [],
-        force=force,
-        resume=resume,
-        say=say,
-    )
-    _finish_fit(out, result, as_json)
+    _fit(run_density, out, flags, config, settings, force, resume, as_json)
 
 
 @fit_app.command("transport")
@@ -173,13 +154,12 @@ def fit_transport_command(
 
     Everything that can be set, with its default: liouville settings transport.
     """
-    from liouville.config import load_yaml
     from liouville.transport._run import run_transport
 
     flags = {
         "data.ends": [source, target, *(more or [])],
         "data.times": None if times is None else _numbers(times),
-        "data.features": None if features is None else [f.strip() for f in features.split(",")],
+        "data.features": _names(features),
         "data.dims": dims,
         "ends.components": components,
         "path.parts": parts,
@@ -187,7 +167,34 @@ def fit_transport_command(
         "training.steps": steps,
         "training.seed": seed,
     }
-    result = run_transport(
+    _fit(run_transport, out, flags, config, settings, force, resume, as_json)
+
+
+def _names(text: str | None) -> list[str] | None:
+    return None if text is None else [name.strip() for name in text.split(",")]
+
+
+def _numbers(text: str) -> list[float]:
+    try:
+        return [float(word) for word in text.split(",")]
+    except ValueError as error:
+        raise LiouvilleError(f"--times {text!r} must be numbers with commas: 0,1,2.5") from error
+
+
+def _fit(
+    run: Callable[..., Any],
+    out: Path,
+    flags: dict[str, Any],
+    config: Path | None,
+    settings: list[str] | None,
+    force: bool,
+    resume: bool,
+    as_json: bool,
+) -> None:
+    """Runs a fit with what all of them are told, and ends the command."""
+    from liouville.config import load_yaml
+
+    result = run(
         out,
         file=None if config is None else load_yaml(config),
         flags=flags,
@@ -197,13 +204,6 @@ def fit_transport_command(
         say=say,
     )
     _finish_fit(out, result, as_json)
-
-
-def _numbers(text: str) -> list[float]:
-    try:
-        return [float(word) for word in text.split(",")]
-    except ValueError as error:
-        raise LiouvilleError(f"--times {text!r} must be numbers with commas: 0,1,2.5") from error
 
 
 def _finish_fit(out: Path, result: Any, as_json: bool, **more: Any) -> None:

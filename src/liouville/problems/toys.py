@@ -10,13 +10,14 @@ Use them as `toys.named("two_moons").sample(1000, seed=0)`.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
 from scipy.special import i0e, logsumexp
 
 from liouville.errors import LiouvilleError
+from liouville.mixtures import GaussianMixture
 
 Points = Float[np.ndarray, "n dim"]
 
@@ -34,6 +35,7 @@ class Toy:
         draw: From a generator and a number `n`, points of shape `(n, dim)`.
         log_density: From points of shape `(n, dim)`, nats of shape `(n,)`; None if it is not known.
         reach: The mass outside the cube of this half width about the origin is below 1e-6.
+        mixture: The density as a Gaussian mixture of few parts; None if it is no such mixture.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Toy:
     draw: Callable[[np.random.Generator, int], np.ndarray]
     log_density: Callable[[np.ndarray], np.ndarray] | None
     reach: float
+    mixture: GaussianMixture | None = None
 
     def sample(self, n: int, *, seed: int) -> Points:
         """Independent draws, shape `(n, dim)`; the same ones for the same seed.
@@ -84,6 +87,7 @@ def normal(dim: int = 2) -> Toy:
         lambda rng, n: rng.normal(size=(n, dim)),
         lambda x: -0.5 * (x**2).sum(1) - 0.5 * dim * np.log(2.0 * np.pi),
         6.0,
+        GaussianMixture(np.ones(1), np.zeros((1, dim)), np.eye(dim)[None]),
     )
 
 
@@ -112,6 +116,7 @@ def eight_gaussians(radius: float = 5.0, variance: float = 0.1) -> Toy:
         draw,
         lambda x: _mixture_density(x, means, weights, sd),
         radius + 6.0 * float(sd),
+        GaussianMixture(weights, means, np.tile(variance * np.eye(2), (8, 1, 1))),
     )
 
 
@@ -269,8 +274,7 @@ def swiss_roll(noise: float = 0.2, scale: float = 0.2) -> Toy:
 
 def torchcfm_eight_gaussians() -> Toy:
     r"""The eight Gaussians that TorchCFM's generator draws: radius 5, variance $\sqrt{.1}$."""
-    toy = eight_gaussians(5.0, float(np.sqrt(0.1)))
-    return Toy("torchcfm_eight_gaussians", 2, toy.draw, toy.log_density, toy.reach)
+    return replace(eight_gaussians(5.0, float(np.sqrt(0.1))), name="torchcfm_eight_gaussians")
 
 
 def torchcfm_moons() -> Toy:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,7 +78,6 @@ def read_ends(
         raise LiouvilleError(
             f"{len(sources)} distributions were given; transport needs two or more"
         )
-    known = [d for d in (_dimension_of(s) for s in sources if not isinstance(s, End)) if d]
     ends, later = {}, []
     for number, source in enumerate(sources):
         # A Gaussian by name takes the dimension of the others, so it is made last.
@@ -88,7 +87,7 @@ def read_ends(
             later.append(number)
         else:
             ends[number] = end_of(source, data, options, seed=seed + number)
-    dim = next((end.dim for end in ends.values()), known[0] if known else 2)
+    dim = next((end.dim for end in ends.values()), 2)
     for number in later:
         ends[number] = end_of(str(sources[number]), data, options, dim=dim)
     found = [ends[i] for i in range(len(sources))]
@@ -144,16 +143,6 @@ def end_of(
     return _fitted(source.check(min_rows=data.min_samples), data, ends, seed)
 
 
-def _dimension_of(source: Source) -> int | None:
-    """The number of coordinates of a source, or `None` for a file or a Gaussian by name."""
-    if isinstance(source, GaussianMixture | Samples):
-        return source.dim
-    if isinstance(source, np.ndarray):
-        return source.shape[-1] if source.ndim else None
-    name = _ALIASES.get(str(source), str(source))
-    return 2 if name in toys.NAMES and name != "normal" else None
-
-
 def _read(source: str | Path, data: DataConfig) -> Samples:
     if not Path(source).exists() and not Path(source).suffix:
         known = ", ".join(sorted([*_ALIASES, *toys.NAMES]))
@@ -162,22 +151,10 @@ def _read(source: str | Path, data: DataConfig) -> Samples:
 
 
 def _named(name: str, data: DataConfig, ends: EndsConfig, dim: int, seed: int) -> End:
-    exact: dict[str, Callable[[], GaussianMixture]] = {
-        "normal": lambda: gaussian(np.zeros(dim), np.eye(dim)),
-        "eight_gaussians": lambda: _ring(0.1),
-        "torchcfm_eight_gaussians": lambda: _ring(float(np.sqrt(0.1))),
-    }
-    if name in exact:
-        mixture = exact[name]()
-        return End(mixture, features=_features(mixture.dim), source=name)
-    samples = Samples(toys.named(name).sample(data.draws, seed=seed), source=name)
-    return _fitted(samples, data, ends, seed)
-
-
-def _ring(variance: float) -> GaussianMixture:
-    angles = np.arange(8) * np.pi / 4.0
-    means = 5.0 * np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    return GaussianMixture(np.full(8, 0.125), means, np.tile(variance * np.eye(2), (8, 1, 1)))
+    toy = toys.normal(dim) if name == "normal" else toys.named(name)
+    if toy.mixture is not None:
+        return End(toy.mixture, features=_features(toy.dim), source=name)
+    return _fitted(Samples(toy.sample(data.draws, seed=seed), source=name), data, ends, seed)
 
 
 def _fitted(samples: Samples, data: DataConfig, ends: EndsConfig, seed: int) -> End:

@@ -114,7 +114,9 @@ def bounds(
 def _without_noise(
     source: GaussianMixture, target: GaussianMixture, points: int, seed: int
 ) -> float:
-    x, y, x2, y2 = _four_clouds(source, target, points, seed)
+    x, y, x2, y2 = (
+        end.spread(points, seed=seed + i) for i, end in enumerate((source, target, source, target))
+    )
     excess = 0.5 * (wasserstein(x, x2) ** 2 + wasserstein(y, y2) ** 2)
     return 0.5 * (wasserstein(x, y) ** 2 - excess)
 
@@ -125,7 +127,7 @@ def _with_noise(
     epsilon = sigma**2
 
     def solved(n: int, seed: int) -> float:
-        x, y, *_ = _four_clouds(source, target, n, seed)
+        x, y = source.spread(n, seed=seed), target.spread(n, seed=seed + 1)
         return sinkhorn(0.5 * cdist(x, y, "sqeuclidean"), epsilon, tolerance=1e-4).dual
 
     halves = 0.5 * (solved(points // 2, seed) + solved(points // 2, seed + 4))
@@ -133,13 +135,6 @@ def _with_noise(
     log_density = target.log_density(target.spread(20_000, seed=seed)).mean()
     constant = log_density + 0.5 * target.dim * np.log(2.0 * np.pi * epsilon)
     return float(value + epsilon * constant)
-
-
-def _four_clouds(
-    source: GaussianMixture, target: GaussianMixture, points: int, seed: int
-) -> list[np.ndarray]:
-    both = (source, target, source, target)
-    return [end.spread(points, seed=seed + i) for i, end in enumerate(both)]
 
 
 def arrival(moved: np.ndarray, target: GaussianMixture, *, seed: int = 0) -> dict[str, float]:
@@ -247,6 +242,6 @@ def _arrivals(
     return found
 
 
-def _rounded(values: dict[str, Any], digits: int = 6) -> dict[str, Any]:
-    """Floats to so many significant digits, for a summary."""
-    return {k: float(f"{v:.{digits}g}") if isinstance(v, float) else v for k, v in values.items()}
+def _rounded(values: dict[str, Any]) -> dict[str, Any]:
+    """Floats to six significant digits, for a summary."""
+    return {k: float(f"{v:.6g}") if isinstance(v, float) else v for k, v in values.items()}

@@ -240,7 +240,7 @@ class _Total(AbstractTerm):
         self.name, self.energy, self.cost = "total", energy, cost
 
     def __call__(self, path: AbstractPath, *, key: jax.Array) -> jax.Array:
-        """Energy plus cost of one piece, from the same particles."""
+        """Energy plus cost of one piece; the energy alone may crowd its times at the ends."""
         value = self.energy(path, key=key)
         if self.cost is None:
             return value
