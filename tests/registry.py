@@ -20,7 +20,7 @@ from liouville._types import RandomKey
 from liouville.curves import AbstractCurve, Constant, HardEnded, HardStarted, Knots, Network
 from liouville.gauges import AbstractGauge, FullGauge, LowRankGauge
 from liouville.maps import coupling_flow
-from liouville.parameters import split
+from liouville.parameters import Fixed, split
 from liouville.paths import (
     AbstractPath,
     Autoregressive,
@@ -38,6 +38,7 @@ from liouville.paths import (
     Mixture,
     Product,
     Pushforward,
+    Rescaled,
     Reversed,
     Selected,
     TimeChange,
@@ -157,6 +158,16 @@ def _retimed(path: Callable[[RandomKey], AbstractPath]) -> Callable[[RandomKey],
         keys = jr.split(key)
         slow = jnp.asarray([-1.0, -0.4, 1.6, 2.5] + 0.1 * _generator(keys[1]).normal(size=4))
         return TimeChange(path(keys[0]), Knots(TIMES, slow, "cubic"))
+
+    return make
+
+
+def _rescaled(path: Callable[[RandomKey], AbstractPath]) -> Callable[[RandomKey], AbstractPath]:
+    def make(key):
+        inner = path(key)
+        center, scale = 0.3 + jnp.arange(float(inner.dim)), 0.7 + 0.5 * jnp.arange(inner.dim)
+        # The curves outside their interval are as lawful as inside.
+        return Rescaled(inner, Fixed(center), Fixed(scale), origin=0.25, duration=1.5)
 
     return make
 
@@ -335,6 +346,7 @@ PATHS |= {
     "coupled-weights": _coupled,
     "joined": _joined,
     "time-change": _retimed(_leaf("gaussian", "full", "cubic", 2, 2)),
+    "rescaled": _rescaled(_leaf("gaussian", "full", "cubic", 2, 2)),
     "reversed": _reversed(_leaf("logistic", "diagonal", "smooth", 2, 1)),
     "mixture-of-gauged-and-product": _mixture(
         _gauged(_leaf("gaussian", "full", "network", 1, 2), _full_gauge(2)),

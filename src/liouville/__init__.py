@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from liouville import quantities as quantities
     from liouville.cells import fit_cells as fit_cells
     from liouville.conditioning import given as given
+    from liouville.control import ControlProblem as ControlProblem
+    from liouville.control import fit_control as fit_control
+    from liouville.control import load_policy as load_policy
     from liouville.data import read_cells as read_cells
     from liouville.data import read_samples as read_samples
     from liouville.density import fit_density as fit_density
@@ -39,6 +42,9 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "ControlProblem": "control",
+    "fit_control": "control",
+    "load_policy": "control",
     "couple": "transport",
     "fit_transport": "transport",
     "transport_map": "transport",
@@ -54,6 +60,7 @@ _HOME = {
     "read_samples": "data",
 }
 __all__ = [
+    "ControlProblem",
     "LiouvilleError",
     "Model",
     "TrainingError",
@@ -64,11 +71,13 @@ __all__ = [
     "dynamics",
     "fit",
     "fit_cells",
+    "fit_control",
     "fit_density",
     "fit_transport",
     "gauges",
     "given",
     "load",
+    "load_policy",
     "objectives",
     "paths",
     "plots",

@@ -24,6 +24,8 @@ T = TypeVar("T")
 
 def option(default: Any, doc: str) -> Any:
     """A field of a configuration: its default, and its explanation for `describe`."""
+    if isinstance(default, dict):
+        return dataclasses.field(default_factory=lambda: dict(default), metadata={"doc": doc})
     return dataclasses.field(default=default, metadata={"doc": doc})
 
 
@@ -238,6 +240,9 @@ def _coerce(annotation: Any, value: Any, key: str, default: Any = None) -> Any:
             return _build(member, value, f"{key}.", base)
         if get_origin(member) is tuple and isinstance(value, list | tuple):
             return _coerce_tuple(member, value, key)
+        if get_origin(member) is dict and isinstance(value, Mapping):
+            _, kind = get_args(member)
+            return {str(k): _coerce(kind, v, f"{key}.{k}") for k, v in value.items()}
         try:
             return _coerce_scalar(member, value)
         except (TypeError, ValueError, OverflowError):
@@ -316,6 +321,8 @@ def _in_words(annotation: Any) -> str:
         if len(items) == 2 and items[1] is Ellipsis:
             return f"a list of {_in_words(items[0])}"
         return f"a list of {len(items)}: {', '.join(map(_in_words, items))}"
+    if get_origin(annotation) is dict:
+        return f"a mapping of names to {_in_words(get_args(annotation)[1])}"
     words = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
     return words.get(annotation, getattr(annotation, "__name__", str(annotation)))
 
@@ -349,6 +356,8 @@ def _plain(value: Any) -> Any:
         return to_dict(value)
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
     return value
 
 
@@ -368,7 +377,12 @@ def _type_at(cls: type, key: str) -> Any:
     annotation: Any = cls
     done: list[str] = []
     for name in key.split("."):
-        nested = [member for member in _members(annotation) if _is_config(member)]
+        members = _members(annotation)
+        if open_keys := [get_args(m)[1] for m in members if get_origin(m) is dict]:
+            annotation = open_keys[0]
+            done.append(name)
+            continue
+        nested = [member for member in members if _is_config(member)]
         if not nested:
             raise LiouvilleError(
                 f"unknown configuration key {key!r}; {'.'.join(done)!r} has no keys of its own, it "

@@ -89,6 +89,17 @@ class GaussianMixture:
         return constant - 0.5 * (z**2).sum(-1)
 
 
+def gaussian(mean: Array, covariance: Array) -> GaussianMixture:
+    """One Gaussian as a mixture of one part.
+
+    Args:
+        mean: shape `(dim,)`.
+        covariance: shape `(dim, dim)`, positive definite.
+    """
+    mean, covariance = np.asarray(mean, float), np.asarray(covariance, float)
+    return GaussianMixture(np.ones(1), mean[None], covariance[None])
+
+
 def fit_mixture(x: Array, parts: int, *, seed: int = 0, iterations: int = 200) -> GaussianMixture:
     """Fits a mixture by expectation maximisation from a k-means start.
 

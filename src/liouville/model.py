@@ -72,6 +72,7 @@ _CLASSES = (
     paths.Normal,
     paths.Product,
     paths.Pushforward,
+    paths.Rescaled,
     paths.Reversed,
     paths.Selected,
     paths.TimeChange,

@@ -145,8 +145,8 @@ def data_of(
         LiouvilleError: if a file is gone or its content has changed, or there was none.
     """
     settings = configuration.from_dict(kind, run.settings)
-    data_settings = run.settings["data"]
-    source = data_settings.get("file") or data_settings.get("ends")
+    named = {**run.settings.get("data", {}), **run.settings.get("problem", {})}
+    source = named.get("file") or named.get("ends") or named.get("name")
     if not source:
         raise LiouvilleError(
             f"{run.folder} was fitted to data in memory, whose file is not known; fit from a file"

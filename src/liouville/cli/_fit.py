@@ -1,3 +1,4 @@
+import importlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -170,6 +171,41 @@ def fit_transport_command(
     _fit(run_transport, out, flags, config, settings, force, resume, as_json)
 
 
+@fit_app.command("control")
+def fit_control_command(
+    problem: Annotated[
+        str, typer.Argument(metavar="NAME|FILE.py", help="s-tunnel, v-neck, gmm, drones, ...")
+    ],
+    out: RunOut = Path("RUN"),
+    sigma: Annotated[
+        float | None, typer.Option(help="Noise, length per root of time; the problem's if not.")
+    ] = None,
+    parts: Annotated[int | None, typer.Option(help="Moving parts of the density.")] = None,
+    steps: Steps = None,
+    seed: MaybeSeed = None,
+    config: Config = None,
+    settings: Settings = None,
+    force: Force = False,
+    resume: Resume = False,
+    as_json: Json = False,
+) -> None:
+    """Steer a population past obstacles at least cost, and check it on fresh noise.
+
+    A Python file makes `problem = ControlProblem(...)`. Everything that can be set, with its
+    default: liouville settings control.
+    """
+    from liouville.control._run import run_control
+
+    flags = {
+        "problem.name": problem,
+        "problem.sigma": sigma,
+        "path.parts": parts,
+        "training.steps": steps,
+        "training.seed": seed,
+    }
+    _fit(run_control, out, flags, config, settings, force, resume, as_json)
+
+
 def _names(text: str | None) -> list[str] | None:
     return None if text is None else [name.strip() for name in text.split(",")]
 
@@ -329,11 +365,8 @@ def _evaluate_run(folder: Path, as_json: bool) -> None:
     from liouville.run import open_run
 
     task = open_run(folder).task
-    if task in ("density", "transport"):
-        if task == "density":
-            from liouville.density._run import evaluate as measure
-        else:
-            from liouville.transport._run import evaluate as measure
+    if task in ("density", "transport", "control"):
+        measure = importlib.import_module(f"liouville.{task}._run").evaluate
         result = measure(folder)
         finish(
             {"run": str(folder), **result},
@@ -375,16 +408,22 @@ def _evaluate_run(folder: Path, as_json: bool) -> None:
 
 @app.command("settings")
 def settings_command(
-    task: Annotated[str, typer.Argument(help="cells, density or transport")] = "cells",
+    task: Annotated[str, typer.Argument(help="cells, density, transport or control")] = "cells",
     as_json: Json = False,
 ) -> None:
     """List every setting of a task with its type, default and meaning."""
     from liouville.cells._config import CellsConfig
     from liouville.config import describe
+    from liouville.control._config import ControlConfig
     from liouville.density._config import DensityConfig
     from liouville.transport._config import TransportConfig
 
-    kinds = {"cells": CellsConfig, "density": DensityConfig, "transport": TransportConfig}
+    kinds = {
+        "cells": CellsConfig,
+        "density": DensityConfig,
+        "transport": TransportConfig,
+        "control": ControlConfig,
+    }
     if task not in kinds:
         raise LiouvilleError(
             f"there are no settings for {task!r}; the tasks are: {', '.join(kinds)}"

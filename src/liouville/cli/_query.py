@@ -1,3 +1,4 @@
+import importlib
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -224,13 +225,7 @@ def plot(
     """Draw the report of a run again."""
     from liouville.run import open_run
 
-    task = open_run(run).task
-    if task == "density":
-        from liouville.density._run import redraw
-    elif task == "transport":
-        from liouville.transport._run import redraw
-    else:
-        from liouville.cells._run import redraw
+    redraw = importlib.import_module(f"liouville.{open_run(run).task}._run").redraw
     file = redraw(run, movie=movie)
     finish({"report": str(file)}, as_json, [f"report  {file}"])
 

@@ -15,6 +15,16 @@ from liouville.objectives._likelihood import NegativeLogLikelihood as NegativeLo
 from liouville.objectives._likelihood import negative_log_likelihoods as negative_log_likelihoods
 from liouville.objectives._members import PerContext as PerContext
 from liouville.objectives._members import PerMember as PerMember
+from liouville.objectives._running import AbstractRunningCost as AbstractRunningCost
+from liouville.objectives._running import Effort as Effort
+from liouville.objectives._running import Entropy as Entropy
+from liouville.objectives._running import Functional as Functional
+from liouville.objectives._running import Interaction as Interaction
+from liouville.objectives._running import Noise as Noise
+from liouville.objectives._running import Potential as Potential
+from liouville.objectives._running import Running as Running
+from liouville.objectives._running import Terminal as Terminal
+from liouville.objectives._running import control_at as control_at
 from liouville.objectives._transport import Cost as Cost
 from liouville.objectives._transport import Field as Field
 from liouville.objectives._transport import JacobianAsymmetry as JacobianAsymmetry

@@ -3,7 +3,7 @@ import abc
 import equinox as eqx
 import jax.numpy as jnp
 import jax.random as jr
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from liouville._types import RandomKey, Scalar
 from liouville.paths import AbstractPath
@@ -21,6 +21,11 @@ class AbstractTerm(eqx.Module):
     @abc.abstractmethod
     def __call__(self, path: AbstractPath, *, key: RandomKey) -> Scalar:
         """An unbiased estimate of the term, with an unbiased gradient, shape `()`."""
+
+    def at(self, step: Int[Array, ""]) -> "AbstractTerm":
+        """The term as it is at a step of training: itself, unless it changes with the steps."""
+        del step
+        return self
 
     def __add__(self, other: "AbstractTerm | Objective") -> "Objective":
         return _objective(self) + other
@@ -57,6 +62,10 @@ class Objective(eqx.Module):
         values = [term(path, key=jr.fold_in(key, i)) for i, term in enumerate(self.terms)]
         total = jnp.stack(values) @ self.weights
         return total, {term.name: value for term, value in zip(self.terms, values)}
+
+    def at(self, step: Int[Array, ""]) -> "Objective":
+        """The objective at a step of training."""
+        return Objective(tuple(term.at(step) for term in self.terms), self.weights)
 
     def __add__(self, other: "AbstractTerm | Objective") -> "Objective":
         other = _objective(other)

@@ -5,6 +5,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
+from jaxtyping import Array
 
 from liouville._types import Point, RandomKey, Scalar
 from liouville.dynamics import drift
@@ -59,11 +60,11 @@ class KineticEnergy(AbstractTerm):
             move = marginal.velocity(x) if self.of == "velocity" else drift(marginal, x, self.g)
             return move if self.reference is None else move - self.reference(t, x)
 
-        def energy(t, marginal, points, weights):
+        def energy(t, marginal, points, weights, _):
             moves = jax.vmap(lambda x: excess(t, marginal, x))(points)
             return kinetic_energy(moves, weights)
 
-        return _over_time(
+        return over_time(
             path, energy, self.interval, self.times, self.particles, key, self.crowding
         )
 
@@ -86,10 +87,10 @@ class JacobianAsymmetry(AbstractTerm):
     def __call__(self, path: AbstractPath, *, key: RandomKey) -> Scalar:
         """An unbiased estimate of the asymmetry."""
 
-        def asymmetry(_, marginal, points, weights):
+        def asymmetry(_, marginal, points, weights, __):
             return weights @ jax.vmap(lambda x: jacobian_asymmetry(marginal, x))(points)
 
-        return _over_time(path, asymmetry, self.interval, self.times, self.particles, key)
+        return over_time(path, asymmetry, self.interval, self.times, self.particles, key)
 
 
 class StateCost(AbstractTerm):
@@ -115,10 +116,10 @@ class StateCost(AbstractTerm):
     def __call__(self, path: AbstractPath, *, key: RandomKey) -> Scalar:
         """An unbiased estimate of the cost."""
 
-        def cost(t, _, points, weights):
+        def cost(t, _, points, weights, __):
             return weights @ jax.vmap(lambda x: self.cost(t, x))(points)
 
-        return _over_time(path, cost, self.interval, self.times, self.particles, key)
+        return over_time(path, cost, self.interval, self.times, self.particles, key)
 
 
 class OverPieces(AbstractTerm):
@@ -144,14 +145,14 @@ class OverPieces(AbstractTerm):
         )
 
 
-def _over_time(path, quantity, interval, times, particles, key, crowding=0.0) -> Scalar:
-    """The time integral of a quantity of (time, marginal, particles, weights)."""
+def over_time(path, quantity, interval, times, particles, key, crowding=0.0) -> Array:
+    """The time integral of a quantity of (time, marginal, particles, weights, key)."""
     times_key, particles_key = jr.split(key)
     moments, shares = stratified_times(times, interval, key=times_key, crowding=crowding)
 
     def at_one_time(t, k):
         marginal: AbstractMarginal = path.at(t)
         points, weights = marginal.particles(particles, key=k)
-        return quantity(t, marginal, points, weights)
+        return quantity(t, marginal, points, weights, jr.fold_in(k, 1))
 
     return shares @ jax.vmap(at_one_time)(moments, jr.split(particles_key, times))

@@ -60,6 +60,7 @@ from liouville.paths._mixture import Mixture as Mixture
 from liouville.paths._normal import Normal as Normal
 from liouville.paths._product import Product as Product
 from liouville.paths._pushforward import Pushforward as Pushforward
+from liouville.paths._rescaled import Rescaled as Rescaled
 from liouville.paths._scales import AbstractScale as AbstractScale
 from liouville.paths._scales import Diagonal as Diagonal
 from liouville.paths._scales import Full as Full

@@ -20,6 +20,7 @@ from liouville.plots._projection import Projection, default_projection, place_da
 from liouville.plots._style import (
     DENSITY,
     INK,
+    Scenery,
     TimeScale,
     colour_bar,
     frame_plane,
@@ -27,6 +28,7 @@ from liouville.plots._style import (
     name_axes,
     panels,
     scatter_size,
+    set_scene,
     time_scale,
 )
 
@@ -38,6 +40,7 @@ def density_panels(
     *,
     most_panels: int = 24,
     most_cells: int = 600,
+    scenery: Scenery | None = None,
 ) -> Figure:
     """The density of the model at every snapshot time, with the data on top.
 
@@ -52,6 +55,7 @@ def density_panels(
             has more than two coordinates, else the first two coordinates.
         most_panels: With more snapshots than this, some are left out evenly.
         most_cells: Most data points to draw in one panel.
+        scenery: Draws what stands in the plane on a panel.
 
     Returns:
         A figure.
@@ -70,6 +74,7 @@ def density_panels(
         draw_cells(panel, places[seen == t], scale, float(t), most_cells)
         headline(panel, scale.say(float(t)), f"{int(np.sum(seen == t)):,} points")
     frame_plane(axes, window, projection)
+    set_scene(axes, scenery)
     colour_bar(figure, axes, norm, DENSITY, "density")
     return figure
 

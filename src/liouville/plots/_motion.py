@@ -26,6 +26,7 @@ from liouville.plots._style import (
     MUTED,
     SPEED,
     TIME,
+    Scenery,
     TimeScale,
     colour_bar,
     frame_plane,
@@ -33,6 +34,7 @@ from liouville.plots._style import (
     name_axes,
     panels,
     scatter_size,
+    set_scene,
     tidy,
     time_bar,
     time_scale,
@@ -46,6 +48,7 @@ def velocity_stream(
     *,
     most_panels: int = 12,
     most_cells: int = 700,
+    scenery: Scenery | None = None,
 ) -> Figure:
     """The velocity halfway between snapshots, as streamlines over the data before and after.
 
@@ -59,6 +62,7 @@ def velocity_stream(
         projection: The plane to look at; by default as in ``density_panels``.
         most_panels: With more intervals than this, some are left out evenly.
         most_cells: Most data points to draw from one snapshot.
+        scenery: Draws what stands in the plane on a panel.
 
     Returns:
         A figure.
@@ -80,6 +84,7 @@ def velocity_stream(
         draw_stream(panel, flow, shown, window, norm)
         headline(panel, scale.say(float(before + after) / 2))
     frame_plane(axes, window, projection)
+    set_scene(axes, scenery)
     speed = f"speed (per {scale.per})" if projection.has_scale else "speed"
     colour_bar(figure, axes, norm, SPEED, speed)
     time_bar(figure, axes, scale, known)
@@ -127,6 +132,7 @@ def trajectories(
     stochastic: bool = False,
     seed: int = 0,
     most_cells: int = 4000,
+    scenery: Scenery | None = None,
 ) -> Figure:
     """Paths of points drawn at the first time, followed to the last, coloured by time.
 
@@ -141,6 +147,7 @@ def trajectories(
         stochastic: Whether to draw the noisy paths of the process instead of the flow.
         seed: Seed of the starting points and of the noise.
         most_cells: Most data points to draw.
+        scenery: Draws what stands in the plane.
 
     Returns:
         A figure.
@@ -171,6 +178,7 @@ def trajectories(
         lines = gaussian_filter1d(lines, 0.02 * steps, axis=0, mode="nearest")
     draw_paths(axes[0], lines, times, scale)
     frame_plane(axes, window, projection)
+    set_scene(axes, scenery)
     headline(axes[0], _span(scale, times), f"{count} {'noisy ' if stochastic else ''}paths")
     time_bar(figure, axes, scale, known)
     return figure

@@ -28,9 +28,11 @@ from liouville.plots._style import (
     FAINT,
     INK,
     MUTED,
+    Scenery,
     TimeScale,
     name_axes,
     scatter_size,
+    set_scene,
     tidy,
     time_scale,
 )
@@ -64,6 +66,7 @@ def density_movie(
     seconds: float = 5.0,
     most_cells: int = 1200,
     progress: Callable[[str], None] | None = None,
+    scenery: Scenery | None = None,
 ) -> Path:
     """Write a GIF of the density from the first time to the last.
 
@@ -79,6 +82,7 @@ def density_movie(
         seconds: Length of the film.
         most_cells: Most data points to draw from one snapshot.
         progress: Told in words how far the work has come.
+        scenery: Draws what stands in the plane.
 
     Returns:
         The path.
@@ -89,7 +93,7 @@ def density_movie(
         stage = _line_stage(model, snapshots, times, scale)
     else:
         projection = projection or default_projection(model, snapshots)
-        stage = _plane_stage(model, snapshots, projection, times, scale, most_cells)
+        stage = _plane_stage(model, snapshots, projection, times, scale, most_cells, scenery)
     pictures = []
     for index, t in enumerate(times):
         stage.show(index, float(t))
@@ -107,6 +111,7 @@ def _plane_stage(
     times: np.ndarray,
     scale: TimeScale,
     most_cells: int,
+    scenery: Scenery | None,
 ) -> _Stage:
     """The density as an image with the data on top."""
     window = data_window(model, snapshots, projection)
@@ -122,6 +127,7 @@ def _plane_stage(
         aspect="auto",
     )
     axes.set(xlim=window.x, ylim=window.y)
+    set_scene([axes], scenery)
     if not projection.has_scale:
         axes.set(xticks=[], yticks=[])
     name_axes([axes], *projection.labels)

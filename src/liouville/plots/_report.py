@@ -17,7 +17,10 @@ from liouville.plots._model import DrawableModel, DrawableSnapshots
 from liouville.plots._motion import trajectories, velocity_stream
 from liouville.plots._movie import density_movie
 from liouville.plots._projection import Projection, default_projection
-from liouville.plots._style import time_scale
+from liouville.plots._style import (
+    Scenery,
+    time_scale,
+)
 from liouville.plots._training import held_out as held_out_figure
 from liouville.plots._training import loss_curves
 
@@ -100,6 +103,8 @@ def write_report(
     more: Sequence[Picture] = (),
     motion: bool = True,
     progress: Callable[[str], None] | None = None,
+    scenery: Scenery | None = None,
+    stochastic: bool = False,
 ) -> Path:
     """Write ``report.html`` and its pictures.
 
@@ -119,6 +124,8 @@ def write_report(
         more: Further pictures, shown before the others.
         motion: Whether to draw velocities and paths; they say little in a plane of many dimensions.
         progress: Told in words what is being drawn.
+        scenery: Draws what stands in the plane, such as obstacles, on every panel.
+        stochastic: Whether the paths of single points are those of the noisy process.
 
     Returns:
         Path of ``report.html``.
@@ -127,7 +134,7 @@ def write_report(
     if model.dim > 1:
         projection = projection or default_projection(model, snapshots)
     pictures = []
-    usual = _figures(model, snapshots, history, held_out, projection)
+    usual = _figures(model, snapshots, history, held_out, projection, scenery, stochastic)
     for picture in [*more, *(p for p in usual if motion or p.name not in _MOTION)]:
         tell(f"drawing {picture.title.lower()}")
         data = to_png(picture.draw())
@@ -136,7 +143,7 @@ def write_report(
     film = None
     if movie:
         path = folder / "figures" / "movie.gif"
-        density_movie(model, path, snapshots, projection, progress=progress)
+        density_movie(model, path, snapshots, projection, progress=progress, scenery=scenery)
         film = _Drawn("movie.gif", "The density as it moves", _FILM, path.read_bytes())
     page = _page(model, snapshots, summary, pictures, film)
     return write_bytes(folder / "report.html", page.encode("utf-8"))
@@ -194,6 +201,10 @@ _PATHS = (
     "Points drawn from the model at the first time (rings) and carried along by its velocity to "
     "the last (dots). A path should pass through the observed points of its own colour."
 )
+_NOISY_PATHS = (
+    "Points drawn from the model at the first time (rings) and carried by its process, noise "
+    "included, to the last (dots). A path should pass through the points of its own colour."
+)
 _PATHS_LINE = (
     "Points drawn from the model at the first time and carried along by its velocity. The lines "
     "should be dense where the observed points are."
@@ -214,6 +225,8 @@ def _figures(
     history: Sequence[Mapping[str, Any]],
     held_out: Mapping[str, Mapping[float, float]] | None,
     projection: Projection | None,
+    scenery: Scenery | None,
+    stochastic: bool,
 ) -> list[Picture]:
     """Every figure, not yet drawn."""
     line, flat = model.dim == 1, model.dim <= 2
@@ -224,19 +237,21 @@ def _figures(
             "density.png",
             "Density at the snapshots",
             density,
-            lambda: density_panels(model, snapshots, projection),
+            lambda: density_panels(model, snapshots, projection, scenery=scenery),
         ),
         Picture(
             "velocity.png",
             "Velocity between the snapshots",
             velocity,
-            lambda: velocity_stream(model, snapshots, projection),
+            lambda: velocity_stream(model, snapshots, projection, scenery=scenery),
         ),
         Picture(
             "trajectories.png",
             "Paths of single points",
-            _PATHS_LINE if line else _PATHS,
-            lambda: trajectories(model, snapshots, projection),
+            _PATHS_LINE if line else _NOISY_PATHS if stochastic else _PATHS,
+            lambda: trajectories(
+                model, snapshots, projection, stochastic=stochastic, scenery=scenery
+            ),
         ),
         Picture("loss.png", "Training", _LOSS, lambda: loss_curves(history)),
     ]

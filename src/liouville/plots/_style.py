@@ -4,7 +4,7 @@ Styles are set on each artist and never through ``rcParams``, so that drawing a 
 leaves the user's own settings alone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import matplotlib
@@ -18,6 +18,9 @@ from matplotlib.figure import Figure
 from liouville.plots._fields import Window
 from liouville.plots._model import DrawableModel, DrawableSnapshots
 from liouville.plots._projection import Projection
+
+# Draws what stands in the plane, such as obstacles, on axes whose limits are set.
+Scenery = Callable[[Axes], None]
 
 INK = "#1f2933"
 MUTED = "#66727f"
@@ -220,3 +223,10 @@ def _is_below(other: Axes, panel: Axes) -> bool:
         return False
     same = mine.colspan.start == theirs.colspan.start
     return same and theirs.rowspan.start > mine.rowspan.start
+
+
+def set_scene(axes: Sequence[Axes], scenery: Scenery | None) -> None:
+    """What stands in the plane, on every panel that is used."""
+    for panel in axes:
+        if scenery is not None and panel.axison:
+            scenery(panel)

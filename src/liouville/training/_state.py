@@ -74,7 +74,8 @@ class Stepper(eqx.Module):
 
     def loss(self, learned: Any, step: Int[Array, ""]) -> tuple[Scalar, dict[str, Scalar]]:
         """The objective at one step: the total and the terms."""
-        return self.objective(eqx.combine(learned, self.rest), key=jr.fold_in(self.key, step))
+        path = eqx.combine(learned, self.rest)
+        return self.objective.at(step)(path, key=jr.fold_in(self.key, step))
 
     def one(self, state: TrainState) -> tuple[TrainState, Float[Array, " metrics"]]:
         """One step; a step that is not finite changes nothing but `failed`."""

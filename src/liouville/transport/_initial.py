@@ -6,6 +6,7 @@ $[0, 1]$: opening $h$ separates the parts, and the velocity of the mixture is ze
 many parts this holds nearly, so that the path costs what the parts cost after they separated.
 """
 
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -130,6 +131,8 @@ def path_along(
     times: tuple[float, float],
     sigma: float,
     config: PathConfig,
+    clock: Sequence[float] = _CLOCK,
+    bend: Callable[[float], Array] | None = None,
 ) -> LocationScale:
     """A path whose parts open, follow Gaussian bridges and close again on the ends' parts.
 
@@ -140,6 +143,8 @@ def path_along(
         times: start and end, in the model's units.
         sigma: noise, in the model's units.
         config: opening, weights and scale.
+        clock: shares of the time between the ends at which the curves have knots.
+        bend: how far from the bridges the means go at a share of the time, shape `(parts, dim)`.
     """
     ends = (
         (source.means[parts.sources], source.covariances[parts.sources]),
@@ -150,13 +155,15 @@ def path_along(
     floor = min(config.min_scale, 0.5 * float(np.sqrt(max(least, 1e-24))))
     scale, dtype = Full(float(np.log(floor))), jnp.zeros(()).dtype
     o = config.opening
-    clock = np.array([0.0, 0.25 * o, 0.5 * o, o, 2.0 * o, 4.0 * o])
-    clock = np.unique(np.concatenate([clock, _CLOCK, 1.0 - clock]))
-    clock = clock[np.append(True, np.diff(clock) > 0.1 * o)]
+    near = np.array([0.0, 0.25 * o, 0.5 * o, o, 2.0 * o, 4.0 * o])
+    knots = np.unique(np.concatenate([near, clock, 1.0 - near]))
+    knots = knots[np.append(True, np.diff(knots) > 0.1 * o)]
     length = times[1] - times[0]
     # Next to the ends, where the gate is zero, the inside is the limit of what it should be.
-    inner = np.clip(clock, 1e-2 * o, 1.0 - 1e-2 * o)
+    inner = np.clip(knots, 1e-2 * o, 1.0 - 1e-2 * o)
     states = [_state(parts, ends, s, sigma**2 * length, o) for s in inner]
+    if bend is not None:
+        states = [(m + bend(s), c) for (m, c), s in zip(states, inner)]
 
     def raw(covariances: Array) -> Array:
         return np.asarray(jax.jit(scale.from_covariance)(jnp.asarray(covariances, dtype)), float)
@@ -167,7 +174,7 @@ def path_along(
         return HardEnded(
             times,
             jnp.asarray(np.stack([first, last]), dtype),
-            Knots((times[0] + length * clock).tolist(), jnp.asarray(np.stack(inside), dtype)),
+            Knots((times[0] + length * knots).tolist(), jnp.asarray(np.stack(inside), dtype)),
             "fast",
             o,
         )

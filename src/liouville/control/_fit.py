@@ -1,0 +1,212 @@
+"""Solving a control problem, from Python."""
+
+import dataclasses
+import time
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from liouville import config as configuration
+from liouville.control._check import check
+from liouville.control._config import ControlConfig
+from liouville.control._initial import initial_path, units_of
+from liouville.control._measure import figures, running_term
+from liouville.control._policy import Policy
+from liouville.control._problem import ControlProblem
+from liouville.control._rollout import Rollout
+from liouville.errors import LiouvilleError
+from liouville.model import Model
+from liouville.objectives import Objective, Terminal
+from liouville.parameters import value_of
+from liouville.paths import LocationScale
+from liouville.training import fit
+from liouville.training._fit import Reason
+
+# Above this share of path time inside an obstacle the scene is said to be infeasible.
+_MOST_INSIDE = 0.01
+
+
+class ControlFit(NamedTuple):
+    """What solving a control problem returns.
+
+    Attributes:
+        policy: the feedback control, in the user's units.
+        config: the configuration.
+        problem: the problem, with the configuration's noise and weights.
+        history: the rows of the training log.
+        summary: the figures, as JSON can hold them.
+        reason: why training ended.
+        rollout: the simulated check; `None` if training was interrupted.
+    """
+
+    policy: Policy
+    config: ControlConfig
+    problem: ControlProblem
+    history: list[dict[str, Any]]
+    summary: dict[str, Any]
+    reason: Reason
+    rollout: Rollout | None
+
+    @property
+    def model(self) -> Model:
+        """The density and its velocity, in the user's units."""
+        return self.policy.model
+
+
+def fit_control(
+    problem: ControlProblem,
+    settings: ControlConfig | Mapping[str, Any] | None = None,
+    *,
+    folder: Path | None = None,
+    resume: bool = False,
+    progress: bool | None = None,
+) -> ControlFit:
+    r"""Finds the control of least cost that carries the source to the target.
+
+    $$\min \int_0^T \Big( \tfrac12 E|c_t|^2 + \sum_j \lambda_j C_j(\rho_t) \Big) dt
+      + E\,\varphi(X_T), \qquad dX = (f + \sigma c)\,dt + \sigma\,dW.$$
+
+    Density and drift are parameterised together, so nothing is simulated in training: for every
+    path the control $c = \sigma^{-1}(b - f)$ that has its densities is known, and all costs are
+    expectations of an exact density. Afterwards the control is simulated once on fresh noise.
+
+    Args:
+        problem: the problem.
+        settings: a configuration, or some of its values by dotted key, for instance
+            `{"path.parts": 32}`.
+        folder: where the checkpoint and the metrics go, if anywhere.
+        resume: go on from the checkpoint in `folder`.
+        progress: show a progress bar; by default on a terminal only.
+
+    Returns:
+        The policy, the log and the figures.
+
+    Raises:
+        LiouvilleError: if the problem cannot be used; the message says what to do.
+        TrainingError: if training meets a number that is not finite.
+    """
+    begun = time.monotonic()
+    if not isinstance(settings, ControlConfig):
+        settings = configuration.merge(ControlConfig, flags=dict(settings or {}))
+    problem = chosen_problem(problem, settings)
+    check(problem)
+    options, seed = settings.training, settings.training.seed
+    path = initial_path(problem, settings.path, seed=seed)
+    result = fit(
+        path,
+        objective_of(problem, settings),
+        steps=options.steps,
+        optimizer=options.rate,
+        seed=seed,
+        decay=options.average,
+        chunk=options.chunk,
+        checkpoint=None if folder is None else folder / "checkpoint.lv",
+        checkpoint_every=options.checkpoint_every,
+        metrics=None if folder is None else folder / "metrics.jsonl",
+        resume=resume,
+        progress=progress,
+    )
+    units = units_of(problem)
+    # Another than scalar noise has no place in a model; its own paths then are those of the flow.
+    scalar = problem.sigma if isinstance(problem.sigma, int | float | np.floating) else 0.0
+    sigma = float(scalar) * float(np.sqrt(problem.horizon)) / float(units.scale[0])
+    inner = result.path.path
+    assert isinstance(inner, LocationScale)
+    model = Model(
+        path=inner,
+        units=units,
+        times=np.array([0.0, problem.horizon]),
+        features=tuple(f"x{i + 1}" for i in range(problem.dim)),
+        sigma=sigma,
+        notes={"task": "control", "problem": problem.name, "steps": result.step},
+    )
+    policy = Policy(model, problem)
+    summary: dict[str, Any] = {
+        "problem": problem.name,
+        "coordinates": problem.dim,
+        "moving parts": int(jax.eval_shape(value_of, inner.logits).shape[0]),
+        "steps": result.step,
+        "stopped": result.reason,
+    }
+    rollout = None
+    if result.reason != "interrupted":
+        summary["seconds of training"] = round(time.monotonic() - begun, 1)
+        found, rollout = figures(
+            policy.path,
+            problem,
+            trajectories=settings.rollout.trajectories,
+            steps=settings.rollout.steps,
+            seed=seed + 1000,
+        )
+        summary |= found
+        _warn_of_collisions(found)
+    summary["seconds"] = round(time.monotonic() - begun, 1)
+    return ControlFit(policy, settings, problem, result.history, summary, result.reason, rollout)
+
+
+def chosen_problem(problem: ControlProblem, settings: ControlConfig) -> ControlProblem:
+    """The problem with the noise and the weights of a configuration.
+
+    Raises:
+        LiouvilleError: if a number of the configuration cannot be used.
+    """
+    _check_positive(settings)
+    if settings.problem.sigma is not None:
+        problem = dataclasses.replace(problem, sigma=settings.problem.sigma)
+    return problem.weighted(**settings.weights)
+
+
+def objective_of(problem: ControlProblem, settings: ControlConfig) -> Objective:
+    """What training makes small: all running costs at the same particles, and the terminal one."""
+    options = settings.objective
+    running = running_term(
+        problem,
+        times=options.times,
+        particles=options.particles,
+        crowding=options.crowding,
+        ramp=dict.fromkeys(problem.stiff, options.ramp),
+        ramp_steps=settings.training.steps // 2 if options.ramp < 1.0 else 0,
+    )
+    objective = running * 1.0
+    if problem.terminal is not None:
+        objective = objective + Terminal(time=problem.horizon, cost=problem.terminal)
+    return objective
+
+
+def _check_positive(settings: ControlConfig) -> None:
+    checked = {
+        "path": ("parts", "knots", "opening", "min_scale", "bend_steps"),
+        "objective": ("times", "particles", "ramp"),
+        "training": ("steps", "rate", "chunk", "checkpoint_every"),
+        "rollout": ("trajectories", "steps"),
+    }
+    for part, names in checked.items():
+        for name in names:
+            value = getattr(getattr(settings, part), name)
+            if not (np.isfinite(value) and value > 0):
+                raise LiouvilleError(f"{part}.{name} is {value}; give a positive number")
+    if settings.rollout.trajectories % 2:
+        raise LiouvilleError(
+            f"rollout.trajectories is {settings.rollout.trajectories}; give an even number, as "
+            "pairs are drawn from two halves"
+        )
+    training = settings.training
+    if training.checkpoint_every % training.chunk:
+        raise LiouvilleError(
+            f"training.checkpoint_every is {training.checkpoint_every}, which is no multiple of "
+            f"training.chunk {training.chunk}; change one of them"
+        )
+
+
+def _warn_of_collisions(found: Mapping[str, Any]) -> None:
+    share = found.get("inside an obstacle (share of path time)", 0.0)
+    if share > _MOST_INSIDE:
+        warnings.warn(
+            f"the population spends {100 * share:.1f} % of its time inside an obstacle: either no "
+            "free way exists, or more path.bends, path.parts or training.steps are needed",
+            stacklevel=3,
+        )

@@ -1,0 +1,273 @@
+r"""What a population pays for every unit of time, and the term that adds it up.
+
+A running cost looks at one marginal: `cost(t, marginal, points, weights, key=key)`, where the
+weighted points are particles of it. All costs of a problem see the same particles, so that the
+work of a time and of a point is done once.
+"""
+
+import abc
+from collections.abc import Callable, Mapping
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import Array, Float, Int
+
+from liouville._types import Point, Points, RandomKey, Scalar
+from liouville.objectives._base import AbstractTerm
+from liouville.objectives._transport import Cost, Field, over_time
+from liouville.paths import AbstractMarginal, AbstractPath
+from liouville.quantities import score
+
+Noise = float | Float[Array, "dim dim"] | Callable[[Scalar, Point], Float[Array, "dim dim"]]
+Kernel = Callable[[Point, Point], Scalar]
+Statistic = Callable[[Scalar, AbstractMarginal, Points, Float[Array, " n"]], Scalar]
+
+
+class AbstractRunningCost(eqx.Module):
+    """What one marginal pays for a unit of time."""
+
+    @abc.abstractmethod
+    def __call__(
+        self,
+        t: Scalar,
+        marginal: AbstractMarginal,
+        points: Points,
+        weights: Float[Array, " n"],
+        *,
+        key: RandomKey,
+    ) -> Scalar:
+        """An unbiased estimate, with an unbiased gradient, shape `()`.
+
+        Args:
+            t: time, shape `()`.
+            marginal: the path at that time.
+            points: particles of it, shape `(n, dim)`.
+            weights: their weights, of sum one.
+            key: random key, for costs that draw more.
+        """
+
+
+class Effort(AbstractRunningCost):
+    r"""The effort of control, $\tfrac12 E|c|^2$ for $dX = (f + \sigma c)\,dt + \sigma\,dW$.
+
+    With $D = \sigma\sigma^\top$ and the Fokker-Planck drift $b = u + \tfrac12(\nabla\cdot D +
+    D\nabla\log\rho)$ it is $\tfrac12 E (b - f)^\top D^{-1} (b - f)$: over time, the relative
+    entropy of the controlled process to the uncontrolled one with the same start (Girsanov).
+
+    Attributes:
+        sigma: the noise, in space per square root of time: a positive number, an invertible
+            matrix, or a function of time and place that gives one.
+        drift: the uncontrolled drift $f(t, x)$; none for zero.
+
+    Raises:
+        ValueError: if a number is not positive.
+    """
+
+    sigma: Noise
+    drift: Field | None = None
+
+    def __check_init__(self):
+        """Without noise no finite effort moves the density exactly."""
+        if isinstance(self.sigma, int | float) and not self.sigma > 0:
+            raise ValueError(f"sigma is {self.sigma}; control acts through noise, so make it > 0")
+
+    def __call__(self, t, marginal, points, weights, *, key) -> Scalar:
+        """Half the mean square of the control."""
+        del key
+        controls = jax.vmap(lambda x: control_at(t, marginal, x, self.sigma, self.drift))(points)
+        return 0.5 * weights @ jnp.sum(controls**2, axis=-1)
+
+
+def control_at(
+    t: Scalar, marginal: AbstractMarginal, x: Point, sigma: Noise, drift: Field | None = None
+) -> Point:
+    r"""The control $c = \sigma^{-1}(b - f)$ at one point, $b$ the Fokker-Planck drift.
+
+    Args:
+        t: time, shape `()`.
+        marginal: the path at that time.
+        x: point, shape `(dim,)`.
+        sigma: a number, a matrix, or a function of time and place.
+        drift: $f$; none for zero.
+    """
+    velocity, slope = marginal.velocity(x), score(marginal, x)
+    excess = velocity if drift is None else velocity - drift(t, x)
+    if isinstance(sigma, int | float):
+        return excess / sigma + 0.5 * sigma * slope
+    if not callable(sigma):
+        return jnp.linalg.solve(sigma, excess) + 0.5 * sigma.T @ slope
+
+    def diffusion(y):
+        return sigma(t, y) @ sigma(t, y).T
+
+    divergence = jnp.einsum("ijj->i", jax.jacfwd(diffusion)(x))
+    return jnp.linalg.solve(sigma(t, x), excess + 0.5 * (divergence + diffusion(x) @ slope))
+
+
+class Potential(AbstractRunningCost):
+    r"""A cost of the place, $E V(t, x)$.
+
+    Its gradient passes through $V$. Where $V$ has no useful gradient, as an indicator, give
+    `smoothing` $s > 0$: the cost is then $E V(t, x + s z)$ with $z \sim N(0, I)$ and the gradient
+    with respect to the place is $E\,[V(x + s z) - V(x - s z)]\, z / 2s$, which asks for values
+    alone (Nesterov and Spokoiny, Found. Comput. Math. 2017).
+
+    Attributes:
+        cost: $V$, from a time of shape `()` and a point to a number of shape `()`.
+        smoothing: $s$, in units of space.
+    """
+
+    cost: Cost
+    smoothing: float = eqx.field(static=True, default=0.0)
+
+    def __call__(self, t, marginal, points, weights, *, key) -> Scalar:
+        """The mean cost."""
+        del marginal
+        if not self.smoothing:
+            return weights @ jax.vmap(lambda x: self.cost(t, x))(points)
+        z = jr.normal(key, points.shape, points.dtype)
+        return weights @ jax.vmap(lambda x, z: self._smoothed(t, x, z))(points, z)
+
+    def _smoothed(self, t: Scalar, x: Point, z: Point) -> Scalar:
+        still = jax.lax.stop_gradient(x)
+        above = self.cost(t, still + self.smoothing * z)
+        below = self.cost(t, still - self.smoothing * z)
+        slope = (above - below) * z / (2.0 * self.smoothing)
+        # The bracket is zero; its derivative is the slope.
+        return 0.5 * (above + below) + slope @ (x - still)
+
+
+class Entropy(AbstractRunningCost):
+    r"""The negative entropy $E\log\rho_t$ in nats: it keeps a crowd apart."""
+
+    def __call__(self, t, marginal, points, weights, *, key) -> Scalar:
+        """The mean log-density."""
+        del t, key
+        return weights @ jax.vmap(marginal.log_density)(points)
+
+
+class Interaction(AbstractRunningCost):
+    r"""What pairs pay, $E\,k(x, y)$ with $x$ and $y$ independent draws of the marginal.
+
+    Attributes:
+        kernel: $k$, symmetric, from two points to a number.
+    """
+
+    kernel: Kernel
+
+    def __call__(self, t, marginal, points, weights, *, key) -> Scalar:
+        """The mean over pairs of these particles and independent other ones."""
+        del t
+        others, shares = marginal.particles(points.shape[0], key=key)
+        pairs = jax.vmap(lambda x: jax.vmap(lambda y: self.kernel(x, y))(others))(points)
+        return weights @ pairs @ shares
+
+
+class Functional(AbstractRunningCost):
+    """Any function of the time, the marginal and its particles.
+
+    Attributes:
+        of: from a time, a marginal, points and weights to a number.
+    """
+
+    of: Statistic
+
+    def __call__(self, t, marginal, points, weights, *, key) -> Scalar:
+        """Its value."""
+        del key
+        return self.of(t, marginal, points, weights)
+
+
+class Running(AbstractTerm):
+    r"""$\int_{t_0}^{t_1} \sum_j \lambda_j\, c_j(\rho_t)\,dt$.
+
+    Attributes:
+        interval: $(t_0, t_1)$.
+        names: of the running costs.
+        costs: the running costs.
+        weights: $\lambda$, shape `(costs,)`.
+        ramp: for each cost, the share of its weight at the first step of training; it grows
+            geometrically to one. Stiff costs start small.
+        ramp_steps: the steps until all weights are whole.
+        times: the number of stratified times a step.
+        particles: the number of particles at each time.
+        crowding: how much denser the times are near both ends: `stratified_times`.
+        name: under which the term is logged.
+    """
+
+    interval: tuple[float, float] = eqx.field(static=True)
+    names: tuple[str, ...] = eqx.field(static=True)
+    costs: tuple[AbstractRunningCost, ...]
+    weights: Float[Array, " costs"]
+    ramp: Float[Array, " costs"]
+    ramp_steps: int = eqx.field(static=True)
+    times: int = eqx.field(static=True)
+    particles: int = eqx.field(static=True)
+    crowding: float = eqx.field(static=True)
+    name: str = eqx.field(static=True)
+
+    def __init__(
+        self,
+        interval: tuple[float, float],
+        costs: Mapping[str, AbstractRunningCost],
+        weights: Mapping[str, float] | None = None,
+        *,
+        ramp: Mapping[str, float] | None = None,
+        ramp_steps: int = 0,
+        times: int = 16,
+        particles: int = 64,
+        crowding: float = 0.0,
+        name: str = "cost",
+    ):
+        self.interval = interval
+        self.names, self.costs = tuple(costs), tuple(costs.values())
+        self.weights = jnp.array([(weights or {}).get(cost, 1.0) for cost in costs])
+        self.ramp = jnp.array([(ramp or {}).get(cost, 1.0) for cost in costs])
+        self.ramp_steps = ramp_steps
+        self.times, self.particles, self.crowding, self.name = times, particles, crowding, name
+
+    def at(self, step: Int[Array, ""]) -> "Running":
+        """The term at a step of training, its weights as far as they have grown."""
+        if not self.ramp_steps:
+            return self
+        missing = jnp.clip(1.0 - step / self.ramp_steps, 0.0, 1.0)
+        return eqx.tree_at(lambda term: term.weights, self, self.weights * self.ramp**missing)
+
+    def __call__(self, path: AbstractPath, *, key: RandomKey) -> Scalar:
+        """An unbiased estimate of the weighted sum."""
+        return self.weights @ self.each(path, key=key)
+
+    def each(self, path: AbstractPath, *, key: RandomKey) -> Float[Array, " costs"]:
+        """An unbiased estimate of every cost's integral, unweighted, shape `(costs,)`."""
+
+        def at_one_time(t, marginal, points, weights, key):
+            keys = jr.split(key, len(self.costs))
+            costs = zip(self.costs, keys)
+            return jnp.stack([cost(t, marginal, points, weights, key=k) for cost, k in costs])
+
+        return over_time(
+            path, at_one_time, self.interval, self.times, self.particles, key, self.crowding
+        )
+
+
+class Terminal(AbstractTerm):
+    r"""A cost of where the population ends, $E_{\rho_T} \varphi(x)$.
+
+    Attributes:
+        time: $T$.
+        cost: $\varphi$, from a point to a number of shape `()`.
+        particles: the number of particles.
+        name: under which the term is logged.
+    """
+
+    time: float = eqx.field(static=True)
+    cost: Callable[[Point], Scalar]
+    particles: int = eqx.field(static=True, default=256)
+    name: str = eqx.field(static=True, default="terminal")
+
+    def __call__(self, path: AbstractPath, *, key: RandomKey) -> Scalar:
+        """An unbiased estimate of the mean."""
+        points, weights = path.at(jnp.asarray(self.time)).particles(self.particles, key=key)
+        return weights @ jax.vmap(self.cost)(points)

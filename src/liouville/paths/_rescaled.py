@@ -1,0 +1,77 @@
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from liouville._types import Point, Points, RandomKey, Scalar
+from liouville.parameters import Fixed
+from liouville.paths._base import AbstractMarginal, AbstractPath
+
+
+class Rescaled(AbstractPath):
+    r"""A path seen in other units: $x = c + \ell z$ at the time $t = t_0 + \tau s$.
+
+    $$\rho_t(x) = \prod_i \ell_i^{-1}\, \rho_s(z), \qquad u_t(x) = \ell\, u_s(z) / \tau.$$
+
+    Learning happens in units in which everything is about one, and costs are paid in the user's.
+
+    Attributes:
+        path: the path of $z$ and $s$.
+        center: $c$, shape `(dim,)`, fixed.
+        scale: $\ell$, positive, shape `(dim,)`, fixed.
+        origin: $t_0$.
+        duration: $\tau$, positive.
+    """
+
+    path: AbstractPath
+    center: Fixed[Float[Array, " dim"]]
+    scale: Fixed[Float[Array, " dim"]]
+    origin: float = eqx.field(static=True, default=0.0)
+    duration: float = eqx.field(static=True, default=1.0)
+
+    @property
+    def dim(self) -> int:
+        """The number of coordinates of a point."""
+        return self.path.dim
+
+    def at(self, t: Scalar) -> "RescaledMarginal":
+        """The marginal at time `t` of shape `()`."""
+        inner = self.path.at((t - self.origin) / self.duration)
+        return RescaledMarginal(inner, self.center.value, self.scale.value, self.duration)
+
+
+class RescaledMarginal(AbstractMarginal):
+    """A `Rescaled` path at one time."""
+
+    marginal: AbstractMarginal
+    center: Float[Array, " dim"]
+    scale: Float[Array, " dim"]
+    duration: float = eqx.field(static=True)
+
+    @property
+    def dim(self) -> int:
+        """The number of coordinates of a point."""
+        return self.marginal.dim
+
+    def log_density(self, x: Point) -> Scalar:
+        r"""$\log\rho_s(z) - \sum_i \log\ell_i$."""
+        return self.marginal.log_density(self._inner(x)) - jnp.sum(jnp.log(self.scale))
+
+    def velocity(self, x: Point) -> Point:
+        r"""$\ell\, u_s(z) / \tau$."""
+        return self.scale * self.marginal.velocity(self._inner(x)) / self.duration
+
+    def sample(self, *, key: RandomKey) -> Point:
+        """One draw."""
+        return self._outer(self.marginal.sample(key=key))
+
+    def particles(self, n: int, *, key: RandomKey) -> tuple[Points, Float[Array, " n"]]:
+        """The particles of the path in the other units."""
+        points, weights = self.marginal.particles(n, key=key)
+        return jax.vmap(self._outer)(points), weights
+
+    def _inner(self, x: Point) -> Point:
+        return (x - self.center) / self.scale
+
+    def _outer(self, z: Point) -> Point:
+        return self.center + self.scale * z

@@ -1,0 +1,431 @@
+"""Control: costs against closed forms, rollouts, ways around obstacles, policies, bad input."""
+
+import dataclasses
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+import liouville as lv
+from commands import call, error_of
+from liouville.control import (
+    ControlFit,
+    ControlProblem,
+    GaussianMixture,
+    fit_control,
+    gaussian,
+    load_policy,
+    roll_out,
+    scenes,
+)
+from liouville.control._check import check
+from liouville.control._initial import least_curves
+from liouville.control._measure import closed_form, logged, rolled_out
+from liouville.control._run import read_problem
+from liouville.curves import Constant, Knots
+from liouville.dynamics import matrix_drift
+from liouville.errors import LiouvilleError
+from liouville.objectives import (
+    Effort,
+    Entropy,
+    Functional,
+    Interaction,
+    KineticEnergy,
+    Potential,
+    Running,
+    Terminal,
+    control_at,
+)
+from liouville.paths import AbstractPath, Diagonal, Full, LocationScale
+from liouville.paths._time import Retimed
+from tolerances import ROUNDING, STANDARD_ERRORS
+
+# Euler-Maruyama with 100 steps, and some thousand trajectories: shares of costs of order ten.
+ROLLED_OUT = 0.03
+# A scale is the exponential of what it is made of plus a floor of 1e-6, squared in an effort.
+FLOOR = 1e-9
+
+TINY: dict[str, Any] = {
+    "path.parts": 3,
+    "path.knots": 4,
+    "path.bends": 2,
+    "path.bend_steps": 20,
+    "objective.times": 4,
+    "objective.particles": 8,
+    "training.steps": 10,
+    "training.chunk": 10,
+    "training.checkpoint_every": 10,
+    "rollout.trajectories": 40,
+    "rollout.steps": 20,
+}
+
+
+def still(mean: float, scale: float, dim: int = 1) -> LocationScale:
+    return LocationScale(
+        Constant(jnp.full((1, dim), mean)),
+        Constant(jnp.full((1, dim), jnp.log(scale))),
+        jnp.zeros(1),
+        scale=Diagonal(),
+    )
+
+
+def moving(dim: int = 2) -> LocationScale:
+    rng = np.random.default_rng(3)
+    scale = Full()
+    return LocationScale(
+        Knots((0.0, 0.5, 1.0), jnp.asarray(rng.normal(size=(3, 2, dim)))),
+        Knots((0.0, 0.5, 1.0), jnp.asarray(0.3 * rng.normal(size=(3, *scale.raw_shape(2, dim))))),
+        jnp.asarray([0.2, -0.4]),
+        scale=scale,
+    )
+
+
+def estimates(cost: Any, path: AbstractPath, t: float = 0.0, n: int = 64, repeats: int = 200):
+    """Independent estimates of one running cost at one time."""
+
+    @eqx.filter_jit
+    def one(key):
+        marginal = path.at(jnp.asarray(t))
+        points, weights = marginal.particles(n, key=key)
+        return cost(jnp.asarray(t), marginal, points, weights, key=jr.fold_in(key, 1))
+
+    return np.asarray(jax.lax.map(one, jr.split(jr.key(0), repeats)))
+
+
+def assert_mean(values: np.ndarray, expected: float) -> None:
+    error = values.std(ddof=1) / np.sqrt(len(values))
+    assert abs(values.mean() - expected) <= STANDARD_ERRORS * error + ROUNDING
+
+
+def test_effort_of_an_equilibrium_is_zero():
+    assert (
+        estimates(Effort(np.sqrt(2.0), lambda _, x: -x), still(0.0, 1.0), repeats=3).max()
+        < FLOOR
+    )
+    # Against a drift of twice the strength the control is x / sqrt 2.
+    assert_mean(estimates(Effort(np.sqrt(2.0), lambda _, x: -2.0 * x), still(0.0, 1.0)), 0.25)
+
+
+def test_effort_is_the_energy_of_the_drift_over_the_noise():
+    path, sigma = moving(), 0.7
+    energy = KineticEnergy(interval=(0.0, 1.0), g=sigma, of="drift", times=8, particles=16)
+    running = Running((0.0, 1.0), {"effort": Effort(sigma)}, times=8, particles=16)
+    key = jr.key(1)
+    assert np.isclose(energy(path, key=key) / sigma**2, running(path, key=key), rtol=ROUNDING)
+
+
+@pytest.mark.parametrize("kind", ["matrix", "function"])
+def test_matrix_noise_gives_the_fokker_planck_drift(kind):
+    path, x, t = moving(), jnp.array([0.3, -0.8]), jnp.asarray(0.4)
+    matrix = jnp.array([[0.8, 0.1], [-0.3, 0.6]])
+
+    def sigma(t, y):
+        return matrix * (1.0 + 0.2 * jnp.sin(y[0] + t)) if kind == "function" else matrix
+
+    b = matrix_drift(path, t, x, lambda t, y: sigma(t, y) @ sigma(t, y).T)
+    found = control_at(t, path.at(t), x, matrix if kind == "matrix" else sigma)
+    assert np.allclose(sigma(t, x) @ found, b, atol=ROUNDING)
+    assert not np.allclose(control_at(t, path.at(t), x, 0.7) * 0.7, b, atol=1e-3)
+
+
+def test_entropy_and_interaction_of_a_gaussian():
+    s = 0.6
+    assert_mean(estimates(Entropy(), still(1.0, s)), -0.5 * np.log(2.0 * np.pi * np.e * s**2))
+    square = Interaction(lambda x, y: jnp.sum((x - y) ** 2))
+    assert_mean(estimates(square, still(1.0, s, dim=2)), 4.0 * s**2)
+
+    @eqx.filter_jit
+    def slope(log_scale, key):
+        def value(log_scale):
+            path = eqx.tree_at(lambda p: p.raw_scale.value, still(1.0, s), log_scale)
+            marginal = path.at(jnp.zeros(()))
+            points, weights = marginal.particles(64, key=key)
+            return square(jnp.zeros(()), marginal, points, weights, key=jr.fold_in(key, 1))
+
+        return jax.grad(value)(log_scale).sum()
+
+    start = jnp.log(jnp.full((1, 1), s))
+    keys = jr.split(jr.key(0), 300)
+    assert_mean(np.asarray(jax.lax.map(lambda k: slope(start, k), keys)), 4.0 * s**2)
+
+
+def test_a_cost_without_a_gradient_is_smoothed():
+    """An indicator: its mean and its derivative are those of a wider Gaussian's tail."""
+    mean, s, width = 0.4, 0.8, 0.5
+    wall = Potential(lambda t, x: jnp.where(x[0] > 1.0, 1.0, 0.0), smoothing=width)
+    spread = np.hypot(s, width)
+
+    def slope_of(cost):
+        @eqx.filter_jit
+        def one(key):
+            def value(mean):
+                path = eqx.tree_at(lambda p: p.location.value, still(0.0, s), mean)
+                marginal = path.at(jnp.zeros(()))
+                points, weights = marginal.particles(64, key=key)
+                return cost(jnp.zeros(()), marginal, points, weights, key=jr.fold_in(key, 1))
+
+            value, slope = jax.value_and_grad(value)(jnp.full((1, 1), mean))
+            return jnp.stack([value, slope.sum()])
+
+        return np.asarray(jax.lax.map(one, jr.split(jr.key(0), 400)))
+
+    values = slope_of(wall)
+    assert_mean(values[:, 0], norm.sf((1.0 - mean) / spread))
+    assert_mean(values[:, 1], norm.pdf((1.0 - mean) / spread) / spread)
+    assert np.all(slope_of(dataclasses.replace(wall, smoothing=0.0))[:, 1] == 0.0)
+
+
+def test_weights_ramp_up():
+    costs = {"effort": Effort(1.0), "wall": Potential(lambda t, x: x @ x)}
+    term = Running((0.0, 1.0), costs, {"wall": 100.0}, ramp={"wall": 1e-2}, ramp_steps=10)
+    steps = [0, 5, 10, 99]
+    weights = [np.asarray(term.at(jnp.asarray(i)).weights) for i in steps]
+    assert np.allclose(weights, [[1.0, 1.0], [1.0, 10.0], [1.0, 100.0], [1.0, 100.0]])
+    path, key = moving(), jr.key(0)
+    total = term(path, key=key)
+    assert np.isclose(total, term.weights @ term.each(path, key=key), rtol=ROUNDING)
+
+
+def test_a_functional_sees_marginal_and_particles():
+    spread = Functional(lambda t, marginal, x, w: w @ (x[:, 0] - w @ x[:, 0]) ** 2)
+    # The variance of n points about their own weighted mean, of mirrored pairs exactly about it.
+    assert_mean(estimates(spread, still(2.0, 0.5)), 0.25)
+
+
+def test_terminal_cost():
+    term = Terminal(time=1.0, cost=lambda x: x @ x, particles=2000)
+    values = np.array([term(still(1.0, 0.5), key=jr.key(i)) for i in range(30)])
+    assert_mean(values, 1.25)
+
+
+class Slowed(AbstractPath):
+    """A path whose velocity is wrong: the rollout has to notice."""
+
+    path: AbstractPath
+
+    @property
+    def dim(self):
+        return self.path.dim
+
+    def at(self, t):
+        return Retimed(self.path.at(t), jnp.asarray(0.7))
+
+
+def test_closed_form_and_rollout_agree():
+    path = moving()
+    start = path.at(jnp.zeros(()))
+    problem = ControlProblem(
+        source=gaussian(np.zeros(2), np.eye(2)),
+        target=gaussian(np.zeros(2), np.eye(2)),
+        sigma=0.8,
+        drift=lambda t, x: -0.5 * x,
+        costs={
+            "place": Potential(lambda t, x: jnp.sum((x - 1.0) ** 2)),
+            "entropy": Entropy(),
+            "pairs": Interaction(lambda x, y: 1.0 / (1.0 + jnp.sum((x - y) ** 2))),
+        },
+        weights={"place": 3.0, "pairs": 5.0},
+    )
+    x0 = jax.vmap(lambda k: start.sample(key=k))(jr.split(jr.key(7), 4000))
+    exact = closed_form(path, problem)
+    found = rolled_out(roll_out(path, problem, x0, steps=100, key=jr.key(8)), problem)
+    assert found.parts.keys() == exact.parts.keys()
+    for name, value in exact.parts.items():
+        assert abs(found.parts[name] - value) < ROLLED_OUT * abs(exact.total), name
+    wrong = rolled_out(roll_out(Slowed(path), problem, x0, steps=100, key=jr.key(8)), problem)
+    assert abs(wrong.parts["place"] - exact.parts["place"]) > ROLLED_OUT * abs(exact.total)
+
+
+def test_logged_costs_are_those_of_a_kernel_estimate():
+    """For one Gaussian the kernel estimate has the entropy of a wider one."""
+    path, s = still(0.0, 1.0, dim=2), 1.0
+    problem = ControlProblem(
+        gaussian(np.zeros(2), np.eye(2)), sigma=1.0, costs={"entropy": Entropy()}
+    )
+    x0 = jr.normal(jr.key(0), (2000, 2))
+    rollout = roll_out(path, problem, x0, steps=30, key=jr.key(1))
+    # E log N(0, s^2 + h^2) under N(0, s^2).
+    wide = s**2 + 0.2**2
+    expected = -np.log(2.0 * np.pi * wide) - s**2 / wide
+    assert np.isclose(logged(rollout, problem).parts["entropy"], expected, atol=0.1)
+
+
+def test_curves_go_around_an_obstacle():
+    """A disc on the straight way: only bent starts leave it, by either side."""
+
+    def disc(t, x):
+        return 300.0 * jax.nn.sigmoid(20.0 * (0.5 - jnp.sqrt(jnp.sum(x**2) + 1e-9)))
+
+    means = np.array([[[-2.0, 0.0]] * 3, [[2.0, 0.0]] * 3])
+    bend, action = least_curves(means, 0.05, disc, 1.0, starts=6, steps=300)
+    straight = 0.5 * 4.0**2
+    assert np.all(action < 1.4 * straight)
+    assert np.all(action > straight)
+    assert np.all(np.abs(bend(0.5)[:, 1]) > 0.5)
+    assert np.allclose(bend(0.0), 0.0)
+    assert np.allclose(bend(1.0), 0.0, atol=1e-9)
+    _, stuck = least_curves(means, 0.05, disc, 1.0, starts=1, steps=1)
+    assert np.all(stuck > 2.0 * straight)
+
+
+@pytest.fixture(scope="module")
+def passed() -> ControlFit:
+    return fit_control(dataclasses.replace(scenes.gmm(), name="tiny"), TINY, progress=False)
+
+
+def test_ends_are_met_exactly(passed):
+    """At both ends the density is the given one, whatever training did."""
+    problem, path = passed.problem, passed.policy.path
+    for t, end in ((0.0, problem.source), (1.0, problem.target)):
+        x, _ = end.sample(50, seed=1)
+        found = jax.vmap(path.at(jnp.asarray(t)).log_density)(jnp.asarray(x))
+        assert np.allclose(found, end.log_density(x), atol=1e-6)
+    assert passed.summary["objective (closed form)"] > 0
+
+
+def test_policy_is_the_control_of_the_path(passed):
+    policy = passed.policy
+    x = np.random.default_rng(0).normal(size=(3, 4, 2))
+    control = policy(0.3, x)
+    assert control.shape == x.shape
+    # The scene has no drift and noise one, so the control is the drift of the model.
+    assert np.allclose(control, policy.model.drift(0.3, x), rtol=1e-5, atol=1e-6)
+    for t, points, message in ((1.5, x, "outside 0 to 1"), (0.5, x[..., :1], "do not fit")):
+        with pytest.raises(LiouvilleError, match=message):
+            policy(t, points)
+
+
+def with_source(problem: ControlProblem, **changes: Any) -> ControlProblem:
+    return dataclasses.replace(problem, **changes)
+
+
+_BALL = gaussian(np.zeros(2), np.eye(2))
+_FAR = gaussian(np.full(2, 5.0), np.eye(2))
+_PLAIN = ControlProblem(_BALL, _FAR)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"sigma": 0.0}, "sigma is 0.0; control acts through the noise"),
+        ({"sigma": -1.0}, "sigma is -1.0"),
+        ({"sigma": np.ones((2, 2))}, "singular"),
+        ({"sigma": np.ones(3)}, "shape"),
+        ({"sigma": lambda t, x: x}, "sigma returns shape (2,)"),
+        ({"horizon": 0.0}, "horizon is 0.0"),
+        ({"target": gaussian(np.zeros(3), np.eye(3))}, "2 coordinates but the target 3"),
+        ({"target": None}, "doing nothing solves it"),
+        ({"weights": {"wall": 2.0}}, "no cost 'wall' to weigh"),
+        ({"drift": lambda t, x: x[0]}, "the drift returns shape ()"),
+        (
+            {"costs": {"wall": Potential(lambda t, x: jnp.log(x[0] - 100.0))}},
+            "the cost 'wall' is nan at t = 0, x = (",
+        ),
+        ({"costs": {"wall": Potential(lambda t, x: x)}}, "the cost 'wall' returns shape (2,)"),
+        ({"costs": {"pairs": Interaction(lambda x, y: x - y)}}, "the kernel of 'pairs' returns"),
+        ({"terminal": lambda x: x}, "the terminal cost returns shape (2,)"),
+        ({"obstacle": lambda x: 1.0 - x @ x}, "of the source lies inside an obstacle"),
+        ({"obstacle": lambda x: x[0] - 4.0}, "of the target lies inside an obstacle"),
+    ],
+)
+def test_bad_problems_are_named(changes, message):
+    with pytest.raises(LiouvilleError, match=re.escape(message)):
+        check(dataclasses.replace(_PLAIN, **changes))
+
+
+def test_settings_that_cannot_be_used_are_named():
+    for key, value in (
+        ("path.parts", 0),
+        ("training.rate", float("nan")),
+        ("rollout.trajectories", 41),
+        ("training.checkpoint_every", 15),
+    ):
+        with pytest.raises(LiouvilleError, match=re.escape(key)):
+            fit_control(_PLAIN, TINY | {key: value}, progress=False)
+
+
+def test_an_infeasible_scene_is_reported():
+    """A wall without a gap: training ends, and the figures say that all go through it."""
+    wall = dataclasses.replace(
+        ControlProblem(
+            gaussian(np.array([-3.0, 0.0]), 0.1 * np.eye(2)),
+            gaussian(np.array([3.0, 0.0]), 0.1 * np.eye(2)),
+            costs={"wall": Potential(lambda t, x: 50.0 * jnp.exp(-(x[0] ** 2)))},
+            obstacle=lambda x: 0.5 - jnp.abs(x[0]),
+        )
+    )
+    with pytest.warns(UserWarning, match="inside an obstacle"):
+        fit = fit_control(wall, TINY, progress=False)
+    assert fit.summary["inside an obstacle (share of path time)"] > 0.02
+
+
+_FILE = """
+import jax.numpy as jnp
+import numpy as np
+from liouville.control import ControlProblem, gaussian
+from liouville.objectives import Potential
+
+problem = ControlProblem(
+    source=gaussian(np.array([-3.0, 0.0]), 0.2 * np.eye(2)),
+    target=gaussian(np.array([3.0, 0.0]), 0.2 * np.eye(2)),
+    costs={"disc": Potential(lambda t, x: jnp.exp(-2.0 * jnp.sum(x**2)))},
+    weights={"disc": 20.0},
+)
+"""
+
+
+def _settings() -> list[str]:
+    return [word for key, value in TINY.items() for word in ("--set", f"{key}={value}")]
+
+
+def test_command_line(tmp_path: Path, capsys):
+    file, run = tmp_path / "scene.py", tmp_path / "run"
+    file.write_text(_FILE)
+    more = ["--set", "weights.disc=7", "--set", "report.movie=false", "--sigma", "0.8"]
+    assert call("fit", "control", file, "--out", run, *_settings(), *more, "--json") == 0
+    summary = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert summary["problem"] == "scene"
+    for name in ("model.lv", "report.html", "summary.json", "figures/control.png"):
+        assert (run / name).stat().st_size
+    assert call("evaluate", run, "--json") == 0
+    measured = json.loads(capsys.readouterr().out.splitlines()[-1])
+    name = "objective (closed form)"
+    assert np.isclose(measured[name], summary[name], rtol=0.05)
+    policy = load_policy(run)
+    assert policy.problem.weights["disc"] == 7.0
+    assert policy.problem.sigma == 0.8
+    assert policy(0.5, np.zeros((5, 2))).shape == (5, 2)
+    file.write_text(_FILE.replace("3.0, 0.0", "2.0, 0.0"))
+    assert call("evaluate", run) == 2
+    assert "changed" in error_of(capsys)
+
+
+def test_problems_that_are_not_there(tmp_path: Path):
+    (tmp_path / "empty.py").write_text("x = 1\n")
+    for name, message in (
+        ("nowhere", "no problem 'nowhere'"),
+        (str(tmp_path / "none.py"), "there is no file"),
+        (str(tmp_path / "empty.py"), "makes no `problem"),
+    ):
+        with pytest.raises(LiouvilleError, match=message):
+            read_problem(name)
+
+
+@pytest.mark.parametrize("name", scenes.NAMES)
+def test_named_problems_are_in_order(name):
+    check(scenes.NAMES[name]())
+    assert read_problem(name).name == name
+
+
+def test_public_names():
+    assert lv.fit_control is fit_control
+    assert lv.ControlProblem is ControlProblem
+    assert isinstance(scenes.gmm().target, GaussianMixture)
