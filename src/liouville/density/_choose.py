@@ -11,7 +11,7 @@ import numpy as np
 from liouville.data import Samples, Standardisation
 from liouville.density._config import DensityConfig
 from liouville.density._families import automatic, initial_path
-from liouville.density._terms import likelihood
+from liouville.density._terms import training_likelihood
 from liouville.objectives import PerMember
 from liouville.paths import AbstractPath
 from liouville.training import default_optimizer, fit
@@ -64,12 +64,14 @@ def chosen(
         progress: show a progress bar; by default on a terminal only.
     """
     smallest, size = int(training.counts.min()), (training.dim, len(training))
-    plain = automatic(settings, *size, smallest)
+    lattice = training.quantisation
+    whole = 0.0 if lattice is None else float(lattice.is_discrete.mean())
+    plain = automatic(settings, *size, smallest, whole)
     is_open = settings.path.family == "auto" and plain.path.family == "mixture"
     if not is_open or validation is None or len(validation) < _FEWEST_KEPT:
         return Choice(plain, _initial(plain, training, units))
     wished = dataclasses.replace(settings.path, family="warped")
-    warped = automatic(dataclasses.replace(settings, path=wished), *size, smallest)
+    warped = automatic(dataclasses.replace(settings, path=wished), *size, smallest, whole)
     tried = []
     for candidate in (plain, warped):
         path = _initial(candidate, training, units)
@@ -104,7 +106,7 @@ def _tried(
     steps = min(_STEPS, options.steps)
     result = fit(
         path,
-        PerMember(likelihood(training, units, "likelihood", options.batch_size)),
+        PerMember(training_likelihood(training, units, options.batch_size)),
         steps=steps,
         optimizer=default_optimizer(options.rate, steps, options.decay or 0.0),
         seed=options.seed,

@@ -71,6 +71,11 @@ class TrainingConfig:
     decay: float | None = option(
         None, "weight decay of networks; by default the more, the fewer samples there are"
     )
+    noise: float | None = option(
+        None,
+        "width of the bells added to columns of whole steps, in standardised units, half a step "
+        "at most; by default the wider, the fewer samples there are",
+    )
     average: float = option(0.99, "decay of the moving average of the parameters")
     patience: int | None = option(5, "validations without progress before stopping; null: never")
     validate_every: int = option(25, "steps between validations")

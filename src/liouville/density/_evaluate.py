@@ -14,6 +14,9 @@ from liouville.dynamics import solve_ode
 from liouville.paths import AbstractPath, path_of
 
 _STEPS = 40
+# In a gap of the density weights that move make velocities of e^80, by right; a solver of few steps
+# that meets one leaps away. No motion of standardised data is of that order.
+_LEAP = 1e6
 
 
 class Motion(NamedTuple):
@@ -24,11 +27,14 @@ class Motion(NamedTuple):
         displacement: $E|x_1 - x_0|^2$ along the velocity; at most the energy.
         distance: squared $W_2$ between the carried points and where they came from, by exact
             assignment; at most the displacement.
+        lost: the share of the trajectories that left a gap by a leap of the solver; the other
+            figures are without them.
     """
 
     energy: float
     displacement: float
     distance: float
+    lost: float = 0.0
 
     @property
     def straightness(self) -> float:
@@ -59,10 +65,16 @@ def motion(path: AbstractPath, *, n: int = 1000, seed: int = 0, classes: int = 0
 
 def _measured(path: AbstractPath, key: RandomKey, n: int) -> Motion:
     clock = jnp.linspace(0.0, 1.0, _STEPS + 1)
-    start, moved, energy = _trajectories(path, clock, jr.split(key, n))
-    start, end = np.asarray(start, float), np.asarray(moved, float)
+    found = _trajectories(path, clock, jr.split(key, n))
+    start, end, energy = (np.asarray(a, float) for a in found)
+    # Whatever is not a number fails the comparison.
+    kept = (energy < _LEAP) & (np.abs(end).max(-1) < _LEAP)
+    if not kept.any():
+        return Motion(np.inf, np.inf, np.inf, 1.0)
+    start, end = start[kept], end[kept]
     displacement = float(((end - start) ** 2).sum(-1).mean())
-    return Motion(float(energy), displacement, wasserstein(start, end, 2) ** 2)
+    distance = wasserstein(start, end, 2) ** 2
+    return Motion(float(energy[kept].mean()), displacement, distance, float(1.0 - kept.mean()))
 
 
 @eqx.filter_jit
@@ -72,9 +84,9 @@ def _trajectories(path: AbstractPath, clock: jax.Array, keys: jax.Array):
 
     def speed(pair):
         t, x = pair
-        return (jax.vmap(path.at(t).velocity)(x) ** 2).sum(-1).mean()
+        return (jax.vmap(path.at(t).velocity)(x) ** 2).sum(-1)
 
     speeds = jax.lax.map(speed, (clock, trajectory))
     # The trapezoidal rule on the same clock as the trajectories.
-    energy = jnp.mean(0.5 * (speeds[1:] + speeds[:-1])) * (clock[-1] - clock[0])
+    energy = jnp.mean(0.5 * (speeds[1:] + speeds[:-1]), axis=0) * (clock[-1] - clock[0])
     return start, trajectory[-1], energy

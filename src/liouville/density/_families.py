@@ -35,7 +35,9 @@ _MOST_MIXTURE = 3
 _MOST_POINTS = 4000
 
 
-def automatic(config: DensityConfig, dim: int, n: int, smallest: int) -> DensityConfig:
+def automatic(
+    config: DensityConfig, dim: int, n: int, smallest: int, whole: float = 0.0
+) -> DensityConfig:
     """Fills in what the configuration leaves to the data.
 
     In few coordinates a mixture of moving parts is quick and moves its mass at little cost; in
@@ -46,6 +48,7 @@ def automatic(config: DensityConfig, dim: int, n: int, smallest: int) -> Density
         dim: the number of coordinates.
         n: the number of training samples.
         smallest: the number of training samples of the smallest class.
+        whole: the share of the columns that have whole steps.
     """
     path, training = config.path, config.training
     family = path.family
@@ -53,15 +56,20 @@ def automatic(config: DensityConfig, dim: int, n: int, smallest: int) -> Density
         few = "mixture" if dim <= _MOST_MIXTURE else "autoregressive"
         family = few if dim <= _MOST_AUTOREGRESSIVE else "pushforward"
     is_mixture, is_warped = family == "mixture", family == "warped"
+    is_network = not (is_mixture or is_warped)
     parts = int(np.clip(smallest // 40, 2, 128 if is_mixture else 16))
-    if not (is_mixture or is_warped):
+    if is_network:
         parts = 8
-    width = {"autoregressive": max(4, 64 // dim), "warped": 32}.get(family, 64)
+    # Without noise to learn by heart, more units pay.
+    least = int(np.clip(512 // dim, 4, 8)) if whole > 0.5 else 4
+    width = {"autoregressive": max(least, 64 // dim), "warped": 32}.get(family, 64)
     members = 4 if family == "autoregressive" else 1
     # Networks overfit small tables within a hundred steps; pulling the weights toward zero is
     # what helped most, in proportion to how little the data say. The locations of a mixture are
-    # no such weights.
-    decay = 0.0 if is_mixture or is_warped else float(np.clip(4000.0 / n, 1e-3, 3.0))
+    # no such weights, and noise that is drawn anew at every step does part of the same work.
+    enough = 1200.0 if whole > 0.5 else 4000.0
+    decay = float(np.clip(enough / n, 1e-3, 3.0)) if is_network else 0.0
+    noise = min(0.1, 3.5 / n**0.5) if is_network else 0.0
     steps = int(np.clip(n // 250 * 25, 400, 2500 if is_warped else 2000))
     if is_mixture:
         steps = 1000
@@ -83,6 +91,7 @@ def automatic(config: DensityConfig, dim: int, n: int, smallest: int) -> Density
             rate=training.rate or (5e-3 if is_warped else 3e-3),
             batch_size=training.batch_size or (512 if is_warped else 256),
             decay=decay if training.decay is None else training.decay,
+            noise=noise if training.noise is None else training.noise,
         ),
     )
 
@@ -108,7 +117,7 @@ def initial_path(
 def _member(
     points: np.ndarray, labels: np.ndarray | None, config: PathConfig, number: int, seed: int
 ) -> AbstractPath:
-    """One path; the first autoregressive one keeps the order of the columns, others draw theirs."""
+    """One path; autoregressive ones differ in their order of the columns."""
     dim, key = points.shape[1], jr.key(seed)
     counts = None if labels is None else np.bincount(labels)
     context = 0 if counts is None else len(counts)
@@ -124,7 +133,7 @@ def _member(
             config.parts,
             INTERVAL,
             hard_start=config.start == "hard",
-            order=np.random.default_rng(seed).permutation(dim) if number else None,
+            order=_order(dim, number, config.members),
             units=config.width,
             depth=config.depth,
             family=_kernel(config),
@@ -150,6 +159,17 @@ def _member(
         base = _mixture(points, labels, config, seed) if is_warped else Normal(dim)
         path = Pushforward(base, flow)
     return path if counts is None else Contextual.of_classes(path, jnp.asarray(counts, float))
+
+
+def _order(dim: int, number: int, members: int | None) -> np.ndarray:
+    """The columns from some place on, round and round, every other member backwards.
+
+    Neighbours in a table are often neighbours in kind, such as pixels: with such an order each
+    draw is made of parts that saw their surroundings, which a shuffled order leaves to chance.
+    """
+    pairs = -(-(members or 1) // 2)
+    turned = np.roll(np.arange(dim), -(number // 2 * dim // pairs))
+    return turned[::-1].copy() if number % 2 else turned
 
 
 def _kernel(config: PathConfig) -> Gaussian | Logistic:

@@ -13,7 +13,7 @@ from liouville.density._choose import chosen
 from liouville.density._config import DensityConfig, TrainingConfig
 from liouville.density._evaluate import motion
 from liouville.density._families import INTERVAL
-from liouville.density._terms import likelihood, start_likelihood
+from liouville.density._terms import likelihood, start_likelihood, training_likelihood
 from liouville.mixtures import fit_by_bic
 from liouville.model import Model
 from liouville.objectives import AbstractTerm, KineticEnergy, Objective, PerContext, PerMember
@@ -134,11 +134,13 @@ def _terms(
     """What training minimises, and the term that ends it."""
     options = settings.objective
     energy = KineticEnergy(interval=INTERVAL, times=options.times, particles=options.particles)
+    training = settings.training
+    assert training.noise is not None  # filled in by `automatic`
     objective = PerMember(
-        likelihood(parts.training, units, "likelihood", settings.training.batch_size)
+        training_likelihood(parts.training, units, training.batch_size, training.noise)
     ) + options.energy * PerMember(PerContext(energy))
     if settings.path.start == "fitted":
-        objective = objective + PerMember(start_likelihood(parts.training, settings.training.seed))
+        objective = objective + PerMember(start_likelihood(parts.training, training.seed))
     # A mixture starts from a fitted end, and what is left to learn is how to get there: that costs
     # likelihood nothing, so likelihood must not stop it.
     if parts.validation is None or settings.path.family == "mixture":
@@ -236,11 +238,14 @@ def _motion(model: Model) -> dict[str, float]:
     # A trajectory costs about a hundred velocities, each some work for every coordinate.
     n = int(np.clip(_TRAJECTORIES * 8 // model.dim, 100, _TRAJECTORIES))
     measured = motion(model.path, n=n, classes=len(model.classes))
-    return {
-        "path energy": round(measured.energy, 4),
-        "squared distance of its ends": round(measured.distance, 4),
-        "straightness": round(measured.straightness, 4),
+    figures = {
+        "path energy": measured.energy,
+        "squared distance of its ends": measured.distance,
+        "straightness": measured.straightness,
     }
+    if measured.lost:
+        figures["share of trajectories lost in gaps"] = measured.lost
+    return {name: round(value, 4) for name, value in figures.items() if np.isfinite(value)}
 
 
 def quantisation_of(samples: Samples) -> Quantisation:
