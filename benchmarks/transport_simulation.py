@@ -6,10 +6,14 @@ From a standard normal law to eight Gaussians. The rival is a neural ODE (a cont
 flow): points of the target are carried back to the source by Diffrax (Tsit5, adaptive, tolerance
 1e-4), the exact divergence and the energy are integrated along, and the loss is the energy plus
 `WEIGHT` times the negative log-likelihood of the target, which is what holds its end. Ours
-minimises the same energy; its ends are exact, so its likelihood is a constant. Equal numbers of
-points a step, float32. Printed: compilation, milliseconds a step (median), and after equal
-wall-clock time the energy over W2^2 between the true ends, the log-likelihood lost at the end
-(nats, fresh draws) and W2 of carried points beside the floor. Needs Diffrax.
+minimises the same energy; its ends are exact, so its likelihood is a constant. Both: equal numbers
+of points a step, Adam with clipped gradients whose rate falls by a cosine to a hundredth over the
+steps it has, an average of the parameters (decay 0.99), float32. Each side's time a step is
+measured first (median of some steps after compilation), which fixes the number of steps that fill
+the given seconds. Printed for the rival, for ours after equally many steps and for ours after equal
+seconds: milliseconds a step, steps, seconds, the energy over W2^2 between the true ends, the
+log-likelihood lost at the end (nats, fresh draws) and W2 of carried points beside the floor. Needs
+Diffrax.
 """
 
 import argparse
@@ -25,6 +29,8 @@ import optax
 from simulation import Velocity, simulated
 
 from liouville.couplings import wasserstein
+from liouville.dynamics import solve_ode
+from liouville.mixtures import GaussianMixture
 from liouville.parameters import split
 from liouville.transport import TransportConfig
 from liouville.transport._ends import read_ends
@@ -33,34 +39,51 @@ from liouville.transport._measure import measured
 from liouville.transport._problem import energy_term, problem_of, resolved, units_of
 
 WEIGHT = 10.0
+RATE = 3e-3
 ENDS = ("normal", "eight_gaussians")
 CLOUD, REPEATS = 1024, 20
+DECAY = 0.99
+WARM_UP = 10
 
 
-def trained(step, state, seconds):
-    """The state after so many seconds of steps, their median time and number, compile time."""
-    begun = time.perf_counter()
-    jax.block_until_ready(step(state, jnp.asarray(0)))
-    compiled, times, done = time.perf_counter() - begun, [], 0
-    while sum(times) < seconds:
-        begun = time.perf_counter()
-        state = jax.block_until_ready(step(state, jnp.asarray(done)))
-        times.append(time.perf_counter() - begun)
-        done += 1
-    return state, 1e3 * float(np.median(times)), done, compiled
-
-
-def make_step(loss, rate):
-    optimizer = optax.chain(optax.clip_by_global_norm(100.0), optax.adam(rate))
+def make_step(loss, rate, steps):
+    schedule = optax.cosine_decay_schedule(rate, steps, alpha=0.01)
+    optimizer = optax.chain(optax.clip_by_global_norm(100.0), optax.adam(schedule))
 
     @eqx.filter_jit
     def step(state, i):
-        learned, inner = state
+        learned, inner, average = state
         gradient = jax.grad(loss)(learned, jr.fold_in(jr.key(0), i))
         updates, inner = optimizer.update(gradient, inner, learned)
-        return optax.apply_updates(learned, updates), inner
+        learned = optax.apply_updates(learned, updates)
+        # The weight of the start is divided out, so that few steps are averaged well, too.
+        keep = DECAY * (1.0 - DECAY**i) / (1.0 - DECAY ** (i + 1))
+        average = jax.tree.map(lambda a, p: keep * a + (1.0 - keep) * p, average, learned)
+        return learned, inner, average
 
-    return step, optimizer
+    return step, lambda learned: (learned, optimizer.init(learned), learned)
+
+
+def pace(loss, rate, learned):
+    """Seconds of a step: the median of some of them, after compilation."""
+    step, begin = make_step(loss, rate, WARM_UP)
+    state, times = begin(learned), []
+    for i in range(WARM_UP + 1):
+        begun = time.perf_counter()
+        state = jax.block_until_ready(step(state, jnp.asarray(float(i))))
+        times.append(time.perf_counter() - begun)
+    return float(np.median(times[1:]))
+
+
+def trained(loss, rate, learned, steps):
+    """The averaged parameters after so many steps, and the seconds they took."""
+    step, begin = make_step(loss, rate, steps)
+    state = begin(learned)
+    jax.block_until_ready(step(state, jnp.asarray(0.0)))
+    begun = time.perf_counter()
+    for i in range(steps):
+        state = jax.block_until_ready(step(state, jnp.asarray(float(i))))
+    return state[2], time.perf_counter() - begun
 
 
 def arrival(carried, source, target):
@@ -84,6 +107,7 @@ def main():
     units = units_of(ends, settings)
     problem = problem_of(ends, units, settings)
     source, target = (end.mixture for end in ends)
+    assert isinstance(target, GaussianMixture)
     distance = wasserstein(source.spread(2048), target.spread(2048, seed=1)) ** 2
     means, variance = jnp.asarray(target.means), float(target.covariances[0, 0, 0])
 
@@ -99,16 +123,15 @@ def main():
     print(f"{platform.machine()}, jax {jax.__version__}, {jax.devices()[0].device_kind}")
     print(f"W2^2 of the ends {distance:.3f}; {options.batch} points a step")
     print(
-        f"{'':<16}{'compile s':>10}{'ms a step':>11}{'steps':>7}{'energy/W2^2':>13}"
+        f"{'':<24}{'ms a step':>10}{'steps':>7}{'s':>7}{'energy/W2^2':>13}"
         f"{'nats lost':>11}{'W2':>7}{'floor':>7}"
     )
 
-    def show(name, run, energy, lost, carried):
-        _, ms, steps, compiled = run
+    def show(name, seconds, steps, energy, lost, carried):
         w2, floor = arrival(carried, source, target)
         print(
-            f"{name:<16}{compiled:>10.1f}{ms:>11.2f}{steps:>7}{2 * energy / distance:>13.4f}"
-            f"{lost:>11.4f}{w2:>7.3f}{floor:>7.3f}",
+            f"{name:<24}{1e3 * seconds / steps:>10.2f}{steps:>7}{seconds:>7.1f}"
+            f"{2 * energy / distance:>13.4f}{lost:>11.4f}{w2:>7.3f}{floor:>7.3f}",
             flush=True,
         )
 
@@ -120,9 +143,13 @@ def main():
         return energy.mean() - WEIGHT * log_density.mean()
 
     learned, rest = eqx.partition(model, eqx.is_inexact_array)
-    step, optimizer = make_step(lambda p, k: loss(eqx.combine(p, rest), k), 3e-3)
-    run = trained(step, (learned, optimizer.init(learned)), options.seconds)
-    model = eqx.combine(run[0][0], rest)
+
+    def rival_loss(learned, key, rest=rest):
+        return loss(eqx.combine(learned, rest), key)
+
+    steps = max(1, round(options.seconds / pace(rival_loss, RATE, learned)))
+    learned, seconds = trained(rival_loss, RATE, learned, steps)
+    model = eqx.combine(learned, rest)
     y = draw(jr.key(9), 4096)
     log_density, energy = eqx.filter_jit(jax.vmap(lambda y: simulated(model, y)))(y)
     lost = float(jnp.mean(jax.vmap(log_target)(y) - log_density))
@@ -137,7 +164,8 @@ def main():
 
     show(
         "by simulation",
-        run,
+        seconds,
+        steps,
         float(energy.mean()),
         lost,
         lambda x: np.asarray(forward(jnp.asarray(x, jnp.float32)), float),
@@ -147,33 +175,34 @@ def main():
     begun = time.perf_counter()
     path = initial_path(problem, settings.path)
     print(f"(start found in {time.perf_counter() - begun:.1f} s)")
-    learned, rest = split(path)
+    first, rest = split(path)
     per_time = max(1, options.batch // settings.objective.times)
     term = energy_term(problem, (0.0, 1.0), settings.objective.times, per_time)
-    step, optimizer = make_step(
-        lambda p, k: term(eqx.combine(p, rest).pieces[0], key=k), settings.training.rate
-    )
-    run = trained(step, (learned, optimizer.init(learned)), options.seconds)
-    path = eqx.combine(run[0][0], rest)
     judge = energy_term(problem, (0.0, 1.0), 64, 512)
-    energy = measured(judge, path.pieces[0]).value * problem.energy_scale
-    own = jax.vmap(path.at(jnp.ones(())).log_density)(
-        jnp.asarray(units.points_to_model(np.asarray(y)), jnp.float32)
-    )
-    lost = float(jnp.mean(jax.vmap(log_target)(y) - own) + units.log_volume)
+    clock = 0.5 - 0.5 * jnp.cos(jnp.pi * jnp.linspace(0.0, 1.0, 33))
+    target_points = jnp.asarray(units.points_to_model(np.asarray(y)), jnp.float32)
+    rate = settings.training.rate
+
+    def own_loss(learned, key):
+        return term(eqx.combine(learned, rest).pieces[0], key=key)
 
     @jax.jit
-    def moved(x):
-        from liouville.dynamics import solve_ode
+    def moved(learned, x):
+        return solve_ode(eqx.combine(learned, rest), x, clock, steps=4)[-1]
 
-        clock = 0.5 - 0.5 * jnp.cos(jnp.pi * jnp.linspace(0.0, 1.0, 33))
-        return solve_ode(path, x, clock, steps=4)[-1]
+    filling = max(1, round(options.seconds / pace(own_loss, rate, first)))
+    for name, count in (("without, equal steps", steps), ("without, equal seconds", filling)):
+        learned, seconds = trained(own_loss, rate, first, count)
+        path = eqx.combine(learned, rest)
+        energy = measured(judge, path.pieces[0]).value * problem.energy_scale
+        own = jax.vmap(path.at(jnp.ones(())).log_density)(target_points)
+        lost = float(jnp.mean(jax.vmap(log_target)(y) - own) + units.log_volume)
 
-    def carried(x):
-        z = moved(jnp.asarray(units.points_to_model(x), jnp.float32))
-        return units.points_to_user(np.asarray(z))
+        def carried(x, learned=learned):
+            z = moved(learned, jnp.asarray(units.points_to_model(x), jnp.float32))
+            return units.points_to_user(np.asarray(z))
 
-    show("without", run, energy, lost, carried)
+        show(name, seconds, count, energy, lost, carried)
 
 
 if __name__ == "__main__":

@@ -37,6 +37,7 @@ RANKS = {
     "paths": 4,
     "problems": 5,
     "quantities": 5,
+    "bridges": 6,
     "dynamics": 6,
     "checks": 7,
     "model": 7,

@@ -107,8 +107,7 @@ def assert_mean(values: np.ndarray, expected: float) -> None:
 
 def test_effort_of_an_equilibrium_is_zero():
     assert (
-        estimates(Effort(np.sqrt(2.0), lambda _, x: -x), still(0.0, 1.0), repeats=3).max()
-        < FLOOR
+        estimates(Effort(np.sqrt(2.0), lambda _, x: -x), still(0.0, 1.0), repeats=3).max() < FLOOR
     )
     # Against a drift of twice the strength the control is x / sqrt 2.
     assert_mean(estimates(Effort(np.sqrt(2.0), lambda _, x: -2.0 * x), still(0.0, 1.0)), 0.25)
@@ -172,14 +171,14 @@ def test_a_cost_without_a_gradient_is_smoothed():
                 points, weights = marginal.particles(64, key=key)
                 return cost(jnp.zeros(()), marginal, points, weights, key=jr.fold_in(key, 1))
 
-            value, slope = jax.value_and_grad(value)(jnp.full((1, 1), mean))
-            return jnp.stack([value, slope.sum()])
+            found, slope = jax.value_and_grad(value)(jnp.full((1, 1), mean))
+            return jnp.stack([found, slope.sum()])
 
         return np.asarray(jax.lax.map(one, jr.split(jr.key(0), 400)))
 
     values = slope_of(wall)
     assert_mean(values[:, 0], norm.sf((1.0 - mean) / spread))
-    assert_mean(values[:, 1], norm.pdf((1.0 - mean) / spread) / spread)
+    assert_mean(values[:, 1], float(norm.pdf((1.0 - mean) / spread) / spread))
     assert np.all(slope_of(dataclasses.replace(wall, smoothing=0.0))[:, 1] == 0.0)
 
 

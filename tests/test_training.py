@@ -23,6 +23,7 @@ from liouville.parameters import Fixed, learned_leaves, split
 from liouville.paths import AbstractPath, Full, LocationScale
 from liouville.problems import bures
 from liouville.training import fit, read_metrics, restore_state
+from liouville.training._fit import check_schedule
 from liouville.training._log import ProgressBar
 from liouville.training._state import initial_state
 from test_problems import M0, M1, S0, S1
@@ -80,6 +81,7 @@ def gaussian_energy(path: LocationScale, nodes: int = 24) -> float:
     return float(weights @ np.asarray(power(jnp.asarray(times))))
 
 
+@pytest.mark.slow
 def test_hard_ends_reach_the_bures_energy():
     ends = (0.0, 1.0)
     times = tuple(np.linspace(0.0, 1.0, 7).tolist())
@@ -333,6 +335,20 @@ def test_a_path_without_anything_to_learn_is_refused():
 def test_intervals_must_be_whole_chunks(name):
     with pytest.raises(LiouvilleError, match=f"{name} is 7, which is no multiple of chunk 5"):
         train(path(), objective(), steps=10, **{name: 7})
+
+
+@pytest.mark.parametrize(
+    ("chunk", "every", "message"),
+    [
+        (0, 5, "chunk is 0; give a positive number"),
+        (5, 0, "training.name is 0; give a positive number"),
+        (5, 12, "training.name is 12, which is no multiple of chunk 5"),
+    ],
+)
+def test_a_schedule_is_checked_by_the_names_of_the_settings(chunk, every, message):
+    check_schedule(5, {"training.name": 15})
+    with pytest.raises(LiouvilleError, match=message):
+        check_schedule(chunk, {"training.name": every})
 
 
 TRACES = []

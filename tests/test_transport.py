@@ -1,5 +1,6 @@
 """Transport between given distributions: hard ends, least energies, units, answers, bad input."""
 
+import dataclasses
 import json
 import re
 from collections.abc import Callable, Sequence
@@ -15,21 +16,28 @@ import pytest
 
 import liouville as lv
 from commands import call, error_of
-from liouville.curves import Constant
+from liouville import bridges
+from liouville.bridges import Parts, path_along, split_parts, whole_parts
+from liouville.curves import Constant, Knots
 from liouville.data import Samples
 from liouville.errors import LiouvilleError
 from liouville.mixtures import GaussianMixture
 from liouville.parameters import value_of
 from liouville.paths import Full, Joined, LocationScale
 from liouville.problems import bridge_cross, bures
+from liouville.training import Fit
 from liouville.transport import TransportConfig, TransportFit, couple, fit_transport, transport_map
 from liouville.transport import _fit as fits
-from liouville.transport import _initial as initial
-from liouville.transport._config import DataConfig, EndsConfig, PathConfig
-from liouville.transport._ends import gaussian, read_ends
-from liouville.transport._initial import Parts, path_along, split_parts, whole_parts
-from liouville.transport._measure import bounds, certify, measured
-from liouville.transport._problem import energy_term, problem_of, resolved, units_of
+from liouville.transport._config import DataConfig, EndsConfig
+from liouville.transport._ends import End, gaussian, read_ends
+from liouville.transport._measure import Estimate, _compared, bounds, certify, measured
+from liouville.transport._problem import (
+    energy_term,
+    problem_of,
+    resolved,
+    total_term,
+    units_of,
+)
 from registry import build, cast, jolted
 from test_problems import M0, M1, S0, S1, bridge
 from tolerances import ROUNDING, SINGLE, STANDARD_ERRORS
@@ -70,7 +78,7 @@ def moved(end: GaussianMixture, factor: float, shift: Sequence[float]) -> Gaussi
 @pytest.fixture
 def brief(monkeypatch) -> Callable[..., TransportFit]:
     """A fit of few steps, cut along few draws and without its certificate."""
-    monkeypatch.setattr(initial, "_DRAWS", 300)
+    monkeypatch.setattr(bridges, "_DRAWS", 300)
     monkeypatch.setattr(fits, "certify", lambda *_, **__: {})
 
     def run(*sources: Any, times: Any = None, reference: Any = None, cost: Any = None, **more: Any):
@@ -204,7 +212,7 @@ def moving(kind: str, weights: Any = "learned", ends: Any = ENDS) -> LocationSca
     whole = kind == "whole"
     made = whole_parts(source, target) if whole else split_parts(source, target, 9, 0.3)
     assert made is not None
-    path = path_along(made, source, target, (0.2, 1.5), 0.5, PathConfig(weights=weights))
+    path = path_along(made, source, target, (0.2, 1.5), 0.5, weights=weights)
     return jolted(path, jr.key(4), 0.3)
 
 
@@ -234,7 +242,7 @@ def test_ends_are_met_whatever_is_learned(kind, weights):
         assert largest_error(path, jnp.float32) < SINGLE
     # In between the learned numbers do count.
     x = jnp.asarray(ENDS[0].sample(5)[0])
-    still = path_along(parts_of(kind), *ENDS, (0.2, 1.5), 0.5, PathConfig(weights=weights))  # pyright: ignore[reportArgumentType]
+    still = path_along(parts_of(kind), *ENDS, (0.2, 1.5), 0.5, weights=weights)  # pyright: ignore[reportArgumentType]
     there = [densities(p, jnp.asarray(0.8), x) for p in (path, still)]
     assert np.abs(there[0] - there[1]).max() > 0.01
 
@@ -255,7 +263,7 @@ def test_ends_narrower_than_the_smallest_scale_are_met():
 
 def test_the_first_path_between_gaussians_is_the_bridge():
     ends = (gaussian(M0, S0), gaussian(M1, S1))
-    path = path_along(whole_parts(*ends), *ends, (0.0, 1.0), 0.7, PathConfig())
+    path = path_along(whole_parts(*ends), *ends, (0.0, 1.0), 0.7)
     problem = bridge(0.7)
     for t in (0.0, 0.15, 0.5, 0.85, 1.0):
         frames: Any = path.at(jnp.asarray(t)).frames
@@ -386,6 +394,54 @@ def test_ten_samples_are_enough(brief):
     fit = brief(x, x + 1.0)
     assert fit.ends[0].test is None
     assert np.isfinite(fit.model.log_density(0.0, x)).all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("asymmetry", [0.0, 0.5])
+def test_training_that_does_harm_is_thrown_away(brief, monkeypatch, asymmetry):
+    """Between Gaussians the start is optimal; training here does nothing but shake it."""
+    ruined = []
+
+    def shaken(path: Any, *_: Any, **__: Any) -> Fit:
+        ruined.append(jolted(path, jr.key(1), 1.0))
+        return Fit(ruined[0], [], "finished", 10)
+
+    monkeypatch.setattr(fits, "fit", shaken)
+    fit = brief(gaussian(M0, S0), gaussian(M1, S1), objective__asymmetry=asymmetry)
+    least = 0.5 * bures(M0, S0, M1, S1)
+    assert np.isclose(energy_of(fit), least, rtol=1e-3)
+    # The negative control.
+    shaken_fit = fit._replace(model=dataclasses.replace(fit.model, path=ruined[0]))
+    assert energy_of(shaken_fit) > 1.1 * least
+
+
+@pytest.mark.slow
+def test_what_is_measured_has_the_weight_of_the_asymmetry():
+    ends = [End(gaussian(M0, S0)), End(gaussian(M1, S1))]
+    chosen = resolved(TransportConfig(), ends)
+    problem = problem_of(ends, units_of(ends, chosen), chosen)
+    parts = LocationScale(
+        Knots((0.0, 1.0), jnp.zeros((2, 2, 2)), "linear"),
+        Knots((0.0, 1.0), 0.4 * jr.normal(jr.key(1), (2, 2, 2, 2)), "linear"),
+        jnp.zeros(2),
+        scale=Full(),
+    )
+    path = Joined([parts], (0.0, 1.0))
+    values = [
+        measured(total_term(problem, times=4, particles=32, asymmetry=w), path).value
+        for w in (0.0, 1.0, 3.0)
+    ]
+    assert values[1] > values[0]
+    assert np.isclose(values[2] - values[0], 3.0 * (values[1] - values[0]), rtol=1e-9)
+
+
+def test_one_discrete_problem_has_no_error():
+    found = bounds(GOOD, mixture(1, 2), 0.0, points=50, repeats=1)
+    assert np.isnan(found.discrete.error)
+    written = _compared(Estimate(1.0, 0.0), found, 1.0, 1.0)
+    assert "least energy (discrete problem)" in written
+    assert "least energy, standard error" not in written
+    json.dumps(written, allow_nan=False)
 
 
 # References and costs, on paths whose energy is known.
@@ -559,6 +615,8 @@ BAD_SETTINGS: list[tuple[dict[str, Any], str]] = [
     ({"objective.sigma": float("nan")}, "sigma is nan"),
     ({"objective.sigma": float("inf")}, "sigma is inf"),
     ({"objective.pull": 1.0}, "objective.pull is 1.0 but there is no noise; give --sigma"),
+    ({"objective.pull": float("nan")}, "objective.pull is nan"),
+    ({"objective.asymmetry": float("inf")}, "objective.asymmetry is inf; give a number"),
     ({"data.times": (0.0,)}, "1 times for 2 distributions; give one each"),
     ({"data.times": (0.0, 1.0, 2.0)}, "3 times for 2 distributions"),
     ({"data.times": (1.0, 0.0)}, "are not increasing"),
@@ -570,6 +628,7 @@ BAD_SETTINGS: list[tuple[dict[str, Any], str]] = [
     ({"objective.particles": 0}, "objective.particles is 0"),
     ({"training.chunk": 0}, "training.chunk is 0"),
     ({"training.validate_every": 7}, "training.validate_every is 7, which is no multiple"),
+    ({"training.checkpoint_every": 0}, "training.checkpoint_every is 0; give a positive number"),
     ({"path.weights": "free"}, "path.weights"),
     ({"path.part": 3}, "did you mean"),
 ]

@@ -7,7 +7,7 @@ many parts this holds nearly, so that the path costs what the parts cost after t
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,7 +21,6 @@ from liouville.mixtures import GaussianMixture
 from liouville.parameters import Fixed
 from liouville.paths import Full, LocationScale
 from liouville.problems import bridge_cross, bures
-from liouville.transport._config import PathConfig
 from liouville.weights import CoupledWeights
 
 Array = np.ndarray
@@ -130,7 +129,10 @@ def path_along(
     target: GaussianMixture,
     times: tuple[float, float],
     sigma: float,
-    config: PathConfig,
+    *,
+    opening: float = 0.02,
+    min_scale: float = 1e-3,
+    weights: Literal["learned", "fixed"] = "learned",
     clock: Sequence[float] = _CLOCK,
     bend: Callable[[float], Array] | None = None,
 ) -> LocationScale:
@@ -142,7 +144,9 @@ def path_along(
         target: the mixture at the end, met exactly.
         times: start and end, in the model's units.
         sigma: noise, in the model's units.
-        config: opening, weights and scale.
+        opening: the share of the time in which parts leave their common start.
+        min_scale: the smallest scale of a part, in the model's units.
+        weights: whether the weights of the parts are learned; both ends stay exact.
         clock: shares of the time between the ends at which the curves have knots.
         bend: how far from the bridges the means go at a share of the time, shape `(parts, dim)`.
     """
@@ -152,9 +156,9 @@ def path_along(
     )
     # The floor lies below every scale of the ends, or they would not be met.
     least = min(np.linalg.eigvalsh(covariances).min() for _, covariances in ends)
-    floor = min(config.min_scale, 0.5 * float(np.sqrt(max(least, 1e-24))))
+    floor = min(min_scale, 0.5 * float(np.sqrt(max(least, 1e-24))))
     scale, dtype = Full(float(np.log(floor))), jnp.zeros(()).dtype
-    o = config.opening
+    o = opening
     near = np.array([0.0, 0.25 * o, 0.5 * o, o, 2.0 * o, 4.0 * o])
     knots = np.unique(np.concatenate([near, clock, 1.0 - near]))
     knots = knots[np.append(True, np.diff(knots) > 0.1 * o)]
@@ -180,7 +184,7 @@ def path_along(
         )
 
     (m0, c0), (m1, c1) = ends
-    if config.weights == "learned":
+    if weights == "learned":
         logits = CoupledWeights.of(
             parts.weights, parts.sources, parts.targets, source.weights, target.weights
         )

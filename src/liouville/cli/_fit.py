@@ -29,7 +29,7 @@ Energy = Annotated[float | None, typer.Option(help="Weight of the kinetic energy
 Sigma = Annotated[float | None, typer.Option(help="Noise of the diffusion, standardised units.")]
 Steps = Annotated[int | None, typer.Option(help="Most training steps.")]
 HeldOut = Annotated[float | None, typer.Option(help="Share of cells held out for validation.")]
-_END_HELP = "File of samples, or a name: gaussian, 8gaussians, moons, checkerboard, ..."
+_END_HELP = "File of samples, folder of a fitted density, or a name: 8gaussians, moons, ..."
 MaybeSeed = Annotated[int | None, typer.Option("--seed", help="Seed of the random numbers.")]
 
 

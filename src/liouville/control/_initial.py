@@ -13,6 +13,7 @@ import jax.random as jr
 import numpy as np
 import optax
 
+from liouville.bridges import path_along, split_parts, whole_parts
 from liouville.control._config import PathConfig
 from liouville.control._problem import ControlProblem
 from liouville.data import Standardisation
@@ -21,8 +22,6 @@ from liouville.mixtures import GaussianMixture
 from liouville.objectives import Potential
 from liouville.parameters import Fixed
 from liouville.paths import LocationScale, Rescaled
-from liouville.transport._config import PathConfig as BridgeConfig
-from liouville.transport._initial import path_along, split_parts, whole_parts
 
 Array = np.ndarray
 
@@ -69,8 +68,17 @@ def initial_path(problem: ControlProblem, config: PathConfig, *, seed: int = 0) 
                 "running costs between them"
             )
     clock = np.linspace(0.0, 1.0, config.knots + 2)[1:-1].tolist()
-    options = BridgeConfig(opening=config.opening, min_scale=config.min_scale)
-    inner = path_along(parts, source, target, (0.0, 1.0), noise, options, clock, bend)
+    inner = path_along(
+        parts,
+        source,
+        target,
+        (0.0, 1.0),
+        noise,
+        opening=config.opening,
+        min_scale=config.min_scale,
+        clock=clock,
+        bend=bend,
+    )
     return rescaled(inner, units)
 
 

@@ -58,6 +58,8 @@ from liouville.paths._line import MixtureOnLine as MixtureOnLine
 from liouville.paths._location_scale import LocationScale as LocationScale
 from liouville.paths._mixture import Mixture as Mixture
 from liouville.paths._normal import Normal as Normal
+from liouville.paths._opened import Opened as Opened
+from liouville.paths._opened import Rosenblatt as Rosenblatt
 from liouville.paths._product import Product as Product
 from liouville.paths._pushforward import Pushforward as Pushforward
 from liouville.paths._rescaled import Rescaled as Rescaled

@@ -319,6 +319,8 @@ def _attached(lines: Lines, levels: Point, found: Point) -> Point:
 def _attached_jvp(primals: Any, tangents: Any) -> tuple[Point, Point]:
     (lines, _, found), (lines_rate, levels_rate, _) = primals, tangents
     mixtures, rate = eqx.filter_jvp(lambda at: at(found), (lines,), (lines_rate,))
+    # Without a tangent of the lines their rate is none.
+    rate = jax.tree.map(lambda m, r: jnp.zeros_like(m) if r is None else r, mixtures, rate)
     lift = jnp.zeros_like(found)
     if levels_rate is not None:
         left, right = jax.vmap(MixtureOnLine.log_tails)(mixtures, found)

@@ -1,5 +1,5 @@
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, Literal, TypeVar
@@ -101,14 +101,7 @@ def fit(
         LiouvilleError: if `resume` finds a checkpoint of another model.
     """
     objective = objective if isinstance(objective, Objective) else objective * 1.0
-    for name, value in {
-        "validate_every": validate_every,
-        "checkpoint_every": checkpoint_every,
-    }.items():
-        if value % chunk:
-            raise LiouvilleError(
-                f"{name} is {value}, which is no multiple of chunk {chunk}; change one of them"
-            )
+    check_schedule(chunk, {"validate_every": validate_every, "checkpoint_every": checkpoint_every})
     if not isinstance(optimizer, optax.GradientTransformation):
         optimizer = default_optimizer(optimizer, steps)
     if not learned_leaves(path):
@@ -170,6 +163,29 @@ def fit(
             file.close()
     found = state.best if math.isfinite(float(state.best_validation)) else state.average
     return Fit(eqx.combine(found, rest), history, reason, step)
+
+
+def check_schedule(chunk: int, every: Mapping[str, int]) -> None:
+    """Checks that what happens every so many steps falls between two compiled calls.
+
+    Applications call it with the names of their settings before they write anything.
+
+    Args:
+        chunk: steps a compiled call.
+        every: numbers of steps by their names.
+
+    Raises:
+        LiouvilleError: if a number is not positive, or no multiple of `chunk`.
+    """
+    if chunk < 1:
+        raise LiouvilleError(f"chunk is {chunk}; give a positive number")
+    for name, value in every.items():
+        if value < 1:
+            raise LiouvilleError(f"{name} is {value}; give a positive number")
+        if value % chunk:
+            raise LiouvilleError(
+                f"{name} is {value}, which is no multiple of chunk {chunk}; change one of them"
+            )
 
 
 def default_optimizer(

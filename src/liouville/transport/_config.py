@@ -39,7 +39,10 @@ class PathConfig:
     opening: float = option(0.02, "share of a piece in which parts leave their common start")
     weights: Literal["learned", "fixed"] = option("learned", "how mass is shared among the parts")
     gauge: bool = option(False, "add a divergence-free flux, which costs as much time again")
-    width: int = option(32, "units of a layer of the gauge")
+    width: int = option(32, "units of a layer of the gauge and of the flow below")
+    layers: int = option(
+        4, "couplings of the flow between ends that are densities seen through maps"
+    )
     min_scale: float = option(1e-3, "smallest scale of a part, in standardised units")
 
 

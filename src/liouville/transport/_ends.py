@@ -1,4 +1,4 @@
-"""The distributions between which mass moves: mixtures, exact or fitted to samples, and frozen."""
+"""The distributions between which mass moves: mixtures and fitted densities, frozen."""
 
 import dataclasses
 import warnings
@@ -8,13 +8,16 @@ from pathlib import Path
 
 import numpy as np
 
-from liouville.data import Samples, read_samples
+from liouville.data import Samples, Standardisation, read_samples
 from liouville.errors import LiouvilleError
 from liouville.mixtures import GaussianMixture, fit_by_bic, fit_mixture
+from liouville.model import MODEL_FILE, Model, load
+from liouville.paths import AbstractPath
 from liouville.problems import toys
 from liouville.transport._config import DataConfig, EndsConfig
+from liouville.transport._images import Density, Image, density_of
 
-Source = GaussianMixture | Samples | np.ndarray | str | Path
+Source = GaussianMixture | Image | Model | AbstractPath | Samples | np.ndarray | str | Path
 
 _ALIASES = {
     "8gaussians": "eight_gaussians",
@@ -31,14 +34,14 @@ class End:
     """A distribution that a path meets exactly.
 
     Attributes:
-        mixture: the density, in the user's units.
+        mixture: the density, in the user's units: a mixture, or mixtures seen through maps.
         points: samples it was fitted to, shape `(n, dim)`; `None` if it is given exactly.
         test: further samples, which no fit has seen; `None` if there are none.
         features: the names of the coordinates.
         source: where it came from, for messages and reports.
     """
 
-    mixture: GaussianMixture
+    mixture: Density
     points: np.ndarray | None = None
     test: np.ndarray | None = None
     features: tuple[str, ...] = ()
@@ -97,9 +100,9 @@ def read_ends(
                 f"{found[0].source} has {found[0].dim} coordinates but {end.source} has {end.dim}; "
                 "choose the same columns with --features or --dims"
             )
-    # Mixtures, arrays and named distributions take the names of the columns of a file.
+    # Mixtures, arrays and named distributions take the names of the columns of a file or a run.
     plain = _features(found[0].dim)
-    named = [end for end in found if end.points is not None and end.features != plain]
+    named = [end for end in found if end.features and end.features != plain]
     names = named[0].features if named else found[0].features
     for end in named:
         if end.features != names:
@@ -121,7 +124,8 @@ def end_of(
     """Makes an end of whatever a user may name.
 
     Args:
-        source: a mixture; samples, fitted by a mixture; or the name of a file or distribution.
+        source: a mixture; samples, fitted by a mixture; the name of a file or distribution; or a
+            fitted density: a model, the folder of a run, or a path, of which time 1 counts.
         data: what is read of a file.
         ends: how a mixture is fitted.
         dim: the number of coordinates of a named Gaussian.
@@ -133,6 +137,17 @@ def end_of(
     if isinstance(source, GaussianMixture):
         _check_mixture(source)
         return End(source, features=_features(source.dim))
+    if isinstance(source, Image):
+        return End(source, features=_features(source.dim))
+    if isinstance(source, AbstractPath):
+        still = Standardisation(np.zeros(source.dim), np.ones(source.dim), 0.0, 1.0)
+        source = Model(source, still, np.array([0.0, 1.0]), _features(source.dim))
+    if isinstance(source, Model):
+        return End(density_of(source, "the model"), features=source.features, source="model")
+    if isinstance(source, str | Path) and _is_model(Path(source)):
+        model = load(source)
+        name = str(source)
+        return End(density_of(model, name), features=model.features, source=name)
     if isinstance(source, str | Path):
         name = _ALIASES.get(str(source), str(source))
         if name in toys.NAMES and not Path(source).exists():
@@ -143,7 +158,16 @@ def end_of(
     return _fitted(source.check(min_rows=data.min_samples), data, ends, seed)
 
 
+def _is_model(source: Path) -> bool:
+    return (source / MODEL_FILE).is_file() or (source.is_file() and source.suffix == ".lv")
+
+
 def _read(source: str | Path, data: DataConfig) -> Samples:
+    if Path(source).is_dir():
+        raise LiouvilleError(
+            f"the folder {source} holds no fitted density (no {MODEL_FILE}); fit one with "
+            f"liouville fit density FILE --out {source}"
+        )
     if not Path(source).exists() and not Path(source).suffix:
         known = ", ".join(sorted([*_ALIASES, *toys.NAMES]))
         raise LiouvilleError(f"{source} is neither a file nor a distribution; known are: {known}")

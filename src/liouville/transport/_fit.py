@@ -18,16 +18,23 @@ from liouville.objectives import (
     Field,
 )
 from liouville.parameters import value_of
-from liouville.paths import AbstractPath, Gauged, Joined, LocationScale
+from liouville.paths import (
+    AbstractPath,
+    Ensemble,
+    Gauged,
+    Joined,
+    LocationScale,
+    Mixture,
+    Pushforward,
+)
 from liouville.training import fit
 from liouville.training._fit import Reason
 from liouville.transport._config import PathConfig, TransportConfig
+from liouville.transport._crossing import piece_between
 from liouville.transport._ends import End, Source, read_ends
-from liouville.transport._initial import path_along, split_parts, whole_parts
 from liouville.transport._measure import certify, measured
 from liouville.transport._problem import (
     Problem,
-    energy_term,
     objective_of,
     problem_of,
     resolved,
@@ -77,11 +84,13 @@ def fit_transport(
 
     With $\sigma = 0$ it is dynamical optimal transport (Benamou and Brenier 2000), with
     $\sigma > 0$ the Schrödinger bridge. Samples are replaced by a mixture fitted to them; each
-    pair of mixture parts is joined by moving parts whose ends are fixed.
+    pair of mixture parts is joined by moving parts whose ends are fixed. The density of a fitted
+    model is met as it is.
 
     Args:
-        *sources: at least two: mixtures, samples, arrays of shape `(n, dim)`, files, or names of
-            distributions such as `gaussian`, `8gaussians` and `moons`.
+        *sources: at least two: mixtures, samples, arrays of shape `(n, dim)`, files, names of
+            distributions such as `gaussian`, `8gaussians` and `moons`, and fitted densities: a
+            loaded model or the folder of a run, of which the density at the last time counts.
         times: when each is met, increasing; 0, 1, 2, ... by default.
         settings: a configuration, or some of its values by dotted key, for instance
             `{"objective.sigma": 1.0}`.
@@ -112,6 +121,7 @@ def fit_transport(
     options = settings.training
     path = initial_path(problem, settings.path, seed=options.seed)
     objective = objective_of(problem, settings.objective)
+    asymmetry = settings.objective.asymmetry
     result = fit(
         path,
         objective,
@@ -119,7 +129,7 @@ def fit_transport(
         optimizer=options.rate,
         seed=options.seed,
         decay=options.average,
-        validation=total_term(problem, times=32, particles=256),
+        validation=total_term(problem, times=32, particles=256, asymmetry=asymmetry),
         patience=options.patience,
         tolerance=options.tolerance,
         validate_every=options.validate_every,
@@ -131,10 +141,10 @@ def fit_transport(
         progress=progress,
     )
     trained = result.path
-    if result.reason != "interrupted" and not settings.objective.asymmetry:
+    if result.reason != "interrupted":
         # A start that is optimal already, as between two Gaussians, is only shaken by few steps.
-        total = total_term(problem, times=64, particles=512)
-        trained = min(trained, path, key=lambda candidate: measured(total, candidate).value)
+        total = total_term(problem, times=64, particles=512, asymmetry=asymmetry)
+        trained = min(path, trained, key=lambda candidate: measured(total, candidate).value)
     assert settings.data.times is not None
     model = Model(
         path=trained,
@@ -166,16 +176,10 @@ def fit_transport(
 
 
 def initial_path(problem: Problem, config: PathConfig, *, seed: int = 0) -> Joined:
-    """The path to start from: on every piece the cheaper one of whole parts and cut ones."""
+    """The path to start from, piece by piece."""
     pieces: list[AbstractPath] = []
     for number, (source, target, times) in enumerate(problem.pieces):
-        noise = problem.sigma**2 * (times[1] - times[0])
-        candidates = [whole_parts(source, target)]
-        cut = split_parts(source, target, config.parts, noise, seed=seed + number)
-        candidates += [cut] if cut is not None else []
-        paths = [path_along(c, source, target, times, problem.sigma, config) for c in candidates]
-        costs = [measured(energy_term(problem, times, 32, 256), path).value for path in paths]
-        path = paths[int(np.argmin(np.where(np.isfinite(costs), costs, np.inf)))]
+        path = piece_between(source, target, times, problem, config, seed=seed + number)
         if config.gauge:
             path = Gauged(path, _gauge(path.dim, times, config.width, seed + number))
         pieces.append(path)
@@ -188,7 +192,15 @@ def _gauge(dim: int, times: tuple[float, float], width: int, seed: int) -> Abstr
     return LowRankGauge(dim, _RANK, times, width=width, key=jr.key(seed))
 
 
-def _count(piece: AbstractPath) -> int:
-    inner = piece.path if isinstance(piece, Gauged) else piece
-    assert isinstance(inner, LocationScale)
-    return jax.eval_shape(value_of, inner.logits).shape[0]
+def _count(path: AbstractPath) -> int:
+    """The number of moving parts, of all members together."""
+    if isinstance(path, Gauged):
+        return _count(path.path)
+    if isinstance(path, Pushforward):
+        return _count(path.base)
+    if isinstance(path, Ensemble):
+        return path.size * _count(path.member(0))
+    if isinstance(path, Mixture):
+        return sum(_count(part) for part in path.parts)
+    assert isinstance(path, LocationScale)
+    return jax.eval_shape(value_of, path.logits).shape[0]

@@ -3,7 +3,7 @@
 import dataclasses
 import itertools
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -12,7 +12,6 @@ import numpy as np
 
 from liouville.data import Standardisation
 from liouville.errors import LiouvilleError
-from liouville.mixtures import GaussianMixture
 from liouville.objectives import (
     AbstractTerm,
     Cost,
@@ -24,15 +23,20 @@ from liouville.objectives import (
     StateCost,
 )
 from liouville.paths import AbstractPath
+from liouville.training._fit import check_schedule
 from liouville.transport._config import ObjectiveConfig, TransportConfig
 from liouville.transport._ends import End
+from liouville.transport._images import Density, rescaled
+
+# A Jacobian costs as much as many velocities, so its asymmetry is measured at fewer particles.
+_ASYMMETRY_SHARE = 8
 
 
 class Problem(NamedTuple):
     """Ends in the model's units, and what moving between them costs.
 
     Attributes:
-        ends: the mixtures, in the model's units.
+        ends: the densities, in the model's units.
         times: when they are met, from 0 to 1.
         sigma: noise, in the model's units.
         reference: the reference drift in the model's units, or `None`.
@@ -40,7 +44,7 @@ class Problem(NamedTuple):
         energy_scale: the user's energy for one unit of the model's.
     """
 
-    ends: list[GaussianMixture]
+    ends: list[Density]
     times: tuple[float, ...]
     sigma: float
     reference: Field | None
@@ -48,7 +52,7 @@ class Problem(NamedTuple):
     energy_scale: float
 
     @property
-    def pieces(self) -> list[tuple[GaussianMixture, GaussianMixture, tuple[float, float]]]:
+    def pieces(self) -> list[tuple[Density, Density, tuple[float, float]]]:
         """Start, end and times of every piece."""
         spans = zip(self.times, self.times[1:])
         return list(zip(self.ends, self.ends[1:], spans))
@@ -70,6 +74,10 @@ def resolved(settings: TransportConfig, ends: Sequence[End]) -> TransportConfig:
         raise LiouvilleError(
             f"sigma is {sigma}; give a positive noise, or 0 for transport without noise"
         )
+    for name in ("pull", "asymmetry"):
+        value = getattr(settings.objective, name)
+        if not np.isfinite(value):
+            raise LiouvilleError(f"objective.{name} is {value}; give a number, or 0 for none")
     if pull and not sigma > 0:
         raise LiouvilleError(f"objective.pull is {pull} but there is no noise; give --sigma")
     if not 0 < settings.path.opening <= 0.5:
@@ -82,9 +90,9 @@ def resolved(settings: TransportConfig, ends: Sequence[End]) -> TransportConfig:
 
 def _check_positive(settings: TransportConfig) -> None:
     checked = {
-        "path": ("parts", "min_scale"),
+        "path": ("parts", "min_scale", "width", "layers"),
         "objective": ("times", "particles"),
-        "training": ("chunk", "rate", "validate_every", "checkpoint_every"),
+        "training": ("chunk", "rate"),
         "certificate": ("points", "repeats"),
     }
     for part, names in checked.items():
@@ -92,13 +100,14 @@ def _check_positive(settings: TransportConfig) -> None:
             value = getattr(getattr(settings, part), name)
             if not value > 0:
                 raise LiouvilleError(f"{part}.{name} is {value}; give a positive number")
-    training = settings.training
-    for name in ("validate_every", "checkpoint_every"):
-        if getattr(training, name) % training.chunk:
-            raise LiouvilleError(
-                f"training.{name} is {getattr(training, name)}, which is no multiple of "
-                f"training.chunk {training.chunk}; change one of them"
-            )
+    options = settings.training
+    check_schedule(
+        options.chunk,
+        {
+            "training.validate_every": options.validate_every,
+            "training.checkpoint_every": options.checkpoint_every,
+        },
+    )
 
 
 def units_of(ends: Sequence[End], settings: TransportConfig) -> Standardisation:
@@ -146,17 +155,11 @@ def problem_of(
         raise LiouvilleError("both objective.pull and a reference were given; choose one")
     if pull:
         reference = _Pull(pull)
-    mixtures = [
-        GaussianMixture(
-            end.mixture.weights,
-            units.points_to_model(end.mixture.means),
-            end.mixture.covariances / length**2,
-        )
-        for end in ends
-    ]
+    scale = 1.0 / units.scale
+    densities = [rescaled(end.mixture, -units.center * scale, scale) for end in ends]
     assert settings.data.times is not None
     return Problem(
-        mixtures,
+        densities,
         tuple(float(units.time_to_model(t)) for t in settings.data.times),
         sigma,
         None if reference is None else in_model(reference, duration / length),
@@ -214,10 +217,13 @@ def objective_of(problem: Problem, config: ObjectiveConfig) -> Objective:
     return objective
 
 
-def total_term(problem: Problem, *, times: int, particles: int) -> OverPieces:
-    """Energy plus cost, as it is measured during training."""
+def total_term(
+    problem: Problem, *, times: int, particles: int, asymmetry: float = 0.0
+) -> OverPieces:
+    """The whole objective as it is measured during training: energy, cost and asymmetry."""
     terms = tuple(
-        _Total(energy_term(problem, t, times, particles), problem.cost) for *_, t in problem.pieces
+        _Total(energy_term(problem, t, times, particles), problem.cost, asymmetry)
+        for *_, t in problem.pieces
     )
     return OverPieces(terms=terms, name="total")
 
@@ -235,17 +241,22 @@ class _Total(AbstractTerm):
     name: str = eqx.field(static=True)
     energy: KineticEnergy
     cost: Cost | None
+    asymmetry: float = eqx.field(static=True)
 
-    def __init__(self, energy: KineticEnergy, cost: Cost | None):
+    def __init__(self, energy: KineticEnergy, cost: Cost | None, asymmetry: float):
         self.name, self.energy, self.cost = "total", energy, cost
+        self.asymmetry = asymmetry
 
     def __call__(self, path: AbstractPath, *, key: jax.Array) -> jax.Array:
-        """Energy plus cost of one piece; the energy alone may crowd its times at the ends."""
-        value = self.energy(path, key=key)
-        if self.cost is None:
-            return value
-        of = self.energy
-        cost = StateCost(
-            interval=of.interval, cost=self.cost, times=of.times, particles=of.particles
-        )
-        return value + cost(path, key=key)
+        """The sum for one piece; the energy alone may crowd its times at the ends."""
+        value, of = self.energy(path, key=key), self.energy
+        shared: dict[str, Any] = {"interval": of.interval, "times": of.times}
+        if self.cost is not None:
+            cost = StateCost(cost=self.cost, particles=of.particles, **shared)
+            value = value + cost(path, key=key)
+        if self.asymmetry:
+            fewer = max(1, of.particles // _ASYMMETRY_SHARE)
+            value = value + self.asymmetry * JacobianAsymmetry(particles=fewer, **shared)(
+                path, key=key
+            )
+        return value

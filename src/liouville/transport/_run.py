@@ -11,11 +11,13 @@ import numpy as np
 from liouville import config as configuration
 from liouville.data import Snapshots
 from liouville.model import MODEL_FILE, Model, load
+from liouville.problems import toys
 from liouville.run import Run, begin, data_of, open_run, write_json
 from liouville.training import read_metrics
 from liouville.transport._config import TransportConfig
 from liouville.transport._ends import End, read_ends
 from liouville.transport._fit import TransportFit, fit_transport
+from liouville.transport._images import arrays_of
 from liouville.transport._measure import certify
 from liouville.transport._problem import resolved
 
@@ -46,7 +48,7 @@ def run_transport(
     """
 
     def read_all(chosen: TransportConfig) -> list[End]:
-        say("fitting mixtures to the ends")
+        say("reading the ends")
         ends = _ends(chosen)
         resolved(chosen, ends)
         return ends
@@ -121,7 +123,11 @@ def report(
     """Draws the report of a run: `report.html` and the same pictures in `figures`."""
     from liouville.plots import write_report
 
-    names = " to ".join(Path(end.source).name for end in ends)
+    # Names of distributions are written as words, names of files as they are.
+    words = [
+        e.source.replace("_", " ") if e.source in toys.NAMES else Path(e.source).name for e in ends
+    ]
+    names = " to ".join(words)
     return write_report(
         folder,
         model,
@@ -150,11 +156,7 @@ def _snapshots(model: Model, ends: Sequence[End], seed: int) -> Snapshots:
 
 
 def _arrays(ends: Sequence[End]) -> list[np.ndarray | None]:
-    return [
-        array
-        for end in ends
-        for array in (end.points, end.mixture.means, end.mixture.covariances, end.mixture.weights)
-    ]
+    return [array for end in ends for array in (end.points, *arrays_of(end.mixture))]
 
 
 def _ends(settings: TransportConfig) -> list[End]:

@@ -1,0 +1,86 @@
+"""Control problems with answers on paper, solved by mixtures of moving parts.
+
+    python benchmarks/control_gaussians.py [--parts 8] [--steps 2000]
+
+Bridges between Gaussians with a quadratic state cost (sigma = 1; -2..2 in the plane), and the
+one-dimensional mean-field bridge from N(-7, .2) to N(7, .2) with entropy, confinement and
+attraction. The parts are cut along the coupling of the ends, so no start is the answer. Wanted:
+relative errors of at most 1e-3 (state cost) and 2e-3 (mean field).
+"""
+
+import argparse
+import platform
+import time
+
+import jax.numpy as jnp
+import numpy as np
+
+from liouville.control import ControlProblem, fit_control, gaussian
+from liouville.objectives import Entropy, Interaction, Potential
+from liouville.problems.control import MeanFieldBridge, PotentialBridge
+
+M0, M1 = np.array([-2.0, 0.0]), np.array([2.0, 1.0])
+S0, S1 = np.array([[1.0, 0.3], [0.3, 0.5]]), np.array([[0.4, -0.2], [-0.2, 1.2]])
+MEAN_FIELD = ((0, 0, 0), (4, 0, 0), (0, 1, 0), (0, 8, 0), (0, 0, 1), (2, 1, 0.5))
+
+
+def squared(t, x):
+    return 0.5 * jnp.sum(x**2)
+
+
+def distance(x, y):
+    return 0.5 * jnp.sum((x - y) ** 2)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--parts", type=int, default=8)
+    parser.add_argument("--steps", type=int, default=2000)
+    options = parser.parse_args()
+    settings = {
+        "path.parts": options.parts,
+        "training.steps": options.steps,
+        "objective.crowding": 0.5,
+        "rollout.steps": 1000,
+    }
+    print(f"{platform.machine()}, {time.strftime('%Y-%m-%d')}")
+    print(
+        f"{'problem':38s}{'exact':>12s}{'closed form':>13s}{'error':>10s}{'rollout':>12s}{'s':>7s}"
+    )
+    for q in (1.0, 4.0, 9.0):
+        exact = PotentialBridge(M0, S0, M1, S1, q=q).cost()
+        problem = ControlProblem(
+            gaussian(M0, S0), gaussian(M1, S1), costs={"place": Potential(squared)}
+        )
+        show(f"state cost {q:g} |x|^2 / 2", exact, fit_control(problem.weighted(place=q), settings))
+    for q, entropy, pull in MEAN_FIELD:
+        exact = MeanFieldBridge(-7.0, 0.2, 7.0, 0.2, q=q, entropy=entropy, attraction=pull).cost()
+        problem = ControlProblem(
+            gaussian(np.array([-7.0]), np.array([[0.2]])),
+            gaussian(np.array([7.0]), np.array([[0.2]])),
+            costs={
+                "place": Potential(squared),
+                "entropy": Entropy(),
+                "pairs": Interaction(distance),
+            },
+            weights={"place": q, "entropy": entropy, "pairs": pull},
+        )
+        show(
+            f"mean field q={q}, entropy {entropy}, pull {pull}",
+            exact,
+            fit_control(problem, settings),
+        )
+
+
+def show(name, exact, fitted):
+    found = fitted.summary["objective (closed form)"]
+    rolled = fitted.summary["objective (rollout)"]
+    print(
+        f"{name:38s}{exact:12.6f}{found:13.6f}{found / exact - 1.0:10.1e}{rolled:12.4f}"
+        f"{fitted.summary['seconds of training']:7.1f}",
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    main()
