@@ -2,10 +2,11 @@
 
     python benchmarks/control_gaussians.py [--parts 8] [--steps 2000]
 
-Bridges between Gaussians with a quadratic state cost (sigma = 1; -2..2 in the plane), and the
-one-dimensional mean-field bridge from N(-7, .2) to N(7, .2) with entropy, confinement and
-attraction. The parts are cut along the coupling of the ends, so no start is the answer. Wanted:
-relative errors of at most 1e-3 (state cost) and 2e-3 (mean field).
+Linear-quadratic control with a terminal cost and a free end in 20 dimensions: dX = a X dt + u dt
++ dW, cost int |u|^2/2 + p |X|^2 dt + q |X_1|^2, from N(.5, .04 I). Bridges between Gaussians in
+the plane with a quadratic state cost (sigma = 1). The one-dimensional mean-field bridge from
+N(-7, .2) to N(7, .2) with entropy, confinement and attraction. Parts are cut, so no start is
+the answer. Wanted: relative errors of at most 1e-3 (state cost) and 2e-3 (the others).
 """
 
 import argparse
@@ -17,7 +18,7 @@ import numpy as np
 
 from liouville.control import ControlProblem, fit_control, gaussian
 from liouville.objectives import Entropy, Interaction, Potential
-from liouville.problems.control import MeanFieldBridge, PotentialBridge
+from liouville.problems.control import LinearQuadratic, MeanFieldBridge, PotentialBridge
 
 M0, M1 = np.array([-2.0, 0.0]), np.array([2.0, 1.0])
 S0, S1 = np.array([[1.0, 0.3], [0.3, 0.5]]), np.array([[0.4, -0.2], [-0.2, 1.2]])
@@ -47,6 +48,8 @@ def main():
     print(
         f"{'problem':38s}{'exact':>12s}{'closed form':>13s}{'error':>10s}{'rollout':>12s}{'s':>7s}"
     )
+    for a, p, q in ((0.2, 0.2, 0.1), (1.0, 1.0, 0.5)):
+        show(f"free end a={a}, p={p}, q={q}, d=20", *linear_quadratic(a, p, q, settings))
     for q in (1.0, 4.0, 9.0):
         exact = PotentialBridge(M0, S0, M1, S1, q=q).cost()
         problem = ControlProblem(
@@ -70,6 +73,18 @@ def main():
             exact,
             fit_control(problem, settings),
         )
+
+
+def linear_quadratic(a, p, q, settings, dim=20):
+    eye, mean, cov = np.eye(dim), np.full(dim, 0.5), 0.04 * np.eye(dim)
+    exact = LinearQuadratic(a * eye, p * eye, q * eye, eye, 1.0).value(mean, cov)
+    problem = ControlProblem(
+        gaussian(mean, cov),
+        drift=lambda t, x: a * x,
+        costs={"place": Potential(lambda t, x: p * jnp.sum(x**2))},
+        terminal=lambda x: q * jnp.sum(x**2),
+    )
+    return exact, fit_control(problem, settings)
 
 
 def show(name, exact, fitted):

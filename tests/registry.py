@@ -42,13 +42,14 @@ from liouville.paths import (
     Reversed,
     Selected,
     TimeChange,
+    Turning,
 )
 from liouville.weights import CoupledWeights
 
 INTERVAL = (-1.0, 2.5)
 TIMES = (-1.0, 0.2, 0.9, 2.5)
 FAMILIES = {"gaussian": Gaussian(), "logistic": Logistic()}
-SCALES = {"diagonal": Diagonal(), "full": Full()}
+SCALES = {"diagonal": Diagonal(), "full": Full(), "turning": Turning()}
 CURVES = ("linear", "cubic", "monotone", "network", "smooth", "fast", "started", "still")
 
 
@@ -346,6 +347,7 @@ PATHS |= {
     "coupled-weights": _coupled,
     "joined": _joined,
     "time-change": _retimed(_leaf("gaussian", "full", "cubic", 2, 2)),
+    "turning": _leaf("gaussian", "turning", "cubic", 2, 2),
     "rescaled": _rescaled(_leaf("gaussian", "full", "cubic", 2, 2)),
     "reversed": _reversed(_leaf("logistic", "diagonal", "smooth", 2, 1)),
     "mixture-of-gauged-and-product": _mixture(

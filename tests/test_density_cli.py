@@ -102,6 +102,7 @@ def test_resume_refuses_another_label(run, table, capsys):
     assert "data.label is species in the run and count now" in error_of(capsys)
 
 
+@pytest.mark.slow
 def test_plot_draws_the_report_again(run, tmp_path, capsys):
     shutil.copytree(run, tmp_path / "RUN")
     again = tmp_path / "RUN"

@@ -240,6 +240,7 @@ def test_kinetic_energy_is_half_the_weighted_mean_square():
 # Diffrax.
 
 
+@pytest.mark.slow
 def test_diffrax_agrees_with_the_own_solver():
     diffrax = pytest.importorskip("diffrax")
     path = build("gaussian-full-cubic")
@@ -258,6 +259,7 @@ def test_diffrax_agrees_with_the_own_solver():
     assert np.allclose(solution.ys[0], own[-1, 0], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_diffrax_terms_of_the_stochastic_equation(getkey):
     pytest.importorskip("diffrax")
     path, x = build("gaussian-full-cubic"), jnp.asarray([0.5, -0.5])

@@ -61,6 +61,9 @@ def level_rates(line, rate, x):
     return jax.vmap(at)(x)
 
 
+ONE = ["logistic", pytest.param("gaussian", marks=pytest.mark.slow)]
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_density_and_tails(family):
     line, _ = line_and_rate(family)
@@ -76,7 +79,7 @@ def test_density_and_tails(family):
         assert np.allclose(np.exp(found), weights @ wanted, rtol=1e-10, atol=0.0)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", ONE)
 def test_quantile_inverts_the_distribution_function(family):
     line, _ = line_and_rate(family)
     left, right = jax.vmap(line.log_tails)(quantiles(line, LEVELS))
@@ -129,7 +132,7 @@ def test_single_precision_far_out(family):
         assert error.max() <= SINGLE, error
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", ONE)
 def test_gradients_of_draws_are_unbiased(family, getkey):
     line, _ = line_and_rate(family)
     variance = float(SCIPY[family].var())

@@ -385,7 +385,9 @@ def start(folder: Path, steps: int, *options: str) -> subprocess.Popen:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number", [pytest.param(signal.SIGTERM, marks=pytest.mark.slow), signal.SIGINT]
+)
 def test_a_signal_leaves_a_checkpoint_that_resumes_to_the_same(number, tmp_path):
     steps = 40_000
     (tmp_path / "stopped").mkdir()

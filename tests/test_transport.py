@@ -275,6 +275,7 @@ def test_the_first_path_between_gaussians_is_the_bridge():
 # Joined paths.
 
 
+@pytest.mark.slow
 def test_densities_agree_on_both_sides_of_a_joint():
     path: Any = build("joined")
     x = jnp.asarray(np.random.default_rng(0).normal(size=(20, 2)))

@@ -192,7 +192,7 @@ def test_maps_that_are_never_the_identity_are_refused():
 # Paths between them.
 
 PAIRS = [
-    ("mixture", "fitted start"),
+    pytest.param("mixture", "fitted start", marks=pytest.mark.slow),
     pytest.param("warped", "pushforward", marks=pytest.mark.slow),
     pytest.param("autoregressive", "mixture", marks=pytest.mark.slow),
     pytest.param("autoregressive", "warped", marks=pytest.mark.slow),
@@ -214,6 +214,7 @@ def test_ends_seen_through_maps_are_met_and_mass_is_kept(source, target):
     assert report.value < EXACT
 
 
+@pytest.mark.slow
 def test_an_end_that_is_learned_is_missed():
     """The negative control: a gate that stays open, and a map that is not frozen."""
     ends = frozen("pushforward"), gaussian(np.zeros(2), np.eye(2))

@@ -38,6 +38,8 @@ _CLASSES = (
     curves.Constant,
     curves.HardEnded,
     curves.HardStarted,
+    curves.Jumping,
+    curves.Kinked,
     curves.Knots,
     curves.Network,
     gauges.FullGauge,
@@ -78,7 +80,9 @@ _CLASSES = (
     paths.Rosenblatt,
     paths.Selected,
     paths.TimeChange,
+    paths.Turning,
     weights.CoupledWeights,
+    weights.GroupedWeights,
 )
 
 # The most points evaluated in one compiled call: it bounds the memory (block x parts x dim).

@@ -128,3 +128,27 @@ class CoupledWeights(AbstractParameter):
         # Far from the solution a whole step may overshoot; a bounded one comes closer.
         step = jnp.clip(step, -2.0, 2.0)
         return alpha + step[: a.shape[0]], beta + step[a.shape[0] :]
+
+
+class GroupedWeights(AbstractParameter):
+    r"""Log-weights of parts in groups of given weight, $\log a_g + \log\mathrm{softmax}_g(\theta)$.
+
+    Parts of one part of a mixture keep its weight, however it is shared among them.
+
+    Attributes:
+        logits: $\theta$, shape `(parts,)`, learned.
+        groups: the group of each part, shape `(parts,)`; every group has a part.
+        group_weights: $a$, shape `(groups,)`, not learned.
+    """
+
+    logits: Float[Array, " parts"]
+    groups: Int[Array, " parts"]
+    group_weights: Fixed[Float[Array, " groups"]]
+
+    @property
+    def value(self) -> Float[Array, " parts"]:
+        """The log-weights, shape `(parts,)`."""
+        weights = self.group_weights.value
+        own = self.groups[None] == jnp.arange(weights.shape[0])[:, None]
+        totals = jax.nn.logsumexp(jnp.where(own, self.logits, -jnp.inf), axis=1)
+        return self.logits + (jnp.log(weights) - totals)[self.groups]

@@ -17,7 +17,7 @@ class ProblemConfig:
 class PathConfig:
     """The moving parts, and how they are laid around what is dear."""
 
-    parts: int = option(24, "moving parts, at least one for each pair of end parts")
+    parts: int = option(32, "moving parts, at least one for each pair of end parts")
     knots: int = option(12, "inner knots of every curve")
     opening: float = option(0.1, "share of the time in which parts leave their common start")
     min_scale: float = option(1e-3, "smallest scale of a part, in standardised units")
@@ -32,6 +32,7 @@ class ObjectiveConfig:
 
     times: int = option(64, "times a step at which it is measured")
     particles: int = option(64, "particles at each of them, at least one for each part")
+    places: int = option(1024, "particles for costs of the place, such as obstacles")
     crowding: float = option(0.0, "how much denser these times are near both ends")
     ramp: float = option(1.0, "share of the weight of stiff costs at the first step; it grows")
 
@@ -40,7 +41,7 @@ class ObjectiveConfig:
 class TrainingConfig:
     """The optimisation."""
 
-    steps: int = option(4000, "steps")
+    steps: int = option(5000, "steps")
     rate: float = option(1e-2, "learning rate")
     average: float = option(0.995, "decay of the moving average of the parameters")
     checkpoint_every: int = option(500, "steps between checkpoints")

@@ -7,22 +7,26 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax
+import jax.random as jr
 import numpy as np
 
 from liouville import config as configuration
 from liouville.control._check import check
 from liouville.control._config import ControlConfig
-from liouville.control._initial import initial_path, units_of
+from liouville.control._free import best_of, free_paths
+from liouville.control._initial import initial_path
 from liouville.control._measure import figures, running_term
 from liouville.control._policy import Policy
 from liouville.control._problem import ControlProblem
 from liouville.control._rollout import Rollout
+from liouville.data import Standardisation
 from liouville.errors import LiouvilleError
 from liouville.model import Model
 from liouville.objectives import Objective, Terminal
 from liouville.parameters import value_of
-from liouville.paths import LocationScale
+from liouville.paths import LocationScale, Rescaled
 from liouville.training import fit
 from liouville.training._fit import Reason
 
@@ -95,10 +99,10 @@ def fit_control(
     problem = chosen_problem(problem, settings)
     check(problem)
     options, seed = settings.training, settings.training.seed
-    path = initial_path(problem, settings.path, seed=seed)
+    objective = objective_of(problem, settings)
     result = fit(
-        path,
-        objective_of(problem, settings),
+        _start(problem, settings, objective),
+        objective,
         steps=options.steps,
         optimizer=options.rate,
         seed=seed,
@@ -110,11 +114,13 @@ def fit_control(
         resume=resume,
         progress=progress,
     )
-    units = units_of(problem)
+    seen = result.path
+    center, scale = (np.asarray(part.value, float) for part in (seen.center, seen.scale))
+    units = Standardisation(center, scale, seen.origin, seen.duration)
     # Another than scalar noise has no place in a model; its own paths then are those of the flow.
     scalar = problem.sigma if isinstance(problem.sigma, int | float | np.floating) else 0.0
     sigma = float(scalar) * float(np.sqrt(problem.horizon)) / float(units.scale[0])
-    inner = result.path.path
+    inner = seen.path
     assert isinstance(inner, LocationScale)
     model = Model(
         path=inner,
@@ -148,6 +154,23 @@ def fit_control(
     return ControlFit(policy, settings, problem, result.history, summary, result.reason, rollout)
 
 
+def _start(problem: ControlProblem, settings: ControlConfig, objective: Objective) -> Rescaled:
+    """The path to start from: laid between both ends, or carried by the drift from one."""
+    config, key = settings.path, jr.key(settings.training.seed)
+    if problem.target is not None:
+        return initial_path(problem, config, seed=settings.training.seed)
+    paths = free_paths(
+        problem.source,
+        problem.noise,
+        problem.horizon,
+        problem.drift,
+        parts=config.parts,
+        knots=config.knots + 2,
+        is_cut=True,
+    )
+    return best_of(paths, eqx.filter_jit(lambda path: objective(path, key=key)[0]))
+
+
 def chosen_problem(problem: ControlProblem, settings: ControlConfig) -> ControlProblem:
     """The problem with the noise and the weights of a configuration.
 
@@ -167,6 +190,7 @@ def objective_of(problem: ControlProblem, settings: ControlConfig) -> Objective:
         problem,
         times=options.times,
         particles=options.particles,
+        places=options.places,
         crowding=options.crowding,
         ramp=dict.fromkeys(problem.stiff, options.ramp),
         ramp_steps=settings.training.steps // 2 if options.ramp < 1.0 else 0,

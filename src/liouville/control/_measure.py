@@ -59,7 +59,7 @@ def closed_form(path: AbstractPath, problem: ControlProblem, *, seed: int = 0) -
         problem: the problem.
         seed: of the particles.
     """
-    term = running_term(problem, times=128, particles=512)
+    term = running_term(problem, times=128, particles=512, places=4096)
     keys = jr.split(jr.key(seed), _REPLICATES)
     values = np.asarray(_each(term, path, keys), float) * np.asarray(term.weights, float)
     parts = dict(zip(term.names, values.mean(axis=0).tolist()))

@@ -9,6 +9,7 @@ without the points paying for it.
 * `Network`: a network of time features around a learned offset.
 * `HardEnded`: passes exactly through given values at given times, free in between.
 * `HardStarted`: starts exactly at a given value, free afterwards.
+* `Kinked`, `Jumping`: smooth but for kinks, or jumps, at given times.
 """
 
 from liouville.curves._base import AbstractCurve as AbstractCurve
@@ -16,5 +17,7 @@ from liouville.curves._base import value_and_rate as value_and_rate
 from liouville.curves._constant import Constant as Constant
 from liouville.curves._hard_ended import HardEnded as HardEnded
 from liouville.curves._hard_started import HardStarted as HardStarted
+from liouville.curves._kinked import Jumping as Jumping
+from liouville.curves._kinked import Kinked as Kinked
 from liouville.curves._knots import Knots as Knots
 from liouville.curves._network import Network as Network

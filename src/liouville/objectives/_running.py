@@ -28,6 +28,11 @@ Statistic = Callable[[Scalar, AbstractMarginal, Points, Float[Array, " n"]], Sca
 class AbstractRunningCost(eqx.Module):
     """What one marginal pays for a unit of time."""
 
+    @property
+    def is_of_places(self) -> bool:
+        """Whether only the points count, which makes many of them cheap."""
+        return False
+
     @abc.abstractmethod
     def __call__(
         self,
@@ -122,6 +127,11 @@ class Potential(AbstractRunningCost):
     cost: Cost
     smoothing: float = eqx.field(static=True, default=0.0)
 
+    @property
+    def is_of_places(self) -> bool:
+        """Density and velocity are not asked."""
+        return True
+
     def __call__(self, t, marginal, points, weights, *, key) -> Scalar:
         """The mean cost."""
         del marginal
@@ -193,6 +203,8 @@ class Running(AbstractTerm):
         ramp_steps: the steps until all weights are whole.
         times: the number of stratified times a step.
         particles: the number of particles at each time.
+        places: the number of particles for costs of the place, at least `particles`. An obstacle
+            is met by few of them, and no density has to be computed at more.
         crowding: how much denser the times are near both ends: `stratified_times`.
         name: under which the term is logged.
     """
@@ -205,6 +217,7 @@ class Running(AbstractTerm):
     ramp_steps: int = eqx.field(static=True)
     times: int = eqx.field(static=True)
     particles: int = eqx.field(static=True)
+    places: int = eqx.field(static=True)
     crowding: float = eqx.field(static=True)
     name: str = eqx.field(static=True)
 
@@ -218,6 +231,7 @@ class Running(AbstractTerm):
         ramp_steps: int = 0,
         times: int = 16,
         particles: int = 64,
+        places: int = 0,
         crowding: float = 0.0,
         name: str = "cost",
     ):
@@ -226,7 +240,8 @@ class Running(AbstractTerm):
         self.weights = jnp.array([(weights or {}).get(cost, 1.0) for cost in costs])
         self.ramp = jnp.array([(ramp or {}).get(cost, 1.0) for cost in costs])
         self.ramp_steps = ramp_steps
-        self.times, self.particles, self.crowding, self.name = times, particles, crowding, name
+        self.times, self.particles, self.places = times, particles, max(places, particles)
+        self.crowding, self.name = crowding, name
 
     def at(self, step: Int[Array, ""]) -> "Running":
         """The term at a step of training, its weights as far as they have grown."""
@@ -244,8 +259,15 @@ class Running(AbstractTerm):
 
         def at_one_time(t, marginal, points, weights, key):
             keys = jr.split(key, len(self.costs))
-            costs = zip(self.costs, keys)
-            return jnp.stack([cost(t, marginal, points, weights, key=k) for cost, k in costs])
+            many = (points, weights)
+            if self.places > self.particles and any(c.is_of_places for c in self.costs):
+                many = marginal.particles(self.places, key=jr.fold_in(key, len(self.costs)))
+            return jnp.stack(
+                [
+                    cost(t, marginal, *(many if cost.is_of_places else (points, weights)), key=k)
+                    for cost, k in zip(self.costs, keys)
+                ]
+            )
 
         return over_time(
             path, at_one_time, self.interval, self.times, self.particles, key, self.crowding

@@ -69,3 +69,4 @@ from liouville.paths._scales import Full as Full
 from liouville.paths._time import Reversed as Reversed
 from liouville.paths._time import TimeChange as TimeChange
 from liouville.paths._transfer import FactorisedMixture as FactorisedMixture
+from liouville.paths._turning import Turning as Turning

@@ -1,5 +1,10 @@
 """Problems with answers on paper: the oracles of everything that is trained."""
 
+from liouville.problems.control import DoubleWell as DoubleWell
+from liouville.problems.control import LinearQuadratic as LinearQuadratic
+from liouville.problems.control import MeanFieldBridge as MeanFieldBridge
+from liouville.problems.control import OrnsteinUhlenbeck as OrnsteinUhlenbeck
+from liouville.problems.control import PotentialBridge as PotentialBridge
 from liouville.problems.gaussian import GaussianBridge as GaussianBridge
 from liouville.problems.gaussian import bridge_cross as bridge_cross
 from liouville.problems.gaussian import bures as bures
