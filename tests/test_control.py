@@ -277,7 +277,7 @@ def test_curves_go_around_an_obstacle():
 
 @pytest.fixture(scope="module")
 def passed() -> ControlFit:
-    return fit_control(dataclasses.replace(scenes.gmm(), name="tiny"), TINY, progress=False)
+    return fit_control(dataclasses.replace(scenes.v_neck(), name="tiny"), TINY, progress=False)
 
 
 def test_ends_are_met_exactly(passed):
@@ -351,6 +351,7 @@ def test_settings_that_cannot_be_used_are_named():
             fit_control(_PLAIN, TINY | {key: value}, progress=False)
 
 
+@pytest.mark.slow
 def test_an_infeasible_scene_is_reported():
     """A wall without a gap: training ends, and the figures say that all go through it."""
     wall = dataclasses.replace(
@@ -385,6 +386,7 @@ def _settings() -> list[str]:
     return [word for key, value in TINY.items() for word in ("--set", f"{key}={value}")]
 
 
+@pytest.mark.slow
 def test_command_line(tmp_path: Path, capsys):
     file, run = tmp_path / "scene.py", tmp_path / "run"
     file.write_text(_FILE)

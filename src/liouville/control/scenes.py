@@ -156,11 +156,29 @@ def drones(sigma: float = 0.5) -> ControlProblem:
     )
 
 
+def linear_quadratic(sigma: float = 1.0) -> ControlProblem:
+    r"""Linear dynamics in 20 dimensions, quadratic costs and a free end: it has an answer on paper.
+
+    $dX = .2 X\,dt + \sigma(c\,dt + dW)$ from $N(.5, .04 I)$, running cost $.2 |x|^2$, at the end
+    $.1 |x|^2$; see `liouville.problems.LinearQuadratic`.
+    """
+    dim = 20
+    return ControlProblem(
+        source=_balls([(0.5,) * dim], 0.04),
+        sigma=sigma,
+        drift=lambda t, x: 0.2 * x,
+        costs={"place": Potential(lambda t, x: 0.2 * jnp.sum(x**2))},
+        terminal=lambda x: 0.1 * jnp.sum(x**2),
+        name="linear-quadratic",
+    )
+
+
 # What the command line knows by name.
 NAMES = {
     "s-tunnel": s_tunnel,
     "v-neck": v_neck,
     "gmm": gmm,
+    "linear-quadratic": linear_quadratic,
     "double-well": double_well,
     "opinion": opinion,
     "drones": drones,
