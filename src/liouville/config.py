@@ -173,6 +173,24 @@ def load_yaml(path: str | Path) -> dict[str, Any]:
     return data
 
 
+def check_positive(cfg: Any, keys: Iterable[str]) -> None:
+    """Checks that numbers of a configuration are positive and finite.
+
+    Args:
+        cfg: A configuration.
+        keys: Dotted keys, such as ``"path.parts"``.
+
+    Raises:
+        LiouvilleError: Naming the first that is not.
+    """
+    for key in keys:
+        value = cfg
+        for name in key.split("."):
+            value = getattr(value, name)
+        if not (math.isfinite(value) and value > 0):
+            raise LiouvilleError(f"{key} is {value}; give a positive number")
+
+
 def describe(cls: type) -> list[Entry]:
     """Lists the fields of a configuration, the nested ones under their dotted keys.
 

@@ -17,6 +17,7 @@ from liouville.model import MODEL_FILE, Model
 from liouville.model import load as load_model
 from liouville.run import Run, begin, data_of, open_run, write_json
 from liouville.training import read_metrics
+from liouville.training._fit import check_options
 
 Say = Callable[[str], None]
 
@@ -56,6 +57,7 @@ def run_cells(
     def load(chosen: CellsConfig) -> Snapshots:
         if cells is None and chosen.data.file is None:
             raise LiouvilleError("no data: name a file")
+        check_options(chosen.training)
         loaded = read(str(chosen.data.file), chosen) if cells is None else cells
         return loaded.check(min_cells=chosen.data.min_cells)
 

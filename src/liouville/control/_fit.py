@@ -28,10 +28,18 @@ from liouville.objectives import Objective, Terminal
 from liouville.parameters import value_of
 from liouville.paths import LocationScale, Rescaled
 from liouville.training import fit
-from liouville.training._fit import Reason
+from liouville.training._fit import Reason, check_options
 
 # Above this share of path time inside an obstacle the scene is said to be infeasible.
 _MOST_INSIDE = 0.01
+
+
+_POSITIVE = (
+    *("path.parts", "path.knots", "path.opening", "path.min_scale", "path.bend_steps"),
+    *("objective.times", "objective.particles", "objective.ramp"),
+    *("training.steps", "training.rate", "training.chunk", "training.checkpoint_every"),
+    *("rollout.trajectories", "rollout.steps"),
+)
 
 
 class ControlFit(NamedTuple):
@@ -177,7 +185,13 @@ def chosen_problem(problem: ControlProblem, settings: ControlConfig) -> ControlP
     Raises:
         LiouvilleError: if a number of the configuration cannot be used.
     """
-    _check_positive(settings)
+    configuration.check_positive(settings, _POSITIVE)
+    check_options(settings.training)
+    if settings.rollout.trajectories % 2:
+        raise LiouvilleError(
+            f"rollout.trajectories is {settings.rollout.trajectories}; give an even number, as "
+            "pairs are drawn from two halves"
+        )
     if settings.problem.sigma is not None:
         problem = dataclasses.replace(problem, sigma=settings.problem.sigma)
     return problem.weighted(**settings.weights)
@@ -199,31 +213,6 @@ def objective_of(problem: ControlProblem, settings: ControlConfig) -> Objective:
     if problem.terminal is not None:
         objective = objective + Terminal(time=problem.horizon, cost=problem.terminal)
     return objective
-
-
-def _check_positive(settings: ControlConfig) -> None:
-    checked = {
-        "path": ("parts", "knots", "opening", "min_scale", "bend_steps"),
-        "objective": ("times", "particles", "ramp"),
-        "training": ("steps", "rate", "chunk", "checkpoint_every"),
-        "rollout": ("trajectories", "steps"),
-    }
-    for part, names in checked.items():
-        for name in names:
-            value = getattr(getattr(settings, part), name)
-            if not (np.isfinite(value) and value > 0):
-                raise LiouvilleError(f"{part}.{name} is {value}; give a positive number")
-    if settings.rollout.trajectories % 2:
-        raise LiouvilleError(
-            f"rollout.trajectories is {settings.rollout.trajectories}; give an even number, as "
-            "pairs are drawn from two halves"
-        )
-    training = settings.training
-    if training.checkpoint_every % training.chunk:
-        raise LiouvilleError(
-            f"training.checkpoint_every is {training.checkpoint_every}, which is no multiple of "
-            f"training.chunk {training.chunk}; change one of them"
-        )
 
 
 def _warn_of_collisions(found: Mapping[str, Any]) -> None:

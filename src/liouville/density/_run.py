@@ -24,6 +24,7 @@ from liouville.errors import LiouvilleError
 from liouville.model import MODEL_FILE, Model, load
 from liouville.run import Run, begin, data_of, open_run, write_json
 from liouville.training import read_metrics
+from liouville.training._fit import check_options
 
 Say = Callable[[str], None]
 _SHOWN = 10
@@ -56,6 +57,7 @@ def run_density(
     def read_all(chosen: DensityConfig) -> Samples:
         if samples is None and chosen.data.file is None:
             raise LiouvilleError("no data: name a file")
+        check_options(chosen.training)
         loaded = read(str(chosen.data.file), chosen) if samples is None else samples
         _image_shape(chosen, loaded.dim, False)
         return loaded.check(min_rows=chosen.data.min_samples)

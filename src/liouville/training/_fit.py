@@ -2,7 +2,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 import equinox as eqx
 import jax
@@ -165,10 +165,21 @@ def fit(
     return Fit(eqx.combine(found, rest), history, reason, step)
 
 
+def check_options(training: Any) -> None:
+    """Checks the section `training` of a configuration before anything is written.
+
+    Args:
+        training: has `chunk`, `checkpoint_every` and perhaps `validate_every`.
+
+    Raises:
+        LiouvilleError: as `check_schedule`.
+    """
+    names = [n for n in ("validate_every", "checkpoint_every") if hasattr(training, n)]
+    check_schedule(training.chunk, {f"training.{n}": getattr(training, n) for n in names})
+
+
 def check_schedule(chunk: int, every: Mapping[str, int]) -> None:
     """Checks that what happens every so many steps falls between two compiled calls.
-
-    Applications call it with the names of their settings before they write anything.
 
     Args:
         chunk: steps a compiled call.

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from liouville import config as configuration
 from liouville.data import Standardisation
 from liouville.errors import LiouvilleError
 from liouville.objectives import (
@@ -23,13 +24,20 @@ from liouville.objectives import (
     StateCost,
 )
 from liouville.paths import AbstractPath
-from liouville.training._fit import check_schedule
+from liouville.training._fit import check_options
 from liouville.transport._config import ObjectiveConfig, TransportConfig
 from liouville.transport._ends import End
 from liouville.transport._images import Density, rescaled
 
 # A Jacobian costs as much as many velocities, so its asymmetry is measured at fewer particles.
 _ASYMMETRY_SHARE = 8
+
+
+_POSITIVE = (
+    *("path.parts", "path.min_scale", "path.width", "path.layers"),
+    *("objective.times", "objective.particles", "training.chunk", "training.rate"),
+    *("certificate.points", "certificate.repeats"),
+)
 
 
 class Problem(NamedTuple):
@@ -82,32 +90,11 @@ def resolved(settings: TransportConfig, ends: Sequence[End]) -> TransportConfig:
         raise LiouvilleError(f"objective.pull is {pull} but there is no noise; give --sigma")
     if not 0 < settings.path.opening <= 0.5:
         raise LiouvilleError(f"path.opening is {settings.path.opening}; give a share up to 0.5")
-    _check_positive(settings)
+    configuration.check_positive(settings, _POSITIVE)
+    check_options(settings.training)
     if settings.path.gauge and ends[0].dim < 2:
         raise LiouvilleError("path.gauge needs two coordinates or more; leave it out")
     return dataclasses.replace(settings, data=dataclasses.replace(settings.data, times=times))
-
-
-def _check_positive(settings: TransportConfig) -> None:
-    checked = {
-        "path": ("parts", "min_scale", "width", "layers"),
-        "objective": ("times", "particles"),
-        "training": ("chunk", "rate"),
-        "certificate": ("points", "repeats"),
-    }
-    for part, names in checked.items():
-        for name in names:
-            value = getattr(getattr(settings, part), name)
-            if not value > 0:
-                raise LiouvilleError(f"{part}.{name} is {value}; give a positive number")
-    options = settings.training
-    check_schedule(
-        options.chunk,
-        {
-            "training.validate_every": options.validate_every,
-            "training.checkpoint_every": options.checkpoint_every,
-        },
-    )
 
 
 def units_of(ends: Sequence[End], settings: TransportConfig) -> Standardisation:
