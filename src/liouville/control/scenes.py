@@ -131,12 +131,12 @@ def opinion(sigma: float = 0.5) -> ControlProblem:
 def drones(sigma: float = 0.5) -> ControlProblem:
     r"""A swarm in three dimensions around two pillars and under a beam, keeping apart.
 
-    Pillars of radius 1 stand at $(-3, \pm 1)$ and $(2, 0)$; the beam, of radius 1, lies along the
+    Pillars of radius 1 stand at $(-3, \pm 1.6)$ and $(2, 0)$; the beam, of radius 1, lies along the
     second axis at $x_1 = 0$, $x_3 = 1.5$. Drones pay $20\,E\,1/(1 + 4|x - y|^2)$ for company.
     """
 
     def depth(x):
-        pillars = [(-3.0, 1.0), (-3.0, -1.0), (2.0, 0.0)]
+        pillars = [(-3.0, 1.6), (-3.0, -1.6), (2.0, 0.0)]
         holes = [1.0 - jnp.sqrt((x[0] - a) ** 2 + (x[1] - b) ** 2 + 1e-12) for a, b in pillars]
         beam = 1.0 - jnp.sqrt(x[0] ** 2 + (x[2] - 1.5) ** 2 + 1e-12)
         return jnp.stack([*holes, beam])
