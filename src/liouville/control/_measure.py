@@ -123,6 +123,8 @@ def logged(rollout: Rollout, problem: ControlProblem) -> Costs:
         values = [_of_points(cost, rollout.times[i], rollout.points[i], jr.key(0)) for i in moments]
         parts[name] = problem.weights.get(name, 1.0) * float(np.mean(values))
     parts = {name: problem.horizon * float(value) for name, value in parts.items()}
+    if problem.terminal is not None:
+        parts["terminal"] = float(jax.vmap(problem.terminal)(rollout.points[-1]).mean())
     return Costs(sum(parts.values()), float("nan"), parts)
 
 
