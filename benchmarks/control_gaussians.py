@@ -22,7 +22,7 @@ from liouville.problems.control import LinearQuadratic, MeanFieldBridge, Potenti
 
 M0, M1 = np.array([-2.0, 0.0]), np.array([2.0, 1.0])
 S0, S1 = np.array([[1.0, 0.3], [0.3, 0.5]]), np.array([[0.4, -0.2], [-0.2, 1.2]])
-MEAN_FIELD = ((0, 0, 0), (4, 0, 0), (0, 1, 0), (0, 8, 0), (0, 0, 1), (2, 1, 0.5))
+MEAN_FIELD = ((0, 0, 0), (4, 0, 0), (0, 1, 0), (0, 8, 0), (0, 0, 1), (1, 2, 0.5))
 
 
 def squared(t, x):
