@@ -8,7 +8,8 @@ steps: the objective from the closed forms, along the rollout with the exact log
 the authors of the method report it (15 logged times, kernel density of width 0.2); W2 of where
 trajectories end to the target, beside W2 between two draws of it; the share of path time inside
 an obstacle. Published (sigma = 1, W2 / objective): s-tunnel .03 / 460.88, v-neck .01 / 155.53,
-gmm 4.13 / 229.12; their W2 is a regularised one and does not compare.
+gmm 4.13 / 229.12; how their W2
+is computed is not stated, so it does not compare.
 """
 
 import argparse
