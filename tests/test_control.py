@@ -29,6 +29,7 @@ from liouville.control import (
 from liouville.control._check import check
 from liouville.control._initial import least_curves
 from liouville.control._measure import closed_form, logged, rolled_out
+from liouville.control._report import cost_to_go
 from liouville.control._run import read_problem
 from liouville.curves import Constant, Knots
 from liouville.dynamics import matrix_drift
@@ -302,8 +303,17 @@ def test_policy_is_the_control_of_the_path(passed):
             policy(t, points)
 
 
-def with_source(problem: ControlProblem, **changes: Any) -> ControlProblem:
-    return dataclasses.replace(problem, **changes)
+def test_cost_to_go_is_the_potential_of_the_control(passed):
+    """Where the control is a gradient: at time zero, for a path of one Gaussian part."""
+    still_path = dataclasses.replace(passed.policy.model, path=still(0.3, 1.4, dim=2))
+    policy = dataclasses.replace(passed.policy, model=still_path)
+    x = np.random.default_rng(0).normal(size=(5, 2))
+    start = np.array([0.4, -0.2])
+    found = cost_to_go(policy, 0.5, x, start)
+    # At rest the control is half the score, so the cost to go is minus half the log-density.
+    half = [-0.5 * still_path.log_density(0.5, y) for y in (x, start)]
+    assert np.allclose(found, half[0] - half[1], atol=1e-6)
+    assert not np.allclose(found, half[0] + half[1], atol=1e-2)
 
 
 _BALL = gaussian(np.zeros(2), np.eye(2))

@@ -29,6 +29,12 @@ _CONTROL = (
     "population is pushed."
 )
 
+_TO_GO = (
+    "What is still to be paid from a place, up to a number for each time: minus the integral of "
+    "the control over the noise along the line from the middle of the crowd. The "
+    "best control is a gradient, for which the way does not matter."
+)
+
 
 def write_control_report(
     folder: Path,
@@ -55,6 +61,12 @@ def write_control_report(
     if problem.dim > 1:
         more.append(
             Picture("control.png", "Control", _CONTROL, lambda: _arrows(policy, rollout, scenery))
+        )
+    if problem.dim == 2 and isinstance(problem.noise, float):
+        more.append(
+            Picture(
+                "cost_to_go.png", "Cost to go", _TO_GO, lambda: _to_go(policy, rollout, scenery)
+            )
         )
     return write_report(
         folder,
@@ -130,6 +142,44 @@ def _arrows(policy: Policy, rollout: Rollout, scenery: Scenery | None) -> Figure
         c = policy(t, x)
         axes.quiver(*x[:, :2].T, *c[:, :2].T, angles="xy", width=0.004, color="#0072b2", zorder=3)
         axes.set(xlim=(low[0] - pad[0], high[0] + pad[0]), ylim=(low[1] - pad[1], high[1] + pad[1]))
+        if scenery is not None:
+            scenery(axes)
+        headline(axes, f"time {t:.3g}")
+        tidy(axes)
+    return figure
+
+
+def cost_to_go(policy: Policy, t: float, points: np.ndarray, start: np.ndarray) -> np.ndarray:
+    r"""$-\int_0^1 c(t, a + s (x - a)) \cdot (x - a)\,ds / \sigma$, by Gauss-Legendre quadrature.
+
+    Args:
+        policy: a control under scalar noise; where it is $-\sigma\nabla V$ this is $V(x) - V(a)$.
+        t: time.
+        points: $x$, shape `(n, dim)`.
+        start: $a$, shape `(dim,)`.
+    """
+    nodes, weights = np.polynomial.legendre.leggauss(16)
+    ways = points - start
+    places = start + 0.5 * (nodes[:, None, None] + 1.0) * ways
+    along = np.einsum("sni,ni->sn", policy(t, places), ways)
+    return -0.5 * weights @ along / float(policy.problem.sigma)
+
+
+def _to_go(policy: Policy, rollout: Rollout, scenery: Scenery | None) -> Figure:
+    """The cost to go at three times, where the crowd is."""
+    figure = Figure(figsize=(9.6, 3.2), facecolor="white", layout="constrained")
+    places = np.asarray(rollout.points, float)
+    for axes, share in zip(figure.subplots(1, 3), (0.1, 0.5, 0.9)):
+        moment = round(share * (len(rollout.times) - 1))
+        t, crowd = float(rollout.times[moment]), places[moment]
+        low, high = np.quantile(crowd, [0.002, 0.998], axis=0)
+        grid = np.stack(np.meshgrid(*(np.linspace(a, b, 60) for a, b in zip(low, high))), -1)
+        flat = grid.reshape(-1, 2)
+        value = cost_to_go(policy, t, flat, crowd.mean(axis=0))
+        level = np.quantile(policy.model.log_density(t, crowd), 0.01)
+        value = np.where(policy.model.log_density(t, flat) > level, value, np.nan)
+        field = axes.contourf(*np.moveaxis(grid, -1, 0), value.reshape(60, 60), 12, cmap="viridis")
+        figure.colorbar(field, ax=axes)
         if scenery is not None:
             scenery(axes)
         headline(axes, f"time {t:.3g}")
