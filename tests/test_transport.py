@@ -21,7 +21,7 @@ from liouville.bridges import Parts, path_along, split_parts, whole_parts
 from liouville.curves import Constant, Knots
 from liouville.data import Samples
 from liouville.errors import LiouvilleError
-from liouville.mixtures import GaussianMixture
+from liouville.mixtures import GaussianMixture, gaussian
 from liouville.parameters import value_of
 from liouville.paths import Full, Joined, LocationScale
 from liouville.problems import bridge_cross, bures
@@ -29,7 +29,7 @@ from liouville.training import Fit
 from liouville.transport import TransportConfig, TransportFit, couple, fit_transport, transport_map
 from liouville.transport import _fit as fits
 from liouville.transport._config import DataConfig, EndsConfig
-from liouville.transport._ends import End, gaussian, read_ends
+from liouville.transport._ends import End, read_ends
 from liouville.transport._measure import Estimate, _compared, bounds, certify, measured
 from liouville.transport._problem import (
     energy_term,

@@ -15,7 +15,7 @@ from liouville.curves import Knots
 from liouville.data import Standardisation
 from liouville.errors import LiouvilleError
 from liouville.maps import Chain, Permutation, coupling_flow
-from liouville.mixtures import GaussianMixture
+from liouville.mixtures import GaussianMixture, gaussian
 from liouville.model import Model
 from liouville.parameters import Fixed
 from liouville.paths import (
@@ -36,7 +36,7 @@ from liouville.transport import _fit as fits
 from liouville.transport import fit_transport
 from liouville.transport._config import PathConfig
 from liouville.transport._crossing import piece_between
-from liouville.transport._ends import end_of, gaussian
+from liouville.transport._ends import end_of
 from liouville.transport._images import Image, as_image, density_of, rescaled
 from liouville.transport._problem import Problem
 from registry import build, jolted

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from liouville.control._problem import ControlProblem
+from liouville.control._process import shown
 from liouville.errors import LiouvilleError
 from liouville.objectives import Interaction, Potential
 
@@ -54,7 +55,7 @@ def check(problem: ControlProblem) -> None:
             if inside.mean() > _MOST_INSIDE:
                 raise LiouvilleError(
                     f"{100 * inside.mean():.0f} % of the {end} lies inside an obstacle, for "
-                    f"instance {_shown(cloud[inside][0])}; move the {end} or the obstacle"
+                    f"instance {shown(cloud[inside][0])}; move the {end} or the obstacle"
                 )
 
 
@@ -114,10 +115,6 @@ def _check_values(
     if bad.any():
         point = np.asarray(points)[bad][0]
         raise LiouvilleError(
-            f"{what} is {values[bad][0].squeeze()} at t = {t:g}, x = {_shown(point)}; it must be "
+            f"{what} is {values[bad][0].squeeze()} at t = {t:g}, x = {shown(point)}; it must be "
             "finite wherever the population goes"
         )
-
-
-def _shown(point: np.ndarray) -> str:
-    return "(" + ", ".join(f"{v:.4g}" for v in np.asarray(point, float)) + ")"

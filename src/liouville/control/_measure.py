@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 
 from liouville._types import Point, Points, RandomKey, Scalar
 from liouville.control._problem import ControlProblem
-from liouville.control._rollout import Rollout, roll_out
+from liouville.control._rollout import Rollout, equal_particles, roll_out
 from liouville.couplings import wasserstein
 from liouville.objectives import AbstractRunningCost, Running
 from liouville.paths import AbstractMarginal, AbstractPath
@@ -100,8 +100,7 @@ def rolled_out(rollout: Rollout, problem: ControlProblem) -> Costs:
     weights = np.array([problem.weights.get(name, 1.0) for name in names])
     rates = np.asarray(rollout.rates, float) * weights
     parts = dict(zip(names, (problem.horizon * rates.mean(axis=0)).tolist()))
-    if problem.terminal is not None:
-        parts["terminal"] = float(jax.vmap(problem.terminal)(rollout.points[-1]).mean())
+    parts |= _terminal_part(rollout, problem)
     return Costs(float(sum(parts.values())), float("nan"), parts)
 
 
@@ -123,15 +122,20 @@ def logged(rollout: Rollout, problem: ControlProblem) -> Costs:
         values = [_of_points(cost, rollout.times[i], rollout.points[i], jr.key(0)) for i in moments]
         parts[name] = problem.weights.get(name, 1.0) * float(np.mean(values))
     parts = {name: problem.horizon * float(value) for name, value in parts.items()}
-    if problem.terminal is not None:
-        parts["terminal"] = float(jax.vmap(problem.terminal)(rollout.points[-1]).mean())
+    parts |= _terminal_part(rollout, problem)
     return Costs(sum(parts.values()), float("nan"), parts)
+
+
+def _terminal_part(rollout: Rollout, problem: ControlProblem) -> dict[str, float]:
+    """The terminal cost of where trajectories end, if the problem has one."""
+    if problem.terminal is None:
+        return {}
+    return {"terminal": float(jax.vmap(problem.terminal)(rollout.points[-1]).mean())}
 
 
 @eqx.filter_jit
 def _of_points(cost: AbstractRunningCost, t: Scalar, points: Points, key: RandomKey) -> Scalar:
-    count = points.shape[0]
-    return cost(t, _Estimated(points), points, jnp.full((count,), 1.0 / count), key=key)
+    return cost(t, _Estimated(points), *equal_particles(points), key=key)
 
 
 class _Estimated(AbstractMarginal):
@@ -161,8 +165,7 @@ class _Estimated(AbstractMarginal):
     def particles(self, n: int, *, key: RandomKey) -> tuple[Points, Float[Array, " n"]]:
         """The points."""
         del n, key
-        count = self.points.shape[0]
-        return self.points, jnp.full((count,), 1.0 / count, self.points.dtype)
+        return equal_particles(self.points)
 
 
 def figures(

@@ -1,6 +1,5 @@
 """A feedback control that was learned, as a user meets it."""
 
-import dataclasses
 from dataclasses import dataclass
 
 import equinox as eqx
@@ -54,10 +53,6 @@ class Policy:
             self.path, jnp.asarray(t, dtype), flat, self.problem.noise, self.problem.drift
         )
         return np.asarray(found, float).reshape(x.shape)
-
-    def with_sigma(self, sigma: float) -> "Policy":
-        """The policy that has the same densities under another noise."""
-        return Policy(self.model, dataclasses.replace(self.problem, sigma=sigma))
 
 
 @eqx.filter_jit

@@ -31,7 +31,7 @@ def checked_noise(source: GaussianMixture, drift: Field | None, sigma: Any, hori
         for t in (0.0, float(horizon)):
             for x in points[:4]:
                 matrix = np.asarray(sigma(_array(t), _array(x)))
-                _check_matrix(matrix, dim, f"sigma at t = {t:.4g}, x = {_point(x)}")
+                _check_matrix(matrix, dim, f"sigma at t = {t:.4g}, x = {shown(x)}")
         return sigma
     value = np.asarray(sigma, float)
     if value.ndim == 0:
@@ -53,13 +53,13 @@ def check_field(drift: Field, t: float, points: np.ndarray) -> None:
     if getattr(found, "shape", None) != (dim,):
         shape = getattr(found, "shape", type(found).__name__)
         raise LiouvilleError(
-            f"the drift returns shape {shape} at x = {_point(points[0])}; it must return ({dim},)"
+            f"the drift returns shape {shape} at x = {shown(points[0])}; it must return ({dim},)"
         )
     values = np.asarray(jax.jit(jax.vmap(drift, (None, 0)))(_array(t), _array(points)))
     bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
     if bad.size:
         raise LiouvilleError(
-            f"the drift is {_point(values[bad[0]])} at t = {t:.4g}, x = {_point(points[bad[0]])}; "
+            f"the drift is {shown(values[bad[0]])} at t = {t:.4g}, x = {shown(points[bad[0]])}; "
             "make it finite wherever the population may be"
         )
 
@@ -77,5 +77,6 @@ def _array(value: Any) -> jax.Array:
     return jnp.asarray(value, jnp.zeros(()).dtype)
 
 
-def _point(x: np.ndarray) -> str:
+def shown(x: np.ndarray) -> str:
+    """A point in a message."""
     return "(" + ", ".join(f"{v:.4g}" for v in np.asarray(x)) + ")"

@@ -31,6 +31,12 @@ class Rollout(NamedTuple):
     inside: Float[Array, " steps"]
 
 
+def equal_particles(points: Points) -> tuple[Points, Float[Array, " n"]]:
+    """Points as particles of the same weight each."""
+    count = points.shape[0]
+    return points, jnp.full((count,), 1.0 / count, points.dtype)
+
+
 class _Crowd(AbstractMarginal):
     """A marginal whose particles are given points, so that pairs are pairs of a rollout."""
 
@@ -57,8 +63,7 @@ class _Crowd(AbstractMarginal):
     def particles(self, n: int, *, key: RandomKey) -> tuple[Points, Float[Array, " n"]]:
         """The points."""
         del n, key
-        count = self.points.shape[0]
-        return self.points, jnp.full((count,), 1.0 / count, self.points.dtype)
+        return equal_particles(self.points)
 
 
 @eqx.filter_jit
@@ -88,7 +93,6 @@ def roll_out(
     sigma, drift = problem.noise, problem.drift
     half, h = x0.shape[0] // 2, problem.horizon / steps
     depth = problem.obstacle or (lambda x: jnp.full((), -1.0, x.dtype))
-    equal = jnp.full((half,), 1.0 / half, x0.dtype)
 
     def step(x, i):
         t = jnp.asarray(i * h, x.dtype)
@@ -98,7 +102,7 @@ def roll_out(
         crowd = _Crowd(marginal, x[half:])
         effort = 0.5 * jnp.mean(jnp.sum(controls**2, axis=-1))
         others = [
-            cost(t, crowd, x[:half], equal, key=jr.fold_in(step_key, n))
+            cost(t, crowd, *equal_particles(x[:half]), key=jr.fold_in(step_key, n))
             for n, cost in enumerate(list(running.values())[1:])
         ]
         hit = jnp.mean(jax.vmap(depth)(x) > 0.0)

@@ -53,16 +53,6 @@ class End:
         return self.mixture.dim
 
 
-def gaussian(mean: np.ndarray, covariance: np.ndarray) -> GaussianMixture:
-    """One Gaussian as a mixture of one part.
-
-    Args:
-        mean: shape `(dim,)`.
-        covariance: shape `(dim, dim)`, positive definite.
-    """
-    return GaussianMixture(np.ones(1), np.asarray(mean, float)[None], np.asarray(covariance)[None])
-
-
 def read_ends(
     sources: Sequence[Source | End], data: DataConfig, options: EndsConfig, *, seed: int = 0
 ) -> list[End]:
