@@ -20,6 +20,7 @@ from liouville._types import RandomKey
 from liouville.curves import AbstractCurve, Constant, HardEnded, HardStarted, Knots, Network
 from liouville.gauges import AbstractGauge, FullGauge, LowRankGauge
 from liouville.maps import coupling_flow
+from liouville.networks import MLP
 from liouville.parameters import Fixed, split
 from liouville.paths import (
     AbstractPath,
@@ -43,6 +44,15 @@ from liouville.paths import (
     Selected,
     TimeChange,
     Turning,
+)
+from liouville.processes import (
+    Encoder,
+    History,
+    HistoryFree,
+    Offspring,
+    Recalled,
+    Routed,
+    Triggered,
 )
 from liouville.weights import CoupledWeights
 
@@ -196,6 +206,74 @@ def _factorised_mixture(part: Callable, size: int, kind: str) -> Callable:
         return jolted(FactorisedMixture.of(made, weights), keys[-1], 0.2)
 
     return make
+
+
+def _weighted(family: str, scale: str, parts: int, dim: int) -> Callable:
+    """Parts whose weights run along a curve as well."""
+
+    def make(key):
+        keys = jr.split(key)
+        still = location_scale(family, scale, "cubic", parts, dim, keys[0])
+        moving = curve("cubic", (parts,), keys[1], 0.7)
+        return LocationScale(
+            still.location, still.raw_scale, moving, FAMILIES[family], SCALES[scale]
+        )
+
+    return make
+
+
+def history(key: RandomKey, n: int = 4, dim: int = 2, before: float = -1.0) -> History:
+    """Events before the interval, so that a path that knows them does not jump in it."""
+    rng = _generator(key)
+    times = before - np.cumsum(rng.exponential(size=n))[::-1] - 0.1
+    return History.of(times, rng.normal(size=(n, dim)), rng.exponential(size=n), origin=0.4)
+
+
+def _triggered(key: RandomKey) -> AbstractPath:
+    keys = jr.split(key, 4)
+    parts, rates, dim = 2, 3, 2
+    network = MLP(dim, parts * (dim + dim * dim + rates), width=8, depth=1, key=keys[3])
+    offspring = Offspring(
+        jnp.zeros((parts, dim)),
+        jnp.asarray(np.log([0.5, 1.0])[:, None, None] * np.eye(dim)),
+        jnp.zeros((parts, rates)),
+        jnp.log(jnp.asarray([0.1, 0.5, 2.0])),
+        network=network,
+        productivity=jnp.asarray(0.5),
+        reach=jnp.asarray(0.1),
+        raw_spread=jnp.zeros(parts),
+    )
+    # The clock of the sequence runs ahead of the local one by the origin of the history.
+    background = location_scale("gaussian", "full", "cubic", 2, dim, keys[0])
+    places = jolted(Triggered(background, offspring), keys[2], 0.1)
+    return places.after(history(keys[1]))
+
+
+def _routed(key: RandomKey) -> AbstractPath:
+    keys = jr.split(key, 4)
+    parts = location_scale("gaussian", "full", "cubic", 3, 2, keys[0])
+    network = MLP(2, 3, width=8, depth=1, key=keys[1])
+    rates = jnp.log(jnp.asarray([0.2, 1.0]))
+    law = Routed(parts, jnp.zeros(3), network, jnp.ones(2), rates, jnp.asarray(0.5))
+    return jolted(law, keys[2], 0.2).after(history(keys[3]))
+
+
+def _recalled(key: RandomKey) -> AbstractPath:
+    keys = jr.split(key, 5)
+    parts, dim = 3, 2
+    encoder = Encoder.of(dim, jnp.asarray([0.2, 1.0]), size=3, width=8, key=keys[0])
+    location = jr.normal(keys[1], (parts, dim))
+    raw = jnp.zeros((parts, dim, dim))
+    outputs = location.size + raw.size + parts
+    network = MLP(encoder.outputs, outputs, width=8, depth=1, key=keys[2])
+    places = Recalled(encoder, network, location, raw, jnp.zeros(parts))
+    return jolted(places, keys[3], 0.2).after(history(keys[4]))
+
+
+def _on_local_clock(key: RandomKey) -> AbstractPath:
+    keys = jr.split(key)
+    own = location_scale("gaussian", "full", "cubic", 2, 2, keys[0])
+    return HistoryFree(own).after(history(keys[1]))
 
 
 def _autoregressive(family: str, dim: int, order: tuple[int, ...], context: int = 0) -> Callable:
@@ -375,6 +453,13 @@ REST |= {
     "factorised-mixture-line": _factorised_mixture(
         _factorised("gaussian", "linear", 1, 1), 3, "linear"
     ),
+    "weighted-full": _weighted("gaussian", "full", 3, 2),
+    "weighted-turning-3d": _weighted("gaussian", "turning", 2, 3),
+    "weighted-logistic": _weighted("logistic", "diagonal", 3, 2),
+    "triggered": _triggered,
+    "recalled": _recalled,
+    "routed": _routed,
+    "on-local-clock": _on_local_clock,
     "factorised-mixture-3d": _factorised_mixture(
         _factorised("logistic", "network", 2, 3), 3, "network"
     ),

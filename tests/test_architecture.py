@@ -32,6 +32,7 @@ RANKS = {
     "curves": 2,
     "gauges": 3,
     "maps": 3,
+    "processes": 5,
     "masked": 2,
     "weights": 2,
     "paths": 4,

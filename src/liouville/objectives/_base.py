@@ -1,4 +1,5 @@
 import abc
+from collections.abc import Sequence
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -47,6 +48,11 @@ class Objective(eqx.Module):
     terms: tuple[AbstractTerm, ...]
     weights: Float[Array, " terms"]
 
+    @staticmethod
+    def of(terms: Sequence[AbstractTerm]) -> "Objective":
+        """The plain sum of terms."""
+        return Objective(tuple(terms), jnp.ones((len(terms),)))
+
     def __check_init__(self):
         """Terms are logged by name, so the names must differ."""
         names = [term.name for term in self.terms]
@@ -78,7 +84,7 @@ class Objective(eqx.Module):
 
 
 def _objective(term: AbstractTerm | Objective) -> Objective:
-    return term if isinstance(term, Objective) else Objective((term,), jnp.ones((1,)))
+    return term if isinstance(term, Objective) else Objective.of([term])
 
 
 def stratified_times(

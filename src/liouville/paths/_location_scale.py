@@ -1,3 +1,5 @@
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -8,12 +10,14 @@ from liouville.conditioning import is_conditional
 from liouville.curves import AbstractCurve, value_and_rate
 from liouville.parameters import AbstractParameter, Fixed, value_of
 from liouville.paths._base import AbstractMarginal, AbstractPath
+from liouville.paths._factorised import Coordinates
 from liouville.paths._families import AbstractFamily, Gaussian
 from liouville.paths._scales import AbstractFrames, AbstractScale, Diagonal
+from liouville.paths._transfer_flux import crossing
 
 
 class LocationScale(AbstractPath):
-    r"""A mixture of parts $x = \mu_k(t) + L_k(t) z$ with constant weights; one part is allowed.
+    r"""A mixture of parts $x = \mu_k(t) + L_k(t) z$; one part is allowed.
 
     $$\rho_t(x) = \sum_k w_k \, |L_k|^{-1} \prod_i p(z_{ki}), \qquad
       u_t(x) = \sum_k \gamma_k(x) \left( \mu_k' + L_k' L_k^{-1} (x - \mu_k) \right),$$
@@ -21,12 +25,19 @@ class LocationScale(AbstractPath):
     with $z_k = L_k^{-1}(x - \mu_k)$ and $\gamma_k$ the chance that $x$ came from part $k$. Every
     part carries its own mass, so the sum obeys the continuity equation.
 
+    If the weights move too, the velocity has a transfer flux as that of `FactorisedMixture`
+    besides, in two steps. In its own frame, where it is a product, a part trades with a narrow copy
+    of itself, $L_k \to \epsilon_k L_k$. The copies trade with a reference along the axes of space,
+    with the conditional densities $f_{ki} = p(z_{ki})/(\epsilon_k L_{k,ii})$: a triangular $L_k$
+    makes $z_{ki}$ a function of $x_{\le i}$ alone, so that the sum telescopes as well. Without the
+    first step correlated parts would trade where their density is nothing.
+
     Attributes:
         location: curve of the locations $\mu$, shape `(parts, dim)`.
         raw_scale: curve of the unconstrained scales, shape `scale.raw_shape(parts, dim)`.
         logits: $\log w$ up to a constant, shape `(parts,)`, learned; in a
             `liouville.parameters.Fixed` they stay, as hard ends of several parts need, or they
-            are computed from others (`liouville.weights.CoupledWeights`).
+            are computed from others (`liouville.weights.CoupledWeights`), or a curve moves them.
         family: the standard density $p$ of a coordinate.
         scale: how unconstrained scales become $L$: `Diagonal` or `Full`.
 
@@ -36,18 +47,18 @@ class LocationScale(AbstractPath):
 
     location: AbstractCurve
     raw_scale: AbstractCurve
-    logits: Float[Array, " parts"] | Fixed | AbstractParameter
+    logits: Float[Array, " parts"] | Fixed | AbstractParameter | AbstractCurve
     family: AbstractFamily = Gaussian()
     scale: AbstractScale = Diagonal()
 
     def __check_init__(self):
         """The curves must agree on the number of parts and of coordinates."""
-        if is_conditional((self.location, self.raw_scale)):
+        if is_conditional((self.location, self.raw_scale, self.logits)):
             return  # without their context these curves have no value to look at
         time = jax.ShapeDtypeStruct((), jnp.zeros(()).dtype)
         location = jax.eval_shape(lambda c, t: c(t), self.location, time).shape
         raw = jax.eval_shape(lambda c, t: c(t), self.raw_scale, time).shape
-        logits = jax.eval_shape(value_of, self.logits).shape
+        logits = jax.eval_shape(lambda c, t: _log_weights(c, t)[0], self.logits, time).shape
         if len(location) != 2 or logits != location[:1]:
             raise ValueError(
                 f"locations have shape {location} and logits {logits}; "
@@ -76,14 +87,29 @@ class LocationScale(AbstractPath):
             raw_rate,
             is_rotation_invariant=self.family.is_rotation_invariant,
         )
-        return LocationScaleMarginal(frames, jax.nn.log_softmax(value_of(self.logits)), self.family)
+        return LocationScaleMarginal(frames, *_log_weights(self.logits, t), self.family)
+
+
+def _log_weights(logits: Any, t: Scalar) -> tuple[Float[Array, " parts"], Any]:
+    """The log-weights, and their rate if they move."""
+    if isinstance(logits, AbstractCurve):
+        return jax.jvp(jax.nn.log_softmax, *((a,) for a in value_and_rate(logits, t)))
+    return jax.nn.log_softmax(value_of(logits)), None
 
 
 class LocationScaleMarginal(AbstractMarginal):
-    """A `LocationScale` at one time."""
+    r"""Parts in moving frames at one time.
+
+    Attributes:
+        frames: the frames $x = \mu_k + L_k z$.
+        log_weights: $\log w$, normalised, shape `(parts,)`.
+        log_weights_rate: $w'/w$, shape `(parts,)`; none if the weights do not move.
+        family: the standard density of a coordinate.
+    """
 
     frames: AbstractFrames
     log_weights: Float[Array, " parts"]
+    log_weights_rate: Float[Array, " parts"] | None
     family: AbstractFamily
 
     @property
@@ -96,16 +122,19 @@ class LocationScaleMarginal(AbstractMarginal):
         return jax.nn.logsumexp(self._log_joint(x))
 
     def velocity(self, x: Point) -> Point:
-        r"""$\sum_k \gamma_k (\mu_k' + A_k (x - \mu_k))$."""
-        return self.frames.velocity(x, jax.nn.softmax(self._log_joint(x)))
+        r"""$\sum_k \gamma_k (\mu_k' + A_k (x - \mu_k))$, plus the transfer flux over the density."""
+        joint = self._log_joint(x)
+        carried = self.frames.velocity(x, jax.nn.softmax(joint))
+        if self.log_weights_rate is None:
+            return carried
+        return carried - self.log_weights_rate @ self._transferred(x, joint)
 
     def sample(self, *, key: RandomKey) -> Point:
         """One draw: a part by its weight, then a point of it."""
         part_key, point_key = jr.split(key)
         part = jr.categorical(part_key, self.log_weights)
         z = self.family.sample((self.dim,), key=point_key).astype(self.log_weights.dtype)
-        chosen: AbstractFrames = jax.tree.map(lambda array: array[part][None], self.frames)
-        return chosen.from_standard(z[None])[0]
+        return self.frames.place(part, z)
 
     def particles(self, n: int, *, key: RandomKey) -> tuple[Points, Float[Array, " n"]]:
         """The same number of points in every part, mirrored if possible, weighted by the part."""
@@ -124,3 +153,34 @@ class LocationScaleMarginal(AbstractMarginal):
     def _log_joint(self, x: Point) -> Float[Array, " parts"]:
         z = self.frames.to_standard(x)
         return self.log_weights - self.frames.log_volumes + self.family.log_density(z).sum(-1)
+
+    def _transferred(self, x: Point, joint: Float[Array, " parts"]) -> Float[Array, "parts dim"]:
+        """What the parts send to the reference, each first to a narrow copy of itself.
+
+        Along the axes of its own frame a part and its copy are products, and the copies are narrow
+        enough to be sent along the axes of space: where mass travels there is density.
+        """
+        frames, narrowing = self.frames, self.frames.log_narrowing
+        z, narrow = frames.to_standard(x), jnp.exp(-narrowing)[:, None]
+        none, copy = jnp.zeros_like(z), jnp.broadcast_to(narrowing[:, None], z.shape)
+        own, copied = self._coordinates(z, none), self._coordinates(z * narrow, copy)
+        log_weights = self.log_weights - frames.log_volumes
+        within = frames.stretch(crossing(own, copied, log_weights, joint))
+        log_scales = frames.log_scales + copy
+        broadest = jnp.argmax(frames.log_volumes)
+        location, log_scale = frames.location[broadest], log_scales[broadest]
+        reference = self._coordinates((x - location) * jnp.exp(-log_scale), log_scale)
+        copies = self._coordinates(z * narrow, log_scales)
+        weighted = self.log_weights + copies.log_density.sum(-1)
+        return within + crossing(copies, reference, self.log_weights, weighted, joint)
+
+    def _coordinates(self, z: Float[Array, "..."], log_scale: Float[Array, "..."]) -> Coordinates:
+        left, right = self.family.log_tails(z)
+        left_mills, right_mills = self.family.log_mills(z)
+        return Coordinates(
+            self.family.log_density(z) - log_scale,
+            left,
+            right,
+            left_mills + log_scale,
+            right_mills + log_scale,
+        )

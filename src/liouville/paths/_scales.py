@@ -3,7 +3,8 @@ import abc
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+import numpy as np
+from jaxtyping import Array, Float, Int
 
 from liouville._types import Point
 
@@ -25,9 +26,17 @@ class AbstractFrames(eqx.Module):
     def to_standard(self, x: Point) -> Locations:
         r"""$z_k = L_k^{-1}(x - \mu_k)$ for every part, shape `(parts, dim)`."""
 
-    @abc.abstractmethod
     def from_standard(self, z: Locations) -> Locations:
         r"""$\mu_k + L_k z_k$ for every part, shape `(parts, dim)`."""
+        return self.location + self.stretch(z)
+
+    @abc.abstractmethod
+    def stretch(self, z: Locations) -> Locations:
+        r"""$L_k z_k$ for every part, shape `(parts, dim)`."""
+
+    @abc.abstractmethod
+    def place(self, part: Int[Array, ""], z: Point) -> Point:
+        r"""$\mu_k + L_k z$ for one part $k$, whose number may be traced, shape `(dim,)`."""
 
     @abc.abstractmethod
     def velocity(self, x: Point, weights: Float[Array, " parts"]) -> Point:
@@ -37,6 +46,26 @@ class AbstractFrames(eqx.Module):
     @abc.abstractmethod
     def log_volumes(self) -> Float[Array, " parts"]:
         r"""$\log|\det L_k|$, shape `(parts,)`."""
+
+    @property
+    @abc.abstractmethod
+    def log_scales(self) -> Locations:
+        r"""$\log L_{k,ii}$: of coordinate $i$ given those before it, shape `(parts, dim)`."""
+
+    @property
+    def log_narrowing(self) -> Float[Array, " parts"]:
+        r"""$\log\epsilon_k$ such that axis-parallel boxes of the narrow part stay in the wide one.
+
+        With the standard deviations $s_i$ of the coordinates and $M = \operatorname{diag}(s)^{-1}
+        L$, $\epsilon^2 = 1/(2 \lVert M^{-1}\rVert^2)$ makes the product of the coordinates'
+        densities, each narrowed by $\epsilon$, lighter than the part in every direction.
+        """
+        parts, dim = self.location.shape
+        axes = jnp.broadcast_to(jnp.eye(dim)[:, None], (dim, parts, dim))
+        factor = jnp.moveaxis(jax.vmap(self.stretch)(axes), 0, -1)
+        spread = jnp.sqrt(jnp.sum(factor**2, axis=-1, keepdims=True))
+        inverse = inverse_of_triangular(factor / spread)
+        return -0.5 * jnp.log(2.0 * jnp.sum(inverse**2, axis=(-2, -1)))
 
 
 class AbstractScale(eqx.Module):
@@ -122,9 +151,13 @@ class DiagonalFrames(AbstractFrames):
         r"""$(x - \mu) / s$, element by element."""
         return (x - self.location) * jnp.exp(-self.log_scale)
 
-    def from_standard(self, z: Locations) -> Locations:
-        r"""$\mu + s z$, element by element."""
-        return self.location + jnp.exp(self.log_scale) * z
+    def stretch(self, z: Locations) -> Locations:
+        r"""$s z$, element by element."""
+        return jnp.exp(self.log_scale) * z
+
+    def place(self, part: Int[Array, ""], z: Point) -> Point:
+        r"""$\mu_k + s_k z$."""
+        return self.location[part] + jnp.exp(self.log_scale[part]) * z
 
     def velocity(self, x: Point, weights: Float[Array, " parts"]) -> Point:
         r"""$\sum_k \gamma_k (\mu_k' + (\log s_k)' (x - \mu_k))$ as two products over the parts."""
@@ -137,6 +170,11 @@ class DiagonalFrames(AbstractFrames):
     def log_volumes(self) -> Float[Array, " parts"]:
         """The sums of the log-scales."""
         return self.log_scale.sum(axis=-1)
+
+    @property
+    def log_scales(self) -> Locations:
+        """The log-scales."""
+        return self.log_scale
 
 
 class Full(AbstractScale):
@@ -181,7 +219,7 @@ class Full(AbstractScale):
         # The log-volume comes from the log-scales, not from log(exp(.)) of the diagonal.
         log_scale = _floored(jnp.diagonal(raw, axis1=-2, axis2=-1), self.floor)
         return FullFrames(
-            location, location_rate, factor, inverse, factor_rate @ inverse, log_scale.sum(-1)
+            location, location_rate, factor, inverse, factor_rate @ inverse, log_scale
         )
 
     def _factor(self, raw: Float[Array, "parts dim dim"]) -> Float[Array, "parts dim dim"]:
@@ -197,7 +235,7 @@ class FullFrames(AbstractFrames):
     factor: Float[Array, "parts dim dim"]
     inverse: Float[Array, "parts dim dim"]
     generator: Float[Array, "parts dim dim"]
-    log_volume: Float[Array, " parts"]
+    log_scale: Locations
 
     def to_standard(self, x: Point) -> Locations:
         r"""$L^{-1}(x - \mu)$ with one matrix product for all parts."""
@@ -205,9 +243,13 @@ class FullFrames(AbstractFrames):
         shift = jnp.einsum("kij,kj->ki", self.inverse, self.location - middle)
         return self.inverse @ (x - middle) - shift
 
-    def from_standard(self, z: Locations) -> Locations:
-        r"""$\mu + L z$."""
-        return self.location + jnp.einsum("kij,kj->ki", self.factor, z)
+    def stretch(self, z: Locations) -> Locations:
+        r"""$L z$."""
+        return jnp.einsum("kij,kj->ki", self.factor, z)
+
+    def place(self, part: Int[Array, ""], z: Point) -> Point:
+        r"""$\mu_k + L_k z$."""
+        return self.location[part] + self.factor[part] @ z
 
     def velocity(self, x: Point, weights: Float[Array, " parts"]) -> Point:
         r"""$\sum_k \gamma_k (\mu_k' + A_k (x - \mu_k))$: the mean matrix first, then the point."""
@@ -220,7 +262,113 @@ class FullFrames(AbstractFrames):
     @property
     def log_volumes(self) -> Float[Array, " parts"]:
         r"""$\log\det L$."""
-        return self.log_volume
+        return self.log_scale.sum(axis=-1)
+
+    @property
+    def log_scales(self) -> Locations:
+        """The log-scales of the diagonal."""
+        return self.log_scale
+
+
+class GrowingFrames(AbstractFrames):
+    r"""Frames that stand still but for a factor, $x = \mu_k + e^{q_k(t)} L_k z$.
+
+    The factor is all that depends on time, so many times share the work for the frames.
+
+    Attributes:
+        still: the frames $x = \mu_k + L_k z$.
+        log_factor: $q$, shape `(parts,)`.
+        log_factor_rate: $q'$, shape `(parts,)`.
+    """
+
+    still: AbstractFrames
+    log_factor: Float[Array, " parts"]
+    log_factor_rate: Float[Array, " parts"]
+
+    @property
+    def location(self) -> Locations:
+        r"""$\mu$."""
+        return self.still.location
+
+    def to_standard(self, x: Point) -> Locations:
+        r"""$e^{-q_k} L_k^{-1}(x - \mu_k)$."""
+        return self.still.to_standard(x) * jnp.exp(-self.log_factor)[:, None]
+
+    def stretch(self, z: Locations) -> Locations:
+        r"""$e^{q_k} L_k z_k$."""
+        return self.still.stretch(z) * jnp.exp(self.log_factor)[:, None]
+
+    def place(self, part: Int[Array, ""], z: Point) -> Point:
+        r"""$\mu_k + e^{q_k} L_k z$."""
+        return self.still.place(part, z * jnp.exp(self.log_factor[part]))
+
+    def velocity(self, x: Point, weights: Float[Array, " parts"]) -> Point:
+        r"""$\sum_k \gamma_k q_k' (x - \mu_k)$."""
+        return (weights * self.log_factor_rate) @ (x - self.location)
+
+    @property
+    def log_volumes(self) -> Float[Array, " parts"]:
+        r"""$\log\det L_k + d\, q_k$."""
+        return self.still.log_volumes + self.location.shape[1] * self.log_factor
+
+    @property
+    def log_scales(self) -> Locations:
+        r"""$\log L_{k,ii} + q_k$."""
+        return self.still.log_scales + self.log_factor[:, None]
+
+
+class JoinedFrames(AbstractFrames):
+    """The frames of several groups of parts, one group after the other.
+
+    Attributes:
+        groups: the groups, of one dimension.
+    """
+
+    groups: tuple[AbstractFrames, ...]
+
+    @property
+    def location(self) -> Locations:
+        """The locations of all parts."""
+        return jnp.concatenate([group.location for group in self.groups])
+
+    def to_standard(self, x: Point) -> Locations:
+        r"""$L_k^{-1}(x - \mu_k)$ for every part of every group."""
+        return jnp.concatenate([group.to_standard(x) for group in self.groups])
+
+    def stretch(self, z: Locations) -> Locations:
+        r"""$L_k z_k$ for every part of every group."""
+        own = zip(self.groups, self._split(z))
+        return jnp.concatenate([group.stretch(part) for group, part in own])
+
+    def place(self, part: Int[Array, ""], z: Point) -> Point:
+        r"""$\mu_k + L_k z$; parts are numbered through the groups."""
+        ends = np.cumsum([len(group.log_volumes) for group in self.groups])
+        starts = [0, *ends[:-1]]
+        # An index outside of a group is clipped, and what comes of it is not chosen.
+        points = [
+            group.place(jnp.clip(part - start, 0, end - start - 1), z)
+            for group, start, end in zip(self.groups, starts, ends)
+        ]
+        return jnp.stack(points)[jnp.searchsorted(jnp.asarray(ends), part, side="right")]
+
+    def velocity(self, x: Point, weights: Float[Array, " parts"]) -> Point:
+        """The sum of the velocities of the groups."""
+        own = zip(self.groups, self._split(weights))
+        return sum((group.velocity(x, part) for group, part in own), jnp.zeros_like(x))
+
+    @property
+    def log_volumes(self) -> Float[Array, " parts"]:
+        r"""$\log\det L$ of every part of every group."""
+        return jnp.concatenate([group.log_volumes for group in self.groups])
+
+    @property
+    def log_scales(self) -> Locations:
+        """The log-scales of every part of every group."""
+        return jnp.concatenate([group.log_scales for group in self.groups])
+
+    def _split(self, values: Array) -> list[Array]:
+        sizes = [len(group.log_volumes) for group in self.groups]
+        return jnp.split(values, np.cumsum(sizes)[:-1])
 
 
 def _diagonal_matrix(diagonal: Float[Array, "*n dim"]) -> Float[Array, "*n dim dim"]:

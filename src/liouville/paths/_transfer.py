@@ -1,4 +1,3 @@
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -6,7 +5,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
 from liouville._types import Point, Points, RandomKey, Scalar
 from liouville.curves import AbstractCurve, value_and_rate
@@ -14,19 +13,13 @@ from liouville.parameters import Fixed, value_of
 from liouville.paths._base import AbstractMarginal, AbstractPath
 from liouville.paths._ensemble import Ensemble
 from liouville.paths._factorised import (
-    Coordinates,
     Factorised,
     FactorisedMarginal,
     coordinate_values,
     shape_of,
 )
 from liouville.paths._line import MixtureOnLine
-
-# How much narrower than the parts the reference is: its variance is half of the smallest.
-_NARROWER = 0.5 * math.log(2.0)
-
-
-Values = Float[Array, "parts dim"]
+from liouville.paths._transfer_flux import NARROWER, crossing, picked
 
 
 class FactorisedMixture(AbstractPath):
@@ -151,7 +144,7 @@ class FactorisedMixtureMarginal(AbstractMarginal):
         at_x = jax.vmap(lambda part: part.coordinates(x))(self.parts)
         joint = self.log_weights + at_x.log_density.sum(-1)
         velocities = jax.vmap(lambda part: part.velocity(x))(self.parts)
-        crossed = _crossed(
+        crossed = crossing(
             at_x, jax.vmap(coordinate_values)(self.reference, x), self.log_weights, joint
         )
         return jax.nn.softmax(joint) @ velocities - self.log_weights_rate @ crossed
@@ -180,78 +173,8 @@ def _default_reference(
     means = (jnp.exp(lines.log_weights) * lines.location).sum(-1)
     location = jnp.exp(log_weights) @ means
     # The widest part of a coordinate rules its tails; the narrowest of those bounds the reference.
-    widest = _picked(lines.log_scale, jnp.argmax(lines.log_scale, -1))
-    log_scale = _picked(widest.T, jnp.argmin(widest, 0)) - _NARROWER
+    widest = picked(lines.log_scale, jnp.argmax(lines.log_scale, -1))
+    log_scale = picked(widest.T, jnp.argmin(widest, 0)) - NARROWER
     return jax.vmap(
         lambda m, s: MixtureOnLine(m[None], s[None], jnp.zeros_like(m)[None], lines.family)
     )(location, log_scale)
-
-
-def _picked(a: Float[Array, "*n choices"], index: Int[Array, "*n"]) -> Float[Array, "*n"]:
-    """The chosen entries of the last axis, with the derivative of what is chosen.
-
-    The derivative of `max` finds the largest entry by comparison with the result: where a compiler
-    forms the two in different loops they may differ in the last bit, and no entry is equal.
-    """
-    is_chosen = jnp.arange(a.shape[-1]) == index[..., None]
-    return jnp.where(is_chosen, a, 0.0).sum(-1)
-
-
-def _crossed(
-    at_x: Coordinates,
-    reference: Coordinates,
-    log_weights: Float[Array, " parts"],
-    joint: Float[Array, " parts"],
-) -> Values:
-    r"""$w_k (\prod_{m<i} f_{km}) (F_{ki} - R_i) (\prod_{m>i} r_m) / \rho$ without underflow.
-
-    Args:
-        at_x: the coordinates of all parts, with arrays of shape `(parts, dim)`.
-        reference: those of the reference, shape `(dim,)`.
-        log_weights: $\log w$.
-        joint: $\log(w_k \rho_k)$.
-    """
-    f, r = at_x.log_density, reference.log_density
-    multiple, size, own = _differences(at_x, reference)
-    # Two forms of one number: as a share of rho times ratios to the part's own density, which are
-    # bounded in its tails, and as it stands. Each loses digits where its terms are large.
-    log_density = jax.nn.logsumexp(joint)
-    share = (joint - log_density)[:, None]
-    shift = log_weights[:, None] - log_density
-    by_ratios = (share, own, _after(r - f))
-    as_it_stands = (shift, size, _before(f), _after(jnp.broadcast_to(r, f.shape)))
-    first, second = (sum(jnp.abs(a) for a in terms) for terms in (by_ratios, as_it_stands))
-    log_size = jnp.where(first < second, sum(by_ratios), sum(as_it_stands))
-    ceiling = 0.9 * math.log(float(jnp.finfo(f.dtype).max))
-    return multiple * jnp.exp(jnp.minimum(log_size, ceiling))
-
-
-def _differences(at_x: Coordinates, reference: Coordinates) -> tuple[Values, Values, Values]:
-    r"""$F_{ki} - R_i = m e^a$ with $|m| \le 1$: $m$, $a$, and $a - \log f_{ki}$ with its digits.
-
-    From the left or, with the other sign, from the right: where both are small. No logarithm of
-    a difference is taken, which would have no derivative where the difference is zero.
-    """
-    tails = jnp.stack([at_x.log_left, at_x.log_right])
-    reference_tails = jnp.stack([reference.log_left, reference.log_right])[:, None]
-    mills = jnp.stack([at_x.log_left_mills, at_x.log_right_mills])
-    larger = jnp.maximum(tails, reference_tails)
-    is_left = larger[0] <= larger[1]
-    tail, reference_tail, ratio, size = (
-        jnp.where(is_left, a[0], a[1]) for a in (tails, reference_tails, mills, larger)
-    )
-    gap = tail - reference_tail
-    multiple = jnp.expm1(jnp.minimum(gap, 0.0)) - jnp.expm1(-jnp.maximum(gap, 0.0))
-    own = jnp.maximum(ratio, reference_tail - at_x.log_density)
-    return jnp.where(is_left, multiple, -multiple), size, own
-
-
-def _before(a: Values) -> Values:
-    """The sums over the coordinates before each one."""
-    sums = jnp.cumsum(a, axis=1)
-    return jnp.concatenate([jnp.zeros_like(sums[:, :1]), sums[:, :-1]], axis=1)
-
-
-def _after(a: Values) -> Values:
-    """The sums over the coordinates after each one."""
-    return _before(a[:, ::-1])[:, ::-1]

@@ -1,0 +1,111 @@
+"""Checks of events on plain arrays, which `Events.check` and the readers put together."""
+
+from collections.abc import Callable, Mapping
+from typing import Literal, get_args
+
+import numpy as np
+
+from liouville.data._geography import check_places, mean_place, near_longitude
+from liouville.data._regions import Region
+from liouville.data._snapshots import listed
+from liouville.errors import LiouvilleError
+
+Missing = Literal["refuse", "drop"]
+"""What to do with events that cannot be used."""
+
+
+def missing_rows(
+    columns: Mapping[str, np.ndarray],
+    missing: Missing,
+    source: str,
+    where: Callable[[int], str],
+    said: list[str],
+) -> np.ndarray:
+    """Which events have a value in every column.
+
+    Args:
+        columns: Name and numbers of each column, all of shape ``(n,)``.
+        missing: Whether events without are refused or dropped.
+        source: Where they came from, for messages.
+        where: Says where an event stands, given its number.
+        said: Takes a message if events are dropped.
+
+    Raises:
+        LiouvilleError: If values are missing and refused: the message names the first place.
+    """
+    if missing not in get_args(Missing):
+        raise LiouvilleError(f"missing must be 'refuse' or 'drop', got {missing!r}")
+    bad = {name: ~np.isfinite(values) for name, values in columns.items()}
+    whole = ~np.logical_or.reduce(list(bad.values()))
+    if whole.all():
+        return whole
+    counts = listed([f"{name} ({int(rows.sum())})" for name, rows in bad.items() if rows.any()])
+    if missing == "refuse":
+        raise LiouvilleError(
+            f"missing or infinite values in {source}, by column: {counts}; the first on "
+            f"{where(int(np.argmin(whole)))}. Fill them in, leave the column out, or say "
+            "missing='drop' to drop those events"
+        )
+    said.append(
+        f"{int(np.sum(~whole))} of {whole.size} events of {source} have missing or infinite "
+        f"values and are dropped, by column: {counts}"
+    )
+    return whole
+
+
+def around(lonlat: np.ndarray, region: Region | None, source: str, said: list[str]) -> np.ndarray:
+    """Longitudes on the turn of the region, or without one on the turn that keeps them together.
+
+    Args:
+        lonlat: Longitude and latitude in degrees, shape ``(n, 2)``.
+        region: Where events are observed, or None.
+        source: Where they came from, for messages.
+        said: Takes a message if longitudes are moved.
+
+    Returns:
+        The places, shape ``(n, 2)``.
+
+    Raises:
+        LiouvilleError: If a number cannot be a longitude or a latitude.
+    """
+    check_places(lonlat, source)
+    longitudes = lonlat[:, 0]
+    if region is not None:
+        west, _, east, _ = region.bounds
+        center = (west + east) / 2
+    elif np.ptp(longitudes) <= 180:
+        return lonlat
+    else:
+        try:
+            center = mean_place(longitudes, np.zeros(len(lonlat)))[0]
+        except LiouvilleError:  # all around the globe
+            return lonlat
+    moved = near_longitude(longitudes, center)
+    if region is None and np.ptp(moved) >= np.ptp(longitudes):
+        return lonlat
+    count = int(np.sum(moved != longitudes))
+    if not count:
+        return lonlat
+    said.append(
+        f"{count} longitudes of {source} are moved by 360 degrees to lie around {center:.6g}, so "
+        "that the date line does not part them"
+    )
+    return np.stack([moved, lonlat[:, 1]], axis=1)
+
+
+def duplicates(
+    sequence: np.ndarray, times: np.ndarray, places: np.ndarray, marks: np.ndarray | None
+) -> np.ndarray:
+    """Which events repeat an earlier one in everything, booleans of shape ``(n,)``."""
+    columns = [sequence, times, *places.T, *([] if marks is None else [marks])]
+    # Equal rows are neighbours in lexicographic order, which keeps the order of equal ones.
+    order = np.lexsort(columns[::-1])
+    rows = np.stack(columns, axis=1)[order]
+    found = np.zeros(len(times), bool)
+    found[order[1:]] = np.all(rows[1:] == rows[:-1], axis=1)
+    return found
+
+
+def simultaneous(sequence: np.ndarray, times: np.ndarray) -> int:
+    """How many events have the time of the event before them; sorted by sequence and time."""
+    return int(np.sum((np.diff(times) == 0) & (np.diff(sequence) == 0)))

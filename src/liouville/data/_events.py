@@ -1,0 +1,389 @@
+"""Events in time and space: the record that readers produce and point processes are fitted to."""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from liouville.data._event_checks import (
+    Missing,
+    around,
+    duplicates,
+    missing_rows,
+    simultaneous,
+)
+from liouville.data._instants import DAY, is_stamp, iso, microseconds
+from liouville.data._regions import Region
+from liouville.data._snapshots import listed
+from liouville.errors import LiouvilleError
+
+
+@dataclass(frozen=True, eq=False)
+class Events:
+    """Sequences of events, each observed during a window of time, in the user's units.
+
+    An event before the window of its sequence is history: it may excite others but is not itself
+    counted. A window without events is a sequence too, and says that nothing happened.
+
+    Attributes:
+        times: When, in `time_unit` since `origin`, shape ``(n,)``, float64.
+        places: Where, shape ``(n, dim)``, float64.
+        sequence: Number of the sequence of each event, an index into `windows`, shape ``(n,)``.
+        windows: Begin and end of the observation of each sequence, shape ``(m, 2)``.
+        marks: How large, or the number of the kind, shape ``(n,)``; None without marks.
+        names: Name of each sequence, shape ``(m,)``; ``0``, ``1``, … if none are given.
+        features: Name of each column of `places`; ``x1``, ``x2``, … if none are given.
+        mark_name: What the mark is.
+        kinds: Names of the kinds if marks are kinds, else empty.
+        origin: The instant of time zero, ISO text in UTC; None if times are plain numbers.
+        time_unit: Unit of times; days if there is an origin.
+        is_geographic: Whether places are longitude and latitude in degrees.
+        region: Where events are observed, in the coordinates of `places`; None if unknown.
+        source: Where the data came from, for messages and reports.
+    """
+
+    times: np.ndarray
+    places: np.ndarray
+    sequence: np.ndarray
+    windows: np.ndarray
+    marks: np.ndarray | None = None
+    names: tuple[str, ...] = ()
+    features: tuple[str, ...] = ()
+    mark_name: str = "magnitude"
+    kinds: tuple[str, ...] = ()
+    origin: str | None = None
+    time_unit: str = ""
+    is_geographic: bool = False
+    region: Region | None = None
+    source: str = "data"
+
+    def __post_init__(self) -> None:
+        source = self.source
+        places = np.asarray(self.places, dtype=np.float64)
+        if places.ndim != 2:
+            raise LiouvilleError(
+                f"places of {source} must have shape (events, coordinates), got {places.shape}"
+            )
+        object.__setattr__(self, "places", places)
+        for name in ("times", "marks"):
+            value = getattr(self, name)
+            if value is None and name == "marks":
+                continue
+            value = np.asarray(value, dtype=np.float64)
+            if value.shape != (len(places),):
+                raise LiouvilleError(
+                    f"{name} of {source} must have shape ({len(places)},), one per event, "
+                    f"got {value.shape}"
+                )
+            object.__setattr__(self, name, value)
+        features = tuple(self.features) or tuple(f"x{i + 1}" for i in range(self.dim))
+        if len(features) != self.dim or len(set(features)) != self.dim:
+            raise LiouvilleError(
+                f"features of {source} must be {self.dim} different names, one per coordinate, "
+                f"got {listed(features)}"
+            )
+        object.__setattr__(self, "features", features)
+        if self.is_geographic and self.dim != 2:
+            raise LiouvilleError(
+                f"geographic places of {source} are longitude and latitude, got {self.dim} "
+                "coordinates; leave the others out, or set is_geographic to False"
+            )
+        if self.region is not None and self.dim != 2:
+            raise LiouvilleError(
+                f"a region is a polygon in two dimensions, but places of {source} have {self.dim}"
+            )
+        if self.origin is not None:
+            object.__setattr__(self, "time_unit", "days")
+        self._check_windows()
+        self._check_kinds()
+
+    def _check_windows(self) -> None:
+        source = self.source
+        windows = np.asarray(self.windows, dtype=np.float64)
+        if windows.ndim != 2 or windows.shape[1] != 2 or not len(windows):
+            raise LiouvilleError(
+                f"windows of {source} must have shape (sequences, 2), begin and end of each, "
+                f"got {windows.shape}"
+            )
+        count = len(windows)
+        names = tuple(self.names) or tuple(str(i) for i in range(count))
+        if len(names) != count or len(set(names)) != count:
+            raise LiouvilleError(
+                f"names of {source} must be {count} different ones, one per sequence, "
+                f"got {listed(names)}"
+            )
+        bad = np.flatnonzero(~(np.isfinite(windows).all(axis=1) & (windows[:, 0] < windows[:, 1])))
+        if bad.size:
+            begin, end = windows[bad[0]]
+            raise LiouvilleError(
+                f"the window of sequence {names[bad[0]]!r} of {source} is from {begin:g} to "
+                f"{end:g}; it must begin before it ends"
+            )
+        sequence = np.asarray(self.sequence)
+        if sequence.shape != (len(self),) or (sequence.size and sequence.dtype.kind not in "iu"):
+            raise LiouvilleError(
+                f"sequence of {source} must be {len(self)} whole numbers, one per event, "
+                f"got shape {sequence.shape} of {sequence.dtype}"
+            )
+        sequence = sequence.astype(np.intp)
+        if sequence.size and not 0 <= sequence.min() <= sequence.max() < count:
+            raise LiouvilleError(
+                f"sequence of {source} holds {sequence.min()} to {sequence.max()} but there are "
+                f"{count} windows; numbers start at 0"
+            )
+        object.__setattr__(self, "windows", windows)
+        object.__setattr__(self, "names", names)
+        object.__setattr__(self, "sequence", sequence)
+
+    def _check_kinds(self) -> None:
+        kinds, marks = tuple(self.kinds), self.marks
+        object.__setattr__(self, "kinds", kinds)
+        if not kinds:
+            return
+        if marks is None or not np.all(np.isin(marks, np.arange(len(kinds)))):
+            raise LiouvilleError(
+                f"marks of {self.source} must be numbers of its {len(kinds)} kinds "
+                f"({listed(kinds)}), from 0"
+            )
+        if len(set(kinds)) < len(kinds):
+            raise LiouvilleError(f"kinds of {self.source} must differ, got {listed(kinds)}")
+
+    def __len__(self) -> int:
+        return self.places.shape[0]
+
+    @property
+    def dim(self) -> int:
+        """Number of coordinates of a place."""
+        return self.places.shape[1]
+
+    @property
+    def is_history(self) -> np.ndarray:
+        """Which events are before the window of their sequence, booleans of shape ``(n,)``."""
+        return self.times < self.windows[self.sequence, 0]
+
+    @property
+    def counts(self) -> np.ndarray:
+        """Number of events in the window of each sequence, shape ``(m,)``."""
+        return np.bincount(self.sequence[~self.is_history], minlength=len(self.windows))
+
+    @property
+    def durations(self) -> np.ndarray:
+        """Length of each window, in `time_unit`, shape ``(m,)``."""
+        return self.windows[:, 1] - self.windows[:, 0]
+
+    def describe(self) -> str:
+        """What was read, in one line."""
+        parts = [f"{len(self)} events", f"{len(self.windows)} sequences"]
+        unit = f" {self.time_unit}" if self.time_unit else ""
+        parts.append(f"{self.durations.sum():g}{unit} observed")
+        if self.is_history.any():
+            parts.append(f"{int(self.is_history.sum())} events of history")
+        parts.append(f"places {listed(self.features)}")
+        if self.marks is not None:
+            what = f" ({listed(self.kinds)})" if self.kinds else ""
+            parts.append(f"marks {self.mark_name}{what}")
+        return f"{self.source}: {', '.join(parts)}"
+
+    def number(self, time: str | int | float) -> float:
+        """A time on the clock of the events: a number as it is, an ISO stamp since `origin`.
+
+        Raises:
+            LiouvilleError: If a stamp is given but there is no origin, or it cannot be read.
+
+        Warns:
+            UserWarning: If the stamp has no zone; it is taken as UTC.
+        """
+        if not isinstance(time, str) or not is_stamp(time):
+            try:
+                return float(time)
+            except ValueError:
+                pass
+        text = str(time)
+        if self.origin is None:
+            raise LiouvilleError(
+                f"time {text!r} is no number, and times of {self.source} are plain numbers; "
+                "give a number"
+            )
+        return float(microseconds([text])[0] - microseconds([self.origin])[0]) / DAY
+
+    def instant(self, time: int | float) -> str:
+        """A time in words: ISO text in UTC if there is an origin, else the number and its unit."""
+        if self.origin is None:
+            return f"{time:g} {self.time_unit}".strip()
+        return iso(int(microseconds([self.origin])[0]) + round(time * DAY))
+
+    def keep(self, events: np.ndarray) -> "Events":
+        """Keeps some events and all windows.
+
+        Args:
+            events: Booleans of shape ``(n,)``, or numbers of the events, in order.
+
+        Raises:
+            LiouvilleError: If a mask has the wrong length or a number is out of range.
+        """
+        chosen = _chosen(events, len(self), f"events of {self.source}")
+        return replace(
+            self,
+            times=self.times[chosen],
+            places=self.places[chosen],
+            sequence=self.sequence[chosen],
+            marks=None if self.marks is None else self.marks[chosen],
+        )
+
+    def select(self, sequences: np.ndarray | Sequence[int]) -> "Events":
+        """Keeps some sequences, renumbered from 0 in the order given.
+
+        Args:
+            sequences: Booleans of shape ``(m,)``, or numbers of the sequences, each once.
+
+        Raises:
+            LiouvilleError: If none is left, one stands twice, or a number is out of range.
+        """
+        chosen = _chosen(sequences, len(self.windows), f"sequences of {self.source}")
+        if not chosen.size or np.unique(chosen).size < chosen.size:
+            raise LiouvilleError(
+                f"a selection of sequences of {self.source} must name at least one, each once, "
+                f"got {listed([str(i) for i in chosen])}"
+            )
+        rank = np.full(len(self.windows), -1)
+        rank[chosen] = np.arange(chosen.size)
+        found = self.keep(rank[self.sequence] >= 0)
+        numbers = rank[found.sequence]
+        order = np.argsort(numbers, kind="stable")
+        return replace(
+            found.keep(order),
+            sequence=numbers[order],
+            windows=self.windows[chosen],
+            names=tuple(self.names[i] for i in chosen),
+        )
+
+    def between(
+        self, start: int | float, end: int | float, *, history_from: int | float | None = None
+    ) -> "Events":
+        """Cuts windows to the part from `start` to `end`; sequences without such a part go.
+
+        Consecutive parts share no event: one exactly at `end` belongs to the next part, unless
+        the window itself ends there.
+
+        Args:
+            start: On the clock of the sequences.
+            end: Likewise.
+            history_from: Events from this time on stay as history; by default none before `start`.
+
+        Raises:
+            LiouvilleError: If `start` is not before `end`, `history_from` is after `start`, or no
+                window has such a part.
+        """
+        past = start if history_from is None else history_from
+        if not (past <= start < end):
+            raise LiouvilleError(
+                f"a part must be from a start to a later end, with history from before it, got "
+                f"history {past:g}, start {start:g}, end {end:g}"
+            )
+        windows = np.clip(self.windows, start, end)
+        kept = windows[:, 0] < windows[:, 1]
+        if not kept.any():
+            raise LiouvilleError(
+                f"no window of {self.source} is observed between {start:g} and {end:g}; "
+                f"they are from {self.windows.min():g} to {self.windows.max():g}"
+            )
+        last = self.windows[self.sequence, 1]
+        mine = (self.times >= past) & ((self.times < end) | ((self.times == end) & (last <= end)))
+        found = self.keep(mine)
+        windows = np.where(kept[:, None], windows, self.windows)
+        return replace(found, windows=windows).select(kept)
+
+    def check(self, *, min_events: int = 2, missing: Missing = "refuse") -> "Events":
+        """Refuses data that cannot be fitted, and puts right what can be put right.
+
+        Longitudes across the date line are unwrapped. Events outside the region, after their
+        window, or given twice are dropped. Events are put in order of sequence and time. Each of
+        these is said in one warning, with how many.
+
+        Args:
+            min_events: Events needed in all windows together.
+            missing: Whether events with NaN or infinite values are refused or dropped.
+
+        Returns:
+            The events as they can be used.
+
+        Raises:
+            LiouvilleError: If values are missing, coordinates are impossible, or too few events
+                are left.
+
+        Warns:
+            UserWarning: If anything was changed, or events of a sequence are simultaneous: those
+                are kept, and do not excite one another.
+        """
+        found, said = _cleaned(self, missing)
+        count = int(found.counts.sum())
+        if count < max(min_events, 1):
+            lost = f" ({'; '.join(said)})" if said else ""
+            raise LiouvilleError(
+                f"{self.source} has {count} events in {len(self.windows)} windows but "
+                f"{max(min_events, 1)} are needed{lost}; give more events or longer windows"
+            )
+        for message in said:
+            warnings.warn(message, stacklevel=2)
+        return found
+
+
+def _cleaned(events: Events, missing: Missing) -> tuple[Events, list[str]]:
+    """What can be used of events, and what was done to them."""
+    source, said = events.source, []
+    columns = {"time": events.times, **dict(zip(events.features, events.places.T, strict=True))}
+    if events.marks is not None:
+        columns[events.mark_name] = events.marks
+    whole = missing_rows(columns, missing, source, "event {}".format, said)
+    events = events.keep(whole) if not whole.all() else events
+    if events.is_geographic and len(events):
+        events = replace(events, places=around(events.places, events.region, source, said))
+    if events.region is not None:
+        inside = events.region.contains(events.places)
+        if not inside.all():
+            bounds = ", ".join(f"{bound:g}" for bound in events.region.bounds)
+            said.append(
+                f"{int(np.sum(~inside))} of {len(events)} events of {source} are outside the "
+                f"region ({bounds}) and are dropped"
+            )
+            events = events.keep(inside)
+    late = events.times > events.windows[events.sequence, 1]
+    if late.any():
+        said.append(
+            f"{int(late.sum())} of {len(events)} events of {source} are after the end of their "
+            "window and are dropped; give the window if it is longer"
+        )
+        events = events.keep(~late)
+    order = np.lexsort((events.times, events.sequence))
+    moved = int(np.sum(order != np.arange(len(order))))
+    if moved:
+        said.append(f"{moved} events of {source} were not in order of time and are sorted")
+        events = events.keep(order)
+    twice = duplicates(events.sequence, events.times, events.places, events.marks)
+    if twice.any():
+        said.append(
+            f"{int(twice.sum())} events of {source} repeat another's time, place and mark, and "
+            "are dropped"
+        )
+        events = events.keep(~twice)
+    together = simultaneous(events.sequence, events.times)
+    if together:
+        said.append(
+            f"{together} events of {source} have the time of another; they are kept and do not "
+            "excite one another"
+        )
+    return events, said
+
+
+def _chosen(selection: np.ndarray | Sequence[int], count: int, what: str) -> np.ndarray:
+    """Numbers of the chosen items, from a mask or numbers."""
+    selection = np.asarray(selection)
+    if not selection.size and selection.dtype != bool:
+        selection = selection.astype(np.intp)
+    try:
+        if selection.ndim != 1 or selection.dtype.kind not in "biu":
+            raise IndexError(f"it has shape {selection.shape} and type {selection.dtype}")
+        return np.arange(count)[selection]
+    except IndexError as error:
+        raise LiouvilleError(f"the selection does not fit the {count} {what}: {error}") from None

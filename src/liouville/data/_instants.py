@@ -1,0 +1,81 @@
+"""Time stamps: ISO 8601 text to instants in UTC, and back."""
+
+import datetime
+import re
+import warnings
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from liouville.errors import LiouvilleError
+
+DAY = 86_400_000_000
+"""Microseconds in a day."""
+
+_STAMP = re.compile(r"\d{4}-\d{2}-\d{2}(?!\d)")
+_UTC = re.compile(r"\s*(?:UTC|GMT)$")
+_EXAMPLE = "2011-03-11T05:46:24Z"
+_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+_MICROSECOND = datetime.timedelta(microseconds=1)
+
+
+def is_stamp(text: str) -> bool:
+    """Whether a text begins like an ISO date, year first."""
+    return _STAMP.match(text.strip()) is not None
+
+
+def microseconds(
+    texts: Sequence[str],
+    name: str = "time",
+    where: Callable[[int], str] = "value {}".format,
+    *,
+    stacklevel: int = 3,
+) -> np.ndarray:
+    """Instants as whole microseconds since 1970 in UTC, shape ``(n,)``, int64.
+
+    Stamps with a zone (``Z``, ``UTC``, ``+09:00``) are converted; those without are taken as UTC.
+
+    Args:
+        texts: ISO 8601 stamps, shape ``(n,)``: ``2011-03-11``, ``2011-03-11 05:46:24.1``,
+            ``2011-03-11T14:46:24+09:00``.
+        name: Name of the column, for messages.
+        where: Says where a value stands, given its index.
+        stacklevel: Of the warning, counted from here.
+
+    Raises:
+        LiouvilleError: At the first text that is no such stamp. Formats such as ``3/11/2011``,
+            in which day and month can be mistaken, and zones by name (``JST``) are refused.
+
+    Warns:
+        UserWarning: If stamps have no zone.
+    """
+    found = np.empty(len(texts), np.int64)
+    bare = 0
+    for i, text in enumerate(texts):
+        try:
+            if not is_stamp(text):
+                raise ValueError("it does not begin with year-month-day")
+            moment = datetime.datetime.fromisoformat(_UTC.sub("Z", text.strip()))
+        except ValueError as error:
+            raise LiouvilleError(
+                f"{name} {text!r} on {where(i)} is no time stamp that can be read without guessing "
+                f"({error}); write {_EXAMPLE}"
+            ) from None
+        if moment.tzinfo is None:
+            bare += 1
+            moment = moment.replace(tzinfo=datetime.UTC)
+        found[i] = (moment - _EPOCH) // _MICROSECOND
+    if bare:
+        count = "" if len(texts) == 1 else f"{bare} of {len(texts)} "
+        warnings.warn(
+            f"{count}time stamps in {name!r} have no zone and are taken as UTC; "
+            f"write {_EXAMPLE} or an offset such as +09:00",
+            stacklevel=stacklevel,
+        )
+    return found
+
+
+def iso(instant: int) -> str:
+    """Microseconds since 1970 as ISO text in UTC, such as ``2011-03-11T05:46:24Z``."""
+    moment = _EPOCH + datetime.timedelta(microseconds=int(instant))
+    return moment.isoformat().replace("+00:00", "Z")

@@ -1,0 +1,194 @@
+"""Fitting a point process to events, from Python."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from liouville import config as configuration
+from liouville.data import Events
+from liouville.events._config import EventsConfig
+from liouville.events._divide import Parts, divide, read
+from liouville.events._initial import automatic, initial
+from liouville.events._model import EventModel, excerpts_of
+from liouville.events._units import EventUnits
+from liouville.objectives import (
+    AbstractTerm,
+    MarkLikelihood,
+    Objective,
+    PlaceLikelihood,
+    TimeLikelihood,
+)
+from liouville.processes import Excerpts, Hawkes, Neural, PointProcess
+from liouville.training import default_optimizer, fit
+from liouville.training._fit import Reason
+
+
+class EventsFit(NamedTuple):
+    """What fitting to events returns.
+
+    Attributes:
+        model: the fitted process, in the user's units.
+        config: the configuration with every automatic choice filled in.
+        history: the rows of the training log.
+        summary: the figures of the fit, as JSON can hold them.
+        reason: why training ended.
+    """
+
+    model: EventModel
+    config: EventsConfig
+    history: list[dict[str, Any]]
+    summary: dict[str, Any]
+    reason: Reason
+
+
+class EventLikelihood(AbstractTerm):
+    """The sum of the terms of time, place and mark, for validation."""
+
+    terms: tuple[AbstractTerm, ...]
+    name: str = "validation"
+
+    def __call__(self, path: PointProcess, *, key: Any) -> Any:
+        """Nats per event."""
+        return sum(term(path, key=key) for term in self.terms)
+
+
+def fit_events(
+    events: Events | Parts | str | Path,
+    settings: EventsConfig | Mapping[str, Any] | None = None,
+    *,
+    folder: Path | None = None,
+    resume: bool = False,
+    progress: bool | None = None,
+) -> EventsFit:
+    """Fits a point process to events by maximum likelihood.
+
+    Args:
+        events: the events, a file for `liouville.read_events`, or `Parts` if they are divided.
+        settings: a configuration, or some of its values by dotted key, for instance
+            `{"places.family": "placed", "training.steps": 500}`.
+        folder: where the checkpoint and the metrics go, if anywhere.
+        resume: go on from the checkpoint in `folder`.
+        progress: show a progress bar; by default on a terminal only.
+
+    Returns:
+        The model, the resolved configuration, the log and the figures.
+
+    Raises:
+        LiouvilleError: if the events cannot be used; the message says what to do.
+        TrainingError: if training meets a number that is not finite.
+    """
+    begun = time.monotonic()
+    if not isinstance(settings, EventsConfig):
+        settings = configuration.merge(EventsConfig, flags=dict(settings or {}))
+    if isinstance(events, str | Path):
+        events = read(str(events), settings)
+    if isinstance(events, Events):
+        if folder is None:  # with a folder they were checked before it was made
+            events = events.check(
+                min_events=settings.data.min_events, missing=settings.data.missing
+            )
+        parts = divide(events, settings)
+    else:
+        parts = events
+    training = parts.training
+    settings = automatic(settings, training)
+    geographic = settings.data.space == "geographic" or (
+        settings.data.space == "auto" and training.is_geographic
+    )
+    units = EventUnits.of(training, geographic=geographic)
+    options = settings.training
+    reach, n = options.reach, options.targets
+    chosen = excerpts_of(training, units, reach, n)
+    assert options.steps is not None  # filled in by `automatic`
+    result = fit(
+        initial(settings, training, units),
+        Objective.of(terms_of(chosen, training, options.batch_size)),
+        steps=options.steps,
+        optimizer=default_optimizer(options.rate, options.steps, options.decay),
+        seed=options.seed,
+        decay=options.average,
+        validation=None
+        if parts.validation is None
+        else EventLikelihood(
+            terms_of(excerpts_of(parts.validation, units, reach, n), parts.validation)
+        ),
+        patience=options.patience if parts.validation is not None else None,
+        validate_every=options.validate_every,
+        chunk=options.chunk,
+        checkpoint=None if folder is None else folder / "checkpoint.lv",
+        checkpoint_every=options.checkpoint_every,
+        metrics=None if folder is None else folder / "metrics.jsonl",
+        resume=resume,
+        progress=progress,
+    )
+    model = EventModel(
+        process=result.path,
+        units=units,
+        reach=reach,
+        features=training.features,
+        time_unit=training.time_unit,
+        origin=training.origin,
+        mark_name="" if training.marks is None else training.mark_name,
+        kinds=training.kinds,
+        region=training.region,
+        notes={"task": "events", "steps": result.step},
+    )
+    summary: dict[str, Any] = {
+        "events": int(sum(p.counts.sum() for p in parts if p is not None)),
+        "sequences": len(training.windows),
+        "steps": result.step,
+        "stopped": result.reason,
+    }
+    if result.reason != "interrupted":
+        summary |= parameters(model, training) | figures(model, parts)
+    summary["seconds"] = round(time.monotonic() - begun, 1)
+    return EventsFit(model, settings, result.history, summary, result.reason)
+
+
+def terms_of(
+    excerpts: Excerpts, events: Events, batch_size: int | None = None
+) -> tuple[AbstractTerm, ...]:
+    """The negative log-likelihoods of times, places and, if there are some, marks."""
+    terms = (TimeLikelihood(excerpts, batch_size), PlaceLikelihood(excerpts, batch_size))
+    return terms if events.marks is None else (*terms, MarkLikelihood(excerpts, batch_size))
+
+
+def figures(model: EventModel, parts: Parts) -> dict[str, float]:
+    """Nats per event in time and in space, of the events that were kept from training.
+
+    In space they are given per user's unit of area and in standardised units: coordinates of the
+    user divided by their standard deviation over the training events.
+    """
+    shift = standard_shift(parts)
+    found = {}
+    for name, events in (("validation", parts.validation), ("test", parts.test)):
+        if events is None or not events.counts.sum():
+            continue
+        scores = model.scores(events)
+        found[f"{name} nats in time"] = scores.nats_in_time
+        found[f"{name} nats in space"] = scores.nats_in_space
+        found[f"{name} nats in space, standardised"] = scores.nats_in_space - shift
+        if events.marks is not None:
+            found[f"{name} nats of marks"] = float(-scores.log_marks.mean())
+    return {key: round(value, 4) for key, value in found.items()}
+
+
+def standard_shift(parts: Parts) -> float:
+    """What standardised units take from a negative log-density per user's unit of area."""
+    return float(np.log(parts.training.places.std(axis=0)).sum())
+
+
+def parameters(model: EventModel, training: Events) -> dict[str, float]:
+    """What a person reads off a fitted process."""
+    found: dict[str, float] = {}
+    intensity, marks = model.process.intensity, model.process.marks
+    base = intensity.base if isinstance(intensity, Neural) else intensity
+    if isinstance(base, Hawkes):
+        own = np.zeros(1) if training.marks is None else training.marks - model.units.mark_origin
+        found["branching ratio"] = float(base.branching_ratio(own))
+    if hasattr(marks, "b_value"):
+        found["b-value"] = float(marks.b_value)
+    return {key: round(value, 4) for key, value in found.items()}

@@ -1,0 +1,231 @@
+"""The process before training: a guess from the events."""
+
+import dataclasses
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+
+from liouville.curves import Constant, Knots
+from liouville.data import Events
+from liouville.events._config import EventsConfig, PlacesConfig, TimesConfig
+from liouville.events._model import model_marks
+from liouville.events._units import EventUnits
+from liouville.mixtures import GaussianMixture, fit_mixture
+from liouville.networks import MLP
+from liouville.paths import Full, LocationScale
+from liouville.processes import (
+    AbstractIntensity,
+    AbstractMarks,
+    AbstractPlaces,
+    ByKind,
+    ByMagnitude,
+    ConstantRate,
+    Encoder,
+    Exponentials,
+    GutenbergRichter,
+    Hawkes,
+    HistoryFree,
+    KernelMixture,
+    Kinds,
+    MixtureMarks,
+    Neural,
+    Offspring,
+    PeriodicSeries,
+    Piecewise,
+    PointProcess,
+    Poisson,
+    PowerLaws,
+    Recalled,
+    Routed,
+    SumOfRates,
+    Triggered,
+    Unmarked,
+)
+
+_MOST_PARTS = 250
+_EVENTS_A_PART = 60
+_MOST_ROWS = 20_000
+_SHARE_TRIGGERED = 0.5
+# Widths of the zones around a parent, in standardised units, before training.
+_SMALLEST, _LARGEST = 0.008, 0.3
+
+
+def automatic(settings: EventsConfig, events: Events) -> EventsConfig:
+    """Fills in what is left to choose."""
+    places, training = settings.places, settings.training
+    distinct, total = len(np.unique(events.places, axis=0)), int(events.counts.sum())
+    if places.parts is None:
+        most = _MOST_PARTS if places.family != "recalled" else 32
+        parts = int(np.clip(distinct // _EVENTS_A_PART, 1, most))
+        places = dataclasses.replace(places, parts=parts)
+    if training.steps is None:
+        steps = int(np.clip(total // 25, 300, 1200))
+        steps += -steps % training.chunk
+        training = dataclasses.replace(training, steps=steps)
+    return dataclasses.replace(settings, places=places, training=training)
+
+
+def initial(settings: EventsConfig, events: Events, units: EventUnits) -> PointProcess:
+    """The process training starts from; `automatic` has filled in the settings."""
+    return PointProcess(
+        initial_intensity(settings.times, events, units, settings.training.seed),
+        _places(settings.places, events, units, settings.training.seed),
+        _marks(events, units),
+    )
+
+
+def initial_intensity(
+    options: TimesConfig, events: Events, units: EventUnits, seed: int = 0
+) -> AbstractIntensity:
+    """An intensity of the family of the configuration, of the mean rate of the events."""
+    duration, total = float(events.durations.sum()), max(int(events.counts.sum()), 1)
+    level, longest = total / duration, float(events.durations.max())
+    own = (1.0 if options.family == "poisson" else 1.0 - _SHARE_TRIGGERED) * level
+    begin, end = float(events.windows[:, 0].min()), float(events.windows[:, 1].max())
+    rate = (
+        Piecewise.of(own, np.linspace(begin, end, options.pieces + 1)[1:-1].tolist())
+        if options.pieces > 1
+        else ConstantRate.of(own)
+    )
+    if options.period is not None:
+        halves = PeriodicSeries.of(0.5 * own, options.period, options.harmonics)
+        rate = SumOfRates((rate, halves))
+    if options.family == "poisson":
+        return Poisson(rate)
+    gap = min(1.0 / level, 0.1 * longest)
+    kernels = []
+    if options.exponentials:
+        spread = np.geomspace(0.03, 30.0, options.exponentials) if options.exponentials > 1 else [1]
+        kernels.append(Exponentials.of([gap * float(s) for s in spread]))
+    if options.powers:
+        offsets = np.geomspace(0.01, 1.0, options.powers) if options.powers > 1 else [0.05]
+        kernels.append(PowerLaws.of([gap * float(s) for s in offsets], [1.3] * options.powers))
+    kernel = kernels[0] if len(kernels) == 1 else KernelMixture.of(kernels)
+    if events.kinds:
+        productivity = ByKind.of([_SHARE_TRIGGERED] * len(events.kinds))
+    elif events.marks is not None:
+        excess = np.exp(model_marks(events, units)).mean()
+        productivity = ByMagnitude.of(_SHARE_TRIGGERED / float(excess), 1.0, 0.0)
+    else:
+        productivity = Unmarked.of(_SHARE_TRIGGERED)
+    hawkes = Hawkes(rate, productivity, kernel)
+    if options.family == "hawkes":
+        return hawkes
+    return Neural(events.dim, rate=level, base=hawkes, kinds=len(events.kinds), key=jr.key(seed))
+
+
+def _places(options: PlacesConfig, events: Events, units: EventUnits, seed: int) -> AbstractPlaces:
+    own = units.to_model(np.unique(events.places, axis=0))
+    rng = np.random.default_rng(seed)
+    own = own[rng.permutation(len(own))[:_MOST_ROWS]]
+    assert options.parts is not None  # filled in by `automatic`
+    mixture = fit_mixture(own, options.parts, seed=seed, iterations=15)
+    window = (float(events.windows[:, 0].min()), float(events.windows[:, 1].max()))
+    background = _background(mixture, options, window)
+    if options.family in ("static", "moving"):
+        return HistoryFree(background)
+    dim, duration = events.dim, float(events.durations.sum())
+    gap = duration / max(int(events.counts.sum()), 1)
+    rates = 1.0 / np.geomspace(0.1 * gap, 100.0 * gap, options.rates)
+    if options.family == "recalled":
+        return _recalled(background, options, dim, rates, jr.key(seed))
+    if options.family == "routed":
+        return _routed(background, options, events, rates, jr.key(seed))
+    return Triggered(background, _offspring(options, events, rates, jr.key(seed)))
+
+
+def _routed(
+    background: LocationScale,
+    options: PlacesConfig,
+    events: Events,
+    rates: np.ndarray,
+    key: jax.Array,
+) -> Routed:
+    dtype = jnp.zeros(()).dtype
+    logits = jnp.asarray(background.logits, dtype)
+    network = MLP(events.dim, len(logits), width=options.width, depth=3, key=key)
+    return Routed(
+        background,
+        logits,
+        network,
+        jnp.full((len(rates),), np.log(_SHARE_TRIGGERED), dtype),
+        jnp.asarray(np.log(rates), dtype),
+        jnp.zeros((), dtype) if _has_size(events) else None,
+    )
+
+
+def _has_size(events: Events) -> bool:
+    return events.marks is not None and not events.kinds
+
+
+def _offspring(
+    options: PlacesConfig, events: Events, rates: np.ndarray, key: jax.Array
+) -> Offspring:
+    """Circles of several scales around the parent."""
+    dim, parts, dtype = events.dim, options.zones, jnp.zeros(()).dtype
+    number = jnp.zeros((), dtype) if _has_size(events) else None
+    log_scales = np.log(np.geomspace(_SMALLEST, _LARGEST, parts))
+    offspring = Offspring(
+        jnp.zeros((parts, dim), dtype),
+        jnp.asarray(log_scales[:, None, None] * np.eye(dim), dtype),
+        jnp.full((parts, len(rates)), np.log(_SHARE_TRIGGERED / parts), dtype),
+        jnp.asarray(np.log(rates), dtype),
+        productivity=number,
+        reach=number,
+        raw_spread=jnp.full((parts,), -3.0, dtype) if options.spreads else None,
+        spread_time=float(1.0 / np.median(rates)),
+    )
+    if not options.network:
+        return offspring
+    network = MLP(dim, offspring.outputs, width=options.width, depth=2, key=key)
+    return eqx.tree_at(lambda o: o.network, offspring, network, is_leaf=lambda node: node is None)
+
+
+def _background(
+    mixture: GaussianMixture, options: PlacesConfig, window: tuple[float, float]
+) -> LocationScale:
+    dtype, scale = jnp.zeros(()).dtype, Full()
+    location = jnp.asarray(mixture.means, dtype)
+    raw = scale.from_covariance(jnp.asarray(mixture.covariances, dtype))
+    logits = jnp.asarray(np.log(mixture.weights), dtype)
+    if options.family != "moving":
+        return LocationScale(Constant(location), Constant(raw), logits, scale=scale)
+    times = np.linspace(*window, options.knots)
+
+    def moving(value: jax.Array) -> Knots:
+        return Knots(times.tolist(), jnp.stack([value] * len(times)), "linear")
+
+    return LocationScale(moving(location), moving(raw), moving(logits), scale=scale)
+
+
+def _recalled(
+    background: LocationScale, options: PlacesConfig, dim: int, rates: np.ndarray, key: jax.Array
+) -> Recalled:
+    first, second = jr.split(key)
+    heads = np.geomspace(rates.max(), rates.min(), options.heads)
+    encoder = Encoder.of(dim, jnp.asarray(heads, jnp.zeros(()).dtype), key=first)
+    zero = jnp.zeros(())
+    location, raw = background.location(zero), background.raw_scale(zero)
+    logits = background.logits
+    outputs = location.size + raw.size + logits.size
+    network = MLP(encoder.outputs, outputs, width=options.width, depth=2, key=second)
+    return Recalled(encoder, network, location, raw, logits)
+
+
+def _marks(events: Events, units: EventUnits) -> AbstractMarks | None:
+    if events.marks is None:
+        return None
+    if events.kinds:
+        counts = np.bincount(events.marks.astype(int), minlength=len(events.kinds)) + 1.0
+        return Kinds.of((counts / counts.sum()).tolist())
+    marks = model_marks(events, units)
+    is_magnitude = events.mark_name.lower() in ("magnitude", "mag")
+    if is_magnitude:
+        steps = np.diff(np.unique(np.round(marks, 3)))
+        width = float(steps.min()) if len(steps) else 0.0
+        width = width if 0.01 <= width <= 0.5 else 0.0
+        return GutenbergRichter.fitted(marks, 0.0, width)
+    return MixtureMarks.spread(marks, 3)

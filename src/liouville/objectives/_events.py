@@ -1,0 +1,104 @@
+import abc
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import Array, Float
+
+from liouville._types import RandomKey, Scalar
+from liouville.objectives._base import AbstractTerm
+from liouville.processes import Excerpts, PointProcess
+
+
+class AbstractEventTerm(AbstractTerm):
+    """Nats per event of one factor of a point process, from excerpts drawn at random.
+
+    Attributes:
+        excerpts: the events.
+        batch_size: excerpts drawn a call; `None` uses all of them.
+    """
+
+    excerpts: eqx.AbstractVar[Excerpts]
+    batch_size: eqx.AbstractVar[int | None]
+
+    @abc.abstractmethod
+    def each(self, process: PointProcess, excerpt: Excerpts) -> Float[Array, " targets"]:
+        """Log-likelihoods of what one excerpt predicts, zero on padding."""
+
+    def __call__(self, path: PointProcess, *, key: RandomKey) -> Scalar:
+        """The negative log-likelihood per event, or an unbiased estimate from a batch."""
+        total = len(self.excerpts)
+        chosen = self.excerpts
+        if self.batch_size is not None and self.batch_size < total:
+            picks = jr.choice(key, total, (self.batch_size,), replace=False)
+            chosen = jax.tree.map(lambda a: a[picks], self.excerpts)
+        # One excerpt after the other, each computed again for its gradient: memory is that of one.
+        one = jax.checkpoint(lambda excerpt: self.each(path, excerpt).sum())
+        sums = jax.lax.map(one, chosen)
+        return -sums.mean() * (total / self.excerpts.number)
+
+
+class PlaceLikelihood(AbstractEventTerm):
+    r"""$-\sum_i \log\rho_{t_i}(x_i \mid H_i)$, nats per event.
+
+    Attributes:
+        excerpts: the events.
+        batch_size: excerpts drawn a call; `None` uses all of them.
+        name: under which the term is logged.
+    """
+
+    excerpts: Excerpts
+    batch_size: int | None = eqx.field(static=True, default=None)
+    name: str = eqx.field(static=True, default="places")
+
+    def each(self, process: PointProcess, excerpt: Excerpts) -> Float[Array, " targets"]:
+        """The log-densities of the places of the targets."""
+        path, own = process.places.after(excerpt.history), excerpt.history
+        n = excerpt.since.shape[-1] - 1
+        values = jax.vmap(lambda t, x: path.at(t).log_density(x))(own.times[-n:], own.places[-n:])
+        return jnp.where(own.valid[-n:], values, 0.0)
+
+
+class TimeLikelihood(AbstractEventTerm):
+    r"""$-\sum_i \log\lambda(t_i \mid H_i) + \int\lambda$, nats per event.
+
+    Attributes:
+        excerpts: the events.
+        batch_size: excerpts drawn a call; `None` uses all of them.
+        name: under which the term is logged.
+    """
+
+    excerpts: Excerpts
+    batch_size: int | None = eqx.field(static=True, default=None)
+    name: str = eqx.field(static=True, default="times")
+
+    def each(self, process: PointProcess, excerpt: Excerpts) -> Float[Array, " targets"]:
+        """Log-rates at the targets less the integrals between them."""
+        hazard, own = process.intensity.after(excerpt.history), excerpt.history
+        n = excerpt.since.shape[-1] - 1
+        rates = jnp.where(own.valid[-n:], jax.vmap(hazard.log_rate)(own.times[-n:]), 0.0)
+        integrals = jax.vmap(hazard.integral)(excerpt.since, excerpt.until)
+        integrals = jnp.where(excerpt.is_interval, integrals, 0.0)
+        return rates - integrals[:-1] - jnp.append(jnp.zeros(n - 1), integrals[-1])
+
+
+class MarkLikelihood(AbstractEventTerm):
+    r"""$-\sum_i \log f(m_i)$, nats per event.
+
+    Attributes:
+        excerpts: the events.
+        batch_size: excerpts drawn a call; `None` uses all of them.
+        name: under which the term is logged.
+    """
+
+    excerpts: Excerpts
+    batch_size: int | None = eqx.field(static=True, default=None)
+    name: str = eqx.field(static=True, default="marks")
+
+    def each(self, process: PointProcess, excerpt: Excerpts) -> Float[Array, " targets"]:
+        """The log-densities of the marks of the targets."""
+        assert process.marks is not None  # the term is only used where there are marks
+        own, n = excerpt.history, excerpt.since.shape[-1] - 1
+        values = jax.vmap(process.marks.log_density)(own.marks[-n:])
+        return jnp.where(own.valid[-n:], values, 0.0)

@@ -1,0 +1,57 @@
+import abc
+
+import equinox as eqx
+from jaxtyping import Array, Float
+
+from liouville._types import RandomKey, Scalar
+from liouville.paths import AbstractPath
+from liouville.processes._history import History
+
+
+class AbstractHazard(eqx.Module):
+    r"""When the next event comes, given the events so far.
+
+    The hazard $\lambda(t)$ is the rate of events at a time $t$ given those before it. Its integral
+    is known in closed form, so the time of the next event after $a$ is exact: it solves
+    $\int_a^t \lambda = E$ with $E$ exponential.
+    """
+
+    @abc.abstractmethod
+    def log_rate(self, t: Scalar) -> Scalar:
+        r"""$\log\lambda(t)$ given the events strictly before `t`, per unit of time."""
+
+    @abc.abstractmethod
+    def integral(self, start: Scalar, end: Scalar) -> Scalar:
+        r"""$\int_{start}^{end} \lambda$ given the events up to and with `start`, none after it."""
+
+
+class AbstractIntensity(eqx.Module):
+    r"""The intensity in time, $\lambda(t \mid \text{history})$, of events per unit of time."""
+
+    @abc.abstractmethod
+    def after(self, history: History) -> AbstractHazard:
+        """The hazard given a history; all work that depends on the past alone is here."""
+
+
+class AbstractPlaces(eqx.Module):
+    r"""Where events happen: a path $\rho_t(x \mid \text{history})$ of densities in space."""
+
+    @abc.abstractmethod
+    def after(self, history: History) -> AbstractPath:
+        """The path given a history; all work that depends on the past alone is here.
+
+        Its marginal at `t` knows the events strictly before `t`. Between two events it obeys the
+        continuity equation; at an event it jumps.
+        """
+
+
+class AbstractMarks(eqx.Module):
+    """The law of the mark of an event, such as its magnitude or its kind."""
+
+    @abc.abstractmethod
+    def log_density(self, mark: Scalar) -> Scalar:
+        """The log-density of a mark, or the log-probability of a kind."""
+
+    @abc.abstractmethod
+    def sample(self, *, key: RandomKey) -> Float[Array, ""]:
+        """One draw."""

@@ -1,0 +1,115 @@
+from collections.abc import Sequence
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float
+
+from liouville.processes._history import History
+
+
+class Excerpts(eqx.Module):
+    """Sequences cut into pieces of one shape: a few events to predict and what came before them.
+
+    A likelihood is a sum over events given their past, so pieces can be drawn at random, and
+    memory is bounded however long a sequence is. Every piece has its own origin of time.
+
+    Attributes:
+        history: the events of the pieces, the ones to predict last; arrays with leading axis
+            `(excerpts,)` and `past + targets` entries.
+        since: when the interval before each target begins: at the event before it, or the begin
+            of observation, shape `(excerpts, targets + 1)`. The last column is the interval from
+            the last event of a sequence to the end of its observation.
+        until: when it ends, same shape.
+        is_interval: which of them there are, same shape; the others are padding.
+        number: of events to predict in all.
+    """
+
+    history: History
+    since: Float[Array, "excerpts intervals"]
+    until: Float[Array, "excerpts intervals"]
+    is_interval: Bool[Array, "excerpts intervals"]
+    number: int = eqx.field(static=True)
+
+    def __len__(self) -> int:
+        return len(self.since)
+
+    @property
+    def targets(self) -> int:
+        """The most events to predict in a piece."""
+        return self.since.shape[1] - 1
+
+    @staticmethod
+    def of(
+        times: Sequence[np.ndarray],
+        places: Sequence[np.ndarray],
+        marks: Sequence[np.ndarray],
+        windows: np.ndarray,
+        *,
+        targets: int = 32,
+        reach: int | None = None,
+    ) -> "Excerpts":
+        """Cuts sequences.
+
+        Events before a window's begin are its past: they are seen and not predicted.
+
+        Args:
+            times: of each sequence, float64, not decreasing.
+            places: of each sequence, shape `(n, dim)`.
+            marks: of each sequence, shape `(n,)`.
+            windows: begin and end of observation of each sequence.
+            targets: events to predict in a piece.
+            reach: the most past events an event sees; by default all.
+        """
+        pieces = [
+            (number, start)
+            for number, t in enumerate(times)
+            for start in _starts(t, windows[number], targets)
+        ]
+        firsts = [int(np.searchsorted(t, w[0])) for t, w in zip(times, windows)]
+        longest = max((start for _, start in pieces), default=0)
+        past = longest if reach is None else min(reach, longest)
+        n, size, dim = len(pieces), past + targets, places[0].shape[1]
+        when = np.zeros((n, size))
+        where, mark = np.zeros((n, size, dim)), np.zeros((n, size))
+        valid, origin = np.zeros((n, size), bool), np.zeros(n)
+        since, until = np.zeros((n, targets + 1)), np.zeros((n, targets + 1))
+        is_interval = np.zeros((n, targets + 1), bool)
+        number_of_events = 0
+        for row, (number, start) in enumerate(pieces):
+            t, window = times[number], windows[number]
+            low, high = max(0, start - past), min(start + targets, len(t))
+            slots = slice(past - (start - low), past + (high - start))
+            base = t[start] if start < len(t) else window[0]
+            origin[row] = base
+            when[row, slots] = t[low:high] - base
+            where[row, slots] = places[number][low:high]
+            mark[row, slots] = marks[number][low:high]
+            valid[row, slots] = True
+            count = high - start
+            number_of_events += count
+            before = np.concatenate([[window[0]], t])[start : high + 1]
+            if start == firsts[number]:
+                before[0] = window[0]
+            since[row, :count] = before[:count] - base
+            until[row, :count] = t[start:high] - base
+            is_interval[row, :count] = True
+            if high == len(t):
+                since[row, -1], until[row, -1] = before[-1] - base, window[1] - base
+                is_interval[row, -1] = True
+        dtype = jnp.zeros(()).dtype
+        arrays = (jnp.asarray(a, dtype) for a in (when, where, mark))
+        history = History(*arrays, jnp.asarray(valid), jnp.asarray(origin, dtype), reach)
+        return Excerpts(
+            history,
+            jnp.asarray(since, dtype),
+            jnp.asarray(until, dtype),
+            jnp.asarray(is_interval),
+            number_of_events,
+        )
+
+
+def _starts(times: np.ndarray, window: np.ndarray, targets: int) -> list[int]:
+    """Where the pieces of a sequence begin; a window without events is one piece."""
+    first = int(np.searchsorted(times, window[0]))
+    return list(range(first, len(times), targets)) or [first]

@@ -1,0 +1,194 @@
+import abc
+import math
+from collections.abc import Sequence
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from liouville._types import Scalar
+from liouville.processes._base import AbstractHazard, AbstractIntensity
+from liouville.processes._history import History
+from liouville.processes._kernels import AbstractKernel
+from liouville.processes._rates import AbstractRate
+
+# Instead of minus infinity, whose derivatives are not numbers.
+_NEVER = -1e30
+
+
+class AbstractProductivity(eqx.Module):
+    r"""How many events an event triggers directly on average, given its mark: $\kappa(m)$."""
+
+    @abc.abstractmethod
+    def log_mean(self, mark: Scalar) -> Scalar:
+        r"""$\log\kappa(m)$."""
+
+
+class Unmarked(AbstractProductivity):
+    r"""Every event triggers the same number on average, $\kappa = e^a$.
+
+    Attributes:
+        log_level: $a$, shape `()`, learned.
+    """
+
+    log_level: Float[Array, ""]
+
+    @staticmethod
+    def of(mean: float) -> "Unmarked":
+        """So many triggered events on average."""
+        return Unmarked(jnp.asarray(math.log(mean), jnp.zeros(()).dtype))
+
+    def log_mean(self, mark: Scalar) -> Scalar:
+        r"""$a$, whatever the mark."""
+        return self.log_level + jnp.zeros_like(mark)
+
+
+class ByMagnitude(AbstractProductivity):
+    r"""The number grows exponentially with the magnitude, $\kappa(m) = e^{a + b(m - m_0)}$.
+
+    Attributes:
+        log_level: $a$, shape `()`, learned.
+        slope: $b$, shape `()`, learned.
+        reference: $m_0$.
+    """
+
+    log_level: Float[Array, ""]
+    slope: Float[Array, ""]
+    reference: float = eqx.field(static=True)
+
+    @staticmethod
+    def of(mean: float, slope: float, reference: float) -> "ByMagnitude":
+        """`mean` triggered events on average at the reference magnitude."""
+        dtype = jnp.zeros(()).dtype
+        return ByMagnitude(
+            jnp.asarray(math.log(mean), dtype), jnp.asarray(slope, dtype), float(reference)
+        )
+
+    def log_mean(self, mark: Scalar) -> Scalar:
+        r"""$a + b (m - m_0)$."""
+        return self.log_level + self.slope * (mark - self.reference)
+
+
+class ByKind(AbstractProductivity):
+    r"""Every kind of event has its number, $\kappa(k) = e^{a_k}$.
+
+    Attributes:
+        log_levels: $a$, shape `(kinds,)`, learned. Marks are numbers of kinds from zero.
+    """
+
+    log_levels: Float[Array, " kinds"]
+
+    @staticmethod
+    def of(means: Sequence[float]) -> "ByKind":
+        """So many triggered events on average for each kind."""
+        return ByKind(jnp.asarray(np.log(means), jnp.zeros(()).dtype))
+
+    def log_mean(self, mark: Scalar) -> Scalar:
+        r"""$a_k$ for the mark $k$."""
+        kinds = len(self.log_levels)
+        return self.log_levels[jnp.clip(jnp.round(mark).astype(int), 0, kinds - 1)]
+
+
+class Poisson(AbstractIntensity):
+    """A rate of the clock alone: what happened makes no difference.
+
+    Attributes:
+        rate: the rate.
+    """
+
+    rate: AbstractRate
+
+    def after(self, history: History) -> AbstractHazard:
+        """The rate, seen from the origin of the history."""
+        return PoissonHazard(self.rate, history.origin)
+
+
+class PoissonHazard(AbstractHazard):
+    """A rate of the clock on local time.
+
+    Attributes:
+        rate: the rate.
+        origin: the local origin on the clock.
+    """
+
+    rate: AbstractRate
+    origin: Float[Array, ""]
+
+    def log_rate(self, t: Scalar) -> Scalar:
+        """The log-rate at local time `t`."""
+        return self.rate.log_rate(t, self.origin)
+
+    def integral(self, start: Scalar, end: Scalar) -> Scalar:
+        """The integral between local times."""
+        return self.rate.integral(start, end, self.origin)
+
+
+class Hawkes(AbstractIntensity):
+    r"""A self-exciting process: a background, and every event triggers others.
+
+    $$\lambda(t \mid H) = \mu(t) + \sum_{t_i < t} \kappa(m_i)\, g(t - t_i)$$
+
+    With a power law in time and productivity exponential in magnitude this is the temporal part of
+    the epidemic-type aftershock sequence (Ogata, J. Am. Stat. Assoc. 83, 1988).
+
+    Attributes:
+        background: $\mu$, a rate of the clock.
+        productivity: $\kappa$, how many events an event triggers on average.
+        kernel: $g$, when it triggers them.
+    """
+
+    background: AbstractRate
+    productivity: AbstractProductivity
+    kernel: AbstractKernel
+
+    def after(self, history: History) -> "HawkesHazard":
+        """The hazard given a history."""
+        log_means = jax.vmap(self.productivity.log_mean)(history.marks)
+        return HawkesHazard(self.background, self.kernel, history, log_means)
+
+    def branching_ratio(self, marks: Float[Array, " n"]) -> Scalar:
+        r"""The mean of $\kappa(m)$ over given marks: the events one event triggers on average.
+
+        Below one, clusters are finite; the long-run rate is that of the background divided by one
+        minus the ratio.
+
+        Args:
+            marks: marks of all events, or draws from their law, shape `(n,)`.
+        """
+        return jnp.mean(jnp.exp(jax.vmap(self.productivity.log_mean)(marks)))
+
+
+class HawkesHazard(AbstractHazard):
+    r"""The hazard of `Hawkes` given a history.
+
+    Attributes:
+        background: $\mu$.
+        kernel: $g$.
+        history: the events.
+        log_means: $\log\kappa(m_i)$ of all entries of the history, shape `(n,)`.
+    """
+
+    background: AbstractRate
+    kernel: AbstractKernel
+    history: History
+    log_means: Float[Array, " n"]
+
+    def log_rate(self, t: Scalar) -> Scalar:
+        r"""$\log[\mu(t) + \sum_i \kappa_i g(t - t_i)]$ over the events strictly before `t`."""
+        background = self.background.log_rate(t, self.history.origin)
+        return jax.nn.logsumexp(jnp.concatenate([background[None], self.log_triggered(t)]))
+
+    def integral(self, start: Scalar, end: Scalar) -> Scalar:
+        r"""$\int\mu + \sum_i \kappa_i [G(end - t_i) - G(start - t_i)]$, without cancellation."""
+        past = self.history.before(start, inclusive=True)
+        elapsed, duration = self.history.elapsed(start), end - start
+        masses = jax.vmap(lambda since: self.kernel.mass(since, duration))(elapsed)
+        triggered = jnp.where(past, jnp.exp(jnp.where(past, self.log_means, 0.0)) * masses, 0.0)
+        return self.background.integral(start, end, self.history.origin) + jnp.sum(triggered)
+
+    def log_triggered(self, t: Scalar) -> Float[Array, " n"]:
+        r"""$\log[\kappa_i g(t - t_i)]$ of all entries, about $-10^{30}$ if not yet at `t`."""
+        densities = jax.vmap(self.kernel.log_density)(self.history.elapsed(t))
+        return jnp.where(self.history.before(t), self.log_means + densities, _NEVER)

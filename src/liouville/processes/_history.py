@@ -1,0 +1,69 @@
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float
+
+from liouville._types import Scalar
+
+
+class History(eqx.Module):
+    """Events of one sequence in order of time, as a process sees them: an array of fixed length.
+
+    Times are counted from a local origin, so that the short times between events keep their
+    digits in float32 however long the catalogue is.
+
+    Attributes:
+        times: when, after `origin`, not decreasing, shape `(n,)`.
+        places: where, shape `(n, dim)`.
+        marks: how large or of what kind, shape `(n,)`; zeros if events carry no mark.
+        valid: which entries are events; the others are padding.
+        origin: the local origin on the clock of the sequence, shape `()`.
+        reach: how many of the latest events before a time a process sees; `None` for all. It
+            belongs to the model: likelihood, forecast and intensity use the same.
+    """
+
+    times: Float[Array, " n"]
+    places: Float[Array, "n dim"]
+    marks: Float[Array, " n"]
+    valid: Bool[Array, " n"]
+    origin: Float[Array, ""]
+    reach: int | None = eqx.field(static=True, default=None)
+
+    @staticmethod
+    def of(
+        times: np.ndarray,
+        places: np.ndarray,
+        marks: np.ndarray | None = None,
+        *,
+        origin: float = 0.0,
+        reach: int | None = None,
+    ) -> "History":
+        """The history of given events, all valid; `times` are on the clock of the sequence."""
+        dtype = jnp.zeros(()).dtype
+        times = np.asarray(times, np.float64) - origin
+        marks = np.zeros(len(times)) if marks is None else marks
+        return History(
+            jnp.asarray(times, dtype),
+            jnp.asarray(places, dtype),
+            jnp.asarray(marks, dtype),
+            jnp.ones(len(times), bool),
+            jnp.asarray(origin, dtype),
+            reach,
+        )
+
+    def before(self, t: Scalar, *, inclusive: bool = False) -> Bool[Array, " n"]:
+        """Which entries are events before `t`, or not after it, and within reach."""
+        past = self.valid & ((self.times <= t) if inclusive else (self.times < t))
+        if self.reach is None:
+            return past
+        # The number of later events in the past, counted from the end.
+        later = jnp.cumsum(past[::-1])[::-1]
+        return past & (later <= self.reach)
+
+    def elapsed(self, t: Scalar) -> Float[Array, " n"]:
+        """The times since the events, zero for those that are not yet."""
+        return jnp.maximum(t - self.times, 0.0)
+
+    def clock(self, t: Scalar) -> Scalar:
+        """The local time `t` on the clock of the sequence."""
+        return self.origin + t

@@ -1,0 +1,189 @@
+import math
+from collections.abc import Sequence
+
+import equinox as eqx
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+from jaxtyping import Array, Float
+
+from liouville._types import RandomKey, Scalar
+from liouville.paths import AbstractFamily, Gaussian, MixtureOnLine
+from liouville.processes._base import AbstractMarks
+from liouville.processes._kernels import log_weights, logits_of
+
+# Instead of minus infinity, whose derivatives are not numbers.
+_NEVER = -1e30
+# How far below the minimum a magnitude may lie by the rounding of single precision, relatively.
+_ROUNDING = 1e-5
+
+
+class GutenbergRichter(AbstractMarks):
+    r"""Magnitudes with an exponential law above a known minimum, $\beta e^{-\beta(m - m_c)}$.
+
+    Magnitudes that were rounded to bins of width $\delta$ have a geometric law on
+    $m_c, m_c + \delta, \dots$, of which the least is the centre of the first complete bin:
+
+    $$P(m) = (1 - e^{-\beta\delta})\, e^{-\beta(m - m_c)}.$$
+
+    Its log-density is $\log(P/\delta)$, that of magnitudes spread evenly over their bins.
+
+    Attributes:
+        log_decay: $\log\beta$, with $\beta = b \log 10$, shape `()`, learned.
+        minimum: $m_c$, the magnitude from which the catalogue is complete.
+        bin_width: $\delta$; zero if magnitudes are not rounded.
+    """
+
+    log_decay: Float[Array, ""]
+    minimum: float = eqx.field(static=True)
+    bin_width: float = eqx.field(static=True, default=0.0)
+
+    @staticmethod
+    def of(b_value: float, minimum: float, bin_width: float = 0.0) -> "GutenbergRichter":
+        """The law with a given $b$.
+
+        Raises:
+            ValueError: if `b_value` is not positive or `bin_width` negative.
+        """
+        if not (b_value > 0.0 and bin_width >= 0.0):
+            raise ValueError(
+                f"b_value {b_value} must be positive and bin_width {bin_width} not negative"
+            )
+        log_decay = jnp.asarray(math.log(b_value * math.log(10.0)), jnp.zeros(()).dtype)
+        return GutenbergRichter(log_decay, float(minimum), float(bin_width))
+
+    @staticmethod
+    def fitted(marks: np.ndarray, minimum: float, bin_width: float = 0.0) -> "GutenbergRichter":
+        r"""The law of greatest likelihood, in closed form.
+
+        $\beta = 1/\overline{(m - m_c)}$ (Aki 1965), and for bins
+        $\beta = \log(1 + \delta/\overline{(m - m_c)})/\delta$.
+
+        Raises:
+            ValueError: if there is no magnitude above the minimum.
+        """
+        excess = float(np.mean(np.asarray(marks, float) - minimum)) if len(marks) else 0.0
+        if not excess > 0.0:
+            raise ValueError(f"no magnitude is above the minimum of {minimum}; give more, or lower")
+        decay = math.log1p(bin_width / excess) / bin_width if bin_width else 1.0 / excess
+        return GutenbergRichter.of(decay / math.log(10.0), minimum, bin_width)
+
+    @property
+    def b_value(self) -> Scalar:
+        r"""$b = \beta / \log 10$."""
+        return jnp.exp(self.log_decay) / math.log(10.0)
+
+    def log_density(self, mark: Scalar) -> Scalar:
+        """The log-density per unit of magnitude; about -1e30 below the minimum."""
+        excess = mark - self.minimum
+        allowed = excess >= -_ROUNDING * max(1.0, abs(self.minimum))
+        decay = jnp.exp(self.log_decay)
+        if self.bin_width:
+            peak = jnp.log(-jnp.expm1(-decay * self.bin_width)) - math.log(self.bin_width)
+        else:
+            peak = self.log_decay
+        return jnp.where(allowed, peak - decay * jnp.where(allowed, excess, 0.0), _NEVER)
+
+    def sample(self, *, key: RandomKey) -> Float[Array, ""]:
+        """One magnitude, on the grid of the bins if there are any."""
+        excess = jr.exponential(key, dtype=self.log_decay.dtype) * jnp.exp(-self.log_decay)
+        if self.bin_width:
+            excess = self.bin_width * jnp.floor(excess / self.bin_width)
+        return self.minimum + excess
+
+
+class MixtureMarks(AbstractMarks):
+    """Real marks with a mixture law, if wanted above a minimum only.
+
+    Attributes:
+        location: of the parts, shape `(parts,)`, learned.
+        log_scale: of the parts, shape `(parts,)`, learned.
+        logits: of the weights of all parts but the first, whose logit is zero, shape
+            `(parts - 1,)`, learned.
+        family: the standard density of all parts.
+        minimum: the least mark, below which the mixture is cut off; `None` for the whole line.
+    """
+
+    location: Float[Array, " parts"]
+    log_scale: Float[Array, " parts"]
+    logits: Float[Array, " rest"]
+    family: AbstractFamily = Gaussian()
+    minimum: float | None = eqx.field(static=True, default=None)
+
+    @staticmethod
+    def spread(
+        marks: np.ndarray,
+        parts: int,
+        *,
+        family: AbstractFamily | None = None,
+        minimum: float | None = None,
+    ) -> "MixtureMarks":
+        """Parts at quantiles of given marks, as wide as they are apart, to be learned.
+
+        Raises:
+            ValueError: if there are no two different marks.
+        """
+        marks = np.asarray(marks, float)
+        if np.unique(marks).size < 2:
+            raise ValueError("marks are all the same; give two different ones, or leave them out")
+        levels, dtype = (np.arange(parts) + 0.5) / parts, jnp.zeros(()).dtype
+        scale = np.full(parts, marks.std() / parts)
+        return MixtureMarks(
+            jnp.asarray(np.quantile(marks, levels), dtype),
+            jnp.asarray(np.log(scale), dtype),
+            logits_of(None, parts),
+            Gaussian() if family is None else family,
+            None if minimum is None else float(minimum),
+        )
+
+    def log_density(self, mark: Scalar) -> Scalar:
+        """The log-density; about -1e30 below the minimum."""
+        line = self._line()
+        if self.minimum is None:
+            return line.log_density(mark)
+        least = jnp.asarray(self.minimum, mark.dtype)
+        allowed = mark >= least - _ROUNDING * max(1.0, abs(self.minimum))
+        inside = jnp.where(allowed, mark, least)
+        return jnp.where(allowed, line.log_density(inside) - line.log_tails(least)[1], _NEVER)
+
+    def sample(self, *, key: RandomKey) -> Float[Array, ""]:
+        """One mark."""
+        line = self._line()
+        if self.minimum is None:
+            return line.sample(key=key)
+        # The share of the tail above the minimum that is above the draw, uniform.
+        above = jnp.log(1.0 - jr.uniform(key, dtype=self.location.dtype))
+        log_right = line.log_tails(jnp.asarray(self.minimum, self.location.dtype))[1] + above
+        log_left = jnp.log(-jnp.expm1(jnp.minimum(log_right, -jnp.finfo(log_right.dtype).tiny)))
+        return jnp.maximum(line.quantile(log_left - log_right), self.minimum)
+
+    def _line(self) -> MixtureOnLine:
+        weights = log_weights(self.logits)
+        return MixtureOnLine(self.location, self.log_scale, weights, self.family)
+
+
+class Kinds(AbstractMarks):
+    """Marks that are kinds, numbered from zero.
+
+    Attributes:
+        logits: of the probabilities of all kinds but the first, whose logit is zero, shape
+            `(kinds - 1,)`, learned.
+    """
+
+    logits: Float[Array, " rest"]
+
+    @staticmethod
+    def of(probabilities: Sequence[float]) -> "Kinds":
+        """Kinds with given probabilities, up to a factor."""
+        return Kinds(logits_of(probabilities, len(probabilities)))
+
+    def log_density(self, mark: Scalar) -> Scalar:
+        """The log-probability of a kind; about -1e30 for a number that is no kind."""
+        kind = jnp.round(mark).astype(int)
+        known = (kind >= 0) & (kind <= len(self.logits))
+        logs = log_weights(self.logits)
+        return jnp.where(known, logs[jnp.where(known, kind, 0)], _NEVER)
+
+    def sample(self, *, key: RandomKey) -> Float[Array, ""]:
+        """The number of one kind, as a real number."""
+        return jr.categorical(key, log_weights(self.logits)).astype(self.logits.dtype)

@@ -1,0 +1,168 @@
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import Array, Bool, Float
+
+from liouville._types import RandomKey, Scalar
+from liouville.processes._base import (
+    AbstractHazard,
+    AbstractIntensity,
+    AbstractMarks,
+    AbstractPlaces,
+)
+from liouville.processes._history import History
+
+
+def next_time(hazard: AbstractHazard, start: Scalar, limit: Scalar, *, key: RandomKey) -> Scalar:
+    r"""The time of the next event after `start`, drawn exactly by inversion of the integral.
+
+    It solves $\int_{start}^t \lambda = E$ with $E$ exponential of mean one. Not to be
+    differentiated.
+
+    Args:
+        hazard: given the events up to and with `start`.
+        start: local time from which on nothing has happened yet.
+        limit: a finite local time.
+        key: random key.
+
+    Returns:
+        The time, to the rounding of its floating-point type, or infinity if it is after `limit`.
+    """
+    target = jr.exponential(key, dtype=start.dtype)
+    return inverse_integral(hazard, start, limit, target)
+
+
+def inverse_integral(
+    hazard: AbstractHazard, start: Scalar, limit: Scalar, target: Scalar
+) -> Scalar:
+    r"""The time $t$ with $\int_{start}^t \lambda =$ `target`, or infinity if it is after `limit`.
+
+    Bisection on the floating-point numbers themselves, in their order: durations of any size are
+    found to their last digit in as many steps as the type has bits, whatever the hazard's shape.
+
+    Args:
+        hazard: given the events up to and with `start`.
+        start: local time.
+        limit: a finite local time.
+        target: a positive number.
+    """
+    bits = jnp.finfo(start.dtype).bits
+    whole = jnp.int64 if bits == 64 else jnp.int32
+    if bits not in (32, 64):
+        raise ValueError(f"times are {start.dtype}; give float32 or float64")
+
+    # The order of floats that are not negative is that of their bits read as whole numbers.
+    def bits_of(x):
+        return jax.lax.bitcast_convert_type(x, whole)
+
+    def step(_, bracket):
+        low, high = bracket
+        middle = low + (high - low) // 2
+        duration = jax.lax.bitcast_convert_type(middle, start.dtype)
+        is_early = hazard.integral(start, start + duration) < target
+        return jnp.where(is_early, middle, low), jnp.where(is_early, high, middle)
+
+    longest = jnp.maximum(limit - start, 0.0)
+    bracket = (bits_of(jnp.zeros_like(longest)), bits_of(longest))
+    _, high = jax.lax.fori_loop(0, bits - 1, step, bracket)
+    found = jnp.minimum(start + jax.lax.bitcast_convert_type(high, start.dtype), limit)
+    return jnp.where(hazard.integral(start, start + longest) < target, jnp.inf, found)
+
+
+def simulate_times(
+    intensity: AbstractIntensity,
+    marks: AbstractMarks | None,
+    history: History,
+    start: Scalar,
+    limit: Scalar,
+    max_events: int,
+    *,
+    places: AbstractPlaces | None = None,
+    key: RandomKey,
+) -> tuple[History, Bool[Array, ""]]:
+    """Draws what follows a history, event by event, exactly.
+
+    Args:
+        intensity: when events happen.
+        marks: the law of marks; without it new events have the mark zero.
+        history: the events up to and with `start`; later ones must not be valid.
+        start: local time at which the simulation begins.
+        limit: local time at which it ends.
+        max_events: room for so many new events.
+        places: where events happen; without it all new events are at zero.
+        key: random key; event number `i` is a function of the key and `i`.
+
+    Returns:
+        The history with room for `max_events` more entries at its end, of which those that
+        happened are valid; and whether `limit` was reached. If not, the room was too small and
+        what is there is a part of the draw only: give more.
+    """
+    first = len(history.times)
+    dim = history.places.shape[1]
+
+    def longer(x: Array, fill: float | bool) -> Array:
+        return jnp.concatenate([x, jnp.full((max_events, *x.shape[1:]), fill, x.dtype)])
+
+    grown = History(
+        longer(history.times, 0.0),
+        longer(history.places, 0.0),
+        longer(history.marks, 0.0),
+        longer(history.valid, False),
+        history.origin,
+        history.reach,
+    )
+
+    def drawn(events: History, now: Scalar, number: Array) -> tuple[Scalar, Scalar, Array]:
+        time_key, mark_key, place_key = jr.split(jr.fold_in(key, number), 3)
+        t = next_time(intensity.after(events), now, limit, key=time_key)
+        mark = jnp.zeros_like(t) if marks is None else marks.sample(key=mark_key).astype(t.dtype)
+        if places is None:
+            return t, mark, jnp.zeros((dim,), history.places.dtype)
+        then = jnp.where(jnp.isfinite(t), t, limit)
+        place = places.after(events).at(then).sample(key=place_key)
+        return t, mark, place.astype(history.places.dtype)
+
+    def step(state):
+        events, now, number, _ = state
+        t, mark, place = drawn(events, now, number)
+        happened = jnp.isfinite(t)
+        at = first + number
+        times, where, what, valid = events.times, events.places, events.marks, events.valid
+        events = eqx.tree_at(
+            lambda h: (h.times, h.places, h.marks, h.valid),
+            events,
+            (
+                times.at[at].set(jnp.where(happened, t, times[at])),
+                where.at[at].set(jnp.where(happened, place, where[at])),
+                what.at[at].set(jnp.where(happened, mark, what[at])),
+                valid.at[at].set(happened),
+            ),
+        )
+        return events, jnp.where(happened, t, now), number + happened, ~happened
+
+    def goes_on(state):
+        _, _, number, is_complete = state
+        # One draw more than there is room for: what it writes out of bounds is dropped.
+        return ~is_complete & (number <= max_events)
+
+    none = jnp.zeros((), int)
+    state = (grown, start, none, jnp.zeros((), bool))
+    events, _, _, is_complete = jax.lax.while_loop(goes_on, step, state)
+    return events, is_complete
+
+
+def rescaled_times(
+    hazard: AbstractHazard, times: Float[Array, " n"], start: Scalar
+) -> Float[Array, " n"]:
+    r"""The integrals of the hazard between events, $\int_{t_{i-1}}^{t_i} \lambda$.
+
+    If the hazard is true they are independent exponential draws of mean one (time rescaling).
+
+    Args:
+        hazard: given all events.
+        times: local times of valid events, not decreasing, shape `(n,)`.
+        start: local time at which the observation begins.
+    """
+    earlier = jnp.concatenate([start[None], times[:-1]])
+    return jax.vmap(hazard.integral)(earlier, times)

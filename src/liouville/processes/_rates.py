@@ -1,0 +1,325 @@
+import abc
+import itertools
+import math
+from collections.abc import Sequence
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from liouville._types import Scalar
+from liouville.parameters import Fixed
+from liouville.processes._kernels import log_weights
+
+# The least value of a Fourier factor: where its polynomial has a zero, the log-rate stays finite.
+_FLOOR = 1e-3
+
+
+class AbstractRate(eqx.Module):
+    r"""A rate of events that depends on the clock alone, $\mu(t)$, with its integral.
+
+    Times are on the clock after `origin`, zero by default: a local time since an origin keeps the
+    digits of short intervals in float32. Integrals are exact and are formed from the length of the
+    interval, not as a difference of two large numbers.
+    """
+
+    @abc.abstractmethod
+    def log_rate(self, t: Scalar, origin: Scalar | float = 0.0) -> Scalar:
+        r"""$\log\mu$ at `origin + t`, per unit of time."""
+
+    @abc.abstractmethod
+    def integral(self, start: Scalar, end: Scalar, origin: Scalar | float = 0.0) -> Scalar:
+        r"""$\int\mu$ from `origin + start` to `origin + end`, for `start` not after `end`."""
+
+
+class ConstantRate(AbstractRate):
+    r"""A rate that does not change.
+
+    Attributes:
+        log_level: $\log\mu$, shape `()`, learned.
+    """
+
+    log_level: Float[Array, ""]
+
+    @staticmethod
+    def of(rate: float) -> "ConstantRate":
+        """The constant rate; `rate` is positive, per unit of time."""
+        return ConstantRate(_log_positive(rate))
+
+    def log_rate(self, t: Scalar, origin: Scalar | float = 0.0) -> Scalar:
+        r"""$\log\mu$, whatever the time."""
+        return self.log_level + jnp.zeros_like(t)
+
+    def integral(self, start: Scalar, end: Scalar, origin: Scalar | float = 0.0) -> Scalar:
+        r"""$\mu\,(end - start)$."""
+        return jnp.exp(self.log_level) * (end - start)
+
+
+class Piecewise(AbstractRate):
+    """A rate that is constant between given times.
+
+    The first piece reaches back and the last one forward without end. A piece holds its left edge.
+
+    Attributes:
+        edges: the times on the clock where the rate may jump, strictly increasing.
+        log_levels: the log-rates before, between and after them, shape `(len(edges) + 1,)`,
+            learned.
+    """
+
+    edges: tuple[float, ...] = eqx.field(static=True)
+    log_levels: Float[Array, " pieces"]
+
+    @staticmethod
+    def of(rate: float, edges: Sequence[float]) -> "Piecewise":
+        """The same rate in all pieces, to be learned."""
+        levels = jnp.full((len(edges) + 1,), _log_positive(rate))
+        return Piecewise(tuple(float(e) for e in edges), levels)
+
+    def __check_init__(self):
+        """The edges must increase, with one level more than edges."""
+        _check_edges(self.edges, self.log_levels)
+
+    def log_rate(self, t: Scalar, origin: Scalar | float = 0.0) -> Scalar:
+        """The log-rate of the piece that holds the time."""
+        return self.log_levels[_piece(self.edges, t, origin)]
+
+    def integral(self, start: Scalar, end: Scalar, origin: Scalar | float = 0.0) -> Scalar:
+        """The sum of rate times overlap over the pieces."""
+        _, widths = _overlaps(self.edges, start, end, origin)
+        return jnp.exp(self.log_levels) @ widths
+
+
+class PeriodicSteps(AbstractRate):
+    r"""A rate with a known period that is constant in equal parts of it.
+
+    $\mu(t) = e^{a} f_j$ in part $j$ of the period; the factors $f_j$ have mean one.
+
+    Attributes:
+        log_level: $a$, the logarithm of the mean rate, shape `()`, learned.
+        logits: $\log f_j - \log f_1$ for all parts of the period but the first, learned.
+        period: in units of time.
+        phase: a time on the clock at which a period starts.
+    """
+
+    log_level: Float[Array, ""]
+    logits: Float[Array, " rest"]
+    period: float = eqx.field(static=True)
+    phase: float = eqx.field(static=True, default=0.0)
+
+    @staticmethod
+    def of(rate: float, period: float, parts: int, *, phase: float = 0.0) -> "PeriodicSteps":
+        """A constant rate, to be learned in `parts` parts of the period."""
+        dtype = jnp.zeros(()).dtype
+        return PeriodicSteps(_log_positive(rate), jnp.zeros((parts - 1,), dtype), period, phase)
+
+    def __check_init__(self):
+        """The period must be positive."""
+        _check_period(self.period)
+
+    def log_rate(self, t: Scalar, origin: Scalar | float = 0.0) -> Scalar:
+        """The log-rate of the part of the period that holds the time."""
+        at = _within_period(t, origin - self.phase, self.period)
+        parts = len(self.logits) + 1
+        return self.log_level + self._log_factors()[_piece(self._edges()[: parts - 1], at, 0.0)]
+
+    def integral(self, start: Scalar, end: Scalar, origin: Scalar | float = 0.0) -> Scalar:
+        """Whole periods have the mean rate; the rest is the sum of rate times overlap."""
+        at = _within_period(start, origin - self.phase, self.period)
+        whole, rest = _periods(end - start, self.period)
+        _, widths = _overlaps(self._edges(), at, at + rest, 0.0, duration=rest)
+        # The rest may reach into the following period.
+        widths = jnp.sum(widths.reshape(2, -1), axis=0)
+        return jnp.exp(self.log_level) * (
+            whole * self.period + jnp.exp(self._log_factors()) @ widths
+        )
+
+    def _log_factors(self) -> Float[Array, " parts"]:
+        return log_weights(self.logits) + math.log(len(self.logits) + 1)
+
+    def _edges(self) -> tuple[float, ...]:
+        """The inner edges of two periods."""
+        parts = len(self.logits) + 1
+        return tuple(self.period * j / parts for j in range(1, 2 * parts))
+
+
+class PeriodicSeries(AbstractRate):
+    r"""A smooth rate with a known period: a level times a positive Fourier series of mean one.
+
+    $$\mu(t) = e^{a}\Bigl[\epsilon + (1 - \epsilon)\frac{|A(\theta)|^2}{1 + \sum_k |z_k|^2}\Bigr],
+      \qquad A(\theta) = 1 + \sum_{k=1}^m z_k e^{ik\theta}, \qquad
+      \theta = 2\pi (t - t_0)/P.$$
+
+    Every positive trigonometric polynomial of degree $m$ and mean one is of the form in the
+    fraction (Fejér and Riesz), so nothing but the floor $\epsilon = 10^{-3}$ is lost by it.
+
+    Attributes:
+        log_level: $a$, the logarithm of the mean rate, shape `()`, learned.
+        coefficients: the real and the imaginary parts of $z$, shape `(2, m)`, learned.
+        period: $P$, in units of time.
+        phase: $t_0$ on the clock.
+    """
+
+    log_level: Float[Array, ""]
+    coefficients: Float[Array, "2 harmonics"]
+    period: float = eqx.field(static=True)
+    phase: float = eqx.field(static=True, default=0.0)
+
+    @staticmethod
+    def of(rate: float, period: float, harmonics: int, *, phase: float = 0.0) -> "PeriodicSeries":
+        """A constant rate, to be learned with so many harmonics."""
+        zeros = jnp.zeros((2, harmonics), jnp.zeros(()).dtype)
+        return PeriodicSeries(_log_positive(rate), zeros, period, phase)
+
+    def __check_init__(self):
+        """The period must be positive."""
+        _check_period(self.period)
+
+    def log_rate(self, t: Scalar, origin: Scalar | float = 0.0) -> Scalar:
+        """The log-level plus the logarithm of the factor."""
+        theta = self._angle(_within_period(t, origin - self.phase, self.period))
+        angles = jnp.arange(1, self.coefficients.shape[1] + 1, dtype=theta.dtype) * theta
+        cos, sin = jnp.cos(angles), jnp.sin(angles)
+        real, imaginary = self.coefficients
+        square = (1.0 + real @ cos - imaginary @ sin) ** 2 + (real @ sin + imaginary @ cos) ** 2
+        share = square / (1.0 + jnp.sum(self.coefficients**2))
+        return self.log_level + jnp.log(_FLOOR + (1.0 - _FLOOR) * share)
+
+    def integral(self, start: Scalar, end: Scalar, origin: Scalar | float = 0.0) -> Scalar:
+        r"""Whole periods have the mean rate; the rest is a sum of $\sin(k\,\delta/2)$."""
+        whole, rest = _periods(end - start, self.period)
+        at = _within_period(start, origin - self.phase, self.period)
+        width, middle = self._angle(rest), self._angle(at + 0.5 * rest)
+        mean, real, imaginary = self._autocorrelation()
+        orders = jnp.arange(1, len(real) + 1, dtype=middle.dtype)
+        waves = real * jnp.cos(orders * middle) - imaginary * jnp.sin(orders * middle)
+        # The integral of cos(k theta) over an arc is 2 sin(k width / 2) / k at its middle.
+        swing = jnp.sum(waves * 4.0 * jnp.sin(0.5 * orders * width) / orders) / mean
+        rest = rest + (1.0 - _FLOOR) * swing * self.period / (2.0 * math.pi)
+        return jnp.exp(self.log_level) * (whole * self.period + rest)
+
+    def _angle(self, within: Scalar) -> Scalar:
+        return 2.0 * math.pi * within / self.period
+
+    def _autocorrelation(self) -> tuple[Array, Array, Array]:
+        r"""$|A|^2 = r_0 + \sum_k 2 \Re(r_k e^{ik\theta})$ as $r_0$, $\Re r_k$ and $\Im r_k$."""
+        a = jnp.concatenate([jnp.ones_like(self.coefficients[0, :1]), self.coefficients[0]])
+        b = jnp.concatenate([jnp.zeros_like(self.coefficients[1, :1]), self.coefficients[1]])
+        lags = range(1, len(a))
+        real = [a[k:] @ a[:-k] + b[k:] @ b[:-k] for k in lags]
+        imaginary = [b[k:] @ a[:-k] - a[k:] @ b[:-k] for k in lags]
+        return a @ a + b @ b, jnp.stack(real), jnp.stack(imaginary)
+
+
+class SumOfRates(AbstractRate):
+    """The sum of rates.
+
+    Attributes:
+        rates: the terms.
+    """
+
+    rates: tuple[AbstractRate, ...]
+
+    def log_rate(self, t: Scalar, origin: Scalar | float = 0.0) -> Scalar:
+        """The logarithm of the sum."""
+        return jax.nn.logsumexp(jnp.stack([rate.log_rate(t, origin) for rate in self.rates]))
+
+    def integral(self, start: Scalar, end: Scalar, origin: Scalar | float = 0.0) -> Scalar:
+        """The sum of the integrals."""
+        return jnp.sum(jnp.stack([rate.integral(start, end, origin) for rate in self.rates]))
+
+
+class WithCovariates(AbstractRate):
+    r"""A rate times a factor of known covariates, $\mu(t)\, e^{\beta \cdot z(t)}$.
+
+    The covariates are a table: constant between given times, the first row before them and the
+    last row after. A row holds its left edge.
+
+    Attributes:
+        rate: $\mu$.
+        coefficients: $\beta$, shape `(covariates,)`, learned.
+        values: the table of $z$, shape `(len(edges) + 1, covariates)`, not learned.
+        edges: the times on the clock at which the covariates change, strictly increasing.
+    """
+
+    rate: AbstractRate
+    coefficients: Float[Array, " covariates"]
+    values: Fixed[Float[Array, "pieces covariates"]]
+    edges: tuple[float, ...] = eqx.field(static=True)
+
+    @staticmethod
+    def of(
+        rate: AbstractRate, edges: Sequence[float], values: np.ndarray | Sequence[Sequence[float]]
+    ) -> "WithCovariates":
+        """Starts without an effect of the covariates."""
+        table = jnp.asarray(np.asarray(values), jnp.zeros(()).dtype)
+        zeros = jnp.zeros(table.shape[1:], table.dtype)
+        return WithCovariates(rate, zeros, Fixed(table), tuple(float(e) for e in edges))
+
+    def __check_init__(self):
+        """The edges must increase, with one row more than edges."""
+        _check_edges(self.edges, self.values.value)
+
+    def log_rate(self, t: Scalar, origin: Scalar | float = 0.0) -> Scalar:
+        r"""$\log\mu + \beta \cdot z$."""
+        row = self.values.value[_piece(self.edges, t, origin)]
+        return self.rate.log_rate(t, origin) + self.coefficients @ row
+
+    def integral(self, start: Scalar, end: Scalar, origin: Scalar | float = 0.0) -> Scalar:
+        """The sum over the rows of factor times integral of the rate."""
+        offsets, widths = _overlaps(self.edges, start, end, origin)
+
+        def one(offset, width):
+            return self.rate.integral(start + offset, start + offset + width, origin)
+
+        return jnp.exp(self.values.value @ self.coefficients) @ jax.vmap(one)(offsets, widths)
+
+
+def _piece(edges: tuple[float, ...], t: Scalar, origin: Scalar | float) -> Array:
+    """The number of the piece that holds a time."""
+    return jnp.sum(t >= jnp.asarray(edges, t.dtype) - origin, dtype=int)
+
+
+def _overlaps(
+    edges: tuple[float, ...],
+    start: Scalar,
+    end: Scalar,
+    origin: Scalar | float,
+    duration: Scalar | None = None,
+) -> tuple[Float[Array, " pieces"], Float[Array, " pieces"]]:
+    """Where an interval enters each piece, after its start, and how long it is in it."""
+    duration = end - start if duration is None else duration
+    cuts = jnp.clip((jnp.asarray(edges, start.dtype) - origin) - start, 0.0, duration)
+    cuts = jnp.concatenate([jnp.zeros_like(cuts, shape=(1,)), cuts, duration[None]])
+    return cuts[:-1], jnp.diff(cuts)
+
+
+def _within_period(t: Scalar, origin: Scalar | float, period: float) -> Scalar:
+    return jnp.mod(t + jnp.mod(origin, period), period)
+
+
+def _periods(duration: Scalar, period: float) -> tuple[Scalar, Scalar]:
+    """How many whole periods a duration has, and what is left of it."""
+    whole = jnp.floor(duration / period)
+    return whole, jnp.clip(duration - whole * period, 0.0, period)
+
+
+def _log_positive(rate: float) -> Float[Array, ""]:
+    if not 0.0 < rate < np.inf:
+        raise ValueError(f"the rate is {rate}; give a positive number of events per unit of time")
+    return jnp.asarray(np.log(rate), jnp.zeros(()).dtype)
+
+
+def _check_edges(edges: tuple[float, ...], rows: Array) -> None:
+    if not all(a < b for a, b in itertools.pairwise(edges)):
+        raise ValueError(f"edges {edges} do not increase; sort them and merge equal ones")
+    if rows.shape[0] != len(edges) + 1:
+        raise ValueError(
+            f"{len(edges)} edges but {rows.shape[0]} pieces; give one piece more than edges"
+        )
+
+
+def _check_period(period: float) -> None:
+    if not 0.0 < period < np.inf:
+        raise ValueError(f"the period is {period}; give a positive number of units of time")

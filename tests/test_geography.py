@@ -1,0 +1,248 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.special import ndtr
+
+from liouville.data import (
+    Projection,
+    Region,
+    great_circle_km,
+)
+from liouville.errors import LiouvilleError
+
+# Degrees: a handful of trigonometric functions of numbers up to 360, in double precision.
+DEGREES = 1e-9
+# Masses: sums of some thousand terms of order one against quadrature that has converged.
+MASS = 1e-8
+# Chords of a curve of curvature one in n pieces miss an area of order 1/n^2, here n = 1,024.
+CHORDS = 1e-5
+# Central differences of step 1e-4 degrees on the scale of a radian: the square of the step.
+DIFFERENCES = 1e-7
+
+
+def _raises(pattern: str) -> Any:
+    return pytest.raises(LiouvilleError, match=pattern)
+
+
+def _text(folder: Path, content: str, name: str = "a.csv") -> Path:
+    path = folder / name
+    path.write_text(content, encoding="utf-8")
+    return path
+
+
+# Geography.
+
+TURN = np.array([360.0, 0.0])
+PLACES = ("longitude", "latitude", "radius")
+
+
+@pytest.mark.parametrize("center", [(140.0, 35.0), (0.0, 0.0), (179.0, -60.0), (20.0, 90.0)])
+def test_the_projection_returns(center: tuple[float, float]) -> None:
+    rng = np.random.default_rng(1)
+    projection = Projection(*center)
+    lonlat = np.stack([center[0] + rng.uniform(-179, 179, 500), rng.uniform(-89, 89, 500)], axis=-1)
+    km = projection.forward(lonlat)
+    np.testing.assert_allclose(projection.inverse(km), lonlat, rtol=0, atol=DEGREES)
+    # Turns make no difference going in.
+    np.testing.assert_allclose(projection.forward(lonlat + TURN), km, rtol=0, atol=1e-7)
+    # Distances from the center: the chord, 2 R sin(c / 2).
+    arc = great_circle_km(np.array(center), lonlat) / projection.radius
+    chord = 2 * projection.radius * np.sin(arc / 2)
+    np.testing.assert_allclose(np.hypot(*km.T), chord, rtol=1e-9, atol=1e-6)
+
+
+def test_the_projection_keeps_areas() -> None:
+    rng = np.random.default_rng(2)
+    projection = Projection(140.0, 35.0)
+    lonlat = np.stack([rng.uniform(100, 180, 200), rng.uniform(-60, 80, 200)], axis=-1)
+    step = 1e-4
+    columns = [
+        (projection.forward(lonlat + step * e) - projection.forward(lonlat - step * e)) / (2 * step)
+        for e in np.eye(2)
+    ]
+    jacobian = columns[0][:, 0] * columns[1][:, 1] - columns[0][:, 1] * columns[1][:, 0]
+    np.testing.assert_allclose(
+        np.log(jacobian), projection.log_jacobian(lonlat), rtol=0, atol=DIFFERENCES
+    )
+    # Negative control: a plain stretching of degrees does not keep areas.
+    plain = np.log(np.radians(projection.radius) ** 2 * np.cos(np.radians(35.0)))
+    assert np.abs(plain - projection.log_jacobian(lonlat)).max() > 0.1
+    # The area of a large box on the sphere, R^2 dlon (sin north - sin south).
+    box = Region.box(122, 22, 150, 46)
+    sines = np.sin(np.radians([22, 46]))
+    on_sphere = projection.radius**2 * np.radians(28) * (sines[1] - sines[0])
+    mapped = box.transformed(projection.forward, density=1024)
+    np.testing.assert_allclose(mapped.area, on_sphere, rtol=CHORDS)
+    coarse = box.transformed(projection.forward, density=1)
+    assert abs(coarse.area / on_sphere - 1) > 1e-3
+
+
+def test_the_center_of_a_projection() -> None:
+    projection = Projection.of(np.array([170.0, -170.0, 190.0, 170.0]), np.zeros(4))
+    assert projection.longitude == pytest.approx(180 - 360 * (projection.longitude < 0))
+    assert projection.latitude == pytest.approx(0)
+    unwrapped = Projection.of(np.array([175.0, 185.0, 195.0]), np.full(3, 10.0))
+    assert unwrapped.longitude == pytest.approx(185)
+    assert Projection.from_dict(json.loads(json.dumps(projection.to_dict()))) == projection
+    for call, pattern in [
+        (lambda: Projection.of(np.array([0.0, 180]), np.zeros(2)), "no mean direction"),
+        (lambda: Projection.of(np.zeros(0), np.zeros(0)), "0 places have no mean"),
+        (lambda: Projection.of(np.array([np.nan]), np.zeros(1)), "NaN"),
+        (lambda: Projection(0.0, 91.0), "latitude 91"),
+        (lambda: Projection(np.nan, 0.0), "must be finite"),
+        (lambda: Projection(0.0, 0.0, -1.0), "positive"),
+        (lambda: Projection.from_dict({"longitude": 1}), "got longitude"),
+        (lambda: Projection.from_dict(dict.fromkeys(PLACES, "east")), "are numbers"),
+        (lambda: Projection.from_dict(dict.fromkeys(PLACES, np.nan)), "must be finite"),
+        (lambda: Projection(0.0, 0.0).forward(np.array([180.0, 0])), "opposite to the center"),
+        (lambda: Projection(0.0, 0.0).inverse(np.array([13000.0, 0])), "ends at 12742"),
+    ]:
+        with _raises(pattern):
+            call()
+
+
+def test_great_circles() -> None:
+    tokyo, osaka = np.array([139.6917, 35.6895]), np.array([135.5023, 34.6937])
+    quarter = np.pi / 2 * 6371.0072
+    pole, equator = np.array([77.0, 90]), np.array([[0.0, 0], [123, 0]])
+    np.testing.assert_allclose(great_circle_km(pole, equator), quarter, rtol=1e-12)
+    assert great_circle_km(tokyo, tokyo + TURN) == pytest.approx(0, abs=1e-6)
+    # Against the angle between vectors.
+    lon, lat = np.radians(np.stack([tokyo, osaka])).T
+    vectors = np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)])
+    angle = np.arccos(vectors[:, 0] @ vectors[:, 1])
+    assert great_circle_km(tokyo, osaka) == pytest.approx(6371.0072 * angle, rel=1e-9)
+
+
+# Regions.
+
+_STAR = np.array([[0, 2.0], [0.5, 0.6], [2, 0.5], [0.7, -0.5], [1, -2], [-0.2, -0.9], [-1.5, -1.2]])
+
+
+def test_regions() -> None:
+    box = Region.box(-1, 0, 2, 5)
+    assert (box.area, box.bounds, box.is_box) == (15, (-1, 0, 2, 5), True)
+    star = Region(_STAR)
+    assert not star.is_box
+    assert star.area == Region(_STAR[::-1]).area
+    again = Region.from_dict(json.loads(json.dumps(star.to_dict())))
+    np.testing.assert_array_equal(again.vertices, star.vertices)
+    closed = Region(np.concatenate([_STAR, _STAR[:1]]))
+    assert len(closed.vertices) == len(_STAR)
+    assert Region.box(170, -50, -170, -30).bounds == (170, -50, 190, -30)
+
+
+def test_points_in_regions() -> None:
+    box = Region.box(0, 0, 2, 1)
+    points = np.array([[1, 0.5], [0, 0], [2, 1], [2, 0.3], [1, 0], [2.001, 0.5], [1, -1], [3, 1]])
+    expected = [True] * 5 + [False] * 3
+    assert box.contains(points).tolist() == expected
+    assert not box.contains(np.array([np.nan, 0.5]))
+    # Against the angle that the boundary turns around a point.
+    rng = np.random.default_rng(3)
+    points = rng.uniform(-2, 2, (2000, 2))
+    rays = _STAR - points[:, None]
+    angles = np.arctan2(rays[..., 1], rays[..., 0])
+    turns = np.angle(np.exp(1j * (np.roll(angles, -1, axis=1) - angles))).sum(axis=1)
+    inside = np.abs(turns) > np.pi
+    np.testing.assert_array_equal(Region(_STAR).contains(points), inside)
+    assert 0.2 < inside.mean() < 0.6
+    assert Region(_STAR).area == pytest.approx(16 * inside.mean(), abs=1)
+
+
+def test_regions_in_words_and_files(tmp_path: Path) -> None:
+    for given in ("122,22,150,46", [122, 22, 150, 46], Region.box(122, 22, 150, 46)):
+        assert Region.parse(given).bounds == (122, 22, 150, 46)
+    ring = [[0, 0], [4, 0], [4, 3], [0, 0]]
+    polygon = {"type": "Polygon", "coordinates": [ring]}
+    many = {"type": "MultiPolygon", "coordinates": [[ring, ring], [ring]]}
+    feature = {"type": "Feature", "geometry": polygon}
+    for data in (polygon, feature, {"type": "FeatureCollection", "features": [feature]}):
+        path = _text(tmp_path, json.dumps(data), "a.geojson")
+        assert Region.parse(str(path)).area == 6
+    with pytest.warns(UserWarning, match="1 other polygons and 1 holes are left out"):
+        assert Region.parse(_text(tmp_path, json.dumps(many), "a.json")).area == 6
+    for content, pattern in [
+        ("{", "cannot read the region"),
+        ("[]", "has no polygon"),
+        (json.dumps({"type": "Point", "coordinates": [1, 2]}), "has no polygon"),
+        (json.dumps({"type": "Polygon", "coordinates": [[1, 2, 3]]}), "no list of positions"),
+    ]:
+        with _raises(pattern):
+            Region.parse(_text(tmp_path, content, "b.geojson"))
+    with _raises("no file .* for the region"):
+        Region.parse("japan")
+    with _raises("a region is a box"):
+        Region.parse([1, 2, 3])
+
+
+@pytest.mark.parametrize(
+    ("vertices", "pattern"),
+    [
+        ([[0, 0], [1, 1]], "three different"),
+        ([[0, 0], [0, 0], [0, 0]], "three different"),
+        ([[0, 0], [1, 1], [2, 2]], "on a line"),
+        ([[0, 0], [2, 2], [2, 0], [0, 1]], "edges 0 and 2 of a region cross"),
+        ([[0, 0], [2, 0], [2, 1], [1, 0], [0, 1]], "cross"),
+        ([[0, 0], [1, np.nan], [1, 1]], "NaN"),
+        ([[0, 0, 0]], "shape"),
+    ],
+)
+def test_what_is_no_region(vertices: Any, pattern: str) -> None:
+    with _raises(pattern):
+        Region(np.array(vertices, float))
+
+
+def test_boxes_that_are_none() -> None:
+    with _raises("west,south,east,north"):
+        Region.box(1, 0, 0, 1)
+    with _raises("west,south,east,north"):
+        Region.parse("0,1,1,1")
+    with _raises("density"):
+        Region.box(0, 0, 1, 1).transformed(lambda x: x, density=0)
+    with _raises("n >= 1"):
+        Region.box(0, 0, 1, 1).boundary_nodes(0)
+    with _raises("longest > 0"):
+        Region.box(0, 0, 1, 1).boundary_nodes(3, longest=0)
+    with _raises("has the field vertices; got corners"):
+        Region.from_dict({"corners": []})
+    with _raises("pairs of numbers"):
+        Region.from_dict({"vertices": [[1, 2], [3]]})
+
+
+def _normal_mass(region: Region, n: int, **options: Any) -> float:
+    """Mass of the standard normal by the boundary alone: F = Phi(x) phi(y)."""
+    x, y, dy = region.boundary_nodes(n, **options)
+    return float(np.sum(ndtr(x) * np.exp(-(y**2) / 2) / np.sqrt(2 * np.pi) * dy))
+
+
+def test_masses_by_the_boundary() -> None:
+    # A box is a product of intervals.
+    box = Region.box(-0.3, -1.2, 1.7, 0.4)
+    product = (ndtr(1.7) - ndtr(-0.3)) * (ndtr(0.4) - ndtr(-1.2))
+    assert _normal_mass(box, 20) == pytest.approx(product, abs=1e-14)
+    # All of the plane, with edges cut in pieces.
+    assert _normal_mass(Region.box(-50, -50, 50, 50), 8, longest=2.0) == pytest.approx(1, abs=MASS)
+    # Few nodes on a long edge do not see the density.
+    assert abs(_normal_mass(Region.box(-50, -50, 50, 50), 4) - 1) > 0.1
+    # A polygon against quadrature over its triangles.
+    triangles = np.array([[[0, 0], _STAR[i], _STAR[(i + 1) % len(_STAR)]] for i in range(7)])
+    t, w = np.polynomial.legendre.leggauss(40)
+    t, w = (t + 1) / 2, w / 2
+    dense = 0.0
+    for origin, a, b in triangles:
+        u, v = a - origin, b - origin
+        jacobian = u[0] * v[1] - u[1] * v[0]
+        # (r, s) -> r ((1 - s) u + s v), whose Jacobian is r times that of the triangle.
+        r, s = np.meshgrid(t, t, indexing="ij")
+        x = (r * (1 - s))[..., None] * u + (r * s)[..., None] * v
+        density = np.exp(-np.sum(x**2, axis=-1) / 2) / (2 * np.pi)
+        dense += jacobian * np.sum(density * r * np.outer(w, w))
+    # The sum is signed: turning the star makes it positive, as `Region` turns its vertices.
+    assert _normal_mass(Region(_STAR), 30) == pytest.approx(abs(dense), abs=MASS)
+    # An area is the mass of the constant, F = x.
+    x, _, dy = Region(_STAR).boundary_nodes(2)
+    assert np.sum(x * dy) == pytest.approx(Region(_STAR).area, rel=1e-12)
