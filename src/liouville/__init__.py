@@ -28,10 +28,13 @@ if TYPE_CHECKING:
     from liouville.control import fit_control as fit_control
     from liouville.control import load_policy as load_policy
     from liouville.data import read_cells as read_cells
+    from liouville.data import read_events as read_events
     from liouville.data import read_samples as read_samples
     from liouville.density import fit_density as fit_density
     from liouville.errors import LiouvilleError as LiouvilleError
     from liouville.errors import TrainingError as TrainingError
+    from liouville.events import fit_events as fit_events
+    from liouville.events import load_events as load_events
     from liouville.model import Model as Model
     from liouville.model import load as load
     from liouville.training import fit as fit
@@ -54,9 +57,12 @@ _HOME = {
     "fit": "training",
     "fit_cells": "cells",
     "fit_density": "density",
+    "fit_events": "events",
     "given": "conditioning",
     "load": "model",
+    "load_events": "events",
     "read_cells": "data",
+    "read_events": "data",
     "read_samples": "data",
 }
 __all__ = [
@@ -73,10 +79,12 @@ __all__ = [
     "fit_cells",
     "fit_control",
     "fit_density",
+    "fit_events",
     "fit_transport",
     "gauges",
     "given",
     "load",
+    "load_events",
     "load_policy",
     "objectives",
     "paths",
@@ -84,6 +92,7 @@ __all__ = [
     "problems",
     "quantities",
     "read_cells",
+    "read_events",
     "read_samples",
     "transport_map",
 ]

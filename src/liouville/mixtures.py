@@ -100,21 +100,24 @@ def gaussian(mean: Array, covariance: Array) -> GaussianMixture:
     return GaussianMixture(np.ones(1), mean[None], covariance[None])
 
 
-def fit_mixture(x: Array, parts: int, *, seed: int = 0, iterations: int = 200) -> GaussianMixture:
+def fit_mixture(
+    x: Array, parts: int, *, seed: int = 0, iterations: int = 200, floor: float = 1e-3
+) -> GaussianMixture:
     """Fits a mixture by expectation maximisation from a k-means start.
 
-    Covariances are kept away from singular ones by adding a thousandth of the mean variance.
+    Covariances are kept away from singular ones by adding a share of the mean variance.
 
     Args:
         x: points, shape `(n, dim)`.
         parts: the number of parts.
         seed: of the start.
         iterations: the most iterations; it stops when a point gains less than 1e-5 nats.
+        floor: the share of the mean variance that is added to covariances.
     """
     _, label = kmeans2(x, parts, minit="++", rng=seed)
     # A soft start: every part keeps a little of every point, so none is empty.
     share = 0.95 * np.eye(parts)[label] + 0.05 / parts
-    ridge = 1e-3 * float(np.mean(x.var(axis=0))) + 1e-12
+    ridge = floor * float(np.mean(x.var(axis=0))) + 1e-12
     before, mixture = -np.inf, _maximise(x, share, ridge)
     for _ in range(iterations):
         joint = mixture._log_joint(x)

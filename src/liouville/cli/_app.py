@@ -107,4 +107,4 @@ def _root(
 
 
 # The commands register themselves on `app` and `fit_app`.
-from liouville.cli import _fit, _query  # noqa: E402, F401
+from liouville.cli import _events, _fit, _query  # noqa: E402, F401

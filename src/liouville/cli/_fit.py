@@ -255,12 +255,23 @@ def _finish_fit(out: Path, result: Any, as_json: bool, **more: Any) -> None:
 @app.command()
 def demo(
     out: RunOut = Path("liouville-demo"),
+    task: Annotated[str, typer.Option(help="cells or events.")] = "cells",
     seed: Seed = 0,
     force: Force = False,
     resume: Resume = False,
     as_json: Json = False,
 ) -> None:
-    """Fit a branching population with a known truth, and print how far the model is from it."""
+    """Fit data with a known truth, and print how far the model is from it.
+
+    Cells are a branching population, events a self-exciting process with magnitudes.
+    """
+    if task == "events":
+        from liouville.cli._events import demo_events_command
+
+        demo_events_command(out, seed, force, resume, as_json)
+        return
+    if task != "cells":
+        raise LiouvilleError(f"there is no demo of {task!r}; the demos are: cells, events")
     from liouville.cells._demo import demo_cells, distance_to_truth
     from liouville.cells._run import run_cells
 
@@ -365,7 +376,7 @@ def _evaluate_run(folder: Path, as_json: bool) -> None:
     from liouville.run import open_run
 
     task = open_run(folder).task
-    if task in ("density", "transport", "control"):
+    if task in ("density", "transport", "control", "events"):
         measure = importlib.import_module(f"liouville.{task}._run").evaluate
         result = measure(folder)
         finish(
@@ -408,7 +419,9 @@ def _evaluate_run(folder: Path, as_json: bool) -> None:
 
 @app.command("settings")
 def settings_command(
-    task: Annotated[str, typer.Argument(help="cells, density, transport or control")] = "cells",
+    task: Annotated[
+        str, typer.Argument(help="cells, density, events, transport or control")
+    ] = "cells",
     as_json: Json = False,
 ) -> None:
     """List every setting of a task with its type, default and meaning."""
@@ -416,11 +429,13 @@ def settings_command(
     from liouville.config import describe
     from liouville.control._config import ControlConfig
     from liouville.density._config import DensityConfig
+    from liouville.events._config import EventsConfig
     from liouville.transport._config import TransportConfig
 
     kinds = {
         "cells": CellsConfig,
         "density": DensityConfig,
+        "events": EventsConfig,
         "transport": TransportConfig,
         "control": ControlConfig,
     }

@@ -17,6 +17,11 @@ SigmaOption = Annotated[
 @app.command()
 def info(run: RunFolder, as_json: Json = False) -> None:
     """Say what a run holds."""
+    if _is_of_events(run):
+        from liouville.cli._events import info_events
+
+        info_events(run, as_json)
+        return
     from liouville.model import load
     from liouville.parameters import learned_leaves
 
@@ -90,17 +95,63 @@ def sample(
 @app.command()
 def query(
     run: RunFolder,
-    points: Annotated[Path, typer.Argument(metavar="POINTS", help=_POINTS_HELP)],
     out: Out,
+    points: Annotated[Path | None, typer.Argument(metavar="[POINTS]", help=_POINTS_HELP)] = None,
+    at: Annotated[
+        Path | None, typer.Option("--at", "--points", help="The points, likewise.")
+    ] = None,
     time: Annotated[
-        float | None, typer.Option("--time", "-t", help="Time; by default the file's time column.")
+        str | None, typer.Option("--time", "-t", help="Time; by default the file's time column.")
     ] = None,
     sigma: SigmaOption = None,
     given: Given = None,
     extrapolate: Extrapolate = False,
+    history: Annotated[
+        Path | None, typer.Option(help="Events so far, for a run of events; its data if not.")
+    ] = None,
+    sequence_name: Annotated[
+        str | None, typer.Option(help="Which sequence of the history, if there are several.")
+    ] = None,
+    drop_future: Annotated[
+        bool, typer.Option("--drop-future", help="Drop events of the history that are later.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Write log-density, velocity, score and drift at given points."""
+    """Write what a model says at given points.
+
+    Log-density, velocity, score and drift; for a run of events rate, density and intensity given
+    what came before.
+    """
+    points = points or at
+    if _is_of_events(run):
+        from liouville.cli._events import query_events
+
+        query_events(run, points, out, time, history, sequence_name, drop_future, as_json)
+        return
+    if points is None:
+        raise LiouvilleError("no points: name a file of them")
+    if history is not None:
+        raise LiouvilleError(f"{run} is no run of events; leave --history out")
+    _query(run, points, out, _time(time), sigma, given, extrapolate, as_json)
+
+
+def _time(text: str | None) -> float | None:
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        raise LiouvilleError(f"--time is {text!r}; give a number in the data's units") from None
+
+
+def _query(
+    run: Path,
+    points: Path,
+    out: Path,
+    time: float | None,
+    sigma: float | None,
+    given: str | None,
+    extrapolate: bool,
+    as_json: bool,
+) -> None:
     from liouville.data import read_points, write_table
 
     model = _model(run, given)
@@ -228,6 +279,13 @@ def plot(
     redraw = importlib.import_module(f"liouville.{open_run(run).task}._run").redraw
     file = redraw(run, movie=movie)
     finish({"report": str(file)}, as_json, [f"report  {file}"])
+
+
+def _is_of_events(run: Path) -> bool:
+    """Whether a folder holds a run of events; one that holds none is for the loading to refuse."""
+    from liouville.run import CONFIG_FILE, open_run
+
+    return (run / CONFIG_FILE).is_file() and open_run(run).task == "events"
 
 
 def _model(run: Path, given: str | None) -> Any:

@@ -7,19 +7,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 from scipy.special import logsumexp
 
 from liouville.data import Events
 from liouville.events._config import EventsConfig, TimesConfig
 from liouville.events._divide import Parts
 from liouville.events._fit import standard_shift
-from liouville.events._initial import initial_intensity
+from liouville.events._initial import FLOOR, initial_intensity
 from liouville.events._model import excerpts_of
 from liouville.events._units import EventUnits
 from liouville.mixtures import GaussianMixture, fit_mixture
 from liouville.objectives import AbstractTerm, TimeLikelihood
-from liouville.processes import Excerpts, Hawkes, PointProcess
+from liouville.paths import Normal
+from liouville.processes import Excerpts, Hawkes, HistoryFree, PointProcess
 from liouville.training import fit
 
 _STEPS = 400
@@ -143,14 +144,16 @@ def _hawkes(
     intensity = initial_intensity(TimesConfig(exponentials=1, powers=0), parts.training, units)
     options = settings.training
     process = fit(
-        PointProcess(intensity, None),  # pyright: ignore[reportArgumentType]
-        TimeLikelihood(_excerpts(parts.training, units, settings), options.batch_size),
+        PointProcess(intensity, HistoryFree(Normal(parts.training.dim))),
+        TimeLikelihood(
+            excerpts=_excerpts(parts.training, units, settings), batch_size=options.batch_size
+        ),
         steps=_STEPS,
         optimizer=0.03,
         progress=False,
     ).path
     value = eqx.filter_jit(lambda process, term: term(process, key=jax.random.key(0)))
-    terms = {n: TimeLikelihood(_excerpts(e, units, settings)) for n, e in kept.items()}
+    terms = {n: TimeLikelihood(excerpts=_excerpts(e, units, settings)) for n, e in kept.items()}
     return {name: float(value(process, term)) for name, term in terms.items()}
 
 
@@ -162,7 +165,9 @@ def _mixture(parts: Parts, units: EventUnits, settings: EventsConfig) -> Gaussia
     places = _seen(parts.training, units)
     chosen = np.random.default_rng(0).permutation(len(places))[:_MOST_KERNELS]
     number = min(settings.places.parts or 1, 100)
-    return fit_mixture(places[chosen], number, seed=settings.training.seed, iterations=50)
+    return fit_mixture(
+        places[chosen], number, seed=settings.training.seed, iterations=50, floor=FLOOR
+    )
 
 
 def _kernels(parts: Parts, units: EventUnits) -> Any:
@@ -182,7 +187,7 @@ def _kernels(parts: Parts, units: EventUnits) -> Any:
 
 def _kernel_density(centers: np.ndarray, x: np.ndarray, width: float) -> np.ndarray:
     """Log-densities; kernels farther than eight widths are left out where there are nearer ones."""
-    dim, tree = centers.shape[1], cKDTree(centers)
+    dim, tree = centers.shape[1], KDTree(centers)
     constant = np.log(len(centers)) + dim * np.log(width) + 0.5 * dim * np.log(2.0 * np.pi)
     found = np.empty(len(x))
     for begin in range(0, len(x), _BLOCK):
@@ -228,10 +233,12 @@ def _fitted_etas(
         log_f = np.zeros(np.asarray(excerpts.since).shape)[:, :-1]
         is_event = np.asarray(excerpts.is_interval[:, :-1])
         log_f[is_event] = mixture.log_density(_seen(events, units))
-        return EtasLikelihood(excerpts, jnp.asarray(log_f, dtype), batch_size)
+        return EtasLikelihood(
+            excerpts=excerpts, log_background=jnp.asarray(log_f, dtype), batch_size=batch_size
+        )
 
     law = fit(
-        start,  # pyright: ignore[reportArgumentType]
+        start,
         term(parts.training, settings.training.batch_size),
         steps=_STEPS,
         optimizer=0.03,
@@ -240,8 +247,10 @@ def _fitted_etas(
     value = eqx.filter_jit(lambda law, term: term(law, key=jax.random.key(0)))
     shift, time, space = standard_shift(parts), {}, {}
     for name, events in kept.items():
-        process: Any = PointProcess(law.times, None)  # pyright: ignore[reportArgumentType]
-        time[name] = float(value(process, TimeLikelihood(_excerpts(events, units, settings))))
+        process = PointProcess(law.times, HistoryFree(Normal(parts.training.dim)))
+        time[name] = float(
+            value(process, TimeLikelihood(excerpts=_excerpts(events, units, settings)))
+        )
         places = events.places[~events.is_history]
         both = float(value(law, term(events)))
         space[name] = both - time[name] - float(units.log_volume(places).mean()) - shift

@@ -59,9 +59,11 @@ class PlacesConfig:
     zones: int = option(6, "zones of different width around an event")
     rates: int = option(6, "exponential rates at which they fade")
     spreads: bool = option(True, "zones may spread with the time since the event")
-    network: bool = option(True, "zones may differ from place to place, by a network of the parent")
+    network: bool | None = option(
+        None, "zones may differ from place to place, by a network; by default if events are many"
+    )
     heads: int = option(8, "heads of the encoder of a history")
-    width: int = option(32, "units of a layer")
+    width: int = option(64, "units of a layer")
     knots: int = option(8, "knots of a moving background")
 
 
@@ -71,7 +73,7 @@ class TrainingConfig:
 
     reach: int = option(512, "latest past events an event sees")
     steps: int | None = option(None, "most steps; by default from the number of events")
-    rate: float = option(0.01, "learning rate")
+    rate: float | None = option(None, "learning rate; by default from the number of events")
     decay: float = option(0.0, "weight decay")
     average: float = option(0.99, "decay of the moving average of the parameters")
     patience: int | None = option(8, "validations without progress before stopping; null: never")

@@ -2,9 +2,11 @@
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 
 from liouville import config as configuration
@@ -21,9 +23,12 @@ from liouville.objectives import (
     PlaceLikelihood,
     TimeLikelihood,
 )
-from liouville.processes import Excerpts, Hawkes, Neural, PointProcess
+from liouville.processes import Excerpts, GutenbergRichter, Hawkes, Neural, PointProcess
 from liouville.training import default_optimizer, fit
 from liouville.training._fit import Reason
+
+# Events on which the cut-off is measured.
+_SAMPLE = 1000
 
 
 class EventsFit(NamedTuple):
@@ -103,6 +108,7 @@ def fit_events(
     reach, n = options.reach, options.targets
     chosen = excerpts_of(training, units, reach, n)
     assert options.steps is not None  # filled in by `automatic`
+    assert options.rate is not None
     result = fit(
         initial(settings, training, units),
         Objective.of(terms_of(chosen, training, options.batch_size)),
@@ -113,7 +119,7 @@ def fit_events(
         validation=None
         if parts.validation is None
         else EventLikelihood(
-            terms_of(excerpts_of(parts.validation, units, reach, n), parts.validation)
+            terms=terms_of(excerpts_of(parts.validation, units, reach, n), parts.validation)
         ),
         patience=options.patience if parts.validation is not None else None,
         validate_every=options.validate_every,
@@ -143,7 +149,7 @@ def fit_events(
         "stopped": result.reason,
     }
     if result.reason != "interrupted":
-        summary |= parameters(model, training) | figures(model, parts)
+        summary |= parameters(model, training) | figures(model, parts) | cut_off(model, parts)
     summary["seconds"] = round(time.monotonic() - begun, 1)
     return EventsFit(model, settings, result.history, summary, result.reason)
 
@@ -152,8 +158,8 @@ def terms_of(
     excerpts: Excerpts, events: Events, batch_size: int | None = None
 ) -> tuple[AbstractTerm, ...]:
     """The negative log-likelihoods of times, places and, if there are some, marks."""
-    terms = (TimeLikelihood(excerpts, batch_size), PlaceLikelihood(excerpts, batch_size))
-    return terms if events.marks is None else (*terms, MarkLikelihood(excerpts, batch_size))
+    kinds = [TimeLikelihood, PlaceLikelihood] + [MarkLikelihood] * (events.marks is not None)
+    return tuple(kind(excerpts=excerpts, batch_size=batch_size) for kind in kinds)
 
 
 def figures(model: EventModel, parts: Parts) -> dict[str, float]:
@@ -176,6 +182,40 @@ def figures(model: EventModel, parts: Parts) -> dict[str, float]:
     return {key: round(value, 4) for key, value in found.items()}
 
 
+def cut_off(model: EventModel, parts: Parts) -> dict[str, float]:
+    """What the past out of reach would have said.
+
+    How much the nats per event change if twice as many past events are seen, on the latest events
+    that were kept from training; nothing if all of the past is in reach.
+    """
+    kept = parts.test or parts.validation
+    if kept is None or not kept.counts.sum():
+        return {}
+    found: dict[str, float] = {}
+    longest = int(np.bincount(kept.sequence).max())
+    if longest > model.reach:
+        sample = _latest(kept)
+        farther = replace(model, reach=2 * model.reach).scores(sample)
+        scores = model.scores(sample)
+        found["nats in time changed by twice the reach"] = (
+            farther.nats_in_time - scores.nats_in_time
+        )
+        found["nats in space changed by twice the reach"] = (
+            farther.nats_in_space - scores.nats_in_space
+        )
+    return {key: round(value, 4) for key, value in found.items()}
+
+
+def _latest(events: Events) -> Events:
+    """The latest events of the longest sequence, with what came before as history."""
+    one = events.select([int(np.argmax(events.counts))])
+    times = one.times[~one.is_history]
+    if len(times) <= _SAMPLE:
+        return one
+    first = float(one.times.min())
+    return one.between(float(times[-_SAMPLE]), float(one.windows[0, 1]), history_from=first)
+
+
 def standard_shift(parts: Parts) -> float:
     """What standardised units take from a negative log-density per user's unit of area."""
     return float(np.log(parts.training.places.std(axis=0)).sum())
@@ -188,7 +228,7 @@ def parameters(model: EventModel, training: Events) -> dict[str, float]:
     base = intensity.base if isinstance(intensity, Neural) else intensity
     if isinstance(base, Hawkes):
         own = np.zeros(1) if training.marks is None else training.marks - model.units.mark_origin
-        found["branching ratio"] = float(base.branching_ratio(own))
-    if hasattr(marks, "b_value"):
+        found["branching ratio"] = float(base.branching_ratio(jnp.asarray(own)))
+    if isinstance(marks, GutenbergRichter):
         found["b-value"] = float(marks.b_value)
     return {key: round(value, 4) for key, value in found.items()}

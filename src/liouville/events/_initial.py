@@ -15,6 +15,7 @@ from liouville.events._model import model_marks
 from liouville.events._units import EventUnits
 from liouville.mixtures import GaussianMixture, fit_mixture
 from liouville.networks import MLP
+from liouville.parameters import value_of
 from liouville.paths import Full, LocationScale
 from liouville.processes import (
     AbstractIntensity,
@@ -45,10 +46,18 @@ from liouville.processes import (
     Unmarked,
 )
 
-_MOST_PARTS = 250
+# The most parts of a background; a network that names parts, or moves them, has one output each.
+_MOST_PARTS = {"routed": 250, "recalled": 32}
+_MOST_PARTS_STILL = 500
+# Where no history helps, the background has to say all there is to say.
+_MOST_PARTS_ALONE, _EVENTS_A_PART_ALONE = 1000, 30
 _EVENTS_A_PART = 60
+# From so many events on a network of the place learns more than chance, and small steps do.
+_MANY = 5000
 _MOST_ROWS = 20_000
 _SHARE_TRIGGERED = 0.5
+# The share of the mean variance below which no part of a mixture is narrow: faults are lines.
+FLOOR = 1e-5
 # Widths of the zones around a parent, in standardised units, before training.
 _SMALLEST, _LARGEST = 0.008, 0.3
 
@@ -58,11 +67,18 @@ def automatic(settings: EventsConfig, events: Events) -> EventsConfig:
     places, training = settings.places, settings.training
     distinct, total = len(np.unique(events.places, axis=0)), int(events.counts.sum())
     if places.parts is None:
-        most = _MOST_PARTS if places.family != "recalled" else 32
-        parts = int(np.clip(distinct // _EVENTS_A_PART, 1, most))
+        if places.family == "static":
+            parts = int(np.clip(distinct // _EVENTS_A_PART_ALONE, 1, _MOST_PARTS_ALONE))
+        else:
+            most = _MOST_PARTS.get(places.family, _MOST_PARTS_STILL)
+            parts = int(np.clip(distinct // _EVENTS_A_PART, 1, most))
         places = dataclasses.replace(places, parts=parts)
+    if places.network is None:
+        places = dataclasses.replace(places, network=total >= _MANY)
+    if training.rate is None:
+        training = dataclasses.replace(training, rate=0.01 if total >= _MANY else 0.03)
     if training.steps is None:
-        steps = int(np.clip(total // 25, 300, 1200))
+        steps = int(np.clip(total // 25, 600, 1200))
         steps += -steps % training.chunk
         training = dataclasses.replace(training, steps=steps)
     return dataclasses.replace(settings, places=places, training=training)
@@ -122,7 +138,7 @@ def _places(options: PlacesConfig, events: Events, units: EventUnits, seed: int)
     rng = np.random.default_rng(seed)
     own = own[rng.permutation(len(own))[:_MOST_ROWS]]
     assert options.parts is not None  # filled in by `automatic`
-    mixture = fit_mixture(own, options.parts, seed=seed, iterations=15)
+    mixture = fit_mixture(own, options.parts, seed=seed, iterations=10, floor=FLOOR)
     window = (float(events.windows[:, 0].min()), float(events.windows[:, 1].max()))
     background = _background(mixture, options, window)
     if options.family in ("static", "moving"):
@@ -209,7 +225,7 @@ def _recalled(
     encoder = Encoder.of(dim, jnp.asarray(heads, jnp.zeros(()).dtype), key=first)
     zero = jnp.zeros(())
     location, raw = background.location(zero), background.raw_scale(zero)
-    logits = background.logits
+    logits = jnp.asarray(value_of(background.logits))
     outputs = location.size + raw.size + logits.size
     network = MLP(encoder.outputs, outputs, width=options.width, depth=2, key=second)
     return Recalled(encoder, network, location, raw, logits)

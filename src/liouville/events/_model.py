@@ -17,11 +17,13 @@ from liouville.errors import LiouvilleError
 from liouville.events._saved import CLASSES
 from liouville.events._units import EventUnits
 from liouville.model import MODEL_FILE
-from liouville.processes import Excerpts, History, PointProcess, simulate_times
+from liouville.processes import Excerpts, History, PointProcess, Polygon, simulate_times
 
 _TARGETS = 64
 _BLOCK = 1024
 _CATALOGUES = 50
+# The border of a region: pieces an edge on a map, nodes a piece, and the longest piece.
+_EDGE_PIECES, _EDGE_NODES, _LONGEST = 16, 8, 0.1
 
 
 class Scores(NamedTuple):
@@ -137,7 +139,10 @@ class EventModel:
         return self._at_times(times, history, lambda process, past, _: _rate(process, past))
 
     def density(self, time: float, places: np.ndarray, history: Events) -> np.ndarray:
-        """The density of the place of an event at a time, per user's unit of area."""
+        """The density of the place of an event at a time, per user's unit of area.
+
+        It has mass one on the whole plane; see `mass_inside` for a region.
+        """
         places = self._checked(places)
         past = self._history(history, time)
         values = [
@@ -157,6 +162,19 @@ class EventModel:
         points = jnp.asarray(self.units.to_model(self._checked(places)), past.times.dtype)
         marginal = self.process.places.after(past).at(jnp.zeros((), past.times.dtype))
         return np.asarray(jax.vmap(marginal.velocity)(points), np.float64)
+
+    def mass_inside(self, time: float, history: Events) -> float:
+        """The mass of the density of places at a time inside of the region.
+
+        The intensity counts events in the region; a density is that given the region if it is
+        divided by this number.
+
+        Raises:
+            LiouvilleError: if the model has no region.
+        """
+        if self.region is None:
+            raise LiouvilleError("the model has no region; fit with --region west,south,east,north")
+        return float(_mass(self.process, self._history(history, time), self._polygon(self.region)))
 
     def forecast(
         self,
@@ -189,11 +207,14 @@ class EventModel:
         expected = float(self.rate(np.array([start]), history)[0]) * horizon
         room = int(2 ** np.ceil(np.log2(max(32.0, 2.0 * expected))))
         found: list[tuple[np.ndarray, ...]] = []
+        region = None if self.region is None else self._polygon(self.region)
         keys = jr.split(jr.key(seed), n)
         for begin in range(0, n, _CATALOGUES):
             chunk = keys[begin : begin + _CATALOGUES]
             while True:
-                drawn, is_whole = _simulated(self.process, past, float(horizon), room, chunk)
+                drawn, is_whole = _simulated(
+                    self.process, past, jnp.asarray(horizon, past.times.dtype), room, region, chunk
+                )
                 if np.all(is_whole):
                     break
                 if room >= most:
@@ -256,6 +277,20 @@ class EventModel:
             jnp.arange(self.reach) >= missing,
             jnp.asarray(now, dtype),
             self.reach,
+        )
+
+    def _polygon(self, region: Region) -> Polygon:
+        """The region in the model's units."""
+        dense = 1 if self.units.projection is None else _EDGE_PIECES
+        own = region.transformed(self.units.to_model, density=dense)
+        # Along the first coordinate, which the parts' distribution functions begin with.
+        turned = Region(own.vertices[:, ::-1])
+        second, first, step = turned.boundary_nodes(_EDGE_NODES, longest=_LONGEST)
+        dtype = jnp.zeros(()).dtype
+        return Polygon(
+            jnp.asarray(own.vertices, dtype),
+            jnp.asarray(np.column_stack([first, second]), dtype),
+            jnp.asarray(step, dtype),
         )
 
     def _marks(self, events: Events) -> np.ndarray:
@@ -376,8 +411,18 @@ def _densities(process: PointProcess, past: History, points: jax.Array) -> jax.A
 
 
 @eqx.filter_jit
+def _mass(process: PointProcess, past: History, region: Polygon) -> jax.Array:
+    return region.mass(process.places.after(past).at(jnp.zeros_like(past.origin)))
+
+
+@eqx.filter_jit
 def _simulated(
-    process: PointProcess, past: History, horizon: float, room: int, keys: jax.Array
+    process: PointProcess,
+    past: History,
+    horizon: jax.Array,
+    room: int,
+    region: Polygon | None,
+    keys: jax.Array,
 ) -> tuple[History, jax.Array]:
     start = jnp.zeros_like(past.origin)
 
@@ -390,6 +435,7 @@ def _simulated(
             start + horizon,
             room,
             places=process.places,
+            region=region,
             key=key,
         )
         return jax.tree.map(lambda a: a[-room:] if a.ndim else a, grown), is_whole

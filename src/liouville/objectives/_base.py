@@ -1,5 +1,6 @@
 import abc
 from collections.abc import Sequence
+from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -7,11 +8,12 @@ import jax.random as jr
 from jaxtyping import Array, Float, Int
 
 from liouville._types import RandomKey, Scalar
-from liouville.paths import AbstractPath
 
 
 class AbstractTerm(eqx.Module):
     """One number to be made small: `term(path, key=key)`.
+
+    What it is given is a path, or another module with learned arrays that the term knows.
 
     Attributes:
         name: under which the term is logged; unique within an objective.
@@ -20,7 +22,7 @@ class AbstractTerm(eqx.Module):
     name: eqx.AbstractVar[str]
 
     @abc.abstractmethod
-    def __call__(self, path: AbstractPath, *, key: RandomKey) -> Scalar:
+    def __call__(self, path: Any, *, key: RandomKey) -> Scalar:
         """An unbiased estimate of the term, with an unbiased gradient, shape `()`."""
 
     def at(self, step: Int[Array, ""]) -> "AbstractTerm":
@@ -60,7 +62,7 @@ class Objective(eqx.Module):
         if twice:
             raise ValueError(f"two terms are named {twice[0]!r}; give one of them another name=...")
 
-    def __call__(self, path: AbstractPath, *, key: RandomKey) -> tuple[Scalar, dict[str, Scalar]]:
+    def __call__(self, path: Any, *, key: RandomKey) -> tuple[Scalar, dict[str, Scalar]]:
         """The weighted sum and the value of each term by name, unweighted.
 
         Term `i` draws from `fold_in(key, i)`.

@@ -55,7 +55,7 @@ class PlaceLikelihood(AbstractEventTerm):
     def each(self, process: PointProcess, excerpt: Excerpts) -> Float[Array, " targets"]:
         """The log-densities of the places of the targets."""
         path, own = process.places.after(excerpt.history), excerpt.history
-        n = excerpt.since.shape[-1] - 1
+        n = excerpt.targets
         values = jax.vmap(lambda t, x: path.at(t).log_density(x))(own.times[-n:], own.places[-n:])
         return jnp.where(own.valid[-n:], values, 0.0)
 
@@ -76,7 +76,7 @@ class TimeLikelihood(AbstractEventTerm):
     def each(self, process: PointProcess, excerpt: Excerpts) -> Float[Array, " targets"]:
         """Log-rates at the targets less the integrals between them."""
         hazard, own = process.intensity.after(excerpt.history), excerpt.history
-        n = excerpt.since.shape[-1] - 1
+        n = excerpt.targets
         rates = jnp.where(own.valid[-n:], jax.vmap(hazard.log_rate)(own.times[-n:]), 0.0)
         integrals = jax.vmap(hazard.integral)(excerpt.since, excerpt.until)
         integrals = jnp.where(excerpt.is_interval, integrals, 0.0)
@@ -99,6 +99,6 @@ class MarkLikelihood(AbstractEventTerm):
     def each(self, process: PointProcess, excerpt: Excerpts) -> Float[Array, " targets"]:
         """The log-densities of the marks of the targets."""
         assert process.marks is not None  # the term is only used where there are marks
-        own, n = excerpt.history, excerpt.since.shape[-1] - 1
+        own, n = excerpt.history, excerpt.targets
         values = jax.vmap(process.marks.log_density)(own.marks[-n:])
         return jnp.where(own.valid[-n:], values, 0.0)

@@ -93,7 +93,8 @@ class LocationScale(AbstractPath):
 def _log_weights(logits: Any, t: Scalar) -> tuple[Float[Array, " parts"], Any]:
     """The log-weights, and their rate if they move."""
     if isinstance(logits, AbstractCurve):
-        return jax.jvp(jax.nn.log_softmax, *((a,) for a in value_and_rate(logits, t)))
+        values, rates = value_and_rate(logits, t)
+        return jax.jvp(jax.nn.log_softmax, (values,), (rates,))
     return jax.nn.log_softmax(value_of(logits)), None
 
 
@@ -122,7 +123,7 @@ class LocationScaleMarginal(AbstractMarginal):
         return jax.nn.logsumexp(self._log_joint(x))
 
     def velocity(self, x: Point) -> Point:
-        r"""$\sum_k \gamma_k (\mu_k' + A_k (x - \mu_k))$, plus the transfer flux over the density."""
+        r"""$\sum_k \gamma_k (\mu_k' + A_k (x - \mu_k))$, plus transfer flux over density."""
         joint = self._log_joint(x)
         carried = self.frames.velocity(x, jax.nn.softmax(joint))
         if self.log_weights_rate is None:
@@ -149,6 +150,13 @@ class LocationScaleMarginal(AbstractMarginal):
         z = z.astype(self.log_weights.dtype)
         points = jax.vmap(self.frames.from_standard)(z).reshape(each * parts, self.dim)
         return points, jnp.tile(jnp.exp(self.log_weights) / each, each)
+
+    def coordinates(self, x: Point) -> Coordinates:
+        """The conditional densities and distribution functions of the parts' coordinates at `x`.
+
+        Of every coordinate given those before it; arrays of shape `(parts, dim)`.
+        """
+        return self._coordinates(self.frames.to_standard(x), self.frames.log_scales)
 
     def _log_joint(self, x: Point) -> Float[Array, " parts"]:
         z = self.frames.to_standard(x)

@@ -126,7 +126,8 @@ class RosenblattTransform(AbstractTransform):
         """
         x, _ = self.inverse(y)
 
-        def moving(lines: Any) -> tuple[Array, Array]:
+        # `eqx.tree_at` asks with placeholders as well, so no arrays are promised.
+        def moving(lines: Any) -> tuple[Any, Any]:
             return lines.network.shift, lines.gate
 
         def lines_at(*now: Array) -> MixtureOnLine:

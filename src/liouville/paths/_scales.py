@@ -1,4 +1,5 @@
 import abc
+from collections.abc import Sequence
 
 import equinox as eqx
 import jax
@@ -276,19 +277,30 @@ class GrowingFrames(AbstractFrames):
     The factor is all that depends on time, so many times share the work for the frames.
 
     Attributes:
+        location: $\mu$, shape `(parts, dim)`.
         still: the frames $x = \mu_k + L_k z$.
         log_factor: $q$, shape `(parts,)`.
         log_factor_rate: $q'$, shape `(parts,)`.
     """
 
+    location: Locations
     still: AbstractFrames
     log_factor: Float[Array, " parts"]
     log_factor_rate: Float[Array, " parts"]
 
-    @property
-    def location(self) -> Locations:
-        r"""$\mu$."""
-        return self.still.location
+    @staticmethod
+    def of(
+        still: AbstractFrames,
+        log_factor: Float[Array, " parts"],
+        log_factor_rate: Float[Array, " parts"],
+    ) -> "GrowingFrames":
+        """Frames that stand still, with factors and their rates."""
+        return GrowingFrames(
+            location=still.location,
+            still=still,
+            log_factor=log_factor,
+            log_factor_rate=log_factor_rate,
+        )
 
     def to_standard(self, x: Point) -> Locations:
         r"""$e^{-q_k} L_k^{-1}(x - \mu_k)$."""
@@ -321,15 +333,18 @@ class JoinedFrames(AbstractFrames):
     """The frames of several groups of parts, one group after the other.
 
     Attributes:
+        location: the locations of all parts.
         groups: the groups, of one dimension.
     """
 
+    location: Locations
     groups: tuple[AbstractFrames, ...]
 
-    @property
-    def location(self) -> Locations:
-        """The locations of all parts."""
-        return jnp.concatenate([group.location for group in self.groups])
+    @staticmethod
+    def of(groups: Sequence[AbstractFrames]) -> "JoinedFrames":
+        """The frames of given groups."""
+        location = jnp.concatenate([group.location for group in groups])
+        return JoinedFrames(location=location, groups=tuple(groups))
 
     def to_standard(self, x: Point) -> Locations:
         r"""$L_k^{-1}(x - \mu_k)$ for every part of every group."""

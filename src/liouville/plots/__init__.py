@@ -20,6 +20,12 @@ from liouville.plots._projection import default_projection as default_projection
 
 if TYPE_CHECKING:
     from liouville.plots._density import density_panels as density_panels
+    from liouville.plots._events import Clock as Clock
+    from liouville.plots._events import Ground as Ground
+    from liouville.plots._events import event_maps as event_maps
+    from liouville.plots._events import rate_over_time as rate_over_time
+    from liouville.plots._events_checks import residual_figure as residual_figure
+    from liouville.plots._events_movie import event_movie as event_movie
     from liouville.plots._images import image_grid as image_grid
     from liouville.plots._images import image_shape as image_shape
     from liouville.plots._motion import trajectories as trajectories
@@ -31,6 +37,12 @@ if TYPE_CHECKING:
     from liouville.plots._training import loss_curves as loss_curves
 
 _DRAWING = {
+    "Clock": "_events",
+    "Ground": "_events",
+    "event_maps": "_events",
+    "event_movie": "_events_movie",
+    "rate_over_time": "_events",
+    "residual_figure": "_events_checks",
     "density_panels": "_density",
     "velocity_stream": "_motion",
     "image_grid": "_images",

@@ -21,8 +21,8 @@ from liouville.plots._style import (
     Scenery,
     time_scale,
 )
+from liouville.plots._training import explained, loss_curves
 from liouville.plots._training import held_out as held_out_figure
-from liouville.plots._training import loss_curves
 
 DPI = 150
 
@@ -209,10 +209,6 @@ _PATHS_LINE = (
     "Points drawn from the model at the first time and carried along by its velocity. The lines "
     "should be dense where the observed points are."
 )
-_LOSS = (
-    "Pale lines are the logged values, strong lines their moving average. The orange line marks "
-    "the step with the lowest validation loss; a rise after it is a sign of overfitting."
-)
 _HELD_OUT = (
     "Cells that were kept from training, at the times of the data. Further left is better; methods "
     "to the right of the dashed line predict the snapshot less well than the model."
@@ -253,7 +249,7 @@ def _figures(
                 model, snapshots, projection, stochastic=stochastic, scenery=scenery
             ),
         ),
-        Picture("loss.png", "Training", _LOSS, lambda: loss_curves(history)),
+        Picture("loss.png", "Training", explained(history), lambda: loss_curves(history)),
     ]
     if held_out is not None:
         parts.append(

@@ -23,12 +23,21 @@ from liouville.plots._style import (
 
 NOT_TERMS = ("step", "loss", "validation")
 
+_LINES = "Pale lines are the logged values, strong lines their moving average."
+_LOWEST = "The orange line marks the step with the lowest validation, whose parameters were kept."
+_OVERFITTING = "A rise after it is a sign of overfitting."
+_SETTLED = (
+    "No data are at stake: the validation is the objective again, of averaged parameters and more "
+    "particles, with the same random numbers each time. It should have levelled out."
+)
+
 
 def loss_curves(history: Sequence[Mapping[str, Any]], *, smoothing: float = 0.01) -> Figure:
     """Loss, its terms and the validation against the training step.
 
-    Every curve has its own panel because terms and validation need not share a scale. The
-    pale line is what was logged, the strong one its exponential moving average.
+    Every curve has its own panel because terms and validation need not share a scale; a loss that
+    is one term alone is drawn once, as that term. The pale line is what was logged, the strong one
+    its exponential moving average.
 
     Args:
         history: One mapping per logged step with ``"step"``, ``"loss"``, one entry per term
@@ -55,6 +64,20 @@ def loss_curves(history: Sequence[Mapping[str, Any]], *, smoothing: float = 0.01
         panel.set_xlim(*_all_steps(curves))
     name_axes(axes, "step", "")
     return figure
+
+
+def explained(history: Sequence[Mapping[str, Any]]) -> str:
+    """How to read `loss_curves`: the validation is of data, of the objective itself, or not there.
+
+    Args:
+        history: As for ``loss_curves``.
+    """
+    parts = [_LINES]
+    if any("validation" in entry for entry in history):
+        parts.append(_LOWEST)
+        is_of_data = any("likelihood" in entry for entry in history)
+        parts.append(_OVERFITTING if is_of_data else _SETTLED)
+    return " ".join(parts)
 
 
 def draw_curve(axes: Axes, steps: np.ndarray, values: np.ndarray, smoothing: float) -> None:
@@ -182,7 +205,7 @@ def say_nothing(axes: Axes, why: str) -> None:
 def _curves(
     history: Sequence[Mapping[str, Any]],
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Steps and finite values of the loss, the validation and every term, in this order."""
+    """Steps and finite values of loss, validation and every term; no loss that is a term alone."""
     names = dict.fromkeys(name for entry in history for name in entry)
     terms = [name for name in names if name not in NOT_TERMS]
     curves = {}
@@ -191,7 +214,18 @@ def _curves(
         kept = np.array([p for p in pairs if math.isfinite(p[1])], float).reshape(-1, 2)
         if len(kept):
             curves[name] = (kept[:, 0], kept[:, 1])
+    if any(name in curves and _are_equal(curves[name], curves.get("loss")) for name in terms):
+        del curves["loss"]
     return curves
+
+
+def _are_equal(
+    curve: tuple[np.ndarray, np.ndarray], other: tuple[np.ndarray, np.ndarray] | None
+) -> bool:
+    """Whether two curves are the same line, up to the rounding of single precision."""
+    if other is None or len(curve[0]) != len(other[0]):
+        return False
+    return np.array_equal(curve[0], other[0]) and np.allclose(curve[1], other[1], rtol=1e-6)
 
 
 def _all_steps(curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> tuple[float, float]:

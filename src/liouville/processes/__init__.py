@@ -35,6 +35,7 @@ from liouville.processes._neural import Neural as Neural
 from liouville.processes._next import next_time as next_time
 from liouville.processes._next import rescaled_times as rescaled_times
 from liouville.processes._next import simulate_times as simulate_times
+from liouville.processes._polygon import Polygon as Polygon
 from liouville.processes._process import PointProcess as PointProcess
 from liouville.processes._rates import AbstractRate as AbstractRate
 from liouville.processes._rates import ConstantRate as ConstantRate

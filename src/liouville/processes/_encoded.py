@@ -21,7 +21,8 @@ class Encoder(eqx.Module):
     Every head weighs the events by what they are and by how old they are,
 
     $$\alpha_i \propto \exp(s(x_i, m_i) - \beta\,\tau_i), \qquad
-      c = \Bigl(\sum_i \alpha_i v(x_i, m_i),\ \log\bigl(1 + \sum_i e^{s_i - \beta\tau_i}\bigr)\Bigr),$$
+      c = \Bigl(\sum_i \alpha_i v(x_i, m_i),\ \log\bigl(1 + \sum_i e^{s_i - \beta\tau_i}\bigr)
+      \Bigr),$$
 
     beside an event that is not there, of score zero, so that no history is a history too. The
     vector moves smoothly with time between events.
@@ -40,11 +41,11 @@ class Encoder(eqx.Module):
     def of(
         dim: int, rates: Float[Array, " heads"], *, size: int = 8, width: int = 64, key: RandomKey
     ) -> "Encoder":
-        """An encoder that starts without preference among events.
+        r"""An encoder that starts without preference among events.
 
         Args:
             dim: coordinates of a place.
-            rates: the first guess of $\\beta$, one a head.
+            rates: the first guess of $\beta$, one a head.
             size: values of a head.
             width: units of the embedding.
             key: random key.

@@ -26,9 +26,9 @@ class Excerpts(eqx.Module):
     """
 
     history: History
-    since: Float[Array, "excerpts intervals"]
-    until: Float[Array, "excerpts intervals"]
-    is_interval: Bool[Array, "excerpts intervals"]
+    since: Float[Array, "*excerpts intervals"]
+    until: Float[Array, "*excerpts intervals"]
+    is_interval: Bool[Array, "*excerpts intervals"]
     number: int = eqx.field(static=True)
 
     def __len__(self) -> int:
@@ -37,7 +37,7 @@ class Excerpts(eqx.Module):
     @property
     def targets(self) -> int:
         """The most events to predict in a piece."""
-        return self.since.shape[1] - 1
+        return self.since.shape[-1] - 1
 
     @staticmethod
     def of(
@@ -98,8 +98,14 @@ class Excerpts(eqx.Module):
                 since[row, -1], until[row, -1] = before[-1] - base, window[1] - base
                 is_interval[row, -1] = True
         dtype = jnp.zeros(()).dtype
-        arrays = (jnp.asarray(a, dtype) for a in (when, where, mark))
-        history = History(*arrays, jnp.asarray(valid), jnp.asarray(origin, dtype), reach)
+        history = History(
+            jnp.asarray(when, dtype),
+            jnp.asarray(where, dtype),
+            jnp.asarray(mark, dtype),
+            jnp.asarray(valid),
+            jnp.asarray(origin, dtype),
+            reach,
+        )
         return Excerpts(
             history,
             jnp.asarray(since, dtype),

@@ -9,8 +9,9 @@ from liouville._types import Scalar
 class History(eqx.Module):
     """Events of one sequence in order of time, as a process sees them: an array of fixed length.
 
-    Times are counted from a local origin, so that the short times between events keep their
-    digits in float32 however long the catalogue is.
+    Methods are those of one history; `Excerpts` holds many with a leading axis. Times are counted
+    from a local origin, so that the short times between events keep their digits in float32
+    however long the catalogue is.
 
     Attributes:
         times: when, after `origin`, not decreasing, shape `(n,)`.
@@ -22,11 +23,11 @@ class History(eqx.Module):
             belongs to the model: likelihood, forecast and intensity use the same.
     """
 
-    times: Float[Array, " n"]
-    places: Float[Array, "n dim"]
-    marks: Float[Array, " n"]
-    valid: Bool[Array, " n"]
-    origin: Float[Array, ""]
+    times: Float[Array, "*excerpts n"]
+    places: Float[Array, "*excerpts n dim"]
+    marks: Float[Array, "*excerpts n"]
+    valid: Bool[Array, "*excerpts n"]
+    origin: Float[Array, "*excerpts"]
     reach: int | None = eqx.field(static=True, default=None)
 
     @staticmethod

@@ -1,3 +1,5 @@
+import functools
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -12,6 +14,7 @@ from liouville.processes._base import (
     AbstractPlaces,
 )
 from liouville.processes._history import History
+from liouville.processes._polygon import Polygon
 
 
 def next_time(hazard: AbstractHazard, start: Scalar, limit: Scalar, *, key: RandomKey) -> Scalar:
@@ -79,6 +82,7 @@ def simulate_times(
     max_events: int,
     *,
     places: AbstractPlaces | None = None,
+    region: Polygon | None = None,
     key: RandomKey,
 ) -> tuple[History, Bool[Array, ""]]:
     """Draws what follows a history, event by event, exactly.
@@ -91,6 +95,7 @@ def simulate_times(
         limit: local time at which it ends.
         max_events: room for so many new events.
         places: where events happen; without it all new events are at zero.
+        region: where they are observed: places are drawn given that they are inside.
         key: random key; event number `i` is a function of the key and `i`.
 
     Returns:
@@ -120,7 +125,9 @@ def simulate_times(
         if places is None:
             return t, mark, jnp.zeros((dim,), history.places.dtype)
         then = jnp.where(jnp.isfinite(t), t, limit)
-        place = places.after(events).at(then).sample(key=place_key)
+        marginal = places.after(events).at(then)
+        draw = marginal.sample if region is None else functools.partial(region.sample, marginal)
+        place = draw(key=place_key)
         return t, mark, place.astype(history.places.dtype)
 
     def step(state):

@@ -117,7 +117,7 @@ class Brood(eqx.Module):
             rate = exponent / (law.spread_time + elapsed)
         if law.reach is None and law.raw_spread is None:
             return self.zones
-        return GrowingFrames(self.zones, factor.reshape(-1), rate.reshape(-1))
+        return GrowingFrames.of(self.zones, factor.reshape(-1), rate.reshape(-1))
 
 
 class Triggered(AbstractPlaces):
@@ -164,5 +164,5 @@ class TriggeredPath(AbstractPath):
             return jax.nn.log_softmax(jnp.concatenate([background.log_weights, own]))
 
         values, rates = jax.jvp(log_weights, (t,), (jnp.ones_like(t),))
-        frames = JoinedFrames((background.frames, self.brood.frames(t)))
+        frames = JoinedFrames.of([background.frames, self.brood.frames(t)])
         return LocationScaleMarginal(frames, values, rates, Gaussian())

@@ -14,13 +14,12 @@ import optax
 from liouville.errors import LiouvilleError, TrainingError
 from liouville.objectives import AbstractTerm, Objective
 from liouville.parameters import learned_leaves, split
-from liouville.paths import AbstractPath
 from liouville.training._checkpoint import restore_state, save_state
 from liouville.training._interrupt import graceful_interruption
 from liouville.training._log import MetricsFile, ProgressBar, Row
 from liouville.training._state import Stepper, TrainState, initial_state
 
-Path_ = TypeVar("Path_", bound=AbstractPath)
+Path_ = TypeVar("Path_", bound=eqx.Module)
 Reason = Literal["finished", "early", "interrupted"]
 
 
@@ -70,7 +69,8 @@ def fit(
     from a checkpoint equals the uninterrupted one bit for bit (on one machine).
 
     Args:
-        path: the path to start from.
+        path: the path to start from, or anything else that the terms know, such as a
+            `liouville.processes.PointProcess`.
         objective: what to minimise, or a single term.
         steps: the number of steps.
         optimizer: an Optax transformation, or a learning rate for Adam with a cosine decay to a

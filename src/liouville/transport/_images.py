@@ -21,7 +21,7 @@ import numpy as np
 from scipy.special import logsumexp
 
 from liouville.errors import LiouvilleError
-from liouville.maps import AbstractMap
+from liouville.maps import AbstractMap, Chain
 from liouville.mixtures import GaussianMixture
 from liouville.model import Model
 from liouville.parameters import value_of
@@ -36,6 +36,7 @@ from liouville.paths import (
     LocationScale,
     Mixture,
     Normal,
+    Opened,
     Pushforward,
     Rosenblatt,
 )
@@ -236,16 +237,27 @@ def _member(path: AbstractPath, time: float, source: str) -> Member:
     if isinstance(path, Autoregressive) and isinstance(path.family, Gaussian):
         return Member(_normal(path.dim), Rosenblatt(path), time)
     if isinstance(path, Pushforward) and not isinstance(path.base, Pushforward):
-        base = path.base
+        base, maps = path.base, _closable(path.map, time)
         inner = Member(_normal(path.dim)) if isinstance(base, Normal) else None
         inner = _member(base, time, source) if inner is None else inner
-        if inner.map is None and can_open(path.map):
-            return Member(inner.base, path.map, time)
+        if maps:
+            maps = maps if inner.map is None else [inner.map, *maps]
+            return Member(inner.base, maps[0] if len(maps) == 1 else Chain(maps), time)
     raise LiouvilleError(
         f"{source} holds a {_name(path)}, whose density no path can be made to meet; fit it with "
         "liouville fit density --set path.kernel=gaussian, or draw from it (liouville sample) and "
         "give the file"
     )
+
+
+def _closable(mapping: AbstractMap, time: float) -> list[AbstractMap]:
+    """The maps, one after the other, that a gate can close, or none if it cannot close them."""
+    if isinstance(mapping, Opened) and mapping.held is None:
+        # Behind a gate that is wide open stands the map itself.
+        is_open = float(mapping.gate.value(jnp.asarray(time))) == 1.0
+        mapping = value_of(mapping.map) if is_open else mapping
+    maps = list(mapping.maps) if isinstance(mapping, Chain) else [mapping]
+    return maps if can_open(mapping) else []
 
 
 def _name(path: Any) -> str:

@@ -1,0 +1,119 @@
+"""Earthquakes of Japan: windows of thirty days, or a catalogue divided in time.
+
+    python benchmarks/events_earthquakes.py FOLDER             # train.npz, val.npz, test.npz
+    python benchmarks/events_earthquakes.py japan_catalog.csv  # train to 2012, test from 2016
+
+Nats per event, in space in standardised units (degrees over their standard deviation among the
+training events). The windows overlap, so that some events of the test are in training windows as
+well: the figures without them stand beside, and those without the swarm of June and July 2000.
+"""
+
+import argparse
+import datetime
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from liouville.config import merge
+from liouville.data import Events, read_events
+from liouville.events import EventModel, EventsConfig, Parts, fit_events
+from liouville.events._baselines import baselines
+from liouville.events._divide import divide
+from liouville.events._fit import standard_shift
+
+FAMILIES = {
+    "static mixture": {"places.family": "static"},
+    "moving mixture": {"places.family": "moving"},
+    "history, zones alike": {"places.family": "triggered", "places.network": False},
+    "history, zones by place": {"places.family": "triggered", "places.network": True},
+    "history, encoded": {"places.family": "recalled"},
+}
+SWARM = (datetime.datetime(2000, 6, 1), datetime.datetime(2000, 8, 1))
+COLUMNS = ("in time", "in space", "no overlap", "no swarm")
+
+
+def windows(folder: Path, name: str) -> Events:
+    found = read_events(folder / f"{name}.npz", features="longitude,latitude", window=(0.0, 30.0))
+    return found.check()
+
+
+def days(events: Events) -> np.ndarray:
+    """Days since 1970 of every event: windows are named by their first day."""
+    first = [datetime.datetime.strptime(name, "%Y%m%d") for name in events.names]
+    start = np.array([(d - datetime.datetime(1970, 1, 1)).days for d in first], float)
+    return start[events.sequence] + events.times
+
+
+def identities(events: Events) -> set[tuple[float, float, float]]:
+    when = np.round(days(events), 3)
+    return {tuple(row) for row in np.column_stack([when, np.round(events.places, 3)]).tolist()}
+
+
+def masks(parts: Parts, events: Events) -> dict[str, np.ndarray]:
+    """Which events count in the columns beside all of them."""
+    known = identities(parts.training)
+    when = np.round(days(events), 3)
+    rows = np.column_stack([when, np.round(events.places, 3)]).tolist()
+    swarm = [(d - datetime.datetime(1970, 1, 1)).days for d in SWARM]
+    return {
+        "no overlap": np.array([tuple(row) not in known for row in rows]),
+        "no swarm": (when < swarm[0]) | (when >= swarm[1]),
+    }
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("data", type=Path)
+    options.add_argument("--families", nargs="*", default=list(FAMILIES), choices=FAMILIES)
+    options.add_argument("--seed", type=int, default=0)
+    options.add_argument("--steps", type=int, default=None)
+    options.add_argument("--no-baselines", action="store_true")
+    chosen = options.parse_args()
+    warnings.simplefilter("ignore")
+    settings: dict[str, Any] = {"training.seed": chosen.seed, "training.steps": chosen.steps}
+    if chosen.data.is_dir():
+        parts = Parts(*(windows(chosen.data, name) for name in ("train", "val", "test")))
+        settings |= {"data.space": "plain"}
+        assert parts.test is not None
+        apart = masks(parts, parts.test)
+        share = 1.0 - apart["no overlap"].mean()
+        print(f"{share:.1%} of the test events are in training windows too")
+    else:
+        settings |= {"data.validate_from": "2013-01-01Z", "data.test_from": "2016-01-01Z"}
+        events = read_events(chosen.data, features="longitude,latitude", mark="magnitude").check()
+        parts, apart = divide(events, merge(EventsConfig, flags=settings)), {}
+    print(f"{'':26s} {'validation':>21s} {'test':>21s}")
+    names = ("in time", "in space", *COLUMNS[: 2 + len(apart)])
+    head = " ".join(f"{name:>10s}" for name in names)
+    print(f"{'':26s} {head} {'seconds':>8s}", flush=True)
+    result = None
+    for name in chosen.families:
+        begun = time.monotonic()
+        result = fit_events(parts, {**settings, **FAMILIES[name]}, progress=False)
+        show(name, values(result.model, parts, apart), time.monotonic() - begun)
+    if result is not None and not chosen.no_baselines:
+        for row in baselines(parts, result.config, result.model.units):
+            keys = ("validation nats in {}", "test nats in {}")
+            where = ("time", "space, standardised")
+            show(str(row["model"]), [row.get(key.format(w)) for key in keys for w in where], None)
+
+
+def values(model: EventModel, parts: Parts, apart: dict[str, np.ndarray]) -> list[float]:
+    shift, found = standard_shift(parts), []
+    for events in (parts.validation, parts.test):
+        assert events is not None
+        scores = model.scores(events)
+        found += [scores.nats_in_time, scores.nats_in_space - shift]
+    return found + [float(-scores.log_places[mask].mean()) - shift for mask in apart.values()]
+
+
+def show(name: str, figures: list, seconds: float | None) -> None:
+    cells = " ".join(f"{v:10.3f}" if isinstance(v, float) else " " * 10 for v in figures)
+    print(f"{name:26s} {cells} {'' if seconds is None else f'{seconds:8.0f}'}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

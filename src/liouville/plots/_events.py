@@ -1,0 +1,365 @@
+"""Figures of events in time and space: maps, rates over time, forecasts."""
+
+import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import matplotlib.dates as dates
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.colors import LogNorm, Normalize
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+
+from liouville.plots._style import (
+    DENSITY,
+    FAINT,
+    INK,
+    MARK,
+    MODEL,
+    MUTED,
+    TIME,
+    colour_bar,
+    headline,
+    plain,
+    tidy,
+)
+
+# Orders of magnitude that the colours of an intensity tell apart.
+_ORDERS = 4.0
+
+
+@dataclass(frozen=True)
+class Clock:
+    """How times stand on an axis.
+
+    Args:
+        unit: Unit of time, or an empty string.
+        origin: The instant of time zero, ISO text in UTC; None for plain numbers.
+    """
+
+    unit: str = ""
+    origin: str | None = None
+
+    def values(self, times: np.ndarray) -> np.ndarray:
+        """Times as matplotlib counts them: days since 1970 if there is an origin."""
+        times = np.asarray(times, float)
+        if self.origin is None:
+            return times
+        return times + dates.date2num(datetime.datetime.fromisoformat(self.origin))
+
+    def value(self, time: float) -> float:
+        """One time as matplotlib counts it."""
+        return float(self.values(np.array([time]))[0])
+
+    def dress(self, axes: Axes, *, label: bool = True) -> None:
+        """Ticks and the label of a time axis at the bottom."""
+        if self.origin is not None:
+            self.tick(axes.xaxis)
+            axes.xaxis.get_offset_text().set(size=8, color=MUTED)
+        if label:
+            axes.set_xlabel(self.label, fontsize=9, color=INK)
+
+    def tick(self, axis: Axis) -> None:
+        """Ticks at dates."""
+        locator = dates.AutoDateLocator(minticks=3, maxticks=6)
+        axis.set_major_locator(locator)
+        axis.set_major_formatter(dates.ConciseDateFormatter(locator))
+
+    @property
+    def label(self) -> str:
+        """Label of a time axis."""
+        if self.origin is not None:
+            return "time (UTC)"
+        return plain(f"time ({self.unit})" if self.unit else "time")
+
+    @property
+    def one(self) -> str:
+        """One unit in words: ``day`` for ``days``."""
+        return self.unit.removesuffix("s") or "unit of time"
+
+    def say(self, time: float) -> str:
+        """A time in words, short enough for a headline."""
+        if self.origin is None:
+            return plain(f"{time:.4g} {self.unit}".strip())
+        moment = datetime.datetime.fromisoformat(self.origin) + datetime.timedelta(days=time)
+        return f"{moment:%Y-%m-%d %H:%M}"
+
+
+@dataclass(frozen=True)
+class Ground:
+    """The plane of a map.
+
+    Args:
+        x: Left and right end.
+        y: Lower and upper end.
+        labels: Of both axes, with units.
+        area: The unit of area, such as ``degree²``.
+        aspect: Length of a unit of ``y`` over that of ``x`` on paper.
+        outline: Corners of the region, shape ``(n, 2)``, or None.
+    """
+
+    x: tuple[float, float]
+    y: tuple[float, float]
+    labels: tuple[str, str]
+    area: str
+    aspect: float = 1.0
+    outline: np.ndarray | None = None
+
+    @property
+    def ratio(self) -> float:
+        """Height over width on paper."""
+        return float(self.aspect * (self.y[1] - self.y[0]) / (self.x[1] - self.x[0]))
+
+    def grid(self, columns: int) -> tuple[np.ndarray, int, int]:
+        """Centers of cells that cover the plane, shape ``(rows * columns, 2)``, and both counts."""
+        rows = int(np.clip(round(columns * self.ratio), 8, 3 * columns))
+        xs, ys = (
+            np.linspace(a, b, n, endpoint=False) + (b - a) / (2 * n)
+            for (a, b), n in ((self.x, columns), (self.y, rows))
+        )
+        return np.stack(np.meshgrid(xs, ys), axis=-1).reshape(-1, 2), rows, columns
+
+    def dress(self, axes: Axes, *, left: bool = True) -> None:
+        """Limits, aspect, region and labels of a map."""
+        tidy(axes)
+        axes.set(xlim=self.x, ylim=self.y)
+        axes.set_aspect(self.aspect, adjustable="box")
+        if self.outline is not None:
+            ring = np.concatenate([self.outline, self.outline[:1]])
+            axes.plot(*ring.T, color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)), zorder=2.5)
+        axes.set_xlabel(plain(self.labels[0]), fontsize=9, color=INK)
+        if left:
+            axes.set_ylabel(plain(self.labels[1]), fontsize=9, color=INK)
+
+
+def mark_sizes(marks: np.ndarray | None, count: int) -> np.ndarray:
+    """Areas of markers in square points: larger for larger marks, smaller if there are many."""
+    base = float(np.clip(2400.0 / max(count, 1), 2.0, 14.0))
+    if marks is None or not len(marks):
+        return np.full(count, base)
+    excess = marks - marks.min()
+    return base * (0.5 + 4.0 * (excess / max(float(excess.max()), 1e-12)) ** 2)
+
+
+def log_norm(fields: np.ndarray) -> LogNorm:
+    """A log scale that ends at the largest value, a few orders of magnitude wide at most."""
+    positive = fields[np.isfinite(fields) & (fields > 0)]
+    if not positive.size:
+        return LogNorm(0.1, 1.0)
+    top = float(positive.max())
+    low = max(float(np.quantile(positive, 0.02)), top * 10.0**-_ORDERS)
+    return LogNorm(min(low, 0.5 * top), top)
+
+
+def event_maps(
+    ground: Ground,
+    clock: Clock,
+    places: np.ndarray,
+    times: np.ndarray,
+    marks: np.ndarray | None,
+    intensity: np.ndarray,
+    now: float,
+    recent: int = 100,
+) -> Figure:
+    """All events coloured by time, beside the intensity at one time with the latest events.
+
+    Args:
+        ground: The plane.
+        clock: Of the times.
+        places: Shape ``(n, 2)``, in order of time.
+        times: Shape ``(n,)``.
+        marks: Numbers that make markers larger, shape ``(n,)``, or None.
+        intensity: On the grid of the plane, shape ``(rows, columns)``.
+        now: The time of the intensity.
+        recent: How many of the latest events to show on it.
+    """
+    width = 4.6 if ground.ratio < 1.6 else 3.4
+    figure = Figure(figsize=(2 * width + 2.4, width * ground.ratio + 0.9), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    sizes = mark_sizes(marks, len(places))
+    shades = clock.values(times)
+    dots = left.scatter(*places.T, s=sizes, c=shades, cmap=TIME, linewidths=0, alpha=0.75)
+    ground.dress(left)
+    headline(left, "events", f"{len(places):,}")
+    bar = figure.colorbar(dots, ax=left, fraction=0.05, shrink=0.8, pad=0.02, aspect=28)
+    bar.outline.set_visible(False)  # pyright: ignore[reportCallIssue, reportAttributeAccessIssue]
+    bar.ax.tick_params(labelsize=8, color=MUTED, labelcolor=INK, width=0.7, length=3)
+    if clock.origin is not None:
+        clock.tick(bar.ax.yaxis)
+    else:
+        bar.set_label(clock.label, fontsize=9, color=INK)
+    draw_field(figure, right, ground, intensity, f"events per {clock.one} and {ground.area}")
+    latest = slice(max(0, len(places) - recent), None)
+    right.scatter(
+        *places[latest].T,
+        s=sizes[latest] + 3.0,
+        facecolors="none",
+        edgecolors=MARK,
+        linewidths=0.7,
+        zorder=3,
+    )
+    headline(right, f"intensity, {clock.say(now)}", f"rings: last {min(recent, len(places))}")
+    return figure
+
+
+def draw_field(figure: Figure, axes: Axes, ground: Ground, field: np.ndarray, unit: str) -> None:
+    """A field of positive numbers in the plane, on a log scale, with its colour bar."""
+    norm = log_norm(field)
+    show_logarithm(axes, ground, field, norm)
+    ground.dress(axes)
+    colour_bar(figure, [axes], norm, DENSITY, unit)
+
+
+def show_logarithm(axes: Axes, ground: Ground, field: np.ndarray, norm: LogNorm) -> AxesImage:
+    """A field as an image of its logarithm, which interpolates without steps."""
+    low, high = np.log([float(norm.vmin or 0.0), float(norm.vmax or 1.0)])
+    return axes.imshow(
+        logarithm(field, norm),
+        origin="lower",
+        extent=(*ground.x, *ground.y),
+        norm=Normalize(float(low), float(high)),
+        cmap=DENSITY,
+        interpolation="bicubic",
+        aspect="auto",
+    )
+
+
+def logarithm(field: np.ndarray, norm: LogNorm) -> np.ndarray:
+    """The logarithm of a field, that of the palest colour where the field is less."""
+    return np.log(np.maximum(field, float(norm.vmin or 0.0)))
+
+
+def name_parts(axes: Axes, clock: Clock, parts: Sequence[tuple[str, float]]) -> None:
+    """The names of parts of the data where they begin, in steps so that none hides another."""
+    for number, (name, begin) in enumerate(parts):
+        at = clock.value(begin)
+        axes.annotate(
+            f" {name}",
+            (at, 1.0),
+            xytext=(0, -9 * number),
+            xycoords=("data", "axes fraction"),
+            textcoords="offset points",
+            va="top",
+            fontsize=8,
+            color=MUTED,
+            zorder=4,
+        )
+
+
+def rate_over_time(
+    clock: Clock,
+    grid: np.ndarray,
+    rates: np.ndarray,
+    times: np.ndarray,
+    integral: tuple[np.ndarray, np.ndarray],
+    parts: Sequence[tuple[str, float]] = (),
+) -> Figure:
+    """The rate with a tick per event, above the count of events against its expected value.
+
+    Args:
+        clock: Of the times.
+        grid: Times of the rates, shape ``(m,)``.
+        rates: Events per unit of time, shape ``(m,)``.
+        times: Of the events, in order, shape ``(n,)``.
+        integral: Times and the integral of the rate up to them.
+        parts: Name and begin of the parts of the data, in order.
+    """
+    figure = Figure(figsize=(8.6, 4.6), layout="constrained")
+    top, ticks, bottom = figure.subplots(3, 1, sharex=True, height_ratios=(3.0, 0.22, 2.4))
+    for axes in (top, ticks, bottom):
+        tidy(axes)
+    x = clock.values(grid)
+    top.plot(x, rates, color=MODEL, linewidth=1.1)
+    if rates.min() > 0 and rates.max() > 10 * rates.min():
+        top.set_yscale("log")
+    else:
+        top.set_ylim(bottom=0)
+    top.set_ylabel(plain(f"events per {clock.one}"), fontsize=9, color=INK)
+    headline(top, "rate of events")
+    alpha = float(np.clip(300.0 / max(len(times), 1), 0.04, 0.8))
+    ticks.vlines(clock.values(times), 0, 1, color=INK, linewidth=0.6, alpha=alpha)
+    ticks.set(ylim=(0, 1), yticks=[])
+    for side in ("left", "bottom"):
+        ticks.spines[side].set_visible(False)
+    ticks.tick_params(bottom=False)
+    when = clock.values(times)
+    bottom.step(when, np.arange(1, len(times) + 1), where="post", color=INK, lw=1.2, label="events")
+    bottom.plot(clock.values(integral[0]), integral[1], color=MODEL, lw=1.2, label="expected")
+    bottom.set_ylabel("events so far", fontsize=9, color=INK)
+    bottom.legend(frameon=False, fontsize=8, loc="upper left")
+    bottom.set_ylim(bottom=0)
+    for _, begin in parts:
+        for axes in (top, bottom):
+            axes.axvline(clock.value(begin), color=FAINT, lw=1.0, zorder=0)
+    name_parts(top, clock, parts)
+    ends = clock.values(np.array([grid[0], grid[-1]]))
+    bottom.set_xlim(*ends)
+    clock.dress(bottom)
+    return figure
+
+
+def forecast_figure(
+    ground: Ground | None,
+    clock: Clock,
+    expected: np.ndarray | None,
+    places: np.ndarray,
+    marks: np.ndarray | None,
+    numbers: np.ndarray,
+    fan: tuple[np.ndarray, np.ndarray],
+    when: str,
+) -> Figure:
+    """Expected events on a map, their number, and how the count grows.
+
+    Args:
+        ground: The plane of the map; None leaves the map out.
+        clock: Of the times.
+        expected: Events per cell, shape ``(rows, columns)``, or None.
+        places: The latest events of the history, shape ``(n, 2)``.
+        marks: Their marks, or None.
+        numbers: Events of each simulated catalogue, shape ``(catalogues,)``.
+        fan: Times after the start, shape ``(m,)``, and counts up to them at the quantiles 2.5, 25,
+            50, 75 and 97.5 %, shape ``(5, m)``.
+        when: Begin and end of the forecast, in words.
+    """
+    with_map = ground is not None and expected is not None
+    ratio = ground.ratio if ground is not None else 1.0
+    height = float(np.clip(4.4 * ratio + 0.9, 3.6, 6.0)) if with_map else 3.2
+    figure = Figure(figsize=(9.6 if with_map else 7.6, height), layout="constrained")
+    if ground is not None and expected is not None:
+        grid = figure.add_gridspec(1, 2, width_ratios=(1.5, 1.0))
+        axes = figure.add_subplot(grid[0])
+        draw_field(figure, axes, ground, expected, "expected events per cell")
+        sizes = mark_sizes(marks, len(places)) + 3.0
+        rings = {"facecolors": "none", "edgecolors": MARK, "linewidths": 0.7, "zorder": 3}
+        axes.scatter(*places.T, s=sizes, **rings)
+        headline(axes, "expected events", f"rings: last {len(places)} known")
+        right = grid[1].subgridspec(2, 1)
+        panels = [figure.add_subplot(right[0]), figure.add_subplot(right[1])]
+    else:
+        panels = list(figure.subplots(1, 2))
+    count, growth = panels
+    for axes in panels:
+        tidy(axes)
+    top = int(max(np.quantile(numbers, 0.995), 1))
+    width = max(1, -(-top // 40))
+    edges = np.arange(-0.5, top + width, width)
+    heights, _ = np.histogram(numbers, edges)
+    count.stairs(100.0 * heights / len(numbers), edges, fill=True, color=MODEL, alpha=0.75)
+    count.axvline(float(numbers.mean()), color=INK, linewidth=1.0)
+    count.set_xlabel("events", fontsize=9, color=INK)
+    count.set_ylabel("catalogues (%)", fontsize=9, color=INK)
+    headline(count, "number of events", f"mean {numbers.mean():.3g}")
+    after, quantiles = fan
+    for low, high, alpha in ((0, 4, 0.18), (1, 3, 0.35)):
+        growth.fill_between(
+            after, quantiles[low], quantiles[high], color=MODEL, alpha=alpha, linewidth=0
+        )
+    growth.plot(after, quantiles[2], color=MODEL, linewidth=1.4)
+    growth.set(xlim=(0, after[-1]), ylim=(0, None))
+    growth.set_xlabel(plain(f"{clock.unit or 'time'} after the start"), fontsize=9, color=INK)
+    growth.set_ylabel("events so far", fontsize=9, color=INK)
+    headline(growth, "how the number grows", "50 %, 95 %")
+    figure.suptitle(plain(when, 80), fontsize=10, color=INK, x=0.01, ha="left")
+    return figure

@@ -1,0 +1,257 @@
+"""Figures that judge a point process: residuals, likelihoods, marks, triggering."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from scipy.stats import kstwo
+
+from liouville.plots._events import Clock, name_parts
+from liouville.plots._style import (
+    FAINT,
+    INK,
+    MARK,
+    MODEL,
+    MUTED,
+    headline,
+    panels,
+    plain,
+    tidy,
+)
+from liouville.plots._training import moving_average
+
+_LEVEL = 0.95
+_BINS = 20
+
+
+def residual_figure(
+    gaps: np.ndarray,
+    levels: np.ndarray | None,
+    names: Sequence[str],
+    p_values: Sequence[float],
+) -> Figure:
+    """Rescaled times against the exponential law, levels of coordinates against the uniform one.
+
+    Bands hold the whole curve with probability 95 % if the model is true (Kolmogorov).
+
+    Args:
+        gaps: Rescaled times, shape ``(n,)``.
+        levels: Of the coordinates, shape ``(n, dim)``, or None.
+        names: Of the coordinates.
+        p_values: Of the Kolmogorov-Smirnov tests: times, then coordinates.
+    """
+    columns = [] if levels is None else list(levels.T)
+    figure, axes = panels(1 + 2 * len(columns), 0.92, width=2.9, most=5, share=False)
+    _quantiles(axes[0], gaps, p_values[0])
+    for number, column in enumerate(columns):
+        own = axes[1 + 2 * number : 3 + 2 * number]
+        _levels(own[0], column, names[number], p_values[number + 1])
+        _histogram(own[1], column, names[number])
+    return figure
+
+
+def _quantiles(axes: Axes, gaps: np.ndarray, p_value: float) -> None:
+    n = len(gaps)
+    level = (np.arange(n) + 0.5) / n
+    theory = -np.log1p(-level)
+    reach = float(kstwo.ppf(_LEVEL, n))
+    p = np.linspace(0.0, level[-1], 400)
+    x = -np.log1p(-p)
+    top = 1.05 * max(float(theory[-1]), float(gaps.max()))
+    low = -np.log1p(-np.clip(p - reach, 0.0, 1.0))
+    with np.errstate(divide="ignore"):
+        high = np.minimum(-np.log1p(-np.minimum(p + reach, 1.0)), 2 * top)
+    axes.fill_between(x, low, high, color=FAINT, alpha=0.6, linewidth=0, zorder=0)
+    axes.plot([0, top], [0, top], color=MUTED, linewidth=0.8)
+    axes.plot(theory, np.sort(gaps), color=MODEL, marker=".", markersize=3, linewidth=0.8)
+    axes.set(xlim=(0, 1.02 * float(theory[-1])), ylim=(0, top))
+    axes.set_xlabel("exponential law", fontsize=9, color=INK)
+    axes.set_ylabel("rescaled times", fontsize=9, color=INK)
+    headline(axes, "times", f"p = {p_value:.2g}")
+
+
+def _levels(axes: Axes, levels: np.ndarray, name: str, p_value: float) -> None:
+    n = len(levels)
+    reach = float(kstwo.ppf(_LEVEL, n))
+    x = np.linspace(0.0, 1.0, 3)
+    axes.fill_between(x, x - reach, x + reach, color=FAINT, alpha=0.6, linewidth=0, zorder=0)
+    axes.plot([0, 1], [0, 1], color=MUTED, linewidth=0.8)
+    axes.plot((np.arange(n) + 0.5) / n, np.sort(levels), color=MODEL, linewidth=1.3)
+    axes.set(xlim=(0, 1), ylim=(0, 1))
+    axes.set_xlabel("uniform law", fontsize=9, color=INK)
+    axes.set_ylabel("level of the event", fontsize=9, color=INK)
+    headline(axes, plain(name, 18), f"p = {p_value:.2g}")
+
+
+def _histogram(axes: Axes, levels: np.ndarray, name: str) -> None:
+    n = len(levels)
+    bins = int(np.clip(n // 10, 5, _BINS))
+    # About the central 95 % of a binomial count, bin by bin.
+    spread = 1.96 * np.sqrt(max(bins - 1, 1) / n)
+    axes.axhspan(1.0 - spread, 1.0 + spread, color=FAINT, alpha=0.6, linewidth=0, zorder=0)
+    heights, edges = np.histogram(levels, bins, (0.0, 1.0), density=True)
+    axes.stairs(heights, edges, fill=True, color=MODEL, alpha=0.6)
+    axes.axhline(1.0, color=MUTED, linewidth=0.8)
+    axes.set(xlim=(0, 1), ylim=(0, max(1.6, 1.1 * float(heights.max()))))
+    axes.set_xlabel("level of the event", fontsize=9, color=INK)
+    axes.set_ylabel("density", fontsize=9, color=INK)
+    headline(axes, plain(name, 18), "should be flat")
+
+
+def event_likelihoods(
+    clock: Clock,
+    times: np.ndarray,
+    series: Mapping[str, np.ndarray],
+    parts: Sequence[tuple[str, float]] = (),
+) -> Figure:
+    """Log-likelihoods of single events over time, with their moving average.
+
+    Args:
+        clock: Of the times.
+        times: Of the events, shape ``(n,)``.
+        series: Values of each event by name, shape ``(n,)``.
+        parts: Name and begin of the parts of the data.
+    """
+    figure = Figure(figsize=(8.6, 1.9 * len(series) + 0.4), layout="constrained")
+    axes = figure.subplots(len(series), 1, sharex=True, squeeze=False)[:, 0]
+    x = clock.values(times)
+    for panel, (name, values) in zip(axes, series.items(), strict=True):
+        tidy(panel)
+        size = float(np.clip(60.0 / len(values) ** 0.5, 1.5, 4.0))
+        panel.plot(x, values, ".", color=MODEL, markersize=size, alpha=0.4, markeredgewidth=0)
+        span = max(1.0, len(values) / 40)
+        panel.plot(x, moving_average(values, span), color=MODEL, linewidth=1.4)
+        low, high = np.quantile(values, [0.002, 0.998])
+        pad = 0.08 * (high - low) or 0.5
+        panel.set_ylim(low - pad, high + pad)
+        panel.set_ylabel("nats", fontsize=9, color=INK)
+        headline(panel, plain(name, 60), f"mean {values.mean():.3f}")
+        for _, begin in parts:
+            at = clock.value(begin)
+            panel.axvline(at, color=FAINT, linewidth=1.0, zorder=0)
+    name_parts(axes[0], clock, parts)
+    clock.dress(axes[-1])
+    return figure
+
+
+def magnitude_figure(
+    marks: Mapping[str, np.ndarray],
+    grid: np.ndarray,
+    survival: np.ndarray,
+    name: str,
+    note: str = "",
+) -> Figure:
+    """The share of events above each mark on a log scale, the data against the law.
+
+    Args:
+        marks: Marks of the events by part, shape ``(n,)``.
+        grid: Marks at which the law is known, shape ``(m,)``.
+        survival: The chance of that mark or more, shape ``(m,)``.
+        name: What the mark is.
+        note: A remark, such as the b-value.
+    """
+    figure = Figure(figsize=(4.8, 3.5), layout="constrained")
+    axes = figure.add_subplot()
+    tidy(axes)
+    shades = (INK, MARK, MUTED)
+    least = 1.0
+    for shade, (part, values) in zip(shades, marks.items()):
+        ordered, counts = np.unique(values, return_counts=True)
+        above = counts[::-1].cumsum()[::-1] / len(values)
+        least = min(least, float(above.min()))
+        axes.plot(ordered, above, "o", markersize=3, color=shade, label=f"{part} ({len(values):,})")
+    shown = survival > 0.3 * least
+    axes.plot(grid[shown], survival[shown], color=MODEL, linewidth=1.5, label="model")
+    axes.set_yscale("log")
+    axes.set_xlabel(plain(name), fontsize=9, color=INK)
+    axes.set_ylabel("share of events as large or larger", fontsize=9, color=INK)
+    axes.legend(frameon=False, fontsize=8)
+    headline(axes, plain(f"law of the {name}", 30), note)
+    return figure
+
+
+def kinds_figure(kinds: Sequence[str], shares: np.ndarray, law: np.ndarray) -> Figure:
+    """The share of each kind in the data and its probability.
+
+    Args:
+        kinds: Names.
+        shares: In the data, shape ``(kinds,)``.
+        law: Of the model, shape ``(kinds,)``.
+    """
+    figure = Figure(figsize=(4.8, 0.32 * len(kinds) + 1.2), layout="constrained")
+    axes = figure.add_subplot()
+    tidy(axes)
+    rows = np.arange(len(kinds))
+    axes.barh(rows, shares, color=FAINT, label="data")
+    axes.plot(law, rows, "o", color=MODEL, markersize=5, label="model")
+    axes.set_yticks(rows, [plain(kind, 24) for kind in kinds])
+    axes.invert_yaxis()
+    axes.set_xlabel("share of events", fontsize=9, color=INK)
+    axes.legend(frameon=False, fontsize=8)
+    return figure
+
+
+def triggering_figure(
+    clock: Clock,
+    elapsed: np.ndarray,
+    weights: np.ndarray,
+    rates: Mapping[str, np.ndarray],
+    distances: np.ndarray,
+    zones: Mapping[str, np.ndarray],
+    length: str,
+) -> Figure:
+    """What one event adds: to the rate, to the weight of its surroundings, and how far away.
+
+    Args:
+        clock: Of the times.
+        elapsed: Times since the event, shape ``(m,)``.
+        weights: Weight of the zones of an event over that of the background, at the quantiles 10,
+            50 and 90 % over events, shape ``(3, m)``.
+        rates: Events per unit of time that one event triggers directly, by its description; may be
+            empty.
+        distances: Shape ``(r,)``.
+        zones: Density of a child at these distances per unit of area, by time since the event.
+        length: The unit of length.
+    """
+    count = 3 if rates else 2
+    figure = Figure(figsize=(3.4 * count + 0.6, 3.1), layout="constrained")
+    axes = list(figure.subplots(1, count))
+    for panel in axes:
+        tidy(panel)
+        panel.set(xscale="log", yscale="log")
+    since = plain(f"{clock.unit or 'time'} since the event")
+    if rates:
+        panel = axes.pop(0)
+        for number, (name, values) in enumerate(rates.items()):
+            shade = MODEL if number == 0 else MARK
+            panel.plot(elapsed, np.maximum(values, 1e-300), color=shade, lw=1.4, label=plain(name))
+        panel.set_xlabel(since, fontsize=9, color=INK)
+        panel.set_ylabel(plain(f"events per {clock.one}"), fontsize=9, color=INK)
+        _floor(panel, np.concatenate(list(rates.values())))
+        if len(rates) > 1:
+            panel.legend(frameon=False, fontsize=8)
+        headline(panel, "triggered rate")
+    weight, zone = axes
+    weight.fill_between(elapsed, weights[0], weights[2], color=MODEL, alpha=0.2, linewidth=0)
+    weight.plot(elapsed, weights[1], color=MODEL, linewidth=1.4)
+    _floor(weight, weights)
+    weight.set_xlabel(since, fontsize=9, color=INK)
+    weight.set_ylabel("weight over the background", fontsize=9, color=INK)
+    headline(weight, "weight of an event", "10 to 90 % of events")
+    for shade, (name, values) in zip((MODEL, MARK, MUTED), zones.items()):
+        zone.plot(distances, np.maximum(values, 1e-300), color=shade, lw=1.4, label=plain(name))
+    _floor(zone, np.concatenate(list(zones.values())))
+    zone.set_xlabel(plain(f"distance ({length})" if length else "distance"), fontsize=9, color=INK)
+    zone.set_ylabel("density per km²" if length == "km" else "density", fontsize=9, color=INK)
+    zone.legend(frameon=False, fontsize=8)
+    headline(zone, "where it acts")
+    return figure
+
+
+def _floor(axes: Axes, values: np.ndarray, orders: float = 8.0) -> None:
+    """Cuts a log axis where values are too small to matter."""
+    top = float(np.max(values))
+    if top > 0:
+        low = float(np.min(values[values > 0]))
+        axes.set_ylim(max(0.7 * low, top * 10.0**-orders), 1.6 * top)

@@ -1,0 +1,154 @@
+"""Families of densities: where they start, how they are chosen, that they can be fitted."""
+
+import math
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from density_cases import BRIEF, TINY, class_samples, log_normal, plane_points
+from liouville.config import merge
+from liouville.data import Samples
+from liouville.density import DensityConfig, _choose, fit_density
+from liouville.density._families import _order, automatic, initial_path
+from liouville.paths import LocationScale, Pushforward
+from tolerances import ROUNDING
+
+
+@pytest.mark.parametrize("family", ["mixture", "warped", "autoregressive", "pushforward"])
+def test_every_family_can_start_as_the_standard_normal_law(family):
+    samples = class_samples()
+    wished = {**TINY, "path.family": family, "path.kernel": "gaussian", "path.layers": 2}
+    settings = automatic(merge(DensityConfig, flags=wished), 4, len(samples), 30)
+    path = initial_path(samples.points, samples.labels, settings.path)
+    x = np.random.default_rng(2).normal(size=(5, 4))
+    expected = -0.5 * (x**2).sum(-1) - 2.0 * math.log(2.0 * math.pi)
+    found = _log_density(path, jnp.asarray(0.0), jnp.asarray(x))
+    np.testing.assert_allclose(found, expected, atol=100 * ROUNDING)
+
+
+@eqx.filter_jit
+def _log_density(path, t, x):
+    return jax.vmap(path.at(t).log_density)(x)
+
+
+@pytest.mark.slow
+def test_more_coordinates_get_an_autoregressive_path_of_all_classes():
+    found = fit_density(class_samples(), TINY)
+    assert found.config.path.family == "autoregressive"
+    assert found.model.classes == ("ant", "bee")
+    assert "test nats per sample, class given" in found.summary
+    x = found.model.units.points_to_user(np.random.default_rng(2).normal(size=(20, 4)))
+    for model in (found.model, found.model.given("bee")):
+        start = model.log_density(0.0, x)
+        np.testing.assert_allclose(start, log_normal(model, x), atol=100 * ROUNDING)
+
+
+def test_members_read_the_columns_from_different_places_both_ways():
+    assert [_order(6, number, 4).tolist() for number in range(4)] == [
+        [0, 1, 2, 3, 4, 5],
+        [5, 4, 3, 2, 1, 0],
+        [3, 4, 5, 0, 1, 2],
+        [2, 1, 0, 5, 4, 3],
+    ]
+    assert _order(3, 0, 1).tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("dim", "family"),
+    [(1, "mixture"), (3, "mixture"), (4, "autoregressive"), (256, "autoregressive"),
+     (257, "pushforward")],
+)  # fmt: skip
+def test_the_family_follows_the_number_of_coordinates(dim, family):
+    assert automatic(DensityConfig(), dim, 1000, 1000).path.family == family
+
+
+def test_automatic_choices_leave_what_the_user_said():
+    wished = {"path.family": "pushforward", "path.width": 7, "training.decay": 0.0}
+    settings = merge(DensityConfig, flags=wished)
+    found = automatic(settings, 2, 1000, 1000)
+    assert (found.path.family, found.path.width, found.training.decay) == ("pushforward", 7, 0.0)
+    assert found.training.steps is not None
+
+
+def _pretended(monkeypatch, gains):
+    """Trials whose outcome is given: what the maps gain at each validation sample."""
+
+    def tried(path, settings, *_):
+        return gains * (settings.path.family == "mixture")
+
+    monkeypatch.setattr(_choose, "_tried", tried)
+
+
+@pytest.mark.parametrize(
+    ("gain", "noise", "family"),
+    [
+        (0.2, 0.1, "warped"),
+        (0.2, 3.0, "mixture"),  # by chance: the standard error is 0.2
+        (0.005, 0.0, "mixture"),  # too little for the cost
+        (-0.2, 0.1, "mixture"),
+    ],
+)
+def test_maps_must_win_the_trial(gain, noise, family, monkeypatch):
+    rng = np.random.default_rng(0)
+    _pretended(monkeypatch, gain + noise * rng.normal(size=200))
+    found = _choice(merge(DensityConfig, flags={"path.layers": 2}), 200)
+    assert found.settings.path.family == family
+    assert (found.settings.path.bins, found.settings.path.layers) == (
+        (32, 2) if family == "warped" else (8, 2)
+    )
+    assert isinstance(found.path, Pushforward if family == "warped" else LocationScale)
+
+
+def _choice(settings, kept):
+    samples = Samples(plane_points(300))
+    validation = samples.select(np.arange(kept))
+    return _choose.chosen(settings, samples, validation, samples.standardisation())
+
+
+@pytest.mark.parametrize(
+    ("flags", "kept"), [({}, 199), ({"path.family": "mixture"}, 200)], ids=["few rows", "told"]
+)
+def test_there_is_no_trial_where_nothing_can_be_said_or_is_asked(flags, kept, monkeypatch):
+    _pretended(monkeypatch, np.ones(kept))
+    found = _choice(merge(DensityConfig, flags=flags), kept)
+    assert found.gain is None
+    assert found.settings.path.family == "mixture"
+
+
+def test_an_interrupted_trial_is_an_interrupted_fit(monkeypatch):
+    monkeypatch.setattr(_choose, "_tried", lambda *_: None)
+    monkeypatch.setattr(_choose, "_FEWEST_KEPT", 5)
+    found = fit_density(plane_points(), BRIEF)
+    assert found.reason == "interrupted"
+    assert found.summary["steps"] == 0
+
+
+@pytest.mark.slow
+def test_sharp_edges_are_seen_through_maps():
+    # Four Gaussians alone blur all sides of a square.
+    square = Samples(np.random.default_rng(0).uniform(size=(5000, 2)))
+    parts = square.split(0.1, 0.0, 0)
+    settings = merge(DensityConfig, flags={"path.parts": 4})
+    found = _choose.chosen(settings, parts[0], parts[1], square.standardisation())
+    assert found.settings.path.family == "warped"
+    assert found.gain is not None
+    assert found.gain > 0.05
+
+
+@pytest.mark.slow
+def test_a_pushforward_can_be_fitted():
+    pushed = fit_density(plane_points(), {**TINY, "path.family": "pushforward", "path.layers": 2})
+    x = pushed.model.sample(0.0, 10)
+    found = pushed.model.log_density(0.0, x)
+    np.testing.assert_allclose(found, log_normal(pushed.model, x), atol=1e-8)
+
+
+@pytest.mark.slow
+def test_a_mixture_for_each_class():
+    samples = class_samples()
+    found = fit_density(samples, {**BRIEF, "path.family": "mixture", "data.dims": None})
+    assert found.model.given("bee").log_density(1.0, [3.0] * 4) > -8.0
+    assert found.model.given("ant").log_density(1.0, [3.0] * 4) < -10.0

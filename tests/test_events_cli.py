@@ -1,0 +1,413 @@
+"""Events at the command line: runs, reports, forecasts, questions, unusable input."""
+
+import contextlib
+import csv
+import datetime
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import liouville as lv
+from commands import call, error_of
+from liouville.errors import LiouvilleError
+from liouville.events import _forecast as forecasts
+from liouville.events import _run as runs
+from liouville.training import _fit as training
+
+BRIEF = {
+    "training.steps": 20,
+    "training.chunk": 10,
+    "training.validate_every": 10,
+    "training.checkpoint_every": 10,
+    "training.reach": 16,
+    "training.targets": 16,
+    "times.exponentials": 1,
+    "times.powers": 0,
+    "places.parts": 2,
+    "places.zones": 1,
+    "places.rates": 1,
+    "places.network": "false",
+    "report.movie": "false",
+    "report.baselines": "false",
+}
+FAST = [word for key, value in BRIEF.items() for word in ("--set", f"{key}={value}")]
+WINDOW = "2020-01-01T00:00Z,2020-03-01T00:00Z"
+REGION = "130,30,140,40"
+BEGIN = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
+
+
+def stamp(day: float) -> str:
+    return (BEGIN + datetime.timedelta(days=day)).isoformat().replace("+00:00", "Z")
+
+
+def rows_of(count: int = 90) -> list[list[object]]:
+    rng = np.random.default_rng(0)
+    days = np.sort(rng.uniform(0.0, 59.0, count))
+    places = rng.normal([36.0, 135.0], 1.0, (count, 2)).round(3)
+    marks = (4.0 + rng.exponential(0.4, count)).round(2)
+    return [[stamp(d), *p, m] for d, p, m in zip(days.tolist(), places.tolist(), marks.tolist())]
+
+
+def write(file: Path, rows: list[list[object]], header="time,latitude,longitude,mag") -> Path:
+    lines = [header, *(",".join(map(str, row)) for row in rows)]
+    file.write_text("\n".join(lines) + "\n")
+    return file
+
+
+def read(file: Path) -> list[dict[str, str]]:
+    with file.open() as lines:
+        return list(csv.DictReader(lines))
+
+
+@pytest.fixture(scope="module")
+def catalogue(tmp_path_factory) -> Path:
+    return write(tmp_path_factory.mktemp("catalogues") / "quakes.csv", rows_of())
+
+
+def arguments(file: Path, out: Path) -> tuple[object, ...]:
+    return (
+        *("fit", "events", file, "--out", out),
+        *("--window", WINDOW, "--region", REGION, *FAST),
+    )
+
+
+@pytest.fixture(scope="module")
+def run(catalogue, tmp_path_factory) -> Path:
+    """A run without a report, which takes longer than a brief fit; a slow test draws it."""
+    folder = tmp_path_factory.mktemp("runs") / "RUN"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runs, "report", lambda *_, **__: None)
+        assert call(*arguments(catalogue, folder)) == 0
+    return folder
+
+
+@pytest.fixture
+def without_report(monkeypatch):
+    """The report takes longer than a brief fit."""
+    monkeypatch.setattr(runs, "report", lambda *_, **__: None)
+
+
+# Runs.
+
+
+def test_a_run_has_a_model_and_figures(run):
+    names = {p.name for p in run.iterdir()}
+    assert {"checkpoint.lv", "config.yaml", "metrics.jsonl", "model.lv", "summary.json"} <= names
+    summary = json.loads((run / "summary.json").read_text())
+    assert summary["test next events predicted"] == 9
+    assert 0.0 <= summary["test p-value, north"] <= 1.0
+    assert np.isfinite([v for v in summary.values() if isinstance(v, float)]).all()
+
+
+def test_the_model_is_loaded_from_python(run):
+    model = lv.load_events(run)
+    assert model.features == ("longitude", "latitude")
+    assert model.origin == "2020-01-01T00:00:00Z"
+    assert model.notes["task"] == "events"
+
+
+def test_a_run_is_evaluated_and_described(run, capsys):
+    assert call("evaluate", run, "--json") == 0
+    found = json.loads(capsys.readouterr().out.splitlines()[-1])
+    summary = json.loads((run / "summary.json").read_text())
+    for name, value in found.items():
+        if name != "run":
+            assert value == pytest.approx(summary[name]), name
+    assert call("info", run) == 0
+    assert "equal-area, km" in capsys.readouterr().out
+    assert call("settings", "events") == 0
+    assert "places.family" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_report_is_drawn_with_and_without_a_film(run):
+    assert call("plot", run) == 0
+    names = {
+        "likelihood.png", "loss.png", "map.png", "marks.png", "movie.gif", "rate.png",
+        "residuals_test.png", "residuals_validation.png", "triggering.png",
+    }  # fmt: skip
+    assert {p.name for p in (run / "figures").iterdir()} == names
+    page = (run / "report.html").read_text()
+    for text in ("in space, per km²", "in space, per degree²", "standardised", "in time"):
+        assert text in page
+    (run / "figures" / "movie.gif").unlink()
+    assert call("plot", run, "--no-movie") == 0
+    assert not (run / "figures" / "movie.gif").exists()
+
+
+@contextlib.contextmanager
+def _always_interrupted():
+    yield True
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("without_report")
+def test_an_interrupted_run_goes_on_to_the_same_model(
+    run, catalogue, tmp_path, monkeypatch, capsys
+):
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "graceful_interruption", _always_interrupted)
+        assert call(*arguments(catalogue, tmp_path / "RUN")) == 130
+    assert "--resume" in capsys.readouterr().out
+    assert not (tmp_path / "RUN" / "model.lv").exists()
+    assert call("fit", "events", catalogue, "--out", tmp_path / "RUN", "--resume") == 0
+    events = lv.read_events(catalogue, window=WINDOW).check()
+    ours, theirs = (lv.load_events(f).scores(events) for f in (tmp_path / "RUN", run))
+    np.testing.assert_array_equal(ours.log_places, theirs.log_places)
+
+
+def test_other_questions_say_that_the_run_is_of_events(run, tmp_path, capsys):
+    assert call("sample", run, "--time", 1, "--out", tmp_path / "x.csv") == 2
+    assert "holds a events" in error_of(capsys)
+
+
+# Forecasts.
+
+
+def test_a_forecast_fills_a_folder(run, tmp_path, capsys):
+    out = tmp_path / "F"
+    words = ("forecast", run, "--horizon", "1d", "-n", 20, "--out", out, "--grid", 1.0)
+    assert call(*words, "--bins", 0.5, "--json") == 0
+    summary = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert {p.name for p in out.iterdir()} == set(forecasts.FILES)
+    assert summary["horizon"] == 1.0
+    cells = read(out / "expected.csv")
+    assert list(cells[0]) == [
+        "lon_min", "lon_max", "lat_min", "lat_max", "depth_min", "depth_max", "mag_min", "mag_max",
+        "rate", "mask",
+    ]  # fmt: skip
+    total = sum(float(cell["rate"]) for cell in cells)
+    assert total == pytest.approx(summary["expected events in the grid"])
+    drawn = read(out / "catalogues.csv")
+    assert list(drawn[0]) == ["catalogue", "time", "longitude", "latitude", "mag"]
+    assert len(drawn) == round(20 * summary["expected events"])
+    assert min(row["time"] for row in drawn) > summary["start"]
+    assert max(row["time"] for row in drawn) < summary["end"]
+    shares = [float(row["share"]) for row in read(out / "numbers.csv")]
+    assert sum(shares) == pytest.approx(1.0)
+    assert call(*words) == 2
+    assert "--force" in error_of(capsys)
+    assert call(*words, "--force") == 0
+
+
+def test_a_forecast_from_another_history_and_time(run, tmp_path, capsys):
+    history = write(tmp_path / "new.csv", [[stamp(60.5), 36.0, 135.0, 5.0]])
+    words = ("forecast", run, "--history", history, "--horizon", "24h", "-n", 20)
+    assert call(*words, "--start", stamp(61), "--out", tmp_path / "F", "--json") == 0
+    captured = capsys.readouterr()
+    summary = json.loads(captured.out.splitlines()[-1])
+    assert captured.err == ""
+    assert (summary["events known"], summary["horizon"]) == (1, 1.0)
+    assert summary["start"] == "2020-03-02T00:00:00Z"
+
+
+def test_nothing_of_a_forecast_that_fails_is_written(run, tmp_path, monkeypatch, capsys):
+    def broken(*_):
+        raise LiouvilleError("the disk is full")
+
+    monkeypatch.setattr(forecasts, "_picture", broken)
+    out = tmp_path / "F"
+    assert call("forecast", run, "--horizon", "1d", "-n", 20, "--out", out) == 2
+    assert "disk is full" in error_of(capsys)
+    assert list(out.iterdir()) == []
+
+
+FUTURE = [[stamp(20.0), 36.0, 135.0, 5.0], [stamp(30.0), 36.0, 135.0, 5.0]]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--horizon", "soon"), "neither a number"),
+        (("--horizon", "-3d"), "positive"),
+        (("--horizon", "1d", "--start", stamp(25)), "must not know them"),
+        (("--horizon", "1d", "--start", stamp(5)), "before the first event"),
+        (("--horizon", "1d", "-n", 0), "at least 1"),
+        (("--horizon", "1d", "-n", 2, "--grid", -1), "positive size"),
+        (("--horizon", "1d", "--bins", -1), "positive width"),
+        (("--horizon", "1d", "--region", "1,2,3"), "region"),
+        (("--horizon", "1d", "--sequence-name", "7"), "--sequence-name"),
+    ],
+)
+def test_forecasts_that_cannot_be(run, tmp_path, capsys, words, message):
+    history = write(tmp_path / "history.csv", FUTURE)
+    out = tmp_path / "F"
+    assert call("forecast", run, "--history", history, *words, "--out", out) == 2
+    assert message in error_of(capsys)
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "message"),
+    [
+        ("time,latitude,longitude", [stamp(20.0), 36.0, 135.0], "marks"),
+        ("time,x,y,mag", [stamp(20.0), 36.0, 135.0, 5.0], "longitude"),
+        ("time,latitude,longitude,mag", [20.0, 36.0, 135.0, 5.0], "plain numbers"),
+        ("time,latitude,longitude,mag", [stamp(20.0), 36.0, 135.0, ""], "missing"),
+    ],
+)
+def test_histories_that_do_not_fit(run, tmp_path, capsys, header, row, message):
+    history = write(tmp_path / "history.csv", [row], header)
+    words = ("forecast", run, "--history", history, "--horizon", "1d", "--out", tmp_path / "F")
+    assert call(*words) == 2
+    assert message in error_of(capsys)
+    assert not (tmp_path / "F").exists()
+
+
+# Questions.
+
+
+def test_a_question_at_points_and_times(run, tmp_path):
+    points = write(
+        tmp_path / "points.csv",
+        [[stamp(10), 135.0, 36.0], [stamp(60), 134.0, 35.0]],
+        "time,longitude,latitude",
+    )
+    out = tmp_path / "answers.csv"
+    assert call("query", run, "--at", points, "--out", out) == 0
+    rows = read(out)
+    assert rows[0]["time"] == stamp(10)
+    for row in rows:
+        rate, density = float(row["rate per day"]), float(row["density per degree2"])
+        assert float(row["intensity per day degree2"]) == pytest.approx(rate * density)
+        assert 0 < float(row["density per km2"]) < density
+    one = tmp_path / "one.csv"
+    assert call("query", run, points, "--time", stamp(60), "--out", one) == 0
+    assert read(one)[1]["density per km2"] == rows[1]["density per km2"]
+
+
+def test_questions_that_cannot_be(run, tmp_path, capsys):
+    points = write(tmp_path / "points.csv", [[135.0, 36.0]], "longitude,latitude")
+    out = tmp_path / "answers.csv"
+    for words, message in [
+        (("--at", points), "--time for all points"),
+        (("--at", points, "--time", stamp(25)), "must not know them"),
+        (("--time", stamp(25)), "no points"),
+        (("--at", points, "--time", "yesterday"), "yesterday"),
+    ]:
+        assert call("query", run, *words, "--out", out) == 2
+        assert message in error_of(capsys)
+        assert not out.exists()
+    assert call("query", run, points, "--time", stamp(25), "--drop-future", "--out", out) == 0
+
+
+# Unusable input.
+
+
+def changed(row: int, column: int, value: object) -> list[list[object]]:
+    rows = rows_of(40)
+    rows[row][column] = value
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("rows", "words", "message"),
+    [
+        (rows_of(1), (), "1 events"),
+        ([], (), "no "),
+        (changed(3, 0, ""), (), "missing"),
+        (changed(3, 3, "nan"), (), "missing"),
+        (changed(3, 1, 95.0), (), "latitude"),
+        (changed(3, 0, "3/11/2020"), (), "3/11/2020"),
+        (rows_of(40), ("--window", "2021-01-01T00:00Z,2021-03-01T00:00Z"), "0 events"),
+        (rows_of(40), ("--window", "2020-03-01T00:00Z,2020-01-01T00:00Z"), "begin before it ends"),
+        (rows_of(40), ("--window", "2020-01-01"), "begin and its end"),
+        (rows_of(40), ("--region", "0,0,1,1"), "outside the region"),
+        (rows_of(40), ("--features", "east,north"), "east"),
+        (rows_of(40), ("--mark", "size"), "size"),
+        (rows_of(40), ("--time", "when"), "when"),
+        (rows_of(40), ("--test-from", "2019-01-01T00:00Z"), "one after the other"),
+        (rows_of(40), ("--family", "nearby"), "places.family"),
+        (rows_of(40), ("--set", "training.chunk=7"), "multiple"),
+    ],
+)
+def test_unusable_input_is_one_line_and_writes_nothing(tmp_path, capsys, rows, words, message):
+    file, out = write(tmp_path / "quakes.csv", rows), tmp_path / "RUN"
+    window = () if "--window" in words else ("--window", WINDOW)
+    assert call("fit", "events", file, "--out", out, *FAST, *window, *words) == 2
+    assert message in error_of(capsys)
+    assert not out.exists()
+
+
+def test_what_can_be_put_right_is_said(tmp_path, monkeypatch, capsys):
+    def not_now(*_, **__):
+        raise LiouvilleError("enough")
+
+    monkeypatch.setattr(runs, "fit_events", not_now)
+    rows = rows_of(60)
+    rows = [rows[5], *rows, [stamp(70), 36.0, 135.0, 4.5], [stamp(7), 36.0, 100.0, 4.5]]
+    rows[10][0] = str(rows[10][0]).removesuffix("Z")
+    file, out = write(tmp_path / "quakes.csv", rows), tmp_path / "RUN"
+    assert call(*arguments(file, out)) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert [line for line in lines if not line.startswith("warning: ")] == ["error: enough"]
+    for message in (
+        "not in order",
+        "repeat",
+        "after the end",
+        "outside the region",
+        "taken as UTC",
+    ):
+        assert any(message in line for line in lines), message
+
+
+def test_a_changed_file_is_refused(run, tmp_path, catalogue, capsys):
+    text = catalogue.read_text()
+    try:
+        catalogue.write_text(text.replace("135.", "134."))
+        assert call("evaluate", run) == 2
+        assert "has changed" in error_of(capsys)
+    finally:
+        catalogue.write_text(text)
+
+
+def test_commands_that_need_more(tmp_path, capsys):
+    assert call("demo", "--task", "traffic", "--out", tmp_path / "D") == 2
+    assert "the demos are" in error_of(capsys)
+    span = ("--start", "2020-01-02T00:00Z", "--end", "2020-01-01T00:00Z")
+    assert call("download", "usgs", tmp_path / "q.csv", *span) == 2
+    assert "start before it ends" in error_of(capsys)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_sequences_kinds_and_the_plain_models(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    rows = [
+        [number, t, *rng.normal(size=2).round(3), rng.choice(["a", "b"])]
+        for number in range(12)
+        for t in np.sort(rng.uniform(0, 10, 8)).round(4)
+    ]
+    file = write(tmp_path / "visits.csv", rows, "sequence,time,x,y,mark")
+    out = tmp_path / "RUN"
+    fast = [*FAST, "--set", "report.baselines=true", "--set", "data.validation=0.2"]
+    assert call("fit", "events", file, "--out", out, "--window", "0,10", *fast) == 0
+    assert "space-time ETAS" in (out / "report.html").read_text()
+    summary = json.loads((out / "summary.json").read_text())
+    assert len(summary["baselines"]) == 5
+    words = ("forecast", out, "--horizon", "2", "-n", 5, "--out", tmp_path / "F")
+    assert call(*words) == 2
+    assert "--sequence-name" in error_of(capsys)
+    assert call(*words, "--sequence-name", "3") == 0
+    assert {row["mark"] for row in read(tmp_path / "F" / "catalogues.csv")} <= {"a", "b"}
+    assert "rate" in read(tmp_path / "F" / "expected.csv")[0]
+
+
+@pytest.mark.slow
+def test_the_demo_recovers_the_process(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(runs, "report", lambda *_, **__: None)
+    assert call("demo", "--task", "events", "--out", tmp_path / "D", "--json") == 0
+    found = json.loads(capsys.readouterr().out.splitlines()[-1])
+    rows = {row["parameter"]: row for row in found["truth"]}
+    for name, share in [
+        ("background events per day", 0.25),
+        ("branching ratio", 0.25),
+        ("mean delay of a child (days)", 0.25),
+        ("standard deviation of its displacement", 0.15),
+        ("b-value", 0.15),
+    ]:
+        # Several standard errors of some 500 children among 1,300 events.
+        assert rows[name]["recovered"] == pytest.approx(rows[name]["true"], rel=share), name
+    assert all(abs(row["difference"]) < 0.3 for row in found["nats"])

@@ -1,0 +1,322 @@
+"""Where events happen: what a path knows of the past, regions, excerpts, and fitted models."""
+
+import dataclasses
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+
+from liouville.data import Events, Region
+from liouville.errors import LiouvilleError
+from liouville.events import EventModel, Parts, fit_events, load_events
+from liouville.events._baselines import baselines
+from liouville.events._fit import standard_shift
+from liouville.events._units import EventUnits
+from liouville.objectives import PlaceLikelihood, TimeLikelihood
+from liouville.paths import AbstractPath
+from liouville.problems.events import HawkesProcess
+from liouville.processes import Excerpts, History, PointProcess, Polygon
+from registry import build, history
+
+KNOWING = ("triggered", "routed", "recalled")
+
+
+def with_history(path: AbstractPath, events: History) -> AbstractPath:
+    """The same path after another history."""
+    if hasattr(path, "law"):
+        return path.law.after(events)  # pyright: ignore[reportAttributeAccessIssue]
+    if hasattr(path, "brood"):
+        from liouville.processes import Triggered
+
+        return Triggered(path.background, path.brood.law).after(events)  # pyright: ignore
+    return path.location.base.after(events)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+@pytest.mark.parametrize("name", KNOWING)
+def test_the_future_is_not_known(name):
+    path = build(name)
+    known = history(jr.key(3), n=6, before=0.9)
+    t = float(known.times[3]) + 1e-3
+    later = known.times > t
+    changed = dataclasses.replace(
+        known,
+        places=jnp.where(later[:, None], known.places + 3.0, known.places),
+        marks=jnp.where(later, known.marks + 1.0, known.marks),
+    )
+    past = dataclasses.replace(
+        known, places=jnp.where(later[:, None], known.places, known.places + 3.0)
+    )
+    x = jnp.asarray([0.3, -0.2])
+
+    def value(events: History) -> float:
+        return float(with_history(path, events).at(jnp.asarray(t)).log_density(x))
+
+    assert value(known) == value(changed)
+    assert value(known) != value(past)
+
+
+@pytest.mark.parametrize("name", KNOWING)
+def test_an_event_counts_after_its_own_time_only(name):
+    path = build(name)
+    known = history(jr.key(3), n=3, before=0.0)
+    t, x = known.times[-1], jnp.asarray([0.3, -0.2])
+    before = dataclasses.replace(known, valid=known.valid.at[-1].set(False))
+
+    def value(events: History, when) -> float:
+        return float(with_history(path, events).at(when).log_density(x))
+
+    assert value(known, t) == value(before, t)
+    assert value(known, t + 1e-9) != value(before, t + 1e-9)
+
+
+def test_reach_counts_the_latest_events():
+    known = dataclasses.replace(history(jr.key(0), n=5, before=0.0), reach=2)
+    t = known.times[3] + 1e-6
+    assert known.before(t).tolist() == [False, False, True, True, False]
+    assert known.before(known.times[3]).tolist() == [False, True, True, False, False]
+    assert known.before(known.times[3], inclusive=True).tolist() == [
+        False,
+        False,
+        True,
+        True,
+        False,
+    ]
+
+
+# Regions.
+
+
+def polygon(corners: np.ndarray, n: int = 12, longest: float | None = 0.2) -> Polygon:
+    turned = Region(corners[:, ::-1])
+    second, first, step = turned.boundary_nodes(n, longest=longest)
+    nodes = np.column_stack([first, second])
+    return Polygon(jnp.asarray(corners), jnp.asarray(nodes), jnp.asarray(step))
+
+
+TRIANGLE = np.array([[-1.5, -1.0], [2.0, -0.5], [0.2, 1.7]])
+
+
+@pytest.mark.parametrize("name", ["gaussian-full-cubic", "triggered"])
+def test_mass_in_a_polygon(name):
+    marginal = build(name).at(jnp.asarray(0.3))
+    region = polygon(TRIANGLE)
+    # Slices of the triangle by Gauss-Legendre in both directions.
+    z, w = np.polynomial.legendre.leggauss(80)
+    a, b, c = (np.asarray(v) for v in TRIANGLE)
+    u, v = 0.5 * (z + 1.0), 0.5 * w
+    first = a + u[:, None] * (b - a)
+    points = first[:, None] + u[None, :, None] * (c - first)[:, None]
+    # Jacobian of (u, s) -> a + u (b - a) + s (c - a - u (b - a)).
+    (p, q), (r, o) = b - a, c - a
+    jacobian = abs(p * o - q * r) * (1.0 - u)[None, :]
+    values = jnp.exp(jax.vmap(marginal.log_density)(jnp.asarray(points.reshape(-1, 2))))
+    oracle = float((np.asarray(values).reshape(80, 80) * jacobian * v[:, None] * v[None, :]).sum())
+    assert float(region.mass(marginal)) == pytest.approx(oracle, abs=1e-9)
+    whole = polygon(60.0 * np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]), longest=1.0)
+    assert float(whole.mass(marginal)) == pytest.approx(1.0, abs=1e-9)
+    # Few nodes miss it: the agreement is no accident.
+    assert abs(float(polygon(TRIANGLE, 1, None).mass(marginal)) - oracle) > 1e-3
+
+
+def test_draws_in_a_polygon():
+    marginal = build("gaussian-full-cubic").at(jnp.asarray(0.3))
+    region = polygon(TRIANGLE)
+    keys = jr.split(jr.key(0), 500)
+    points = jax.vmap(lambda key: region.sample(marginal, key=key))(keys)
+    assert bool(jax.vmap(region.contains)(points).all())
+    free = jax.vmap(lambda key: marginal.sample(key=key))(jr.split(jr.key(1), 20_000))
+    share = float(jax.vmap(region.contains)(free).mean())
+    mass = float(region.mass(marginal))
+    assert share == pytest.approx(mass, abs=5.0 * np.sqrt(mass * (1 - mass) / 20_000))
+
+
+# Excerpts.
+
+
+TRUTH = HawkesProcess(
+    rate=1.0,
+    children=0.6,
+    kernel=("exponential", 0.3),
+    displacement=("gaussian", 0.2),
+    box=((-2.0, -2.0), (2.0, 2.0)),
+)
+
+
+def drawn(horizon: float, sequences: int, seed: int) -> Events:
+    found = TRUTH.sample(horizon, sequences, seed=seed)
+    return Events(found.times, found.places, found.sequence, found.windows, source=f"draw {seed}")
+
+
+def cut(events: Events, targets: int, reach: int | None = None) -> Excerpts:
+    ends = np.searchsorted(events.sequence, np.arange(1, len(events.windows)))
+    return Excerpts.of(
+        np.split(events.times, ends),
+        np.split(events.places, ends),
+        np.split(np.zeros(len(events)), ends),
+        events.windows,
+        targets=targets,
+        reach=reach,
+    )
+
+
+@pytest.fixture(scope="module")
+def process() -> PointProcess:
+    from processes_cases import INTENSITIES
+
+    places = build("triggered")
+    from liouville.processes import Triggered
+
+    triggered = Triggered(places.background, places.brood.law)  # pyright: ignore
+    triggered = eqx.tree_at(
+        lambda p: (p.offspring.productivity, p.offspring.reach),
+        triggered,
+        (None, None),
+        is_leaf=lambda node: node is None,
+    )
+    return PointProcess(INTENSITIES["unmarked"], triggered)
+
+
+def test_pieces_add_up_to_the_whole(process):
+    events = drawn(12.0, 4, 0)
+    whole, pieces = cut(events, 200), cut(events, 7)
+    for term in (PlaceLikelihood, TimeLikelihood):
+        one, many = (float(term(excerpts=e)(process, key=jr.key(0))) for e in (whole, pieces))
+        assert many == pytest.approx(one, rel=1e-9)
+    short = cut(events, 7, reach=1)
+    assert float(PlaceLikelihood(excerpts=short)(process, key=jr.key(0))) != pytest.approx(
+        many, rel=1e-4
+    )
+
+
+def test_batches_are_unbiased(process):
+    pieces = cut(drawn(12.0, 4, 0), 7)
+    whole = float(TimeLikelihood(excerpts=pieces)(process, key=jr.key(0)))
+    term = TimeLikelihood(excerpts=pieces, batch_size=2)
+    values = jax.lax.map(lambda key: term(process, key=key), jr.split(jr.key(1), 400))
+    error = float(values.std()) / 20.0
+    assert float(values.mean()) == pytest.approx(whole, abs=4.0 * error)
+
+
+def test_empty_windows_and_earlier_events_count(process):
+    events = drawn(12.0, 3, 1)
+    nothing = dataclasses.replace(
+        events, windows=np.concatenate([events.windows, [[0.0, 12.0]]]), names=()
+    )
+    term = TimeLikelihood(excerpts=cut(events, 9))
+    more = TimeLikelihood(excerpts=cut(nothing, 9))
+    total = len(events) * (
+        float(more(process, key=jr.key(0))) - float(term(process, key=jr.key(0)))
+    )
+    empty = process.intensity.after(History.of(np.zeros(0), np.zeros((0, 2))))
+    assert total == pytest.approx(float(empty.integral(jnp.zeros(()), jnp.asarray(12.0))), rel=1e-6)
+    later = events.between(6.0, 12.0, history_from=0.0)
+    seen = cut(later, 9)
+    assert seen.number == int((events.times >= 6.0).sum())
+    alone = cut(events.between(6.0, 12.0), 9)
+    assert float(TimeLikelihood(excerpts=seen)(process, key=jr.key(0))) != pytest.approx(
+        float(TimeLikelihood(excerpts=alone)(process, key=jr.key(0))), rel=1e-6
+    )
+
+
+# Fits.
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    parts = Parts(drawn(40.0, 6, 0), drawn(40.0, 2, 1), drawn(40.0, 4, 2))
+    settings = {
+        "training.steps": 300,
+        "places.zones": 4,
+        "places.rates": 4,
+        "times.exponentials": 1,
+        "times.powers": 0,
+        "training.reach": 128,
+        "data.space": "plain",
+    }
+    return parts, fit_events(parts, settings, progress=False)
+
+
+def test_a_fit_is_near_the_truth(fitted):
+    parts, result = fitted
+    found = TRUTH.sample(40.0, 4, seed=2)
+    in_time = (TRUTH.integrals(found).sum() - TRUTH.log_rates(found).sum()) / len(found.times)
+    in_space = -float(np.mean(TRUTH.log_places(found)))
+    scores = result.model.scores(parts.test)
+    assert scores.nats_in_time < in_time + 0.03
+    rows = {row["model"]: row for row in baselines(parts, result.config, result.model.units)}
+    space, shift = "test nats in space, standardised", standard_shift(parts)
+    static = float(rows["static mixture"][space])
+    # A few hundred events: most, not all, of what there is to know.
+    gained = (static - (scores.nats_in_space - shift)) / (static - (in_space - shift))
+    assert 0.6 < gained < 1.0
+    assert float(rows["space-time ETAS"][space]) < static - 0.2
+    poisson = float(rows["homogeneous Poisson"]["test nats in time"])
+    assert scores.nats_in_time < poisson
+
+
+def test_scores_are_those_of_the_terms(fitted):
+    parts, result = fitted
+    model: EventModel = result.model
+    scores, excerpts = model.scores(parts.test), model.excerpts(parts.test)
+    place = float(PlaceLikelihood(excerpts=excerpts)(model.process, key=jr.key(0)))
+    when = float(TimeLikelihood(excerpts=excerpts)(model.process, key=jr.key(0)))
+    volume = float(np.mean(model.units.log_volume(parts.test.places)))
+    assert scores.nats_in_space == pytest.approx(place - volume, rel=1e-5)
+    assert scores.nats_in_time == pytest.approx(when, rel=1e-4)
+    one = parts.test.select([1])
+    row = len(parts.test.select([0])) + 7
+    rate = model.rate(one.times[7:8], one.keep(np.arange(7)))
+    assert np.log(rate[0]) == pytest.approx(scores.log_rates[row], abs=1e-4)
+    density = model.density(one.times[7], one.places[7:8], one.keep(np.arange(7)))
+    assert np.log(density[0]) == pytest.approx(scores.log_places[row], abs=1e-3)
+
+
+def test_a_model_survives_its_file(fitted, tmp_path):
+    parts, result = fitted
+    result.model.save(tmp_path / "model.lv")
+    again = load_events(tmp_path)
+    assert again.scores(parts.test).nats_in_space == result.model.scores(parts.test).nats_in_space
+    with pytest.raises(LiouvilleError, match="coordinates"):
+        again.scores(dataclasses.replace(parts.test, features=("a", "b")))
+
+
+def test_forecasts_have_the_expected_number(fitted):
+    parts, result = fitted
+    one = parts.test.select([0])
+    past = one.keep(one.times <= 20.0)
+    drawn_ones = result.model.forecast(past, 20.0, 1.0, n=400, seed=1)
+    assert drawn_ones.size == 400
+    assert drawn_ones.times.min() >= 20.0
+    assert drawn_ones.times.max() <= 21.0
+    counts = np.bincount(drawn_ones.number, minlength=400)
+    # Of the background alone there are fewer: the lower bound is the control.
+    rate = float(np.exp(result.model.process.intensity.background.log_rate(jnp.zeros(()))))
+    assert counts.mean() > rate * 0.8
+    assert counts.mean() < 12.0 * rate
+    again = result.model.forecast(past, 20.0, 1.0, n=400, seed=1)
+    np.testing.assert_array_equal(again.places, drawn_ones.places)
+    with pytest.raises(LiouvilleError, match="positive duration"):
+        result.model.forecast(past, 20.0, 0.0)
+
+
+def test_densities_on_a_map_are_per_square_degree(fitted):
+    parts, _ = fitted
+    geographic = dataclasses.replace(
+        parts.training,
+        places=parts.training.places + np.array([140.0, 36.0]),
+        features=("longitude", "latitude"),
+        is_geographic=True,
+    )
+    units = EventUnits.of(geographic, geographic=True)
+    again = units.to_user(units.to_model(geographic.places))
+    np.testing.assert_allclose(again, geographic.places, atol=1e-9)
+    # The image of a small box has the area the volume says.
+    corner, step = np.array([140.5, 37.0]), 1e-4
+    box = corner + step * np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) / 2
+    image = units.to_model(box)
+    x, y = image.T
+    area = 0.5 * abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1)))
+    assert np.log(area / step**2) == pytest.approx(units.log_volume(corner[None])[0], abs=1e-6)
