@@ -7,7 +7,8 @@ from liouville._types import Scalar
 from liouville.networks import MLP
 from liouville.paths import AbstractPath, Gaussian, LocationScale
 from liouville.paths._location_scale import LocationScaleMarginal
-from liouville.paths._scales import AbstractFrames, Full, GrowingFrames, JoinedFrames
+from liouville.paths._frames import GrowingFrames, JoinedFrames
+from liouville.paths._scales import AbstractFrames, Full
 from liouville.processes._base import AbstractPlaces
 from liouville.processes._history import History
 
