@@ -411,3 +411,19 @@ def test_the_demo_recovers_the_process(tmp_path, capsys, monkeypatch):
         # Several standard errors of some 500 children among 1,300 events.
         assert rows[name]["recovered"] == pytest.approx(rows[name]["true"], rel=share), name
     assert all(abs(row["difference"]) < 0.3 for row in found["nats"])
+
+
+def test_small_events_are_left_out(tmp_path):
+    from liouville.config import merge
+    from liouville.events import EventsConfig
+    from liouville.events._divide import read as read_data
+
+    file = write(tmp_path / "events.csv", rows_of())
+    flags = {"data.least_mark": 4.4, "data.window": WINDOW}
+    found = read_data(str(file), merge(EventsConfig, flags=flags))
+    marks = np.array([row[3] for row in rows_of()], float)
+    assert found.marks is not None
+    assert found.marks.min() >= 4.4
+    assert len(found) == (marks >= 4.4).sum()
+    with pytest.raises(LiouvilleError, match="no sizes"):
+        read_data(str(file), merge(EventsConfig, flags=flags | {"data.mark": "none"}))

@@ -13,6 +13,7 @@ from liouville.data import Events, Region, check_history, read_events, read_poin
 from liouville.data._event_checks import Missing
 from liouville.data._tables import TextTable, existing_file, read_text_table
 from liouville.errors import LiouvilleError
+from liouville.events._divide import above
 from liouville.events._model import EventModel
 
 _TIMES = ("time", "datetime", "timestamp", "date", "t", "day")
@@ -88,6 +89,9 @@ def read_history(
     if not len(events):
         raise LiouvilleError(f"{file} has no events; a history needs at least one")
     events = events.check(min_events=1, missing=options.get("missing", "refuse"))
+    if events.marks is not None and not events.kinds and model.mark_name:
+        # Smaller events than it was fitted to mean nothing to the model.
+        events = above(events, model.units.mark_origin)
     return on_clock(model, _one_sequence(events, sequence))
 
 

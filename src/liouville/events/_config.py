@@ -14,6 +14,9 @@ class DataConfig:
     time: str | None = option(None, "column of the times")
     features: tuple[str, ...] | None = option(None, "columns of the coordinates")
     mark: str | None = option(None, "column of the marks, such as the magnitude; none: no marks")
+    least_mark: float | None = option(
+        None, "leave out events with a smaller mark, such as the magnitude of completeness"
+    )
     sequence: str | None = option(None, "column or array of the sequence an event belongs to")
     window: str | tuple[float, float] | None = option(
         None, "begin and end of observation: numbers, or stamps with a comma"

@@ -24,7 +24,7 @@ def read(file: str, settings: EventsConfig) -> Events:
     """Reads the events of a configuration from a file."""
     options = settings.data
     region = None if options.region is None else Region.parse(options.region)
-    return read_events(
+    events = read_events(
         file,
         time=options.time,
         features=options.features,
@@ -34,6 +34,22 @@ def read(file: str, settings: EventsConfig) -> Events:
         region=region,
         missing=options.missing,
     )
+    return events if options.least_mark is None else above(events, options.least_mark)
+
+
+def above(events: Events, least: float) -> Events:
+    """Leaves out events with a smaller mark.
+
+    Raises:
+        LiouvilleError: if events have no marks that are sizes.
+    """
+    if events.marks is None or events.kinds:
+        raise LiouvilleError(
+            f"{events.source} has no sizes to compare with the least mark {least:g}; name their "
+            "column with --mark, or leave data.least_mark out"
+        )
+    # A catalogue's magnitudes are decimals: the least one itself must not be lost by rounding.
+    return events.keep(~(events.marks < least - 1e-9))
 
 
 def divide(events: Events, settings: EventsConfig) -> Parts:
