@@ -224,3 +224,23 @@ def test_densities_on_a_map_are_per_square_degree():
     x, y = image.T
     area = 0.5 * abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1)))
     assert np.log(area / step**2) == pytest.approx(units.log_volume(corner[None])[0], abs=1e-6)
+
+
+def test_an_incomplete_catalogue_is_told_from_a_complete_one():
+    from liouville.config import merge
+    from liouville.events import EventsConfig
+    from liouville.events._initial import automatic, initial
+    from liouville.processes import GutenbergRichter, MixtureMarks
+
+    rng = np.random.default_rng(0)
+    events = drawn(12.0, 4, 0)
+    complete = dataclasses.replace(events, marks=4.5 + rng.exponential(0.4, len(events)).round(1))
+    missed = dataclasses.replace(
+        events, marks=4.5 + 0.5 * np.abs(rng.normal(1.5, 0.5, len(events)))
+    )
+    settings = automatic(merge(EventsConfig), events)
+    units = EventUnits.of(complete, geographic=False)
+    assert isinstance(initial(settings, complete, units).marks, GutenbergRichter)
+    units = EventUnits.of(missed, geographic=False)
+    with pytest.warns(UserWarning, match="smaller events were missed"):
+        assert isinstance(initial(settings, missed, units).marks, MixtureMarks)

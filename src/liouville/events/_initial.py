@@ -1,6 +1,7 @@
 """The process before training: a guess from the events."""
 
 import dataclasses
+import warnings
 
 import equinox as eqx
 import jax
@@ -58,6 +59,9 @@ _MOST_ROWS = 20_000
 _SHARE_TRIGGERED = 0.5
 # The share of the mean variance below which no part of a mixture is narrow: faults are lines.
 FLOOR = 1e-5
+# How far above the least magnitude the most frequent one of a complete catalogue may be.
+_INCOMPLETE = 0.35
+_MARK_PARTS = 4
 # Widths of the zones around a parent, in standardised units, before training.
 _SMALLEST, _LARGEST = 0.008, 0.3
 
@@ -239,9 +243,26 @@ def _marks(events: Events, units: EventUnits) -> AbstractMarks | None:
         return Kinds.of((counts / counts.sum()).tolist())
     marks = model_marks(events, units)
     is_magnitude = events.mark_name.lower() in ("magnitude", "mag")
-    if is_magnitude:
+    peak = _most_frequent(marks)
+    if is_magnitude and peak > _INCOMPLETE:
+        # Their number does not fall from the least one on: small events were missed, and a law
+        # that falls from there would draw far too many great ones.
+        warnings.warn(
+            f"most magnitudes are near {peak + units.mark_origin:.1f}, the least is "
+            f"{units.mark_origin:.1f}: smaller events were missed, so that their law is fitted as "
+            f"a mixture; for Gutenberg and Richter's set "
+            f"data.least_mark={peak + units.mark_origin:.1f} or above",
+            stacklevel=2,
+        )
+    if is_magnitude and peak <= _INCOMPLETE:
         steps = np.diff(np.unique(np.round(marks, 3)))
         width = float(steps.min()) if len(steps) else 0.0
         width = width if 0.01 <= width <= 0.5 else 0.0
         return GutenbergRichter.fitted(marks, 0.0, width)
-    return MixtureMarks.spread(marks, 3)
+    return MixtureMarks.spread(marks, _MARK_PARTS)
+
+
+def _most_frequent(marks: np.ndarray) -> float:
+    """The middle of the fullest bin of a tenth, if it is much fuller than that of the least."""
+    counts = np.bincount(np.floor(marks / 0.1 + 0.5).astype(int))
+    return 0.1 * float(np.argmax(counts)) if counts.max() > 3 * counts[0] + 10 else 0.0
