@@ -6,8 +6,8 @@ from jaxtyping import Array, Float
 from liouville._types import Scalar
 from liouville.networks import MLP
 from liouville.paths import AbstractPath, Gaussian, LocationScale
-from liouville.paths._location_scale import LocationScaleMarginal
 from liouville.paths._frames import GrowingFrames, JoinedFrames
+from liouville.paths._location_scale import LocationScaleMarginal
 from liouville.paths._scales import AbstractFrames, Full
 from liouville.processes._base import AbstractPlaces
 from liouville.processes._history import History
