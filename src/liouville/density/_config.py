@@ -43,6 +43,11 @@ class PathConfig:
     moving_weights: bool = option(
         True, "the weights of conditional mixtures may move, and carry mass across gaps"
     )
+    marginals: bool | None = option(
+        None,
+        "see conditional mixtures through a fixed map that makes normal laws the columns' own; "
+        "by default if most columns have whole steps",
+    )
     depth: int = option(2, "hidden layers of a network")
     layers: int | None = option(None, "maps of a pushforward or a warped mixture")
     map: Literal["spline", "affine"] = option("spline", "coupling of such maps")

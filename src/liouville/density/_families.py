@@ -9,6 +9,7 @@ import numpy as np
 
 from liouville.curves import AbstractCurve, HardStarted, Knots
 from liouville.density._config import DensityConfig, PathConfig
+from liouville.density._marginals import marginal_map
 from liouville.maps import coupling_flow
 from liouville.mixtures import GaussianMixture, fit_mixture
 from liouville.paths import (
@@ -57,6 +58,8 @@ def automatic(
         family = few if dim <= _MOST_AUTOREGRESSIVE else "pushforward"
     is_mixture, is_warped = family == "mixture", family == "warped"
     is_network = not (is_mixture or is_warped)
+    marginals = whole > 0.5 if path.marginals is None else path.marginals
+    marginals = marginals and family == "autoregressive"
     parts = int(np.clip(smallest // 40, 2, 128 if is_mixture else 16))
     if is_network:
         parts = 8
@@ -69,7 +72,8 @@ def automatic(
     # no such weights, and noise that is drawn anew at every step does part of the same work.
     enough = 1200.0 if whole > 0.5 else 4000.0
     decay = float(np.clip(enough / n, 1e-3, 3.0)) if is_network else 0.0
-    noise = min(0.1, 3.5 / n**0.5) if is_network else 0.0
+    # Bells blur the edges that the map of the marginals draws.
+    noise = min(0.1, 3.5 / n**0.5) if is_network and not marginals else 0.0
     steps = int(np.clip(n // 250 * 25, 400, 2500 if is_warped else 2000))
     if is_mixture:
         steps = 1000
@@ -81,6 +85,7 @@ def automatic(
             members=path.members or members,
             parts=path.parts or parts,
             width=path.width or width,
+            marginals=marginals,
             layers=path.layers or (4 if is_warped else 8),
             # Few maps with many bins make sharp edges at the least cost.
             bins=path.bins or (32 if is_warped else 8),
@@ -142,6 +147,8 @@ def _member(
             context=context,
             key=key,
         )
+        if config.marginals:
+            path = Pushforward(path, marginal_map(points, INTERVAL))
     else:
         flow = coupling_flow(
             dim,
