@@ -219,6 +219,7 @@ class Slowed(AbstractPath):
         return Retimed(self.path.at(t), jnp.asarray(0.7))
 
 
+@pytest.mark.slow
 def test_closed_form_and_rollout_agree():
     path = moving()
     start = path.at(jnp.zeros(()))

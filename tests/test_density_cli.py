@@ -86,6 +86,7 @@ def test_an_interrupted_run_goes_on_to_the_same_model(run, table, tmp_path, monk
     np.testing.assert_array_equal(ours.log_density(1.0, x), theirs.log_density(1.0, x))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("without_report")
 def test_a_finished_run_is_resumed_without_a_step(run, table, tmp_path):
     shutil.copytree(run, tmp_path / "RUN")

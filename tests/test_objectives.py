@@ -233,7 +233,7 @@ def test_one_part_along_the_axes_moves_by_a_gradient():
         jnp.zeros(1),
     )
     term = JacobianAsymmetry(interval=TIMES, times=4, particles=8)
-    assert float(compiled(term, path)) == 0.0
+    assert float(compiled(term, path)) < ROUNDING**2
 
 
 def test_a_gauge_leaves_the_gradients():

@@ -15,6 +15,7 @@ from liouville.cli._fit import (
     Settings,
     Steps,
     _finish_fit,
+    _fit,
     _names,
 )
 from liouville.errors import LiouvilleError
@@ -77,7 +78,6 @@ def fit_events_command(
 
     Everything that can be set, with its default: liouville settings events.
     """
-    from liouville.config import load_yaml
     from liouville.events._run import run_events
 
     flags = {
@@ -95,16 +95,7 @@ def fit_events_command(
         "training.steps": steps,
         "training.seed": seed,
     }
-    result = run_events(
-        out,
-        file=None if config is None else load_yaml(config),
-        flags=flags,
-        settings=settings or [],
-        force=force,
-        resume=resume,
-        say=say,
-    )
-    _finish(out, result, as_json)
+    _fit(run_events, out, flags, config, settings, force, resume, as_json, _finish)
 
 
 def _finish(out: Path, result: Any, as_json: bool, **more: Any) -> None:

@@ -226,6 +226,7 @@ def _fit(
     force: bool,
     resume: bool,
     as_json: bool,
+    finish_fit: Callable[..., None] | None = None,
 ) -> None:
     """Runs a fit with what all of them are told, and ends the command."""
     from liouville.config import load_yaml
@@ -239,7 +240,7 @@ def _fit(
         resume=resume,
         say=say,
     )
-    _finish_fit(out, result, as_json)
+    (finish_fit or _finish_fit)(out, result, as_json)
 
 
 def _finish_fit(out: Path, result: Any, as_json: bool, **more: Any) -> None:

@@ -172,6 +172,11 @@ class Events:
         """Length of each window, in `time_unit`, shape ``(m,)``."""
         return self.windows[:, 1] - self.windows[:, 0]
 
+    @property
+    def mean_gap(self) -> float:
+        """Observed time per event, in `time_unit`."""
+        return float(self.durations.sum()) / max(int(self.counts.sum()), 1)
+
     def describe(self) -> str:
         """What was read, in one line."""
         parts = [f"{len(self)} events", f"{len(self.windows)} sequences"]

@@ -1,6 +1,6 @@
 """What a model says of every part of its data."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -29,15 +29,12 @@ class Judged(NamedTuple):
     residuals: Residuals | None
 
 
-def judge(model: EventModel, parts: Parts) -> list[Judged]:
-    """Scores every part of the data, and takes residuals of those kept from training."""
-    found = []
-    for name, events in parts._asdict().items():
-        if events is None or not events.counts.sum():
-            continue
-        scores = model.scores(events)
-        kept = None if name == "training" else residuals(model, events, scores)
-        found.append(Judged(name, events, scores, kept))
+def judge(model: EventModel, parts: Parts, scores: Mapping[str, Scores]) -> list[Judged]:
+    """Takes residuals of the parts kept from training, whose scores are known, and scores it."""
+    found = [Judged("training", parts.training, model.scores(parts.training), None)]
+    for name, own in scores.items():
+        events = getattr(parts, name)
+        found.append(Judged(name, events, own, residuals(model, events, own)))
     return found
 
 
@@ -60,9 +57,8 @@ def assessed(
             model.mass_inside(end, last.events), 4
         )
     if last.name != "training" and np.any(np.diff(last.events.sequence) == 0):
-        training = parts.training
-        gap = float(training.durations.sum() / max(int(training.counts.sum()), 1))
-        errors = predict_next(model, last.events, gap, seed=settings.training.seed)
+        gap, seed = parts.training.mean_gap, settings.training.seed
+        errors = predict_next(model, last.events, gap, seed=seed)
         found |= _next_figures(model, last.name, errors)
     return found
 

@@ -14,11 +14,12 @@ from liouville.data import Events
 from liouville.events._config import EventsConfig, TimesConfig
 from liouville.events._divide import Parts
 from liouville.events._fit import standard_shift
-from liouville.events._initial import FLOOR, initial_intensity
-from liouville.events._model import excerpts_of
+from liouville.events._initial import FLOOR, initial_intensity, static_density
 from liouville.events._units import EventUnits
 from liouville.mixtures import GaussianMixture, fit_mixture
-from liouville.objectives import AbstractTerm, TimeLikelihood
+from liouville.objectives import TimeLikelihood
+from liouville.objectives._events import AbstractEventTerm, compensated
+from liouville.parameters import Fixed, value_of
 from liouville.paths import Normal
 from liouville.processes import Excerpts, Hawkes, HistoryFree, PointProcess
 from liouville.training import fit
@@ -40,11 +41,13 @@ class Etas(eqx.Module):
 
     Attributes:
         times: $\mu$, $\kappa$ and $g$.
+        background: $f$, not learned.
         log_distance: $\log D$, shape `()`.
         log_excess: $\log(\nu - 1)$, shape `()`.
     """
 
     times: Hawkes
+    background: Fixed
     log_distance: Float[Array, ""]
     log_excess: Float[Array, ""]
 
@@ -56,48 +59,33 @@ class Etas(eqx.Module):
         return -volume - y.shape[0] * self.log_distance - (excess + half) * jnp.log1p(square)
 
 
-class EtasLikelihood(AbstractTerm):
-    r"""Nats per event of an `Etas`, time and space together.
+class EtasLikelihood(AbstractEventTerm):
+    """Nats per event of an `Etas`, time and space together.
 
     Attributes:
         excerpts: the events.
-        log_background: $\log f$ at the targets of the excerpts.
-        batch_size: excerpts a call; `None` uses all.
+        batch_size: excerpts drawn a call; `None` uses all of them.
         name: under which the term is logged.
     """
 
     excerpts: Excerpts
-    log_background: Float[Array, "excerpts targets"]
     batch_size: int | None = eqx.field(static=True, default=None)
     name: str = eqx.field(static=True, default="etas")
 
-    def __call__(self, path: Etas, *, key: Any) -> Any:
-        """The negative log-likelihood per event."""
-        rows = jnp.arange(len(self.excerpts))
-        if self.batch_size is not None and self.batch_size < len(rows):
-            rows = jax.random.choice(key, len(rows), (self.batch_size,), replace=False)
-        chosen = jax.tree.map(lambda a: a[rows], self.excerpts)
-        one = jax.checkpoint(lambda args: _etas(path, *args).sum())
-        sums = jax.lax.map(one, (chosen, self.log_background[rows]))
-        return -sums.mean() * (len(self.excerpts) / self.excerpts.number)
+    def each(self, process: Etas, excerpt: Excerpts) -> Float[Array, " targets"]:
+        """The logarithms of the intensity at the targets less the integrals between them."""
+        own, hazard = excerpt.history, process.times.after(excerpt.history)
+        background = value_of(process.background).at(jnp.zeros(()))
 
+        def one(t: Array, x: Array) -> Array:
+            displaced = jax.vmap(process.log_displacement)(x - own.places)
+            triggered = jnp.where(own.before(t), hazard.log_triggered(t) + displaced, -1e30)
+            rate = process.times.background.log_rate(t, own.origin)
+            return jnp.logaddexp(rate + background.log_density(x), jax.nn.logsumexp(triggered))
 
-def _etas(law: Etas, excerpt: Excerpts, log_background: Array) -> Float[Array, " targets"]:
-    own, n = excerpt.history, excerpt.targets
-    hazard = law.times.after(own)
-
-    def one(t, x, log_f):
-        triggered = hazard.log_triggered(t) + jax.vmap(law.log_displacement)(x - own.places)
-        triggered = jnp.where(own.before(t), triggered, -1e30)
-        return jnp.logaddexp(
-            law.times.background.log_rate(t, own.origin) + log_f, jax.nn.logsumexp(triggered)
-        )
-
-    values = jax.vmap(one)(own.times[-n:], own.places[-n:], log_background)
-    integrals = jax.vmap(hazard.integral)(excerpt.since, excerpt.until)
-    integrals = jnp.where(excerpt.is_interval, integrals, 0.0)
-    rest = jnp.append(jnp.zeros(n - 1), integrals[-1])
-    return jnp.where(excerpt.is_interval[:n], values, 0.0) - integrals[:n] - rest
+        times, places, _ = excerpt.predicted
+        values = jnp.where(excerpt.is_event, jax.vmap(one)(times, places), 0.0)
+        return compensated(values, hazard, excerpt)
 
 
 def baselines(
@@ -158,7 +146,7 @@ def _hawkes(
 
 
 def _excerpts(events: Events, units: EventUnits, settings: EventsConfig) -> Excerpts:
-    return excerpts_of(events, units, settings.training.reach, settings.training.targets)
+    return units.excerpts(events, settings.training.reach, settings.training.targets)
 
 
 def _mixture(parts: Parts, units: EventUnits, settings: EventsConfig) -> GaussianMixture:
@@ -226,20 +214,17 @@ def _fitted_etas(
     times = initial_intensity(TimesConfig(exponentials=0, powers=1), parts.training, units)
     assert isinstance(times, Hawkes)
     dtype = jnp.zeros(()).dtype
-    start = Etas(times, jnp.asarray(np.log(0.03), dtype), jnp.asarray(0.0, dtype))
-
-    def term(events: Events, batch_size: int | None = None) -> EtasLikelihood:
-        excerpts = _excerpts(events, units, settings)
-        log_f = np.zeros(np.asarray(excerpts.since).shape)[:, :-1]
-        is_event = np.asarray(excerpts.is_interval[:, :-1])
-        log_f[is_event] = mixture.log_density(_seen(events, units))
-        return EtasLikelihood(
-            excerpts=excerpts, log_background=jnp.asarray(log_f, dtype), batch_size=batch_size
-        )
-
     law = fit(
-        start,
-        term(parts.training, settings.training.batch_size),
+        Etas(
+            times,
+            Fixed(static_density(mixture)),
+            jnp.asarray(np.log(0.03), dtype),
+            jnp.asarray(0.0, dtype),
+        ),
+        EtasLikelihood(
+            excerpts=_excerpts(parts.training, units, settings),
+            batch_size=settings.training.batch_size,
+        ),
         steps=_STEPS,
         optimizer=0.03,
         progress=False,
@@ -248,10 +233,9 @@ def _fitted_etas(
     shift, time, space = standard_shift(parts), {}, {}
     for name, events in kept.items():
         process = PointProcess(law.times, HistoryFree(Normal(parts.training.dim)))
-        time[name] = float(
-            value(process, TimeLikelihood(excerpts=_excerpts(events, units, settings)))
-        )
+        excerpts = _excerpts(events, units, settings)
+        time[name] = float(value(process, TimeLikelihood(excerpts=excerpts)))
+        both = float(value(law, EtasLikelihood(excerpts=excerpts)))
         places = events.places[~events.is_history]
-        both = float(value(law, term(events)))
         space[name] = both - time[name] - float(units.log_volume(places).mean()) - shift
     return {"time": time, "space": space}

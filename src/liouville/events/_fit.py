@@ -14,7 +14,7 @@ from liouville.data import Events
 from liouville.events._config import EventsConfig
 from liouville.events._divide import Parts, divide, read
 from liouville.events._initial import automatic, initial
-from liouville.events._model import EventModel, excerpts_of
+from liouville.events._model import EventModel, Scores
 from liouville.events._units import EventUnits
 from liouville.objectives import (
     AbstractTerm,
@@ -23,7 +23,7 @@ from liouville.objectives import (
     PlaceLikelihood,
     TimeLikelihood,
 )
-from liouville.processes import Excerpts, GutenbergRichter, Hawkes, Neural, PointProcess
+from liouville.processes import Excerpts, GutenbergRichter, PointProcess
 from liouville.training import default_optimizer, fit
 from liouville.training._fit import Reason
 
@@ -39,6 +39,7 @@ class EventsFit(NamedTuple):
         config: the configuration with every automatic choice filled in.
         history: the rows of the training log.
         summary: the figures of the fit, as JSON can hold them.
+        scores: the log-likelihoods of the parts that were kept from training, by name.
         reason: why training ended.
     """
 
@@ -46,6 +47,7 @@ class EventsFit(NamedTuple):
     config: EventsConfig
     history: list[dict[str, Any]]
     summary: dict[str, Any]
+    scores: dict[str, Scores]
     reason: Reason
 
 
@@ -73,7 +75,7 @@ def fit_events(
     Args:
         events: the events, a file for `liouville.read_events`, or `Parts` if they are divided.
         settings: a configuration, or some of its values by dotted key, for instance
-            `{"places.family": "placed", "training.steps": 500}`.
+            `{"places.family": "routed", "training.steps": 500}`.
         folder: where the checkpoint and the metrics go, if anywhere.
         resume: go on from the checkpoint in `folder`.
         progress: show a progress bar; by default on a terminal only.
@@ -91,22 +93,15 @@ def fit_events(
     if isinstance(events, str | Path):
         events = read(str(events), settings)
     if isinstance(events, Events):
-        if folder is None:  # with a folder they were checked before it was made
-            events = events.check(
-                min_events=settings.data.min_events, missing=settings.data.missing
-            )
-        parts = divide(events, settings)
-    else:
-        parts = events
+        events = events.check(min_events=settings.data.min_events, missing=settings.data.missing)
+        events = divide(events, settings)
+    parts = events
     training = parts.training
     settings = automatic(settings, training)
-    geographic = settings.data.space == "geographic" or (
-        settings.data.space == "auto" and training.is_geographic
-    )
-    units = EventUnits.of(training, geographic=geographic)
+    units = EventUnits.chosen(settings, training)
     options = settings.training
     reach, n = options.reach, options.targets
-    chosen = excerpts_of(training, units, reach, n)
+    chosen = units.excerpts(training, reach, n)
     assert options.steps is not None  # filled in by `automatic`
     assert options.rate is not None
     result = fit(
@@ -119,7 +114,7 @@ def fit_events(
         validation=None
         if parts.validation is None
         else EventLikelihood(
-            terms=terms_of(excerpts_of(parts.validation, units, reach, n), parts.validation)
+            terms=terms_of(units.excerpts(parts.validation, reach, n), parts.validation)
         ),
         patience=options.patience if parts.validation is not None else None,
         validate_every=options.validate_every,
@@ -148,10 +143,12 @@ def fit_events(
         "steps": result.step,
         "stopped": result.reason,
     }
+    scores: dict[str, Scores] = {}
     if result.reason != "interrupted":
-        summary |= parameters(model, training) | figures(model, parts) | cut_off(model, parts)
+        scores = scores_of(model, parts)
+        summary |= parameters(model, training) | figures(scores, parts) | cut_off(model, parts)
     summary["seconds"] = round(time.monotonic() - begun, 1)
-    return EventsFit(model, settings, result.history, summary, result.reason)
+    return EventsFit(model, settings, result.history, summary, scores, result.reason)
 
 
 def terms_of(
@@ -162,7 +159,13 @@ def terms_of(
     return tuple(kind(excerpts=excerpts, batch_size=batch_size) for kind in kinds)
 
 
-def figures(model: EventModel, parts: Parts) -> dict[str, float]:
+def scores_of(model: EventModel, parts: Parts) -> dict[str, Scores]:
+    """The log-likelihoods of the parts that were kept from training and hold an event."""
+    kept = {"validation": parts.validation, "test": parts.test}
+    return {n: model.scores(e) for n, e in kept.items() if e is not None and e.counts.sum()}
+
+
+def figures(scores: Mapping[str, Scores], parts: Parts) -> dict[str, float]:
     """Nats per event in time and in space, of the events that were kept from training.
 
     In space they are given per user's unit of area and in standardised units: coordinates of the
@@ -170,15 +173,12 @@ def figures(model: EventModel, parts: Parts) -> dict[str, float]:
     """
     shift = standard_shift(parts)
     found = {}
-    for name, events in (("validation", parts.validation), ("test", parts.test)):
-        if events is None or not events.counts.sum():
-            continue
-        scores = model.scores(events)
-        found[f"{name} nats in time"] = scores.nats_in_time
-        found[f"{name} nats in space"] = scores.nats_in_space
-        found[f"{name} nats in space, standardised"] = scores.nats_in_space - shift
-        if events.marks is not None:
-            found[f"{name} nats of marks"] = float(-scores.log_marks.mean())
+    for name, own in scores.items():
+        found[f"{name} nats in time"] = own.nats_in_time
+        found[f"{name} nats in space"] = own.nats_in_space
+        found[f"{name} nats in space, standardised"] = own.nats_in_space - shift
+        if parts.training.marks is not None:
+            found[f"{name} nats of marks"] = float(-own.log_marks.mean())
     return {key: round(value, 4) for key, value in found.items()}
 
 
@@ -224,11 +224,10 @@ def standard_shift(parts: Parts) -> float:
 def parameters(model: EventModel, training: Events) -> dict[str, float]:
     """What a person reads off a fitted process."""
     found: dict[str, float] = {}
-    intensity, marks = model.process.intensity, model.process.marks
-    base = intensity.base if isinstance(intensity, Neural) else intensity
-    if isinstance(base, Hawkes):
-        own = np.zeros(1) if training.marks is None else training.marks - model.units.mark_origin
-        found["branching ratio"] = float(base.branching_ratio(jnp.asarray(own)))
+    hawkes, marks = model.hawkes, model.process.marks
+    if hawkes is not None:
+        own = jnp.asarray(model.units.marks(training))
+        found["branching ratio"] = float(hawkes.branching_ratio(own))
     if isinstance(marks, GutenbergRichter):
         found["b-value"] = float(marks.b_value)
     return {key: round(value, 4) for key, value in found.items()}

@@ -11,7 +11,8 @@ import numpy as np
 from liouville.data import Events, Region, write_table
 from liouville.errors import LiouvilleError
 from liouville.events._ask import known_at
-from liouville.events._model import Catalogue, EventModel
+from liouville.events._catalogues import Catalogue
+from liouville.events._model import EventModel
 from liouville.files import write_bytes
 from liouville.run import make_folder
 

@@ -12,7 +12,6 @@ import numpy as np
 from liouville.curves import Constant, Knots
 from liouville.data import Events
 from liouville.events._config import EventsConfig, PlacesConfig, TimesConfig
-from liouville.events._model import model_marks
 from liouville.events._units import EventUnits
 from liouville.mixtures import GaussianMixture, fit_mixture
 from liouville.networks import MLP
@@ -101,8 +100,7 @@ def initial_intensity(
     options: TimesConfig, events: Events, units: EventUnits, seed: int = 0
 ) -> AbstractIntensity:
     """An intensity of the family of the configuration, of the mean rate of the events."""
-    duration, total = float(events.durations.sum()), max(int(events.counts.sum()), 1)
-    level, longest = total / duration, float(events.durations.max())
+    level, longest = 1.0 / events.mean_gap, float(events.durations.max())
     own = (1.0 if options.family == "poisson" else 1.0 - _SHARE_TRIGGERED) * level
     begin, end = float(events.windows[:, 0].min()), float(events.windows[:, 1].max())
     rate = (
@@ -127,7 +125,7 @@ def initial_intensity(
     if events.kinds:
         productivity = ByKind.of([_SHARE_TRIGGERED] * len(events.kinds))
     elif events.marks is not None:
-        excess = np.exp(model_marks(events, units)).mean()
+        excess = np.exp(units.marks(events)).mean()
         productivity = ByMagnitude.of(_SHARE_TRIGGERED / float(excess), 1.0, 0.0)
     else:
         productivity = Unmarked.of(_SHARE_TRIGGERED)
@@ -143,15 +141,16 @@ def _places(options: PlacesConfig, events: Events, units: EventUnits, seed: int)
     own = own[rng.permutation(len(own))[:_MOST_ROWS]]
     assert options.parts is not None  # filled in by `automatic`
     mixture = fit_mixture(own, options.parts, seed=seed, iterations=10, floor=FLOOR)
-    window = (float(events.windows[:, 0].min()), float(events.windows[:, 1].max()))
-    background = _background(mixture, options, window)
-    if options.family in ("static", "moving"):
+    background = static_density(mixture)
+    if options.family == "static":
         return HistoryFree(background)
-    dim, duration = events.dim, float(events.durations.sum())
-    gap = duration / max(int(events.counts.sum()), 1)
+    if options.family == "moving":
+        window = (float(events.windows[:, 0].min()), float(events.windows[:, 1].max()))
+        return HistoryFree(_moving(background, window, options.knots))
+    gap = events.mean_gap
     rates = 1.0 / np.geomspace(0.1 * gap, 100.0 * gap, options.rates)
     if options.family == "recalled":
-        return _recalled(background, options, dim, rates, jr.key(seed))
+        return _recalled(background, options, events.dim, rates, jr.key(seed))
     if options.family == "routed":
         return _routed(background, options, events, rates, jr.key(seed))
     return Triggered(background, _offspring(options, events, rates, jr.key(seed)))
@@ -204,21 +203,30 @@ def _offspring(
     return eqx.tree_at(lambda o: o.network, offspring, network, is_leaf=lambda node: node is None)
 
 
-def _background(
-    mixture: GaussianMixture, options: PlacesConfig, window: tuple[float, float]
-) -> LocationScale:
+def static_density(mixture: GaussianMixture) -> LocationScale:
+    """A mixture of Gaussians that does not move, in the model's own type."""
     dtype, scale = jnp.zeros(()).dtype, Full()
-    location = jnp.asarray(mixture.means, dtype)
-    raw = scale.from_covariance(jnp.asarray(mixture.covariances, dtype))
-    logits = jnp.asarray(np.log(mixture.weights), dtype)
-    if options.family != "moving":
-        return LocationScale(Constant(location), Constant(raw), logits, scale=scale)
-    times = np.linspace(*window, options.knots)
+    return LocationScale(
+        Constant(jnp.asarray(mixture.means, dtype)),
+        Constant(scale.from_covariance(jnp.asarray(mixture.covariances, dtype))),
+        jnp.asarray(np.log(mixture.weights), dtype),
+        scale=scale,
+    )
 
-    def moving(value: jax.Array) -> Knots:
-        return Knots(times.tolist(), jnp.stack([value] * len(times)), "linear")
 
-    return LocationScale(moving(location), moving(raw), moving(logits), scale=scale)
+def _moving(static: LocationScale, window: tuple[float, float], knots: int) -> LocationScale:
+    """The same density with knots in time that can be learned."""
+    times, zero = np.linspace(*window, knots), jnp.zeros(())
+
+    def curve(value: jax.Array) -> Knots:
+        return Knots(times.tolist(), jnp.stack([value] * knots), "linear")
+
+    return LocationScale(
+        curve(static.location(zero)),
+        curve(static.raw_scale(zero)),
+        curve(jnp.asarray(value_of(static.logits))),
+        scale=static.scale,
+    )
 
 
 def _recalled(
@@ -241,7 +249,7 @@ def _marks(events: Events, units: EventUnits) -> AbstractMarks | None:
     if events.kinds:
         counts = np.bincount(events.marks.astype(int), minlength=len(events.kinds)) + 1.0
         return Kinds.of((counts / counts.sum()).tolist())
-    marks = model_marks(events, units)
+    marks = units.marks(events)
     is_magnitude = events.mark_name.lower() in ("magnitude", "mag")
     peak = _most_frequent(marks)
     if is_magnitude and peak > _INCOMPLETE:

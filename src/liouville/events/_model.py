@@ -1,6 +1,5 @@
 """A fitted point process as a user meets it: NumPy in and out, in the user's own units."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -8,22 +7,28 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import jax.random as jr
 import numpy as np
 
 from liouville import storage
 from liouville.data import Events, Region, check_history
 from liouville.errors import LiouvilleError
+from liouville.events._catalogues import Catalogue, draw_catalogues
 from liouville.events._saved import CLASSES
 from liouville.events._units import EventUnits
 from liouville.model import MODEL_FILE
-from liouville.processes import Excerpts, History, PointProcess, Polygon, simulate_times
+from liouville.processes import (
+    Excerpts,
+    Hawkes,
+    History,
+    Neural,
+    PointProcess,
+    Polygon,
+    integrals,
+    log_rates,
+)
 
 _TARGETS = 64
 _BLOCK = 1024
-_CATALOGUES = 50
-# The border of a region: pieces an edge on a map, nodes a piece, and the longest piece.
-_EDGE_PIECES, _EDGE_NODES, _LONGEST = 16, 8, 0.1
 
 
 class Scores(NamedTuple):
@@ -54,24 +59,6 @@ class Scores(NamedTuple):
     def nats_in_space(self) -> float:
         """The negative log-likelihood of the places, per event."""
         return float(-self.log_places.mean())
-
-
-class Catalogue(NamedTuple):
-    """Simulated catalogues, one after the other.
-
-    Attributes:
-        number: of the catalogue an event is in, shape `(n,)`.
-        times: on the clock of the sequence, shape `(n,)`.
-        places: in the user's coordinates, shape `(n, dim)`.
-        marks: shape `(n,)`.
-        size: how many catalogues there are, with those that are empty.
-    """
-
-    number: np.ndarray
-    times: np.ndarray
-    places: np.ndarray
-    marks: np.ndarray
-    size: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,34 +96,41 @@ class EventModel:
         """The number of coordinates of a place."""
         return len(self.features)
 
+    @property
+    def hawkes(self) -> Hawkes | None:
+        """The self-exciting part of the intensity, if it has one."""
+        own = self.process.intensity
+        own = own.base if isinstance(own, Neural) else own
+        return own if isinstance(own, Hawkes) else None
+
     def excerpts(self, events: Events, *, targets: int = _TARGETS) -> Excerpts:
         """The events in the model's units, in pieces; see `Excerpts`."""
-        return excerpts_of(events, self.units, self.reach, targets)
+        return self.units.excerpts(events, self.reach, targets)
 
     def scores(self, events: Events) -> Scores:
         """The log-likelihood of events, in parts; events before a window are its history."""
         self._check_features(events)
         chosen = self.excerpts(events)
-        rates, places, marks, integrals = (
+        rates, places, marks, passed = (
             np.asarray(a, np.float64) for a in _scored(self.process, chosen)
         )
-        n = chosen.targets
-        is_event = np.asarray(chosen.is_interval[:, :n])
-        is_last = np.asarray(chosen.is_interval[:, n])
+        is_event = np.asarray(chosen.is_event)
+        is_last = np.asarray(chosen.is_interval[:, -1])
         seen = ~events.is_history
         volume = self.units.log_volume(events.places[seen])
         return Scores(
             rates[is_event],
             places[is_event] + volume,
             marks[is_event],
-            integrals[:, :n][is_event],
-            integrals[:, n][is_last],
+            passed[:, :-1][is_event],
+            passed[:, -1][is_last],
         )
 
     def rate(self, times: np.ndarray, history: Events) -> np.ndarray:
         """Events per unit of time at times of one sequence, each given what came before it."""
         times = np.atleast_1d(np.asarray(times, np.float64))
-        return self._at_times(times, history, lambda process, past, _: _rate(process, past))
+        known = ((history.keep(history.times <= t), t) for t in times.tolist())
+        return np.array([float(_rate(self.process, self._history(*each))) for each in known])
 
     def density(self, time: float, places: np.ndarray, history: Events) -> np.ndarray:
         """The density of the place of an event at a time, per user's unit of area.
@@ -174,7 +168,9 @@ class EventModel:
         """
         if self.region is None:
             raise LiouvilleError("the model has no region; fit with --region west,south,east,north")
-        return float(_mass(self.process, self._history(history, time), self._polygon(self.region)))
+        return float(
+            _mass(self.process, self._history(history, time), self.units.polygon(self.region))
+        )
 
     def forecast(
         self,
@@ -205,37 +201,15 @@ class EventModel:
             raise LiouvilleError(f"the horizon is {horizon:g}; give a positive duration")
         past = self._history(history, start)
         expected = float(self.rate(np.array([start]), history)[0]) * horizon
-        room = int(2 ** np.ceil(np.log2(max(32.0, 2.0 * expected))))
-        found: list[tuple[np.ndarray, ...]] = []
-        region = None if self.region is None else self._polygon(self.region)
-        keys = jr.split(jr.key(seed), n)
-        for begin in range(0, n, _CATALOGUES):
-            chunk = keys[begin : begin + _CATALOGUES]
-            while True:
-                drawn, is_whole = _simulated(
-                    self.process, past, jnp.asarray(horizon, past.times.dtype), room, region, chunk
-                )
-                if np.all(is_whole):
-                    break
-                if room >= most:
-                    raise LiouvilleError(
-                        f"a simulated catalogue has more than {room} events in {horizon:g} "
-                        f"{self.time_unit}: the process explodes; shorten the horizon, or fit with "
-                        "more events (its branching ratio is in the report)"
-                    )
-                room *= 2
-            valid = np.asarray(drawn.valid)
-            rows = np.nonzero(valid)[0]
-            found.append(
-                (
-                    rows + begin,
-                    np.asarray(drawn.times, np.float64)[valid] + start,
-                    self.units.to_user(np.asarray(drawn.places, np.float64)[valid]),
-                    np.asarray(drawn.marks, np.float64)[valid] + self.units.mark_origin,
-                )
-            )
-        number, times, places, marks = (np.concatenate(a) for a in zip(*found, strict=True))
-        return Catalogue(number, times, places, marks, n)
+        region = None if self.region is None else self.units.polygon(self.region)
+        drawn = draw_catalogues(
+            self.process, past, horizon, n, expected, region, most=most, seed=seed
+        )
+        return drawn._replace(
+            times=drawn.times + start,
+            places=self.units.to_user(drawn.places),
+            marks=drawn.marks + self.units.mark_origin,
+        )
 
     def save(self, file: Path) -> None:
         """Writes the model to a file; see `liouville.storage`."""
@@ -269,7 +243,7 @@ class EventModel:
         def padded(a: np.ndarray) -> jax.Array:
             return jnp.asarray(np.pad(a, [(missing, 0)] + [(0, 0)] * (a.ndim - 1)), dtype)
 
-        marks = self._marks(history)[latest]
+        marks = self.units.marks(history)[latest]
         return History(
             padded(times),
             padded(self.units.to_model(history.places[latest])),
@@ -277,31 +251,6 @@ class EventModel:
             jnp.arange(self.reach) >= missing,
             jnp.asarray(now, dtype),
             self.reach,
-        )
-
-    def _polygon(self, region: Region) -> Polygon:
-        """The region in the model's units."""
-        dense = 1 if self.units.projection is None else _EDGE_PIECES
-        own = region.transformed(self.units.to_model, density=dense)
-        # Along the first coordinate, which the parts' distribution functions begin with.
-        turned = Region(own.vertices[:, ::-1])
-        second, first, step = turned.boundary_nodes(_EDGE_NODES, longest=_LONGEST)
-        dtype = jnp.zeros(()).dtype
-        return Polygon(
-            jnp.asarray(own.vertices, dtype),
-            jnp.asarray(np.column_stack([first, second]), dtype),
-            jnp.asarray(step, dtype),
-        )
-
-    def _marks(self, events: Events) -> np.ndarray:
-        return model_marks(events, self.units)
-
-    def _at_times(self, times: np.ndarray, history: Events, what: Callable) -> np.ndarray:
-        return np.array(
-            [
-                float(what(self.process, self._history(_until(history, t), t), t))
-                for t in times.tolist()
-            ]
         )
 
     def _check_features(self, events: Events) -> None:
@@ -356,45 +305,16 @@ def load_events(run: Path | str) -> EventModel:
         ) from error
 
 
-def model_marks(events: Events, units: EventUnits) -> np.ndarray:
-    """Marks as the model counts them; zeros without marks."""
-    if events.marks is None:
-        return np.zeros(len(events))
-    return events.marks - units.mark_origin
-
-
-def excerpts_of(events: Events, units: EventUnits, reach: int | None, targets: int) -> Excerpts:
-    """Events in the model's units, in pieces."""
-    places, marks = units.to_model(events.places), model_marks(events, units)
-    ends = np.searchsorted(events.sequence, np.arange(1, len(events.windows)))
-    return Excerpts.of(
-        np.split(events.times, ends),
-        np.split(places, ends),
-        np.split(marks, ends),
-        events.windows,
-        targets=targets,
-        reach=reach,
-    )
-
-
-def _until(history: Events, now: float) -> Events:
-    """The part of a history up to a time: what a question at that time may know."""
-    return history.keep(history.times <= now)
-
-
 @eqx.filter_jit
 def _scored(process: PointProcess, excerpts: Excerpts) -> tuple[jax.Array, ...]:
-    n = excerpts.targets
-
     def one(excerpt: Excerpts) -> tuple[jax.Array, ...]:
-        own = excerpt.history
-        hazard, path = process.intensity.after(own), process.places.after(own)
-        rates = jax.vmap(hazard.log_rate)(own.times[-n:])
-        places = jax.vmap(lambda t, x: path.at(t).log_density(x))(own.times[-n:], own.places[-n:])
-        marks = jnp.zeros(n)
-        if process.marks is not None:
-            marks = jax.vmap(process.marks.log_density)(own.marks[-n:])
-        return rates, places, marks, jax.vmap(hazard.integral)(excerpt.since, excerpt.until)
+        hazard = process.intensity.after(excerpt.history)
+        return (
+            log_rates(hazard, excerpt),
+            process.log_places(excerpt),
+            process.log_marks(excerpt),
+            integrals(hazard, excerpt),
+        )
 
     return jax.lax.map(one, excerpts)
 
@@ -413,34 +333,6 @@ def _densities(process: PointProcess, past: History, points: jax.Array) -> jax.A
 @eqx.filter_jit
 def _mass(process: PointProcess, past: History, region: Polygon) -> jax.Array:
     return region.mass(process.places.after(past).at(jnp.zeros_like(past.origin)))
-
-
-@eqx.filter_jit
-def _simulated(
-    process: PointProcess,
-    past: History,
-    horizon: jax.Array,
-    room: int,
-    region: Polygon | None,
-    keys: jax.Array,
-) -> tuple[History, jax.Array]:
-    start = jnp.zeros_like(past.origin)
-
-    def one(key: jax.Array) -> tuple[History, jax.Array]:
-        grown, is_whole = simulate_times(
-            process.intensity,
-            process.marks,
-            past,
-            start,
-            start + horizon,
-            room,
-            places=process.places,
-            region=region,
-            key=key,
-        )
-        return jax.tree.map(lambda a: a[-room:] if a.ndim else a, grown), is_whole
-
-    return jax.vmap(one)(keys)
 
 
 def _blocks(x: np.ndarray) -> list[np.ndarray]:

@@ -116,7 +116,6 @@ def _drawn(
     process: PointProcess, past: History, limit: float, keys: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     """Draws of the time and place of the next event after the local time zero."""
-    assert process.places is not None
     hazard, path = process.intensity.after(past), process.places.after(past)
     start = jnp.zeros_like(past.origin)
 

@@ -108,33 +108,29 @@ def levels(model: EventModel, events: Events) -> np.ndarray | None:
 
 @eqx.filter_jit
 def _levels(process: PointProcess, excerpts: Excerpts) -> tuple[jax.Array, jax.Array] | None:
-    places, n = process.places, excerpts.targets
-    assert places is not None
+    places = process.places
     example = jax.tree.map(lambda a: a[0], excerpts).history
     zero = jnp.zeros_like(example.origin)
     if not isinstance(places.after(example).at(zero), LocationScaleMarginal):
         return None
 
     def one(excerpt: Excerpts) -> jax.Array:
-        own = excerpt.history
-        path = places.after(own)
+        path = places.after(excerpt.history)
 
         def at_event(t: jax.Array, x: jax.Array) -> jax.Array:
             marginal = path.at(t)
             assert isinstance(marginal, LocationScaleMarginal)
             return levels_of(marginal, x)
 
-        return jax.vmap(at_event)(own.times[-n:], own.places[-n:])
+        return jax.vmap(at_event)(*excerpt.predicted[:2])
 
-    return jax.lax.map(one, excerpts), excerpts.is_interval[:, :n]
+    return jax.lax.map(one, excerpts), excerpts.is_event
 
 
 def levels_of(marginal: LocationScaleMarginal, x: jax.Array) -> jax.Array:
     """The conditional distribution functions of the coordinates of one point, shape `(dim,)`."""
-    z = marginal.frames.to_standard(x)
-    below = jnp.exp(marginal.family.log_tails(z)[0])
-    log_density = marginal.family.log_density(z) - marginal.frames.log_scales
+    at_x = marginal.coordinates(x)
     # The chance of a part given the coordinates before the one in question.
-    before = jnp.cumsum(log_density, axis=1) - log_density
+    before = jnp.cumsum(at_x.log_density, axis=1) - at_x.log_density
     chance = jax.nn.softmax(marginal.log_weights[:, None] + before, axis=0)
-    return jnp.sum(chance * below, axis=0)
+    return jnp.sum(chance * jnp.exp(at_x.log_left), axis=0)

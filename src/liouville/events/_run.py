@@ -15,7 +15,7 @@ from liouville.events._assess import Judged, assessed, judge
 from liouville.events._baselines import baselines
 from liouville.events._config import EventsConfig
 from liouville.events._divide import Parts, divide, read
-from liouville.events._fit import EventsFit, figures, fit_events
+from liouville.events._fit import EventsFit, figures, fit_events, scores_of
 from liouville.events._model import EventModel, load_events
 from liouville.events._units import EventUnits
 from liouville.model import MODEL_FILE
@@ -76,7 +76,7 @@ def run_events(
     summary = dict(result.summary)
     write_json(folder / "summary.json", summary)
     say("measuring residuals and next events")
-    judged = judge(result.model, loaded.parts)
+    judged = judge(result.model, loaded.parts, result.scores)
     summary |= assessed(result.model, loaded.parts, judged, result.config)
     if result.config.report.baselines:
         say("fitting the plain models")
@@ -105,10 +105,8 @@ def load_data(chosen: EventsConfig, events: Events | None = None) -> Loaded:
     found = read(str(chosen.data.file), chosen) if events is None else events
     found = found.check(min_events=chosen.data.min_events, missing=chosen.data.missing)
     parts = divide(found, chosen)
-    is_map = chosen.data.space == "geographic"
-    EventUnits.of(
-        parts.training, geographic=is_map or (chosen.data.space == "auto" and found.is_geographic)
-    )
+    # Places that no map can hold are refused here, too.
+    EventUnits.chosen(chosen, parts.training)
     return Loaded(found, parts)
 
 
@@ -129,10 +127,11 @@ def evaluate(folder: Path) -> dict[str, float]:
     """
     loaded, settings = data_of_run(open_run(folder))
     model = load_events(folder)
-    found = figures(model, loaded.parts)
-    if not found:
+    parts, scores = loaded.parts, scores_of(model, loaded.parts)
+    if not scores:
         raise LiouvilleError(f"{folder} kept no events; fit with --set data.test=0.1")
-    return found | assessed(model, loaded.parts, judge(model, loaded.parts), settings)
+    found = figures(scores, parts)
+    return found | assessed(model, parts, judge(model, parts, scores), settings)
 
 
 def redraw(folder: Path, *, movie: bool = True) -> Path:
@@ -148,7 +147,7 @@ def redraw(folder: Path, *, movie: bool = True) -> Path:
     )
     summary = json.loads((folder / "summary.json").read_text())
     history = read_metrics(folder / "metrics.jsonl")
-    judged = judge(model, loaded.parts)
+    judged = judge(model, loaded.parts, scores_of(model, loaded.parts))
     return report(folder, model, loaded, settings, history, summary, judged)
 
 

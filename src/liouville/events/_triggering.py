@@ -6,13 +6,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from liouville.data import Events
-from liouville.events._model import EventModel, model_marks
+from liouville.events._model import EventModel
 from liouville.paths import Gaussian
 from liouville.paths._location_scale import LocationScaleMarginal
 from liouville.plots import Picture
 from liouville.plots._events import Clock
 from liouville.plots._events_checks import triggering_figure
-from liouville.processes import Hawkes, History, Neural, Offspring, Triggered
+from liouville.processes import History, Offspring, Triggered
 
 _PARENTS = 64
 _DIRECTIONS = 16
@@ -44,11 +44,11 @@ def triggering_picture(model: EventModel, training: Events, clock: Clock) -> lis
 def _figure(model: EventModel, training: Events, clock: Clock):
     process, units = model.process, model.units
     assert isinstance(process.places, Triggered)
-    gap = float(training.durations.sum()) / max(int(training.counts.sum()), 1)
+    gap = training.mean_gap
     elapsed = np.geomspace(1e-3 * gap, 1e3 * gap, 120)
     rows = np.unique(np.linspace(0, len(training) - 1, _PARENTS).astype(int))
     places = units.to_model(training.places[rows])
-    marks = model_marks(training, units)[rows]
+    marks = units.marks(training)[rows]
     # Lengths in km on a map; in the user's own units only if all coordinates share one scale.
     scale = float(np.exp(np.log(units.scale).mean()))
     is_in_units = units.projection is not None or np.allclose(units.scale, scale, rtol=0.5)
@@ -82,9 +82,8 @@ def _figure(model: EventModel, training: Events, clock: Clock):
 
 def _rates(model: EventModel, training: Events, elapsed: np.ndarray) -> dict[str, np.ndarray]:
     """The rate one event adds, for a small and a large one if they differ."""
-    intensity = model.process.intensity
-    base = intensity.base if isinstance(intensity, Neural) else intensity
-    if not isinstance(base, Hawkes):
+    base = model.hawkes
+    if base is None:
         return {}
     own = {"any event": 0.0}
     if training.marks is not None and not training.kinds:

@@ -4,9 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
-from liouville.data import Events, Projection
+from liouville.data import Events, Projection, Region
+from liouville.events._config import EventsConfig
+from liouville.processes import Excerpts, Polygon
+
+# The border of a region: pieces an edge on a map, nodes a piece, and the longest piece.
+_EDGE_PIECES, _EDGE_NODES, _LONGEST = 16, 8, 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +47,15 @@ class EventUnits:
         least = 0.0 if events.marks is None or events.kinds else float(events.marks.min())
         return cls(places.mean(axis=0), np.where(scale > 0, scale, 1.0), least, projection)
 
+    @classmethod
+    def chosen(cls, settings: EventsConfig, events: Events) -> "EventUnits":
+        """Measures the map of a configuration on its training events."""
+        space = settings.data.space
+        return cls.of(
+            events,
+            geographic=space == "geographic" or (space == "auto" and events.is_geographic),
+        )
+
     def to_model(self, places: np.ndarray) -> np.ndarray:
         """Places in the user's coordinates, shape `(n, dim)`, to the model's."""
         on_map = places if self.projection is None else self.projection.forward(places)
@@ -50,6 +65,33 @@ class EventUnits:
         """Inverse of `to_model`."""
         on_map = points * self.scale + self.center
         return on_map if self.projection is None else self.projection.inverse(on_map)
+
+    def marks(self, events: Events) -> np.ndarray:
+        """Marks as the model counts them; zeros without marks."""
+        if events.marks is None:
+            return np.zeros(len(events))
+        return events.marks - self.mark_origin
+
+    def excerpts(self, events: Events, reach: int | None, targets: int) -> Excerpts:
+        """Events in the model's units, in pieces; see `Excerpts`."""
+        ends = np.searchsorted(events.sequence, np.arange(1, len(events.windows)))
+        columns = (events.times, self.to_model(events.places), self.marks(events))
+        times, places, marks = (np.split(column, ends) for column in columns)
+        return Excerpts.of(times, places, marks, events.windows, targets=targets, reach=reach)
+
+    def polygon(self, region: Region) -> Polygon:
+        """A region in the model's units."""
+        dense = 1 if self.projection is None else _EDGE_PIECES
+        own = region.transformed(self.to_model, density=dense)
+        # Along the first coordinate, which the parts' distribution functions begin with.
+        turned = Region(own.vertices[:, ::-1])
+        second, first, step = turned.boundary_nodes(_EDGE_NODES, longest=_LONGEST)
+        dtype = jnp.zeros(()).dtype
+        return Polygon(
+            jnp.asarray(own.vertices, dtype),
+            jnp.asarray(np.column_stack([first, second]), dtype),
+            jnp.asarray(step, dtype),
+        )
 
     def log_volume(self, places: np.ndarray) -> np.ndarray:
         """The log of the model's area per user's area at places, shape `(n,)`.

@@ -1,14 +1,14 @@
 import abc
+from typing import Any
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float
 
 from liouville._types import RandomKey, Scalar
 from liouville.objectives._base import AbstractTerm
-from liouville.processes import Excerpts, PointProcess
+from liouville.processes import AbstractHazard, Excerpts, PointProcess, integrals, log_rates
 
 
 class AbstractEventTerm(AbstractTerm):
@@ -23,10 +23,10 @@ class AbstractEventTerm(AbstractTerm):
     batch_size: eqx.AbstractVar[int | None]
 
     @abc.abstractmethod
-    def each(self, process: PointProcess, excerpt: Excerpts) -> Float[Array, " targets"]:
+    def each(self, process: Any, excerpt: Excerpts) -> Float[Array, " targets"]:
         """Log-likelihoods of what one excerpt predicts, zero on padding."""
 
-    def __call__(self, path: PointProcess, *, key: RandomKey) -> Scalar:
+    def __call__(self, path: Any, *, key: RandomKey) -> Scalar:
         """The negative log-likelihood per event, or an unbiased estimate from a batch."""
         total = len(self.excerpts)
         chosen = self.excerpts
@@ -37,6 +37,14 @@ class AbstractEventTerm(AbstractTerm):
         one = jax.checkpoint(lambda excerpt: self.each(path, excerpt).sum())
         sums = jax.lax.map(one, chosen)
         return -sums.mean() * (total / self.excerpts.number)
+
+
+def compensated(
+    log_values: Float[Array, " targets"], hazard: AbstractHazard, excerpt: Excerpts
+) -> Float[Array, " targets"]:
+    """Logarithms at the events less the integrals of the hazard between them and to the end."""
+    passed = integrals(hazard, excerpt)
+    return (log_values - passed[:-1]).at[-1].add(-passed[-1])
 
 
 class PlaceLikelihood(AbstractEventTerm):
@@ -54,10 +62,7 @@ class PlaceLikelihood(AbstractEventTerm):
 
     def each(self, process: PointProcess, excerpt: Excerpts) -> Float[Array, " targets"]:
         """The log-densities of the places of the targets."""
-        path, own = process.places.after(excerpt.history), excerpt.history
-        n = excerpt.targets
-        values = jax.vmap(lambda t, x: path.at(t).log_density(x))(own.times[-n:], own.places[-n:])
-        return jnp.where(own.valid[-n:], values, 0.0)
+        return process.log_places(excerpt)
 
 
 class TimeLikelihood(AbstractEventTerm):
@@ -75,12 +80,8 @@ class TimeLikelihood(AbstractEventTerm):
 
     def each(self, process: PointProcess, excerpt: Excerpts) -> Float[Array, " targets"]:
         """Log-rates at the targets less the integrals between them."""
-        hazard, own = process.intensity.after(excerpt.history), excerpt.history
-        n = excerpt.targets
-        rates = jnp.where(own.valid[-n:], jax.vmap(hazard.log_rate)(own.times[-n:]), 0.0)
-        integrals = jax.vmap(hazard.integral)(excerpt.since, excerpt.until)
-        integrals = jnp.where(excerpt.is_interval, integrals, 0.0)
-        return rates - integrals[:-1] - jnp.append(jnp.zeros(n - 1), integrals[-1])
+        hazard = process.intensity.after(excerpt.history)
+        return compensated(log_rates(hazard, excerpt), hazard, excerpt)
 
 
 class MarkLikelihood(AbstractEventTerm):
@@ -98,7 +99,4 @@ class MarkLikelihood(AbstractEventTerm):
 
     def each(self, process: PointProcess, excerpt: Excerpts) -> Float[Array, " targets"]:
         """The log-densities of the marks of the targets."""
-        assert process.marks is not None  # the term is only used where there are marks
-        own, n = excerpt.history, excerpt.targets
-        values = jax.vmap(process.marks.log_density)(own.marks[-n:])
-        return jnp.where(own.valid[-n:], values, 0.0)
+        return process.log_marks(excerpt)

@@ -1,6 +1,8 @@
 import abc
 
 import equinox as eqx
+import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from liouville._types import Point, Points, RandomKey, Scalar
@@ -46,6 +48,17 @@ class AbstractMarginal(eqx.Module):
         Returns:
             Points of shape `(m, dim)` and weights of shape `(m,)` that sum to one, `m >= n`.
         """
+
+
+def average_velocity(
+    log_joint: Float[Array, " parts"], velocities: Float[Array, "parts dim"]
+) -> Point:
+    r"""$\sum_k \gamma_k u_k$ with $\gamma = \mathrm{softmax}$ of the log-densities of the parts.
+
+    Where a part has no share left, its velocity may be beyond all numbers; it then has no say.
+    """
+    shares = jax.nn.softmax(log_joint)
+    return shares @ jnp.where(shares[:, None] > 0.0, velocities, 0.0)
 
 
 class AbstractPath(eqx.Module):

@@ -7,7 +7,7 @@ import jax.random as jr
 from jaxtyping import Array, Float
 
 from liouville._types import Point, Points, RandomKey, Scalar
-from liouville.paths._base import AbstractMarginal, AbstractPath
+from liouville.paths._base import AbstractMarginal, AbstractPath, average_velocity
 
 
 class Ensemble(AbstractPath):
@@ -79,9 +79,7 @@ class EnsembleMarginal(AbstractMarginal):
     def velocity(self, x: Point) -> Point:
         r"""$\sum_m \gamma_m u_m$ with $\gamma = \mathrm{softmax}(\log w_m + \log\rho_m)$."""
         velocities = eqx.filter_vmap(lambda member: member.velocity(x))(self.members)
-        shares = jax.nn.softmax(self._log_joint(x))
-        # Where a member has no share left, its velocity may be beyond all numbers.
-        return shares @ jnp.where(shares[:, None] > 0.0, velocities, 0.0)
+        return average_velocity(self._log_joint(x), velocities)
 
     def sample(self, *, key: RandomKey) -> Point:
         """One draw: a member by its weight, then a point of it."""

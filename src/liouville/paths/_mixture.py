@@ -7,7 +7,7 @@ from jaxtyping import Array, Float
 
 from liouville._types import Point, Points, RandomKey, Scalar
 from liouville.parameters import Fixed, value_of
-from liouville.paths._base import AbstractMarginal, AbstractPath
+from liouville.paths._base import AbstractMarginal, AbstractPath, average_velocity
 
 
 class Mixture(AbstractPath):
@@ -69,7 +69,7 @@ class MixtureMarginal(AbstractMarginal):
     def velocity(self, x: Point) -> Point:
         r"""$\sum_k \gamma_k u_k$."""
         velocities = jnp.stack([part.velocity(x) for part in self.parts])
-        return jax.nn.softmax(self._log_joint(x)) @ velocities
+        return average_velocity(self._log_joint(x), velocities)
 
     def sample(self, *, key: RandomKey) -> Point:
         """One draw: a part by its weight, then a point of it."""

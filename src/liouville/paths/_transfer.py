@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 from liouville._types import Point, Points, RandomKey, Scalar
 from liouville.curves import AbstractCurve, value_and_rate
 from liouville.parameters import Fixed, value_of
-from liouville.paths._base import AbstractMarginal, AbstractPath
+from liouville.paths._base import AbstractMarginal, AbstractPath, average_velocity
 from liouville.paths._ensemble import Ensemble
 from liouville.paths._factorised import (
     Factorised,
@@ -147,7 +147,7 @@ class FactorisedMixtureMarginal(AbstractMarginal):
         crossed = crossing(
             at_x, jax.vmap(coordinate_values)(self.reference, x), self.log_weights, joint
         )
-        return jax.nn.softmax(joint) @ velocities - self.log_weights_rate @ crossed
+        return average_velocity(joint, velocities) - self.log_weights_rate @ crossed
 
     def sample(self, *, key: RandomKey) -> Point:
         """One draw: a part by its weight, then a point of it."""

@@ -37,6 +37,8 @@ from liouville.processes._next import rescaled_times as rescaled_times
 from liouville.processes._next import simulate_times as simulate_times
 from liouville.processes._polygon import Polygon as Polygon
 from liouville.processes._process import PointProcess as PointProcess
+from liouville.processes._process import integrals as integrals
+from liouville.processes._process import log_rates as log_rates
 from liouville.processes._rates import AbstractRate as AbstractRate
 from liouville.processes._rates import ConstantRate as ConstantRate
 from liouville.processes._rates import PeriodicSeries as PeriodicSeries

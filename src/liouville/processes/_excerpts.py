@@ -39,6 +39,17 @@ class Excerpts(eqx.Module):
         """The most events to predict in a piece."""
         return self.since.shape[-1] - 1
 
+    @property
+    def is_event(self) -> Bool[Array, "*excerpts targets"]:
+        """Which of the events to predict there are; the others are padding."""
+        return self.is_interval[..., :-1]
+
+    @property
+    def predicted(self) -> tuple[Array, Array, Array]:
+        """Times, places and marks of the events to predict of one excerpt."""
+        own, n = self.history, self.targets
+        return own.times[-n:], own.places[-n:], own.marks[-n:]
+
     @staticmethod
     def of(
         times: Sequence[np.ndarray],

@@ -1,6 +1,15 @@
 import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
 
-from liouville.processes._base import AbstractIntensity, AbstractMarks, AbstractPlaces
+from liouville.processes._base import (
+    AbstractHazard,
+    AbstractIntensity,
+    AbstractMarks,
+    AbstractPlaces,
+)
+from liouville.processes._excerpts import Excerpts
 
 
 class PointProcess(eqx.Module):
@@ -20,3 +29,32 @@ class PointProcess(eqx.Module):
     intensity: AbstractIntensity
     places: AbstractPlaces
     marks: AbstractMarks | None = None
+
+    def log_places(self, excerpt: Excerpts) -> Float[Array, " targets"]:
+        r"""$\log\rho_{t_i}(x_i \mid H_i)$ of the events an excerpt predicts, zero on padding."""
+        path = self.places.after(excerpt.history)
+        times, places, _ = excerpt.predicted
+        values = jax.vmap(lambda t, x: path.at(t).log_density(x))(times, places)
+        return jnp.where(excerpt.is_event, values, 0.0)
+
+    def log_marks(self, excerpt: Excerpts) -> Float[Array, " targets"]:
+        r"""$\log f(m_i)$ of the events an excerpt predicts, zero on padding and without marks."""
+        if self.marks is None:
+            return jnp.zeros(excerpt.targets)
+        values = jax.vmap(self.marks.log_density)(excerpt.predicted[2])
+        return jnp.where(excerpt.is_event, values, 0.0)
+
+
+def log_rates(hazard: AbstractHazard, excerpt: Excerpts) -> Float[Array, " targets"]:
+    r"""$\log\lambda(t_i \mid H_i)$ of the events an excerpt predicts, zero on padding."""
+    values = jax.vmap(hazard.log_rate)(excerpt.predicted[0])
+    return jnp.where(excerpt.is_event, values, 0.0)
+
+
+def integrals(hazard: AbstractHazard, excerpt: Excerpts) -> Float[Array, " intervals"]:
+    r"""$\int\lambda$ over the intervals of an excerpt, zero on padding.
+
+    The last one is from the last event of a sequence to the end of its observation.
+    """
+    values = jax.vmap(hazard.integral)(excerpt.since, excerpt.until)
+    return jnp.where(excerpt.is_interval, values, 0.0)
