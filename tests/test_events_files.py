@@ -132,6 +132,12 @@ def test_zones(tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match="1 of 3 time stamps in 'time' have no zone"):
         found = read_events(path, window=window)
     np.testing.assert_allclose((found.times[2] - found.times[1]) * 86400, 0.5, rtol=1e-9)
+    # A whole day with a zone.
+    assert found.number("2011-03-12Z") == found.number("2011-03-12 UTC") == 1.0
+    assert found.number("2011-03-12+09:00") == 1.0 - 9 / 24
+    days = ["2011-03-12Z", "2011-03-13Z"]
+    np.testing.assert_array_equal(found.numbers(days), [1.0, 2.0])
+    np.testing.assert_array_equal(found.numbers(["1", "2.5"]), [1.0, 2.5])
     # A zone can move an event to the day before, and with it the origin.
     path = _text(tmp_path, "time,x,y\n2011-03-11T03:00:00+09:00,0,0\n")
     assert read_events(path, window=("2011-03-10T00:00Z", 1)).origin == "2011-03-10T00:00:00Z"

@@ -29,7 +29,9 @@ from liouville.data._tables import (
 from liouville.errors import LiouvilleError
 
 _SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet", ".npz", ".xml", ".quakeml")
-_TIMES = ("time", "times", "datetime", "timestamp", "origin_time", "date", "t", "day", "days")
+TIME_COLUMNS = ("time", "times", "datetime", "timestamp", "origin_time", "date", "t", "day", "days")
+"""Column names, in any case, that are taken for the time when none is named."""
+
 _LONGITUDES = ("longitude", "lon", "long", "lng")
 _LATITUDES = ("latitude", "lat")
 _MARKS = ("magnitude", "mag", "mark", "marks")
@@ -206,7 +208,7 @@ def _from_table(
     for name in features or ():
         _named(table, name)
     apart = set(features or ())
-    time = _named(table, time) or _first(table, _TIMES, apart)
+    time = _named(table, time) or _first(table, TIME_COLUMNS, apart)
     if time is None:
         raise not_found("column", "time", table.names, source)
     features = _ordered(features or _coordinates(table), source)

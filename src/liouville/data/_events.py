@@ -212,6 +212,12 @@ class Events:
             )
         return float(microseconds([text])[0] - microseconds([self.origin])[0]) / DAY
 
+    def numbers(self, times: Sequence[str]) -> np.ndarray:
+        """Times on the clock of the events, shape ``(n,)``; see `number`."""
+        if self.origin is not None and all(map(is_stamp, times)):
+            return (microseconds(times) - microseconds([self.origin])) / DAY
+        return np.array([self.number(time) for time in times])
+
     def instant(self, time: int | float) -> str:
         """A time in words: ISO text in UTC if there is an origin, else the number and its unit."""
         if self.origin is None:

@@ -14,6 +14,7 @@ DAY = 86_400_000_000
 
 _STAMP = re.compile(r"\d{4}-\d{2}-\d{2}(?!\d)")
 _UTC = re.compile(r"\s*(?:UTC|GMT)$")
+_DAY_AND_ZONE = re.compile(r"(\d{4}-\d{2}-\d{2})(Z|[+-]\d{2}:?\d{2})")
 _EXAMPLE = "2011-03-11T05:46:24Z"
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _MICROSECOND = datetime.timedelta(microseconds=1)
@@ -36,7 +37,7 @@ def microseconds(
     Stamps with a zone (``Z``, ``UTC``, ``+09:00``) are converted; those without are taken as UTC.
 
     Args:
-        texts: ISO 8601 stamps, shape ``(n,)``: ``2011-03-11``, ``2011-03-11 05:46:24.1``,
+        texts: ISO 8601 stamps, shape ``(n,)``: ``2011-03-11Z``, ``2011-03-11 05:46:24.1``,
             ``2011-03-11T14:46:24+09:00``.
         name: Name of the column, for messages.
         where: Says where a value stands, given its index.
@@ -55,7 +56,7 @@ def microseconds(
         try:
             if not is_stamp(text):
                 raise ValueError("it does not begin with year-month-day")
-            moment = datetime.datetime.fromisoformat(_UTC.sub("Z", text.strip()))
+            moment = _moment(text)
         except ValueError as error:
             raise LiouvilleError(
                 f"{name} {text!r} on {where(i)} is no time stamp that can be read without guessing "
@@ -73,6 +74,12 @@ def microseconds(
             stacklevel=stacklevel,
         )
     return found
+
+
+def _moment(text: str) -> datetime.datetime:
+    own = _UTC.sub("Z", text.strip())
+    day = _DAY_AND_ZONE.fullmatch(own)  # a whole day, which `fromisoformat` reads without zone only
+    return datetime.datetime.fromisoformat(own if day is None else f"{day[1]}T00:00{day[2]}")
 
 
 def iso(instant: int) -> str:

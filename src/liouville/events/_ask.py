@@ -11,12 +11,12 @@ import numpy as np
 
 from liouville.data import Events, Region, check_history, read_events, read_points
 from liouville.data._event_checks import Missing
+from liouville.data._event_files import TIME_COLUMNS
 from liouville.data._tables import TextTable, existing_file, read_text_table
 from liouville.errors import LiouvilleError
 from liouville.events._divide import above
 from liouville.events._model import EventModel
 
-_TIMES = ("time", "datetime", "timestamp", "date", "t", "day")
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 7 * 86400.0}
 _DURATION = re.compile(r"([0-9.eE+-]+)\s*([a-zA-Z]*)")
 _UNITS = {
@@ -244,14 +244,14 @@ def read_points_and_times(
     if rows is None:
         raise LiouvilleError(f"{file}: points with times of their own are read from .csv or .tsv")
     lower = {name.casefold(): name for name in rows.names}
-    column = next((lower[name] for name in _TIMES if name in lower), None)
+    column = next((lower[name] for name in TIME_COLUMNS if name in lower), None)
     if column is None or not has_names:
         raise LiouvilleError(
             f"{file} has the columns {', '.join(rows.names)}; a question needs time and "
             f"{', '.join(model.features)}, or give --time for all points"
         )
     places, texts = _places(model, rows, file), rows.text(column)
-    times = np.array([history.number(text) for text in texts.tolist()])
+    times = history.numbers(texts.tolist())
     if not np.isfinite(times).all():
         raise LiouvilleError(f"{file} has times that are missing or infinite; give finite ones")
     return places, times, times if model.origin is None else texts

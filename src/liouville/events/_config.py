@@ -47,6 +47,9 @@ class TimesConfig:
     pieces: int = option(1, "pieces of the background rate over a window; 1: constant")
     period: float | None = option(None, "period of the background rate, in units of time")
     harmonics: int = option(2, "harmonics of a periodic background")
+    covariates: str | None = option(
+        None, "table of what drives the background: a time and numbers, each row until the next"
+    )
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Fitting a point process to events, from Python."""
 
 import time
+import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 from liouville import config as configuration
 from liouville.data import Events
 from liouville.events._config import EventsConfig
+from liouville.events._covariates import read_covariates
 from liouville.events._divide import Parts, divide, read
 from liouville.events._initial import automatic, initial
 from liouville.events._model import EventModel, Scores
@@ -23,7 +25,13 @@ from liouville.objectives import (
     PlaceLikelihood,
     TimeLikelihood,
 )
-from liouville.processes import Excerpts, GutenbergRichter, PointProcess
+from liouville.processes import (
+    Excerpts,
+    GutenbergRichter,
+    PointProcess,
+    Poisson,
+    WithCovariates,
+)
 from liouville.training import default_optimizer, fit
 from liouville.training._fit import Reason
 
@@ -99,13 +107,20 @@ def fit_events(
     training = parts.training
     settings = automatic(settings, training)
     units = EventUnits.chosen(settings, training)
+    known = read_covariates(settings.times.covariates, training)
+    if known is not None and known.times[0] > training.windows[:, 0].min():
+        warnings.warn(
+            f"the covariates begin at {training.instant(float(known.times[0]))}, after the "
+            "observation does; the first row is taken to hold before",
+            stacklevel=2,
+        )
     options = settings.training
     reach, n = options.reach, options.targets
     chosen = units.excerpts(training, reach, n)
     assert options.steps is not None  # filled in by `automatic`
     assert options.rate is not None
     result = fit(
-        initial(settings, training, units),
+        initial(settings, training, units, known),
         Objective.of(terms_of(chosen, training, options.batch_size)),
         steps=options.steps,
         optimizer=default_optimizer(options.rate, options.steps, options.decay),
@@ -135,7 +150,11 @@ def fit_events(
         mark_name="" if training.marks is None else training.mark_name,
         kinds=training.kinds,
         region=training.region,
-        notes={"task": "events", "steps": result.step},
+        notes={
+            "task": "events",
+            "steps": result.step,
+            "covariates": [] if known is None else list(known.names),
+        },
     )
     summary: dict[str, Any] = {
         "events": int(sum(p.counts.sum() for p in parts if p is not None)),
@@ -228,6 +247,11 @@ def parameters(model: EventModel, training: Events) -> dict[str, float]:
     if hawkes is not None:
         own = jnp.asarray(model.units.marks(training))
         found["branching ratio"] = float(hawkes.branching_ratio(own))
+    driven = hawkes.background if hawkes is not None else model.process.intensity
+    driven = driven.rate if isinstance(driven, Poisson) else driven
+    if isinstance(driven, WithCovariates):
+        for name, effect in zip(model.notes["covariates"], driven.coefficients.tolist()):
+            found[f"background times, one deviation of {name} more"] = float(np.exp(effect))
     if isinstance(marks, GutenbergRichter):
         found["b-value"] = float(marks.b_value)
     return {key: round(value, 4) for key, value in found.items()}

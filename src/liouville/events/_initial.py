@@ -12,6 +12,7 @@ import numpy as np
 from liouville.curves import Constant, Knots
 from liouville.data import Events
 from liouville.events._config import EventsConfig, PlacesConfig, TimesConfig
+from liouville.events._covariates import Covariates
 from liouville.events._units import EventUnits
 from liouville.mixtures import GaussianMixture, fit_mixture
 from liouville.networks import MLP
@@ -44,6 +45,7 @@ from liouville.processes import (
     SumOfRates,
     Triggered,
     Unmarked,
+    WithCovariates,
 )
 
 # The most parts of a background; a network that names parts, or moves them, has one output each.
@@ -87,17 +89,23 @@ def automatic(settings: EventsConfig, events: Events) -> EventsConfig:
     return dataclasses.replace(settings, places=places, training=training)
 
 
-def initial(settings: EventsConfig, events: Events, units: EventUnits) -> PointProcess:
+def initial(
+    settings: EventsConfig, events: Events, units: EventUnits, known: Covariates | None = None
+) -> PointProcess:
     """The process training starts from; `automatic` has filled in the settings."""
     return PointProcess(
-        initial_intensity(settings.times, events, units, settings.training.seed),
+        initial_intensity(settings.times, events, units, settings.training.seed, known),
         _places(settings.places, events, units, settings.training.seed),
         _marks(events, units),
     )
 
 
 def initial_intensity(
-    options: TimesConfig, events: Events, units: EventUnits, seed: int = 0
+    options: TimesConfig,
+    events: Events,
+    units: EventUnits,
+    seed: int = 0,
+    known: Covariates | None = None,
 ) -> AbstractIntensity:
     """An intensity of the family of the configuration, of the mean rate of the events."""
     level, longest = 1.0 / events.mean_gap, float(events.durations.max())
@@ -111,6 +119,8 @@ def initial_intensity(
     if options.period is not None:
         halves = PeriodicSeries.of(0.5 * own, options.period, options.harmonics)
         rate = SumOfRates((rate, halves))
+    if known is not None:
+        rate = WithCovariates.of(rate, known.times[1:].tolist(), known.values)
     if options.family == "poisson":
         return Poisson(rate)
     gap = min(1.0 / level, 0.1 * longest)

@@ -14,6 +14,7 @@ from liouville.errors import LiouvilleError
 from liouville.events._assess import Judged, assessed, judge
 from liouville.events._baselines import baselines
 from liouville.events._config import EventsConfig
+from liouville.events._covariates import Covariates, read_covariates
 from liouville.events._divide import Parts, divide, read
 from liouville.events._fit import EventsFit, figures, fit_events, scores_of
 from liouville.events._model import EventModel, load_events
@@ -27,10 +28,11 @@ Say = Callable[[str], None]
 
 
 class Loaded(NamedTuple):
-    """The data of a run: all events of its file, and how they are divided."""
+    """The data of a run: all events of its file, how they are divided, what else is known."""
 
     events: Events
     parts: Parts
+    covariates: Covariates | None
 
 
 def run_events(
@@ -107,7 +109,7 @@ def load_data(chosen: EventsConfig, events: Events | None = None) -> Loaded:
     parts = divide(found, chosen)
     # Places that no map can hold are refused here, too.
     EventUnits.chosen(chosen, parts.training)
-    return Loaded(found, parts)
+    return Loaded(found, parts, read_covariates(chosen.times.covariates, parts.training))
 
 
 def data_of_run(run: Run) -> tuple[Loaded, EventsConfig]:
@@ -166,11 +168,21 @@ def report(
     from liouville.events._report import write_events_report
 
     return write_events_report(
-        folder, model, *loaded, judged, settings, history, summary, progress=say
+        folder,
+        model,
+        loaded.events,
+        loaded.parts,
+        judged,
+        settings,
+        history,
+        summary,
+        progress=say,
     )
 
 
 def _arrays(loaded: Loaded) -> list[np.ndarray | None]:
     """What the data are recognised by: all numbers of all parts that were read."""
     every = [loaded.events, *(part for part in loaded.parts if part is not None)]
-    return [a for e in every for a in (e.times, e.places, e.marks, e.windows)]
+    found = [a for e in every for a in (e.times, e.places, e.marks, e.windows)]
+    known = loaded.covariates
+    return found if known is None else [*found, known.times, known.values]
