@@ -184,6 +184,11 @@ def test_merge_priority() -> None:
     assert file["model"] == {"width": 1, "rate": 0.1}, "the file's values are not changed"
     assert merge(Outer) == Outer()
     assert merge(Needy, flags={"path": "a"}) == Needy("a")
+    # A flag that is None was not given; a value that is None is one.
+    assert merge(Outer, file={"seed": 1}, flags={"seed": None}).seed == 1
+    assert merge(Outer, file={"seed": 1}, values={"seed": None, "model.width": 3}) == Outer(
+        model=Inner(3)
+    )
 
 
 @pytest.mark.parametrize(
@@ -197,6 +202,8 @@ def test_merge_priority() -> None:
 def test_wrong_merges(file: Any, flags: dict[str, Any], pattern: str) -> None:
     with pytest.raises(LiouvilleError, match=pattern):
         merge(Outer, file=file, flags=flags)
+    with pytest.raises(LiouvilleError, match=pattern):
+        merge(Outer, file=file, values=flags)
 
 
 def test_load_yaml(tmp_path: Any) -> None:

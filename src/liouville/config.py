@@ -109,6 +109,7 @@ def merge(
     *,
     file: Mapping[str, Any] | None = None,
     flags: Mapping[str, Any] | None = None,
+    values: Mapping[str, Any] | None = None,
     settings: Iterable[str] = (),
 ) -> T:
     """Builds a configuration from all its sources, the later ones winning.
@@ -117,6 +118,7 @@ def merge(
         cls: A dataclass.
         file: Values of a file, nested, as `load_yaml` gives them.
         flags: Values of command flags by dotted key; None means not given.
+        values: Values by dotted key, each as it is, None too.
         settings: Texts as for `apply_settings`.
 
     Returns:
@@ -126,10 +128,10 @@ def merge(
         LiouvilleError: As `from_dict` and `apply_settings`.
     """
     tree = _merged({}, file or {})
-    for key, value in (flags or {}).items():
-        if value is not None:
-            _type_at(cls, key)
-            _set(tree, key, value)
+    given = {key: value for key, value in (flags or {}).items() if value is not None}
+    for key, value in (given | dict(values or {})).items():
+        _type_at(cls, key)
+        _set(tree, key, value)
     _overlay_settings(cls, tree, settings)
     return from_dict(cls, tree)
 

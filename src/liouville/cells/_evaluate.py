@@ -66,7 +66,7 @@ def leave_out(
     units = Standardisation.fit(cells.points, cells.times, features=cells.features)
     scaled = dataclasses.replace(cells, points=units.points_to_model(cells.points), embedding=None)
     if not isinstance(settings, CellsConfig):
-        settings = configuration.merge(CellsConfig, flags=dict(settings or {}))
+        settings = configuration.merge(CellsConfig, values=settings)
     rows = []
     for t in times:
         place = int(np.argmin(np.abs(known - t)))

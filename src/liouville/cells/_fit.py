@@ -83,7 +83,7 @@ def fit_cells(
     """
     begun = time.monotonic()
     if not isinstance(settings, CellsConfig):
-        settings = configuration.merge(CellsConfig, flags=dict(settings or {}))
+        settings = configuration.merge(CellsConfig, values=settings)
     if not isinstance(cells, Snapshots):
         cells = read(str(cells), settings)
     cells = cells.check(min_cells=settings.data.min_cells)

@@ -103,7 +103,7 @@ def fit_control(
     """
     begun = time.monotonic()
     if not isinstance(settings, ControlConfig):
-        settings = configuration.merge(ControlConfig, flags=dict(settings or {}))
+        settings = configuration.merge(ControlConfig, values=settings)
     problem = chosen_problem(problem, settings)
     check(problem)
     options, seed = settings.training, settings.training.seed

@@ -78,7 +78,7 @@ def fit_density(
     """
     begun = time.monotonic()
     if not isinstance(settings, DensityConfig):
-        settings = configuration.merge(DensityConfig, flags=dict(settings or {}))
+        settings = configuration.merge(DensityConfig, values=settings)
     if isinstance(samples, np.ndarray):
         samples = Samples(samples)
     if isinstance(samples, str | Path):

@@ -97,7 +97,7 @@ def fit_events(
     """
     begun = time.monotonic()
     if not isinstance(settings, EventsConfig):
-        settings = configuration.merge(EventsConfig, flags=dict(settings or {}))
+        settings = configuration.merge(EventsConfig, values=settings)
     if isinstance(events, str | Path):
         events = read(str(events), settings)
     if isinstance(events, Events):

@@ -109,7 +109,7 @@ def fit_transport(
     """
     begun = time.monotonic()
     if not isinstance(settings, TransportConfig):
-        settings = configuration.merge(TransportConfig, flags=dict(settings or {}))
+        settings = configuration.merge(TransportConfig, values=settings)
     if times is not None:
         settings = dataclasses.replace(
             settings, data=dataclasses.replace(settings.data, times=tuple(map(float, times)))
