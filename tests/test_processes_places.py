@@ -16,6 +16,7 @@ from liouville.objectives import PlaceLikelihood, TimeLikelihood
 from liouville.paths import AbstractPath
 from liouville.processes import Excerpts, History, PointProcess, Polygon
 from registry import build, history
+from tolerances import ROUNDING
 
 KNOWING = ("triggered", "routed", "recalled")
 
@@ -180,6 +181,23 @@ def test_batches_are_unbiased(process):
     values = jax.lax.map(lambda key: term(process, key=key), jr.split(jr.key(1), 400))
     error = float(values.std()) / 20.0
     assert float(values.mean()) == pytest.approx(whole, abs=4.0 * error)
+
+
+@pytest.mark.parametrize("kind", [PlaceLikelihood, TimeLikelihood])
+def test_gradients_found_with_the_value_are_those_of_autodiff(process, kind):
+    term = kind(excerpts=cut(drawn(12.0, 4, 0), 7))
+
+    def plain(process):
+        sums = jax.lax.map(lambda excerpt: term.each(process, excerpt).sum(), term.excerpts)
+        return -sums.sum() / term.excerpts.number
+
+    value, gradient = eqx.filter_value_and_grad(lambda p: 3.0 * term(p, key=jr.key(0)))(process)
+    wanted, slope = eqx.filter_value_and_grad(lambda p: 3.0 * plain(p))(process)
+    assert float(value) == pytest.approx(float(wanted), rel=ROUNDING)
+    leaves, others = jax.tree.leaves(gradient), jax.tree.leaves(slope)
+    assert len(leaves) == len(others) > 0
+    for one, other in zip(leaves, others):
+        np.testing.assert_allclose(one, other, rtol=ROUNDING, atol=ROUNDING)
 
 
 def test_empty_windows_and_earlier_events_count(process):

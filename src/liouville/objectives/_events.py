@@ -1,8 +1,10 @@
 import abc
+from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float
 
@@ -33,10 +35,34 @@ class AbstractEventTerm(AbstractTerm):
         if self.batch_size is not None and self.batch_size < total:
             picks = jr.choice(key, total, (self.batch_size,), replace=False)
             chosen = jax.tree.map(lambda a: a[picks], self.excerpts)
-        # One excerpt after the other, each computed again for its gradient: memory is that of one.
-        one = jax.checkpoint(lambda excerpt: self.each(path, excerpt).sum())
-        sums = jax.lax.map(one, chosen)
-        return -sums.mean() * (total / self.excerpts.number)
+        return -_summed(path, self.each, chosen) * (total / len(chosen) / self.excerpts.number)
+
+
+@eqx.filter_custom_vjp
+def _summed(path: Any, each: Callable[[Any, Any], Array], items: Any) -> Scalar:
+    """The sum of `each(path, item)`, one item after the other: memory is that of one.
+
+    Its gradient is found with the value, so that no item is computed twice.
+    """
+    return jax.lax.map(lambda item: each(path, item).sum(), items).sum()
+
+
+@_summed.def_fwd
+def _summed_forward(_: Any, path: Any, each: Callable[[Any, Any], Array], items: Any) -> Any:
+    value_and_gradient = eqx.filter_value_and_grad(lambda path, item: each(path, item).sum())
+
+    def add(total: Any, item: Any) -> tuple[Any, None]:
+        return jax.tree.map(jnp.add, total, value_and_gradient(path, item)), None
+
+    zeros = jax.tree.map(jnp.zeros_like, eqx.filter(path, eqx.is_inexact_array))
+    first = jax.tree.map(lambda a: a[0], items)
+    dtype = jax.eval_shape(lambda: each(path, first)).dtype
+    return jax.lax.scan(add, (jnp.zeros((), dtype), zeros), items)[0]
+
+
+@_summed.def_bwd
+def _summed_backward(gradient: Any, cotangent: Scalar, *_: Any) -> Any:
+    return jax.tree.map(lambda g: cotangent * g, gradient)
 
 
 def compensated(
