@@ -160,7 +160,7 @@ def main():
     for source, target in PAIRS:
         if options.target not in (None, target):
             continue
-        truth, error = true_square(source, target, options.points)
+        truth, error = true_square(source, target, options.points // 2)
         print(f"{'W2^2 of the true ends':<65}{truth:>9.3f} +- {error:.3f}", flush=True)
         for seed in range(options.seeds):
             size = (options.points, options.repeats)

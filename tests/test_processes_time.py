@@ -328,3 +328,20 @@ def test_gradients_are_finite_in_single_precision(name):
                 for leaf in jax.tree.leaves(eqx.filter(found, eqx.is_inexact_array)):
                     assert leaf.dtype == jnp.float32
                     assert jnp.all(jnp.isfinite(leaf)), (change, later)
+
+
+@pytest.mark.parametrize("reach", [None, 3])
+@pytest.mark.parametrize("name", INTENSITIES)
+def test_the_total_is_the_sum_of_the_integrals(name, reach):
+    events = history(name, reach=reach)
+    hazard = INTENSITIES[name].after(events)
+    # Two intervals of padding, as in an excerpt that ends before its last target.
+    cuts = jnp.concatenate([jnp.asarray([1.0]), events.times[5:9], jnp.asarray([9.0])])
+    since, until = cuts[:-1], cuts[1:]
+    since = jnp.concatenate([since[:-1], jnp.zeros(2), since[-1:]])
+    until = jnp.concatenate([until[:-1], jnp.full(2, 0.5), until[-1:]])
+    is_interval = jnp.asarray([True] * 4 + [False] * 2 + [True])
+    each = jax.vmap(hazard.integral)(since, until)
+    wanted = float(jnp.where(is_interval, each, 0.0).sum())
+    assert float(hazard.total(since, until, is_interval)) == pytest.approx(wanted, rel=ROUNDING)
+    assert float(each.sum()) != pytest.approx(wanted, rel=1e-3)

@@ -1,7 +1,9 @@
 import abc
 
 import equinox as eqx
-from jaxtyping import Array, Float
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
 
 from liouville._types import RandomKey, Scalar
 from liouville.paths import AbstractPath
@@ -23,6 +25,31 @@ class AbstractHazard(eqx.Module):
     @abc.abstractmethod
     def integral(self, start: Scalar, end: Scalar) -> Scalar:
         r"""$\int_{start}^{end} \lambda$ given the events up to and with `start`, none after it."""
+
+    @abc.abstractmethod
+    def total(
+        self,
+        since: Float[Array, " intervals"],
+        until: Float[Array, " intervals"],
+        is_interval: Bool[Array, " intervals"],
+    ) -> Scalar:
+        """The sum of `integral` over intervals of which each begins where the one before ends.
+
+        Args:
+            since: where the intervals begin.
+            until: where they end.
+            is_interval: which of them there are; the others are padding and count nothing.
+        """
+
+
+def one_by_one(
+    hazard: AbstractHazard,
+    since: Float[Array, " intervals"],
+    until: Float[Array, " intervals"],
+    is_interval: Bool[Array, " intervals"],
+) -> Float[Array, " intervals"]:
+    """The integrals of a hazard over intervals, zero on padding."""
+    return jnp.where(is_interval, jax.vmap(hazard.integral)(since, until), 0.0)
 
 
 class AbstractIntensity(eqx.Module):

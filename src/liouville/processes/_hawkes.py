@@ -6,10 +6,10 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from liouville._types import Scalar
-from liouville.processes._base import AbstractHazard, AbstractIntensity
+from liouville.processes._base import AbstractHazard, AbstractIntensity, one_by_one
 from liouville.processes._history import History
 from liouville.processes._kernels import AbstractKernel
 from liouville.processes._rates import AbstractRate
@@ -124,6 +124,15 @@ class PoissonHazard(AbstractHazard):
         """The integral between local times."""
         return self.rate.integral(start, end, self.origin)
 
+    def total(
+        self,
+        since: Float[Array, " intervals"],
+        until: Float[Array, " intervals"],
+        is_interval: Bool[Array, " intervals"],
+    ) -> Scalar:
+        """The sum of the integrals over the intervals."""
+        return one_by_one(self, since, until, is_interval).sum()
+
 
 class Hawkes(AbstractIntensity):
     r"""A self-exciting process: a background, and every event triggers others.
@@ -187,6 +196,30 @@ class HawkesHazard(AbstractHazard):
         masses = jax.vmap(lambda since: self.kernel.mass(since, duration))(elapsed)
         triggered = jnp.where(past, jnp.exp(jnp.where(past, self.log_means, 0.0)) * masses, 0.0)
         return self.background.integral(start, end, self.history.origin) + jnp.sum(triggered)
+
+    def total(
+        self,
+        since: Float[Array, " intervals"],
+        until: Float[Array, " intervals"],
+        is_interval: Bool[Array, " intervals"],
+    ) -> Scalar:
+        r"""One mass an event: it is seen from the first interval after it until it is out of reach.
+
+        The intervals are consecutive, so those in which an event is seen are one, and the work for
+        the kernel is that of the events, not of the events times the intervals.
+        """
+        background = one_by_one(
+            PoissonHazard(self.background, self.history.origin), since, until, is_interval
+        ).sum()
+        seen = jax.vmap(lambda start: self.history.before(start, inclusive=True))(since)
+        seen = seen & is_interval[:, None]
+        is_past = seen.any(axis=0)
+        begin = jnp.where(is_past, jnp.where(seen, since[:, None], jnp.inf).min(axis=0), 0.0)
+        end = jnp.where(is_past, jnp.where(seen, until[:, None], -jnp.inf).max(axis=0), 0.0)
+        elapsed = jnp.maximum(begin - self.history.times, 0.0)
+        masses = jax.vmap(self.kernel.mass)(elapsed, end - begin)
+        triggered = jnp.where(is_past, jnp.exp(jnp.where(is_past, self.log_means, 0.0)) * masses, 0)
+        return background + triggered.sum()
 
     def log_triggered(self, t: Scalar) -> Float[Array, " n"]:
         r"""$\log[\kappa_i g(t - t_i)]$ of all entries, about $-10^{30}$ if not yet at `t`."""

@@ -8,6 +8,7 @@ from liouville.processes._base import (
     AbstractIntensity,
     AbstractMarks,
     AbstractPlaces,
+    one_by_one,
 )
 from liouville.processes._excerpts import Excerpts
 
@@ -56,5 +57,4 @@ def integrals(hazard: AbstractHazard, excerpt: Excerpts) -> Float[Array, " inter
 
     The last one is from the last event of a sequence to the end of its observation.
     """
-    values = jax.vmap(hazard.integral)(excerpt.since, excerpt.until)
-    return jnp.where(excerpt.is_interval, values, 0.0)
+    return one_by_one(hazard, excerpt.since, excerpt.until, excerpt.is_interval)
