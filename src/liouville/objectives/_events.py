@@ -72,7 +72,7 @@ def compensated(
 
     Only their sum means something: integrals are cheaper together than one by one.
     """
-    total = hazard.total(excerpt.since, excerpt.until, excerpt.is_interval)
+    total = hazard.total(excerpt)
     return log_values.at[-1].add(-total)
 
 

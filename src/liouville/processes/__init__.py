@@ -13,6 +13,7 @@ from liouville.processes._base import AbstractHazard as AbstractHazard
 from liouville.processes._base import AbstractIntensity as AbstractIntensity
 from liouville.processes._base import AbstractMarks as AbstractMarks
 from liouville.processes._base import AbstractPlaces as AbstractPlaces
+from liouville.processes._base import integrals as integrals
 from liouville.processes._encoded import Encoder as Encoder
 from liouville.processes._encoded import Recalled as Recalled
 from liouville.processes._excerpts import Excerpts as Excerpts
@@ -37,7 +38,6 @@ from liouville.processes._next import rescaled_times as rescaled_times
 from liouville.processes._next import simulate_times as simulate_times
 from liouville.processes._polygon import Polygon as Polygon
 from liouville.processes._process import PointProcess as PointProcess
-from liouville.processes._process import integrals as integrals
 from liouville.processes._process import log_rates as log_rates
 from liouville.processes._rates import AbstractRate as AbstractRate
 from liouville.processes._rates import ConstantRate as ConstantRate

@@ -3,10 +3,11 @@ import abc
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Float
 
 from liouville._types import RandomKey, Scalar
 from liouville.paths import AbstractPath
+from liouville.processes._excerpts import Excerpts
 from liouville.processes._history import History
 
 
@@ -27,29 +28,17 @@ class AbstractHazard(eqx.Module):
         r"""$\int_{start}^{end} \lambda$ given the events up to and with `start`, none after it."""
 
     @abc.abstractmethod
-    def total(
-        self,
-        since: Float[Array, " intervals"],
-        until: Float[Array, " intervals"],
-        is_interval: Bool[Array, " intervals"],
-    ) -> Scalar:
-        """The sum of `integral` over intervals of which each begins where the one before ends.
-
-        Args:
-            since: where the intervals begin.
-            until: where they end.
-            is_interval: which of them there are; the others are padding and count nothing.
-        """
+    def total(self, excerpt: Excerpts) -> Scalar:
+        """The sum of `integrals`, which may be cheaper together than one by one."""
 
 
-def one_by_one(
-    hazard: AbstractHazard,
-    since: Float[Array, " intervals"],
-    until: Float[Array, " intervals"],
-    is_interval: Bool[Array, " intervals"],
-) -> Float[Array, " intervals"]:
-    """The integrals of a hazard over intervals, zero on padding."""
-    return jnp.where(is_interval, jax.vmap(hazard.integral)(since, until), 0.0)
+def integrals(hazard: AbstractHazard, excerpt: Excerpts) -> Float[Array, " intervals"]:
+    r"""$\int\lambda$ over the intervals of an excerpt, zero on padding.
+
+    The last one is from the last event of a sequence to the end of its observation.
+    """
+    values = jax.vmap(hazard.integral)(excerpt.since, excerpt.until)
+    return jnp.where(excerpt.is_interval, values, 0.0)
 
 
 class AbstractIntensity(eqx.Module):

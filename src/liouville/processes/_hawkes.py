@@ -9,7 +9,8 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from liouville._types import Scalar
-from liouville.processes._base import AbstractHazard, AbstractIntensity, one_by_one
+from liouville.processes._base import AbstractHazard, AbstractIntensity, integrals
+from liouville.processes._excerpts import Excerpts
 from liouville.processes._history import History
 from liouville.processes._kernels import AbstractKernel
 from liouville.processes._rates import AbstractRate
@@ -124,14 +125,9 @@ class PoissonHazard(AbstractHazard):
         """The integral between local times."""
         return self.rate.integral(start, end, self.origin)
 
-    def total(
-        self,
-        since: Float[Array, " intervals"],
-        until: Float[Array, " intervals"],
-        is_interval: Bool[Array, " intervals"],
-    ) -> Scalar:
-        """The sum of the integrals over the intervals."""
-        return one_by_one(self, since, until, is_interval).sum()
+    def total(self, excerpt: Excerpts) -> Scalar:
+        """The sum of the integrals."""
+        return integrals(self, excerpt).sum()
 
 
 class Hawkes(AbstractIntensity):
@@ -194,34 +190,32 @@ class HawkesHazard(AbstractHazard):
         past = self.history.before(start, inclusive=True)
         elapsed, duration = self.history.elapsed(start), end - start
         masses = jax.vmap(lambda since: self.kernel.mass(since, duration))(elapsed)
-        triggered = jnp.where(past, jnp.exp(jnp.where(past, self.log_means, 0.0)) * masses, 0.0)
-        return self.background.integral(start, end, self.history.origin) + jnp.sum(triggered)
+        background = self.background.integral(start, end, self.history.origin)
+        return background + self._triggered(past, masses)
 
-    def total(
-        self,
-        since: Float[Array, " intervals"],
-        until: Float[Array, " intervals"],
-        is_interval: Bool[Array, " intervals"],
-    ) -> Scalar:
+    def total(self, excerpt: Excerpts) -> Scalar:
         r"""One mass an event: it is seen from the first interval after it until it is out of reach.
 
         The intervals are consecutive, so those in which an event is seen are one, and the work for
         the kernel is that of the events, not of the events times the intervals.
         """
-        background = one_by_one(
-            PoissonHazard(self.background, self.history.origin), since, until, is_interval
-        ).sum()
-        seen = jax.vmap(lambda start: self.history.before(start, inclusive=True))(since)
-        seen = seen & is_interval[:, None]
-        is_past = seen.any(axis=0)
-        begin = jnp.where(is_past, jnp.where(seen, since[:, None], jnp.inf).min(axis=0), 0.0)
-        end = jnp.where(is_past, jnp.where(seen, until[:, None], -jnp.inf).max(axis=0), 0.0)
+        background = PoissonHazard(self.background, self.history.origin).total(excerpt)
+        since, until = excerpt.since[:, None], excerpt.until[:, None]
+        seen = jax.vmap(lambda start: self.history.before(start, inclusive=True))(excerpt.since)
+        seen = seen & excerpt.is_interval[:, None]
+        past = seen.any(axis=0)
+        begin = jnp.where(past, jnp.where(seen, since, jnp.inf).min(axis=0), 0.0)
+        end = jnp.where(past, jnp.where(seen, until, -jnp.inf).max(axis=0), 0.0)
         elapsed = jnp.maximum(begin - self.history.times, 0.0)
         masses = jax.vmap(self.kernel.mass)(elapsed, end - begin)
-        triggered = jnp.where(is_past, jnp.exp(jnp.where(is_past, self.log_means, 0.0)) * masses, 0)
-        return background + triggered.sum()
+        return background + self._triggered(past, masses)
 
     def log_triggered(self, t: Scalar) -> Float[Array, " n"]:
         r"""$\log[\kappa_i g(t - t_i)]$ of all entries, about $-10^{30}$ if not yet at `t`."""
         densities = jax.vmap(self.kernel.log_density)(self.history.elapsed(t))
         return jnp.where(self.history.before(t), self.log_means + densities, _NEVER)
+
+    def _triggered(self, past: Bool[Array, " n"], masses: Float[Array, " n"]) -> Scalar:
+        r"""$\sum_i \kappa_i G_i$ over the events of the past, given the kernel's mass for each."""
+        means = jnp.exp(jnp.where(past, self.log_means, 0.0))
+        return jnp.sum(jnp.where(past, means * masses, 0.0))

@@ -8,7 +8,8 @@ from jaxtyping import Array, Bool, Float, Int
 
 from liouville._types import RandomKey, Scalar
 from liouville.networks import MLP
-from liouville.processes._base import AbstractHazard, AbstractIntensity, one_by_one
+from liouville.processes._base import AbstractHazard, AbstractIntensity, integrals
+from liouville.processes._excerpts import Excerpts
 from liouville.processes._history import History
 
 # Instead of minus infinity, whose derivatives are not numbers.
@@ -220,14 +221,9 @@ class NeuralHazard(AbstractHazard):
         own = jnp.where(has_past, jnp.exp(weights) @ grown, first)
         return own if self.base is None else own + self.base.integral(start, end)
 
-    def total(
-        self,
-        since: Float[Array, " intervals"],
-        until: Float[Array, " intervals"],
-        is_interval: Bool[Array, " intervals"],
-    ) -> Scalar:
-        """The sum of the integrals over the intervals."""
-        return one_by_one(self, since, until, is_interval).sum()
+    def total(self, excerpt: Excerpts) -> Scalar:
+        """The sum of the integrals."""
+        return integrals(self, excerpt).sum()
 
     def _state(self, past: Bool[Array, " n"]) -> tuple[Array, Scalar, Float[Array, " functions"]]:
         """Whether there is an event in the past, when the latest was, and its log-weights."""

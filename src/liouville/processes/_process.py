@@ -8,7 +8,6 @@ from liouville.processes._base import (
     AbstractIntensity,
     AbstractMarks,
     AbstractPlaces,
-    one_by_one,
 )
 from liouville.processes._excerpts import Excerpts
 
@@ -50,11 +49,3 @@ def log_rates(hazard: AbstractHazard, excerpt: Excerpts) -> Float[Array, " targe
     r"""$\log\lambda(t_i \mid H_i)$ of the events an excerpt predicts, zero on padding."""
     values = jax.vmap(hazard.log_rate)(excerpt.predicted[0])
     return jnp.where(excerpt.is_event, values, 0.0)
-
-
-def integrals(hazard: AbstractHazard, excerpt: Excerpts) -> Float[Array, " intervals"]:
-    r"""$\int\lambda$ over the intervals of an excerpt, zero on padding.
-
-    The last one is from the last event of a sequence to the end of its observation.
-    """
-    return one_by_one(hazard, excerpt.since, excerpt.until, excerpt.is_interval)
