@@ -16,7 +16,7 @@ from liouville.problems.events import HawkesProcess, Sequences
 from liouville.processes._hawkes import ByMagnitude, Hawkes, Poisson, Unmarked
 from liouville.processes._history import History
 from liouville.processes._kernels import Exponentials, PowerLaws
-from liouville.processes._marks import GutenbergRichter, Kinds, MixtureMarks
+from liouville.processes._marks import DetectedMagnitudes, GutenbergRichter, Kinds, MixtureMarks
 from liouville.processes._next import inverse_integral, next_time, rescaled_times, simulate_times
 from liouville.processes._rates import ConstantRate
 from processes_cases import (
@@ -311,6 +311,58 @@ def test_rounded_magnitudes_have_their_law(getkey):
     # Negative control: as if they were not rounded.
     wrong = GutenbergRichter.fitted(drawn, 2.5)
     assert abs(eqx.filter_grad(loss)(GutenbergRichter(wrong.log_decay, 2.5, 0.1)).log_decay) > 1e-3
+
+
+def test_detected_magnitudes_have_their_law(getkey):
+    law = DetectedMagnitudes(
+        jnp.asarray(np.log(2.5)),
+        jnp.asarray([3.8, 4.3]),
+        jnp.log(jnp.asarray([0.3, 0.2])),
+        jnp.asarray([0.7]),
+    )
+    x, w = panels(-10.0, 60.0, np.arange(-10.0, 60.0) + 0.5)
+    assert abs(total(law.log_density, x, w) - 1.0) < QUADRATURE
+    drawn = sampled(law, getkey(), 4000)
+    grid = np.linspace(-10.0, 60.0, 14_001)
+    density = np.exp(np.asarray(jax.vmap(law.log_density)(jnp.asarray(grid))))
+    cdf = np.r_[0.0, np.cumsum(0.5 * (density[1:] + density[:-1]) * np.diff(grid))]
+    assert scipy.stats.kstest(drawn, lambda m: np.interp(m, grid, cdf)).pvalue > LEAST_P
+    assert scipy.stats.kstest(drawn + 0.1, lambda m: np.interp(m, grid, cdf)).pvalue < FAR_P
+    # Where all is detected the law is Gutenberg's and Richter's, and scipy's where nothing is.
+    slope = jax.grad(law.log_density)
+    assert abs(slope(jnp.asarray(9.0)) + 2.5) < ROUNDING
+    one = DetectedMagnitudes(law.log_decay, law.half[:1], law.log_width[:1], law.logits[:0])
+    shape, mean = 1.0 / (2.5 * 0.3), 3.8 - 2.5 * 0.3**2
+    for m in (1.0, 3.0, 5.0):
+        wanted = scipy.stats.exponnorm.logpdf(m, shape, mean, 0.3)
+        assert abs(one.log_density(jnp.asarray(m)) - wanted) < OTHER_LIBRARY * abs(wanted)
+    # Far below, in single precision, values and derivatives are still numbers.
+    single = cast(law, jnp.float32)
+    value, gradient = eqx.filter_value_and_grad(lambda law: law.log_density(jnp.float32(-100.0)))(
+        single
+    )
+    assert value < -1e3
+    assert all(jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(gradient))
+
+
+@pytest.mark.parametrize(
+    "law",
+    [
+        GutenbergRichter.of(1.1, 2.0),
+        DetectedMagnitudes.spread(np.linspace(2.0, 5.0, 30)),
+        MixtureMarks.spread(np.linspace(2.0, 5.0, 30), 3, family=Logistic(), minimum=2.0),
+        MixtureMarks.spread(np.linspace(2.0, 5.0, 30), 3),
+    ],
+    ids=lambda law: type(law).__name__,
+)
+def test_the_survival_of_a_mark_is_the_mass_above_it(law):
+    for mark in (2.0, 3.1, 6.0):
+        x, w = panels(mark, 80.0, np.arange(mark, 80.0) + 0.5)
+        wanted = total(law.log_density, x, w)
+        found = jnp.exp(law.log_survival(jnp.asarray(mark)))
+        assert abs(found - wanted) < QUADRATURE * wanted
+    if getattr(law, "minimum", None) is not None:
+        assert law.log_survival(jnp.asarray(1.0)) == 0.0
 
 
 @pytest.mark.parametrize("minimum", [None, 1.0])

@@ -248,7 +248,7 @@ def test_an_incomplete_catalogue_is_told_from_a_complete_one():
     from liouville.config import merge
     from liouville.events import EventsConfig
     from liouville.events._initial import automatic, initial
-    from liouville.processes import GutenbergRichter, MixtureMarks
+    from liouville.processes import DetectedMagnitudes, GutenbergRichter
 
     rng = np.random.default_rng(0)
     events = drawn(12.0, 4, 0)
@@ -261,4 +261,4 @@ def test_an_incomplete_catalogue_is_told_from_a_complete_one():
     assert isinstance(initial(settings, complete, units).marks, GutenbergRichter)
     units = EventUnits.of(missed, geographic=False)
     with pytest.warns(UserWarning, match="smaller events were missed"):
-        assert isinstance(initial(settings, missed, units).marks, MixtureMarks)
+        assert isinstance(initial(settings, missed, units).marks, DetectedMagnitudes)

@@ -11,7 +11,7 @@ from liouville.parameters import learned_leaves, split
 from liouville.processes._excerpts import Excerpts
 from liouville.processes._history import History
 from liouville.processes._kernels import Exponentials, PowerLaws
-from liouville.processes._marks import GutenbergRichter, MixtureMarks
+from liouville.processes._marks import DetectedMagnitudes, GutenbergRichter, MixtureMarks
 from liouville.processes._neural import Neural
 from liouville.processes._next import rescaled_times
 from liouville.processes._rates import (
@@ -103,6 +103,7 @@ def test_a_covariate_multiplies_the_rate():
         (lambda: Neural(2, rate=1.0, width=10, heads=4, key=jr.key(0)), "do not divide"),
         (lambda: GutenbergRichter.of(-1.0, 3.0), "b_value -1.0"),
         (lambda: GutenbergRichter.fitted(np.zeros(3), 0.0), "above the minimum"),
+        (lambda: DetectedMagnitudes.spread(np.ones(3)), "all the same"),
         (lambda: MixtureMarks.spread(np.ones(3), 2), "all the same"),
     ],
 )

@@ -27,7 +27,6 @@ from liouville.objectives import (
 )
 from liouville.processes import (
     Excerpts,
-    GutenbergRichter,
     PointProcess,
     Poisson,
     WithCovariates,
@@ -243,7 +242,7 @@ def standard_shift(parts: Parts) -> float:
 def parameters(model: EventModel, training: Events) -> dict[str, float]:
     """What a person reads off a fitted process."""
     found: dict[str, float] = {}
-    hawkes, marks = model.hawkes, model.process.marks
+    hawkes = model.hawkes
     if hawkes is not None:
         own = jnp.asarray(model.units.marks(training))
         found["branching ratio"] = float(hawkes.branching_ratio(own))
@@ -252,6 +251,6 @@ def parameters(model: EventModel, training: Events) -> dict[str, float]:
     if isinstance(driven, WithCovariates):
         for name, effect in zip(model.notes["covariates"], driven.coefficients.tolist()):
             found[f"background times, one deviation of {name} more"] = float(np.exp(effect))
-    if isinstance(marks, GutenbergRichter):
-        found["b-value"] = float(marks.b_value)
+    if model.b_value is not None:
+        found["b-value"] = model.b_value
     return {key: round(value, 4) for key, value in found.items()}

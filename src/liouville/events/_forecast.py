@@ -197,10 +197,7 @@ def grid_table(model: EventModel, grid: Grid, bins: np.ndarray | None) -> dict[s
 
 def mark_shares(model: EventModel, edges: np.ndarray) -> np.ndarray:
     """The chance of a mark in every bin, the last one open above, shape `(bins,)`."""
-    from liouville.events._report import survival_of
-
-    grid, survival, _ = survival_of(model, np.array([edges[-1]]))
-    above = np.interp(edges, grid, survival, left=1.0, right=0.0)
+    above = model.mark_survival(edges)
     above[-1] = 0.0
     return above[:-1] - above[1:]
 

@@ -25,6 +25,7 @@ from liouville.processes import (
     ByKind,
     ByMagnitude,
     ConstantRate,
+    DetectedMagnitudes,
     Encoder,
     Exponentials,
     GutenbergRichter,
@@ -267,12 +268,13 @@ def _marks(events: Events, units: EventUnits) -> AbstractMarks | None:
         # that falls from there would draw far too many great ones.
         warnings.warn(
             f"most magnitudes are near {peak + units.mark_origin:.1f}, the least is "
-            f"{units.mark_origin:.1f}: smaller events were missed, so that their law is fitted as "
-            f"a mixture; for Gutenberg and Richter's set "
-            f"data.least_mark={peak + units.mark_origin:.1f} or above",
+            f"{units.mark_origin:.1f}: smaller events were missed, and their law is fitted with "
+            f"the share that was detected; data.least_mark={peak + units.mark_origin:.1f} or above "
+            "leaves them out",
             stacklevel=2,
         )
-    if is_magnitude and peak <= _INCOMPLETE:
+        return DetectedMagnitudes.spread(marks)
+    if is_magnitude:
         steps = np.diff(np.unique(np.round(marks, 3)))
         width = float(steps.min()) if len(steps) else 0.0
         width = width if 0.01 <= width <= 0.5 else 0.0

@@ -17,7 +17,10 @@ from liouville.events._saved import CLASSES
 from liouville.events._units import EventUnits
 from liouville.model import MODEL_FILE
 from liouville.processes import (
+    AbstractMagnitudes,
+    DetectedMagnitudes,
     Excerpts,
+    GutenbergRichter,
     Hawkes,
     History,
     Neural,
@@ -103,6 +106,13 @@ class EventModel:
         own = own.base if isinstance(own, Neural) else own
         return own if isinstance(own, Hawkes) else None
 
+    @property
+    def b_value(self) -> float | None:
+        """The slope of the law of magnitudes, if it is that of Gutenberg and Richter."""
+        law = self.process.marks
+        has_slope = isinstance(law, DetectedMagnitudes | GutenbergRichter)
+        return float(law.b_value) if has_slope else None
+
     def excerpts(self, events: Events, *, targets: int = _TARGETS) -> Excerpts:
         """The events in the model's units, in pieces; see `Excerpts`."""
         return self.units.excerpts(events, self.reach, targets)
@@ -156,6 +166,20 @@ class EventModel:
         points = jnp.asarray(self.units.to_model(self._checked(places)), past.times.dtype)
         marginal = self.process.places.after(past).at(jnp.zeros((), past.times.dtype))
         return np.asarray(jax.vmap(marginal.velocity)(points), np.float64)
+
+    def mark_survival(self, marks: np.ndarray) -> np.ndarray:
+        """The chance that an event has a mark as large or larger, for marks of any shape.
+
+        Raises:
+            LiouvilleError: if marks are not numbers.
+        """
+        law = self.process.marks
+        if not isinstance(law, AbstractMagnitudes):
+            raise LiouvilleError(
+                "marks of this run are not numbers, such as magnitudes; fit with --mark COLUMN"
+            )
+        excess = jnp.asarray(np.asarray(marks, np.float64) - self.units.mark_origin)
+        return np.exp(np.asarray(jnp.vectorize(law.log_survival)(excess), np.float64))
 
     def mass_inside(self, time: float, history: Events) -> float:
         """The mass of the density of places at a time inside of the region.

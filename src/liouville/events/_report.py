@@ -34,7 +34,7 @@ _FRAMES = 40
 _FILM_EVENTS = 300
 _FILM_SHARES = 40
 _RATES = 600
-_DRAWS = 10_000
+_MARKS = 200
 
 
 def write_events_report(
@@ -303,31 +303,18 @@ def _mark_pictures(model: EventModel, judged: Sequence[Judged]) -> list[Picture]
                 lambda: kinds_figure(model.kinds, shares / shares.sum(), np.exp(np.asarray(logs))),
             )
         ]
-    grid, survival, note = survival_of(model, np.concatenate(list(marks.values())))
+    seen = np.concatenate(list(marks.values()))
+    grid = np.linspace(seen.min(), seen.max(), _MARKS)
+    note = "" if model.b_value is None else f"b = {model.b_value:.3f}"
     return [
         Picture(
             "marks.png",
             f"The law of the {model.mark_name}",
             "Dots are the data, the line is the model: the share of events at least as large. A "
             "straight line is the law of Gutenberg and Richter, and b its slope.",
-            lambda: magnitude_figure(marks, grid, survival, model.mark_name, note),
+            lambda: magnitude_figure(marks, grid, model.mark_survival(grid), model.mark_name, note),
         )
     ]
-
-
-def survival_of(model: EventModel, marks: np.ndarray) -> tuple[np.ndarray, np.ndarray, str]:
-    """Marks, the chance of one as large or larger, and a remark; in the user's units."""
-    law, least = model.process.marks, model.units.mark_origin
-    if law is None:
-        raise ValueError("the process has no marks")
-    if hasattr(law, "log_decay"):
-        decay = float(np.exp(np.asarray(law.log_decay)))  # pyright: ignore[reportAttributeAccessIssue]
-        grid = np.linspace(least + law.minimum, max(float(marks.max()), least + law.minimum), 200)  # pyright: ignore[reportAttributeAccessIssue]
-        note = f"b = {decay / np.log(10.0):.3f}"
-        return grid, np.exp(-decay * (grid - grid[0])), note
-    drawn = jax.vmap(lambda key: law.sample(key=key))(jax.random.split(jax.random.key(0), _DRAWS))
-    ordered = np.sort(np.asarray(drawn, np.float64)) + least
-    return ordered, 1.0 - np.arange(_DRAWS) / _DRAWS, ""
 
 
 def _make_film(path: Path, model: EventModel, shown: Events, ground: Ground, clock: Clock) -> Path:

@@ -18,6 +18,7 @@ CLASSES = (
     processes.ByKind,
     processes.ByMagnitude,
     processes.ConstantRate,
+    processes.DetectedMagnitudes,
     processes.Encoder,
     processes.Exponentials,
     processes.Growth,

@@ -11,6 +11,7 @@ depends on the past alone, and what it returns is asked at many times.
 
 from liouville.processes._base import AbstractHazard as AbstractHazard
 from liouville.processes._base import AbstractIntensity as AbstractIntensity
+from liouville.processes._base import AbstractMagnitudes as AbstractMagnitudes
 from liouville.processes._base import AbstractMarks as AbstractMarks
 from liouville.processes._base import AbstractPlaces as AbstractPlaces
 from liouville.processes._base import integrals as integrals
@@ -28,6 +29,7 @@ from liouville.processes._kernels import AbstractKernel as AbstractKernel
 from liouville.processes._kernels import Exponentials as Exponentials
 from liouville.processes._kernels import KernelMixture as KernelMixture
 from liouville.processes._kernels import PowerLaws as PowerLaws
+from liouville.processes._marks import DetectedMagnitudes as DetectedMagnitudes
 from liouville.processes._marks import GutenbergRichter as GutenbergRichter
 from liouville.processes._marks import Kinds as Kinds
 from liouville.processes._marks import MixtureMarks as MixtureMarks

@@ -71,3 +71,11 @@ class AbstractMarks(eqx.Module):
     @abc.abstractmethod
     def sample(self, *, key: RandomKey) -> Float[Array, ""]:
         """One draw."""
+
+
+class AbstractMagnitudes(AbstractMarks):
+    """The law of a mark that is a real number, such as a magnitude."""
+
+    @abc.abstractmethod
+    def log_survival(self, mark: Scalar) -> Scalar:
+        r"""$\log P(M \ge m)$."""

@@ -2,6 +2,7 @@ import math
 from collections.abc import Sequence
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
@@ -9,8 +10,9 @@ from jaxtyping import Array, Float
 
 from liouville._types import RandomKey, Scalar
 from liouville.paths import AbstractFamily, Gaussian, MixtureOnLine
-from liouville.processes._base import AbstractMarks
+from liouville.processes._base import AbstractMagnitudes, AbstractMarks
 from liouville.processes._kernels import log_weights, logits_of
+from liouville.special import log_ndtr
 
 # Instead of minus infinity, whose derivatives are not numbers.
 _NEVER = -1e30
@@ -18,7 +20,7 @@ _NEVER = -1e30
 _ROUNDING = 1e-5
 
 
-class GutenbergRichter(AbstractMarks):
+class GutenbergRichter(AbstractMagnitudes):
     r"""Magnitudes with an exponential law above a known minimum, $\beta e^{-\beta(m - m_c)}$.
 
     Magnitudes that were rounded to bins of width $\delta$ have a geometric law on
@@ -84,6 +86,10 @@ class GutenbergRichter(AbstractMarks):
             peak = self.log_decay
         return jnp.where(allowed, peak - decay * jnp.where(allowed, excess, 0.0), _NEVER)
 
+    def log_survival(self, mark: Scalar) -> Scalar:
+        r"""$-\beta(m - m_c)$, zero below the minimum; of bins, at their centres."""
+        return -jnp.exp(self.log_decay) * jnp.maximum(mark - self.minimum, 0.0)
+
     def sample(self, *, key: RandomKey) -> Float[Array, ""]:
         """One magnitude, on the grid of the bins if there are any."""
         excess = jr.exponential(key, dtype=self.log_decay.dtype) * jnp.exp(-self.log_decay)
@@ -92,7 +98,89 @@ class GutenbergRichter(AbstractMarks):
         return self.minimum + excess
 
 
-class MixtureMarks(AbstractMarks):
+class DetectedMagnitudes(AbstractMagnitudes):
+    r"""Magnitudes with an exponential law, of which the small ones are often missed.
+
+    Of the events of Gutenberg and Richter's law a share $\sum_k v_k \Phi((m - \mu_k)/s_k)$ that
+    grows with the magnitude is detected (Ogata and Katsura, Geophys. J. Int. 113, 1993, with one
+    part; several tell the networks and years of a catalogue apart). What is seen follows
+
+    $$f(m) = \sum_k w_k\, \beta\, e^{-\beta(m - \mu_k) - \beta^2 s_k^2/2}\,
+      \Phi\Bigl(\frac{m - \mu_k}{s_k}\Bigr),$$
+
+    each part normalised in closed form: it is the law of $\mu_k - \beta s_k^2 + s_k Z + E/\beta$
+    with $Z$ normal and $E$ exponential. Great magnitudes keep their exponential law.
+
+    Attributes:
+        log_decay: $\log\beta$, with $\beta = b \log 10$, shape `()`, learned.
+        half: $\mu$, the magnitudes of which a part detects a half, shape `(parts,)`, learned.
+        log_width: $\log s$, over how many magnitudes a part goes from none to all, shape
+            `(parts,)`, learned.
+        logits: of the weights of all parts but the first, whose logit is zero, shape
+            `(parts - 1,)`, learned.
+    """
+
+    log_decay: Float[Array, ""]
+    half: Float[Array, " parts"]
+    log_width: Float[Array, " parts"]
+    logits: Float[Array, " rest"]
+
+    @staticmethod
+    def spread(marks: np.ndarray, parts: int = 2) -> "DetectedMagnitudes":
+        r"""Parts at low quantiles of given magnitudes, to be learned.
+
+        $\beta$ is that of the magnitudes above their median.
+
+        Raises:
+            ValueError: if there are no two different magnitudes.
+        """
+        marks = np.asarray(marks, float)
+        if np.unique(marks).size < 2:
+            raise ValueError("marks are all the same; give two different ones, or leave them out")
+        dtype, median = jnp.zeros(()).dtype, float(np.median(marks))
+        mean = float(np.mean(marks[marks >= median]) - median) or float(marks.std())
+        half = np.quantile(marks, (np.arange(parts) + 0.5) / (parts + 1.0))
+        return DetectedMagnitudes(
+            jnp.asarray(-math.log(mean), dtype),
+            jnp.asarray(half, dtype),
+            jnp.full((parts,), math.log(0.5 * float(marks.std())), dtype),
+            logits_of(None, parts),
+        )
+
+    @property
+    def b_value(self) -> Scalar:
+        r"""$b = \beta / \log 10$, of all events, seen or not."""
+        return jnp.exp(self.log_decay) / math.log(10.0)
+
+    def log_density(self, mark: Scalar) -> Scalar:
+        """The log-density per unit of magnitude."""
+        return self.log_decay + jax.nn.logsumexp(self._log_detected(mark))
+
+    def log_survival(self, mark: Scalar) -> Scalar:
+        r"""$\log\sum_k w_k [\Phi(-z_k - \beta s_k) + f_k(m)/\beta]$, $z_k = (m - \mu_k)/s_k$."""
+        width = jnp.exp(self.log_width)
+        z = (mark - self.half) / width + jnp.exp(self.log_decay) * width
+        right = log_weights(self.logits) + log_ndtr(-z)
+        return jax.nn.logsumexp(jnp.concatenate([right, self._log_detected(mark)]))
+
+    def sample(self, *, key: RandomKey) -> Float[Array, ""]:
+        """One magnitude."""
+        part_key, normal_key, tail_key = jr.split(key, 3)
+        part = jr.categorical(part_key, log_weights(self.logits))
+        dtype, decay = self.log_decay.dtype, jnp.exp(self.log_decay)
+        width = jnp.exp(self.log_width[part])
+        middle = self.half[part] - decay * width**2 + width * jr.normal(normal_key, dtype=dtype)
+        return middle + jr.exponential(tail_key, dtype=dtype) / decay
+
+    def _log_detected(self, mark: Scalar) -> Float[Array, " parts"]:
+        r"""$\log[w_k f_k(m)/\beta]$."""
+        decay, width = jnp.exp(self.log_decay), jnp.exp(self.log_width)
+        excess = mark - self.half
+        slope = -decay * excess - 0.5 * (decay * width) ** 2
+        return log_weights(self.logits) + slope + log_ndtr(excess / width)
+
+
+class MixtureMarks(AbstractMagnitudes):
     """Real marks with a mixture law, if wanted above a minimum only.
 
     Attributes:
@@ -145,6 +233,14 @@ class MixtureMarks(AbstractMarks):
         allowed = mark >= least - _ROUNDING * max(1.0, abs(self.minimum))
         inside = jnp.where(allowed, mark, least)
         return jnp.where(allowed, line.log_density(inside) - line.log_tails(least)[1], _NEVER)
+
+    def log_survival(self, mark: Scalar) -> Scalar:
+        """The log-share of the mixture at or above the mark, zero below the minimum."""
+        line = self._line()
+        if self.minimum is None:
+            return line.log_tails(mark)[1]
+        least = jnp.asarray(self.minimum, mark.dtype)
+        return line.log_tails(jnp.maximum(mark, least))[1] - line.log_tails(least)[1]
 
     def sample(self, *, key: RandomKey) -> Float[Array, ""]:
         """One mark."""
