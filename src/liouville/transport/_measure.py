@@ -22,6 +22,7 @@ from liouville.transport._images import Density
 from liouville.transport._problem import energy_term, problem_of
 
 _REPLICATES = 16
+_ARRIVALS = 10
 
 
 class Estimate(NamedTuple):
@@ -139,19 +140,30 @@ def _with_noise(source: Density, target: Density, sigma: float, points: int, see
     return float(value + epsilon * constant)
 
 
-def arrival(moved: np.ndarray, target: Density, *, seed: int = 0) -> dict[str, float]:
-    """How far carried points are from the end they should meet, beside the floor.
+def arrival(
+    moved: Sequence[np.ndarray], target: Density, *, seed: int = 0
+) -> tuple[Estimate, Estimate]:
+    """How far carried points are from the end they should meet, and the floor.
+
+    Chance decides how many draws fall into each part of an end, and a few too many in a far one
+    weigh as much as all the rest: so both are root mean squares over several sets of points.
 
     Args:
-        moved: points that were carried to the end, shape `(n, dim)`.
+        moved: sets of points that were carried to the end, each of shape `(n, dim)`.
         target: the mixture there.
         seed: of its draws.
 
     Returns:
-        `w2` to `n` draws of the end, and `floor`, the same for `n` further draws.
+        W2 to `n` draws of the end, and the same for `n` further draws, with standard errors.
     """
-    one, other = (target.sample(len(moved), seed=seed + i)[0] for i in range(2))
-    return {"w2": wasserstein(moved, one), "floor": wasserstein(other, one)}
+    squares = []
+    for i, points in enumerate(moved):
+        one, other = (target.sample(len(points), seed=seed + 2 * i + j)[0] for j in range(2))
+        squares.append([wasserstein(x, one) ** 2 for x in (points, other)])
+    root = np.sqrt(np.mean(squares, axis=0))
+    error = np.std(squares, axis=0, ddof=1) / np.sqrt(len(squares)) / (2.0 * root)
+    first, second = (Estimate(float(v), float(e)) for v, e in zip(root, error))
+    return first, second
 
 
 def certify(
@@ -234,15 +246,19 @@ def _arrivals(
 ) -> dict[str, Any]:
     """Where draws of one end arrive along the velocity and the diffusion, at the next one."""
     first, last = (float(t) for t in model.times[number : number + 2])
-    x, _ = ends[number].mixture.sample(points, seed=seed + 7)
+    x, _ = ends[number].mixture.sample(points * _ARRIVALS, seed=seed + 7)
     kinds = [False, True] if model.sigma > 0 else [False]
     found: dict[str, Any] = {}
     for stochastic in kinds:
         moved = transport_map(model, x, start=first, end=last, draws=int(stochastic), seed=seed)
-        figures = arrival(moved, ends[number + 1].mixture, seed=seed + 8)
+        sets = np.split(moved, _ARRIVALS)
+        w2, floor = arrival(sets, ends[number + 1].mixture, seed=seed + 8)
         name = "diffusion" if stochastic else "velocity"
-        found[f"W2 of arrival ({name})"] = figures["w2"]
-        found["W2 of two draws of the end"] = figures["floor"]
+        found |= {
+            f"W2 of arrival ({name})": w2.value,
+            f"W2 of arrival ({name}), standard error": w2.error,
+            "W2 of two draws of the end": floor.value,
+        }
     return found
 
 
