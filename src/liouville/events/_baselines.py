@@ -14,7 +14,7 @@ from liouville.data import Events
 from liouville.events._config import EventsConfig, TimesConfig
 from liouville.events._divide import Parts
 from liouville.events._fit import standard_shift
-from liouville.events._initial import FLOOR, initial_intensity, static_density
+from liouville.events._initial import EVENTS_A_PART, FLOOR, initial_intensity, static_density
 from liouville.events._units import EventUnits
 from liouville.mixtures import GaussianMixture, fit_mixture
 from liouville.objectives import TimeLikelihood
@@ -26,6 +26,7 @@ from liouville.training import fit
 
 _STEPS = 400
 _MOST_KERNELS = 20_000
+_MOST_PARTS = 100
 _BLOCK = 500
 
 
@@ -152,7 +153,8 @@ def _excerpts(events: Events, units: EventUnits, settings: EventsConfig) -> Exce
 def _mixture(parts: Parts, units: EventUnits, settings: EventsConfig) -> GaussianMixture:
     places = _seen(parts.training, units)
     chosen = np.random.default_rng(0).permutation(len(places))[:_MOST_KERNELS]
-    number = min(settings.places.parts or 1, 100)
+    # As many whatever the model has, so that the row is the same beside any.
+    number = int(np.clip(len(np.unique(places, axis=0)) // EVENTS_A_PART, 1, _MOST_PARTS))
     return fit_mixture(
         places[chosen], number, seed=settings.training.seed, iterations=50, floor=FLOOR
     )

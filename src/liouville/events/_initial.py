@@ -54,7 +54,7 @@ _MOST_PARTS = {"routed": 250, "recalled": 32}
 _MOST_PARTS_STILL = 500
 # Where no history helps, the background has to say all there is to say.
 _MOST_PARTS_ALONE, _EVENTS_A_PART_ALONE = 1000, 30
-_EVENTS_A_PART = 60
+EVENTS_A_PART = 60
 # From so many events on a network of the place learns more than chance, and small steps do.
 _MANY = 5000
 _MOST_ROWS = 20_000
@@ -77,7 +77,7 @@ def automatic(settings: EventsConfig, events: Events) -> EventsConfig:
             parts = int(np.clip(distinct // _EVENTS_A_PART_ALONE, 1, _MOST_PARTS_ALONE))
         else:
             most = _MOST_PARTS.get(places.family, _MOST_PARTS_STILL)
-            parts = int(np.clip(distinct // _EVENTS_A_PART, 1, most))
+            parts = int(np.clip(distinct // EVENTS_A_PART, 1, most))
         places = dataclasses.replace(places, parts=parts)
     if places.network is None:
         places = dataclasses.replace(places, network=total >= _MANY)
