@@ -214,10 +214,10 @@ def summary_of(model: EventModel, forecast: Forecast, grid: Grid, n: int) -> dic
         "catalogues": n,
         "events known": len(history),
         "expected events": float(numbers.mean()),
-        "standard deviation": float(numbers.std()),
+        "standard deviation": round(float(numbers.std()), 4),
         "chance of none": float((numbers == 0).mean()),
-        "expected events in the grid": counted,
-        "quantiles": {f"{q:g}": float(np.quantile(numbers, q)) for q in _QUANTILES},
+        "expected events in the grid": round(counted, 4),
+        "quantiles": {f"{q:g}": round(float(np.quantile(numbers, q)), 4) for q in _QUANTILES},
     }
     if model.mark_name and not model.kinds and len(drawn.marks):
         least = int(np.ceil(model.units.mark_origin))
