@@ -35,7 +35,7 @@ from liouville.parameters import split
 from liouville.transport import TransportConfig
 from liouville.transport._ends import read_ends
 from liouville.transport._fit import initial_path
-from liouville.transport._measure import measured
+from liouville.transport._measure import mean_distance, measured
 from liouville.transport._problem import energy_term, problem_of, resolved, units_of
 
 WEIGHT = 10.0
@@ -87,12 +87,11 @@ def trained(loss, rate, learned, steps):
 
 
 def arrival(carried, source, target):
-    pairs = []
-    for i in range(REPEATS):
-        x, _ = source.sample(CLOUD, seed=3 * i)
-        one, other = (target.sample(CLOUD, seed=3 * i + j)[0] for j in (1, 2))
-        pairs.append((wasserstein(carried(x), one), wasserstein(other, one)))
-    return np.sqrt(np.mean(np.square(pairs), axis=0))
+    moved = [carried(source.sample(CLOUD, seed=3 * i)[0]) for i in range(REPEATS)]
+    ones, others = (
+        [target.sample(CLOUD, seed=3 * i + j)[0] for i in range(REPEATS)] for j in (1, 2)
+    )
+    return mean_distance(moved, ones).value, mean_distance(others, ones).value
 
 
 def main():

@@ -29,9 +29,9 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
-from liouville.couplings import wasserstein
 from liouville.problems import toys
 from liouville.transport import fit_transport, transport_map
+from liouville.transport._measure import mean_distance
 
 CLOUD = 1024
 THOROUGH = {"path.parts": 64, "training.steps": 1500, "training.patience": None}
@@ -49,11 +49,9 @@ def squared_distance(x, y):
 
 def end_point(clouds, target, seed):
     """W2 of carried points to fresh draws of the true target, and the floor of it."""
-    pairs = []
-    for i, carried in enumerate(clouds):
-        one, other = (target.sample(len(carried), seed=seed + 2 * i + j) for j in (0, 1))
-        pairs.append((wasserstein(carried, one), wasserstein(other, one)))
-    return np.sqrt(np.mean(np.square(pairs), axis=0))
+    draws = [target.sample(len(clouds[0]), seed=seed + i) for i in range(2 * len(clouds))]
+    ones, others = draws[::2], draws[1::2]
+    return mean_distance(clouds, ones).value, mean_distance(others, ones).value
 
 
 def true_square(source, target, points, repeats=8):

@@ -14,7 +14,7 @@ from liouville.data import Events
 from liouville.events._config import EventsConfig, TimesConfig
 from liouville.events._divide import Parts
 from liouville.events._fit import standard_shift
-from liouville.events._initial import EVENTS_A_PART, FLOOR, initial_intensity, static_density
+from liouville.events._initial import FLOOR, initial_intensity, parts_for, static_density
 from liouville.events._units import EventUnits
 from liouville.mixtures import GaussianMixture, fit_mixture
 from liouville.objectives import TimeLikelihood
@@ -154,7 +154,7 @@ def _mixture(parts: Parts, units: EventUnits, settings: EventsConfig) -> Gaussia
     places = _seen(parts.training, units)
     chosen = np.random.default_rng(0).permutation(len(places))[:_MOST_KERNELS]
     # As many whatever the model has, so that the row is the same beside any.
-    number = int(np.clip(len(np.unique(places, axis=0)) // EVENTS_A_PART, 1, _MOST_PARTS))
+    number = parts_for(places, _MOST_PARTS)
     return fit_mixture(
         places[chosen], number, seed=settings.training.seed, iterations=50, floor=FLOOR
     )

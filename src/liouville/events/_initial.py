@@ -54,7 +54,7 @@ _MOST_PARTS = {"routed": 250, "recalled": 32}
 _MOST_PARTS_STILL = 500
 # Where no history helps, the background has to say all there is to say.
 _MOST_PARTS_ALONE, _EVENTS_A_PART_ALONE = 1000, 30
-EVENTS_A_PART = 60
+_EVENTS_A_PART = 60
 # From so many events on a network of the place learns more than chance, and small steps do.
 _MANY = 5000
 _MOST_ROWS = 20_000
@@ -71,13 +71,13 @@ _SMALLEST, _LARGEST = 0.008, 0.3
 def automatic(settings: EventsConfig, events: Events) -> EventsConfig:
     """Fills in what is left to choose."""
     places, training = settings.places, settings.training
-    distinct, total = len(np.unique(events.places, axis=0)), int(events.counts.sum())
+    total = int(events.counts.sum())
     if places.parts is None:
         if places.family == "static":
-            parts = int(np.clip(distinct // _EVENTS_A_PART_ALONE, 1, _MOST_PARTS_ALONE))
+            parts = parts_for(events.places, _MOST_PARTS_ALONE, _EVENTS_A_PART_ALONE)
         else:
             most = _MOST_PARTS.get(places.family, _MOST_PARTS_STILL)
-            parts = int(np.clip(distinct // EVENTS_A_PART, 1, most))
+            parts = parts_for(events.places, most)
         places = dataclasses.replace(places, parts=parts)
     if places.network is None:
         places = dataclasses.replace(places, network=total >= _MANY)
@@ -88,6 +88,11 @@ def automatic(settings: EventsConfig, events: Events) -> EventsConfig:
         steps += -steps % training.chunk
         training = dataclasses.replace(training, steps=steps)
     return dataclasses.replace(settings, places=places, training=training)
+
+
+def parts_for(places: np.ndarray, most: int, each: int = _EVENTS_A_PART) -> int:
+    """How many parts a mixture may have: one for every so many different places."""
+    return int(np.clip(len(np.unique(places, axis=0)) // each, 1, most))
 
 
 def initial(

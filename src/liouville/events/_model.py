@@ -18,9 +18,7 @@ from liouville.events._units import EventUnits
 from liouville.model import MODEL_FILE
 from liouville.processes import (
     AbstractMagnitudes,
-    DetectedMagnitudes,
     Excerpts,
-    GutenbergRichter,
     Hawkes,
     History,
     Neural,
@@ -110,8 +108,8 @@ class EventModel:
     def b_value(self) -> float | None:
         """The slope of the law of magnitudes, if it is that of Gutenberg and Richter."""
         law = self.process.marks
-        has_slope = isinstance(law, DetectedMagnitudes | GutenbergRichter)
-        return float(law.b_value) if has_slope else None
+        slope = law.b_value if isinstance(law, AbstractMagnitudes) else None
+        return None if slope is None else float(slope)
 
     def excerpts(self, events: Events, *, targets: int = _TARGETS) -> Excerpts:
         """The events in the model's units, in pieces; see `Excerpts`."""

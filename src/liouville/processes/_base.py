@@ -76,6 +76,11 @@ class AbstractMarks(eqx.Module):
 class AbstractMagnitudes(AbstractMarks):
     """The law of a mark that is a real number, such as a magnitude."""
 
+    @property
+    @abc.abstractmethod
+    def b_value(self) -> Scalar | None:
+        """The slope of the law of Gutenberg and Richter, if great marks follow it."""
+
     @abc.abstractmethod
     def log_survival(self, mark: Scalar) -> Scalar:
         r"""$\log P(M \ge m)$."""

@@ -134,9 +134,7 @@ class DetectedMagnitudes(AbstractMagnitudes):
         Raises:
             ValueError: if there are no two different magnitudes.
         """
-        marks = np.asarray(marks, float)
-        if np.unique(marks).size < 2:
-            raise ValueError("marks are all the same; give two different ones, or leave them out")
+        marks = _different(marks)
         dtype, median = jnp.zeros(()).dtype, float(np.median(marks))
         mean = float(np.mean(marks[marks >= median]) - median) or float(marks.std())
         half = np.quantile(marks, (np.arange(parts) + 0.5) / (parts + 1.0))
@@ -211,9 +209,7 @@ class MixtureMarks(AbstractMagnitudes):
         Raises:
             ValueError: if there are no two different marks.
         """
-        marks = np.asarray(marks, float)
-        if np.unique(marks).size < 2:
-            raise ValueError("marks are all the same; give two different ones, or leave them out")
+        marks = _different(marks)
         levels, dtype = (np.arange(parts) + 0.5) / parts, jnp.zeros(()).dtype
         scale = np.full(parts, marks.std() / parts)
         return MixtureMarks(
@@ -223,6 +219,11 @@ class MixtureMarks(AbstractMagnitudes):
             Gaussian() if family is None else family,
             None if minimum is None else float(minimum),
         )
+
+    @property
+    def b_value(self) -> None:
+        """None: its tail is that of a part."""
+        return None
 
     def log_density(self, mark: Scalar) -> Scalar:
         """The log-density; about -1e30 below the minimum."""
@@ -283,3 +284,10 @@ class Kinds(AbstractMarks):
     def sample(self, *, key: RandomKey) -> Float[Array, ""]:
         """The number of one kind, as a real number."""
         return jr.categorical(key, log_weights(self.logits)).astype(self.logits.dtype)
+
+
+def _different(marks: np.ndarray) -> np.ndarray:
+    marks = np.asarray(marks, float)
+    if np.unique(marks).size < 2:
+        raise ValueError("marks are all the same; give two different ones, or leave them out")
+    return marks

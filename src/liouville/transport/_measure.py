@@ -140,30 +140,23 @@ def _with_noise(source: Density, target: Density, sigma: float, points: int, see
     return float(value + epsilon * constant)
 
 
-def arrival(
-    moved: Sequence[np.ndarray], target: Density, *, seed: int = 0
-) -> tuple[Estimate, Estimate]:
-    """How far carried points are from the end they should meet, and the floor.
+def mean_distance(first: Sequence[np.ndarray], second: Sequence[np.ndarray]) -> Estimate:
+    """W2 between two distributions of which several pairs of clouds are given.
 
-    Chance decides how many draws fall into each part of an end, and a few too many in a far one
-    weigh as much as all the rest: so both are root mean squares over several sets of points.
+    Chance decides how many draws fall into each part of a distribution, and a few too many in a
+    far one weigh as much as all the rest: so it is the root mean square over the pairs.
 
     Args:
-        moved: sets of points that were carried to the end, each of shape `(n, dim)`.
-        target: the mixture there.
-        seed: of its draws.
+        first: clouds of the one, each of shape `(n, dim)`.
+        second: as many clouds of the other, of the same shapes.
 
     Returns:
-        W2 to `n` draws of the end, and the same for `n` further draws, with standard errors.
+        The root mean square of W2 and its standard error.
     """
-    squares = []
-    for i, points in enumerate(moved):
-        one, other = (target.sample(len(points), seed=seed + 2 * i + j)[0] for j in range(2))
-        squares.append([wasserstein(x, one) ** 2 for x in (points, other)])
-    root = np.sqrt(np.mean(squares, axis=0))
-    error = np.std(squares, axis=0, ddof=1) / np.sqrt(len(squares)) / (2.0 * root)
-    first, second = (Estimate(float(v), float(e)) for v, e in zip(root, error))
-    return first, second
+    squares = [wasserstein(x, y) ** 2 for x, y in zip(first, second, strict=True)]
+    root = np.sqrt(np.mean(squares))
+    error = np.std(squares, ddof=1) / np.sqrt(len(squares)) / (2.0 * root)
+    return Estimate(float(root), float(error))
 
 
 def certify(
@@ -247,18 +240,18 @@ def _arrivals(
     """Where draws of one end arrive along the velocity and the diffusion, at the next one."""
     first, last = (float(t) for t in model.times[number : number + 2])
     x, _ = ends[number].mixture.sample(points * _ARRIVALS, seed=seed + 7)
+    target, seeds = ends[number + 1].mixture, range(seed + 8, seed + 8 + 2 * _ARRIVALS)
+    drawn = [target.sample(points, seed=own)[0] for own in seeds]
+    ones, others = drawn[::2], drawn[1::2]
     kinds = [False, True] if model.sigma > 0 else [False]
     found: dict[str, Any] = {}
     for stochastic in kinds:
         moved = transport_map(model, x, start=first, end=last, draws=int(stochastic), seed=seed)
-        sets = np.split(moved, _ARRIVALS)
-        w2, floor = arrival(sets, ends[number + 1].mixture, seed=seed + 8)
+        w2 = mean_distance(np.split(moved, _ARRIVALS), ones)
         name = "diffusion" if stochastic else "velocity"
-        found |= {
-            f"W2 of arrival ({name})": w2.value,
-            f"W2 of arrival ({name}), standard error": w2.error,
-            "W2 of two draws of the end": floor.value,
-        }
+        found[f"W2 of arrival ({name})"] = w2.value
+        found[f"W2 of arrival ({name}), standard error"] = w2.error
+    found["W2 of two draws of the end"] = mean_distance(others, ones).value
     return found
 
 
