@@ -21,10 +21,11 @@ import jax.random as jr
 import numpy as np
 import optax
 
-from liouville.cells import CellsConfig, leave_out
-from liouville.config import apply_settings
-from liouville.couplings import assignment, wasserstein
 from liouville.data import Standardisation, read_cells
+from liouville.numerics.couplings import assignment, wasserstein
+from liouville.runs.config import apply_settings
+from liouville.tasks.cells.config import CellsConfig
+from liouville.tasks.cells.measure import leave_out
 
 
 class Field(eqx.Module):

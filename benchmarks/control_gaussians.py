@@ -16,9 +16,11 @@ import time
 import jax.numpy as jnp
 import numpy as np
 
-from liouville.control import ControlProblem, fit_control, gaussian
+from liouville.numerics.mixtures import gaussian
 from liouville.objectives import Entropy, Interaction, Potential
 from liouville.problems.control import LinearQuadratic, MeanFieldBridge, PotentialBridge
+from liouville.tasks.control.fit import fit_control
+from liouville.tasks.control.problem import ControlProblem
 
 M0, M1 = np.array([-2.0, 0.0]), np.array([2.0, 1.0])
 S0, S1 = np.array([[1.0, 0.3], [0.3, 0.5]]), np.array([[0.4, -0.2], [-0.2, 1.2]])

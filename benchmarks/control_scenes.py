@@ -18,9 +18,10 @@ import time
 
 import numpy as np
 
-from liouville.config import merge
-from liouville.control import fit_control, scenes
-from liouville.control._config import ControlConfig
+from liouville.runs.config import merge
+from liouville.tasks.control import scenes
+from liouville.tasks.control.config import ControlConfig
+from liouville.tasks.control.fit import fit_control
 
 PUBLISHED = {"s-tunnel": 460.88, "v-neck": 155.53, "gmm": 229.12}
 COLUMNS = (

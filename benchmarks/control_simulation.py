@@ -25,10 +25,11 @@ import jax.random as jr
 import numpy as np
 import optax
 
-from liouville.control import fit_control, scenes
-from liouville.control._measure import _Estimated, logged
-from liouville.control._rollout import Rollout
-from liouville.couplings import wasserstein
+from liouville.numerics.couplings import wasserstein
+from liouville.tasks.control import scenes
+from liouville.tasks.control.fit import fit_control
+from liouville.tasks.control.measure import _Estimated, logged
+from liouville.tasks.control.rollout import Rollout
 
 STEPS, MEASURED, CROWD = 100, 1000, 2000
 OURS = (250, 1000, 4000)

@@ -26,9 +26,9 @@ import numpy as np
 import rivals
 
 from liouville.data import Samples, split_rows
-from liouville.density import Parts, fit_density
 from liouville.model import Model
 from liouville.plots import image_grid
+from liouville.tasks.density.fit import Parts, fit_density
 
 DRAWS = 100
 

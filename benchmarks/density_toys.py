@@ -16,10 +16,10 @@ import time
 import jax
 import numpy as np
 
-from liouville.couplings import wasserstein
 from liouville.data import Samples
-from liouville.density import fit_density
+from liouville.numerics.couplings import wasserstein
 from liouville.problems import toys
+from liouville.tasks.density.fit import fit_density
 
 NAMES = ("eight_gaussians", "two_moons", "circles", "pinwheel", "swiss_roll", "checkerboard")
 FRESH, PAIRS, REPEATS = 20_000, 2000, 10

@@ -17,12 +17,13 @@ from typing import Any
 
 import numpy as np
 
-from liouville.config import merge
 from liouville.data import Events, read_events
-from liouville.events import EventModel, EventsConfig, Parts, fit_events
-from liouville.events._baselines import baselines
-from liouville.events._divide import divide
-from liouville.events._fit import standard_shift
+from liouville.runs.config import merge
+from liouville.tasks.events._baselines import baselines
+from liouville.tasks.events._divide import Parts, divide
+from liouville.tasks.events.config import EventsConfig
+from liouville.tasks.events.fit import fit_events, standard_shift
+from liouville.tasks.events.model import EventModel
 
 FAMILIES = {
     "static mixture": {"places.family": "static"},

@@ -14,10 +14,10 @@ import time
 import numpy as np
 
 from liouville.data import Events
-from liouville.events import Parts, fit_events
-from liouville.events._baselines import baselines
-from liouville.events._fit import standard_shift
 from liouville.problems.events import PinwheelProcess, Sequences
+from liouville.tasks.events._baselines import baselines
+from liouville.tasks.events._divide import Parts
+from liouville.tasks.events.fit import fit_events, standard_shift
 
 FAMILIES = {
     "static mixture": {"places.family": "static"},

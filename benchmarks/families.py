@@ -25,8 +25,8 @@ import numpy as np
 
 from liouville.curves import Knots
 from liouville.maps import coupling_flow
+from liouville.numerics.parameters import split
 from liouville.objectives import KineticEnergy
-from liouville.parameters import split
 from liouville.paths import (
     Autoregressive,
     Factorised,

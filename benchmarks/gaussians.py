@@ -24,8 +24,8 @@ import numpy as np
 
 from liouville.curves import HardEnded, Knots
 from liouville.dynamics import drift, solve_sde
+from liouville.numerics.parameters import Fixed
 from liouville.objectives import KineticEnergy, StateCost
-from liouville.parameters import Fixed
 from liouville.paths import Full, Gaussian, LocationScale
 from liouville.problems import GaussianBridge
 from liouville.training import fit

@@ -29,8 +29,8 @@ import optax
 
 from liouville.curves import HardStarted, Network
 from liouville.maps import coupling_flow
+from liouville.numerics.parameters import split
 from liouville.objectives import KineticEnergy
-from liouville.parameters import split
 from liouville.paths import Autoregressive, Full, LocationScale, Normal, Pushforward
 from liouville.problems import toys
 

@@ -17,8 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from liouville._types import Point, Scalar
 from liouville.curves import Constant, Knots
+from liouville.numerics.types import Point, Scalar
 from liouville.paths import AbstractFamily, Gaussian
 from liouville.paths._factorised import Factorised
 from liouville.plots._fields import Window, mass_level

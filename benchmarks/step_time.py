@@ -16,10 +16,10 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
-from liouville.cells._config import PathConfig
-from liouville.cells._initial import initial_path
+from liouville.numerics.parameters import split
 from liouville.objectives import KineticEnergy, NegativeLogLikelihood
-from liouville.parameters import split
+from liouville.tasks.cells._initial import initial_path
+from liouville.tasks.cells.config import PathConfig
 from liouville.training._fit import default_optimizer
 from liouville.training._state import Stepper, initial_state
 

@@ -16,9 +16,9 @@ import time
 
 import numpy as np
 
-from liouville.mixtures import GaussianMixture
-from liouville.parameters import value_of
-from liouville.transport import fit_transport
+from liouville.numerics.mixtures import GaussianMixture
+from liouville.numerics.parameters import value_of
+from liouville.tasks.transport.fit import fit_transport
 
 
 def mixtures(dim, parts, rng):

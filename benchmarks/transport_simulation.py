@@ -28,15 +28,15 @@ import numpy as np
 import optax
 from simulation import Velocity, simulated
 
-from liouville.couplings import wasserstein
 from liouville.dynamics import solve_ode
-from liouville.mixtures import GaussianMixture
-from liouville.parameters import split
-from liouville.transport import TransportConfig
-from liouville.transport._ends import read_ends
-from liouville.transport._fit import initial_path
-from liouville.transport._measure import mean_distance, measured
-from liouville.transport._problem import energy_term, problem_of, resolved, units_of
+from liouville.numerics.couplings import wasserstein
+from liouville.numerics.mixtures import GaussianMixture
+from liouville.numerics.parameters import split
+from liouville.tasks.transport.config import TransportConfig
+from liouville.tasks.transport.ends import read_ends
+from liouville.tasks.transport.fit import initial_path
+from liouville.tasks.transport.measure import mean_distance, measured
+from liouville.tasks.transport.problem import energy_term, problem_of, resolved, units_of
 
 WEIGHT = 10.0
 RATE = 3e-3

@@ -30,8 +30,9 @@ from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
 from liouville.problems import toys
-from liouville.transport import fit_transport, transport_map
-from liouville.transport._measure import mean_distance
+from liouville.tasks.transport.answers import transport_map
+from liouville.tasks.transport.fit import fit_transport
+from liouville.tasks.transport.measure import mean_distance
 
 CLOUD = 1024
 THOROUGH = {"path.parts": 64, "training.steps": 1500, "training.patience": None}

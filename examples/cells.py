@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 import liouville as lv
-from liouville.cells import demo_cells
+from liouville.tasks.cells.demo import demo_cells
 
 
 def main():

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.sparse import csc_matrix, identity
 from scipy.sparse.linalg import splu
 
-from liouville.mixtures import GaussianMixture
+from liouville.numerics.mixtures import GaussianMixture
 from liouville.problems.control import DoubleWell, OrnsteinUhlenbeck
 
 # A plane that turns, seen from a mixture.

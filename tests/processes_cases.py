@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
-from liouville.parameters import split
+from liouville.numerics.parameters import split
 from liouville.processes._hawkes import ByKind, ByMagnitude, Hawkes, Poisson, Unmarked
 from liouville.processes._history import History
 from liouville.processes._kernels import Exponentials, KernelMixture, PowerLaws

@@ -16,12 +16,13 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array
 
-from liouville._types import RandomKey
 from liouville.curves import AbstractCurve, Constant, HardEnded, HardStarted, Knots, Network
 from liouville.gauges import AbstractGauge, FullGauge, LowRankGauge
 from liouville.maps import coupling_flow
-from liouville.networks import MLP
-from liouville.parameters import Fixed, split
+from liouville.numerics.networks import MLP
+from liouville.numerics.parameters import Fixed, split
+from liouville.numerics.types import RandomKey
+from liouville.numerics.weights import CoupledWeights
 from liouville.paths import (
     AbstractPath,
     Autoregressive,
@@ -54,7 +55,6 @@ from liouville.processes import (
     Routed,
     Triggered,
 )
-from liouville.weights import CoupledWeights
 
 INTERVAL = (-1.0, 2.5)
 TIMES = (-1.0, 0.2, 0.9, 2.5)

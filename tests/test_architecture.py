@@ -1,6 +1,7 @@
 """The shape of the source: who imports whom, which classes there are, what is documented."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,90 +14,110 @@ SOURCE = Path(liouville.__file__).parent
 FILES = sorted(p for p in SOURCE.rglob("*.py") if p.stat().st_size)
 TREES = {path.relative_to(SOURCE): ast.parse(path.read_text()) for path in FILES}
 
-# A unit of the package may import units of smaller rank only.
+# A room imports rooms of smaller rank only.
 RANKS = {
-    "_types": 0,
     "errors": 0,
-    "files": 1,
-    "_yaml": 1,
-    "parameters": 1,
-    "conditioning": 0,
-    "special": 0,
-    "networks": 1,
-    "config": 2,
-    "storage": 2,
-    "data": 2,
-    "mixtures": 2,
-    "run": 3,
-    "couplings": 2,
+    "numerics": 1,
+    "runs": 1,
     "curves": 2,
+    "data": 2,
     "gauges": 3,
     "maps": 3,
-    "processes": 5,
-    "masked": 2,
-    "weights": 2,
     "paths": 4,
     "problems": 5,
+    "processes": 5,
     "quantities": 5,
-    "bridges": 6,
     "dynamics": 6,
     "checks": 7,
     "model": 7,
     "objectives": 7,
     "plots": 8,
     "training": 8,
-    "cells": 9,
-    "density": 9,
-    "events": 9,
-    "transport": 9,
-    "control": 9,
-    "cli": 10,
-    "__main__": 11,
+    "diffusions": 9,
+    "tasks": 10,
+    "cli": 11,
+    "__main__": 12,
 }
+MOST_ROOMS = 25
+MOST_ARROWS = 120
 
 
-def unit_of(path: Path) -> str:
-    return path.parts[0].removesuffix(".py")
+def imported(tree: ast.Module) -> list[str]:
+    """The modules of the package a file imports, at its top or inside its functions.
 
-
-def imported_units(path: Path, tree: ast.Module) -> set[str]:
-    """The units of the package a file imports, at its top or inside its functions."""
-    package = ["liouville", *path.parts[:-1]]
-    names: list[str] = []
+    A private name of a module counts as a module: `liouville.x._y` for `from liouville.x import _y`.
+    """
+    names = set()
     for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            base = package[: len(package) - node.level + 1] if node.level else []
-            module = ".".join([*base, *([node.module] if node.module else [])])
-            names += (
-                [f"{module}.{a.name}" for a in node.names] if module == "liouville" else [module]
-            )
-    units = {name.split(".")[1] for name in names if name.startswith("liouville.")}
-    return units - {"__version__"}
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "liouville":
+            module = str(node.module)
+            for alias in node.names:
+                if module == "liouville" or alias.name.startswith("_"):
+                    names.add(f"{module}.{alias.name}")
+                else:
+                    names.add(module)
+    return sorted(names - {"liouville.__version__"})
+
+
+IMPORTS = {path: imported(tree) for path, tree in TREES.items()}
+
+
+def room_of(module: str) -> str:
+    """`paths` of `liouville.paths._base`; every task is a room of its own."""
+    parts = module.split(".")[1:]
+    return ".".join(parts[: 2 if parts[0] == "tasks" and len(parts) > 1 else 1])
+
+
+def module_of(path: Path) -> str:
+    return ".".join(["liouville", *path.with_suffix("").parts]).removesuffix(".__init__")
 
 
 @pytest.mark.parametrize("path", [p for p in TREES if p.parts != ("__init__.py",)], ids=str)
 def test_imports_point_one_way(path):
-    unit = unit_of(path)
-    assert unit in RANKS, f"give {unit} a rank"
-    for other in imported_units(path, TREES[path]) - {unit}:
+    own = path.parts[0].removesuffix(".py")
+    assert own in RANKS, f"give {own} a rank"
+    for other in {name.split(".")[1] for name in IMPORTS[path]} - {own}:
         assert other in RANKS, f"{path} imports {other}, which is no part of the package"
-        assert RANKS[other] < RANKS[unit], f"{path} imports {other}"
+        assert RANKS[other] < RANKS[own], f"{path} imports {other}"
 
 
-def test_the_order_of_imports_is_that_of_the_design():
-    for lower, higher in [
-        ("curves", "quantities"),
-        ("gauges", "quantities"),
-        ("paths", "quantities"),
-        ("paths", "dynamics"),
-        ("dynamics", "objectives"),
-        ("objectives", "training"),
-        ("training", "cells"),
-        ("cells", "cli"),
-    ]:
-        assert RANKS[lower] < RANKS[higher]
+def private_imports(module: str, names: list[str]) -> list[str]:
+    """The private modules and names of other rooms."""
+    return [
+        name
+        for name in names
+        if any(part.startswith("_") and not part.startswith("__") for part in name.split("."))
+        and room_of(name) != room_of(module)
+    ]
+
+
+@pytest.mark.parametrize("path", TREES, ids=str)
+def test_nobody_imports_what_another_room_keeps_private(path):
+    assert private_imports(module_of(path), IMPORTS[path]) == []
+
+
+def test_benchmarks_and_examples_import_public_names_only():
+    for folder in ("benchmarks", "examples"):
+        for path in sorted((SOURCE.parents[1] / folder).glob("*.py")):
+            found = re.findall(r"^\s*from (liouville[\w.]*) import (.*)", path.read_text(), re.M)
+            names = [f"{module}.{name}" for module, name in found]
+            assert private_imports("liouville.benchmarks", names) == [], path
+
+
+def test_there_are_few_rooms_and_few_arrows_between_them():
+    arrows = {
+        (path.parts[0].removesuffix(".py"), name.split(".")[1])
+        for path in TREES
+        for name in IMPORTS[path]
+    }
+    arrows = {(a, b) for a, b in arrows if a != b and a != "__init__" and b in RANKS}
+    assert len(RANKS) <= MOST_ROOMS
+    assert len(arrows) <= MOST_ARROWS, len(arrows)
+
+
+def test_every_room_says_what_it_is():
+    for path in SOURCE.rglob("__init__.py"):
+        assert ast.get_docstring(TREES[path.relative_to(SOURCE)]), path
 
 
 # Classes.
@@ -198,7 +219,7 @@ def modules_after(code: str) -> set[str]:
     return set(done.stdout.splitlines()[-1].split())
 
 
-@pytest.mark.parametrize("module", ["liouville", "liouville.data", "liouville.config"])
+@pytest.mark.parametrize("module", ["liouville", "liouville.data", "liouville.runs.config"])
 def test_importing_does_not_import_jax(module):
     loaded = modules_after(f"import {module}")
     assert module in loaded

@@ -14,10 +14,10 @@ import pytest
 from jaxtyping import Array, Float
 
 from liouville import checks
-from liouville._types import Point, Points, RandomKey, Scalar
-from liouville.conditioning import given
-from liouville.masked import MaskedNetwork, MaskedSpaceNetwork
-from liouville.parameters import Fixed, learned_leaves, split
+from liouville.numerics.conditioning import given
+from liouville.numerics.networks import MaskedNetwork, MaskedSpaceNetwork
+from liouville.numerics.parameters import Fixed, learned_leaves, split
+from liouville.numerics.types import Point, Points, RandomKey, Scalar
 from liouville.paths import AbstractMarginal, AbstractPath, Ensemble, Mixture
 from liouville.paths._autoregressive import Autoregressive
 from liouville.paths._line import MixtureOnLine

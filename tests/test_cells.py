@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 from scipy.interpolate import CubicSpline
 
-from liouville.cells import CellsConfig, demo_cells, fit_cells, leave_out
-from liouville.cells import _gaps as gaps_module
-from liouville.cells._config import GapsConfig, PathConfig
-from liouville.cells._demo import distance_to_truth
-from liouville.cells._fit import _filled, _training_likelihood
-from liouville.cells._gaps import Filled, fill_gaps
-from liouville.cells._initial import chains_through, energy_of_chains, initial_path
-from liouville.config import apply_settings
 from liouville.data import Snapshots
 from liouville.errors import LiouvilleError
-from liouville.mixtures import GaussianMixture, fit_by_bic
+from liouville.numerics.mixtures import GaussianMixture, fit_by_bic
+from liouville.runs.config import apply_settings
+from liouville.tasks.cells import _gaps as gaps_module
+from liouville.tasks.cells._gaps import Filled, fill_gaps
+from liouville.tasks.cells._initial import chains_through, energy_of_chains, initial_path
+from liouville.tasks.cells.config import CellsConfig, GapsConfig, PathConfig
+from liouville.tasks.cells.demo import demo_cells, distance_to_truth
+from liouville.tasks.cells.fit import _filled, _training_likelihood, fit_cells
+from liouville.tasks.cells.measure import leave_out
 from tolerances import ROUNDING
 
 # Fixed-point steps that have come to rest, relative to the forces they balance.

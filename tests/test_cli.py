@@ -10,7 +10,7 @@ import pytest
 
 import liouville as lv
 from liouville.cli import main
-from liouville.run import claim
+from liouville.runs.folder import claim
 
 FAST = [
     "--set",

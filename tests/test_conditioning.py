@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 import liouville as lv
-from liouville.conditioning import is_conditional
 from liouville.curves import Constant, Network
 from liouville.maps import coupling_flow
-from liouville.parameters import Fixed
+from liouville.numerics.conditioning import is_conditional
+from liouville.numerics.parameters import Fixed
 from liouville.paths import (
     Autoregressive,
     Contextual,

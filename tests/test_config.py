@@ -8,7 +8,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from liouville.config import (
+from liouville.errors import LiouvilleError
+from liouville.runs.config import (
     REQUIRED,
     apply_settings,
     describe,
@@ -17,7 +18,6 @@ from liouville.config import (
     merge,
     to_dict,
 )
-from liouville.errors import LiouvilleError
 
 
 @dataclass(frozen=True)

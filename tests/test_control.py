@@ -16,24 +16,10 @@ from scipy.stats import norm
 
 import liouville as lv
 from commands import call, error_of
-from liouville.control import (
-    ControlFit,
-    ControlProblem,
-    GaussianMixture,
-    fit_control,
-    gaussian,
-    load_policy,
-    roll_out,
-    scenes,
-)
-from liouville.control._check import check
-from liouville.control._initial import least_curves
-from liouville.control._measure import closed_form, logged, rolled_out
-from liouville.control._report import cost_to_go
-from liouville.control._run import read_problem
 from liouville.curves import Constant, Knots
 from liouville.dynamics import matrix_drift
 from liouville.errors import LiouvilleError
+from liouville.numerics.mixtures import GaussianMixture, gaussian
 from liouville.objectives import (
     Effort,
     Entropy,
@@ -47,6 +33,15 @@ from liouville.objectives import (
 )
 from liouville.paths import AbstractPath, Diagonal, Full, LocationScale
 from liouville.paths._time import Retimed
+from liouville.tasks.control import scenes
+from liouville.tasks.control._check import check
+from liouville.tasks.control._initial import least_curves
+from liouville.tasks.control._run import load_policy, read_problem
+from liouville.tasks.control.fit import ControlFit, fit_control
+from liouville.tasks.control.measure import closed_form, logged, rolled_out
+from liouville.tasks.control.problem import ControlProblem
+from liouville.tasks.control.report import cost_to_go
+from liouville.tasks.control.rollout import roll_out
 from tolerances import ROUNDING, STANDARD_ERRORS
 
 # Euler-Maruyama with 100 steps, and some thousand trajectories: shares of costs of order ten.
@@ -381,7 +376,8 @@ def test_an_infeasible_scene_is_reported():
 _FILE = """
 import jax.numpy as jnp
 import numpy as np
-from liouville.control import ControlProblem, gaussian
+from liouville.tasks.control.problem import ControlProblem
+from liouville.numerics.mixtures import gaussian
 from liouville.objectives import Potential
 
 problem = ControlProblem(

@@ -4,7 +4,7 @@ from scipy.integrate import solve_ivp
 from scipy.linalg import expm
 from scipy.optimize import minimize
 
-from liouville.mixtures import GaussianMixture
+from liouville.numerics.mixtures import GaussianMixture
 from liouville.problems.control import (
     DoubleWell,
     LinearQuadratic,

@@ -5,7 +5,7 @@ import pytest
 from scipy.spatial.distance import cdist
 from scipy.stats import wasserstein_distance
 
-from liouville.couplings import assignment, chains, wasserstein
+from liouville.numerics.couplings import assignment, chains, wasserstein
 from tolerances import OTHER_LIBRARY
 
 

@@ -10,7 +10,7 @@ from scipy.interpolate import CubicSpline
 
 from liouville.curves import Constant, HardEnded, Knots, Network, value_and_rate
 from liouville.curves._hard_ended import gate_value
-from liouville.parameters import learned_leaves
+from liouville.numerics.parameters import learned_leaves
 from registry import jolted
 from tolerances import FINITE_DIFFERENCE, ROUNDING
 

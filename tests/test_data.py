@@ -22,7 +22,7 @@ from liouville.data import (
 )
 from liouville.data._units import numbers_from_times
 from liouville.errors import LiouvilleError
-from liouville.files import atomic_path
+from liouville.runs.files import atomic_path
 
 _REAL = Path(__file__).parents[2] / "shared" / "data" / "cells" / "embryoid_body.npz"
 
@@ -758,7 +758,7 @@ def test_no_permission(tmp_path: Path) -> None:
 def test_heavy_packages_are_not_imported() -> None:
     source = Path(__file__).parents[1] / "src"
     code = (
-        "import sys, liouville.data, liouville.config;"
+        "import sys, liouville.data, liouville.runs.config;"
         "print([m for m in ('pandas', 'anndata') if m in sys.modules])"
     )
     environment = {**os.environ, "PYTHONPATH": str(source)}

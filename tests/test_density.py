@@ -11,17 +11,18 @@ import pytest
 
 import liouville as lv
 from density_cases import BRIEF, TINY, class_samples, log_normal, plane_points
-from liouville.config import merge
 from liouville.curves import Constant, Knots
 from liouville.data import Samples
-from liouville.density import DensityConfig, fit_density
-from liouville.density._evaluate import motion
-from liouville.density._families import automatic, initial_path
-from liouville.density._run import evaluate, run_density
 from liouville.errors import LiouvilleError
 from liouville.model import Model
-from liouville.parameters import split
+from liouville.numerics.parameters import split
 from liouville.paths import LocationScale
+from liouville.runs.config import merge
+from liouville.tasks.density._families import automatic, initial_path
+from liouville.tasks.density._motion import motion
+from liouville.tasks.density._run import evaluate, run_density
+from liouville.tasks.density.config import DensityConfig
+from liouville.tasks.density.fit import fit_density
 from tolerances import ROUNDING
 
 # Means over a thousand draws with a relative spread near one, and a trapezoidal rule of 40 pieces.

@@ -11,7 +11,7 @@ import pytest
 import liouville as lv
 from commands import call, error_of
 from liouville.data import Quantisation
-from liouville.density import _run as runs
+from liouville.tasks.density import _run as runs
 from liouville.training import _fit as training
 
 # Half a unit of uniform noise, and the tails of the Gaussian parts fitted to it.

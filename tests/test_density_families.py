@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 
 from density_cases import BRIEF, TINY, class_samples, log_normal, plane_points
-from liouville.config import merge
 from liouville.data import Samples
-from liouville.density import DensityConfig, _choose, fit_density
-from liouville.density._families import _order, automatic, initial_path
 from liouville.paths import LocationScale, Pushforward
+from liouville.runs.config import merge
+from liouville.tasks.density import _choose
+from liouville.tasks.density._families import _order, automatic, initial_path
+from liouville.tasks.density.config import DensityConfig
+from liouville.tasks.density.fit import fit_density
 from tolerances import ROUNDING
 
 

@@ -8,12 +8,12 @@ import pytest
 from scipy.special import ndtri
 
 from liouville import checks
-from liouville.config import merge
-from liouville.density import DensityConfig
-from liouville.density._families import automatic, initial_path
-from liouville.density._marginals import BINS, _sides, marginal_map
-from liouville.parameters import learned_leaves
+from liouville.numerics.parameters import learned_leaves
 from liouville.paths import Normal, Pushforward
+from liouville.runs.config import merge
+from liouville.tasks.density._families import automatic, initial_path
+from liouville.tasks.density._marginals import BINS, _sides, marginal_map
+from liouville.tasks.density.config import DensityConfig
 from tolerances import ROUNDING
 
 # Mean distance of quantiles, in standardised units: what thirty knots of a curve leave.

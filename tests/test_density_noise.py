@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 
 from density_cases import plane_points
-from liouville.config import merge
 from liouville.data import Samples
-from liouville.density import DensityConfig, fit_density
-from liouville.density._families import automatic
-from liouville.density._terms import Renoised, training_likelihood
 from liouville.objectives import NegativeLogLikelihood
 from liouville.paths import Normal
+from liouville.runs.config import merge
+from liouville.tasks.density._families import automatic
+from liouville.tasks.density._terms import Renoised, training_likelihood
+from liouville.tasks.density.config import DensityConfig
+from liouville.tasks.density.fit import fit_density
 from tolerances import STANDARD_ERRORS
 
 # Share of drawn digits that a judge knows: 0.988 to 1 in nine measurements of three seeds; 256

@@ -12,8 +12,8 @@ import pytest
 import liouville as lv
 from commands import call, error_of
 from liouville.errors import LiouvilleError
-from liouville.events import _forecast as forecasts
-from liouville.events import _run as runs
+from liouville.tasks.events import _run as runs
+from liouville.tasks.events import forecast as forecasts
 from liouville.training import _fit as training
 
 BRIEF = {
@@ -414,9 +414,9 @@ def test_the_demo_recovers_the_process(tmp_path, capsys, monkeypatch):
 
 
 def test_small_events_are_left_out(tmp_path):
-    from liouville.config import merge
-    from liouville.events import EventsConfig
-    from liouville.events._divide import read as read_data
+    from liouville.runs.config import merge
+    from liouville.tasks.events._divide import read as read_data
+    from liouville.tasks.events.config import EventsConfig
 
     file = write(tmp_path / "events.csv", rows_of())
     flags = {"data.least_mark": 4.4, "data.window": WINDOW}

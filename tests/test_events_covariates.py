@@ -9,7 +9,7 @@ import pytest
 import liouville as lv
 from liouville.data import Events
 from liouville.errors import LiouvilleError
-from liouville.events._covariates import read_covariates
+from liouville.tasks.events._covariates import read_covariates
 from tolerances import STANDARD_ERRORS
 
 EFFECT = 0.8

@@ -9,10 +9,11 @@ import pytest
 
 from events_cases import TRUTH, drawn
 from liouville.errors import LiouvilleError
-from liouville.events import EventModel, Parts, fit_events, load_events
-from liouville.events._baselines import baselines
-from liouville.events._fit import standard_shift
 from liouville.objectives import PlaceLikelihood, TimeLikelihood
+from liouville.tasks.events._baselines import baselines
+from liouville.tasks.events._divide import Parts
+from liouville.tasks.events.fit import fit_events, standard_shift
+from liouville.tasks.events.model import EventModel, load_events
 
 pytestmark = pytest.mark.slow
 

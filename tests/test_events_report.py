@@ -12,13 +12,7 @@ from scipy.stats import kstest
 from liouville.curves import Constant
 from liouville.data import Events, Region
 from liouville.errors import LiouvilleError
-from liouville.events import EventModel
-from liouville.events._ask import answers, duration, known_at, on_clock
-from liouville.events._forecast import expected_on_grid, forecast_events, grid_table, mark_shares
-from liouville.events._next import known_until, predict_next
-from liouville.events._residuals import joined_gaps, levels_of, residuals
-from liouville.events._units import EventUnits
-from liouville.mixtures import GaussianMixture
+from liouville.numerics.mixtures import GaussianMixture
 from liouville.paths import Full, LocationScale
 from liouville.plots import Picture
 from liouville.plots._events import (
@@ -52,6 +46,17 @@ from liouville.processes import (
     Triggered,
     Unmarked,
 )
+from liouville.tasks.events._next import known_until, predict_next
+from liouville.tasks.events._residuals import joined_gaps, levels_of, residuals
+from liouville.tasks.events.ask import answers, duration, known_at, on_clock
+from liouville.tasks.events.forecast import (
+    expected_on_grid,
+    forecast_events,
+    grid_table,
+    mark_shares,
+)
+from liouville.tasks.events.model import EventModel
+from liouville.tasks.events.units import EventUnits
 from tolerances import STANDARD_ERRORS
 
 RATE, CHILDREN, DECAY, NEAR = 1.0, 0.5, 4.0, 0.05

@@ -14,7 +14,7 @@ from jaxtyping import Array
 
 from liouville import checks
 from liouville.curves import Constant, Knots
-from liouville.parameters import Fixed, split
+from liouville.numerics.parameters import Fixed, split
 from liouville.paths import AbstractFamily, AbstractMarginal, AbstractPath, LocationScale
 from liouville.paths._factorised import Factorised, FactorisedMarginal, _systematic
 from liouville.paths._functions import FromFunctions

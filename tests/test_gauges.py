@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from liouville.gauges import AbstractGauge, FullGauge, LowRankGauge
-from liouville.parameters import learned_leaves
+from liouville.numerics.parameters import learned_leaves
 from registry import INTERVAL, jolted
 from tolerances import ROUNDING
 

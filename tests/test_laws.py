@@ -11,10 +11,10 @@ import pytest
 from jaxtyping import Array, Float
 
 from liouville import checks
-from liouville._types import Point, Points, RandomKey, Scalar
 from liouville.curves import AbstractCurve, Constant, Knots, value_and_rate
 from liouville.gauges import AbstractGauge, AbstractGaugeField, FullGauge
-from liouville.parameters import learned_leaves, split
+from liouville.numerics.parameters import learned_leaves, split
+from liouville.numerics.types import Point, Points, RandomKey, Scalar
 from liouville.paths import (
     AbstractMarginal,
     AbstractPath,

@@ -7,7 +7,6 @@ import jax.random as jr
 import numpy as np
 import pytest
 
-from liouville.conditioning import given
 from liouville.curves import Constant, HardStarted, Network
 from liouville.maps import (
     AbstractMap,
@@ -22,7 +21,8 @@ from liouville.maps import (
     transform_and_rate,
 )
 from liouville.maps._groups import group_of, joined, members, partitions, picked
-from liouville.storage import class_table, describe, rebuild
+from liouville.numerics.conditioning import given
+from liouville.runs.storage import class_table, describe, rebuild
 from registry import INTERVAL, cast, curve, jolted
 
 # Sums and products of some tens of numbers of order one to a hundred, relative.
@@ -274,8 +274,8 @@ CLASSES = (Affine, Chain, Coupling, Elementwise, Linear, Permutation, Spline)
 
 
 def test_maps_have_a_plain_description():
-    from liouville.networks import MLP, SpaceTimeNetwork
-    from liouville.parameters import Fixed
+    from liouville.numerics.networks import MLP, SpaceTimeNetwork
+    from liouville.numerics.parameters import Fixed
 
     mapping = jolted(_flow(3, "spline", linear=True)(jr.key(0)), jr.key(1))
     description, arrays = describe(mapping)

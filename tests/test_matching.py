@@ -23,21 +23,21 @@ from diffusions import (
     well_drift,
 )
 from liouville.checks import continuity
-from liouville.control._free import free_paths, free_pieces
-from liouville.control._matching import solve_fokker_planck
-from liouville.control._moments import graded_clock
-from liouville.control._smoothing import (
+from liouville.curves import Constant, Jumping, Kinked, Knots
+from liouville.diffusions._free import free_paths, free_pieces
+from liouville.diffusions._matching import solve_fokker_planck
+from liouville.diffusions._moments import graded_clock
+from liouville.diffusions._smoothing import (
     gaussian_observations,
     smooth,
 )
-from liouville.control._turning import spins
-from liouville.curves import Constant, Jumping, Kinked, Knots
+from liouville.diffusions._turning import spins
 from liouville.errors import LiouvilleError
-from liouville.mixtures import GaussianMixture
-from liouville.parameters import Fixed, value_of
+from liouville.numerics.mixtures import GaussianMixture
+from liouville.numerics.parameters import Fixed, value_of
+from liouville.numerics.weights import GroupedWeights
 from liouville.paths import Full, LocationScale, Turning
 from liouville.problems.control import DoubleWell, OrnsteinUhlenbeck
-from liouville.weights import GroupedWeights
 from tolerances import ROUNDING
 
 # Nats, at every time: what is asked of a linear diffusion.

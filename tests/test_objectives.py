@@ -9,8 +9,8 @@ import pytest
 from jaxtyping import Array, Float
 from scipy.stats import multivariate_normal, norm
 
-from liouville._types import RandomKey, Scalar
 from liouville.curves import AbstractCurve, Constant, Knots
+from liouville.numerics.types import RandomKey, Scalar
 from liouville.objectives import (
     AbstractTerm,
     JacobianAsymmetry,

@@ -5,8 +5,8 @@ import jax.random as jr
 import numpy as np
 import pytest
 
-from liouville.networks import MLP, SpaceTimeNetwork, time_features
-from liouville.parameters import Fixed, learned_leaves, split
+from liouville.numerics.networks import MLP, SpaceTimeNetwork, time_features
+from liouville.numerics.parameters import Fixed, learned_leaves, split
 from registry import CHOSEN, build
 from tolerances import ROUNDING
 

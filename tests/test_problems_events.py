@@ -5,7 +5,7 @@ import pytest
 import scipy.stats
 
 from liouville.errors import LiouvilleError
-from liouville.mixtures import GaussianMixture
+from liouville.numerics.mixtures import GaussianMixture
 from liouville.problems.events import HawkesProcess, PinwheelProcess, Sequences
 from tolerances import STANDARD_ERRORS
 

@@ -10,7 +10,7 @@ import scipy.optimize
 import scipy.stats
 from jax.flatten_util import ravel_pytree
 
-from liouville.parameters import learned_leaves, split
+from liouville.numerics.parameters import learned_leaves, split
 from liouville.paths import Logistic
 from liouville.problems.events import HawkesProcess, Sequences
 from liouville.processes._hawkes import ByMagnitude, Hawkes, Poisson, Unmarked

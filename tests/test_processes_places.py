@@ -11,10 +11,10 @@ import pytest
 
 from events_cases import drawn
 from liouville.data import Events, Region
-from liouville.events._units import EventUnits
 from liouville.objectives import PlaceLikelihood, TimeLikelihood
 from liouville.paths import AbstractPath
 from liouville.processes import Excerpts, History, PointProcess, Polygon
+from liouville.tasks.events.units import EventUnits
 from registry import build, history
 from tolerances import ROUNDING
 
@@ -245,10 +245,10 @@ def test_densities_on_a_map_are_per_square_degree():
 
 
 def test_an_incomplete_catalogue_is_told_from_a_complete_one():
-    from liouville.config import merge
-    from liouville.events import EventsConfig
-    from liouville.events._initial import automatic, initial
     from liouville.processes import DetectedMagnitudes, GutenbergRichter
+    from liouville.runs.config import merge
+    from liouville.tasks.events._initial import automatic, initial
+    from liouville.tasks.events.config import EventsConfig
 
     rng = np.random.default_rng(0)
     events = drawn(12.0, 4, 0)

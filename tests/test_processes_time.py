@@ -7,7 +7,7 @@ import jax.random as jr
 import numpy as np
 import pytest
 
-from liouville.parameters import learned_leaves, split
+from liouville.numerics.parameters import learned_leaves, split
 from liouville.processes._excerpts import Excerpts
 from liouville.processes._history import History
 from liouville.processes._kernels import Exponentials, PowerLaws

@@ -11,8 +11,8 @@ import pytest
 
 import liouville
 from liouville import checks
-from liouville._types import Point, Scalar
 from liouville.maps import AbstractTransform, Elementwise, Permutation, coupling_flow
+from liouville.numerics.types import Point, Scalar
 from liouville.paths._normal import Normal
 from liouville.paths._pushforward import Pushforward, PushforwardMarginal
 from registry import INTERVAL, cast, curve, jolted, location_scale
@@ -198,9 +198,7 @@ def test_particles_are_mirrored():
 
 def test_context(getkey):
     path = Pushforward(Normal(2), jolted(_flow(2, "affine", context=2), getkey()))
-    first, second = (
-        liouville.conditioning.given(path, jnp.asarray(c)) for c in ([0.0, 1.0], [1.0, 0.0])
-    )
+    first, second = (liouville.given(path, jnp.asarray(c)) for c in ([0.0, 1.0], [1.0, 0.0]))
     log_density = eqx.filter_jit(lambda path: path.at(jnp.asarray(TIME)).log_density(jnp.ones(2)))
     assert not np.isclose(log_density(first), log_density(second))
     with pytest.raises(ValueError, match="awaits a context"):

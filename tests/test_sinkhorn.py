@@ -6,7 +6,7 @@ from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 from scipy.special import logsumexp
 
-from liouville.couplings import sinkhorn, transport_plan
+from liouville.numerics.couplings import sinkhorn, transport_plan
 from tolerances import OTHER_LIBRARY, ROUNDING
 
 # Iterations of the oracle; its rate on these problems leaves rounding after a fraction of them.

@@ -20,18 +20,18 @@ from diffusions import (
     weighted_trajectories,
     well_drift,
 )
-from liouville.control._free import free_pieces
-from liouville.control._moments import graded_clock
-from liouville.control._posterior import posterior
-from liouville.control._smoothing import (
+from liouville.curves import Constant
+from liouville.diffusions._free import free_pieces
+from liouville.diffusions._moments import graded_clock
+from liouville.diffusions._posterior import posterior
+from liouville.diffusions._smoothing import (
     Observations,
     StartEntropy,
     gaussian_observations,
     smooth,
 )
-from liouville.curves import Constant
 from liouville.errors import LiouvilleError
-from liouville.mixtures import GaussianMixture
+from liouville.numerics.mixtures import GaussianMixture
 from liouville.paths import Full, LocationScale
 from tolerances import ROUNDING
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.special
 
-from liouville.special import log_mills, log_ndtr
+from liouville.numerics.special import log_mills, log_ndtr
 from tolerances import CENTRAL_DIFFERENCE
 
 # Relative. Left of zero some ten roundings. Right of it `erfc` in single precision adds its own

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from jaxtyping import Array
 
-from liouville import storage
 from liouville.data import Standardisation
 from liouville.errors import LiouvilleError
 from liouville.model import Model, load
 from liouville.paths import AbstractPath
+from liouville.runs import storage
 from registry import CHOSEN, INTERVAL, PATHS, build, cast
 
 

@@ -15,11 +15,11 @@ import numpy as np
 import optax
 import pytest
 
-from liouville._types import RandomKey, Scalar
 from liouville.curves import HardEnded, Knots
 from liouville.errors import LiouvilleError, TrainingError
+from liouville.numerics.parameters import Fixed, learned_leaves, split
+from liouville.numerics.types import RandomKey, Scalar
 from liouville.objectives import AbstractTerm, KineticEnergy
-from liouville.parameters import Fixed, learned_leaves, split
 from liouville.paths import AbstractPath, Full, LocationScale
 from liouville.problems import bures
 from liouville.training import fit, read_metrics, restore_state

@@ -11,24 +11,26 @@ import numpy as np
 import pytest
 
 import liouville as lv
-from liouville import bridges
 from liouville.curves import Constant, Knots
+from liouville.diffusions import bridges
 from liouville.errors import LiouvilleError
-from liouville.mixtures import GaussianMixture, gaussian
+from liouville.numerics.mixtures import GaussianMixture, gaussian
 from liouville.paths import Full, Joined, LocationScale
 from liouville.problems import bridge_cross, bures
-from liouville.training import Fit
-from liouville.transport import TransportConfig, TransportFit, couple, fit_transport, transport_map
-from liouville.transport import _fit as fits
-from liouville.transport._ends import End, read_ends
-from liouville.transport._measure import Estimate, _compared, bounds, certify, measured
-from liouville.transport._problem import (
+from liouville.tasks.transport import fit as fits
+from liouville.tasks.transport.answers import couple, transport_map
+from liouville.tasks.transport.config import TransportConfig
+from liouville.tasks.transport.ends import End, read_ends
+from liouville.tasks.transport.fit import TransportFit, fit_transport
+from liouville.tasks.transport.measure import Estimate, _compared, bounds, certify, measured
+from liouville.tasks.transport.problem import (
     energy_term,
     problem_of,
     resolved,
     total_term,
     units_of,
 )
+from liouville.training import Fit
 from registry import jolted
 from test_problems import M0, M1, S0, S1, bridge
 from tolerances import STANDARD_ERRORS

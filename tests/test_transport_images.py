@@ -13,12 +13,11 @@ import liouville as lv
 from liouville import checks
 from liouville.curves import Knots
 from liouville.data import Standardisation
-from liouville.density._marginals import marginal_map
 from liouville.errors import LiouvilleError
 from liouville.maps import Chain, Permutation, coupling_flow
-from liouville.mixtures import GaussianMixture, gaussian
 from liouville.model import Model
-from liouville.parameters import Fixed
+from liouville.numerics.mixtures import GaussianMixture, gaussian
+from liouville.numerics.parameters import Fixed
 from liouville.paths import (
     AbstractPath,
     Autoregressive,
@@ -33,13 +32,14 @@ from liouville.paths import (
     Pushforward,
     Rosenblatt,
 )
-from liouville.transport import _fit as fits
-from liouville.transport import fit_transport
-from liouville.transport._config import PathConfig
-from liouville.transport._crossing import piece_between
-from liouville.transport._ends import end_of
-from liouville.transport._images import Image, as_image, density_of, rescaled
-from liouville.transport._problem import Problem
+from liouville.tasks.density._marginals import marginal_map
+from liouville.tasks.transport import fit as fits
+from liouville.tasks.transport._crossing import piece_between
+from liouville.tasks.transport._images import Image, as_image, density_of, rescaled
+from liouville.tasks.transport.config import PathConfig
+from liouville.tasks.transport.ends import end_of
+from liouville.tasks.transport.fit import fit_transport
+from liouville.tasks.transport.problem import Problem
 from registry import build, jolted
 
 UNIT = (0.0, 1.0)
@@ -268,7 +268,7 @@ def test_a_folder_without_a_model_names_the_remedy(tmp_path):
 
 
 def _defaults() -> Any:
-    from liouville.transport._config import DataConfig, EndsConfig
+    from liouville.tasks.transport.config import DataConfig, EndsConfig
 
     return DataConfig(), EndsConfig()
 

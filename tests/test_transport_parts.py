@@ -9,12 +9,12 @@ import jax.random as jr
 import numpy as np
 import pytest
 
-from liouville.bridges import Parts, path_along, split_parts, whole_parts
-from liouville.mixtures import GaussianMixture, gaussian
-from liouville.parameters import value_of
+from liouville.diffusions.bridges import Parts, path_along, split_parts, whole_parts
+from liouville.numerics.mixtures import GaussianMixture, gaussian
+from liouville.numerics.parameters import value_of
 from liouville.paths import Joined, LocationScale
 from liouville.problems import bridge_cross, bures
-from liouville.transport._measure import bounds
+from liouville.tasks.transport.measure import bounds
 from registry import build, cast, jolted
 from test_problems import M0, M1, S0, S1, bridge
 from tolerances import ROUNDING, SINGLE

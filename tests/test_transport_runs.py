@@ -12,15 +12,16 @@ import pytest
 import liouville as lv
 from commands import call, error_of
 from liouville.data import Samples
-from liouville.density import _run as densities
 from liouville.errors import LiouvilleError
-from liouville.mixtures import GaussianMixture, gaussian
+from liouville.numerics.mixtures import GaussianMixture, gaussian
 from liouville.plots._training import explained, loss_curves
-from liouville.transport import _fit as fits
-from liouville.transport import _run as transports
-from liouville.transport import fit_transport, transport_map
-from liouville.transport._config import DataConfig, EndsConfig
-from liouville.transport._ends import read_ends
+from liouville.tasks.density import _run as densities
+from liouville.tasks.transport import _run as transports
+from liouville.tasks.transport import fit as fits
+from liouville.tasks.transport.answers import transport_map
+from liouville.tasks.transport.config import DataConfig, EndsConfig
+from liouville.tasks.transport.ends import read_ends
+from liouville.tasks.transport.fit import fit_transport
 from transport_cases import BRIEF, GOOD
 
 

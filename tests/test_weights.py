@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liouville.parameters import Fixed, learned_leaves
-from liouville.weights import CoupledWeights
+from liouville.numerics.parameters import Fixed, learned_leaves
+from liouville.numerics.weights import CoupledWeights
 from registry import cast
 
 SEEDS = st.integers(0, 2**31 - 1)

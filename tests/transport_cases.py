@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from liouville.mixtures import GaussianMixture, gaussian
+from liouville.numerics.mixtures import GaussianMixture, gaussian
 
 BRIEF: dict[str, Any] = {
     "training.steps": 10,

@@ -22,45 +22,45 @@ if TYPE_CHECKING:
     from liouville import plots as plots
     from liouville import problems as problems
     from liouville import quantities as quantities
-    from liouville.cells import fit_cells as fit_cells
-    from liouville.conditioning import given as given
-    from liouville.control import ControlProblem as ControlProblem
-    from liouville.control import fit_control as fit_control
-    from liouville.control import load_policy as load_policy
     from liouville.data import read_cells as read_cells
     from liouville.data import read_events as read_events
     from liouville.data import read_samples as read_samples
-    from liouville.density import fit_density as fit_density
     from liouville.errors import LiouvilleError as LiouvilleError
     from liouville.errors import TrainingError as TrainingError
-    from liouville.events import fit_events as fit_events
-    from liouville.events import load_events as load_events
     from liouville.model import Model as Model
     from liouville.model import load as load
+    from liouville.numerics.conditioning import given as given
+    from liouville.tasks.cells.fit import fit_cells as fit_cells
+    from liouville.tasks.control._run import load_policy as load_policy
+    from liouville.tasks.control.fit import fit_control as fit_control
+    from liouville.tasks.control.problem import ControlProblem as ControlProblem
+    from liouville.tasks.density.fit import fit_density as fit_density
+    from liouville.tasks.events.fit import fit_events as fit_events
+    from liouville.tasks.events.model import load_events as load_events
+    from liouville.tasks.transport.answers import couple as couple
+    from liouville.tasks.transport.answers import transport_map as transport_map
+    from liouville.tasks.transport.fit import fit_transport as fit_transport
     from liouville.training import fit as fit
-    from liouville.transport import couple as couple
-    from liouville.transport import fit_transport as fit_transport
-    from liouville.transport import transport_map as transport_map
 
 __version__ = "0.1.0"
 
 _HOME = {
-    "ControlProblem": "control",
-    "fit_control": "control",
-    "load_policy": "control",
-    "couple": "transport",
-    "fit_transport": "transport",
-    "transport_map": "transport",
+    "ControlProblem": "tasks.control.problem",
+    "fit_control": "tasks.control.fit",
+    "load_policy": "tasks.control._run",
+    "couple": "tasks.transport.answers",
+    "fit_transport": "tasks.transport.fit",
+    "transport_map": "tasks.transport.answers",
     "LiouvilleError": "errors",
     "TrainingError": "errors",
     "Model": "model",
     "fit": "training",
-    "fit_cells": "cells",
-    "fit_density": "density",
-    "fit_events": "events",
-    "given": "conditioning",
+    "fit_cells": "tasks.cells.fit",
+    "fit_density": "tasks.density.fit",
+    "fit_events": "tasks.events.fit",
+    "given": "numerics.conditioning",
     "load": "model",
-    "load_events": "events",
+    "load_events": "tasks.events.model",
     "read_cells": "data",
     "read_events": "data",
     "read_samples": "data",

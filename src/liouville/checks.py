@@ -17,9 +17,9 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from liouville._types import Point, Points, RandomKey, Scalar
 from liouville.dynamics import drift, runge_kutta_step
-from liouville.parameters import learned_leaves, split
+from liouville.numerics.parameters import learned_leaves, split
+from liouville.numerics.types import Point, Points, RandomKey, Scalar
 from liouville.paths import AbstractPath
 from liouville.quantities import score
 

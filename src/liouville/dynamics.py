@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float
 
-from liouville._types import Point, Points, RandomKey, Scalar
+from liouville.numerics.types import Point, Points, RandomKey, Scalar
 from liouville.paths import AbstractMarginal, AbstractPath
 from liouville.quantities import score
 

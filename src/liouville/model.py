@@ -11,22 +11,12 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
-from liouville import (
-    curves,
-    dynamics,
-    gauges,
-    maps,
-    masked,
-    networks,
-    parameters,
-    paths,
-    quantities,
-    storage,
-    weights,
-)
+from liouville import curves, dynamics, gauges, maps, paths, quantities
 from liouville.data import Standardisation
 from liouville.errors import LiouvilleError
 from liouville.gauges._base import Potentials
+from liouville.numerics import networks, parameters, weights
+from liouville.runs import storage
 
 MODEL_FILE = "model.lv"
 
@@ -52,9 +42,9 @@ _CLASSES = (
     maps.Linear,
     maps.Permutation,
     maps.Spline,
-    masked.MaskedNetwork,
     networks.Conditioned,
     networks.MLP,
+    networks.MaskedNetwork,
     networks.SpaceTimeNetwork,
     parameters.Fixed,
     paths.Autoregressive,

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from liouville._types import Point, Points, Scalar
+from liouville.numerics.types import Point, Points, Scalar
 from liouville.paths import AbstractMarginal
 
 

@@ -78,7 +78,7 @@ def fit_events_command(
 
     Everything that can be set, with its default: liouville settings events.
     """
-    from liouville.events._run import run_events
+    from liouville.tasks.events._run import run_events
 
     flags = {
         "data.file": str(data),
@@ -113,9 +113,9 @@ def _finish(out: Path, result: Any, as_json: bool, **more: Any) -> None:
 
 def demo_events_command(out: Path, seed: int, force: bool, resume: bool, as_json: bool) -> None:
     """Fits a catalogue of known parameters, and prints those that were recovered."""
-    from liouville.events._demo import SETTINGS, demo_events, distance_to_truth, recovered
-    from liouville.events._divide import divide
-    from liouville.events._run import run_events
+    from liouville.tasks.events._divide import divide
+    from liouville.tasks.events._run import run_events
+    from liouville.tasks.events.demo import SETTINGS, demo_events, distance_to_truth, recovered
 
     truth = demo_events(seed)
     flags = {**SETTINGS, "training.seed": seed, "report.baselines": False}
@@ -161,8 +161,8 @@ def forecast_command(
 
     Writes catalogues.csv, expected.csv, numbers.csv, summary.json and forecast.png.
     """
-    from liouville.events._ask import duration, region_of
-    from liouville.events._forecast import (
+    from liouville.tasks.events.ask import duration, region_of
+    from liouville.tasks.events.forecast import (
         check_folder,
         expected_on_grid,
         forecast_events,
@@ -223,7 +223,7 @@ def query_events(
 ) -> None:
     """Writes rate, density and intensity at points and times, given the events before."""
     from liouville.data import write_table
-    from liouville.events._ask import answers, read_points_and_times
+    from liouville.tasks.events.ask import answers, read_points_and_times
 
     if points is None:
         raise LiouvilleError("no points: name a file with --at, of places and perhaps times")
@@ -237,8 +237,8 @@ def query_events(
 
 def info_events(run: Path, as_json: bool) -> None:
     """Says what a run of events holds."""
-    from liouville.events import load_events
-    from liouville.parameters import learned_leaves
+    from liouville.numerics.parameters import learned_leaves
+    from liouville.tasks.events.model import load_events
 
     model = load_events(run)
     result: dict[str, Any] = {
@@ -260,9 +260,9 @@ def info_events(run: Path, as_json: bool) -> None:
 
 def _model_and_history(run: Path, history: Path | None, sequence: str | None) -> tuple[Any, Any]:
     """The model of a run of events and the events so far, read with the columns of the run."""
-    from liouville.events import load_events
-    from liouville.events._ask import read_history
-    from liouville.run import open_run
+    from liouville.runs.folder import open_run
+    from liouville.tasks.events.ask import read_history
+    from liouville.tasks.events.model import load_events
 
     opened = open_run(run)
     if opened.task != "events":

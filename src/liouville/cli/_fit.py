@@ -60,7 +60,7 @@ def fit_cells_command(
 
     Everything that can be set, with its default: liouville settings cells.
     """
-    from liouville.cells._run import run_cells
+    from liouville.tasks.cells._run import run_cells
 
     flags = {
         "data.file": str(data),
@@ -107,7 +107,7 @@ def fit_density_command(
 
     Everything that can be set, with its default: liouville settings density.
     """
-    from liouville.density._run import run_density
+    from liouville.tasks.density._run import run_density
 
     flags = {
         "data.file": str(data),
@@ -155,7 +155,7 @@ def fit_transport_command(
 
     Everything that can be set, with its default: liouville settings transport.
     """
-    from liouville.transport._run import run_transport
+    from liouville.tasks.transport._run import run_transport
 
     flags = {
         "data.ends": [source, target, *(more or [])],
@@ -194,7 +194,7 @@ def fit_control_command(
     A Python file makes `problem = ControlProblem(...)`. Everything that can be set, with its
     default: liouville settings control.
     """
-    from liouville.control._run import run_control
+    from liouville.tasks.control._run import run_control
 
     flags = {
         "problem.name": problem,
@@ -229,7 +229,7 @@ def _fit(
     finish_fit: Callable[..., None] | None = None,
 ) -> None:
     """Runs a fit with what all of them are told, and ends the command."""
-    from liouville.config import load_yaml
+    from liouville.runs.config import load_yaml
 
     result = run(
         out,
@@ -273,8 +273,8 @@ def demo(
         return
     if task != "cells":
         raise LiouvilleError(f"there is no demo of {task!r}; the demos are: cells, events")
-    from liouville.cells._demo import demo_cells, distance_to_truth
-    from liouville.cells._run import run_cells
+    from liouville.tasks.cells._run import run_cells
+    from liouville.tasks.cells.demo import demo_cells, distance_to_truth
 
     truth = demo_cells(seed)
     result = run_cells(
@@ -334,10 +334,10 @@ def evaluate(
             )
         _evaluate_run(Path(target), as_json)
         return
-    from liouville.cells._config import CellsConfig
-    from liouville.cells._evaluate import leave_out as measure
-    from liouville.cells._run import read
-    from liouville.config import load_yaml, merge
+    from liouville.runs.config import load_yaml, merge
+    from liouville.tasks.cells._run import read
+    from liouville.tasks.cells.config import CellsConfig
+    from liouville.tasks.cells.measure import leave_out as measure
 
     chosen = merge(
         CellsConfig,
@@ -374,11 +374,11 @@ def evaluate(
 
 
 def _evaluate_run(folder: Path, as_json: bool) -> None:
-    from liouville.run import open_run
+    from liouville.runs.folder import open_run
 
     task = open_run(folder).task
     if task in ("density", "transport", "control", "events"):
-        measure = importlib.import_module(f"liouville.{task}._run").evaluate
+        measure = importlib.import_module(f"liouville.tasks.{task}._run").evaluate
         result = measure(folder)
         finish(
             {"run": str(folder), **result},
@@ -386,11 +386,11 @@ def _evaluate_run(folder: Path, as_json: bool) -> None:
             [f"{name:<55} {value}" for name, value in result.items()],
         )
         return
-    from liouville.cells._evaluate import evaluate_model
-    from liouville.cells._fit import compare_held_out
-    from liouville.cells._run import cells_of
     from liouville.model import load
-    from liouville.run import open_run
+    from liouville.runs.folder import open_run
+    from liouville.tasks.cells._run import cells_of
+    from liouville.tasks.cells.fit import compare_held_out
+    from liouville.tasks.cells.measure import evaluate_model
 
     model = load(folder)
     cells, settings = cells_of(open_run(folder))
@@ -426,12 +426,12 @@ def settings_command(
     as_json: Json = False,
 ) -> None:
     """List every setting of a task with its type, default and meaning."""
-    from liouville.cells._config import CellsConfig
-    from liouville.config import describe
-    from liouville.control._config import ControlConfig
-    from liouville.density._config import DensityConfig
-    from liouville.events._config import EventsConfig
-    from liouville.transport._config import TransportConfig
+    from liouville.runs.config import describe
+    from liouville.tasks.cells.config import CellsConfig
+    from liouville.tasks.control.config import ControlConfig
+    from liouville.tasks.density.config import DensityConfig
+    from liouville.tasks.events.config import EventsConfig
+    from liouville.tasks.transport.config import TransportConfig
 
     kinds = {
         "cells": CellsConfig,

@@ -23,7 +23,7 @@ def info(run: RunFolder, as_json: Json = False) -> None:
         info_events(run, as_json)
         return
     from liouville.model import load
-    from liouville.parameters import learned_leaves
+    from liouville.numerics.parameters import learned_leaves
 
     model = load(run)
     result: dict[str, Any] = {
@@ -236,7 +236,7 @@ def map_command(
 ) -> None:
     """Carry points from one time to another, by default from the first to the last."""
     from liouville.data import read_points, write_table
-    from liouville.transport import transport_map
+    from liouville.tasks.transport.answers import transport_map
 
     model = _model(run, None)
     x, _ = read_points(points, model.features, dim=model.dim)
@@ -258,7 +258,7 @@ def couple_command(
 ) -> None:
     """Pair samples of two times: rows of both files, counted from 0, that belong together."""
     from liouville.data import read_points, write_table
-    from liouville.transport import couple
+    from liouville.tasks.transport.answers import couple
 
     model = _model(run, None)
     x, y = (read_points(file, model.features, dim=model.dim)[0] for file in (source, target))
@@ -274,16 +274,16 @@ def plot(
     as_json: Json = False,
 ) -> None:
     """Draw the report of a run again."""
-    from liouville.run import open_run
+    from liouville.runs.folder import open_run
 
-    redraw = importlib.import_module(f"liouville.{open_run(run).task}._run").redraw
+    redraw = importlib.import_module(f"liouville.tasks.{open_run(run).task}._run").redraw
     file = redraw(run, movie=movie)
     finish({"report": str(file)}, as_json, [f"report  {file}"])
 
 
 def _is_of_events(run: Path) -> bool:
     """Whether a folder holds a run of events; one that holds none is for the loading to refuse."""
-    from liouville.run import CONFIG_FILE, open_run
+    from liouville.runs.folder import CONFIG_FILE, open_run
 
     return (run / CONFIG_FILE).is_file() and open_run(run).task == "events"
 

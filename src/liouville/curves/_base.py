@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from liouville._types import Scalar
+from liouville.numerics.types import Scalar
 
 
 class AbstractCurve(eqx.Module):

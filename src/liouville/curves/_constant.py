@@ -1,7 +1,7 @@
 from jaxtyping import Array, Float
 
-from liouville._types import Scalar
 from liouville.curves._base import AbstractCurve
+from liouville.numerics.types import Scalar
 
 
 class Constant(AbstractCurve):

@@ -4,9 +4,9 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from liouville._types import Scalar
 from liouville.curves._base import AbstractCurve
-from liouville.parameters import Fixed
+from liouville.numerics.parameters import Fixed
+from liouville.numerics.types import Scalar
 
 Opening = Literal["linear", "fast"]
 

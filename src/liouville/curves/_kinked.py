@@ -2,8 +2,8 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from liouville._types import Scalar
 from liouville.curves._base import AbstractCurve
+from liouville.numerics.types import Scalar
 
 
 class Kinked(AbstractCurve):

@@ -7,8 +7,8 @@ import numpy as np
 from jaxtyping import Array, Float
 from scipy.interpolate import CubicSpline
 
-from liouville._types import Scalar
 from liouville.curves._base import AbstractCurve
+from liouville.numerics.types import Scalar
 
 Interpolation = Literal["linear", "cubic", "monotone"]
 

@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float
 
-from liouville._types import RandomKey, Scalar
 from liouville.curves._base import AbstractCurve
-from liouville.networks import MLP, Conditioned, time_features
+from liouville.numerics.networks import MLP, Conditioned, time_features
+from liouville.numerics.types import RandomKey, Scalar
 
 
 class Network(AbstractCurve):
@@ -17,7 +17,7 @@ class Network(AbstractCurve):
 
     Attributes:
         offset: $\theta_*$, any shape, learned.
-        network: the network on the features of `liouville.networks.time_features`; with a
+        network: the network on the features of `liouville.numerics.networks.time_features`; with a
             `context` of some size, it awaits one (`liouville.given`).
         interval: $(t_0, t_1)$, the times on which the features are scaled.
         frequencies: the number of harmonics among the features.

@@ -14,7 +14,7 @@ import numpy as np
 from liouville.data._snapshots import listed
 from liouville.data._units import numbers_from_times
 from liouville.errors import LiouvilleError
-from liouville.files import atomic_path
+from liouville.runs.files import atomic_path
 
 TIME_NAMES = ("time", "t", "day", "hour", "timepoint", "age", "stage")
 """Column names, in any case, that are taken for the time when none is named."""

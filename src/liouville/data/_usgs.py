@@ -23,7 +23,7 @@ from liouville.data._instants import microseconds
 from liouville.data._regions import Region
 from liouville.data._tables import one_line
 from liouville.errors import LiouvilleError
-from liouville.files import atomic_path, write_bytes
+from liouville.runs.files import atomic_path, write_bytes
 
 USGS = "https://earthquake.usgs.gov/fdsnws/event/1"
 _LIMIT = 20_000

@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from liouville._types import Point, Scalar
 from liouville.curves._hard_ended import gate_value
-from liouville.networks import SpaceTimeNetwork
+from liouville.numerics.networks import SpaceTimeNetwork
+from liouville.numerics.types import Point, Scalar
 
 
 class AbstractGaugeField(eqx.Module):

@@ -4,9 +4,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from liouville._types import Point, RandomKey, Scalar
 from liouville.gauges._base import AbstractGauge, AbstractGaugeField, Potentials, twist
-from liouville.networks import SpaceTimeNetwork
+from liouville.numerics.networks import SpaceTimeNetwork
+from liouville.numerics.types import Point, RandomKey, Scalar
 
 
 class FullGauge(AbstractGauge):

@@ -3,9 +3,9 @@ from collections.abc import Callable
 import jax.random as jr
 from jaxtyping import Array, Float
 
-from liouville._types import Point, RandomKey, Scalar
 from liouville.gauges._base import AbstractGauge, AbstractGaugeField, Potentials, twist
-from liouville.networks import SpaceTimeNetwork
+from liouville.numerics.networks import SpaceTimeNetwork
+from liouville.numerics.types import Point, RandomKey, Scalar
 
 
 class LowRankGauge(AbstractGauge):

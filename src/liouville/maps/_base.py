@@ -6,9 +6,9 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from liouville._types import Point, Scalar
 from liouville.curves import AbstractCurve
-from liouville.networks import Conditioned
+from liouville.numerics.networks import Conditioned
+from liouville.numerics.types import Point, Scalar
 
 Push = Callable[[Point], Point]
 

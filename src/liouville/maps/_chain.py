@@ -5,8 +5,8 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
-from liouville._types import Point, Scalar
 from liouville.maps._base import AbstractMap, AbstractTransform, Push
+from liouville.numerics.types import Point, Scalar
 
 
 class Chain(AbstractMap):

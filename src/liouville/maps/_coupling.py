@@ -6,12 +6,12 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float
 
-from liouville._types import Point, RandomKey, Scalar
 from liouville.curves._hard_started import Opening, opening
 from liouville.maps._base import AbstractMap, AbstractTransform, Push
 from liouville.maps._groups import Group, joined, members, picked
 from liouville.maps._scalars import AbstractScalarMap, AbstractScalars, Affine
-from liouville.networks import Conditioned, SpaceNetwork, SpaceTimeNetwork
+from liouville.numerics.networks import Conditioned, SpaceNetwork, SpaceTimeNetwork
+from liouville.numerics.types import Point, RandomKey, Scalar
 
 
 class Coupling(AbstractMap):

@@ -1,9 +1,9 @@
 from typing import Any
 
-from liouville._types import Point, Scalar
 from liouville.curves import AbstractCurve
 from liouville.maps._base import AbstractMap, AbstractTransform, Push, pushed, shape_of
 from liouville.maps._scalars import AbstractScalarMap, AbstractScalars, Affine
+from liouville.numerics.types import Point, Scalar
 
 
 class Elementwise(AbstractMap):

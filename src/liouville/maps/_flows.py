@@ -3,7 +3,6 @@ from typing import Literal
 import jax.numpy as jnp
 import jax.random as jr
 
-from liouville._types import RandomKey
 from liouville.curves import AbstractCurve, HardStarted, Network
 from liouville.curves._hard_started import Opening
 from liouville.maps._base import AbstractMap
@@ -13,6 +12,7 @@ from liouville.maps._elementwise import Elementwise
 from liouville.maps._groups import partitions
 from liouville.maps._linear import Linear
 from liouville.maps._scalars import Affine, Spline
+from liouville.numerics.types import RandomKey
 
 Kind = Literal["affine", "spline"]
 

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from liouville._types import Point
+from liouville.numerics.types import Point
 
 # A progression is (start, stop, step) and not a range, so that a file can hold it.
 Progression = tuple[int, int, int]

@@ -4,9 +4,9 @@ import jax.numpy as jnp
 from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float
 
-from liouville._types import Point, Scalar
 from liouville.curves import AbstractCurve
 from liouville.maps._base import AbstractMap, AbstractTransform, Push, pushed, shape_of
+from liouville.numerics.types import Point, Scalar
 
 
 class Linear(AbstractMap):

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Int
 
-from liouville._types import RandomKey, Scalar
+from liouville.numerics.types import RandomKey, Scalar
 
 
 class AbstractTerm(eqx.Module):

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float
 
-from liouville._types import RandomKey, Scalar
+from liouville.numerics.types import RandomKey, Scalar
 from liouville.objectives._base import AbstractTerm
 from liouville.processes import AbstractHazard, Excerpts, PointProcess, log_rates
 

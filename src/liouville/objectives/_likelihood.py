@@ -7,8 +7,8 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from liouville._types import Points, RandomKey, Scalar
-from liouville.conditioning import given
+from liouville.numerics.conditioning import given
+from liouville.numerics.types import Points, RandomKey, Scalar
 from liouville.objectives._base import AbstractTerm
 from liouville.paths import AbstractPath, Contextual
 

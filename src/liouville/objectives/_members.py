@@ -2,7 +2,7 @@ import equinox as eqx
 import jax.numpy as jnp
 import jax.random as jr
 
-from liouville._types import RandomKey, Scalar
+from liouville.numerics.types import RandomKey, Scalar
 from liouville.objectives._base import AbstractTerm
 from liouville.paths import AbstractPath, Contextual, Ensemble, Mixture
 

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Int
 
-from liouville._types import Point, Points, RandomKey, Scalar
+from liouville.numerics.types import Point, Points, RandomKey, Scalar
 from liouville.objectives._base import AbstractTerm
 from liouville.objectives._transport import Cost, Field, over_time
 from liouville.paths import AbstractMarginal, AbstractPath

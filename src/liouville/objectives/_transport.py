@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array
 
-from liouville._types import Point, RandomKey, Scalar
 from liouville.dynamics import drift
+from liouville.numerics.types import Point, RandomKey, Scalar
 from liouville.objectives._base import AbstractTerm, stratified_times
 from liouville.paths import AbstractMarginal, AbstractPath, Joined
 from liouville.quantities import jacobian_asymmetry, kinetic_energy

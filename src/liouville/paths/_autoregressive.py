@@ -8,11 +8,10 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from liouville._types import Point, Points, RandomKey, Scalar
 from liouville.curves._hard_started import opening
-from liouville.masked import MaskedNetwork
-from liouville.networks import Activation, Conditioned
-from liouville.parameters import Fixed
+from liouville.numerics.networks import Activation, Conditioned, MaskedNetwork
+from liouville.numerics.parameters import Fixed
+from liouville.numerics.types import Point, Points, RandomKey, Scalar
 from liouville.paths._base import AbstractMarginal, AbstractPath
 from liouville.paths._families import AbstractFamily, Gaussian
 from liouville.paths._line import MixtureOnLine

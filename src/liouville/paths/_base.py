@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from liouville._types import Point, Points, RandomKey, Scalar
+from liouville.numerics.types import Point, Points, RandomKey, Scalar
 
 
 class AbstractMarginal(eqx.Module):

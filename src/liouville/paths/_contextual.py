@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from liouville._types import Scalar
-from liouville.conditioning import AWAITS, AbstractConditional, given
-from liouville.parameters import Fixed
+from liouville.numerics.conditioning import AWAITS, AbstractConditional, given
+from liouville.numerics.parameters import Fixed
+from liouville.numerics.types import Scalar
 from liouville.paths._base import AbstractPath
 from liouville.paths._ensemble import Ensemble, EnsembleMarginal
 from liouville.paths._mixture import Mixture
@@ -22,7 +22,7 @@ class Contextual(AbstractPath):
     is a path by the mixture rule: a model of all classes and of each in one. `path_of` picks one.
 
     Attributes:
-        path: a path that awaits a context (`liouville.conditioning`).
+        path: a path that awaits a context (`liouville.numerics.conditioning`).
         contexts: the contexts, shape `(contexts, size)`, not learned.
         log_weights: $\log w$, normalised, shape `(contexts,)`, not learned.
     """

@@ -4,8 +4,8 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Int
 
-from liouville._types import Point, Points, RandomKey, Scalar
 from liouville.curves import AbstractCurve, value_and_rate
+from liouville.numerics.types import Point, Points, RandomKey, Scalar
 from liouville.paths._base import AbstractMarginal, AbstractPath
 from liouville.paths._families import AbstractFamily, Gaussian
 from liouville.paths._line import MixtureOnLine, attached

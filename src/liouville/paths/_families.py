@@ -7,8 +7,8 @@ import numpy as np
 from jax.nn import log_sigmoid, softplus
 from jaxtyping import Array, Float
 
-from liouville._types import RandomKey
-from liouville.special import log_mills, log_ndtr
+from liouville.numerics.special import log_mills, log_ndtr
+from liouville.numerics.types import RandomKey
 
 _HALF_LOG_TWO_PI = 0.5 * float(np.log(2.0 * np.pi))
 

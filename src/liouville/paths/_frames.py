@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from liouville._types import Point
+from liouville.numerics.types import Point
 from liouville.paths._scales import AbstractFrames, Locations
 
 

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float
 
-from liouville._types import RandomKey
+from liouville.numerics.types import RandomKey
 from liouville.paths._families import AbstractFamily
 from liouville.paths._line import MixtureOnLine
 

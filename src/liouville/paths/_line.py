@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float
 
-from liouville._types import RandomKey, Scalar
+from liouville.numerics.types import RandomKey, Scalar
 from liouville.paths._families import AbstractFamily
 
 # Newton's steps, each kept inside a bracket that bisection halves: 64 of them reach the rounding

@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from liouville._types import Point, Scalar
-from liouville.masked import MaskedSpaceNetwork
+from liouville.numerics.networks import MaskedSpaceNetwork
+from liouville.numerics.types import Point, Scalar
 from liouville.paths._families import AbstractFamily
 from liouville.paths._line import MixtureOnLine
 

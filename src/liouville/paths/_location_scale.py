@@ -5,10 +5,10 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float
 
-from liouville._types import Point, Points, RandomKey, Scalar
-from liouville.conditioning import is_conditional
 from liouville.curves import AbstractCurve, value_and_rate
-from liouville.parameters import AbstractParameter, Fixed, value_of
+from liouville.numerics.conditioning import is_conditional
+from liouville.numerics.parameters import AbstractParameter, Fixed, value_of
+from liouville.numerics.types import Point, Points, RandomKey, Scalar
 from liouville.paths._base import AbstractMarginal, AbstractPath
 from liouville.paths._factorised import Coordinates
 from liouville.paths._families import AbstractFamily, Gaussian
@@ -36,8 +36,9 @@ class LocationScale(AbstractPath):
         location: curve of the locations $\mu$, shape `(parts, dim)`.
         raw_scale: curve of the unconstrained scales, shape `scale.raw_shape(parts, dim)`.
         logits: $\log w$ up to a constant, shape `(parts,)`, learned; in a
-            `liouville.parameters.Fixed` they stay, as hard ends of several parts need, or they
-            are computed from others (`liouville.weights.CoupledWeights`), or a curve moves them.
+            `liouville.numerics.parameters.Fixed` they stay, as hard ends of several parts need, or
+            they are computed from others (`liouville.numerics.weights.CoupledWeights`), or a curve
+            moves them.
         family: the standard density $p$ of a coordinate.
         scale: how unconstrained scales become $L$: `Diagonal` or `Full`.
 

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float
 
-from liouville._types import Point, Points, RandomKey, Scalar
-from liouville.parameters import Fixed, value_of
+from liouville.numerics.parameters import Fixed, value_of
+from liouville.numerics.types import Point, Points, RandomKey, Scalar
 from liouville.paths._base import AbstractMarginal, AbstractPath, average_velocity
 
 
@@ -22,7 +22,7 @@ class Mixture(AbstractPath):
     Attributes:
         parts: the paths, of one dimension.
         logits: $\log w$ up to a constant, shape `(len(parts),)`, learned unless in a
-            `liouville.parameters.Fixed`.
+            `liouville.numerics.parameters.Fixed`.
     """
 
     parts: tuple[AbstractPath, ...]

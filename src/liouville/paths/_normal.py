@@ -4,7 +4,7 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float
 
-from liouville._types import Point, Points, RandomKey, Scalar
+from liouville.numerics.types import Point, Points, RandomKey, Scalar
 from liouville.paths._base import AbstractMarginal, AbstractPath
 
 _HALF_LOG_TWO_PI = 0.5 * float(np.log(2.0 * np.pi))

@@ -14,12 +14,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from liouville._types import Point, Scalar
 from liouville.maps import AbstractMap, AbstractTransform, Chain, Coupling, Elementwise
 from liouville.maps._base import Push
 from liouville.maps._chain import ChainTransform
 from liouville.maps._elementwise import ElementwiseTransform
-from liouville.parameters import Fixed, value_of
+from liouville.numerics.parameters import Fixed, value_of
+from liouville.numerics.types import Point, Scalar
 from liouville.paths._autoregressive import Autoregressive, AutoregressiveMarginal
 from liouville.paths._families import Gaussian
 from liouville.paths._line import MixtureOnLine
@@ -31,7 +31,7 @@ class Opened(AbstractMap):
 
     Attributes:
         map: the map, a `Chain` of couplings or functions of single coordinates, or a `Rosenblatt`;
-            in a `liouville.parameters.Fixed` it is not learned.
+            in a `liouville.numerics.parameters.Fixed` it is not learned.
         gate: curve of $\gamma$, of shape `()`, not learned.
         held: the time at which the map is read, or `None` for the time itself.
 

@@ -1,8 +1,8 @@
 import jax
 from jaxtyping import Array, Float
 
-from liouville._types import Point, Points, RandomKey, Scalar
 from liouville.maps import AbstractMap, AbstractTransform, transform_and_rate
+from liouville.numerics.types import Point, Points, RandomKey, Scalar
 from liouville.paths._base import AbstractMarginal, AbstractPath
 
 

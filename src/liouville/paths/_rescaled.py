@@ -3,8 +3,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from liouville._types import Point, Points, RandomKey, Scalar
-from liouville.parameters import Fixed
+from liouville.numerics.parameters import Fixed
+from liouville.numerics.types import Point, Points, RandomKey, Scalar
 from liouville.paths._base import AbstractMarginal, AbstractPath
 
 

@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from liouville._types import Point
+from liouville.numerics.types import Point
 
 Locations = Float[Array, "parts dim"]
 

@@ -2,8 +2,8 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from liouville._types import Point, Points, RandomKey, Scalar
 from liouville.curves import AbstractCurve, value_and_rate
+from liouville.numerics.types import Point, Points, RandomKey, Scalar
 from liouville.paths._base import AbstractMarginal, AbstractPath
 
 

@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float
 
-from liouville._types import Point, Points, RandomKey, Scalar
 from liouville.curves import AbstractCurve, value_and_rate
-from liouville.parameters import Fixed, value_of
+from liouville.numerics.parameters import Fixed, value_of
+from liouville.numerics.types import Point, Points, RandomKey, Scalar
 from liouville.paths._base import AbstractMarginal, AbstractPath, average_velocity
 from liouville.paths._ensemble import Ensemble
 from liouville.paths._factorised import (
@@ -52,7 +52,7 @@ class FactorisedMixture(AbstractPath):
         parts: a `Factorised` whose arrays have the parts as leading axis; see `of`.
         logits: curve of $\log w$ up to a constant, shape `(parts,)`.
         reference: a `Factorised` of the same dimension, learned unless in a
-            `liouville.parameters.Fixed`, or none for the default.
+            `liouville.numerics.parameters.Fixed`, or none for the default.
 
     Raises:
         ValueError: if logits, parts and reference do not belong together.

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 
-from liouville.files import write_bytes
 from liouville.plots._events import Clock, Ground, log_norm, logarithm, mark_sizes, show_logarithm
 from liouville.plots._movie import _gif, _picture, _sheet
 from liouville.plots._style import FAINT, INK, MARK, MUTED
+from liouville.runs.files import write_bytes
 
 _FADING = 8.0
 """Frames until an event is as pale as the old ones."""

@@ -13,7 +13,6 @@ from matplotlib.figure import Figure
 from PIL import Image
 from scipy.spatial import KDTree
 
-from liouville.files import write_bytes
 from liouville.plots._density import density_norm, draw_histogram
 from liouville.plots._fields import (
     data_window,
@@ -36,6 +35,7 @@ from liouville.plots._style import (
     tidy,
     time_scale,
 )
+from liouville.runs.files import write_bytes
 
 LARGEST_FILE = 3_000_000
 DPI = 110

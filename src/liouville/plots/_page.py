@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from liouville.files import write_bytes
 from liouville.plots._report import CSS, Picture, _card, _Drawn, flatten, say_value, to_png
+from liouville.runs.files import write_bytes
 
 _TABLE_CSS = """
 .grid th { text-align: right; font-weight: 600; font-size: 13px; color: #5b6773;

@@ -11,7 +11,6 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from liouville.files import write_bytes
 from liouville.plots._density import density_panels
 from liouville.plots._model import DrawableModel, DrawableSnapshots
 from liouville.plots._motion import trajectories, velocity_stream
@@ -23,6 +22,7 @@ from liouville.plots._style import (
 )
 from liouville.plots._training import explained, loss_curves
 from liouville.plots._training import held_out as held_out_figure
+from liouville.runs.files import write_bytes
 
 DPI = 150
 

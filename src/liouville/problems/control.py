@@ -10,7 +10,7 @@ import numpy as np
 from scipy.integrate import quad, solve_bvp, solve_ivp
 from scipy.linalg import expm
 
-from liouville.mixtures import GaussianMixture
+from liouville.numerics.mixtures import GaussianMixture
 from liouville.problems.gaussian import bridge_cross
 
 Array = np.ndarray

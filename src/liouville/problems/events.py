@@ -13,7 +13,7 @@ from jaxtyping import Float
 from scipy.special import logsumexp
 
 from liouville.errors import LiouvilleError
-from liouville.mixtures import GaussianMixture
+from liouville.numerics.mixtures import GaussianMixture
 from liouville.problems._clusters import Points, Values, ages_of, grown, rows_of
 from liouville.problems._clusters import Sequences as Sequences
 

@@ -17,7 +17,7 @@ from jaxtyping import Float
 from scipy.special import i0e, logsumexp
 
 from liouville.errors import LiouvilleError
-from liouville.mixtures import GaussianMixture
+from liouville.numerics.mixtures import GaussianMixture
 
 Points = Float[np.ndarray, "n dim"]
 

@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from liouville._types import RandomKey, Scalar
+from liouville.numerics.types import RandomKey, Scalar
 from liouville.paths import AbstractPath
 from liouville.processes._excerpts import Excerpts
 from liouville.processes._history import History

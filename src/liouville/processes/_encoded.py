@@ -4,9 +4,9 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float
 
-from liouville._types import RandomKey, Scalar
 from liouville.curves import AbstractCurve
-from liouville.networks import MLP
+from liouville.numerics.networks import MLP
+from liouville.numerics.types import RandomKey, Scalar
 from liouville.paths import AbstractPath, Full, LocationScale
 from liouville.processes._base import AbstractPlaces
 from liouville.processes._history import History

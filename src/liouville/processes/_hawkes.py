@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from liouville._types import Scalar
+from liouville.numerics.types import Scalar
 from liouville.processes._base import AbstractHazard, AbstractIntensity, integrals
 from liouville.processes._excerpts import Excerpts
 from liouville.processes._history import History

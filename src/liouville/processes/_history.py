@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from liouville._types import Scalar
+from liouville.numerics.types import Scalar
 
 
 class History(eqx.Module):

@@ -1,4 +1,4 @@
-from liouville._types import Scalar
+from liouville.numerics.types import Scalar
 from liouville.paths import AbstractMarginal, AbstractPath
 from liouville.processes._base import AbstractPlaces
 from liouville.processes._history import History

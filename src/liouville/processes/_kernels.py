@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from liouville._types import Scalar
+from liouville.numerics.types import Scalar
 
 
 class AbstractKernel(eqx.Module):

@@ -8,11 +8,11 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float
 
-from liouville._types import RandomKey, Scalar
+from liouville.numerics.special import log_ndtr
+from liouville.numerics.types import RandomKey, Scalar
 from liouville.paths import AbstractFamily, Gaussian, MixtureOnLine
 from liouville.processes._base import AbstractMagnitudes, AbstractMarks
 from liouville.processes._kernels import log_weights, logits_of
-from liouville.special import log_ndtr
 
 # Instead of minus infinity, whose derivatives are not numbers.
 _NEVER = -1e30

@@ -6,8 +6,8 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Bool, Float, Int
 
-from liouville._types import RandomKey, Scalar
-from liouville.networks import MLP
+from liouville.numerics.networks import MLP
+from liouville.numerics.types import RandomKey, Scalar
 from liouville.processes._base import AbstractHazard, AbstractIntensity, integrals
 from liouville.processes._excerpts import Excerpts
 from liouville.processes._history import History

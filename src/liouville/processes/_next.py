@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Bool, Float
 
-from liouville._types import RandomKey, Scalar
+from liouville.numerics.types import RandomKey, Scalar
 from liouville.processes._base import (
     AbstractHazard,
     AbstractIntensity,

@@ -3,7 +3,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from liouville._types import Point, RandomKey, Scalar
+from liouville.numerics.types import Point, RandomKey, Scalar
 from liouville.paths import AbstractMarginal
 from liouville.paths._location_scale import LocationScaleMarginal
 

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from liouville._types import Scalar
-from liouville.parameters import Fixed
+from liouville.numerics.parameters import Fixed
+from liouville.numerics.types import Scalar
 from liouville.processes._kernels import log_weights
 
 # The least value of a Fourier factor: where its polynomial has a zero, the log-rate stays finite.

@@ -3,8 +3,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from liouville._types import Scalar
-from liouville.networks import MLP
+from liouville.numerics.networks import MLP
+from liouville.numerics.types import Scalar
 from liouville.paths import AbstractPath, LocationScale
 from liouville.paths._location_scale import LocationScaleMarginal
 from liouville.processes._base import AbstractPlaces

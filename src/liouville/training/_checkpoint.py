@@ -5,8 +5,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from liouville import storage
 from liouville.errors import LiouvilleError
+from liouville.runs import storage
 
 
 def save_state(path: Path, state: Any, content: Any = None) -> None:

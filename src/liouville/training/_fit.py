@@ -12,8 +12,8 @@ import numpy as np
 import optax
 
 from liouville.errors import LiouvilleError, TrainingError
+from liouville.numerics.parameters import learned_leaves, split
 from liouville.objectives import AbstractTerm, Objective
-from liouville.parameters import learned_leaves, split
 from liouville.training._checkpoint import restore_state, save_state
 from liouville.training._interrupt import graceful_interruption
 from liouville.training._log import MetricsFile, ProgressBar, Row

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 from typing import Any, TextIO
 
-from liouville.files import atomic_path
+from liouville.runs.files import atomic_path
 
 Row = dict[str, Any]
 

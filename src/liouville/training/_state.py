@@ -7,9 +7,9 @@ import jax.random as jr
 import optax
 from jaxtyping import Array, Bool, Float, Int
 
-from liouville._types import RandomKey, Scalar
+from liouville.numerics.parameters import split
+from liouville.numerics.types import RandomKey, Scalar
 from liouville.objectives import Objective
-from liouville.parameters import split
 
 
 class TrainState(eqx.Module):

@@ -1,0 +1,210 @@
+r"""Where training starts when the end is free: the source's parts, cut and carried by the drift."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from scipy.interpolate import CubicSpline
+
+from liouville.curves import AbstractCurve, HardStarted, Knots
+from liouville.diffusions._moments import (
+    Moments,
+    Pieces,
+    cut,
+    graded_clock,
+    uncut,
+    whole_moments,
+)
+from liouville.diffusions._turning import spins
+from liouville.errors import LiouvilleError
+from liouville.numerics.mixtures import GaussianMixture
+from liouville.numerics.parameters import Fixed
+from liouville.numerics.types import Scalar
+from liouville.numerics.weights import GroupedWeights
+from liouville.objectives import Field, Noise
+from liouville.paths import AbstractPath, LocationScale, Rescaled, Turning
+
+_STEPS = 400
+# Shares of the time after which pieces are told apart; the best is chosen.
+_UNTIL = (0.06, 0.2, 0.5, 1.0)
+# The share of the time in which pieces leave their common start.
+_OPENING = 0.02
+_MIN_SCALE = 1e-3
+
+
+def free_paths(
+    source: GaussianMixture,
+    sigma: Noise,
+    horizon: float,
+    drift: Field | None = None,
+    *,
+    parts: int = 16,
+    knots: int = 17,
+    is_cut: bool = False,
+) -> list[Rescaled]:
+    r"""Paths that start in a mixture exactly and then about follow $dX = f\,dt + \sigma\,dW$.
+
+    Nothing is simulated: parts are cut and carried by their moments, in several ways. All paths
+    have the same structure, so that one compiled function judges them: `best_of`.
+
+    Args:
+        source: the mixture at time 0.
+        sigma: the noise: a number, a matrix, or a function of time and place.
+        horizon: $T$.
+        drift: $f(t, x)$; `None` for zero.
+        parts: the number of moving parts; at least one for each part of the source. A drift that
+            is linear needs no more than these.
+        knots: the number of knots of every curve.
+        is_cut: cut also where the drift is linear, for costs that bend the way.
+    """
+    clock = graded_clock(source, sigma, horizon, _STEPS)
+    whole, found = free_pieces(source, sigma, clock, drift, parts=parts, is_cut=is_cut)
+    grid = graded_clock(source, sigma, 1.0, knots - 1)
+    paths = []
+    for pieces in found:
+        gate = -np.expm1(-clock / horizon / _OPENING)[:, None, None]
+        means = whole.means[:, pieces.owners]
+        means = means + gate * (pieces.moments.means - means)
+        wide = whole.covariances[:, pieces.owners]
+        covariances = wide + gate[..., None] ** 2 * (pieces.covariances - wide)
+        if np.isfinite(means).all() and np.isfinite(covariances).all():
+            paths.append(_hard_started(source, pieces, clock, means, covariances, grid))
+    return paths
+
+
+def free_pieces(
+    source: GaussianMixture,
+    sigma: Noise,
+    clock: np.ndarray,
+    drift: Field | None = None,
+    *,
+    parts: int,
+    is_cut: bool = False,
+) -> tuple[Moments, list[Pieces]]:
+    """The moments of the uncut parts of a source, and the pieces of several ways to cut them.
+
+    Args:
+        source: the mixture at time 0.
+        sigma: the noise.
+        clock: times from 0 to the horizon.
+        drift: $f(t, x)$; `None` for zero.
+        parts: about how many pieces are wanted.
+        is_cut: cut also where the drift is linear.
+    """
+    field = drift or (lambda t, x: jnp.zeros_like(x))
+    whole, is_linear = whole_moments(source, field, sigma, clock)
+    counts = shared_out(parts, source.weights)
+    if counts.max() == 1 or (is_linear and not is_cut):
+        return whole, [uncut(source, whole)]
+    return whole, [
+        cut(source, field, sigma, whole, counts, share * clock[-1], axes)
+        for axes in range(1, min(source.dim, 2) + 1)
+        for share in _UNTIL
+    ]
+
+
+def best_of(paths: list[Rescaled], judge: Callable[[AbstractPath], Scalar]) -> Rescaled:
+    """The path for which a compiled figure is least.
+
+    Raises:
+        LiouvilleError: if it is finite for none.
+    """
+    figures = np.array([float(judge(path)) for path in paths])
+    if not np.isfinite(figures).any():  # nor if there is no path
+        raise LiouvilleError(
+            "the moments of the diffusion leave all bounds before the horizon; shorten the "
+            "horizon or look at the drift"
+        )
+    return paths[int(np.nanargmin(np.where(np.isfinite(figures), figures, np.nan)))]
+
+
+def shared_out(parts: int, weights: np.ndarray) -> np.ndarray:
+    """How many of so many parts each part of a mixture gets, at least one, shape `(parts,)`."""
+    return np.maximum(1, np.round(parts * weights).astype(int))
+
+
+def units_of(means: np.ndarray, covariances: np.ndarray, weights: np.ndarray, clock: np.ndarray):
+    """Centre and scale, one for all coordinates, of a moving mixture; both of shape `(dim,)`."""
+    share = np.gradient(clock) / np.gradient(clock).sum()
+    mass = share[:, None] * weights
+    center = np.einsum("tp,tpi->i", mass, means)
+    variance = np.einsum("tpii->tpi", covariances) + (means - center) ** 2
+    scale = float(np.sqrt(np.einsum("tp,tpi->i", mass, variance).mean()))
+    return center, np.full(len(center), scale)
+
+
+def spline_basis(knots: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """The natural cubic splines that are one at one knot each, shape `(times, knots)`."""
+    return CubicSpline(knots, np.eye(len(knots)), bc_type="natural")(times)
+
+
+def least_squares(basis: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Coefficients of the nearest curve, shape `(coefficients, ...)`."""
+    flat = values.reshape(len(values), -1)
+    found = np.linalg.lstsq(basis, flat, rcond=None)[0]
+    return found.reshape(basis.shape[1], *values.shape[1:])
+
+
+def turning_for(covariances: np.ndarray) -> Turning:
+    """Scales with a floor below all that is met."""
+    least = float(np.linalg.eigvalsh(covariances).min())
+    floor = min(_MIN_SCALE, 0.5 * float(np.sqrt(max(least, 1e-24))))
+    return Turning(float(np.log(floor)))
+
+
+def raw_of(scale: Turning, covariances: np.ndarray, moments: Moments, width: np.ndarray):
+    """Unconstrained scales of covariances in units of `width` that turn as a drift does.
+
+    Args:
+        scale: the scale.
+        covariances: shape `(times, parts, dim, dim)`.
+        moments: with the slopes of the drift and the noises, in the user's space and time.
+        width: shape `(dim,)`.
+    """
+    dtype, area = jnp.zeros(()).dtype, np.outer(width, width)
+    raw = jax.jit(scale.from_covariance)(jnp.asarray(covariances, dtype))
+    slopes = moments.slopes * (width[None, :] / width[:, None])
+    horizon = moments.times[-1] - moments.times[0]
+    turn = spins(covariances, horizon * slopes, horizon * moments.noises / area)
+    return np.asarray(raw, float) + np.triu(turn, 1)
+
+
+def _hard_started(
+    source: GaussianMixture,
+    pieces: Pieces,
+    clock: np.ndarray,
+    means: np.ndarray,
+    covariances: np.ndarray,
+    knots: np.ndarray,
+) -> Rescaled:
+    center, width = units_of(means, covariances, pieces.weights, clock)
+    dtype, horizon = jnp.zeros(()).dtype, float(clock[-1])
+    # The start to the last digit, not as it was carried.
+    means = np.concatenate([source.means[pieces.owners][None], means[1:]])
+    covariances = np.concatenate([source.covariances[pieces.owners][None], covariances[1:]])
+    covariances = covariances / np.outer(width, width)
+    scale = turning_for(covariances)
+    basis = spline_basis(knots, clock / horizon)[1:]
+    gate = np.expm1(-clock / horizon / 0.05) / np.expm1(-20.0)
+
+    def curve(values: np.ndarray) -> AbstractCurve:
+        first, moved = values[0], values[1:] - values[0]
+        inside = moved / gate[1:].reshape(-1, *[1] * (values.ndim - 1))
+        found = jnp.asarray(least_squares(basis, inside), dtype)
+        start = jnp.asarray(first, dtype)
+        return HardStarted(start, Knots(knots.tolist(), found), (0.0, 1.0), "fast")
+
+    weights = GroupedWeights(
+        jnp.asarray(np.log(pieces.weights), dtype),
+        jnp.asarray(pieces.owners),
+        Fixed(jnp.asarray(source.weights, dtype)),
+    )
+    inner = LocationScale(
+        curve((means - center) / width),
+        curve(raw_of(scale, covariances, pieces.moments, width)),
+        weights,
+        scale=scale,
+    )
+    middle, size = (Fixed(jnp.asarray(a, dtype)) for a in (center, width))
+    return Rescaled(inner, middle, size, 0.0, horizon)

@@ -1,0 +1,283 @@
+r"""Where training starts: parts that open at no cost and follow a discrete coupling.
+
+A part of an end is cut into smaller ones without changing the density. If $m$ is drawn from
+$N(0, S - C)$ then $h m + N(0, (1 - h^2) S + h^2 C)$ has the law $N(0, S)$ for every $h$ in
+$[0, 1]$: opening $h$ separates the parts, and the velocity of the mixture is zero. With finitely
+many parts this holds nearly, so that the path costs what the parts cost after they separated.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from scipy.cluster.vq import kmeans2
+from scipy.spatial.distance import cdist
+
+from liouville.curves import AbstractCurve, HardEnded, Knots
+from liouville.numerics.couplings import assignment, sinkhorn, transport_plan
+from liouville.numerics.mixtures import GaussianMixture
+from liouville.numerics.parameters import Fixed
+from liouville.numerics.weights import CoupledWeights
+from liouville.paths import Full, LocationScale
+from liouville.problems import bridge_cross, bures
+
+Array = np.ndarray
+
+_DRAWS = 2000
+_CLOCK = (0.15, 0.3, 0.5, 0.7, 0.85)
+# Pairs of end parts with fewer of the draws than this share are noise at first, and then, if the
+# others cannot couple the ends without them, are kept.
+_SHARES = (4e-3, 1e-3, 0.0)
+# A covariance of few draws is drawn toward a part of the whole cloud's, as if so many more draws
+# with so small a share of its variances had been seen.
+_PRIOR_DRAWS, _PRIOR_SHARE = 3.0, 0.05
+
+
+class Parts(NamedTuple):
+    """Moving parts between two ends, before they have curves.
+
+    Attributes:
+        sources: the source part of each, shape `(parts,)`.
+        targets: the target part of each, shape `(parts,)`.
+        weights: shape `(parts,)`; they couple the ends' weights.
+        means: where each part leaves from and arrives once separated, shape `(2, parts, dim)`.
+        covariances: likewise, shape `(2, parts, dim, dim)`.
+    """
+
+    sources: Array
+    targets: Array
+    weights: Array
+    means: Array
+    covariances: Array
+
+
+def whole_parts(source: GaussianMixture, target: GaussianMixture) -> Parts:
+    """One part for each pair of the best coupling of end parts, which stay whole.
+
+    The cost of a pair is the squared Wasserstein distance of its Gaussians; the value is an upper
+    bound on that of the mixtures (Delon and Desolneux, SIAM J. Imaging Sci. 2020).
+    """
+    cost = np.array(
+        [
+            [bures(m, s, n, c) for n, c in zip(target.means, target.covariances)]
+            for m, s in zip(source.means, source.covariances)
+        ]
+    )
+    plan = transport_plan(cost, source.weights, target.weights)
+    rows, columns = np.nonzero(plan > 1e-9)
+    return Parts(
+        rows,
+        columns,
+        plan[rows, columns],
+        np.stack([source.means[rows], target.means[columns]]),
+        np.stack([source.covariances[rows], target.covariances[columns]]),
+    )
+
+
+def split_parts(
+    source: GaussianMixture, target: GaussianMixture, parts: int, noise: float, *, seed: int = 0
+) -> Parts | None:
+    """Parts cut along the optimal coupling of draws of both ends.
+
+    Args:
+        source: the mixture at the start.
+        target: the mixture at the end.
+        parts: about how many are wanted.
+        noise: the variance the diffusion adds from end to end; it makes the coupling entropic.
+        seed: of the draws.
+
+    Returns:
+        The parts, or `None` if no weights on the pairs that were seen couple the ends.
+    """
+    x, row = source.sample(_DRAWS, seed=seed)
+    y, column = target.sample(_DRAWS, seed=seed + 1)
+    partner = _partners(x, y, noise, seed)
+    y, column = y[partner], column[partner]
+    pair = row * len(target.weights) + column
+    for share in _SHARES:
+        kept = np.flatnonzero(
+            np.bincount(pair, minlength=len(source.weights) * len(target.weights)) > share * _DRAWS
+        )
+        label = _clusters(np.concatenate([x, y], axis=1), pair, kept, parts, seed)
+        count = label.max() + 1
+        first = np.array([np.flatnonzero(label == j)[0] for j in range(count)])
+        sources, targets = row[first], column[first]
+        weights = _balanced(
+            np.bincount(label[label >= 0]) / _DRAWS,
+            sources,
+            targets,
+            source.weights,
+            target.weights,
+        )
+        if weights is not None:
+            break
+    else:
+        return None
+    moments = [_moments(z, label) for z in (x, y)]
+    means = [
+        _centred(m, weights, own, end.means)
+        for (m, _), own, end in zip(moments, (sources, targets), (source, target))
+    ]
+    return Parts(sources, targets, weights, np.stack(means), np.stack([c for _, c in moments]))
+
+
+def path_along(
+    parts: Parts,
+    source: GaussianMixture,
+    target: GaussianMixture,
+    times: tuple[float, float],
+    sigma: float,
+    *,
+    opening: float = 0.02,
+    min_scale: float = 1e-3,
+    weights: Literal["learned", "fixed"] = "learned",
+    clock: Sequence[float] = _CLOCK,
+    bend: Callable[[float], Array] | None = None,
+) -> LocationScale:
+    """A path whose parts open, follow Gaussian bridges and close again on the ends' parts.
+
+    Args:
+        parts: the parts.
+        source: the mixture at the start, met exactly.
+        target: the mixture at the end, met exactly.
+        times: start and end, in the model's units.
+        sigma: noise, in the model's units.
+        opening: the share of the time in which parts leave their common start.
+        min_scale: the smallest scale of a part, in the model's units.
+        weights: whether the weights of the parts are learned; both ends stay exact.
+        clock: shares of the time between the ends at which the curves have knots.
+        bend: how far from the bridges the means go at a share of the time, shape `(parts, dim)`.
+    """
+    ends = (
+        (source.means[parts.sources], source.covariances[parts.sources]),
+        (target.means[parts.targets], target.covariances[parts.targets]),
+    )
+    # The floor lies below every scale of the ends, or they would not be met.
+    least = min(np.linalg.eigvalsh(covariances).min() for _, covariances in ends)
+    floor = min(min_scale, 0.5 * float(np.sqrt(max(least, 1e-24))))
+    scale, dtype = Full(float(np.log(floor))), jnp.zeros(()).dtype
+    o = opening
+    near = np.array([0.0, 0.25 * o, 0.5 * o, o, 2.0 * o, 4.0 * o])
+    knots = np.unique(np.concatenate([near, clock, 1.0 - near]))
+    knots = knots[np.append(True, np.diff(knots) > 0.1 * o)]
+    length = times[1] - times[0]
+    # Next to the ends, where the gate is zero, the inside is the limit of what it should be.
+    inner = np.clip(knots, 1e-2 * o, 1.0 - 1e-2 * o)
+    states = [_state(parts, ends, s, sigma**2 * length, o) for s in inner]
+    if bend is not None:
+        states = [(m + bend(s), c) for (m, c), s in zip(states, inner)]
+
+    def raw(covariances: Array) -> Array:
+        return np.asarray(jax.jit(scale.from_covariance)(jnp.asarray(covariances, dtype)), float)
+
+    def curve(first: Array, last: Array, values: list[Array]) -> AbstractCurve:
+        gate = _gate(inner, o)
+        inside = [(v - (1.0 - s) * first - s * last) / g for v, s, g in zip(values, inner, gate)]
+        return HardEnded(
+            times,
+            jnp.asarray(np.stack([first, last]), dtype),
+            Knots((times[0] + length * knots).tolist(), jnp.asarray(np.stack(inside), dtype)),
+            "fast",
+            o,
+        )
+
+    (m0, c0), (m1, c1) = ends
+    if weights == "learned":
+        logits = CoupledWeights.of(
+            parts.weights, parts.sources, parts.targets, source.weights, target.weights
+        )
+    else:
+        logits = Fixed(jnp.asarray(np.log(parts.weights), dtype))
+    return LocationScale(
+        curve(m0, m1, [m for m, _ in states]),
+        curve(raw(c0), raw(c1), [raw(c) for _, c in states]),
+        logits,
+        scale=scale,
+    )
+
+
+def _state(
+    parts: Parts,
+    ends: tuple[tuple[Array, Array], tuple[Array, Array]],
+    s: float,
+    noise: float,
+    opening: float,
+) -> tuple[Array, Array]:
+    """Means and covariances of all parts at a share `s` of the time between the ends."""
+    means, covariances = [], []
+    h = _gate(s, opening)
+    for i in range(2):
+        mean, covariance = ends[i]
+        means.append(mean + h * (parts.means[i] - mean))
+        covariances.append((1.0 - h**2) * covariance + h**2 * parts.covariances[i])
+    cross = np.stack([bridge_cross(p, q, noise) for p, q in zip(*covariances)])
+    spread = cross + cross.swapaxes(-1, -2) + noise * np.eye(cross.shape[-1])
+    covariance = (1.0 - s) ** 2 * covariances[0] + s**2 * covariances[1] + s * (1.0 - s) * spread
+    return (1.0 - s) * means[0] + s * means[1], covariance
+
+
+def _gate(s: Any, opening: float) -> Any:
+    return -np.expm1(-s * (1.0 - s) / opening)
+
+
+def _partners(x: Array, y: Array, noise: float, seed: int) -> Array:
+    """For each row of `x` a row of `y`: the optimal one, or one drawn from the entropic plan."""
+    if noise == 0.0:
+        return assignment(x, y)
+    plan = sinkhorn(0.5 * cdist(x, y, "sqeuclidean"), noise, tolerance=1e-3).plan
+    level = np.random.default_rng(seed).random((len(x), 1))
+    rising = np.cumsum(plan, axis=1)
+    return np.minimum((rising < level * rising[:, -1:]).sum(axis=1), len(y) - 1)
+
+
+def _clusters(joined: Array, pair: Array, kept: Array, parts: int, seed: int) -> Array:
+    """The part of every draw, -1 for none: each kept pair gets parts by its share."""
+    label, count = np.full(len(pair), -1), 0
+    for one in kept:
+        rows = np.flatnonzero(pair == one)
+        wanted = int(np.clip(round(parts * len(rows) / len(pair)), 1, max(1, len(rows) // 5)))
+        own = np.zeros(len(rows), int)
+        if wanted > 1:
+            _, own = kmeans2(joined[rows], wanted, minit="++", rng=seed)
+            _, own = np.unique(own, return_inverse=True)
+        label[rows] = count + own
+        count += own.max() + 1
+    return label
+
+
+def _balanced(
+    weights: Array, sources: Array, targets: Array, rows: Array, columns: Array
+) -> Array | None:
+    """The nearest weights that couple the ends, or `None` if there are none on these pairs."""
+    if len(np.unique(sources)) < len(rows) or len(np.unique(targets)) < len(columns):
+        return None
+    for _ in range(2000):
+        weights = weights * (rows / np.bincount(sources, weights, len(rows)))[sources]
+        before = np.bincount(targets, weights, len(columns))
+        weights = weights * (columns / before)[targets]
+        if np.abs(before - columns).max() < 1e-12:
+            return weights
+    error = np.abs(np.bincount(sources, weights, len(rows)) - rows).max()
+    return weights if error < 1e-7 and weights.min() > 1e-8 else None
+
+
+def _moments(z: Array, label: Array) -> tuple[Array, Array]:
+    prior = _PRIOR_SHARE * np.diag(z.var(axis=0) + 1e-12)
+    groups = [z[label == j] for j in range(label.max() + 1)]
+    means = np.stack([g.mean(axis=0) for g in groups])
+    covariances = [
+        ((g - m).T @ (g - m) + _PRIOR_DRAWS * prior) / (len(g) + _PRIOR_DRAWS)
+        for g, m in zip(groups, means)
+    ]
+    return means, np.stack(covariances)
+
+
+def _centred(means: Array, weights: Array, own: Array, ends: Array) -> Array:
+    """The means shifted so that the parts of each end part separate about its mean."""
+    mass = np.bincount(own, weights, len(ends))
+    shift = np.stack(
+        [np.bincount(own, weights * means[:, i], len(ends)) / mass for i in range(ends.shape[1])], 1
+    )
+    return means - (shift - ends)[own]

@@ -1,0 +1,1 @@
+"""Small things that know no path: special functions, networks, mixtures, couplings, parameters."""

@@ -1,0 +1,137 @@
+r"""Where cells were between two snapshots: chains of least action through the data.
+
+Straight chains cut corners: half-way between two snapshots they run through regions where no cell
+was ever seen, and turn abruptly at every snapshot. Here each chain minimises
+
+$$\int \tfrac12 |\dot x|^2 + \tfrac12 \alpha^2 |\ddot x|^2 - \mu \log p(x)\,dt$$
+
+with its points at the snapshots held. The first term is the kinetic energy, the second is inertia,
+and $p$ is a kernel estimate from the cells of all snapshots: cells move along the manifold of
+states that cells have. The points half-way then serve as a snapshot of their own.
+"""
+
+import itertools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from liouville.tasks.cells.config import GapsConfig
+
+# Nodes a gap of each chain; half-way is one of them.
+_PIECES = 8
+_ITERATIONS = 40
+# The kernel estimate needs no more cells; its bandwidth is that of all of them.
+_MOST_POOLED = 2000
+_BLOCK = 4096
+# Squared shifts above so many variances leave a gap as it is.
+_MOST_SHIFT = 2.0
+
+
+class Filled(NamedTuple):
+    """Chains with a point half-way between snapshots that overlap.
+
+    Attributes:
+        times: of the snapshots and of the points half-way, increasing, shape `(n,)`.
+        chains: shape `(chains, n, dim)`; at the snapshots they are what they were.
+    """
+
+    times: np.ndarray
+    chains: np.ndarray
+
+
+def fill_gaps(
+    times: np.ndarray, joined: np.ndarray, config: GapsConfig, *, energy: float, seed: int = 0
+) -> Filled:
+    r"""Bends chains of optimal transport toward least action, and adds the points half-way.
+
+    The inertia $\alpha$ is `config.inertia` mean gaps, and $\mu$ is `config.pull` times the mean
+    kinetic energy a coordinate, so neither depends on units. The quadratic part of the action is
+    minimised exactly; the pull enters by fixed-point steps with the inverse of the quadratic part
+    plus half the largest curvature of the kernel along each coordinate. No step can then raise the
+    action, however different the spreads of the coordinates are.
+
+    Args:
+        times: of the snapshots, increasing, shape `(m,)`.
+        joined: the chains, shape `(chains, m, dim)`.
+        config: inertia and pull.
+        energy: the kinetic energy of the chains.
+        seed: of the choice of cells for the kernel estimate.
+    """
+    chains, m, dim = joined.shape
+    nodes = np.concatenate(
+        [np.linspace(a, b, _PIECES + 1)[:-1] for a, b in itertools.pairwise(times)] + [times[-1:]]
+    )
+    held = np.arange(m) * _PIECES
+    free = np.setdiff1d(np.arange(len(nodes)), held)
+    span = float(times[-1] - times[0])
+    action, mass = _quadratic(nodes, config.inertia * span / (m - 1))
+    inner = action[np.ix_(free, free)]
+    x = np.zeros((len(nodes), chains * dim))
+    x[held] = joined.transpose(1, 0, 2).reshape(m, -1)
+    force = action[np.ix_(free, held)] @ x[held]
+    x[free] = -np.linalg.solve(inner, force)
+    if config.pull > 0:
+        pool, width = _kernel(joined.reshape(-1, dim), seed)
+        strength = config.pull * energy / span / dim * mass[free][:, None]
+        curvature = [np.diag(0.5 * strength[:, 0] / w**2) for w in width]
+        # One matrix a coordinate, of shape (dim, free, free).
+        preconditioner = np.linalg.inv(inner + np.stack(curvature))
+        for _ in range(_ITERATIONS):
+            pull = _gradient(x[free].reshape(-1, dim), pool, width).reshape(len(free), -1)
+            slope = inner @ x[free] + force + strength * pull
+            slope = slope.reshape(len(free), chains, dim).transpose(2, 0, 1)
+            x[free] -= (preconditioner @ slope).transpose(1, 2, 0).reshape(len(free), -1)
+    half = held[:-1][_overlap(joined)] + _PIECES // 2
+    kept = np.sort(np.concatenate([held, half]))
+    return Filled(nodes[kept], x[kept].reshape(len(kept), chains, dim).transpose(1, 0, 2))
+
+
+def _overlap(joined: np.ndarray) -> np.ndarray:
+    r"""Whether the snapshots on both sides of each gap overlap, shape `(m - 1,)`.
+
+    They do if the squared shift of the mean is at most twice the variance within a snapshot.
+    Where a cloud has moved on altogether, cells seen at other times say nothing about the gap.
+    """
+    shift = (np.diff(joined.mean(axis=0), axis=0) ** 2).sum(axis=-1)
+    spread = joined.var(axis=0).sum(axis=-1)
+    return shift <= _MOST_SHIFT * 0.5 * (spread[1:] + spread[:-1])
+
+
+def _quadratic(nodes: np.ndarray, inertia: float) -> tuple[np.ndarray, np.ndarray]:
+    """The matrix of kinetic energy plus inertia, and the time that belongs to each node."""
+    gaps = np.diff(nodes)
+    mass = np.zeros(len(nodes))
+    mass[:-1] += gaps / 2
+    mass[1:] += gaps / 2
+    slope = np.diff(np.eye(len(nodes)), axis=0) / gaps[:, None]
+    bend = np.diff(slope, axis=0) / mass[1:-1, None]
+    matrix = slope.T @ (gaps[:, None] * slope)
+    return matrix + inertia**2 * bend.T @ (mass[1:-1, None] * bend), mass
+
+
+def _kernel(cells: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Centres and bandwidths (Scott's rule) of a Gaussian kernel estimate."""
+    n, dim = cells.shape
+    width = cells.std(axis=0) * n ** (-1.0 / (dim + 4)) + 1e-9
+    return cells[np.random.default_rng(seed).permutation(n)[:_MOST_POOLED]], width
+
+
+def _gradient(x: np.ndarray, pool: np.ndarray, width: np.ndarray) -> np.ndarray:
+    """The gradient of minus the logarithm of the kernel estimate, in blocks of points."""
+    centres, scale = jnp.asarray(pool), jnp.asarray(width)
+    padded = np.concatenate([x, np.zeros((-len(x) % _BLOCK, x.shape[1]))])
+    blocks = padded.reshape(-1, _BLOCK, x.shape[1])
+    found = [np.asarray(_gradient_of_block(jnp.asarray(b), centres, scale)) for b in blocks]
+    return np.concatenate(found)[: len(x)]
+
+
+@jax.jit
+def _gradient_of_block(
+    x: Float[Array, "n dim"], pool: Float[Array, "m dim"], width: Float[Array, " dim"]
+) -> Float[Array, "n dim"]:
+    a, b = x / width, pool / width
+    share = jax.nn.softmax(a @ b.T - 0.5 * (b**2).sum(axis=1), axis=1)
+    return (a - share @ b) / width

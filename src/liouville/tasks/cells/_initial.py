@@ -1,0 +1,154 @@
+"""The start of training: components that follow optimal-transport chains through the snapshots."""
+
+import warnings
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from scipy.cluster.vq import kmeans2
+
+from liouville.curves import Knots
+from liouville.numerics.couplings import chains
+from liouville.numerics.mixtures import fit_by_bic
+from liouville.paths import (
+    Diagonal,
+    Ensemble,
+    Full,
+    Gaussian,
+    LocationScale,
+    Logistic,
+)
+from liouville.tasks.cells.config import PathConfig
+
+# Chains are matched exactly, which costs their number cubed: about a second a pair of snapshots.
+_MOST_CHAINS = 1500
+# The criterion settles on a number of components long before it has seen so many cells.
+_MOST_LOOKED_AT = 1000
+_LOGISTIC_DEVIATION = float(np.pi / np.sqrt(3.0))
+
+
+def automatic_components(snapshots: Sequence[np.ndarray], *, seed: int = 0) -> int:
+    """The number of components: the most that the Bayesian information criterion sees at a time.
+
+    Args:
+        snapshots: clouds of shapes `(n_i, dim)`; of large ones some points are looked at.
+        seed: of the fits.
+    """
+    rng = np.random.default_rng(seed)
+    thinned = [x[rng.permutation(len(x))[:_MOST_LOOKED_AT]] for x in snapshots]
+    return max(len(fit_by_bic(x, seed=seed).weights) for x in thinned)
+
+
+def chains_through(snapshots: Sequence[np.ndarray], *, seed: int = 0) -> np.ndarray:
+    """Optimal-transport chains through clouds, as many as the largest cloud has cells, or 1500.
+
+    Args:
+        snapshots: clouds of shapes `(n_i, dim)`, in the order of time.
+        seed: of the choice of cells.
+
+    Returns:
+        Shape `(chains, len(snapshots), dim)`.
+    """
+    return chains(snapshots, min(_MOST_CHAINS, max(len(x) for x in snapshots)), seed)
+
+
+def energy_of_chains(times: np.ndarray, joined: np.ndarray) -> float:
+    r"""The kinetic energy $\sum_i \tfrac12 E|x_{i+1} - x_i|^2 / (t_{i+1} - t_i)$ of chains.
+
+    Args:
+        times: increasing, shape `(times,)`.
+        joined: shape `(chains, times, dim)`.
+    """
+    squares = (np.diff(joined, axis=1) ** 2).sum(-1).mean(0)
+    return float(0.5 * (squares / np.diff(times)).sum())
+
+
+def initial_path(
+    times: np.ndarray, joined: np.ndarray, config: PathConfig, *, seed: int = 0
+) -> Ensemble:
+    """An ensemble of mixture paths along chains, which differ in the start of their clusters.
+
+    Args:
+        times: the snapshots' times in standardised units, increasing, shape `(times,)`.
+        joined: chains, shape `(chains, times, dim)`, in standardised units.
+        config: members, family, scale, knots and the number of components.
+        seed: of all random choices.
+    """
+    if config.components is None:
+        raise ValueError("path.components is not set; see automatic_components")
+    seeds = np.random.SeedSequence(seed).generate_state(config.members)
+    return Ensemble.of([_member(times, joined, config, int(member)) for member in seeds])
+
+
+def _member(times: np.ndarray, joined: np.ndarray, config: PathConfig, seed: int) -> LocationScale:
+    """A mixture path along chains.
+
+    k-means groups chains that run together, and each group becomes a component: its mean and
+    spread at each snapshot, its share as weight.
+    """
+    assert config.components is not None  # checked by `initial_path`
+    label, share = _clusters(joined, config.components, seed)
+    mean, covariance = _moments(joined, label, share)
+    knots = _knot_times(times, config.knots)
+    clock = knots.tolist()
+    mean, covariance = _resample(times, knots, mean), _resample(times, knots, covariance)
+    family = Gaussian() if config.family == "gaussian" else Logistic()
+    if config.family == "logistic":
+        covariance = covariance / _LOGISTIC_DEVIATION**2
+    floor = float(np.log(config.min_scale))
+    scale = Diagonal(floor) if config.scale == "diagonal" else Full(floor)
+    dtype = jnp.zeros(()).dtype
+    raw = jax.jit(scale.from_covariance)(jnp.asarray(covariance, dtype))
+    return LocationScale(
+        location=Knots(clock, jnp.asarray(mean, dtype), config.interpolation, config.tension),
+        raw_scale=Knots(clock, raw, config.interpolation, config.tension),
+        logits=jnp.asarray(np.log(share), dtype),
+        family=family,
+        scale=scale,
+    )
+
+
+def _clusters(joined: np.ndarray, components: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """The group of each chain, and the share of each group; no group is empty."""
+    flat = joined.reshape(len(joined), -1)
+    components = min(components, len(flat))
+    with warnings.catch_warnings():
+        # An empty cluster is no failure: it is given a chain below.
+        warnings.simplefilter("ignore", UserWarning)
+        _, label = kmeans2(flat, components, minit="++", rng=seed)
+    rng = np.random.default_rng(seed)
+    for empty in np.setdiff1d(np.arange(components), label):
+        crowded = np.flatnonzero(np.bincount(label, minlength=components)[label] > 1)
+        label[rng.choice(crowded)] = empty
+    return label, np.bincount(label, minlength=components) / len(label)
+
+
+def _moments(
+    joined: np.ndarray, label: np.ndarray, share: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Means `(times, parts, dim)` and covariances `(times, parts, dim, dim)` of the groups.
+
+    A covariance of few chains is drawn toward a tenth of the whole snapshot's variances, as if
+    three more chains had been seen.
+    """
+    prior = 0.1 * np.stack([np.diag(v) for v in joined.var(axis=0) + 1e-12])
+    means, covariances = [], []
+    for part in range(len(share)):
+        group = joined[label == part]
+        centred = group - group.mean(axis=0)
+        scatter = np.einsum("nti,ntj->tij", centred, centred)
+        means.append(group.mean(axis=0))
+        covariances.append((scatter + 3.0 * prior) / (len(group) + 3.0))
+    return np.stack(means, axis=1), np.stack(covariances, axis=1)
+
+
+def _knot_times(times: np.ndarray, most: int) -> np.ndarray:
+    return times if len(times) <= most else np.linspace(times[0], times[-1], most)
+
+
+def _resample(times: np.ndarray, knots: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Values at the snapshots' times, shape `(times, ...)`, interpolated linearly to the knots."""
+    i = np.clip(np.searchsorted(times, knots, side="right") - 1, 0, len(times) - 2)
+    s = ((knots - times[i]) / (times[i + 1] - times[i])).reshape(-1, *[1] * (values.ndim - 1))
+    return (1.0 - s) * values[i] + s * values[i + 1]

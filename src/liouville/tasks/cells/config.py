@@ -1,0 +1,98 @@
+"""The configuration of a fit to cells. Plain data: nothing here imports JAX."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from liouville.runs.config import option
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """What is read and how it is scaled."""
+
+    file: str | None = option(None, "the data file: .npz, .csv, .tsv or .h5ad")
+    time_key: str | None = option(None, "array, column or obs key that holds the time")
+    basis: str | None = option(None, "array or obsm key that holds the coordinates")
+    features: tuple[str, ...] | None = option(None, "columns to use as coordinates")
+    dims: int | None = option(None, "keep the first so many coordinates")
+    embedding: str | None = option(None, "two coordinates a cell, for pictures only")
+    weights: str | None = option(None, "mass of each cell")
+    scaling: Literal["standard", "global", "none"] = option(
+        "standard", "divide each coordinate by its spread, all by one number, or none"
+    )
+    held_out: float = option(0.1, "share of cells of each time kept for validation")
+    min_cells: int = option(10, "fewest cells a time may have")
+
+
+@dataclass(frozen=True)
+class PathConfig:
+    """The family of densities."""
+
+    components: int | None = option(
+        None, "components of a member; by default as many as the snapshots show"
+    )
+    scale: Literal["diagonal", "full"] = option("full", "their covariance")
+    members: int = option(6, "independently started paths that are averaged")
+    family: Literal["gaussian", "logistic"] = option("gaussian", "shape of a component")
+    interpolation: Literal["linear", "cubic", "monotone"] = option(
+        "cubic", "how parameters run between snapshots"
+    )
+    tension: float = option(0.4, "pull of a cubic toward straight pieces, 0 to 1")
+    knots: int = option(24, "most knots; with more snapshots they are spread evenly")
+    min_scale: float = option(0.05, "smallest scale of a component, in standardised units")
+
+
+@dataclass(frozen=True)
+class GapsConfig:
+    """What is assumed about the time between snapshots."""
+
+    fill: bool = option(True, "put a snapshot of bent chains half-way between two snapshots")
+    inertia: float = option(0.4, "reluctance to turn, in mean gaps between snapshots")
+    pull: float = option(3.0, "pull toward where cells are seen; 0 for none")
+
+
+@dataclass(frozen=True)
+class ObjectiveConfig:
+    """Likelihood plus kinetic energy."""
+
+    energy: float | None = option(
+        None, "weight of the kinetic energy (standardised units); by default from the data"
+    )
+    energy_of: Literal["velocity", "drift"] = option("velocity", "whose energy")
+    sigma: float = option(0.3, "noise of the diffusion, in standardised units")
+    times: int = option(32, "times a step at which the energy is measured")
+    particles: int = option(128, "particles at each of them")
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """The optimisation."""
+
+    steps: int = option(200, "most steps")
+    rate: float = option(0.01, "learning rate")
+    average: float = option(0.97, "decay of the moving average of the parameters")
+    patience: int | None = option(3, "validations without progress before stopping; null: never")
+    validate_every: int = option(20, "steps between validations")
+    checkpoint_every: int = option(20, "steps between checkpoints")
+    chunk: int = option(20, "steps a compiled call")
+    batch_size: int | None = option(None, "cells of each time a step; null: all, up to 4096")
+    seed: int = option(0, "of all random numbers")
+
+
+@dataclass(frozen=True)
+class ReportConfig:
+    """The report."""
+
+    movie: bool = option(True, "make the GIF of the moving density")
+
+
+@dataclass(frozen=True)
+class CellsConfig:
+    """Everything `liouville fit cells` can be told."""
+
+    data: DataConfig = DataConfig()
+    path: PathConfig = PathConfig()
+    gaps: GapsConfig = GapsConfig()
+    objective: ObjectiveConfig = ObjectiveConfig()
+    training: TrainingConfig = TrainingConfig()
+    report: ReportConfig = ReportConfig()

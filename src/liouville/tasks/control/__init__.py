@@ -1,0 +1,1 @@
+"""Stochastic optimal control and mean-field control, without simulation in training."""

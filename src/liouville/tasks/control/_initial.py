@@ -1,0 +1,225 @@
+r"""Where training starts: parts whose means already go around what is dear.
+
+Each part is first a single curve, with a small cloud around it that feels the walls. From several
+bent starts it is carried to a least action, and the least of these is kept: this is the choice
+between the ways around an obstacle, which gradients of the whole path would never change.
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import optax
+
+from liouville.data import Standardisation
+from liouville.diffusions.bridges import path_along, split_parts, whole_parts
+from liouville.errors import LiouvilleError
+from liouville.numerics.mixtures import GaussianMixture
+from liouville.numerics.parameters import Fixed
+from liouville.objectives import Potential
+from liouville.paths import LocationScale, Rescaled
+from liouville.tasks.control.config import PathConfig
+from liouville.tasks.control.problem import ControlProblem
+
+Array = np.ndarray
+
+_MODES = 8
+_MOMENTS = 96
+
+
+def initial_path(problem: ControlProblem, config: PathConfig, *, seed: int = 0) -> Rescaled:
+    """The path to start from, in the user's units; source and target are met exactly.
+
+    Args:
+        problem: the problem, with a target.
+        config: parts, knots and bends.
+        seed: of draws and bends.
+
+    Raises:
+        LiouvilleError: if no parts couple the ends.
+    """
+    assert problem.target is not None
+    units = units_of(problem)
+    length = float(units.scale[0])
+    noise = noise_of(problem) * np.sqrt(problem.horizon) / length
+    source, target = (_in_model(end, units) for end in (problem.source, problem.target))
+    parts = split_parts(source, target, config.parts, noise**2, seed=seed)
+    if parts is None:
+        parts = whole_parts(source, target)
+    potential = _potential(problem)
+    bend = None
+    if potential is not None and config.bends > 0:
+        center = jnp.asarray(units.center)
+        # Half way a bridge has a quarter of the variance the noise adds.
+        bend, actions = least_curves(
+            parts.means,
+            0.5 * config.spread * noise,
+            lambda s, x: problem.horizon * potential(problem.horizon * s, center + length * x),
+            noise,
+            starts=config.bends,
+            steps=config.bend_steps,
+            seed=seed,
+        )
+        if not np.isfinite(actions).all():
+            raise LiouvilleError(
+                "no way of finite cost from the source to the target was found; look at the "
+                "running costs between them"
+            )
+    clock = np.linspace(0.0, 1.0, config.knots + 2)[1:-1].tolist()
+    inner = path_along(
+        parts,
+        source,
+        target,
+        (0.0, 1.0),
+        noise,
+        opening=config.opening,
+        min_scale=config.min_scale,
+        clock=clock,
+        bend=bend,
+    )
+    return rescaled(inner, units)
+
+
+def rescaled(inner: LocationScale, units: Standardisation) -> Rescaled:
+    """A path of the model's units in the user's."""
+    dtype = jnp.zeros(()).dtype
+    return Rescaled(
+        inner,
+        Fixed(jnp.asarray(units.center, dtype)),
+        Fixed(jnp.asarray(units.scale, dtype)),
+        units.time_origin,
+        units.time_scale,
+    )
+
+
+def units_of(problem: ControlProblem) -> Standardisation:
+    """One length for all coordinates, from the ends and what the noise adds."""
+    ends = [problem.source] if problem.target is None else [problem.source, problem.target]
+    means = np.stack([end.mean for end in ends])
+    within = float(np.mean([np.trace(end.covariance) / problem.dim for end in ends]))
+    added = 0.25 * noise_of(problem) ** 2 * problem.horizon
+    between = float(means.var(axis=0).sum()) / problem.dim
+    length = float(np.sqrt(within + added + between))
+    dim = problem.dim
+    return Standardisation(means.mean(axis=0), np.full(dim, length), 0.0, problem.horizon)
+
+
+def noise_of(problem: ControlProblem) -> float:
+    """One number for the noise: the root mean square over the coordinates at the source's mean."""
+    sigma = problem.sigma
+    if isinstance(sigma, int | float | np.floating):
+        return float(sigma)
+    if callable(sigma):
+        sigma = sigma(jnp.zeros(()), jnp.asarray(problem.source.mean, jnp.zeros(()).dtype))
+    return float(np.sqrt(np.mean(np.sum(np.asarray(sigma, float) ** 2, axis=1))))
+
+
+def _in_model(end: GaussianMixture, units: Standardisation) -> GaussianMixture:
+    length = float(units.scale[0])
+    return GaussianMixture(
+        end.weights, units.points_to_model(end.means), end.covariances / length**2
+    )
+
+
+def _potential(problem: ControlProblem) -> Callable | None:
+    """All costs of the place together, weighted, or `None` if there are none."""
+    costs = [
+        (problem.weights.get(name, 1.0), cost.cost)
+        for name, cost in problem.costs.items()
+        if isinstance(cost, Potential)
+    ]
+    if not costs:
+        return None
+    return lambda t, x: sum((w * cost(t, x) for w, cost in costs), jnp.zeros(()))
+
+
+def least_curves(
+    means: Array,
+    spread: float,
+    potential: Callable[[jax.Array, jax.Array], jax.Array],
+    sigma: float,
+    *,
+    starts: int,
+    steps: int,
+    seed: int = 0,
+) -> tuple[Callable[[float], Array], Array]:
+    r"""Curves of least action $\int \tfrac12 |m'|^2/\sigma^2 + E\,V(t, m + r z)\,dt$ on $[0, 1]$.
+
+    Args:
+        means: where the curves begin and end, shape `(2, parts, dim)`.
+        spread: $r$.
+        potential: $V(t, x)$.
+        sigma: the noise.
+        starts: bent starts of each part; the first is straight.
+        steps: of descent.
+        seed: of the bends.
+
+    Returns:
+        A function from a share of the time to how far the curves are from the straight line there,
+        shape `(parts, dim)`, and the action of each curve, shape `(parts,)`.
+    """
+    _, parts, dim = means.shape
+    dtype = jnp.zeros(()).dtype
+    length = float(np.sqrt(np.mean(np.sum((means[1] - means[0]) ** 2, axis=-1)))) + spread
+    modes = np.arange(1, _MODES + 1)
+    s = (np.arange(_MOMENTS) + 0.5) / _MOMENTS
+    shapes = jnp.asarray(np.sin(np.pi * np.outer(s, modes)) / modes, dtype)
+    rates = jnp.asarray(np.pi * np.cos(np.pi * np.outer(s, modes)), dtype)
+    begin, end = (jnp.asarray(m, dtype) for m in means)
+    clock = jnp.asarray(s, dtype)
+    ray = float(np.sqrt(dim)) * spread
+    cloud = jnp.asarray(np.concatenate([np.zeros((1, dim)), ray * np.eye(dim), -ray * np.eye(dim)]))
+    cloud = cloud.astype(dtype)
+
+    def action(coefficients, first, last, factor):
+        place = (1.0 - clock)[:, None] * first + clock[:, None] * last + shapes @ coefficients
+        speed = last - first + rates @ coefficients
+        felt = jax.vmap(lambda t, x: jax.vmap(lambda y: potential(t, x + y))(cloud).mean())
+        return jnp.mean(0.5 * jnp.sum(speed**2, -1) / sigma**2 + factor * felt(clock, place))
+
+    def every(coefficients, factor):
+        of_part = jax.vmap(action, in_axes=(0, 0, 0, None))
+        return jax.vmap(of_part, in_axes=(0, None, None, None))(coefficients, begin, end, factor)
+
+    @jax.jit
+    def descend(coefficients, rate, least):
+        # Every curve is a problem of its own, and some are much steeper than others.
+        schedule = optax.cosine_decay_schedule(1.0, steps, alpha=0.03)
+        optimizer = optax.adam(schedule)
+
+        def step(carry, i):
+            coefficients, state = carry
+            factor = least ** jnp.maximum(0.0, 1.0 - 5.0 / 3.0 * i / steps)
+            slope = jax.grad(lambda c: every(c, factor).sum())(coefficients)
+            norm = jnp.sqrt(jnp.sum(slope**2, axis=(-2, -1), keepdims=True)) + 1e-12
+            updates, state = optimizer.update(slope * jnp.minimum(1.0, 1e3 / norm), state)
+            updates = jax.tree.map(lambda u: rate * u, updates)
+            return (optax.apply_updates(coefficients, updates), state), None
+
+        carry = (coefficients, optimizer.init(coefficients))
+        (coefficients, _), _ = jax.lax.scan(step, carry, jnp.arange(steps))
+        actions = every(coefficients, 1.0)
+        return coefficients, jnp.where(jnp.isfinite(actions), actions, jnp.inf)
+
+    bends = 0.3 * length * jr.normal(jr.key(seed), (starts, parts, _MODES, dim), dtype)
+    bends = (bends / modes[:, None].astype(dtype)).at[0].multiply(0.02)
+    found, actions = descend(bends, 0.03 * length, 1e-3)
+    best = _best(found, actions)
+    # What the best of all parts found is tried by the others, next to what they have.
+    order = jnp.argsort(actions.min(axis=0))[jnp.arange(starts - 1) % parts]
+    shared = jnp.repeat(best[order][:, None], parts, axis=1)
+    found, actions = descend(jnp.concatenate([best[None], shared]), 0.01 * length, 1.0)
+    chosen = np.asarray(_best(found, actions), float)
+
+    def bend(share: float) -> Array:
+        shape = np.sin(np.pi * share * modes) / modes
+        return np.einsum("m,pmd->pd", shape, chosen)
+
+    return bend, np.asarray(actions.min(axis=0), float)
+
+
+def _best(found: jax.Array, actions: jax.Array) -> jax.Array:
+    """Of all starts of every part the one of least action."""
+    return found[actions.argmin(axis=0), jnp.arange(found.shape[1])]

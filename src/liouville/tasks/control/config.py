@@ -1,0 +1,80 @@
+"""The configuration of a control problem. Plain data: nothing here imports JAX."""
+
+from dataclasses import dataclass
+
+from liouville.runs.config import option
+
+
+@dataclass(frozen=True)
+class ProblemConfig:
+    """What is solved."""
+
+    name: str = option("", "name of a problem, or a Python file that makes `problem`")
+    sigma: float | None = option(None, "noise in length per root of time; that of the problem")
+
+
+@dataclass(frozen=True)
+class PathConfig:
+    """The moving parts, and how they are laid around what is dear."""
+
+    parts: int = option(32, "moving parts, at least one for each pair of end parts")
+    knots: int = option(12, "inner knots of every curve")
+    opening: float = option(0.1, "share of the time in which parts leave their common start")
+    min_scale: float = option(1e-3, "smallest scale of a part, in standardised units")
+    bends: int = option(8, "bent starts of every part, among which the cheapest way is chosen")
+    bend_steps: int = option(600, "steps of descent from each of them")
+    spread: float = option(1.2, "how far a bent start feels, in standard deviations of a bridge")
+
+
+@dataclass(frozen=True)
+class ObjectiveConfig:
+    """How the objective is estimated in training."""
+
+    times: int = option(64, "times a step at which it is measured")
+    particles: int = option(64, "particles at each of them, at least one for each part")
+    places: int = option(1024, "particles for costs of the place, such as obstacles")
+    crowding: float = option(0.0, "how much denser these times are near both ends")
+    ramp: float = option(1.0, "share of the weight of stiff costs at the first step; it grows")
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """The optimisation."""
+
+    steps: int = option(5000, "steps")
+    rate: float = option(1e-2, "learning rate")
+    average: float = option(0.995, "decay of the moving average of the parameters")
+    checkpoint_every: int = option(500, "steps between checkpoints")
+    chunk: int = option(50, "steps a compiled call")
+    seed: int = option(0, "of all random numbers")
+
+
+@dataclass(frozen=True)
+class RolloutConfig:
+    """The check on fresh noise after training."""
+
+    trajectories: int = option(4000, "an even number of trajectories")
+    steps: int = option(1000, "equal steps in time")
+
+
+@dataclass(frozen=True)
+class ReportConfig:
+    """The report."""
+
+    movie: bool = option(True, "make the GIF of the moving density")
+
+
+_WEIGHTS = option({}, "of running costs by name; those of the problem")
+
+
+@dataclass(frozen=True)
+class ControlConfig:
+    """Everything `liouville fit control` can be told."""
+
+    problem: ProblemConfig = ProblemConfig()
+    weights: dict[str, float] = _WEIGHTS
+    path: PathConfig = PathConfig()
+    objective: ObjectiveConfig = ObjectiveConfig()
+    training: TrainingConfig = TrainingConfig()
+    rollout: RolloutConfig = RolloutConfig()
+    report: ReportConfig = ReportConfig()

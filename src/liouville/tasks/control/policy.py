@@ -1,0 +1,61 @@
+"""A feedback control that was learned, as a user meets it."""
+
+from dataclasses import dataclass
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from liouville.errors import LiouvilleError
+from liouville.model import Model
+from liouville.objectives import control_at
+from liouville.paths import LocationScale, Rescaled
+from liouville.tasks.control._initial import rescaled
+from liouville.tasks.control.problem import ControlProblem
+
+
+@dataclass(frozen=True, eq=False)
+class Policy:
+    r"""The feedback control $c(t, x)$ of $dX = (f + \sigma c)\,dt + \sigma\,dW$.
+
+    Attributes:
+        model: the density and its velocity.
+        problem: the problem it solves: noise and uncontrolled drift are from there.
+    """
+
+    model: Model
+    problem: ControlProblem
+
+    @property
+    def path(self) -> Rescaled:
+        """The path in the user's units."""
+        assert isinstance(self.model.path, LocationScale)
+        return rescaled(self.model.path, self.model.units)
+
+    def __call__(self, t: float, x: np.ndarray) -> np.ndarray:
+        """The control at time `t` and points of shape `(..., dim)`, of the same shape.
+
+        Raises:
+            LiouvilleError: if the time lies outside the horizon, or points do not fit.
+        """
+        x = np.asarray(x, float)
+        if not 0.0 <= t <= self.problem.horizon:
+            raise LiouvilleError(f"time {t} lies outside 0 to {self.problem.horizon:g}")
+        if x.ndim == 0 or x.shape[-1] != self.problem.dim or not np.isfinite(x).all():
+            raise LiouvilleError(
+                f"points of shape {x.shape} do not fit a problem of {self.problem.dim} "
+                "coordinates, or are not finite; give shape (..., dim)"
+            )
+        dtype = jnp.zeros(()).dtype
+        flat = jnp.asarray(x.reshape(-1, x.shape[-1]), dtype)
+        found = _controls(
+            self.path, jnp.asarray(t, dtype), flat, self.problem.noise, self.problem.drift
+        )
+        return np.asarray(found, float).reshape(x.shape)
+
+
+@eqx.filter_jit
+def _controls(path, t, points, sigma, drift):
+    marginal = path.at(t)
+    return jax.vmap(lambda x: control_at(t, marginal, x, sigma, drift))(points)

@@ -1,0 +1,73 @@
+"""A control problem: what is given, and what is paid for."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
+
+import jax.numpy as jnp
+import numpy as np
+
+from liouville.numerics.mixtures import GaussianMixture
+from liouville.objectives import (
+    AbstractRunningCost,
+    Effort,
+    Field,
+    Noise,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class ControlProblem:
+    r"""A population to be steered at least cost.
+
+    $$\min \int_0^T \Big( \tfrac12 E|c_t|^2 + \sum_j \lambda_j C_j(\rho_t) \Big) dt
+      + E\,\varphi(X_T), \qquad dX = (f + \sigma c)\,dt + \sigma\,dW.$$
+
+    Attributes:
+        source: the distribution at time 0, met exactly.
+        target: the distribution at the horizon, met exactly; `None` leaves it free.
+        sigma: the noise, in space per square root of time: a number, a matrix of shape
+            `(dim, dim)`, or a function of time and place that gives one.
+        horizon: $T$.
+        drift: $f(t, x)$, what moves the population without control; `None` for nothing.
+        costs: the running costs $C_j$ by name.
+        weights: $\lambda$ by name; one for a cost that is not named.
+        stiff: names of costs that start small in training and grow.
+        terminal: $\varphi(x)$, or `None`.
+        obstacle: $h(x)$, positive inside an obstacle: where nobody should be; or `None`.
+        name: of the problem.
+    """
+
+    source: GaussianMixture
+    target: GaussianMixture | None = None
+    sigma: Any = 1.0
+    horizon: float = 1.0
+    drift: Field | None = None
+    costs: Mapping[str, AbstractRunningCost] = field(default_factory=dict)
+    weights: Mapping[str, float] = field(default_factory=dict)
+    stiff: tuple[str, ...] = ()
+    terminal: Callable[[Any], Any] | None = None
+    obstacle: Callable[[Any], Any] | None = None
+    name: str = "problem"
+
+    @property
+    def dim(self) -> int:
+        """The number of coordinates of a point."""
+        return self.source.dim
+
+    @property
+    def noise(self) -> Noise:
+        """The noise as costs take it: a number, an array or a function."""
+        sigma = self.sigma
+        if isinstance(sigma, int | float | np.floating):
+            return float(sigma)
+        return cast(Noise, sigma if callable(sigma) else jnp.asarray(np.asarray(sigma, float)))
+
+    @property
+    def running(self) -> dict[str, AbstractRunningCost]:
+        """All running costs, the effort first."""
+        return {"effort": Effort(self.noise, self.drift), **self.costs}
+
+    def weighted(self, **weights: float) -> "ControlProblem":
+        """The same problem with other weights."""
+        return replace(self, weights={**self.weights, **weights})

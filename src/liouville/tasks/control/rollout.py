@@ -1,0 +1,124 @@
+"""What a control costs on fresh noise: simulated once, after training, to check it."""
+
+from functools import partial
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import Array, Float
+
+from liouville.numerics.types import Point, Points, RandomKey, Scalar
+from liouville.objectives import Noise, control_at
+from liouville.paths import AbstractMarginal, AbstractPath
+from liouville.tasks.control.problem import ControlProblem
+
+
+class Rollout(NamedTuple):
+    """Simulated trajectories and what they pay.
+
+    Attributes:
+        times: of all steps and the horizon, shape `(steps + 1,)`.
+        points: where everybody is then, shape `(steps + 1, n, dim)`.
+        rates: each running cost at the start of each step, shape `(steps, costs)`.
+        inside: the share of the population inside an obstacle then, shape `(steps,)`.
+    """
+
+    times: Float[Array, " moments"]
+    points: Float[Array, "moments n dim"]
+    rates: Float[Array, "steps costs"]
+    inside: Float[Array, " steps"]
+
+
+def equal_particles(points: Points) -> tuple[Points, Float[Array, " n"]]:
+    """Points as particles of the same weight each."""
+    count = points.shape[0]
+    return points, jnp.full((count,), 1.0 / count, points.dtype)
+
+
+class _Crowd(AbstractMarginal):
+    """A marginal whose particles are given points, so that pairs are pairs of a rollout."""
+
+    marginal: AbstractMarginal
+    points: Points
+
+    @property
+    def dim(self) -> int:
+        """The number of coordinates of a point."""
+        return self.marginal.dim
+
+    def log_density(self, x: Point) -> Scalar:
+        """That of the path."""
+        return self.marginal.log_density(x)
+
+    def velocity(self, x: Point) -> Point:
+        """That of the path."""
+        return self.marginal.velocity(x)
+
+    def sample(self, *, key: RandomKey) -> Point:
+        """One of the points."""
+        return jr.choice(key, self.points)
+
+    def particles(self, n: int, *, key: RandomKey) -> tuple[Points, Float[Array, " n"]]:
+        """The points."""
+        del n, key
+        return equal_particles(self.points)
+
+
+@eqx.filter_jit
+def roll_out(
+    path: AbstractPath,
+    problem: ControlProblem,
+    x0: Points,
+    *,
+    steps: int = 1000,
+    key: RandomKey,
+) -> Rollout:
+    r"""Euler-Maruyama for the controlled process, and every cost along it.
+
+    The noise is that of the problem and the control $c(t, x)$ that of the path. The density that
+    costs ask for is the path's own. Pairs are pairs of different trajectories: costs are
+    averaged over the first half of them, and the second half is whom they meet. All places are
+    kept: `4 (steps + 1) n dim` bytes in single precision.
+
+    Args:
+        path: the path, in the user's units.
+        problem: the problem.
+        x0: an even number of draws of the start, shape `(n, dim)`.
+        steps: the number of equal steps.
+        key: random key.
+    """
+    running = problem.running
+    sigma, drift = problem.noise, problem.drift
+    half, h = x0.shape[0] // 2, problem.horizon / steps
+    depth = problem.obstacle or (lambda x: jnp.full((), -1.0, x.dtype))
+
+    def step(x, i):
+        t = jnp.asarray(i * h, x.dtype)
+        step_key = jr.fold_in(key, i)
+        marginal = path.at(t)
+        controls = jax.vmap(lambda y: control_at(t, marginal, y, sigma, drift))(x)
+        crowd = _Crowd(marginal, x[half:])
+        effort = 0.5 * jnp.mean(jnp.sum(controls**2, axis=-1))
+        others = [
+            cost(t, crowd, *equal_particles(x[:half]), key=jr.fold_in(step_key, n))
+            for n, cost in enumerate(list(running.values())[1:])
+        ]
+        hit = jnp.mean(jax.vmap(depth)(x) > 0.0)
+        noise = jr.normal(jr.fold_in(step_key, len(running)), x.shape, x.dtype)
+        kick = h * controls + jnp.sqrt(jnp.asarray(h, x.dtype)) * noise
+        moved = x + jax.vmap(lambda y, k: _noise(sigma, t, y, k))(x, kick)
+        if drift is not None:
+            moved = moved + h * jax.vmap(partial(drift, t))(x)
+        return moved, (x, jnp.stack([effort, *others]), hit)
+
+    last, (points, rates, hits) = jax.lax.scan(step, x0, jnp.arange(steps))
+    times = jnp.linspace(0.0, problem.horizon, steps + 1).astype(x0.dtype)
+    return Rollout(times, jnp.concatenate([points, last[None]]), rates, hits)
+
+
+def _noise(sigma: Noise, t: Scalar, x: Point, z: Point) -> Point:
+    if isinstance(sigma, float):
+        return sigma * z
+    return (sigma(t, x) if callable(sigma) else sigma) @ z

@@ -1,0 +1,127 @@
+"""Between families that the number of coordinates leaves open, a short trial decides."""
+
+import dataclasses
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from liouville.data import Samples, Standardisation
+from liouville.objectives import PerMember
+from liouville.paths import AbstractPath
+from liouville.tasks.density._families import automatic, initial_path
+from liouville.tasks.density._terms import training_likelihood
+from liouville.tasks.density.config import DensityConfig
+from liouville.training import default_optimizer, fit
+
+# A gap of hundredths of a nat is not seen in fewer rows, nor is a sharp edge.
+_FEWEST_KEPT = 200
+_STEPS = 250
+# Maps cost time at every step and every question, so they must win by this many nats for each
+# row, and by this many standard errors of the difference.
+_LEAST_GAIN = 0.01
+_ERRORS = 3.0
+
+
+class Choice(NamedTuple):
+    """A configuration without open choices, the path to start from, and how it was chosen.
+
+    Attributes:
+        settings: the configuration.
+        path: the path to start from.
+        gain: what the trial said for maps, in nats a validation row; `None` without a trial.
+        is_interrupted: whether the user stopped the trial.
+    """
+
+    settings: DensityConfig
+    path: AbstractPath
+    gain: float | None = None
+    is_interrupted: bool = False
+
+
+def chosen(
+    settings: DensityConfig,
+    training: Samples,
+    validation: Samples | None,
+    units: Standardisation,
+    *,
+    progress: bool | None = None,
+) -> Choice:
+    """Fills in what the configuration leaves to the data, if need be by a trial.
+
+    A mixture of a moderate number of parts cannot follow a sharp edge; seen through maps it can.
+    Where both are open and there are enough validation samples, each is trained for the
+    likelihood alone for a few hundred steps, and the maps are taken if they win on the validation
+    samples by more than chance and by more than their cost.
+
+    Args:
+        settings: the configuration as the user gave it.
+        training: samples to train on.
+        validation: samples to judge by.
+        units: of the model.
+        progress: show a progress bar; by default on a terminal only.
+    """
+    smallest, size = int(training.counts.min()), (training.dim, len(training))
+    lattice = training.quantisation
+    whole = 0.0 if lattice is None else float(lattice.is_discrete.mean())
+    plain = automatic(settings, *size, smallest, whole)
+    is_open = settings.path.family == "auto" and plain.path.family == "mixture"
+    if not is_open or validation is None or len(validation) < _FEWEST_KEPT:
+        return Choice(plain, _initial(plain, training, units))
+    wished = dataclasses.replace(settings.path, family="warped")
+    warped = automatic(dataclasses.replace(settings, path=wished), *size, smallest, whole)
+    tried = []
+    for candidate in (plain, warped):
+        path = _initial(candidate, training, units)
+        nats = _tried(path, candidate, training, validation, units, progress)
+        if nats is None:
+            return Choice(candidate, path, is_interrupted=True)
+        tried.append((candidate, path, nats))
+    gains = tried[0][2] - tried[1][2]
+    gain, error = float(gains.mean()), float(gains.std() / np.sqrt(len(gains)))
+    is_better = gain > max(_LEAST_GAIN, _ERRORS * error)
+    candidate, path, _ = tried[1] if is_better else tried[0]
+    return Choice(candidate, path, gain)
+
+
+def _initial(settings: DensityConfig, training: Samples, units: Standardisation) -> AbstractPath:
+    points = units.points_to_model(training.points)
+    return initial_path(points, training.labels, settings.path, seed=settings.training.seed)
+
+
+def _tried(
+    path: AbstractPath,
+    settings: DensityConfig,
+    training: Samples,
+    validation: Samples,
+    units: Standardisation,
+    progress: bool | None,
+) -> np.ndarray | None:
+    """The negative log-likelihoods of validation samples after a trial; `None` if stopped."""
+    options = settings.training
+    assert options.steps is not None  # filled in by `automatic`
+    assert options.rate is not None
+    steps = min(_STEPS, options.steps)
+    result = fit(
+        path,
+        PerMember(training_likelihood(training, units, options.batch_size)),
+        steps=steps,
+        optimizer=default_optimizer(options.rate, steps, options.decay or 0.0),
+        seed=options.seed,
+        decay=options.average,
+        chunk=options.chunk,
+        checkpoint_every=options.checkpoint_every,
+        validate_every=options.validate_every,
+        progress=progress,
+    )
+    if result.reason == "interrupted":
+        return None
+    points = jnp.asarray(units.points_to_model(validation.points), jnp.zeros(()).dtype)
+    return -np.asarray(_log_densities(result.path, points), float)
+
+
+@eqx.filter_jit
+def _log_densities(path: AbstractPath, points: jax.Array) -> jax.Array:
+    return jax.vmap(path.at(jnp.ones(())).log_density)(points)

@@ -1,0 +1,225 @@
+"""Where training starts: for each family, a path from the standard normal law toward the data."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+
+from liouville.curves import AbstractCurve, HardStarted, Knots
+from liouville.maps import coupling_flow
+from liouville.numerics.mixtures import GaussianMixture, fit_mixture
+from liouville.paths import (
+    AbstractPath,
+    Autoregressive,
+    Contextual,
+    Ensemble,
+    Full,
+    Gaussian,
+    LocationScale,
+    Logistic,
+    Normal,
+    Pushforward,
+    Selected,
+)
+from liouville.tasks.density._marginals import marginal_map
+from liouville.tasks.density.config import DensityConfig, PathConfig
+
+INTERVAL = (0.0, 1.0)
+_CLOCK = (0.0, 0.25, 0.5, 0.75, 1.0)
+# An autoregressive velocity is a recursion over the coordinates; beyond so many of them the
+# pushforward, whose cost per coordinate is flat, is the quicker one to train.
+_MOST_AUTOREGRESSIVE = 256
+_MOST_MIXTURE = 3
+# Expectation maximisation for the start sees at most so many points.
+_MOST_POINTS = 4000
+
+
+def automatic(
+    config: DensityConfig, dim: int, n: int, smallest: int, whole: float = 0.0
+) -> DensityConfig:
+    """Fills in what the configuration leaves to the data.
+
+    In few coordinates a mixture of moving parts is quick and moves its mass at little cost; in
+    many, conditional mixtures find dependences that no small number of parts has.
+
+    Args:
+        config: the configuration.
+        dim: the number of coordinates.
+        n: the number of training samples.
+        smallest: the number of training samples of the smallest class.
+        whole: the share of the columns that have whole steps.
+    """
+    path, training = config.path, config.training
+    family = path.family
+    if family == "auto":
+        few = "mixture" if dim <= _MOST_MIXTURE else "autoregressive"
+        family = few if dim <= _MOST_AUTOREGRESSIVE else "pushforward"
+    is_mixture, is_warped = family == "mixture", family == "warped"
+    is_network = not (is_mixture or is_warped)
+    marginals = whole > 0.5 if path.marginals is None else path.marginals
+    marginals = marginals and family == "autoregressive"
+    parts = int(np.clip(smallest // 40, 2, 128 if is_mixture else 16))
+    if is_network:
+        parts = 8
+    # Without noise to learn by heart, more units pay.
+    least = int(np.clip(512 // dim, 4, 8)) if whole > 0.5 else 4
+    width = {"autoregressive": max(least, 64 // dim), "warped": 32}.get(family, 64)
+    members = 4 if family == "autoregressive" else 1
+    # Networks overfit small tables within a hundred steps; pulling the weights toward zero is
+    # what helped most, in proportion to how little the data say. The locations of a mixture are
+    # no such weights, and noise that is drawn anew at every step does part of the same work.
+    enough = 1200.0 if whole > 0.5 else 4000.0
+    decay = float(np.clip(enough / n, 1e-3, 3.0)) if is_network else 0.0
+    # Bells blur the edges that the map of the marginals draws.
+    noise = min(0.1, 3.5 / n**0.5) if is_network and not marginals else 0.0
+    steps = int(np.clip(n // 250 * 25, 400, 2500 if is_warped else 2000))
+    if is_mixture:
+        steps = 1000
+    return dataclasses.replace(
+        config,
+        path=dataclasses.replace(
+            path,
+            family=family,
+            members=path.members or members,
+            parts=path.parts or parts,
+            width=path.width or width,
+            marginals=marginals,
+            layers=path.layers or (4 if is_warped else 8),
+            # Few maps with many bins make sharp edges at the least cost.
+            bins=path.bins or (32 if is_warped else 8),
+        ),
+        training=dataclasses.replace(
+            training,
+            steps=training.steps or steps,
+            rate=training.rate or (5e-3 if is_warped else 3e-3),
+            batch_size=training.batch_size or (512 if is_warped else 256),
+            decay=decay if training.decay is None else training.decay,
+            noise=noise if training.noise is None else training.noise,
+        ),
+    )
+
+
+def initial_path(
+    points: np.ndarray, labels: np.ndarray | None, config: PathConfig, *, seed: int = 0
+) -> AbstractPath:
+    """The path to start from.
+
+    Args:
+        points: training samples in standardised units, shape `(n, dim)`.
+        labels: their classes, numbers from 0, or `None`.
+        config: the configuration, after `automatic`.
+        seed: of all random choices.
+    """
+    assert config.members is not None  # filled in by `automatic`
+    members = [
+        _member(points, labels, config, number, seed + number) for number in range(config.members)
+    ]
+    return members[0] if len(members) == 1 else Ensemble.of(members)
+
+
+def _member(
+    points: np.ndarray, labels: np.ndarray | None, config: PathConfig, number: int, seed: int
+) -> AbstractPath:
+    """One path; autoregressive ones differ in their order of the columns."""
+    dim, key = points.shape[1], jr.key(seed)
+    counts = None if labels is None else np.bincount(labels)
+    context = 0 if counts is None else len(counts)
+    assert config.parts is not None  # filled in by `automatic`
+    assert config.width is not None
+    assert config.layers is not None
+    assert config.bins is not None
+    if config.family == "mixture":
+        path = _mixture(points, labels, config, seed)
+    elif config.family == "autoregressive":
+        path = Autoregressive.standard(
+            dim,
+            config.parts,
+            INTERVAL,
+            hard_start=config.start == "hard",
+            order=_order(dim, number, config.members),
+            units=config.width,
+            depth=config.depth,
+            family=_kernel(config),
+            floor=float(np.log(config.min_scale)),
+            moving_weights=config.moving_weights,
+            context=context,
+            key=key,
+        )
+        if config.marginals:
+            path = Pushforward(path, marginal_map(points, INTERVAL))
+    else:
+        flow = coupling_flow(
+            dim,
+            INTERVAL,
+            layers=config.layers,
+            width=config.width,
+            depth=config.depth,
+            kind=config.map,
+            bins=config.bins,
+            hard_start=config.start == "hard",
+            context=context,
+            key=key,
+        )
+        is_warped = config.family == "warped"
+        base = _mixture(points, labels, config, seed) if is_warped else Normal(dim)
+        path = Pushforward(base, flow)
+    return path if counts is None else Contextual.of_classes(path, jnp.asarray(counts, float))
+
+
+def _order(dim: int, number: int, members: int | None) -> np.ndarray:
+    """The columns from some place on, round and round, every other member backwards.
+
+    Neighbours in a table are often neighbours in kind, such as pixels: with such an order each
+    draw is made of parts that saw their surroundings, which a shuffled order leaves to chance.
+    """
+    pairs = -(-(members or 1) // 2)
+    turned = np.roll(np.arange(dim), -(number // 2 * dim // pairs))
+    return turned[::-1].copy() if number % 2 else turned
+
+
+def _kernel(config: PathConfig) -> Gaussian | Logistic:
+    return Logistic() if config.kernel == "logistic" else Gaussian()
+
+
+def _mixture(
+    points: np.ndarray, labels: np.ndarray | None, config: PathConfig, seed: int
+) -> AbstractPath:
+    classes = [points] if labels is None else [points[labels == c] for c in np.unique(labels)]
+    paths = [_mixture_path(x, config, seed) for x in classes]
+    return paths[0] if labels is None else Selected.of(paths)
+
+
+def _mixture_path(points: np.ndarray, config: PathConfig, seed: int) -> LocationScale:
+    """Parts that run from the standard normal law to those of a fitted mixture."""
+    assert config.parts is not None
+    chosen = np.random.default_rng(seed).permutation(len(points))[:_MOST_POINTS]
+    end = fit_mixture(points[chosen], min(config.parts, len(chosen)), seed=seed)
+    parts, dim = end.means.shape
+    scale, dtype = Full(float(np.log(config.min_scale))), jnp.zeros(()).dtype
+    family = _kernel(config)
+    spread = 3.0 / np.pi**2 if config.kernel == "logistic" else 1.0
+
+    def raw(covariances: np.ndarray) -> jax.Array:
+        return jax.jit(scale.from_covariance)(jnp.asarray(spread * covariances, dtype))
+
+    start = GaussianMixture(
+        end.weights, np.zeros_like(end.means), np.tile(np.eye(dim), (parts, 1, 1))
+    )
+    return LocationScale(
+        location=_curve(jnp.asarray(start.means, dtype), jnp.asarray(end.means, dtype), config),
+        raw_scale=_curve(raw(start.covariances), raw(end.covariances), config),
+        logits=jnp.asarray(np.log(end.weights), dtype),
+        family=family,
+        scale=scale,
+    )
+
+
+def _curve(start: jax.Array, end: jax.Array, config: PathConfig) -> AbstractCurve:
+    """From one value to another in a straight line, the start held or learned."""
+    if config.start == "hard":
+        inside = Knots(_CLOCK, jnp.stack([end - start] * len(_CLOCK)), "cubic")
+        return HardStarted(start, inside, INTERVAL)
+    line = jnp.stack([(1.0 - s) * start + s * end for s in _CLOCK])
+    return Knots(_CLOCK, line, "cubic")

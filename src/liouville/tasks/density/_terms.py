@@ -1,0 +1,118 @@
+"""The terms of the objective of a fit to samples."""
+
+import equinox as eqx
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+from jaxtyping import Array, Float
+
+from liouville.data import Samples, Standardisation
+from liouville.numerics.types import Points, RandomKey, Scalar
+from liouville.objectives import AbstractTerm, ContextLikelihood, NegativeLogLikelihood
+from liouville.paths import AbstractPath
+
+
+class Renoised(AbstractTerm):
+    r"""The likelihood of whole steps, with the noise between them drawn anew at every call.
+
+    $$-\mathrm{E} \log\rho_1(v_i + s \odot U + h \odot Z \mid c_i), \qquad
+      U \sim \mathrm{uniform}(0, 1)^d, \quad Z \sim N(0, I).$$
+
+    Noise that is drawn once is learned by heart with the samples. The bells of width $h$ smooth
+    over what few samples cannot tell; they are at most half a step wide, where the values say
+    nothing.
+
+    Attributes:
+        values: $v$, in the model's units, shape `(n, dim)`.
+        contexts: $c$, shape `(n, size)`; of size zero without classes.
+        step: $s$, zero for continuous columns, shape `(dim,)`.
+        width: $h$, shape `(dim,)`.
+        batch_size: samples drawn a call; `None` uses all of them.
+        name: under which the term is logged.
+    """
+
+    values: Points
+    contexts: Float[Array, "n size"]
+    step: Float[Array, " dim"]
+    width: Float[Array, " dim"]
+    batch_size: int | None = eqx.field(static=True)
+    name: str = eqx.field(static=True)
+
+    def __call__(self, path: AbstractPath, *, key: RandomKey) -> Scalar:
+        """The mean negative log-likelihood per sample, or an unbiased estimate from a batch."""
+        pick_key, step_key, bell_key = jr.split(key, 3)
+        values, contexts = self.values, self.contexts
+        if self.batch_size is not None and self.batch_size < len(values):
+            picks = jr.randint(pick_key, (self.batch_size,), 0, len(values))
+            values, contexts = values[picks], contexts[picks]
+        within = jr.uniform(step_key, values.shape, values.dtype)
+        bells = jr.normal(bell_key, values.shape, values.dtype)
+        points = values + self.step * within + self.width * bells
+        time = jnp.ones((), values.dtype)
+        return ContextLikelihood(time, points, contexts)(path, key=key)
+
+
+def training_likelihood(
+    samples: Samples,
+    units: Standardisation,
+    batch_size: int | None = None,
+    noise: float = 0.0,
+) -> AbstractTerm:
+    """What training minimises: `likelihood`, or `Renoised` if there are columns of whole steps.
+
+    Args:
+        samples: the dequantised samples, in the user's units.
+        units: the map to the model's.
+        batch_size: samples a step; all of them by default.
+        noise: the width of the bells, in standardised units; half a step at most.
+    """
+    lattice = samples.quantisation
+    if lattice is None or not lattice.is_discrete.any():
+        return likelihood(samples, units, "likelihood", batch_size)
+    dtype = jnp.zeros(()).dtype
+    step = lattice.step / units.scale
+    return Renoised(
+        values=jnp.asarray(units.points_to_model(lattice.remove_noise(samples.points)), dtype),
+        contexts=jnp.asarray(_contexts(samples), dtype),
+        step=jnp.asarray(step, dtype),
+        width=jnp.asarray(np.minimum(noise, 0.5 * step), dtype),
+        batch_size=batch_size,
+        name="likelihood",
+    )
+
+
+def likelihood(
+    samples: Samples, units: Standardisation, name: str, batch_size: int | None = None
+) -> AbstractTerm:
+    """The negative log-likelihood of samples at time 1, given their classes if they have some.
+
+    Args:
+        samples: the samples, in the user's units.
+        units: the map to the model's.
+        name: under which the term is logged.
+        batch_size: samples a step; all of them by default.
+    """
+    points = units.points_to_model(samples.points)
+    if samples.labels is None:
+        return NegativeLogLikelihood([1.0], [points], batch_size=batch_size, name=name)
+    dtype = jnp.zeros(()).dtype
+    return ContextLikelihood(
+        jnp.ones((), dtype),
+        jnp.asarray(points, dtype),
+        jnp.asarray(_contexts(samples), dtype),
+        batch_size=batch_size,
+        name=name,
+    )
+
+
+def start_likelihood(samples: Samples, seed: int) -> AbstractTerm:
+    """The negative log-likelihood of as many draws of the standard normal law, at time 0."""
+    draws = np.random.default_rng([seed, 1]).normal(size=samples.points.shape)
+    return NegativeLogLikelihood([0.0], [draws], batch_size=512, name="start")
+
+
+def _contexts(samples: Samples) -> np.ndarray:
+    """A unit vector for the class of each sample, of size zero without classes."""
+    if samples.labels is None:
+        return np.zeros((len(samples), 0))
+    return np.eye(len(samples.classes))[samples.labels]

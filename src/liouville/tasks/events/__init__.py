@@ -1,0 +1,1 @@
+"""Events in space and time: from a catalogue to a point process, its report and forecasts."""

@@ -1,0 +1,293 @@
+"""The process before training: a guess from the events."""
+
+import dataclasses
+import warnings
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+
+from liouville.curves import Constant, Knots
+from liouville.data import Events
+from liouville.numerics.mixtures import GaussianMixture, fit_mixture
+from liouville.numerics.networks import MLP
+from liouville.numerics.parameters import value_of
+from liouville.paths import Full, LocationScale
+from liouville.processes import (
+    AbstractIntensity,
+    AbstractMarks,
+    AbstractPlaces,
+    ByKind,
+    ByMagnitude,
+    ConstantRate,
+    DetectedMagnitudes,
+    Encoder,
+    Exponentials,
+    GutenbergRichter,
+    Hawkes,
+    HistoryFree,
+    KernelMixture,
+    Kinds,
+    MixtureMarks,
+    Neural,
+    Offspring,
+    PeriodicSeries,
+    Piecewise,
+    PointProcess,
+    Poisson,
+    PowerLaws,
+    Recalled,
+    Routed,
+    SumOfRates,
+    Triggered,
+    Unmarked,
+    WithCovariates,
+)
+from liouville.tasks.events._covariates import Covariates
+from liouville.tasks.events.config import EventsConfig, PlacesConfig, TimesConfig
+from liouville.tasks.events.units import EventUnits
+
+# The most parts of a background; a network that names parts, or moves them, has one output each.
+_MOST_PARTS = {"routed": 250, "recalled": 32}
+_MOST_PARTS_STILL = 500
+# Where no history helps, the background has to say all there is to say.
+_MOST_PARTS_ALONE, _EVENTS_A_PART_ALONE = 1000, 30
+_EVENTS_A_PART = 60
+# From so many events on a network of the place learns more than chance, and small steps do.
+_MANY = 5000
+_MOST_ROWS = 20_000
+_SHARE_TRIGGERED = 0.5
+# The share of the mean variance below which no part of a mixture is narrow: faults are lines.
+FLOOR = 1e-5
+# How far above the least magnitude the most frequent one of a complete catalogue may be.
+_INCOMPLETE = 0.35
+_MARK_PARTS = 4
+# Widths of the zones around a parent, in standardised units, before training.
+_SMALLEST, _LARGEST = 0.008, 0.3
+
+
+def automatic(settings: EventsConfig, events: Events) -> EventsConfig:
+    """Fills in what is left to choose."""
+    places, training = settings.places, settings.training
+    total = int(events.counts.sum())
+    if places.parts is None:
+        if places.family == "static":
+            parts = parts_for(events.places, _MOST_PARTS_ALONE, _EVENTS_A_PART_ALONE)
+        else:
+            most = _MOST_PARTS.get(places.family, _MOST_PARTS_STILL)
+            parts = parts_for(events.places, most)
+        places = dataclasses.replace(places, parts=parts)
+    if places.network is None:
+        places = dataclasses.replace(places, network=total >= _MANY)
+    if training.rate is None:
+        training = dataclasses.replace(training, rate=0.01 if total >= _MANY else 0.03)
+    if training.steps is None:
+        steps = int(np.clip(total // 25, 600, 1200))
+        steps += -steps % training.chunk
+        training = dataclasses.replace(training, steps=steps)
+    return dataclasses.replace(settings, places=places, training=training)
+
+
+def parts_for(places: np.ndarray, most: int, each: int = _EVENTS_A_PART) -> int:
+    """How many parts a mixture may have: one for every so many different places."""
+    return int(np.clip(len(np.unique(places, axis=0)) // each, 1, most))
+
+
+def initial(
+    settings: EventsConfig, events: Events, units: EventUnits, known: Covariates | None = None
+) -> PointProcess:
+    """The process training starts from; `automatic` has filled in the settings."""
+    return PointProcess(
+        initial_intensity(settings.times, events, units, settings.training.seed, known),
+        _places(settings.places, events, units, settings.training.seed),
+        _marks(events, units),
+    )
+
+
+def initial_intensity(
+    options: TimesConfig,
+    events: Events,
+    units: EventUnits,
+    seed: int = 0,
+    known: Covariates | None = None,
+) -> AbstractIntensity:
+    """An intensity of the family of the configuration, of the mean rate of the events."""
+    level, longest = 1.0 / events.mean_gap, float(events.durations.max())
+    own = (1.0 if options.family == "poisson" else 1.0 - _SHARE_TRIGGERED) * level
+    begin, end = float(events.windows[:, 0].min()), float(events.windows[:, 1].max())
+    rate = (
+        Piecewise.of(own, np.linspace(begin, end, options.pieces + 1)[1:-1].tolist())
+        if options.pieces > 1
+        else ConstantRate.of(own)
+    )
+    if options.period is not None:
+        halves = PeriodicSeries.of(0.5 * own, options.period, options.harmonics)
+        rate = SumOfRates((rate, halves))
+    if known is not None:
+        rate = WithCovariates.of(rate, known.times[1:].tolist(), known.values)
+    if options.family == "poisson":
+        return Poisson(rate)
+    gap = min(1.0 / level, 0.1 * longest)
+    kernels = []
+    if options.exponentials:
+        spread = np.geomspace(0.03, 30.0, options.exponentials) if options.exponentials > 1 else [1]
+        kernels.append(Exponentials.of([gap * float(s) for s in spread]))
+    if options.powers:
+        offsets = np.geomspace(0.01, 1.0, options.powers) if options.powers > 1 else [0.05]
+        kernels.append(PowerLaws.of([gap * float(s) for s in offsets], [1.3] * options.powers))
+    kernel = kernels[0] if len(kernels) == 1 else KernelMixture.of(kernels)
+    if events.kinds:
+        productivity = ByKind.of([_SHARE_TRIGGERED] * len(events.kinds))
+    elif events.marks is not None:
+        excess = np.exp(units.marks(events)).mean()
+        productivity = ByMagnitude.of(_SHARE_TRIGGERED / float(excess), 1.0, 0.0)
+    else:
+        productivity = Unmarked.of(_SHARE_TRIGGERED)
+    hawkes = Hawkes(rate, productivity, kernel)
+    if options.family == "hawkes":
+        return hawkes
+    return Neural(events.dim, rate=level, base=hawkes, kinds=len(events.kinds), key=jr.key(seed))
+
+
+def _places(options: PlacesConfig, events: Events, units: EventUnits, seed: int) -> AbstractPlaces:
+    own = units.to_model(np.unique(events.places, axis=0))
+    rng = np.random.default_rng(seed)
+    own = own[rng.permutation(len(own))[:_MOST_ROWS]]
+    assert options.parts is not None  # filled in by `automatic`
+    mixture = fit_mixture(own, options.parts, seed=seed, iterations=10, floor=FLOOR)
+    background = static_density(mixture)
+    if options.family == "static":
+        return HistoryFree(background)
+    if options.family == "moving":
+        window = (float(events.windows[:, 0].min()), float(events.windows[:, 1].max()))
+        return HistoryFree(_moving(background, window, options.knots))
+    gap = events.mean_gap
+    rates = 1.0 / np.geomspace(0.1 * gap, 100.0 * gap, options.rates)
+    if options.family == "recalled":
+        return _recalled(background, options, events.dim, rates, jr.key(seed))
+    if options.family == "routed":
+        return _routed(background, options, events, rates, jr.key(seed))
+    return Triggered(background, _offspring(options, events, rates, jr.key(seed)))
+
+
+def _routed(
+    background: LocationScale,
+    options: PlacesConfig,
+    events: Events,
+    rates: np.ndarray,
+    key: jax.Array,
+) -> Routed:
+    dtype = jnp.zeros(()).dtype
+    logits = jnp.asarray(background.logits, dtype)
+    network = MLP(events.dim, len(logits), width=options.width, depth=3, key=key)
+    return Routed(
+        background,
+        logits,
+        network,
+        jnp.full((len(rates),), np.log(_SHARE_TRIGGERED), dtype),
+        jnp.asarray(np.log(rates), dtype),
+        jnp.zeros((), dtype) if _has_size(events) else None,
+    )
+
+
+def _has_size(events: Events) -> bool:
+    return events.marks is not None and not events.kinds
+
+
+def _offspring(
+    options: PlacesConfig, events: Events, rates: np.ndarray, key: jax.Array
+) -> Offspring:
+    """Circles of several scales around the parent."""
+    dim, parts, dtype = events.dim, options.zones, jnp.zeros(()).dtype
+    number = jnp.zeros((), dtype) if _has_size(events) else None
+    log_scales = np.log(np.geomspace(_SMALLEST, _LARGEST, parts))
+    offspring = Offspring(
+        jnp.zeros((parts, dim), dtype),
+        jnp.asarray(log_scales[:, None, None] * np.eye(dim), dtype),
+        jnp.full((parts, len(rates)), np.log(_SHARE_TRIGGERED / parts), dtype),
+        jnp.asarray(np.log(rates), dtype),
+        productivity=number,
+        reach=number,
+        raw_spread=jnp.full((parts,), -3.0, dtype) if options.spreads else None,
+        spread_time=float(1.0 / np.median(rates)),
+    )
+    if not options.network:
+        return offspring
+    network = MLP(dim, offspring.outputs, width=options.width, depth=2, key=key)
+    return eqx.tree_at(lambda o: o.network, offspring, network, is_leaf=lambda node: node is None)
+
+
+def static_density(mixture: GaussianMixture) -> LocationScale:
+    """A mixture of Gaussians that does not move, in the model's own type."""
+    dtype, scale = jnp.zeros(()).dtype, Full()
+    return LocationScale(
+        Constant(jnp.asarray(mixture.means, dtype)),
+        Constant(scale.from_covariance(jnp.asarray(mixture.covariances, dtype))),
+        jnp.asarray(np.log(mixture.weights), dtype),
+        scale=scale,
+    )
+
+
+def _moving(static: LocationScale, window: tuple[float, float], knots: int) -> LocationScale:
+    """The same density with knots in time that can be learned."""
+    times, zero = np.linspace(*window, knots), jnp.zeros(())
+
+    def curve(value: jax.Array) -> Knots:
+        return Knots(times.tolist(), jnp.stack([value] * knots), "linear")
+
+    return LocationScale(
+        curve(static.location(zero)),
+        curve(static.raw_scale(zero)),
+        curve(jnp.asarray(value_of(static.logits))),
+        scale=static.scale,
+    )
+
+
+def _recalled(
+    background: LocationScale, options: PlacesConfig, dim: int, rates: np.ndarray, key: jax.Array
+) -> Recalled:
+    first, second = jr.split(key)
+    heads = np.geomspace(rates.max(), rates.min(), options.heads)
+    encoder = Encoder.of(dim, jnp.asarray(heads, jnp.zeros(()).dtype), key=first)
+    zero = jnp.zeros(())
+    location, raw = background.location(zero), background.raw_scale(zero)
+    logits = jnp.asarray(value_of(background.logits))
+    outputs = location.size + raw.size + logits.size
+    network = MLP(encoder.outputs, outputs, width=options.width, depth=2, key=second)
+    return Recalled(encoder, network, location, raw, logits)
+
+
+def _marks(events: Events, units: EventUnits) -> AbstractMarks | None:
+    if events.marks is None:
+        return None
+    if events.kinds:
+        counts = np.bincount(events.marks.astype(int), minlength=len(events.kinds)) + 1.0
+        return Kinds.of((counts / counts.sum()).tolist())
+    marks = units.marks(events)
+    is_magnitude = events.mark_name.lower() in ("magnitude", "mag")
+    peak = _most_frequent(marks)
+    if is_magnitude and peak > _INCOMPLETE:
+        # Their number does not fall from the least one on: small events were missed, and a law
+        # that falls from there would draw far too many great ones.
+        warnings.warn(
+            f"most magnitudes are near {peak + units.mark_origin:.1f}, the least is "
+            f"{units.mark_origin:.1f}: smaller events were missed, and their law is fitted with "
+            f"the share that was detected; data.least_mark={peak + units.mark_origin:.1f} or above "
+            "leaves them out",
+            stacklevel=2,
+        )
+        return DetectedMagnitudes.spread(marks)
+    if is_magnitude:
+        steps = np.diff(np.unique(np.round(marks, 3)))
+        width = float(steps.min()) if len(steps) else 0.0
+        width = width if 0.01 <= width <= 0.5 else 0.0
+        return GutenbergRichter.fitted(marks, 0.0, width)
+    return MixtureMarks.spread(marks, _MARK_PARTS)
+
+
+def _most_frequent(marks: np.ndarray) -> float:
+    """The middle of the fullest bin of a tenth, if it is much fuller than that of the least."""
+    counts = np.bincount(np.floor(marks / 0.1 + 0.5).astype(int))
+    return 0.1 * float(np.argmax(counts)) if counts.max() > 3 * counts[0] + 10 else 0.0

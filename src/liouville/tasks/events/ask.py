@@ -1,0 +1,268 @@
+"""A history from a file, on the clock and in the terms of a fitted model; questions at points."""
+
+import dataclasses
+import re
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from liouville.data import Events, Region, check_history, read_events, read_points
+from liouville.data._event_checks import Missing
+from liouville.data._event_files import TIME_COLUMNS
+from liouville.data._tables import TextTable, existing_file, read_text_table
+from liouville.errors import LiouvilleError
+from liouville.tasks.events._divide import above
+from liouville.tasks.events.model import EventModel
+
+_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 7 * 86400.0}
+_DURATION = re.compile(r"([0-9.eE+-]+)\s*([a-zA-Z]*)")
+_UNITS = {
+    "second": "s", "seconds": "s", "s": "s", "sec": "s",
+    "minute": "m", "minutes": "m", "min": "m", "m": "m",
+    "hour": "h", "hours": "h", "h": "h",
+    "day": "d", "days": "d", "d": "d",
+    "week": "w", "weeks": "w", "w": "w",
+}  # fmt: skip
+
+
+def duration(text: str | float, unit: str) -> float:
+    """A duration in the unit of time of a model.
+
+    Args:
+        text: a number, or one with a unit: `7d`; s, m (minutes), h, d and w.
+        unit: the model's unit.
+
+    Raises:
+        LiouvilleError: if it is neither, not positive, or the units cannot be converted.
+    """
+    found = _DURATION.fullmatch(str(text).strip())
+    try:
+        if found is None:
+            raise ValueError
+        number, letter = float(found[1]), found[2].lower()
+    except ValueError:
+        raise LiouvilleError(
+            f"the duration {text!r} is neither a number nor one with a unit, such as 7d, 12h, 2w"
+        ) from None
+    if not (np.isfinite(number) and number > 0):
+        raise LiouvilleError(f"the duration is {text}; give a positive one")
+    if not letter:
+        return number
+    if letter not in _UNITS:
+        raise LiouvilleError(f"the unit {letter!r} of {text} is none of s, m, h, d, w")
+    if unit.lower() not in _UNITS:
+        raise LiouvilleError(
+            f"times of the model are in {unit or 'a unit without name'}, which is no part of a "
+            f"day: give {text} as a plain number of it"
+        )
+    return number * _SECONDS[_UNITS[letter]] / _SECONDS[_UNITS[unit.lower()]]
+
+
+def read_history(
+    model: EventModel,
+    file: Path,
+    *,
+    columns: Mapping[str, Any] | None = None,
+    sequence: str | None = None,
+) -> Events:
+    """Reads what was observed, as a history of one sequence on the clock of a model.
+
+    Args:
+        model: the model.
+        file: as for `read_events`.
+        columns: arguments of `read_events`, such as those of the run.
+        sequence: the name of the sequence to take if there are several.
+
+    Raises:
+        LiouvilleError: if it cannot be read or does not fit the model.
+    """
+    options = dict(columns or {})
+    if not model.mark_name:
+        options["mark"] = "none"
+    with warnings.catch_warnings():
+        # When observation began is of no consequence for what comes after.
+        warnings.filterwarnings("ignore", message="no window of observation")
+        events = read_events(file, **options)
+    if not len(events):
+        raise LiouvilleError(f"{file} has no events; a history needs at least one")
+    events = events.check(min_events=1, missing=options.get("missing", "refuse"))
+    if events.marks is not None and not events.kinds and model.mark_name:
+        # Smaller events than it was fitted to mean nothing to the model.
+        events = above(events, model.units.mark_origin)
+    return on_clock(model, _one_sequence(events, sequence))
+
+
+def _one_sequence(events: Events, name: str | None) -> Events:
+    if name is None and len(events.windows) == 1:
+        return events
+    if name is None or name not in events.names:
+        shown = ", ".join(events.names[:8]) + (", ..." if len(events.names) > 8 else "")
+        raise LiouvilleError(
+            f"{events.source} has the sequences {shown}; name one of them with --sequence-name"
+        )
+    return events.select([events.names.index(name)])
+
+
+def on_clock(model: EventModel, events: Events) -> Events:
+    """Events on the clock of a model, their kinds numbered as the model's.
+
+    Raises:
+        LiouvilleError: if one has dates and the other plain numbers, a kind is unknown, or the
+            columns differ.
+    """
+    if (events.origin is None) != (model.origin is None):
+        have, want = (
+            ("plain numbers", "dates") if events.origin is None else ("dates", "plain numbers")
+        )
+        raise LiouvilleError(
+            f"times of {events.source} are {have}, those the model was fitted to {want}; convert "
+            "them"
+        )
+    if model.origin is not None:
+        # The origin of the model as a time on the clock of the events.
+        shift = events.number(model.origin)
+        events = dataclasses.replace(
+            events,
+            times=events.times - shift,
+            windows=events.windows - shift,
+            origin=model.origin,
+        )
+    if model.kinds and events.marks is not None and events.kinds != model.kinds:
+        unknown = [kind for kind in events.kinds if kind not in model.kinds]
+        if unknown or not events.kinds:
+            what = f"the kind {unknown[0]!r}" if unknown else "no kinds"
+            raise LiouvilleError(
+                f"{events.source} has {what}; the model knows {', '.join(model.kinds)}"
+            )
+        number = np.array([model.kinds.index(kind) for kind in events.kinds], float)
+        marks = number[events.marks.astype(int)]
+        events = dataclasses.replace(events, marks=marks, kinds=model.kinds)
+    model._check_features(events)
+    return events
+
+
+def known_at(model: EventModel, history: Events, now: float, future: Missing = "refuse") -> Events:
+    """The events known at a time, observed from before the first of them.
+
+    Raises:
+        LiouvilleError: if there are later ones and they are refused, or none is known.
+    """
+    first = float(history.times.min())
+    if now < first:
+        raise LiouvilleError(
+            f"{history.instant(now)} is before the first event of {history.source}, "
+            f"{history.instant(first)}; choose a later time"
+        )
+    begin = min(first, float(np.nextafter(now, -np.inf))) - 1e-9 * max(1.0, abs(first))
+    end = max(float(history.times.max()), now)
+    history = dataclasses.replace(history, windows=np.array([[begin, end]]))
+    return check_history(history, now, future=future)
+
+
+def answers(
+    model: EventModel,
+    history: Events,
+    times: np.ndarray,
+    places: np.ndarray,
+    *,
+    future: Missing = "refuse",
+) -> dict[str, np.ndarray]:
+    """The rate, density and intensity at times and places, each given the events before its time.
+
+    An event exactly at a time is not known at it: rates are those just before.
+
+    Args:
+        model: the model.
+        history: the events, on the clock of the model.
+        times: shape `(n,)`.
+        places: in the user's coordinates, shape `(n, dim)`.
+        future: whether events after the last of the times are refused or dropped.
+
+    Returns:
+        Columns of shape `(n,)`; per km² too if the model has a map.
+
+    Raises:
+        LiouvilleError: if a time is before all events, or later events are refused.
+    """
+    places = np.asarray(places, np.float64)
+    latest = known_at(model, history, float(times.max()), future)
+    rate, density = np.empty(len(times)), np.empty(len(times))
+    for time in np.unique(times).tolist():
+        rows = np.flatnonzero(times == time)
+        known = known_at(model, latest.keep(latest.times <= time), time)
+        rate[rows] = model.rate(np.array([time]), known)[0]
+        density[rows] = model.density(time, places[rows], known)
+    unit = f" per {(model.time_unit.removesuffix('s') or 'time')}"
+    projection = model.units.projection
+    area = " per degree2" if projection is not None else " per area"
+    found = {
+        f"rate{unit}": rate,
+        f"density{area}": density,
+        f"intensity{unit}{area.replace(' per', '')}": rate * density,
+    }
+    if projection is not None:
+        per_km = density * np.exp(-projection.log_jacobian(places))
+        found |= {"density per km2": per_km, f"intensity{unit} km2": rate * per_km}
+    return found
+
+
+def region_of(given: str | None, model: EventModel) -> Region | None:
+    """A region that was given, or that of the model."""
+    return model.region if given is None else Region.parse(given)
+
+
+def read_points_and_times(
+    model: EventModel, history: Events, file: Path, time: str | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Places, times on the clock of a model, and the times as they were given.
+
+    Args:
+        model: the model.
+        history: whose clock the times are on.
+        file: a table with the coordinates, and the times if `time` is not given.
+        time: one time for all points, a number or a stamp.
+
+    Returns:
+        Shapes `(n, dim)`, `(n,)` and `(n,)`.
+
+    Raises:
+        LiouvilleError: if columns are missing or hold something else.
+    """
+    is_text = file.suffix.lower() in (".csv", ".tsv")
+    rows = read_text_table(existing_file(file, (".csv", ".tsv")), header=False) if is_text else None
+    has_names = rows is not None and all(name in rows.names for name in model.features)
+    if time is not None:
+        if rows is not None and has_names:
+            places = _places(model, rows, file)
+        else:
+            places, _ = read_points(file, model.features, dim=model.dim)
+        now = history.number(time)
+        return places, np.full(len(places), now), np.full(len(places), _given(model, time, now))
+    if rows is None:
+        raise LiouvilleError(f"{file}: points with times of their own are read from .csv or .tsv")
+    lower = {name.casefold(): name for name in rows.names}
+    column = next((lower[name] for name in TIME_COLUMNS if name in lower), None)
+    if column is None or not has_names:
+        raise LiouvilleError(
+            f"{file} has the columns {', '.join(rows.names)}; a question needs time and "
+            f"{', '.join(model.features)}, or give --time for all points"
+        )
+    places, texts = _places(model, rows, file), rows.text(column)
+    times = history.numbers(texts.tolist())
+    if not np.isfinite(times).all():
+        raise LiouvilleError(f"{file} has times that are missing or infinite; give finite ones")
+    return places, times, times if model.origin is None else texts
+
+
+def _places(model: EventModel, rows: TextTable, file: Path) -> np.ndarray:
+    places = np.stack([rows.numbers(name) for name in model.features], axis=1)
+    if not len(places) or not np.isfinite(places).all():
+        raise LiouvilleError(f"{file} has no points, or places that are missing or infinite")
+    return places
+
+
+def _given(model: EventModel, text: str, number: float) -> str | float:
+    return number if model.origin is None else text

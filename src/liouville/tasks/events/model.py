@@ -1,0 +1,366 @@
+"""A fitted point process as a user meets it: NumPy in and out, in the user's own units."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from liouville.data import Events, Region, check_history
+from liouville.errors import LiouvilleError
+from liouville.model import MODEL_FILE
+from liouville.processes import (
+    AbstractMagnitudes,
+    Excerpts,
+    Hawkes,
+    History,
+    Neural,
+    PointProcess,
+    Polygon,
+    integrals,
+    log_rates,
+)
+from liouville.runs import storage
+from liouville.tasks.events._catalogues import Catalogue, draw_catalogues
+from liouville.tasks.events._saved import CLASSES
+from liouville.tasks.events.units import EventUnits
+
+_TARGETS = 64
+_BLOCK = 1024
+
+
+class Scores(NamedTuple):
+    r"""What a process says of events, event by event in the order given.
+
+    Attributes:
+        log_rates: $\log\lambda(t_i)$, events per unit of time, shape `(n,)`.
+        log_places: $\log\rho_{t_i}(x_i)$ per user's unit of area, shape `(n,)`.
+        log_marks: $\log f(m_i)$, zeros without marks, shape `(n,)`.
+        rescaled: $\int\lambda$ since the event before, or the begin of observation, shape `(n,)`:
+            exponential of mean one if the process is the true one.
+        rest: $\int\lambda$ from the last event of a sequence to its end, shape `(sequences,)`.
+    """
+
+    log_rates: np.ndarray
+    log_places: np.ndarray
+    log_marks: np.ndarray
+    rescaled: np.ndarray
+    rest: np.ndarray
+
+    @property
+    def nats_in_time(self) -> float:
+        """The negative log-likelihood of the times, per event."""
+        total = self.log_rates.sum() - self.rescaled.sum() - self.rest.sum()
+        return float(-total / len(self.log_rates))
+
+    @property
+    def nats_in_space(self) -> float:
+        """The negative log-likelihood of the places, per event."""
+        return float(-self.log_places.mean())
+
+
+@dataclass(frozen=True, eq=False)
+class EventModel:
+    r"""A point process together with the units of the events it was fitted to.
+
+    A history is an `Events` of one sequence; what comes after the time asked for is refused.
+
+    Attributes:
+        process: $\lambda(t \mid H)$, $\rho_t(x \mid H)$ and the law of marks, in the model's units.
+        units: the map between places of the user and of the model.
+        reach: the latest past events that count.
+        features: the names of the coordinates.
+        time_unit: the unit of time.
+        origin: the instant of time zero, ISO text in UTC, if times are dates.
+        mark_name: what the mark is; empty without marks.
+        kinds: the names of the kinds, if marks are kinds.
+        region: where events are observed, in the user's coordinates, if known.
+        notes: anything JSON can hold.
+    """
+
+    process: PointProcess
+    units: EventUnits
+    reach: int
+    features: tuple[str, ...]
+    time_unit: str = ""
+    origin: str | None = None
+    mark_name: str = ""
+    kinds: tuple[str, ...] = ()
+    region: Region | None = None
+    notes: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def dim(self) -> int:
+        """The number of coordinates of a place."""
+        return len(self.features)
+
+    @property
+    def hawkes(self) -> Hawkes | None:
+        """The self-exciting part of the intensity, if it has one."""
+        own = self.process.intensity
+        own = own.base if isinstance(own, Neural) else own
+        return own if isinstance(own, Hawkes) else None
+
+    @property
+    def b_value(self) -> float | None:
+        """The slope of the law of magnitudes, if it is that of Gutenberg and Richter."""
+        law = self.process.marks
+        slope = law.b_value if isinstance(law, AbstractMagnitudes) else None
+        return None if slope is None else float(slope)
+
+    def excerpts(self, events: Events, *, targets: int = _TARGETS) -> Excerpts:
+        """The events in the model's units, in pieces; see `Excerpts`."""
+        return self.units.excerpts(events, self.reach, targets)
+
+    def scores(self, events: Events) -> Scores:
+        """The log-likelihood of events, in parts; events before a window are its history."""
+        self._check_features(events)
+        chosen = self.excerpts(events)
+        rates, places, marks, passed = (
+            np.asarray(a, np.float64) for a in _scored(self.process, chosen)
+        )
+        is_event = np.asarray(chosen.is_event)
+        is_last = np.asarray(chosen.is_interval[:, -1])
+        seen = ~events.is_history
+        volume = self.units.log_volume(events.places[seen])
+        return Scores(
+            rates[is_event],
+            places[is_event] + volume,
+            marks[is_event],
+            passed[:, :-1][is_event],
+            passed[:, -1][is_last],
+        )
+
+    def rate(self, times: np.ndarray, history: Events) -> np.ndarray:
+        """Events per unit of time at times of one sequence, each given what came before it."""
+        times = np.atleast_1d(np.asarray(times, np.float64))
+        known = ((history.keep(history.times <= t), t) for t in times.tolist())
+        return np.array([float(_rate(self.process, self._history(*each))) for each in known])
+
+    def density(self, time: float, places: np.ndarray, history: Events) -> np.ndarray:
+        """The density of the place of an event at a time, per user's unit of area.
+
+        It has mass one on the whole plane; see `mass_inside` for a region.
+        """
+        places = self._checked(places)
+        past = self._history(history, time)
+        values = [
+            np.asarray(_densities(self.process, past, jnp.asarray(block, past.times.dtype)))
+            for block in _blocks(self.units.to_model(places))
+        ]
+        log_density = np.concatenate(values)[: len(places)] + self.units.log_volume(places)
+        return np.exp(log_density)
+
+    def intensity(self, time: float, places: np.ndarray, history: Events) -> np.ndarray:
+        """Events per unit of time and per user's unit of area at places, at one time."""
+        return self.rate(np.array([time]), history)[0] * self.density(time, places, history)
+
+    def velocity(self, time: float, places: np.ndarray, history: Events) -> np.ndarray:
+        """The velocity of the density between events, model's units of length per unit of time."""
+        past = self._history(history, time)
+        points = jnp.asarray(self.units.to_model(self._checked(places)), past.times.dtype)
+        marginal = self.process.places.after(past).at(jnp.zeros((), past.times.dtype))
+        return np.asarray(jax.vmap(marginal.velocity)(points), np.float64)
+
+    def mark_survival(self, marks: np.ndarray) -> np.ndarray:
+        """The chance that an event has a mark as large or larger, for marks of any shape.
+
+        Raises:
+            LiouvilleError: if marks are not numbers.
+        """
+        law = self.process.marks
+        if not isinstance(law, AbstractMagnitudes):
+            raise LiouvilleError(
+                "marks of this run are not numbers, such as magnitudes; fit with --mark COLUMN"
+            )
+        excess = jnp.asarray(np.asarray(marks, np.float64) - self.units.mark_origin)
+        return np.exp(np.asarray(jnp.vectorize(law.log_survival)(excess), np.float64))
+
+    def mass_inside(self, time: float, history: Events) -> float:
+        """The mass of the density of places at a time inside of the region.
+
+        The intensity counts events in the region; a density is that given the region if it is
+        divided by this number.
+
+        Raises:
+            LiouvilleError: if the model has no region.
+        """
+        if self.region is None:
+            raise LiouvilleError("the model has no region; fit with --region west,south,east,north")
+        return float(
+            _mass(self.process, self._history(history, time), self.units.polygon(self.region))
+        )
+
+    def forecast(
+        self,
+        history: Events,
+        start: float,
+        horizon: float,
+        n: int = 1000,
+        *,
+        seed: int = 0,
+        most: int = 100_000,
+    ) -> Catalogue:
+        """Draws what may happen after `start`, exactly.
+
+        Places outside of the region are drawn again: the density is that given the region.
+
+        Args:
+            history: the events so far.
+            start: when the forecast begins, on the clock of the history.
+            horizon: how long it lasts.
+            n: the number of catalogues.
+            seed: of the draws.
+            most: events in a catalogue above which a process counts as explosive.
+
+        Raises:
+            LiouvilleError: if a catalogue has more events, or the horizon is not positive.
+        """
+        if not horizon > 0:
+            raise LiouvilleError(f"the horizon is {horizon:g}; give a positive duration")
+        past = self._history(history, start)
+        expected = float(self.rate(np.array([start]), history)[0]) * horizon
+        region = None if self.region is None else self.units.polygon(self.region)
+        drawn = draw_catalogues(
+            self.process, past, horizon, n, expected, region, most=most, seed=seed
+        )
+        return drawn._replace(
+            times=drawn.times + start,
+            places=self.units.to_user(drawn.places),
+            marks=drawn.marks + self.units.mark_origin,
+        )
+
+    def save(self, file: Path) -> None:
+        """Writes the model to a file; see `liouville.runs.storage`."""
+        description, arrays = storage.describe(self.process)
+        content = {
+            "process": description,
+            "units": self.units.to_dict(),
+            "reach": self.reach,
+            "features": list(self.features),
+            "time_unit": self.time_unit,
+            "origin": self.origin,
+            "mark_name": self.mark_name,
+            "kinds": list(self.kinds),
+            "region": None if self.region is None else self.region.to_dict(),
+            "notes": self.notes,
+        }
+        storage.write(file, arrays, content, kind="events")
+
+    def _history(self, history: Events, now: float) -> History:
+        """The latest events up to `now`, whose local time is zero, in an array of one length."""
+        self._check_features(history)
+        if len(history.windows) != 1:
+            raise LiouvilleError(
+                f"the history has {len(history.windows)} sequences; select one of them"
+            )
+        history = check_history(history, now)
+        latest = slice(max(0, len(history) - self.reach), None)
+        times = history.times[latest] - now
+        dtype, missing = jnp.zeros(()).dtype, self.reach - len(times)
+
+        def padded(a: np.ndarray) -> jax.Array:
+            return jnp.asarray(np.pad(a, [(missing, 0)] + [(0, 0)] * (a.ndim - 1)), dtype)
+
+        marks = self.units.marks(history)[latest]
+        return History(
+            padded(times),
+            padded(self.units.to_model(history.places[latest])),
+            padded(marks),
+            jnp.arange(self.reach) >= missing,
+            jnp.asarray(now, dtype),
+            self.reach,
+        )
+
+    def _check_features(self, events: Events) -> None:
+        if events.features != self.features:
+            raise LiouvilleError(
+                f"events have the coordinates {', '.join(events.features)}, the model "
+                f"{', '.join(self.features)}; name the columns with --features"
+            )
+        if bool(self.mark_name) != (events.marks is not None):
+            have, want = ("no marks", "marks") if self.mark_name else ("marks", "no marks")
+            raise LiouvilleError(f"events of {events.source} have {have}, the model has {want}")
+
+    def _checked(self, places: np.ndarray) -> np.ndarray:
+        places = np.atleast_2d(np.asarray(places, np.float64))
+        if places.shape[1] != self.dim or not np.isfinite(places).all():
+            raise LiouvilleError(
+                f"places of shape {places.shape} must be finite numbers with {self.dim} columns: "
+                f"{', '.join(self.features)}"
+            )
+        return places
+
+
+def load_events(run: Path | str) -> EventModel:
+    """Reads a fitted point process; no code of the file is run.
+
+    Args:
+        run: the folder of a run of `liouville fit events`, or a model file.
+
+    Raises:
+        LiouvilleError: if there is no model, or the file is damaged, altered or too new.
+    """
+    file = Path(run) / MODEL_FILE if Path(run).is_dir() else Path(run)
+    arrays, content = storage.read(file, kind="events")
+    table = storage.class_table(*CLASSES)
+    try:
+        region = content["region"]
+        return EventModel(
+            process=storage.rebuild(content["process"], arrays, table, to_array=jnp.asarray),
+            units=EventUnits.from_dict(content["units"]),
+            reach=content["reach"],
+            features=tuple(content["features"]),
+            time_unit=content["time_unit"],
+            origin=content["origin"],
+            mark_name=content["mark_name"],
+            kinds=tuple(content["kinds"]),
+            region=None if region is None else Region.from_dict(region),
+            notes=content["notes"],
+        )
+    except (KeyError, TypeError) as error:
+        raise LiouvilleError(
+            f"{file} is not a point process of this version ({error}); fit again"
+        ) from error
+
+
+@eqx.filter_jit
+def _scored(process: PointProcess, excerpts: Excerpts) -> tuple[jax.Array, ...]:
+    def one(excerpt: Excerpts) -> tuple[jax.Array, ...]:
+        hazard = process.intensity.after(excerpt.history)
+        return (
+            log_rates(hazard, excerpt),
+            process.log_places(excerpt),
+            process.log_marks(excerpt),
+            integrals(hazard, excerpt),
+        )
+
+    return jax.lax.map(one, excerpts)
+
+
+@eqx.filter_jit
+def _rate(process: PointProcess, past: History) -> jax.Array:
+    return jnp.exp(process.intensity.after(past).log_rate(jnp.zeros_like(past.origin)))
+
+
+@eqx.filter_jit
+def _densities(process: PointProcess, past: History, points: jax.Array) -> jax.Array:
+    marginal = process.places.after(past).at(jnp.zeros_like(past.origin))
+    return jax.lax.map(marginal.log_density, points, batch_size=64)
+
+
+@eqx.filter_jit
+def _mass(process: PointProcess, past: History, region: Polygon) -> jax.Array:
+    return region.mass(process.places.after(past).at(jnp.zeros_like(past.origin)))
+
+
+def _blocks(x: np.ndarray) -> list[np.ndarray]:
+    """Rows in blocks of one size, the last one padded."""
+    blocks = []
+    for begin in range(0, len(x), _BLOCK):
+        block = x[begin : begin + _BLOCK]
+        blocks.append(np.concatenate([block, np.repeat(block[-1:], _BLOCK - len(block), axis=0)]))
+    return blocks

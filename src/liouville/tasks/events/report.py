@@ -1,0 +1,335 @@
+"""The report of a point process: what it learned, and how it judges the events it did not see."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from liouville.data import Events
+from liouville.plots import Picture
+from liouville.plots._events import Clock, Ground, event_maps, rate_over_time
+from liouville.plots._events_checks import (
+    event_likelihoods,
+    kinds_figure,
+    magnitude_figure,
+    residual_figure,
+)
+from liouville.plots._events_movie import event_movie
+from liouville.plots._page import Film, Table, write_page
+from liouville.plots._training import explained, loss_curves
+from liouville.tasks.events._divide import Parts
+from liouville.tasks.events._residuals import Residuals
+from liouville.tasks.events._triggering import triggering_picture
+from liouville.tasks.events.config import EventsConfig
+from liouville.tasks.events.fit import standard_shift
+from liouville.tasks.events.measure import Judged, coordinate_names
+from liouville.tasks.events.model import EventModel
+
+_COLUMNS = 96
+_FILM_COLUMNS = 60
+_FRAMES = 40
+_FILM_EVENTS = 300
+_FILM_SHARES = 40
+_RATES = 600
+_MARKS = 200
+
+
+def write_events_report(
+    folder: Path,
+    model: EventModel,
+    events: Events,
+    parts: Parts,
+    judged: Sequence[Judged],
+    settings: EventsConfig,
+    history: Sequence[Mapping[str, Any]],
+    summary: Mapping[str, Any],
+    *,
+    progress: Callable[[str], None] | None = None,
+) -> Path:
+    """Draws `report.html` and its pictures.
+
+    Args:
+        folder: the run's folder.
+        model: the fitted process.
+        events: all events of the data file, checked.
+        parts: as they were divided.
+        judged: what the model says of the parts.
+        settings: the resolved configuration.
+        history: the rows of the training log.
+        summary: the figures of the fit; `baselines` in it becomes a table.
+        progress: told in words what is being drawn.
+    """
+    shown, begins = _shown(events, parts)
+    clock, ground = Clock(model.time_unit, model.origin), ground_of(model, shown)
+    contents: list[Table | Picture] = [_likelihood_table(model, parts, judged)]
+    if summary.get("baselines"):
+        contents.append(_baseline_table(summary))
+    if ground is not None:
+        contents.append(_map_picture(model, shown, ground, clock))
+    contents += _over_time(model, shown, begins, clock)
+    for part in judged:
+        if part.residuals is not None:
+            contents.append(_residual_picture(model, part.name, part.residuals))
+    contents += _mark_pictures(model, judged)
+    contents += triggering_picture(model, parts.training, clock)
+    logged = _without_constants(history)
+    contents.append(Picture("loss.png", "Training", explained(logged), lambda: loss_curves(logged)))
+    film = None
+    if settings.report.movie and ground is not None:
+        film = Film(
+            "movie.gif",
+            "The intensity as it moves",
+            "Darker is more likely, on one log scale for the whole film; rings are events in the "
+            "frames after they happened. The strip shows all events and where the frame stands.",
+            lambda path: _make_film(path, model, shown, ground, clock),
+        )
+    numbers = {k: v for k, v in summary.items() if k != "baselines"}
+    title = f"Events: {Path(events.source).name}"
+    return write_page(
+        folder, title, _subject(model, events), numbers, contents, film, progress=progress
+    )
+
+
+def ground_of(model: EventModel, events: Events) -> Ground | None:
+    """The plane of a map that holds the region, or all events; None unless there are two axes."""
+    if model.dim != 2:
+        return None
+    region = model.region
+    if region is not None:
+        low, high = np.array(region.bounds[:2]), np.array(region.bounds[2:])
+    else:
+        low, high = events.places.min(axis=0), events.places.max(axis=0)
+        pad = 0.03 * np.where(high > low, high - low, 1.0)
+        low, high = low - pad, high + pad
+    x, y = (float(low[0]), float(high[0])), (float(low[1]), float(high[1]))
+    outline = None if region is None else region.vertices
+    if model.units.projection is not None:
+        aspect = 1.0 / max(float(np.cos(np.radians(0.5 * (y[0] + y[1])))), 0.1)
+        return Ground(x, y, ("longitude (°)", "latitude (°)"), "degree²", aspect, outline)
+    ratio = (y[1] - y[0]) / (x[1] - x[0])
+    aspect = 1.0 if 0.3 < ratio < 3.0 else 0.8 / ratio
+    return Ground(x, y, (model.features[0], model.features[1]), "unit of area", aspect, outline)
+
+
+def _shown(events: Events, parts: Parts) -> tuple[Events, list[tuple[str, float]]]:
+    """One sequence to draw over time, kept from training if whole ones were; begins of parts."""
+    kept = {name: e for name, e in parts._asdict().items() if e is not None}
+    end = float(parts.training.windows[:, 1].max())
+    later = [(name, float(e.windows[:, 0].min())) for name, e in kept.items() if name != "training"]
+    is_by_time = all(begin >= end for _, begin in later)
+    if is_by_time:
+        begins = [("training", float(parts.training.windows[:, 0].min())), *later]
+        return events.select([int(np.argmax(events.counts))]), begins if later else []
+    held = list(kept.values())[-1]
+    return held.select([int(np.argmax(held.counts))]), []
+
+
+def _subject(model: EventModel, events: Events) -> str:
+    begin, end = float(events.windows[:, 0].min()), float(events.windows[:, 1].max())
+    many = len(events.windows)
+    where = f"{many:,} sequences" if many > 1 else "one sequence"
+    marks = f", with {model.mark_name}" if model.mark_name else ""
+    return (
+        f"{len(events):,} events in {where}, observed from {events.instant(begin)} to "
+        f"{events.instant(end)}; places are {', '.join(model.features)}{marks}."
+    )
+
+
+def _without_constants(history: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The log without a law of marks that was fitted in closed form and does not change."""
+    values = [row["marks"] for row in history if "marks" in row]
+    if not values or np.ptp(values) > 1e-3 * max(1.0, abs(float(np.mean(values)))):
+        return [dict(row) for row in history]
+    return [{k: v for k, v in row.items() if k != "marks"} for row in history]
+
+
+def _likelihood_table(model: EventModel, parts: Parts, judged: Sequence[Judged]) -> Table:
+    """Negative log-likelihoods a part, in every unit that is in use."""
+    shift, rows = standard_shift(parts), []
+    projection = model.units.projection
+    for part in judged:
+        space = part.scores.nats_in_space
+        row: dict[str, Any] = {
+            "part": part.name,
+            "events": len(part.scores.log_rates),
+            f"in time (events per {Clock(model.time_unit).one})": part.scores.nats_in_time,
+        }
+        if projection is None:
+            row["in space, your units"] = space
+        else:
+            places = part.events.places[~part.events.is_history]
+            row["in space, per degree²"] = space
+            row["in space, per km²"] = space + float(projection.log_jacobian(places).mean())
+        row["in space, standardised"] = space - shift
+        if part.events.marks is not None:
+            row[f"of the {model.mark_name}"] = float(-part.scores.log_marks.mean())
+        rows.append(row)
+    return Table(
+        "Negative log-likelihood, nats per event",
+        "Smaller is better. In time, the rate is per unit of time and its integral is exact. In "
+        "space, the density is per unit of area; standardised means that every coordinate is "
+        "divided by its standard deviation over the training events.",
+        rows,
+        own=range(len(rows)),
+    )
+
+
+def _baseline_table(summary: Mapping[str, Any]) -> Table:
+    names = [n for row in summary["baselines"] for n in row if n != "model"]
+    names = sorted(dict.fromkeys(names), key=lambda n: (n.split()[0] != "validation", n))
+    rows = [{"model": "this model", **{n: summary.get(n) for n in names}}]
+    rows += [{"model": r["model"], **{n: r.get(n) for n in names}} for r in summary["baselines"]]
+    return Table(
+        "Beside plain models",
+        "Nats per event, smaller is better. The plain models were fitted to the same training "
+        "events; an empty cell means that a model says nothing about time or about space.",
+        rows,
+        own=(0,),
+    )
+
+
+def field_at(
+    model: EventModel, history: Events, now: float, ground: Ground, columns: int
+) -> np.ndarray:
+    """The intensity on the grid of a map, shape `(rows, columns)`."""
+    points, rows, across = ground.grid(columns)
+    past = history.keep(history.times <= now)
+    return model.intensity(now, points, past).reshape(rows, across)
+
+
+def _map_picture(model: EventModel, shown: Events, ground: Ground, clock: Clock) -> Picture:
+    end = float(shown.windows[0, 1])
+    return Picture(
+        "map.png",
+        "Where events happen",
+        "Left: all events, the latest in orange. Right: the intensity at the end of the data, on a "
+        "log scale, with the latest events: how many are expected per unit of time and of area.",
+        lambda: event_maps(
+            ground,
+            clock,
+            shown.places,
+            shown.times,
+            None if shown.kinds else shown.marks,
+            field_at(model, shown, end, ground, _COLUMNS),
+            end,
+        ),
+    )
+
+
+def _over_time(
+    model: EventModel, shown: Events, begins: list[tuple[str, float]], clock: Clock
+) -> list[Picture]:
+    """The rate with the count of events, and the likelihood of every event."""
+    scores = model.scores(shown)
+    begin, end = shown.windows[0].tolist()
+    seen = ~shown.is_history
+    times = shown.times[seen]
+    middle = np.linspace(begin, end, _RATES + 2)[1:-1]
+    integral = np.concatenate([[0.0], np.cumsum(scores.rescaled)])
+    total = np.append(integral, integral[-1] + scores.rest[0])
+    rates = model.rate(middle, shown)
+    # The rate just before each event is known too, and holds the peaks.
+    chosen = np.unique(np.linspace(0, len(times) - 1, min(len(times), 4 * _RATES)).astype(int))
+    grid = np.concatenate([middle, times[chosen]])
+    values = np.concatenate([rates, np.exp(scores.log_rates[chosen])])
+    order = np.argsort(grid, kind="stable")
+    area = "degree²" if model.units.projection is not None else "unit of area"
+    series = {
+        f"time, log of events per {clock.one}": scores.log_rates - scores.rescaled,
+        f"space, log of the density per {area}": scores.log_places,
+    }
+    return [
+        Picture(
+            "rate.png",
+            "When events happen",
+            "Above, the rate of events given what came before, with a tick for every event. Below, "
+            "the count of events against what the model expected step by step: the lines should "
+            "stay together.",
+            lambda: rate_over_time(
+                clock,
+                grid[order],
+                values[order],
+                times,
+                (np.array([begin, *times, end]), total),
+                begins,
+            ),
+        ),
+        Picture(
+            "likelihood.png",
+            "Log-likelihood of single events",
+            "Dots are events, the line is their moving average; larger is better. In time it is "
+            "the log of the rate at the event minus the integral of the rate since the event "
+            "before. A drop marks a stretch that the model did not expect.",
+            lambda: event_likelihoods(clock, times, series, begins),
+        ),
+    ]
+
+
+def _residual_picture(model: EventModel, part: str, found: Residuals) -> Picture:
+    names = coordinate_names(model)
+    return Picture(
+        f"residuals_{part}.png",
+        f"Residuals, {part}",
+        "If the model were true, integrals of the rate between events would follow the exponential "
+        "law, and the level of every coordinate (its distribution function at the event, given the "
+        "time, the past and the coordinates before it) the uniform one. Curves should stay in the "
+        "grey bands, which hold the whole curve in 95 of 100 cases; p is that of the "
+        "Kolmogorov-Smirnov test. A bar of a histogram leaves its band in 5 of 100 cases.",
+        lambda: residual_figure(found.gaps, found.levels, names, list(found.p_values().values())),
+    )
+
+
+def _mark_pictures(model: EventModel, judged: Sequence[Judged]) -> list[Picture]:
+    law = model.process.marks
+    if law is None:
+        return []
+    marks = {}
+    for part in judged:
+        values = part.events.marks
+        if values is not None:
+            marks[part.name] = values[~part.events.is_history]
+    if model.kinds:
+        count = len(model.kinds)
+        shares = np.bincount(np.concatenate(list(marks.values())).astype(int), minlength=count)
+        logs = jax.vmap(law.log_density)(jnp.arange(count, dtype=jnp.zeros(()).dtype))
+        return [
+            Picture(
+                "marks.png",
+                "Kinds of events",
+                "Bars are shares in all data, dots the probabilities of the model.",
+                lambda: kinds_figure(model.kinds, shares / shares.sum(), np.exp(np.asarray(logs))),
+            )
+        ]
+    seen = np.concatenate(list(marks.values()))
+    grid = np.linspace(seen.min(), seen.max(), _MARKS)
+    note = "" if model.b_value is None else f"b = {model.b_value:.3f}"
+    return [
+        Picture(
+            "marks.png",
+            f"The law of the {model.mark_name}",
+            "Dots are the data, the line is the model: the share of events at least as large. A "
+            "straight line is the law of Gutenberg and Richter, and b its slope.",
+            lambda: magnitude_figure(marks, grid, model.mark_survival(grid), model.mark_name, note),
+        )
+    ]
+
+
+def _make_film(path: Path, model: EventModel, shown: Events, ground: Ground, clock: Clock) -> Path:
+    """The stretch with the most events if there are many, else all of them."""
+    begin, end = shown.windows[0].tolist()
+    if len(shown) > _FILM_EVENTS:
+        length = (end - begin) / _FILM_SHARES
+        counts = np.searchsorted(shown.times, shown.times + length) - np.arange(len(shown))
+        first = float(shown.times[int(np.argmax(counts))])
+        begin = float(np.clip(first - 0.2 * length, begin, end - length))
+        end = begin + length
+    frames = np.linspace(begin, end, _FRAMES + 1)[1:]
+    fields = np.stack([field_at(model, shown, t, ground, _FILM_COLUMNS) for t in frames.tolist()])
+    near = (shown.times >= begin) & (shown.times <= end)
+    marks = None if shown.marks is None or shown.kinds else shown.marks[near]
+    return event_movie(
+        path, ground, clock, frames, fields, shown.times[near], shown.places[near], marks
+    )

@@ -1,0 +1,124 @@
+"""The map between a user's events and the model's numbers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from liouville.data import Events, Projection, Region
+from liouville.processes import Excerpts, Polygon
+from liouville.tasks.events.config import EventsConfig
+
+# The border of a region: pieces an edge on a map, nodes a piece, and the longest piece.
+_EDGE_PIECES, _EDGE_NODES, _LONGEST = 16, 8, 0.1
+
+
+@dataclass(frozen=True, eq=False)
+class EventUnits:
+    r"""Places go to an equal-area map if they are geographic, then to standardised coordinates.
+
+    Times keep their unit: rates are per user's unit of time. Marks are counted from their least,
+    which the model's reference is.
+
+    Attributes:
+        center: of the coordinates, on the map if there is one, shape `(dim,)`.
+        scale: likewise; on a map all coordinates have one.
+        mark_origin: the mark that the model calls zero.
+        projection: the equal-area map, or none.
+    """
+
+    center: np.ndarray
+    scale: np.ndarray
+    mark_origin: float = 0.0
+    projection: Projection | None = None
+
+    @classmethod
+    def of(cls, events: Events, *, geographic: bool) -> "EventUnits":
+        """Measures the map on events."""
+        projection, places = None, events.places
+        if geographic:
+            projection = Projection.of(places[:, 0], places[:, 1])
+            places = projection.forward(places)
+        scale = places.std(axis=0)
+        if geographic:
+            scale = np.full_like(scale, np.sqrt(np.mean(scale**2)))
+        least = 0.0 if events.marks is None or events.kinds else float(events.marks.min())
+        return cls(places.mean(axis=0), np.where(scale > 0, scale, 1.0), least, projection)
+
+    @classmethod
+    def chosen(cls, settings: EventsConfig, events: Events) -> "EventUnits":
+        """Measures the map of a configuration on its training events."""
+        space = settings.data.space
+        return cls.of(
+            events,
+            geographic=space == "geographic" or (space == "auto" and events.is_geographic),
+        )
+
+    def to_model(self, places: np.ndarray) -> np.ndarray:
+        """Places in the user's coordinates, shape `(n, dim)`, to the model's."""
+        on_map = places if self.projection is None else self.projection.forward(places)
+        return (on_map - self.center) / self.scale
+
+    def to_user(self, points: np.ndarray) -> np.ndarray:
+        """Inverse of `to_model`."""
+        on_map = points * self.scale + self.center
+        return on_map if self.projection is None else self.projection.inverse(on_map)
+
+    def marks(self, events: Events) -> np.ndarray:
+        """Marks as the model counts them; zeros without marks."""
+        if events.marks is None:
+            return np.zeros(len(events))
+        return events.marks - self.mark_origin
+
+    def excerpts(self, events: Events, reach: int | None, targets: int) -> Excerpts:
+        """Events in the model's units, in pieces; see `Excerpts`."""
+        ends = np.searchsorted(events.sequence, np.arange(1, len(events.windows)))
+        columns = (events.times, self.to_model(events.places), self.marks(events))
+        times, places, marks = (np.split(column, ends) for column in columns)
+        return Excerpts.of(times, places, marks, events.windows, targets=targets, reach=reach)
+
+    def polygon(self, region: Region) -> Polygon:
+        """A region in the model's units."""
+        dense = 1 if self.projection is None else _EDGE_PIECES
+        own = region.transformed(self.to_model, density=dense)
+        # Along the first coordinate, which the parts' distribution functions begin with.
+        turned = Region(own.vertices[:, ::-1])
+        second, first, step = turned.boundary_nodes(_EDGE_NODES, longest=_LONGEST)
+        dtype = jnp.zeros(()).dtype
+        return Polygon(
+            jnp.asarray(own.vertices, dtype),
+            jnp.asarray(np.column_stack([first, second]), dtype),
+            jnp.asarray(step, dtype),
+        )
+
+    def log_volume(self, places: np.ndarray) -> np.ndarray:
+        """The log of the model's area per user's area at places, shape `(n,)`.
+
+        It is added to a log-density of the model to get one per user's unit, such as degree².
+        """
+        constant = np.full(len(places), -np.log(self.scale).sum())
+        if self.projection is None:
+            return constant
+        return constant + self.projection.log_jacobian(places)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "center": self.center.tolist(),
+            "scale": self.scale.tolist(),
+            "mark_origin": self.mark_origin,
+            "projection": None if self.projection is None else self.projection.to_dict(),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "EventUnits":
+        """Inverse of `to_dict`."""
+        projection = data["projection"]
+        return cls(
+            np.asarray(data["center"], float),
+            np.asarray(data["scale"], float),
+            float(data["mark_origin"]),
+            None if projection is None else Projection.from_dict(projection),
+        )

@@ -1,0 +1,1 @@
+"""Paths of least energy between distributions: optimal transport and Schrödinger bridges."""

@@ -1,0 +1,183 @@
+r"""Paths between ends of which one or both are seen through maps.
+
+From $(A_0 \circ T_0)_\# g_0$ to $(A_1 \circ T_1)_\# g_1$ the path is
+
+$$\rho_t = \bigl(A_t \circ M_t \circ T_1^{\gamma_1(t)} \circ T_0^{\gamma_0(t)}\bigr)_\# g_t,$$
+
+where $g_t$ is a transport path between the mixtures, $T^\gamma$ is a frozen map whose parameters
+are multiplied by a gate, $\gamma_0$ from one to zero and $\gamma_1$ from zero to one, $M_t$ a
+learned flow whose gate vanishes at both ends, and $A_t$ an affine map between those of the units.
+At the ends all factors are what they should be, whatever was learned.
+"""
+
+from typing import Any
+
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+
+from liouville.curves import AbstractCurve, Constant, HardEnded, Knots
+from liouville.diffusions.bridges import path_along, split_parts, whole_parts
+from liouville.errors import LiouvilleError
+from liouville.maps import AbstractMap, Chain, Linear, coupling_flow
+from liouville.numerics.couplings import transport_plan
+from liouville.numerics.mixtures import GaussianMixture
+from liouville.numerics.parameters import Fixed
+from liouville.paths import AbstractPath, Ensemble, LocationScale, Mixture, Opened, Pushforward
+from liouville.problems import bures
+from liouville.tasks.transport._images import Density, Image, Member, as_image
+from liouville.tasks.transport.config import PathConfig
+from liouville.tasks.transport.measure import measured
+from liouville.tasks.transport.problem import Problem, energy_term
+
+Times = tuple[float, float]
+
+_CLOCK = np.linspace(0.0, 1.0, 5)
+# Every pair of members has maps of its own, and each is compiled and evaluated.
+_MOST_MEMBERS = 16
+
+
+def piece_between(
+    source: Density,
+    target: Density,
+    times: Times,
+    problem: Problem,
+    config: PathConfig,
+    *,
+    seed: int = 0,
+) -> AbstractPath:
+    """The path to start from between two ends, which it meets exactly.
+
+    Args:
+        source: the density at the start, in the model's units.
+        target: the density at the end.
+        times: start and end, in the model's units.
+        problem: the problem, for its noise and for what a path costs.
+        config: parts, opening and maps.
+        seed: of the draws and of the networks.
+
+    Raises:
+        LiouvilleError: if the ends have too many members.
+    """
+    if isinstance(source, GaussianMixture) and isinstance(target, GaussianMixture):
+        return mixture_between(source, target, times, problem, config, seed=seed)
+    images = as_image(source), as_image(target)
+    count = max(len(image.members) for image in images)
+    if count > _MOST_MEMBERS:
+        raise LiouvilleError(
+            f"an end has {count} members, such as classes times averaged paths (most: "
+            f"{_MOST_MEMBERS}); fit the density with --set path.members=1, or take one class: "
+            "load(RUN).given(CLASS)"
+        )
+    plan = _coupling(*images)
+    rows, columns = np.nonzero(plan > 1e-9)
+    # A reference and a cost are functions of the end's own units, which a base is not in.
+    bare = problem._replace(reference=None, cost=None)
+    paths = [
+        _between(images[0].member(i), images[1].member(j), times, bare, config, seed + number)
+        for number, (i, j) in enumerate(zip(rows.tolist(), columns.tolist()))
+    ]
+    weights = plan[rows, columns]
+    if len(paths) == 1:
+        return paths[0]
+    if np.allclose(weights, weights[0]):
+        try:
+            return Ensemble.of(paths)
+        except ValueError:
+            pass  # members of several orders or sizes cannot be stacked
+    return Mixture(paths, Fixed(jnp.asarray(np.log(weights), jnp.zeros(()).dtype)))
+
+
+def mixture_between(
+    source: GaussianMixture,
+    target: GaussianMixture,
+    times: Times,
+    problem: Problem,
+    config: PathConfig,
+    *,
+    seed: int = 0,
+) -> LocationScale:
+    """Between two mixtures the cheaper one of whole parts and cut ones; see `piece_between`."""
+    candidates = [whole_parts(source, target)]
+    noise = problem.sigma**2 * (times[1] - times[0])
+    cut = split_parts(source, target, config.parts, noise, seed=seed)
+    candidates += [cut] if cut is not None else []
+    paths = [
+        path_along(c, source, target, times, problem.sigma, **_options(config)) for c in candidates
+    ]
+    costs = [measured(energy_term(problem, times, 32, 256), path).value for path in paths]
+    return paths[int(np.argmin(np.where(np.isfinite(costs), costs, np.inf)))]
+
+
+def _coupling(source: Image, target: Image) -> np.ndarray:
+    """Which members go where: the best coupling, as if they were Gaussian."""
+    if len(source.members) == len(target.members) == 1:
+        return np.ones((1, 1))
+    one, other = (
+        [image.member(i) for i in range(len(image.members))] for image in (source, target)
+    )
+    cost = [[bures(a.mean, a.covariance, b.mean, b.covariance) for b in other] for a in one]
+    return transport_plan(np.array(cost), source.weights, target.weights)
+
+
+def _between(
+    source: Image, target: Image, times: Times, problem: Problem, config: PathConfig, seed: int
+) -> Pushforward:
+    """The path between two ends of one member each."""
+    (first,), (last,) = source.members, target.members
+    if len(first.base.weights) == len(last.base.weights) == 1:
+        parts = whole_parts(first.base, last.base)
+        inner = path_along(parts, first.base, last.base, times, problem.sigma, **_options(config))
+    else:
+        inner = mixture_between(first.base, last.base, times, problem, config, seed=seed)
+    flow = coupling_flow(
+        source.dim,
+        times,
+        layers=config.layers,
+        width=config.width,
+        hard_start=False,
+        key=jr.key(seed),
+    )
+    shut = jnp.zeros(2)
+    gate = HardEnded(times, shut, Constant(4.0 * jnp.ones(())))
+    maps: list[AbstractMap] = [
+        *_frozen(first, times, (1.0, 0.0)),
+        *_frozen(last, times, (0.0, 1.0)),
+        Opened(flow, Fixed(gate)),
+        _affine(source, target, times),
+    ]
+    return Pushforward(inner, Chain(maps))
+
+
+def _frozen(member: Member, times: Times, gate: tuple[float, float]) -> list[AbstractMap]:
+    if member.map is None:
+        return []
+    curve = Knots(times, jnp.asarray(gate), "linear")
+    return [Opened(Fixed(member.map), Fixed(curve), member.time)]
+
+
+def _affine(source: Image, target: Image, times: Times) -> Linear:
+    """From the units of one end to those of the other, in a straight line at first."""
+    dtype, n = jnp.zeros(()).dtype, len(_CLOCK)
+    knots = [times[0] + (times[1] - times[0]) * s for s in _CLOCK]
+    s = np.clip(_CLOCK, 0.01, 0.99)[:, None]
+    logs = np.log([source.scale, target.scale])
+    straight = np.log((1.0 - s) * source.scale + s * target.scale)
+    bend = (straight - (1.0 - s) * logs[0] - s * logs[1]) / (s * (1.0 - s))
+
+    def diagonal(rows: np.ndarray) -> np.ndarray:
+        return rows[..., None] * np.eye(source.dim)
+
+    def curve(ends: np.ndarray, inside: np.ndarray) -> AbstractCurve:
+        return HardEnded(times, jnp.asarray(ends, dtype), Knots(knots, jnp.asarray(inside, dtype)))
+
+    centers = np.stack([source.center, target.center])
+    return Linear(curve(diagonal(logs), diagonal(bend)), curve(centers, np.zeros((n, source.dim))))
+
+
+def _options(config: PathConfig) -> dict[str, Any]:
+    return {
+        "opening": config.opening,
+        "min_scale": config.min_scale,
+        "weights": config.weights,
+    }

@@ -1,0 +1,303 @@
+r"""Ends that are densities of fitted models: Gaussian mixtures, or such mixtures seen through maps.
+
+Every family of `liouville fit density` ends in a density of the form
+
+$$\rho = \sum_m w_m\,(A_m \circ T_m)_\#\, g_m,$$
+
+with Gaussian mixtures $g_m$, frozen maps $T_m$ and the affine map $A_m$ of the units: one member
+with $T = 1$ for moving parts, a coupling flow of a mixture if these are warped, of a standard
+normal law for a pushforward, a Rosenblatt map of that law for an autoregressive density, and
+several members for averages and classes.
+"""
+
+import dataclasses
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from scipy.special import logsumexp
+
+from liouville.errors import LiouvilleError
+from liouville.maps import AbstractMap, Chain
+from liouville.model import Model
+from liouville.numerics.mixtures import GaussianMixture
+from liouville.numerics.parameters import value_of
+from liouville.paths import (
+    AbstractPath,
+    Autoregressive,
+    Contextual,
+    Ensemble,
+    Gauged,
+    Gaussian,
+    Joined,
+    LocationScale,
+    Mixture,
+    Normal,
+    Opened,
+    Pushforward,
+    Rosenblatt,
+)
+from liouville.paths._opened import can_open
+
+Array = np.ndarray
+
+# Mean and covariance of an end that is seen through maps are those of so many points.
+_MOMENTS = 8192
+
+
+class Member(NamedTuple):
+    """One mixture seen through a map.
+
+    Attributes:
+        base: the mixture, in coordinates of order one.
+        map: the frozen map, or `None` for the identity.
+        time: the time at which the map is the end's.
+    """
+
+    base: GaussianMixture
+    map: AbstractMap | None = None
+    time: float = 1.0
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Image:
+    """A mixture of mixtures seen through maps, with the methods of a `GaussianMixture`.
+
+    Attributes:
+        weights: of the members, shape `(members,)`, of sum one.
+        members: the mixtures and their maps, all in the same coordinates.
+        center: what is added to these coordinates, times `scale`, for the end's own units.
+        scale: shape `(dim,)`.
+    """
+
+    weights: Array
+    members: tuple[Member, ...]
+    center: Array
+    scale: Array
+
+    @property
+    def dim(self) -> int:
+        """The number of coordinates of a point."""
+        return self.members[0].base.dim
+
+    @property
+    def mean(self) -> Array:
+        """The mean, of evenly spread points, shape `(dim,)`."""
+        return self._moments[0]
+
+    @property
+    def covariance(self) -> Array:
+        """The covariance, of evenly spread points, shape `(dim, dim)`."""
+        return self._moments[1]
+
+    def sample(self, n: int, *, seed: int = 0) -> tuple[Array, Array]:
+        """`n` independent draws, shape `(n, dim)`, and the member each is from, shape `(n,)`."""
+        label = np.random.default_rng(seed).choice(len(self.weights), n, p=self.weights)
+        x = np.empty((n, self.dim))
+        for number in range(len(self.members)):
+            rows = np.flatnonzero(label == number)
+            if len(rows):
+                base = self.members[number].base.sample(len(rows), seed=self._seed(seed, number))[0]
+                x[rows] = self.moved(number, base)
+        return x, label
+
+    def spread(self, n: int, *, seed: int = 0) -> Array:
+        """`n` points that stand for the density more evenly than draws, shape `(n, dim)`."""
+        counts = np.floor(self.weights * n).astype(int)
+        counts[np.argsort(counts - self.weights * n)[: n - counts.sum()]] += 1
+        clouds = [
+            self.moved(i, self.members[i].base.spread(count, seed=self._seed(seed, i)))
+            for i, count in enumerate(counts.tolist())
+            if count
+        ]
+        return np.concatenate(clouds)
+
+    def log_density(self, x: Array) -> Array:
+        """The log-density in nats at points of shape `(n, dim)`, shape `(n,)`."""
+        y = (x - self.center) / self.scale
+        joint = []
+        for weight, member in zip(self.weights, self.members):
+            base, volume = (y, 0.0) if member.map is None else _inverse(member, y)
+            joint.append(np.log(weight) + member.base.log_density(base) - volume)
+        return np.asarray(logsumexp(joint, axis=0)) - np.log(self.scale).sum()
+
+    def moved(self, number: int, z: Array) -> Array:
+        """Points of the base of a member, seen through its map, in the end's own units."""
+        member = self.members[number]
+        y = z if member.map is None else _forward(member, z)
+        return self.center + self.scale * y
+
+    def member(self, number: int) -> "Image":
+        """One member alone."""
+        return dataclasses.replace(self, weights=np.ones(1), members=(self.members[number],))
+
+    def _seed(self, seed: int, number: int) -> int:
+        """Another one for every member and seed: members may share a base."""
+        return len(self.members) * seed + number
+
+    @cached_property
+    def _moments(self) -> tuple[Array, Array]:
+        x = self.spread(_MOMENTS)
+        return x.mean(axis=0), np.cov(x.T).reshape(self.dim, self.dim)
+
+
+Density = GaussianMixture | Image
+
+
+def density_of(model: Model, source: str) -> Density:
+    """The density of a fitted model at its last time, in the user's units.
+
+    Args:
+        model: the model.
+        source: its name, for messages.
+
+    Raises:
+        LiouvilleError: if it is of no family whose density can be met exactly.
+    """
+    time = float(model.units.time_to_model(model.interval[1]))
+    found = _members(model.path, time, source)
+    weights = np.exp([log_weight for log_weight, _ in found])
+    weights, members = weights / weights.sum(), tuple(member for _, member in found)
+    if all(member.map is None for member in members):
+        whole = GaussianMixture(
+            np.concatenate([w * m.base.weights for w, m in zip(weights, members)]),
+            np.concatenate([m.base.means for m in members]),
+            np.concatenate([m.base.covariances for m in members]),
+        )
+        return rescaled(whole, model.units.center, model.units.scale)
+    return Image(weights, members, model.units.center, model.units.scale)
+
+
+def rescaled(density: Density, center: Array, scale: Array) -> Density:
+    """The density of `center + scale * x` for `x` of a given one.
+
+    Args:
+        density: the given one.
+        center: shape `(dim,)`.
+        scale: positive, shape `(dim,)`.
+    """
+    if isinstance(density, Image):
+        moved = center + scale * density.center
+        return dataclasses.replace(density, center=moved, scale=scale * density.scale)
+    covariances = density.covariances * (scale[:, None] * scale)
+    return GaussianMixture(density.weights, center + scale * density.means, covariances)
+
+
+def arrays_of(density: Density) -> list[Array]:
+    """All numbers of a density, by which it is recognised."""
+    if isinstance(density, Image):
+        inner = [array for member in density.members for array in _member_arrays(member)]
+        return [density.weights, density.center, density.scale, *inner]
+    return [density.means, density.covariances, density.weights]
+
+
+def as_image(density: Density) -> Image:
+    """A density as an image; a mixture becomes one member, in coordinates of order one."""
+    if isinstance(density, Image):
+        return density
+    center, scale = density.mean, np.sqrt(np.diag(density.covariance))
+    base = rescaled(density, -center / scale, 1.0 / scale)
+    assert isinstance(base, GaussianMixture)
+    return Image(np.ones(1), (Member(base),), center, scale)
+
+
+def _member_arrays(member: Member) -> list[Array]:
+    leaves = jax.tree.leaves(eqx.filter(member.map, eqx.is_array))
+    return [*arrays_of(member.base), *(np.asarray(leaf) for leaf in leaves)]
+
+
+def _members(path: AbstractPath, time: float, source: str) -> list[tuple[float, Member]]:
+    """The members of a path at one time, with the logarithms of their weights."""
+    if isinstance(path, Joined):
+        return _members(path.pieces[-1], time, source)
+    if isinstance(path, Gauged):
+        return _members(path.path, time, source)
+    parts: list[tuple[float, AbstractPath]] = []
+    if isinstance(path, Ensemble | Contextual):
+        shares = np.asarray(path.log_shares, float)
+        parts = [(float(share), path.member(i)) for i, share in enumerate(shares)]
+    elif isinstance(path, Mixture):
+        shares = np.asarray(jax.nn.log_softmax(value_of(path.logits)), float)
+        parts = [(float(share), part) for share, part in zip(shares, path.parts)]
+    if parts:
+        return [
+            (share + inner, member)
+            for share, part in parts
+            for inner, member in _members(part, time, source)
+        ]
+    return [(0.0, _member(path, time, source))]
+
+
+def _member(path: AbstractPath, time: float, source: str) -> Member:
+    if isinstance(path, LocationScale) and isinstance(path.family, Gaussian):
+        return Member(_mixture_at(path, time))
+    if isinstance(path, Autoregressive) and isinstance(path.family, Gaussian):
+        return Member(_normal(path.dim), Rosenblatt(path), time)
+    if isinstance(path, Pushforward) and not isinstance(path.base, Pushforward):
+        base, maps = path.base, _closable(path.map, time)
+        inner = Member(_normal(path.dim)) if isinstance(base, Normal) else None
+        inner = _member(base, time, source) if inner is None else inner
+        if maps:
+            maps = maps if inner.map is None else [inner.map, *maps]
+            return Member(inner.base, maps[0] if len(maps) == 1 else Chain(maps), time)
+    raise LiouvilleError(
+        f"{source} holds a {_name(path)}, whose density no path can be made to meet; fit it with "
+        "liouville fit density --set path.kernel=gaussian, or draw from it (liouville sample) and "
+        "give the file"
+    )
+
+
+def _closable(mapping: AbstractMap, time: float) -> list[AbstractMap]:
+    """The maps, one after the other, that a gate can close, or none if it cannot close them."""
+    if isinstance(mapping, Opened) and mapping.held is None:
+        # Behind a gate that is wide open stands the map itself.
+        is_open = float(mapping.gate.value(jnp.asarray(time))) == 1.0
+        mapping = value_of(mapping.map) if is_open else mapping
+    maps = list(mapping.maps) if isinstance(mapping, Chain) else [mapping]
+    return maps if can_open(mapping) else []
+
+
+def _name(path: Any) -> str:
+    family = getattr(path, "family", None)
+    return type(path).__name__ + (f" of {type(family).__name__} parts" if family else "")
+
+
+def _normal(dim: int) -> GaussianMixture:
+    return GaussianMixture(np.ones(1), np.zeros((1, dim)), np.eye(dim)[None])
+
+
+def _mixture_at(path: LocationScale, time: float) -> GaussianMixture:
+    marginal = path.at(jnp.asarray(time))
+    frames, dim = marginal.frames, path.dim
+    location = np.asarray(frames.location, float)
+    units = np.broadcast_to(np.eye(dim)[:, None], (dim, *location.shape))
+    axes = np.asarray(jax.vmap(frames.from_standard)(jnp.asarray(units)), float) - location
+    weights = np.exp(np.asarray(marginal.log_weights, float))
+    covariances = np.einsum("jki,jkl->kil", axes, axes)
+    return GaussianMixture(weights / weights.sum(), location, covariances)
+
+
+def _forward(member: Member, z: Array) -> Array:
+    assert member.map is not None
+    return np.asarray(_images(member.map, member.time, jnp.asarray(z, jnp.zeros(()).dtype)), float)
+
+
+def _inverse(member: Member, y: Array) -> tuple[Array, Array]:
+    assert member.map is not None
+    x, volume = _origins(member.map, member.time, jnp.asarray(y, jnp.zeros(()).dtype))
+    return np.asarray(x, float), np.asarray(volume, float)
+
+
+@eqx.filter_jit
+def _images(mapping: AbstractMap, time: float, z: jax.Array) -> jax.Array:
+    transform = mapping.at(jnp.asarray(time, z.dtype))
+    return jax.vmap(lambda one: transform.forward(one)[0])(z)
+
+
+@eqx.filter_jit
+def _origins(mapping: AbstractMap, time: float, y: jax.Array) -> tuple[jax.Array, jax.Array]:
+    transform = mapping.at(jnp.asarray(time, y.dtype))
+    return jax.vmap(transform.inverse)(y)

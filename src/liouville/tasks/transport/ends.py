@@ -1,0 +1,236 @@
+"""The distributions between which mass moves: mixtures and fitted densities, frozen."""
+
+import dataclasses
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from liouville.data import Samples, Standardisation, read_samples
+from liouville.errors import LiouvilleError
+from liouville.model import MODEL_FILE, Model, load
+from liouville.numerics.mixtures import GaussianMixture, fit_by_bic, fit_mixture
+from liouville.paths import AbstractPath
+from liouville.problems import toys
+from liouville.tasks.transport._images import Density, Image, density_of
+from liouville.tasks.transport.config import DataConfig, EndsConfig
+
+Source = GaussianMixture | Image | Model | AbstractPath | Samples | np.ndarray | str | Path
+
+_ALIASES = {
+    "8gaussians": "eight_gaussians",
+    "gaussian": "normal",
+    "moons": "two_moons",
+}
+# Expectation maximisation sees at most so many samples of an end.
+_MOST_POINTS = 20_000
+_TIES = 0.2
+
+
+@dataclass(frozen=True, eq=False)
+class End:
+    """A distribution that a path meets exactly.
+
+    Attributes:
+        mixture: the density, in the user's units: a mixture, or mixtures seen through maps.
+        points: samples it was fitted to, shape `(n, dim)`; `None` if it is given exactly.
+        test: further samples, which no fit has seen; `None` if there are none.
+        features: the names of the coordinates.
+        source: where it came from, for messages and reports.
+    """
+
+    mixture: Density
+    points: np.ndarray | None = None
+    test: np.ndarray | None = None
+    features: tuple[str, ...] = ()
+    source: str = "mixture"
+
+    @property
+    def dim(self) -> int:
+        """The number of coordinates of a point."""
+        return self.mixture.dim
+
+
+def read_ends(
+    sources: Sequence[Source | End], data: DataConfig, options: EndsConfig, *, seed: int = 0
+) -> list[End]:
+    """The ends in the order of time, all of one dimension.
+
+    Args:
+        sources: what `end_of` takes, or ends that are made already.
+        data: what is read of a file.
+        options: how mixtures are fitted.
+        seed: of the first fit.
+
+    Raises:
+        LiouvilleError: if there are fewer than two, or they do not belong together.
+    """
+    if len(sources) < 2:
+        raise LiouvilleError(
+            f"{len(sources)} distributions were given; transport needs two or more"
+        )
+    ends, later = {}, []
+    for number, source in enumerate(sources):
+        # A Gaussian by name takes the dimension of the others, so it is made last.
+        if isinstance(source, End):
+            ends[number] = source
+        elif str(source) in ("gaussian", "normal"):
+            later.append(number)
+        else:
+            ends[number] = end_of(source, data, options, seed=seed + number)
+    dim = next((end.dim for end in ends.values()), 2)
+    for number in later:
+        ends[number] = end_of(str(sources[number]), data, options, dim=dim)
+    found = [ends[i] for i in range(len(sources))]
+    for end in found:
+        if end.dim != found[0].dim:
+            raise LiouvilleError(
+                f"{found[0].source} has {found[0].dim} coordinates but {end.source} has {end.dim}; "
+                "choose the same columns with --features or --dims"
+            )
+    # Mixtures, arrays and named distributions take the names of the columns of a file or a run.
+    plain = _features(found[0].dim)
+    named = [end for end in found if end.features and end.features != plain]
+    names = named[0].features if named else found[0].features
+    for end in named:
+        if end.features != names:
+            raise LiouvilleError(
+                f"{end.source} has the columns {', '.join(end.features[:6])} but others have "
+                f"{', '.join(names[:6])}; name the same ones with --features"
+            )
+    return [dataclasses.replace(end, features=names) for end in found]
+
+
+def end_of(
+    source: Source,
+    data: DataConfig,
+    ends: EndsConfig,
+    *,
+    dim: int = 2,
+    seed: int = 0,
+) -> End:
+    """Makes an end of whatever a user may name.
+
+    Args:
+        source: a mixture; samples, fitted by a mixture; the name of a file or distribution; or a
+            fitted density: a model, the folder of a run, or a path, of which time 1 counts.
+        data: what is read of a file.
+        ends: how a mixture is fitted.
+        dim: the number of coordinates of a named Gaussian.
+        seed: of the fit.
+
+    Raises:
+        LiouvilleError: if the source cannot be used.
+    """
+    if isinstance(source, GaussianMixture):
+        _check_mixture(source)
+        return End(source, features=_features(source.dim))
+    if isinstance(source, Image):
+        return End(source, features=_features(source.dim))
+    if isinstance(source, AbstractPath):
+        still = Standardisation(np.zeros(source.dim), np.ones(source.dim), 0.0, 1.0)
+        source = Model(source, still, np.array([0.0, 1.0]), _features(source.dim))
+    if isinstance(source, Model):
+        return End(density_of(source, "the model"), features=source.features, source="model")
+    if isinstance(source, str | Path) and _is_model(Path(source)):
+        model = load(source)
+        name = str(source)
+        return End(density_of(model, name), features=model.features, source=name)
+    if isinstance(source, str | Path):
+        name = _ALIASES.get(str(source), str(source))
+        if name in toys.NAMES and not Path(source).exists():
+            return _named(name, data, ends, dim, seed)
+        source = _read(source, data)
+    if isinstance(source, np.ndarray):
+        source = Samples(source)
+    return _fitted(source.check(min_rows=data.min_samples), data, ends, seed)
+
+
+def _is_model(source: Path) -> bool:
+    return (source / MODEL_FILE).is_file() or (source.is_file() and source.suffix == ".lv")
+
+
+def _read(source: str | Path, data: DataConfig) -> Samples:
+    if Path(source).is_dir():
+        raise LiouvilleError(
+            f"the folder {source} holds no fitted density (no {MODEL_FILE}); fit one with "
+            f"liouville fit density FILE --out {source}"
+        )
+    if not Path(source).exists() and not Path(source).suffix:
+        known = ", ".join(sorted([*_ALIASES, *toys.NAMES]))
+        raise LiouvilleError(f"{source} is neither a file nor a distribution; known are: {known}")
+    return read_samples(source, features=data.features, dims=data.dims)
+
+
+def _named(name: str, data: DataConfig, ends: EndsConfig, dim: int, seed: int) -> End:
+    toy = toys.normal(dim) if name == "normal" else toys.named(name)
+    if toy.mixture is not None:
+        return End(toy.mixture, features=_features(toy.dim), source=name)
+    return _fitted(Samples(toy.sample(data.draws, seed=seed), source=name), data, ends, seed)
+
+
+def _fitted(samples: Samples, data: DataConfig, ends: EndsConfig, seed: int) -> End:
+    # With few samples all are needed for the fit.
+    share = data.test if len(samples) >= 100 else 0.0
+    training, _, test = samples.split(0.0, share, seed)
+    _check_ties(training)
+    chosen = np.random.default_rng(seed).permutation(len(training))[:_MOST_POINTS]
+    points = training.points[chosen]
+    if ends.components is None:
+        # A part of a full covariance needs more points than coordinates.
+        most = int(np.clip(len(points) // (2 * samples.dim + 1), 1, ends.most))
+        mixture = fit_by_bic(points, most=most, restarts=ends.restarts, seed=seed)
+    else:
+        if not 1 <= ends.components <= len(points):
+            raise LiouvilleError(
+                f"{ends.components} parts for {len(points)} samples of {samples.source}; "
+                f"set ends.components to 1 to {len(points)}"
+            )
+        mixture = fit_mixture(points, ends.components, seed=seed)
+    return End(
+        mixture,
+        training.points,
+        test.points if len(test) else None,
+        samples.features,
+        samples.source,
+    )
+
+
+def _check_ties(samples: Samples) -> None:
+    different = len(np.unique(samples.points, axis=0))
+    if different == 1:
+        raise LiouvilleError(
+            f"all {len(samples)} samples of {samples.source} are equal, so they have no density; "
+            "give samples that differ, or a narrow Gaussian"
+        )
+    if different < (1.0 - _TIES) * len(samples):
+        warnings.warn(
+            f"only {different} of the {len(samples)} samples of {samples.source} differ; a "
+            "density puts narrow peaks on repeated points, so remove or jitter them",
+            stacklevel=2,
+        )
+
+
+def _check_mixture(mixture: GaussianMixture) -> None:
+    parts, dim = mixture.means.shape
+    if mixture.weights.shape != (parts,) or mixture.covariances.shape != (parts, dim, dim):
+        raise LiouvilleError(
+            f"a mixture of means {mixture.means.shape} has weights {mixture.weights.shape} and "
+            f"covariances {mixture.covariances.shape}; give {(parts,)} and {(parts, dim, dim)}"
+        )
+    if not (np.all(mixture.weights > 0) and np.isclose(mixture.weights.sum(), 1.0, atol=1e-6)):
+        raise LiouvilleError(
+            f"the weights {mixture.weights.tolist()} of a mixture must be positive, of sum one"
+        )
+    least = float(np.linalg.eigvalsh(mixture.covariances).min())
+    if not least > 0:
+        raise LiouvilleError(
+            f"a covariance of a mixture has the eigenvalue {least:.3g}; it must be positive "
+            "definite"
+        )
+
+
+def _features(dim: int) -> tuple[str, ...]:
+    return tuple(f"x{i + 1}" for i in range(dim))

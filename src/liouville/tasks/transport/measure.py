@@ -1,0 +1,260 @@
+"""How good a transport path is: its energy, the least there can be, and where samples arrive."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.random as jr
+import numpy as np
+from scipy.spatial.distance import cdist
+
+from liouville.model import Model
+from liouville.numerics.couplings import sinkhorn, wasserstein
+from liouville.numerics.mixtures import GaussianMixture
+from liouville.objectives import AbstractTerm, Cost, Field, JacobianAsymmetry, StateCost
+from liouville.paths import AbstractPath, Joined
+from liouville.problems import GaussianBridge, bures
+from liouville.tasks.transport._images import Density
+from liouville.tasks.transport.answers import transport_map
+from liouville.tasks.transport.config import TransportConfig
+from liouville.tasks.transport.ends import End
+from liouville.tasks.transport.problem import energy_term, problem_of
+
+_REPLICATES = 16
+_ARRIVALS = 10
+
+
+class Estimate(NamedTuple):
+    """A number and its standard error."""
+
+    value: float
+    error: float
+
+    def times(self, factor: float) -> "Estimate":
+        """The estimate in other units."""
+        return Estimate(self.value * factor, self.error * abs(factor))
+
+
+def measured(term: AbstractTerm, path: AbstractPath, *, seed: int = 0) -> Estimate:
+    """A term from independent random numbers: mean and standard error of 16 replicates."""
+    values = np.asarray(_replicates(term, path, jr.split(jr.key(seed), _REPLICATES)), float)
+    return Estimate(float(values.mean()), float(values.std(ddof=1) / np.sqrt(_REPLICATES)))
+
+
+@eqx.filter_jit
+def _replicates(term: AbstractTerm, path: AbstractPath, keys: jax.Array) -> jax.Array:
+    return jax.lax.map(lambda key: term(path, key=key), keys)
+
+
+class Bounds(NamedTuple):
+    r"""What the energy between two ends is compared with.
+
+    Attributes:
+        gaussian: without noise half the squared distance of the Gaussians with the ends' moments,
+            which is never more than the least energy (Gelbrich, Math. Nachr. 1990); `None` with
+            noise, or if an end is seen through maps. If both ends are Gaussian, it is the least
+            energy itself.
+        discrete: the least energy from the discrete problem between draws of the ends, its bias
+            taken away; the error is that of the repeats.
+        is_exact: whether `gaussian` is the least energy.
+    """
+
+    gaussian: float | None
+    discrete: Estimate
+    is_exact: bool
+
+    @property
+    def least(self) -> float:
+        """The best estimate of the least energy there is."""
+        return self.gaussian if self.is_exact and self.gaussian is not None else self.discrete.value
+
+
+def bounds(
+    source: Density,
+    target: Density,
+    sigma: float,
+    *,
+    points: int,
+    repeats: int,
+    seed: int = 0,
+) -> Bounds:
+    r"""Bounds of the least energy $\int_0^1 \tfrac12 E|b|^2\,dt$ between two mixtures.
+
+    Without noise the discrete problem is $\tfrac12 W_2^2$ between points that are spread over the
+    ends. It is too large by the distance of the points from what they stand for, of which half the
+    squared distance between two independent clouds of one end is an estimate, for each end. With
+    noise it is, with the cost
+    $\tfrac12|x-y|^2$ and $\varepsilon = \sigma^2$,
+
+    $$\min_\pi \sum \pi c + \varepsilon\,\mathrm{KL}(\pi | \rho_0 \otimes \rho_1)
+      + \varepsilon E_{\rho_1} \log\rho_1 + \tfrac{d}{2} \varepsilon \log 2\pi\varepsilon,$$
+
+    whose bias is extrapolated from problems of half the size, as if it fell like one over it.
+
+    Args:
+        source: the mixture at the start.
+        target: the mixture at the end.
+        sigma: the noise over unit time.
+        points: points of each end.
+        repeats: independent problems, two or more for an error.
+        seed: of the draws.
+    """
+    plain = isinstance(source, GaussianMixture) and isinstance(target, GaussianMixture)
+    is_exact = plain and len(source.weights) == len(target.weights) == 1
+    if sigma > 0:
+        gaussian = None
+        if is_exact:
+            moments = (source.mean, source.covariance, target.mean, target.covariance)
+            gaussian = GaussianBridge(*moments, sigma).energy()
+        values = [_with_noise(source, target, sigma, points, seed + 10 * i) for i in range(repeats)]
+    else:
+        # The moments of a density seen through maps are not known in closed form.
+        gaussian = None
+        if plain:
+            gaussian = 0.5 * bures(source.mean, source.covariance, target.mean, target.covariance)
+        values = [_without_noise(source, target, points, seed + 10 * i) for i in range(repeats)]
+    error = float(np.std(values, ddof=1) / np.sqrt(repeats)) if repeats > 1 else float("nan")
+    return Bounds(gaussian, Estimate(float(np.mean(values)), error), is_exact)
+
+
+def _without_noise(source: Density, target: Density, points: int, seed: int) -> float:
+    x, y, x2, y2 = (
+        end.spread(points, seed=seed + i) for i, end in enumerate((source, target, source, target))
+    )
+    excess = 0.5 * (wasserstein(x, x2) ** 2 + wasserstein(y, y2) ** 2)
+    return 0.5 * (wasserstein(x, y) ** 2 - excess)
+
+
+def _with_noise(source: Density, target: Density, sigma: float, points: int, seed: int) -> float:
+    epsilon = sigma**2
+
+    def solved(n: int, seed: int) -> float:
+        x, y = source.spread(n, seed=seed), target.spread(n, seed=seed + 1)
+        return sinkhorn(0.5 * cdist(x, y, "sqeuclidean"), epsilon, tolerance=1e-4).dual
+
+    halves = 0.5 * (solved(points // 2, seed) + solved(points // 2, seed + 4))
+    value = 2.0 * solved(points, seed) - halves
+    log_density = target.log_density(target.spread(20_000, seed=seed)).mean()
+    constant = log_density + 0.5 * target.dim * np.log(2.0 * np.pi * epsilon)
+    return float(value + epsilon * constant)
+
+
+def mean_distance(first: Sequence[np.ndarray], second: Sequence[np.ndarray]) -> Estimate:
+    """W2 between two distributions of which several pairs of clouds are given.
+
+    Chance decides how many draws fall into each part of a distribution, and a few too many in a
+    far one weigh as much as all the rest: so it is the root mean square over the pairs.
+
+    Args:
+        first: clouds of the one, each of shape `(n, dim)`.
+        second: as many clouds of the other, of the same shapes.
+
+    Returns:
+        The root mean square of W2 and its standard error.
+    """
+    squares = [wasserstein(x, y) ** 2 for x, y in zip(first, second, strict=True)]
+    root = np.sqrt(np.mean(squares))
+    error = np.std(squares, ddof=1) / np.sqrt(len(squares)) / (2.0 * root)
+    return Estimate(float(root), float(error))
+
+
+def certify(
+    model: Model,
+    ends: Sequence[End],
+    settings: TransportConfig,
+    *,
+    reference: Field | None = None,
+    cost: Cost | None = None,
+    seed: int = 1000,
+) -> dict[str, Any]:
+    """The figures of a fitted path: energy, the least there can be, arrival, asymmetry.
+
+    Args:
+        model: the model.
+        ends: the distributions it meets, in the user's units.
+        settings: the configuration of the fit, after `resolved`.
+        reference: the reference drift of the fit.
+        cost: the running cost of the fit.
+        seed: of all draws.
+    """
+    assert isinstance(model.path, Joined)
+    problem = problem_of(ends, model.units, settings, reference, cost)
+    figures: dict[str, Any] = {}
+    clock = np.asarray(settings.data.times)
+    for number, (source, target, times) in enumerate(problem.pieces):
+        piece = model.path.pieces[number]
+        prefix = "" if len(problem.pieces) == 1 else f"{clock[number]:g} to {clock[number + 1]:g}: "
+        energy = measured(energy_term(problem, times, 64, 512), piece, seed=seed)
+        scale, length = problem.energy_scale, times[1] - times[0]
+        found: dict[str, Any] = {
+            "energy": energy.value * scale,
+            "energy, standard error": energy.error * scale,
+        }
+        if problem.cost is not None:
+            term = StateCost(interval=times, cost=problem.cost, times=64, particles=512)
+            found["cost"] = measured(term, piece, seed=seed).value * scale
+        elif problem.reference is None:
+            least = bounds(
+                source,
+                target,
+                problem.sigma * np.sqrt(length),
+                points=settings.certificate.points,
+                repeats=settings.certificate.repeats,
+                seed=seed,
+            )
+            found |= _compared(energy, least, length, scale)
+            if problem.sigma == 0:
+                user_length = length * model.units.time_scale
+                found["W2"] = float(np.sqrt(2.0 * energy.value * scale * user_length))
+        asymmetry = measured(
+            JacobianAsymmetry(interval=times, times=16, particles=64), piece, seed=seed
+        )
+        found["Jacobian asymmetry"] = asymmetry.value / model.units.time_scale
+        found |= _arrivals(model, ends, number, settings.certificate.points, seed)
+        figures |= {prefix + name: value for name, value in _rounded(found).items()}
+    return figures
+
+
+def _compared(energy: Estimate, least: Bounds, length: float, scale: float) -> dict[str, Any]:
+    # The bounds are for unit time; over another the energy is in inverse proportion to it.
+    factor = scale / length
+    found: dict[str, Any] = {}
+    if least.gaussian is not None:
+        name = "least energy (closed form)" if least.is_exact else "lower bound (moments)"
+        found[name] = least.gaussian * factor
+    if not least.is_exact:
+        found["least energy (discrete problem)"] = least.discrete.value * factor
+        # A single discrete problem says nothing about its error.
+        if np.isfinite(least.discrete.error):
+            found["least energy, standard error"] = least.discrete.error * factor
+    if least.least > 0:
+        # Between two equal ends nothing need move, and no share of nothing is left.
+        found["gap"] = energy.value * length / least.least - 1.0
+    return found
+
+
+def _arrivals(
+    model: Model, ends: Sequence[End], number: int, points: int, seed: int
+) -> dict[str, Any]:
+    """Where draws of one end arrive along the velocity and the diffusion, at the next one."""
+    first, last = (float(t) for t in model.times[number : number + 2])
+    x, _ = ends[number].mixture.sample(points * _ARRIVALS, seed=seed + 7)
+    target, seeds = ends[number + 1].mixture, range(seed + 8, seed + 8 + 2 * _ARRIVALS)
+    drawn = [target.sample(points, seed=own)[0] for own in seeds]
+    ones, others = drawn[::2], drawn[1::2]
+    kinds = [False, True] if model.sigma > 0 else [False]
+    found: dict[str, Any] = {}
+    for stochastic in kinds:
+        moved = transport_map(model, x, start=first, end=last, draws=int(stochastic), seed=seed)
+        w2 = mean_distance(np.split(moved, _ARRIVALS), ones)
+        name = "diffusion" if stochastic else "velocity"
+        found[f"W2 of arrival ({name})"] = w2.value
+        found[f"W2 of arrival ({name}), standard error"] = w2.error
+    found["W2 of two draws of the end"] = mean_distance(others, ones).value
+    return found
+
+
+def _rounded(values: dict[str, Any]) -> dict[str, Any]:
+    """Floats to six significant digits, for a summary."""
+    return {k: float(f"{v:.6g}") if isinstance(v, float) else v for k, v in values.items()}

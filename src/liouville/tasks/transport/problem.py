@@ -1,0 +1,249 @@
+"""A transport problem in the model's units, and the objective that solves it."""
+
+import dataclasses
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from liouville.data import Standardisation
+from liouville.errors import LiouvilleError
+from liouville.objectives import (
+    AbstractTerm,
+    Cost,
+    Field,
+    JacobianAsymmetry,
+    KineticEnergy,
+    Objective,
+    OverPieces,
+    StateCost,
+)
+from liouville.paths import AbstractPath
+from liouville.runs import config as configuration
+from liouville.tasks.transport._images import Density, rescaled
+from liouville.tasks.transport.config import ObjectiveConfig, TransportConfig
+from liouville.tasks.transport.ends import End
+from liouville.training._fit import check_options
+
+# A Jacobian costs as much as many velocities, so its asymmetry is measured at fewer particles.
+_ASYMMETRY_SHARE = 8
+
+
+_POSITIVE = (
+    *("path.parts", "path.min_scale", "path.width", "path.layers"),
+    *("objective.times", "objective.particles", "training.chunk", "training.rate"),
+    *("certificate.points", "certificate.repeats"),
+)
+
+
+class Problem(NamedTuple):
+    """Ends in the model's units, and what moving between them costs.
+
+    Attributes:
+        ends: the densities, in the model's units.
+        times: when they are met, from 0 to 1.
+        sigma: noise, in the model's units.
+        reference: the reference drift in the model's units, or `None`.
+        cost: the running cost in units of the energy, or `None`.
+        energy_scale: the user's energy for one unit of the model's.
+    """
+
+    ends: list[Density]
+    times: tuple[float, ...]
+    sigma: float
+    reference: Field | None
+    cost: Cost | None
+    energy_scale: float
+
+    @property
+    def pieces(self) -> list[tuple[Density, Density, tuple[float, float]]]:
+        """Start, end and times of every piece."""
+        spans = zip(self.times, self.times[1:])
+        return list(zip(self.ends, self.ends[1:], spans))
+
+
+def resolved(settings: TransportConfig, ends: Sequence[End]) -> TransportConfig:
+    """The configuration with every automatic choice filled in.
+
+    Raises:
+        LiouvilleError: if times or noise cannot be used.
+    """
+    times = settings.data.times or tuple(float(i) for i in range(len(ends)))
+    if len(times) != len(ends):
+        raise LiouvilleError(f"{len(times)} times for {len(ends)} distributions; give one each")
+    if not all(a < b for a, b in itertools.pairwise(times)):
+        raise LiouvilleError(f"times {list(times)} are not increasing; sort ends and times")
+    sigma, pull = settings.objective.sigma, settings.objective.pull
+    if not (np.isfinite(sigma) and sigma >= 0):
+        raise LiouvilleError(
+            f"sigma is {sigma}; give a positive noise, or 0 for transport without noise"
+        )
+    for name in ("pull", "asymmetry"):
+        value = getattr(settings.objective, name)
+        if not np.isfinite(value):
+            raise LiouvilleError(f"objective.{name} is {value}; give a number, or 0 for none")
+    if pull and not sigma > 0:
+        raise LiouvilleError(f"objective.pull is {pull} but there is no noise; give --sigma")
+    if not 0 < settings.path.opening <= 0.5:
+        raise LiouvilleError(f"path.opening is {settings.path.opening}; give a share up to 0.5")
+    configuration.check_positive(settings, _POSITIVE)
+    check_options(settings.training)
+    if settings.path.gauge and ends[0].dim < 2:
+        raise LiouvilleError("path.gauge needs two coordinates or more; leave it out")
+    return dataclasses.replace(settings, data=dataclasses.replace(settings.data, times=times))
+
+
+def units_of(ends: Sequence[End], settings: TransportConfig) -> Standardisation:
+    """One number for all coordinates: the root of the mean variance of all ends together."""
+    times, dim = settings.data.times, ends[0].dim
+    assert times is not None
+    origin, duration = times[0], times[-1] - times[0]
+    if settings.data.scaling == "none":
+        return Standardisation(np.zeros(dim), np.ones(dim), origin, duration)
+    means = np.stack([end.mixture.mean for end in ends])
+    within = np.mean([np.trace(end.mixture.covariance) / dim for end in ends])
+    spread = float(np.sqrt(within + means.var(axis=0).mean()))
+    return Standardisation(means.mean(axis=0), np.full(dim, spread), origin, duration)
+
+
+def problem_of(
+    ends: Sequence[End],
+    units: Standardisation,
+    settings: TransportConfig,
+    reference: Field | None = None,
+    cost: Cost | None = None,
+) -> Problem:
+    """The problem in the model's units.
+
+    Args:
+        ends: the distributions, in the user's units.
+        units: the map between both.
+        settings: the configuration, after `resolved`.
+        reference: the reference drift in the user's units, or `None`.
+        cost: the running cost in the user's units, or `None`.
+
+    Raises:
+        LiouvilleError: if a pull and a reference are given.
+    """
+    length, duration = float(units.scale[0]), units.time_scale
+    energy_scale = length**2 / duration
+    center, origin = jnp.asarray(units.center), units.time_origin
+    sigma = settings.objective.sigma * float(np.sqrt(duration)) / length
+
+    def in_model(field: Callable, factor: float) -> Callable:
+        return lambda t, x: factor * field(origin + duration * t, center + length * x)
+
+    pull = settings.objective.pull
+    if pull and reference is not None:
+        raise LiouvilleError("both objective.pull and a reference were given; choose one")
+    if pull:
+        reference = _Pull(pull)
+    scale = 1.0 / units.scale
+    densities = [rescaled(end.mixture, -units.center * scale, scale) for end in ends]
+    assert settings.data.times is not None
+    return Problem(
+        densities,
+        tuple(float(units.time_to_model(t)) for t in settings.data.times),
+        sigma,
+        None if reference is None else in_model(reference, duration / length),
+        None if cost is None else in_model(cost, duration / energy_scale),
+        energy_scale,
+    )
+
+
+def energy_term(
+    problem: Problem,
+    times: tuple[float, float],
+    moments: int,
+    particles: int,
+    crowding: float = 0.9,
+) -> KineticEnergy:
+    """The energy of one piece, in the model's units.
+
+    Args:
+        problem: the problem.
+        times: start and end of the piece.
+        moments: the number of times at which it is measured.
+        particles: the number of particles at each.
+        crowding: see `liouville.objectives.KineticEnergy`.
+    """
+    return KineticEnergy(
+        interval=times,
+        g=problem.sigma,
+        of="drift" if problem.sigma > 0 else "velocity",
+        reference=problem.reference,
+        times=moments,
+        particles=particles,
+        crowding=crowding,
+    )
+
+
+def objective_of(problem: Problem, config: ObjectiveConfig) -> Objective:
+    """What training makes small: energy, plus cost and asymmetry if there are any."""
+    spans = [times for *_, times in problem.pieces]
+    energies: tuple[AbstractTerm, ...] = tuple(
+        energy_term(problem, t, config.times, config.particles, config.crowding) for t in spans
+    )
+    objective = OverPieces(terms=energies) * 1.0
+    if problem.cost is not None:
+        costs = tuple(
+            StateCost(interval=t, cost=problem.cost, times=config.times, particles=config.particles)
+            for t in spans
+        )
+        objective = objective + OverPieces(terms=costs, name="cost")
+    if config.asymmetry:
+        terms = tuple(
+            JacobianAsymmetry(interval=t, times=config.times, particles=config.particles)
+            for t in spans
+        )
+        objective = objective + config.asymmetry * OverPieces(terms=terms, name="asymmetry")
+    return objective
+
+
+def total_term(
+    problem: Problem, *, times: int, particles: int, asymmetry: float = 0.0
+) -> OverPieces:
+    """The whole objective as it is measured during training: energy, cost and asymmetry."""
+    terms = tuple(
+        _Total(energy_term(problem, t, times, particles), problem.cost, asymmetry)
+        for *_, t in problem.pieces
+    )
+    return OverPieces(terms=terms, name="total")
+
+
+class _Pull(NamedTuple):
+    rate: float
+
+    def __call__(self, t: jax.Array, x: jax.Array) -> jax.Array:
+        """The drift toward the origin, the same at all times."""
+        del t
+        return -self.rate * x
+
+
+class _Total(AbstractTerm):
+    name: str = eqx.field(static=True)
+    energy: KineticEnergy
+    cost: Cost | None
+    asymmetry: float = eqx.field(static=True)
+
+    def __init__(self, energy: KineticEnergy, cost: Cost | None, asymmetry: float):
+        self.name, self.energy, self.cost = "total", energy, cost
+        self.asymmetry = asymmetry
+
+    def __call__(self, path: AbstractPath, *, key: jax.Array) -> jax.Array:
+        """The sum for one piece; the energy alone may crowd its times at the ends."""
+        value, of = self.energy(path, key=key), self.energy
+        shared: dict[str, Any] = {"interval": of.interval, "times": of.times}
+        if self.cost is not None:
+            cost = StateCost(cost=self.cost, particles=of.particles, **shared)
+            value = value + cost(path, key=key)
+        if self.asymmetry:
+            fewer = max(1, of.particles // _ASYMMETRY_SHARE)
+            value = value + self.asymmetry * JacobianAsymmetry(particles=fewer, **shared)(
+                path, key=key
+            )
+        return value
