@@ -45,7 +45,7 @@ MOST_ARROWS = 120
 def imported(tree: ast.Module) -> list[str]:
     """The modules of the package a file imports, at its top or inside its functions.
 
-    A private name of a module counts as a module: `liouville.x._y` for `from liouville.x import _y`.
+    A private name counts as a module: `liouville.x._y` for `from liouville.x import _y`.
     """
     names = set()
     for node in ast.walk(tree):
