@@ -14,7 +14,7 @@ import numpy as np
 from liouville import curves, dynamics, gauges, maps, paths, quantities
 from liouville.data import Standardisation
 from liouville.errors import LiouvilleError
-from liouville.gauges._base import Potentials
+from liouville.gauges import Potentials
 from liouville.numerics import networks, parameters, weights
 from liouville.runs import storage
 

@@ -16,8 +16,7 @@ from liouville.runs import config as configuration
 from liouville.runs.folder import Run, begin, data_of, open_run, write_json
 from liouville.tasks.cells.config import CellsConfig
 from liouville.tasks.cells.fit import CellsFit, fit_cells, read
-from liouville.training import read_metrics
-from liouville.training._fit import check_options
+from liouville.training import check_options, read_metrics
 
 Say = Callable[[str], None]
 

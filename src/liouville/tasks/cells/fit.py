@@ -27,8 +27,7 @@ from liouville.tasks.cells._initial import (
     initial_path,
 )
 from liouville.tasks.cells.config import CellsConfig
-from liouville.training import fit
-from liouville.training._fit import Reason
+from liouville.training import Reason, fit
 
 # What the motion along the chains costs by default, in nats per cell and coordinate.
 _ENERGY_SHARE = 0.025

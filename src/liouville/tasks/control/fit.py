@@ -13,7 +13,7 @@ import jax.random as jr
 import numpy as np
 
 from liouville.data import Standardisation
-from liouville.diffusions._free import best_of, free_paths
+from liouville.diffusions import best_of, free_paths
 from liouville.errors import LiouvilleError
 from liouville.model import Model
 from liouville.numerics.parameters import value_of
@@ -27,8 +27,7 @@ from liouville.tasks.control.measure import figures, running_term
 from liouville.tasks.control.policy import Policy
 from liouville.tasks.control.problem import ControlProblem
 from liouville.tasks.control.rollout import Rollout
-from liouville.training import fit
-from liouville.training._fit import Reason, check_options
+from liouville.training import Reason, check_options, fit
 
 # Above this share of path time inside an obstacle the scene is said to be infeasible.
 _MOST_INSIDE = 0.01

@@ -135,10 +135,10 @@ def _terminal_part(rollout: Rollout, problem: ControlProblem) -> dict[str, float
 
 @eqx.filter_jit
 def _of_points(cost: AbstractRunningCost, t: Scalar, points: Points, key: RandomKey) -> Scalar:
-    return cost(t, _Estimated(points), *equal_particles(points), key=key)
+    return cost(t, Estimated(points), *equal_particles(points), key=key)
 
 
-class _Estimated(AbstractMarginal):
+class Estimated(AbstractMarginal):
     """A kernel density estimate; it does not move."""
 
     points: Points

@@ -23,8 +23,7 @@ from liouville.tasks.density.fit import (
     read,
     scores,
 )
-from liouville.training import read_metrics
-from liouville.training._fit import check_options
+from liouville.training import check_options, read_metrics
 
 Say = Callable[[str], None]
 _SHOWN = 10

@@ -18,8 +18,7 @@ from liouville.tasks.density._families import INTERVAL
 from liouville.tasks.density._motion import motion
 from liouville.tasks.density._terms import likelihood, start_likelihood, training_likelihood
 from liouville.tasks.density.config import DensityConfig, TrainingConfig
-from liouville.training import Fit, default_optimizer, fit
-from liouville.training._fit import Reason
+from liouville.training import Fit, Reason, default_optimizer, fit
 
 _TRAJECTORIES = 1000
 

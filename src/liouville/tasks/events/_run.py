@@ -21,8 +21,7 @@ from liouville.tasks.events.fit import EventsFit, figures, fit_events, scores_of
 from liouville.tasks.events.measure import Judged, assessed, judge
 from liouville.tasks.events.model import EventModel, load_events
 from liouville.tasks.events.units import EventUnits
-from liouville.training import read_metrics
-from liouville.training._fit import check_options
+from liouville.training import check_options, read_metrics
 
 Say = Callable[[str], None]
 

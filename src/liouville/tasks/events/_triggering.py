@@ -6,8 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from liouville.data import Events
-from liouville.paths import Gaussian
-from liouville.paths._location_scale import LocationScaleMarginal
+from liouville.paths import Gaussian, LocationScaleMarginal
 from liouville.plots import Picture
 from liouville.plots._events import Clock
 from liouville.plots._events_checks import triggering_figure

@@ -31,8 +31,7 @@ from liouville.tasks.events._initial import automatic, initial
 from liouville.tasks.events.config import EventsConfig
 from liouville.tasks.events.model import EventModel, Scores
 from liouville.tasks.events.units import EventUnits
-from liouville.training import default_optimizer, fit
-from liouville.training._fit import Reason
+from liouville.training import Reason, default_optimizer, fit
 
 # Events on which the cut-off is measured.
 _SAMPLE = 1000

@@ -39,8 +39,7 @@ from liouville.tasks.transport.problem import (
     total_term,
     units_of,
 )
-from liouville.training import fit
-from liouville.training._fit import Reason
+from liouville.training import Reason, fit
 
 # In so many dimensions one potential for each plane of rotation is cheap.
 _MOST_FULL_GAUGE = 3

@@ -27,7 +27,7 @@ from liouville.runs import config as configuration
 from liouville.tasks.transport._images import Density, rescaled
 from liouville.tasks.transport.config import ObjectiveConfig, TransportConfig
 from liouville.tasks.transport.ends import End
-from liouville.training._fit import check_options
+from liouville.training import check_options
 
 # A Jacobian costs as much as many velocities, so its asymmetry is measured at fewer particles.
 _ASYMMETRY_SHARE = 8
