@@ -8,6 +8,7 @@ import typer
 from liouville.cli._app import Extrapolate, Given, Json, Out, RunFolder, Seed, Time, app, finish
 from liouville.errors import LiouvilleError
 
+_FEW_POINTS = 100_000
 _POINTS_HELP = ".npz, .npy, .csv or .tsv file."
 SigmaOption = Annotated[
     float | None, typer.Option(help="Noise, in standardised units; by default the run's.")
@@ -152,6 +153,8 @@ def _query(
     extrapolate: bool,
     as_json: bool,
 ) -> None:
+    import jax
+
     from liouville.data import read_points, write_table
 
     model = _model(run, given)
@@ -162,14 +165,19 @@ def _query(
         remedy = "" if time is not None else "; a --time need not be in the file"
         raise LiouvilleError(f"{error}{remedy}") from error
     t = np.full(len(x), time) if time is not None else np.asarray(own)
-    options = {"extrapolate": extrapolate}
+    # For few points to optimise a program takes longer than to run it as it is.
+    jax.config.update("jax_disable_most_optimizations", len(x) <= _FEW_POINTS)
+    try:
+        found = model.answers(t, x, sigma=sigma, extrapolate=extrapolate)
+    finally:
+        jax.config.update("jax_disable_most_optimizations", False)
     columns = {
         model.time_name: t,
         **_columns("", model.features, x),
-        "log_density": model.log_density(t, x, **options),
-        **_columns("velocity ", model.features, model.velocity(t, x, **options)),
-        **_columns("score ", model.features, model.score(t, x, **options)),
-        **_columns("drift ", model.features, model.drift(t, x, sigma=sigma, **options)),
+        "log_density": found.log_density,
+        **_columns("velocity ", model.features, found.velocity),
+        **_columns("score ", model.features, found.score),
+        **_columns("drift ", model.features, found.drift),
     }
     write_table(out, columns)
     finish({"file": str(out), "points": len(x)}, as_json, [f"{len(x)} points in {out}"])
