@@ -14,7 +14,6 @@ import numpy as np
 from liouville import curves, dynamics, gauges, maps, paths, quantities
 from liouville.data import Standardisation
 from liouville.errors import LiouvilleError
-from liouville.gauges import Potentials
 from liouville.numerics import networks, parameters, weights
 from liouville.runs import storage
 
@@ -23,57 +22,9 @@ MODEL_FILE = "model.lv"
 # What NumPy makes an array of; its own `ArrayLike` is too deep for checks at run time.
 Numbers: TypeAlias = float | int | np.generic | np.ndarray | Sequence[Any]
 
-_CLASSES = (
-    eqx.nn.Linear,
-    curves.Constant,
-    curves.HardEnded,
-    curves.HardStarted,
-    curves.Jumping,
-    curves.Kinked,
-    curves.Knots,
-    curves.Network,
-    gauges.FullGauge,
-    gauges.LowRankGauge,
-    Potentials,
-    maps.Affine,
-    maps.Chain,
-    maps.Coupling,
-    maps.Elementwise,
-    maps.Linear,
-    maps.Permutation,
-    maps.Spline,
-    networks.Conditioned,
-    networks.MLP,
-    networks.MaskedNetwork,
-    networks.SpaceTimeNetwork,
-    parameters.Fixed,
-    paths.Autoregressive,
-    paths.Contextual,
-    paths.Diagonal,
-    paths.Ensemble,
-    paths.Factorised,
-    paths.FactorisedMixture,
-    paths.Full,
-    paths.Gauged,
-    paths.Gaussian,
-    paths.Joined,
-    paths.LocationScale,
-    paths.Logistic,
-    paths.Mixture,
-    paths.MixtureOnLine,
-    paths.Normal,
-    paths.Opened,
-    paths.Product,
-    paths.Pushforward,
-    paths.Rescaled,
-    paths.Reversed,
-    paths.Rosenblatt,
-    paths.Selected,
-    paths.TimeChange,
-    paths.Turning,
-    weights.CoupledWeights,
-    weights.GroupedWeights,
-)
+# Where the classes are that a model file may name: all that is public and final there, and the one
+# class of Equinox that networks are made of.
+CLASSES = (curves, gauges, maps, networks, parameters, paths, weights, eqx.nn.Linear)
 
 # The most and the fewest points evaluated in one compiled call: the most bounds the memory (block x
 # parts x dim). The most times in one call bounds that of their scales (rows x parts x dim x dim).
@@ -363,11 +314,11 @@ def load(run: Path | str, *, classes: Sequence[type] = ()) -> Model:
         classes: your own path, curve or gauge classes, if the model holds any.
 
     Raises:
-        LiouvilleError: if there is no model, or the file is damaged, altered or too new.
+        LiouvilleError: if there is no model, or the file is damaged, altered or of another format.
     """
     file = Path(run) / MODEL_FILE if Path(run).is_dir() else Path(run)
     arrays, content = storage.read(file, kind="model")
-    table = storage.class_table(*_CLASSES, *classes)
+    table = storage.class_table(*CLASSES, *classes)
     try:
         path = storage.rebuild(content["path"], arrays, table, to_array=jnp.asarray)
         return Model(

@@ -9,9 +9,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from liouville import processes
 from liouville.data import Events, Region, check_history
 from liouville.errors import LiouvilleError
-from liouville.model import MODEL_FILE
+from liouville.model import CLASSES, MODEL_FILE
 from liouville.processes import (
     AbstractMagnitudes,
     Excerpts,
@@ -25,7 +26,6 @@ from liouville.processes import (
 )
 from liouville.runs import storage
 from liouville.tasks.events._catalogues import Catalogue, draw_catalogues
-from liouville.tasks.events._saved import CLASSES
 from liouville.tasks.events.units import EventUnits
 
 _TARGETS = 64
@@ -306,7 +306,7 @@ def load_events(run: Path | str) -> EventModel:
     """
     file = Path(run) / MODEL_FILE if Path(run).is_dir() else Path(run)
     arrays, content = storage.read(file, kind="events")
-    table = storage.class_table(*CLASSES)
+    table = storage.class_table(*CLASSES, processes)
     try:
         region = content["region"]
         return EventModel(
