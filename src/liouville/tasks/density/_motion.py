@@ -11,7 +11,7 @@ import numpy as np
 from liouville.dynamics import solve_ode
 from liouville.numerics.couplings import wasserstein
 from liouville.numerics.types import RandomKey
-from liouville.paths import AbstractPath, path_of
+from liouville.paths import AbstractPath
 
 _STEPS = 40
 # In a gap of the density weights that move make velocities of e^80, by right; a solver of few steps
@@ -58,7 +58,7 @@ def motion(path: AbstractPath, *, n: int = 1000, seed: int = 0, classes: int = 0
     if classes:
         keys = jr.split(jr.key(seed), classes)
         each = -(-n // classes)
-        parts = [_measured(path_of(path, c), keys[c], each) for c in range(classes)]
+        parts = [_measured(path.in_context(c), keys[c], each) for c in range(classes)]
         return Motion(*np.mean(parts, axis=0).tolist())
     return _measured(path, jr.key(seed), n)
 

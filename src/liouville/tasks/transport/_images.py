@@ -28,13 +28,9 @@ from liouville.numerics.parameters import value_of
 from liouville.paths import (
     AbstractPath,
     Autoregressive,
-    Contextual,
-    Ensemble,
-    Gauged,
     Gaussian,
     Joined,
     LocationScale,
-    Mixture,
     Normal,
     Opened,
     Pushforward,
@@ -158,9 +154,11 @@ def density_of(model: Model, source: str) -> Density:
         LiouvilleError: if it is of no family whose density can be met exactly.
     """
     time = float(model.units.time_to_model(model.interval[1]))
-    found = _members(model.path, time, source)
-    weights = np.exp([log_weight for log_weight, _ in found])
-    weights, members = weights / weights.sum(), tuple(member for _, member in found)
+    path = model.path.pieces[-1] if isinstance(model.path, Joined) else model.path
+    branches = path.branches()
+    weights = np.exp(np.array([log_weight for log_weight, _ in branches], float))
+    weights = weights / weights.sum()
+    members = tuple(_member(branch, time, source) for _, branch in branches)
     if all(member.map is None for member in members):
         whole = GaussianMixture(
             np.concatenate([w * m.base.weights for w, m in zip(weights, members)]),
@@ -207,28 +205,6 @@ def as_image(density: Density) -> Image:
 def _member_arrays(member: Member) -> list[Array]:
     leaves = jax.tree.leaves(eqx.filter(member.map, eqx.is_array))
     return [*arrays_of(member.base), *(np.asarray(leaf) for leaf in leaves)]
-
-
-def _members(path: AbstractPath, time: float, source: str) -> list[tuple[float, Member]]:
-    """The members of a path at one time, with the logarithms of their weights."""
-    if isinstance(path, Joined):
-        return _members(path.pieces[-1], time, source)
-    if isinstance(path, Gauged):
-        return _members(path.path, time, source)
-    parts: list[tuple[float, AbstractPath]] = []
-    if isinstance(path, Ensemble | Contextual):
-        shares = np.asarray(path.log_shares, float)
-        parts = [(float(share), path.member(i)) for i, share in enumerate(shares)]
-    elif isinstance(path, Mixture):
-        shares = np.asarray(jax.nn.log_softmax(value_of(path.logits)), float)
-        parts = [(float(share), part) for share, part in zip(shares, path.parts)]
-    if parts:
-        return [
-            (share + inner, member)
-            for share, part in parts
-            for inner, member in _members(part, time, source)
-        ]
-    return [(0.0, _member(path, time, source))]
 
 
 def _member(path: AbstractPath, time: float, source: str) -> Member:
