@@ -25,7 +25,7 @@ from liouville.data import Standardisation, read_cells
 from liouville.numerics.couplings import assignment, wasserstein
 from liouville.runs.config import apply_settings
 from liouville.tasks.cells.config import CellsConfig
-from liouville.tasks.cells.measure import leave_out
+from liouville.tasks.cells.leave_out import leave_out
 
 
 class Field(eqx.Module):

@@ -36,8 +36,7 @@ from liouville.paths._time import Retimed
 from liouville.tasks.control import scenes
 from liouville.tasks.control._check import check
 from liouville.tasks.control._initial import least_curves
-from liouville.tasks.control._run import load_policy, read_problem
-from liouville.tasks.control.fit import ControlFit, fit_control
+from liouville.tasks.control.fit import ControlFit, fit_control, load_policy, read_problem
 from liouville.tasks.control.measure import closed_form, logged, rolled_out
 from liouville.tasks.control.problem import ControlProblem
 from liouville.tasks.control.report import cost_to_go

@@ -12,7 +12,7 @@ from liouville.data import Samples
 from liouville.objectives import NegativeLogLikelihood
 from liouville.paths import Normal
 from liouville.runs.config import merge
-from liouville.tasks.density._families import automatic
+from liouville.tasks.density._families import resolve_choices
 from liouville.tasks.density._terms import Renoised, training_likelihood
 from liouville.tasks.density.config import DensityConfig
 from liouville.tasks.density.fit import fit_density
@@ -72,10 +72,10 @@ def test_continuous_columns_get_no_noise():
 def test_whole_steps_need_less_decay_and_few_samples_more_noise():
     def found(n, whole, dim=64, marginals=False):
         settings = merge(DensityConfig, flags={"path.marginals": marginals})
-        training = automatic(settings, dim, n, n, whole).training
-        assert training.decay is not None
-        assert training.noise is not None
-        return training.decay, training.noise
+        chosen = resolve_choices(settings, dim, n, n, whole)
+        assert chosen.training.weight_decay is not None
+        assert chosen.data.noise is not None
+        return chosen.training.weight_decay, chosen.data.noise
 
     assert found(1200, 1.0)[0] < found(1200, 0.0)[0]
     assert found(100, 1.0)[1] == 0.1 > found(10_000, 1.0)[1] > 0.0

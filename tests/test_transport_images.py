@@ -33,7 +33,7 @@ from liouville.paths import (
     Rosenblatt,
 )
 from liouville.tasks.density._marginals import marginal_map
-from liouville.tasks.transport import fit as fits
+from liouville.tasks.transport import measure as measures
 from liouville.tasks.transport._crossing import piece_between
 from liouville.tasks.transport._images import Image, as_image, density_of, rescaled
 from liouville.tasks.transport.config import PathConfig
@@ -278,7 +278,7 @@ def _defaults() -> Any:
 
 @pytest.mark.slow
 def test_a_fit_between_models_meets_their_densities(monkeypatch, tmp_path):
-    monkeypatch.setattr(fits, "certify", lambda *_, **__: {})
+    monkeypatch.setattr(measures, "certify", lambda *_, **__: {})
     models = model(pushforward(2)), model(PATHS["warped"](), 1.0)
     models[0].save(tmp_path / "model.lv")
     settings = {

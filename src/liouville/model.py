@@ -271,6 +271,19 @@ class Model:
         }
         storage.write(Path(file), arrays, content, kind="model")
 
+    def facts(self) -> dict[str, Any]:
+        """What `liouville info` says of the model, as JSON can hold it."""
+        return {
+            **self.notes,
+            "path": type(self.path).__name__,
+            "coordinates": self.dim,
+            "features": list(self.features),
+            "times": np.asarray(self.times).tolist(),
+            "time": f"{self.time_name} {self.time_unit}".strip(),
+            "sigma": self.sigma,
+            "parameters": sum(leaf.size for leaf in parameters.learned_leaves(self.path).values()),
+        }
+
     def _model_points(self, x: Numbers) -> np.ndarray:
         x = np.asarray(x, np.float64)
         if x.ndim == 0 or x.shape[-1] != self.dim:

@@ -185,3 +185,7 @@ def _to_go(policy: Policy, rollout: Rollout, scenery: Scenery | None) -> Figure:
         headline(axes, f"time {t:.3g}")
         tidy(axes)
     return figure
+
+
+def contents(fitted, data):
+    """Stub."""

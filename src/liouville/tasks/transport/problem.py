@@ -27,7 +27,6 @@ from liouville.runs import config as configuration
 from liouville.tasks.transport._images import Density, rescaled
 from liouville.tasks.transport.config import ObjectiveConfig, TransportConfig
 from liouville.tasks.transport.ends import End
-from liouville.training._fit import check_options
 
 # A Jacobian costs as much as many velocities, so its asymmetry is measured at fewer particles.
 _ASYMMETRY_SHARE = 8
@@ -38,6 +37,20 @@ _POSITIVE = (
     *("objective.times", "objective.particles", "training.chunk", "training.rate"),
     *("certificate.points", "certificate.repeats"),
 )
+
+
+class Given(NamedTuple):
+    """What a user gives.
+
+    Attributes:
+        ends: the distributions, in the user's units; before they are read, what names them.
+        reference: the reference drift in the user's units, or `None`.
+        cost: the running cost in the user's units, or `None`.
+    """
+
+    ends: Sequence[Any]
+    reference: Field | None = None
+    cost: Cost | None = None
 
 
 class Problem(NamedTuple):
@@ -66,7 +79,7 @@ class Problem(NamedTuple):
         return list(zip(self.ends, self.ends[1:], spans))
 
 
-def resolved(settings: TransportConfig, ends: Sequence[End]) -> TransportConfig:
+def resolve_times(settings: TransportConfig, ends: Sequence[End]) -> TransportConfig:
     """The configuration with every automatic choice filled in.
 
     Raises:
@@ -91,7 +104,6 @@ def resolved(settings: TransportConfig, ends: Sequence[End]) -> TransportConfig:
     if not 0 < settings.path.opening <= 0.5:
         raise LiouvilleError(f"path.opening is {settings.path.opening}; give a share up to 0.5")
     configuration.check_positive(settings, _POSITIVE)
-    check_options(settings.training)
     if settings.path.gauge and ends[0].dim < 2:
         raise LiouvilleError("path.gauge needs two coordinates or more; leave it out")
     return dataclasses.replace(settings, data=dataclasses.replace(settings.data, times=times))
@@ -110,21 +122,13 @@ def units_of(ends: Sequence[End], settings: TransportConfig) -> Standardisation:
     return Standardisation(means.mean(axis=0), np.full(dim, spread), origin, duration)
 
 
-def problem_of(
-    ends: Sequence[End],
-    units: Standardisation,
-    settings: TransportConfig,
-    reference: Field | None = None,
-    cost: Cost | None = None,
-) -> Problem:
+def problem_of(given: Given, units: Standardisation, settings: TransportConfig) -> Problem:
     """The problem in the model's units.
 
     Args:
-        ends: the distributions, in the user's units.
+        given: the distributions and costs, in the user's units.
         units: the map between both.
-        settings: the configuration, after `resolved`.
-        reference: the reference drift in the user's units, or `None`.
-        cost: the running cost in the user's units, or `None`.
+        settings: the configuration, after `resolve_times`.
 
     Raises:
         LiouvilleError: if a pull and a reference are given.
@@ -137,6 +141,7 @@ def problem_of(
     def in_model(field: Callable, factor: float) -> Callable:
         return lambda t, x: factor * field(origin + duration * t, center + length * x)
 
+    ends, reference, cost = given
     pull = settings.objective.pull
     if pull and reference is not None:
         raise LiouvilleError("both objective.pull and a reference were given; choose one")
