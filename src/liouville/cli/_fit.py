@@ -26,7 +26,7 @@ Weights = Annotated[str | None, typer.Option(help="Column or array with the mass
 Scaling = Annotated[str | None, typer.Option(help="standard, global or none.")]
 Components = Annotated[int | None, typer.Option(help="Number of moving components.")]
 Energy = Annotated[float | None, typer.Option(help="Weight of the kinetic energy.")]
-Sigma = Annotated[float | None, typer.Option(help="Noise of the diffusion, standardised units.")]
+Sigma = Annotated[float | None, typer.Option(help="Noise, in length per root of time.")]
 Steps = Annotated[int | None, typer.Option(help="Most training steps.")]
 HeldOut = Annotated[float | None, typer.Option(help="Share of cells held out for validation.")]
 _END_HELP = "File of samples, folder of a fitted density, or a name: 8gaussians, moons, ..."

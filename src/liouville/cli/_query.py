@@ -10,7 +10,8 @@ from liouville.errors import LiouvilleError
 
 _POINTS_HELP = ".npz, .npy, .csv or .tsv file."
 SigmaOption = Annotated[
-    float | None, typer.Option(help="Noise, in standardised units; by default the run's.")
+    float | None,
+    typer.Option(help="Noise, in your length per root of your time; by default the run's."),
 ]
 
 
@@ -34,7 +35,7 @@ def info(run: RunFolder, as_json: Json = False) -> None:
         "features": list(model.features),
         "times": np.asarray(model.times).tolist(),
         "time": f"{model.time_name} {model.time_unit}".strip(),
-        "sigma": model.sigma,
+        "sigma": np.asarray(model.sigma).tolist(),
         "parameters": sum(leaf.size for leaf in learned_leaves(model.path).values()),
     }
     finish(result, as_json, [f"{name:<12} {_short(value)}" for name, value in result.items()])

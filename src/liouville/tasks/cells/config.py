@@ -59,7 +59,11 @@ class ObjectiveConfig:
         None, "weight of the kinetic energy (standardised units); by default from the data"
     )
     energy_of: Literal["velocity", "drift"] = option("velocity", "whose energy")
-    sigma: float = option(0.3, "noise of the diffusion, in standardised units")
+    sigma: float | None = option(
+        None,
+        "noise of the diffusion, in length per root of time; by default 0.3 of each coordinate's "
+        "spread over the root of the whole duration",
+    )
     times: int = option(32, "times a step at which the energy is measured")
     particles: int = option(128, "particles at each of them")
 

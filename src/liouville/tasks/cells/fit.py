@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 
 from liouville.data import Snapshots, Standardisation, read_cells
@@ -32,6 +33,8 @@ from liouville.training._fit import Reason
 
 # What the motion along the chains costs by default, in nats per cell and coordinate.
 _ENERGY_SHARE = 0.025
+# The default noise, in spreads of the data over the root of the whole duration.
+_NOISE_SHARE = 0.3
 _LARGEST_BATCH = 4096
 
 
@@ -94,14 +97,15 @@ def fit_cells(
     if settings.data.held_out > 0:
         training, held_out = cells.split(settings.data.held_out, settings.training.seed)
     times = np.asarray(units.time_to_model(training.distinct_times))
-    clouds = [units.points_to_model(training.at(t)) for t in training.distinct_times]
+    clouds = [units.to_model(training.at(t)) for t in training.distinct_times]
     settings = _with_components(settings, clouds)
     joined = chains_through(clouds, seed=settings.training.seed)
     straight = energy_of_chains(times, joined)
     settings = _with_energy(settings, cells.dim, straight)
     filled = _filled(settings, times, joined, straight)
     path = initial_path(filled.times, filled.chains, settings.path, seed=settings.training.seed)
-    energy = _energy_term(settings, times)
+    sigma = _noise(settings, units)
+    energy = _energy_term(settings, times, units.noise_to_model(sigma))
     options = settings.training
     likelihood = _training_likelihood(
         times, clouds, _weights(training), filled, options.batch_size or _LARGEST_BATCH
@@ -134,7 +138,7 @@ def fit_cells(
         features=cells.features,
         time_name=cells.time_name,
         time_unit=cells.time_unit,
-        sigma=settings.objective.sigma,
+        sigma=sigma,
         notes={"task": "cells", "components": settings.path.components, "steps": result.step},
     )
     scores = {} if held_out is None else compare_held_out(model, training, held_out)
@@ -175,13 +179,14 @@ def compare_held_out(
     of parts chosen by the Bayesian information criterion on the training cells.
     """
     term = _likelihood(held_out, model.units, "held out")
-    ours = np.asarray(negative_log_likelihoods(model.path, term)) + model.units.log_volume
     times = [float(t) for t in held_out.distinct_times]
+    volume = float(model.units.log_volume(held_out.points).mean())
+    ours = np.asarray(negative_log_likelihoods(model.path, term)) - volume
     baseline = {}
     for t in times:
-        mixture = fit_by_bic(model.units.points_to_model(training.at(t)))
-        nats = -mixture.log_density(model.units.points_to_model(held_out.at(t))).mean()
-        baseline[t] = float(nats + model.units.log_volume)
+        mixture = fit_by_bic(model.units.to_model(training.at(t)))
+        nats = -mixture.log_density(model.units.to_model(held_out.at(t))).mean()
+        baseline[t] = float(nats - volume)
     return {
         "liouville": dict(zip(times, ours.tolist(), strict=True)),
         "mixture for each time (BIC)": baseline,
@@ -191,7 +196,7 @@ def compare_held_out(
 def _likelihood(cells: Snapshots, units: Standardisation, name: str) -> NegativeLogLikelihood:
     return NegativeLogLikelihood(
         np.asarray(units.time_to_model(cells.distinct_times)),
-        [units.points_to_model(cells.at(t)) for t in cells.distinct_times],
+        [units.to_model(cells.at(t)) for t in cells.distinct_times],
         weights=_weights(cells),
         name=name,
     )
@@ -239,11 +244,17 @@ def _with_components(settings: CellsConfig, clouds: list[np.ndarray]) -> CellsCo
     )
 
 
-def _energy_term(settings: CellsConfig, times: np.ndarray) -> KineticEnergy:
+def _noise(settings: CellsConfig, units: Standardisation) -> float | np.ndarray:
+    """The noise in the user's units; by default a share of the spread of each coordinate."""
+    sigma = settings.objective.sigma
+    return units.noise_to_user(_NOISE_SHARE) if sigma is None else sigma
+
+
+def _energy_term(settings: CellsConfig, times: np.ndarray, noise: np.ndarray) -> KineticEnergy:
     options = settings.objective
     return KineticEnergy(
         interval=(float(times[0]), float(times[-1])),
-        g=options.sigma,
+        g=jnp.asarray(noise, jnp.zeros(()).dtype),
         of=options.energy_of,
         times=options.times,
         particles=options.particles,

@@ -104,7 +104,7 @@ def evaluate(folder: Path, *, seed: int = 1) -> dict[str, Any]:
     """
     problem, settings = problem_of(open_run(folder))
     found, _ = figures(
-        Policy(load(folder), problem).path,
+        load(folder).path_in_user,
         problem,
         trajectories=settings.rollout.trajectories,
         steps=settings.rollout.steps,
@@ -125,7 +125,9 @@ def redraw(folder: Path, *, movie: bool = True) -> Path:
         settings, report=dataclasses.replace(settings.report, movie=movie)
     )
     starts = jnp.asarray(problem.source.sample(_DRAWN, seed=1)[0], jnp.zeros(()).dtype)
-    rollout = roll_out(policy.path, problem, starts, steps=settings.rollout.steps, key=jr.key(1))
+    rollout = roll_out(
+        policy.model.path_in_user, problem, starts, steps=settings.rollout.steps, key=jr.key(1)
+    )
     summary = json.loads((folder / "summary.json").read_text())
     history = read_metrics(folder / "metrics.jsonl")
     return report(folder, policy, rollout, settings, history, summary)

@@ -12,7 +12,6 @@ import jax
 import jax.random as jr
 import numpy as np
 
-from liouville.data import Standardisation
 from liouville.diffusions._free import best_of, free_paths
 from liouville.errors import LiouvilleError
 from liouville.model import Model
@@ -122,20 +121,15 @@ def fit_control(
         resume=resume,
         progress=progress,
     )
-    seen = result.path
-    center, scale = (np.asarray(part.value, float) for part in (seen.center, seen.scale))
-    units = Standardisation(center, scale, seen.origin, seen.duration)
-    # Another than scalar noise has no place in a model; its own paths then are those of the flow.
-    scalar = problem.sigma if isinstance(problem.sigma, int | float | np.floating) else 0.0
-    sigma = float(scalar) * float(np.sqrt(problem.horizon)) / float(units.scale[0])
-    inner = seen.path
+    inner = result.path.path
     assert isinstance(inner, LocationScale)
     model = Model(
         path=inner,
-        units=units,
+        units=result.path.units,
         times=np.array([0.0, problem.horizon]),
         features=tuple(f"x{i + 1}" for i in range(problem.dim)),
-        sigma=sigma,
+        # Another than scalar noise has no place in a model; its own paths then are the flow's.
+        sigma=problem.noise if isinstance(problem.noise, float) else 0.0,
         notes={"task": "control", "problem": problem.name, "steps": result.step},
     )
     policy = Policy(model, problem)
@@ -150,7 +144,7 @@ def fit_control(
     if result.reason != "interrupted":
         summary["seconds of training"] = round(time.monotonic() - begun, 1)
         found, rollout = figures(
-            policy.path,
+            model.path_in_user,
             problem,
             trajectories=settings.rollout.trajectories,
             steps=settings.rollout.steps,

@@ -151,7 +151,7 @@ def fit_transport(
         units=units,
         times=np.array(settings.data.times),
         features=ends[0].features,
-        sigma=problem.sigma,
+        sigma=settings.objective.sigma,
         notes={
             "task": "transport",
             "ends": [end.source for end in ends],
