@@ -185,7 +185,7 @@ def main():
     term = energy_term(problem, (0.0, 1.0), settings.objective.times, per_time)
     judge = energy_term(problem, (0.0, 1.0), 64, 512)
     clock = 0.5 - 0.5 * jnp.cos(jnp.pi * jnp.linspace(0.0, 1.0, 33))
-    target_points = jnp.asarray(units.points_to_model(np.asarray(y)), jnp.float32)
+    target_points = jnp.asarray(units.to_model(np.asarray(y)), jnp.float32)
     rate = settings.training.rate
 
     def own_loss(learned, key):
@@ -201,11 +201,11 @@ def main():
         path = eqx.combine(learned, rest)
         energy = estimate(judge, path.pieces[0]).value * problem.energy_scale
         own = jax.vmap(path.at(jnp.ones(())).log_density)(target_points)
-        lost = float(jnp.mean(jax.vmap(log_target)(y) - own) + units.log_volume)
+        lost = float(jnp.mean(jax.vmap(log_target)(y) - own - units.log_volume(y)))
 
         def carried(x, learned=learned):
-            z = moved(learned, jnp.asarray(units.points_to_model(x), jnp.float32))
-            return units.points_to_user(np.asarray(z))
+            z = moved(learned, jnp.asarray(units.to_model(x), jnp.float32))
+            return units.to_user(np.asarray(z))
 
         show(name, seconds, count, energy, lost, carried)
 

@@ -278,7 +278,7 @@ def passed() -> ControlFit:
 
 def test_ends_are_met_exactly(passed):
     """At both ends the density is the given one, whatever training did."""
-    problem, path = passed.problem, passed.policy.path
+    problem, path = passed.problem, passed.model.path_in_user
     for t, end in ((0.0, problem.source), (1.0, problem.target)):
         x, _ = end.sample(50, seed=1)
         found = jax.vmap(path.at(jnp.asarray(t)).log_density)(jnp.asarray(x))

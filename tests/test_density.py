@@ -54,7 +54,7 @@ def classes():
     samples = class_samples()
     units = samples.standardisation()
     settings = resolve_choices(merge(DensityConfig, flags=TINY), 4, len(samples), 30)
-    points = units.points_to_model(samples.points)
+    points = units.to_model(samples.points)
     return Model(
         path=_moved(initial_path(points, samples.labels, settings.path)),
         units=units,
@@ -95,7 +95,7 @@ def test_summary_can_be_written_and_is_finite(plane):
 
 def test_the_start_of_a_fit_is_the_standard_normal_law(plane):
     model = plane.model
-    x = model.units.points_to_user(np.random.default_rng(2).normal(size=(20, model.dim)))
+    x = model.units.to_user(np.random.default_rng(2).normal(size=(20, model.dim)))
     found = model.log_density(0.0, x)
     np.testing.assert_allclose(found, log_normal(model, x), rtol=0, atol=100 * ROUNDING)
     # The end is another density, or the test above says nothing.

@@ -42,7 +42,7 @@ def test_more_coordinates_get_an_autoregressive_path_of_all_classes():
     assert found.config.path.family == "autoregressive"
     assert found.model.classes == ("ant", "bee")
     assert "test nats per sample, class given" in found.summary
-    x = found.model.units.points_to_user(np.random.default_rng(2).normal(size=(20, 4)))
+    x = found.model.units.to_user(np.random.default_rng(2).normal(size=(20, 4)))
     for model in (found.model, found.model.given("bee")):
         start = model.log_density(0.0, x)
         np.testing.assert_allclose(start, log_normal(model, x), atol=100 * ROUNDING)

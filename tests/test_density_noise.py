@@ -38,7 +38,7 @@ def test_noise_between_whole_steps_is_drawn_anew(batch_size):
     term = training_likelihood(samples, units, batch_size, noise=0.2)
     values = jax.jit(jax.vmap(lambda k: term(Normal(2), key=k)))(jr.split(jr.key(0), 2000))
     error = STANDARD_ERRORS * values.std() / np.sqrt(len(values))
-    middle = units.points_to_model(points + np.array([1.0, 0.0]))
+    middle = units.to_model(points + np.array([1.0, 0.0]))
     uniform = (2.0 / units.scale[0]) ** 2 / 12.0
     squares = (middle**2).sum(1).mean() + uniform + 0.2**2
     assert abs(values.mean() - math.log(2.0 * math.pi) - 0.5 * squares) <= error

@@ -20,7 +20,8 @@ from liouville.cli._app import (
 
 _POINTS_HELP = ".npz, .npy, .csv or .tsv file."
 SigmaOption = Annotated[
-    float | None, typer.Option(help="Noise, in standardised units; by default the run's.")
+    float | None,
+    typer.Option(help="Noise, in your length per root of your time; by default the run's."),
 ]
 
 

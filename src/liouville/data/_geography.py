@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from liouville.data._units import AbstractUnits
 from liouville.errors import LiouvilleError
 
 EARTH_RADIUS = 6371.0072
@@ -106,7 +107,7 @@ def check_places(lonlat: np.ndarray, source: str = "the places") -> None:
 
 
 @dataclass(frozen=True)
-class Projection:
+class Projection(AbstractUnits):
     r"""Lambert's azimuthal equal-area projection of the sphere to kilometres.
 
     With longitude $\lambda$ and latitude $\varphi$, the center $(\lambda_0,\varphi_0)$ and
@@ -148,7 +149,7 @@ class Projection:
         """
         return cls(*mean_place(longitudes, latitudes))
 
-    def forward(self, lonlat: np.ndarray) -> np.ndarray:
+    def to_model(self, lonlat: np.ndarray) -> np.ndarray:
         """Places to the map.
 
         Args:
@@ -174,7 +175,7 @@ class Projection:
             )
         return self.radius * np.sqrt(2 / (1 + up))[..., None] * np.stack([east, north], axis=-1)
 
-    def inverse(self, km: np.ndarray) -> np.ndarray:
+    def to_user(self, km: np.ndarray) -> np.ndarray:
         """Points of the map to places.
 
         Args:
@@ -203,7 +204,7 @@ class Projection:
         longitude = self.longitude + np.degrees(np.arctan2(east, outward))
         return np.stack([longitude, np.degrees(latitude)], axis=-1)
 
-    def log_jacobian(self, lonlat: np.ndarray) -> np.ndarray:
+    def log_volume(self, lonlat: np.ndarray) -> np.ndarray:
         r"""$\log(R^2\cos\varphi\,(\pi/180)^2)$: km² of the map per square degree.
 
         A density per square degree is one per km² times its exponential.

@@ -195,7 +195,7 @@ class Region:
         return np.asarray(inside | on_edge)
 
     def transformed(self, fn: Callable[[np.ndarray], np.ndarray], *, density: int = 64) -> "Region":
-        """The image under a map of the plane, such as `Projection.forward`.
+        """The image under a map of the plane, such as `Projection.to_model`.
 
         Edges become curves; each is replaced by a polygon through `density` + 1 of its points, so
         the area is off by a share of order ``density**-2``.

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from liouville.data._snapshots import listed
-from liouville.data._units import numbers_from_times
+from liouville.data._times import numbers_from_times
 from liouville.errors import LiouvilleError
 from liouville.runs.files import atomic_path
 

@@ -75,7 +75,12 @@ class ObjectiveConfig:
     )
     energy_of: Literal["velocity", "drift"] = option("velocity", "whose energy")
     batch_size: int | None = option(None, "cells of each time a step; null: all, up to 4096")
-    sigma: float = option(0.3, "noise of the diffusion, in standardised units", flag="--sigma")
+    sigma: float | None = option(
+        None,
+        "noise of the diffusion, in length per root of time; by default 0.3 of each coordinate's "
+        "spread over the root of the whole duration",
+        flag="--sigma",
+    )
     times: int = option(32, "times a step at which the energy is measured")
     particles: int = option(128, "particles at each of them")
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 
 from liouville.data import Snapshots, Standardisation, read_cells
@@ -28,6 +29,8 @@ from liouville.training import Fit, Reason
 
 # What the motion along the chains costs by default, in nats per cell and coordinate.
 _ENERGY_SHARE = 0.025
+# The default noise, in spreads of the data over the root of the whole duration.
+_NOISE_SHARE = 0.3
 _LARGEST_BATCH = 4096
 
 
@@ -114,7 +117,7 @@ def resolve(cells: Snapshots, config: CellsConfig, progress: bool | None = None)
     known = _divided(cells, config)
     units, training = known.units, known.training
     times = np.asarray(units.time_to_model(training.distinct_times))
-    clouds = [units.points_to_model(training.at(t)) for t in training.distinct_times]
+    clouds = [units.to_model(training.at(t)) for t in training.distinct_times]
     config = _with_components(config, clouds)
     joined = chains_through(clouds, seed=seed)
     straight = energy_of_chains(times, joined)
@@ -125,7 +128,7 @@ def resolve(cells: Snapshots, config: CellsConfig, progress: bool | None = None)
     likelihood = _training_likelihood(
         times, clouds, measure.weights_by_time(training), filled, batch_size
     )
-    energy = PerMember(_energy_term(config, times))
+    energy = PerMember(_energy_term(config, times, units.noise_to_model(_noise(config, units))))
     return Start(
         config,
         initial_path(filled.times, filled.chains, config.path, seed=seed),
@@ -154,7 +157,7 @@ def model(start: Start, result: Fit) -> Model:
         features=cells.features,
         time_name=cells.time_name,
         time_unit=cells.time_unit,
-        sigma=start.config.objective.sigma,
+        sigma=_noise(start.config, start.known.units),
         notes={"components": start.config.path.components},
     )
 
@@ -204,11 +207,17 @@ def _with_components(config: CellsConfig, clouds: list[np.ndarray]) -> CellsConf
     return dataclasses.replace(config, path=dataclasses.replace(config.path, components=components))
 
 
-def _energy_term(config: CellsConfig, times: np.ndarray) -> KineticEnergy:
+def _noise(config: CellsConfig, units: Standardisation) -> float | np.ndarray:
+    """The noise in the user's units; by default a share of the spread of each coordinate."""
+    sigma = config.objective.sigma
+    return units.noise_to_user(_NOISE_SHARE) if sigma is None else sigma
+
+
+def _energy_term(config: CellsConfig, times: np.ndarray, noise: np.ndarray) -> KineticEnergy:
     options = config.objective
     return KineticEnergy(
         interval=(float(times[0]), float(times[-1])),
-        g=options.sigma,
+        g=jnp.asarray(noise, jnp.zeros(()).dtype),
         of=options.energy_of,
         times=options.times,
         particles=options.particles,

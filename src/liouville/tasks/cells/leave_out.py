@@ -61,7 +61,8 @@ def leave_out(
     Args:
         cells: the snapshots.
         times: the times to leave out in turn, neither the first nor the last.
-        settings: of the fits.
+        settings: of the fits; their cells are standardised, and so is the length in
+            `objective.sigma`.
         seeds: every time is fitted once a seed.
         say: told what is going on.
 
@@ -86,7 +87,7 @@ def leave_out(
                 f"{known[1:-1].tolist()}"
             )
     units = Standardisation.fit(cells.points, cells.times, features=cells.features)
-    scaled = dataclasses.replace(cells, points=units.points_to_model(cells.points), embedding=None)
+    scaled = dataclasses.replace(cells, points=units.to_model(cells.points), embedding=None)
     if not isinstance(settings, CellsConfig):
         settings = configuration.merge(CellsConfig, values=settings)
     rows = []

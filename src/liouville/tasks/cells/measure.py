@@ -58,13 +58,14 @@ def compare_held_out(
     of parts chosen by the Bayesian information criterion on the training cells.
     """
     term = likelihood(held_out, model.units, "held out")
-    ours = np.asarray(negative_log_likelihoods(model.path, term)) + model.units.log_volume
     times = [float(t) for t in held_out.distinct_times]
+    volume = float(model.units.log_volume(held_out.points).mean())
+    ours = np.asarray(negative_log_likelihoods(model.path, term)) - volume
     baseline = {}
     for t in times:
-        mixture = fit_by_bic(model.units.points_to_model(training.at(t)))
-        nats = -mixture.log_density(model.units.points_to_model(held_out.at(t))).mean()
-        baseline[t] = float(nats + model.units.log_volume)
+        mixture = fit_by_bic(model.units.to_model(training.at(t)))
+        nats = -mixture.log_density(model.units.to_model(held_out.at(t))).mean()
+        baseline[t] = float(nats - volume)
     return {_OURS: dict(zip(times, ours.tolist(), strict=True)), _MIXTURE: baseline}
 
 
@@ -72,7 +73,7 @@ def likelihood(cells: Snapshots, units: Standardisation, name: str) -> NegativeL
     """The likelihood of all cells at once, in the model's units."""
     return NegativeLogLikelihood(
         np.asarray(units.time_to_model(cells.distinct_times)),
-        [units.points_to_model(cells.at(t)) for t in cells.distinct_times],
+        [units.to_model(cells.at(t)) for t in cells.distinct_times],
         weights=weights_by_time(cells),
         name=name,
     )

@@ -12,7 +12,6 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
-from liouville.data import Standardisation
 from liouville.diffusions import best_of, free_paths
 from liouville.errors import LiouvilleError
 from liouville.model import Model
@@ -179,17 +178,14 @@ def resolve(loaded: Loaded, config: ControlConfig, progress: bool | None = None)
 
 def model(start: Start, result: Fit) -> Model:
     """The model in the units of the problem."""
-    problem, seen = start.known, result.path
-    center, scale = (np.asarray(part.value, float) for part in (seen.center, seen.scale))
-    units = Standardisation(center, scale, seen.origin, seen.duration)
-    # Another than scalar noise has no place in a model; its own paths then are those of the flow.
-    scalar = problem.sigma if isinstance(problem.sigma, int | float | np.floating) else 0.0
+    problem: ControlProblem = start.known
     return Model(
-        path=seen.path,
-        units=units,
+        path=result.path.path,
+        units=result.path.units,
         times=np.array([0.0, problem.horizon]),
         features=tuple(f"x{i + 1}" for i in range(problem.dim)),
-        sigma=float(scalar) * float(np.sqrt(problem.horizon)) / float(units.scale[0]),
+        # Another than scalar noise has no place in a model; its own paths then are the flow's.
+        sigma=problem.noise if isinstance(problem.noise, float) else 0.0,
         notes={"problem": problem.name},
     )
 
@@ -201,8 +197,8 @@ def recall(
     del summary
     problem = loaded.problem
     starts = jnp.asarray(problem.source.sample(_DRAWN, seed=1)[0], jnp.zeros(()).dtype)
-    path = Policy(model, problem).path
-    rollout = roll_out(path, problem, starts, steps=config.rollout.steps, key=jr.key(1))
+    path, steps = model.path_in_user, config.rollout.steps
+    rollout = roll_out(path, problem, starts, steps=steps, key=jr.key(1))
     return {"problem": problem, "rollout": rollout}
 
 

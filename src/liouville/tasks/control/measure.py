@@ -17,7 +17,6 @@ from liouville.numerics.types import Point, Points, RandomKey, Scalar
 from liouville.objectives import AbstractRunningCost, Running
 from liouville.paths import AbstractMarginal, AbstractPath
 from liouville.tasks.control.config import ControlConfig
-from liouville.tasks.control.policy import Policy
 from liouville.tasks.control.problem import ControlProblem, Loaded
 from liouville.tasks.control.rollout import Rollout, equal_particles, roll_out
 from liouville.tasks.task import Start
@@ -62,7 +61,7 @@ def _figures(
 ) -> tuple[dict[str, Any], Rollout]:
     options = config.rollout
     return figures(
-        Policy(model, problem).path,
+        model.path_in_user,
         problem,
         trajectories=options.trajectories,
         steps=options.steps,

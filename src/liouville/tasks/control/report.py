@@ -77,7 +77,7 @@ def write_control_report(
         movie=movie,
         more=more,
         scenery=scenery,
-        stochastic=policy.model.sigma > 0,
+        stochastic=bool(np.any(policy.model.sigma)),
     )
 
 

@@ -87,7 +87,7 @@ def chosen(
 
 
 def _initial(config: DensityConfig, training: Samples, units: Standardisation) -> AbstractPath:
-    points = units.points_to_model(training.points)
+    points = units.to_model(training.points)
     return initial_path(points, training.labels, config.path, seed=config.training.seed)
 
 
@@ -119,7 +119,7 @@ def _tried(
     )
     if result.reason == "interrupted":
         return None
-    points = jnp.asarray(units.points_to_model(validation.points), jnp.zeros(()).dtype)
+    points = jnp.asarray(units.to_model(validation.points), jnp.zeros(()).dtype)
     return -np.asarray(_log_densities(result.path, points), float)
 
 

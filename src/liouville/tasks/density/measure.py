@@ -60,12 +60,14 @@ def scores(model: Model, parts: Parts) -> dict[str, float]:
     nats = -log_densities(model, kept)
     # Covariances of many coordinates need more points than a part of a small table has.
     most = int(np.clip(len(parts.training) // (5 * model.dim), 1, 12))
-    baseline = fit_by_bic(model.units.points_to_model(parts.training.points), most=most)
-    theirs = -baseline.log_density(model.units.points_to_model(kept.points)).mean()
+    baseline = fit_by_bic(model.units.to_model(parts.training.points), most=most)
+    theirs = -baseline.log_density(model.units.to_model(kept.points)).mean()
     found = {
         f"{name} nats per sample": float(nats.mean()),
         f"{name} standard error": float(nats.std() / np.sqrt(len(nats))),
-        f"{name} nats per sample, mixture (BIC)": float(theirs + model.units.log_volume),
+        f"{name} nats per sample, mixture (BIC)": float(
+            theirs - model.units.log_volume(kept.points).mean()
+        ),
         f"{name} bits per dimension": float(quantisation_of(kept).bits_per_dimension(-nats.mean())),
     }
     if kept.labels is not None:

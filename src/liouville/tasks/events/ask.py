@@ -250,7 +250,7 @@ def answers(
         f"intensity{unit}{area.replace(' per', '')}": rate * density,
     }
     if projection is not None:
-        per_km = density * np.exp(-projection.log_jacobian(places))
+        per_km = density * np.exp(-projection.log_volume(places))
         found |= {"density per km2": per_km, f"intensity{unit} km2": rate * per_km}
     return found
 

@@ -161,7 +161,7 @@ def _likelihood_table(model: EventModel, parts: Parts, judged: Sequence[Judged])
         else:
             places = part.events.places[~part.events.is_history]
             row["in space, per degree²"] = space
-            row["in space, per km²"] = space + float(projection.log_jacobian(places).mean())
+            row["in space, per km²"] = space + float(projection.log_volume(places).mean())
         row["in space, standardised"] = space - shift
         if part.events.marks is not None:
             row[f"of the {model.mark_name}"] = float(-part.scores.log_marks.mean())

@@ -162,7 +162,7 @@ def model(start: Start, result: Fit) -> Model:
         units=units_of(given.ends, config),
         times=np.array(config.data.times),
         features=given.ends[0].features,
-        sigma=problem.sigma,
+        sigma=config.objective.sigma,
         notes={"ends": [end.source for end in given.ends]},
     )
 

@@ -247,7 +247,7 @@ def _arrivals(
     target, seeds = ends[number + 1].mixture, range(seed + 8, seed + 8 + 2 * _ARRIVALS)
     drawn = [target.sample(points, seed=own)[0] for own in seeds]
     ones, others = drawn[::2], drawn[1::2]
-    kinds = [False, True] if model.sigma > 0 else [False]
+    kinds = [False, True] if np.any(model.sigma) else [False]
     found: dict[str, Any] = {}
     for stochastic in kinds:
         moved = transport_map(model, x, start=first, end=last, draws=int(stochastic), seed=seed)

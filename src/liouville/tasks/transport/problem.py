@@ -2,12 +2,11 @@
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from liouville.data import Standardisation
@@ -22,9 +21,9 @@ from liouville.objectives import (
     OverPieces,
     StateCost,
 )
-from liouville.paths import AbstractPath
+from liouville.paths import AbstractPath, function_in_model
 from liouville.runs import config as configuration
-from liouville.tasks.transport._images import Density, rescaled
+from liouville.tasks.transport._images import Density
 from liouville.tasks.transport.config import ObjectiveConfig, TransportConfig
 from liouville.tasks.transport.ends import End
 
@@ -135,12 +134,6 @@ def problem_of(given: Given, units: Standardisation, settings: TransportConfig) 
     """
     length, duration = float(units.scale[0]), units.time_scale
     energy_scale = length**2 / duration
-    center, origin = jnp.asarray(units.center), units.time_origin
-    sigma = settings.objective.sigma * float(np.sqrt(duration)) / length
-
-    def in_model(field: Callable, factor: float) -> Callable:
-        return lambda t, x: factor * field(origin + duration * t, center + length * x)
-
     ends, reference, cost = given
     pull = settings.objective.pull
     if pull and reference is not None:
@@ -148,14 +141,14 @@ def problem_of(given: Given, units: Standardisation, settings: TransportConfig) 
     if pull:
         reference = _Pull(pull)
     scale = 1.0 / units.scale
-    densities = [rescaled(end.mixture, -units.center * scale, scale) for end in ends]
+    densities = [end.mixture.rescaled(-units.center * scale, scale) for end in ends]
     assert settings.data.times is not None
     return Problem(
         densities,
         tuple(float(units.time_to_model(t)) for t in settings.data.times),
-        sigma,
-        None if reference is None else in_model(reference, duration / length),
-        None if cost is None else in_model(cost, duration / energy_scale),
+        float(units.noise_to_model(settings.objective.sigma)[0]),
+        reference and function_in_model(reference, units, duration / length),
+        cost and function_in_model(cost, units, duration / energy_scale),
         energy_scale,
     )
 
