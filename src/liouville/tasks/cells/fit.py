@@ -93,6 +93,9 @@ def fit_cells(
     units = Standardisation.fit(
         cells.points, cells.times, mode=settings.data.scaling, features=cells.features
     )
+    sigma = settings.objective.sigma
+    sigma = units.noise_to_user(_NOISE_SHARE) if sigma is None else sigma
+    noise = units.noise_to_model(sigma)
     training, held_out = cells, None
     if settings.data.held_out > 0:
         training, held_out = cells.split(settings.data.held_out, settings.training.seed)
@@ -104,8 +107,7 @@ def fit_cells(
     settings = _with_energy(settings, cells.dim, straight)
     filled = _filled(settings, times, joined, straight)
     path = initial_path(filled.times, filled.chains, settings.path, seed=settings.training.seed)
-    sigma = _noise(settings, units)
-    energy = _energy_term(settings, times, units.noise_to_model(sigma))
+    energy = _energy_term(settings, times, noise)
     options = settings.training
     likelihood = _training_likelihood(
         times, clouds, _weights(training), filled, options.batch_size or _LARGEST_BATCH
@@ -242,12 +244,6 @@ def _with_components(settings: CellsConfig, clouds: list[np.ndarray]) -> CellsCo
     return dataclasses.replace(
         settings, path=dataclasses.replace(settings.path, components=components)
     )
-
-
-def _noise(settings: CellsConfig, units: Standardisation) -> float | np.ndarray:
-    """The noise in the user's units; by default a share of the spread of each coordinate."""
-    sigma = settings.objective.sigma
-    return units.noise_to_user(_NOISE_SHARE) if sigma is None else sigma
 
 
 def _energy_term(settings: CellsConfig, times: np.ndarray, noise: np.ndarray) -> KineticEnergy:
