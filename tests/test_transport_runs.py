@@ -14,7 +14,7 @@ from commands import call, error_of
 from liouville.data import Samples
 from liouville.errors import LiouvilleError
 from liouville.numerics.mixtures import GaussianMixture, gaussian
-from liouville.plots._training import explained, loss_curves
+from liouville.plots import explained, loss_curves
 from liouville.tasks.density import _run as densities
 from liouville.tasks.transport import _run as transports
 from liouville.tasks.transport import fit as fits

@@ -8,13 +8,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from liouville.plots._clock import Clock
+from liouville.plots._page import Picture
 from liouville.plots._style import (
     FAINT,
     INK,
     MARK,
     MODEL,
     MUTED,
-    TimeScale,
     headline,
     name_axes,
     panels,
@@ -64,6 +65,11 @@ def loss_curves(history: Sequence[Mapping[str, Any]], *, smoothing: float = 0.01
         panel.set_xlim(*_all_steps(curves))
     name_axes(axes, "step", "")
     return figure
+
+
+def training_picture(history: Sequence[Mapping[str, Any]]) -> Picture:
+    """The picture of `loss_curves` for a report."""
+    return Picture("loss.png", "Training", explained(history), lambda: loss_curves(history))
 
 
 def explained(history: Sequence[Mapping[str, Any]]) -> str:
@@ -150,11 +156,11 @@ def held_out(
         say_nothing(axes[0], "nothing was held out")
         return figure
     names = list(likelihood)
-    scale = TimeScale(times[0], times[-1], time_name, time_unit)
+    clock = Clock(time_unit, name=time_name)
     for index, (panel, t) in enumerate(zip(axes, times, strict=True)):
         values = [float(likelihood[name].get(t, math.nan)) for name in names]
         draw_ranking(panel, names, values)
-        headline(panel, scale.say(t))
+        headline(panel, clock.say(t))
         first = panel.get_subplotspec()
         panel.tick_params(labelleft=index == 0 or (first is not None and first.is_first_col()))
     name_axes(axes, "negative log-likelihood (nats)", "")

@@ -10,7 +10,7 @@ import numpy as np
 
 from liouville.data import Snapshots
 from liouville.errors import LiouvilleError
-from liouville.model import MODEL_FILE, Model
+from liouville.model import MODEL_FILE
 from liouville.model import load as load_model
 from liouville.runs import config as configuration
 from liouville.runs.folder import Run, begin, data_of, open_run, write_json
@@ -81,35 +81,16 @@ def run_cells(
     result.model.save(folder / MODEL_FILE)
     write_json(folder / "summary.json", {**result.summary, "held_out": _plain(result.held_out)})
     say("drawing the report")
-    report(
-        folder,
-        result.model,
-        loaded,
-        result.history,
-        result.summary,
-        result.held_out,
-        movie=result.config.report.movie,
-    )
+    report(folder, result, loaded)
     return result
 
 
-def report(
-    folder: Path,
-    model: Model,
-    cells: Snapshots,
-    history: list[dict[str, Any]],
-    summary: dict[str, Any],
-    held_out: dict[str, dict[float, float]],
-    *,
-    movie: bool = True,
-) -> Path:
+def report(folder: Path, fitted: CellsFit, cells: Snapshots) -> Path:
     """Draws the report of a run: `report.html` and the same pictures in `figures`."""
-    from liouville.plots import write_report
+    from liouville.plots import write_page
+    from liouville.tasks.cells.report import contents
 
-    title = {"title": f"Cells: {Path(cells.source).name}"}
-    return write_report(
-        folder, model, cells, history, {**title, **summary}, held_out or None, movie=movie
-    )
+    return write_page(folder, contents(fitted, cells))
 
 
 def redraw(folder: Path, *, movie: bool = True) -> Path:
@@ -119,14 +100,17 @@ def redraw(folder: Path, *, movie: bool = True) -> Path:
         LiouvilleError: if the folder holds no model or the data have changed.
     """
     model = load_model(folder)
-    cells, _ = cells_of(open_run(folder))
+    cells, settings = cells_of(open_run(folder))
+    settings = dataclasses.replace(
+        settings, report=dataclasses.replace(settings.report, movie=movie)
+    )
     summary = json.loads((folder / "summary.json").read_text())
     held_out = {
         name: {float(t): v for t, v in values.items()}
         for name, values in summary.pop("held_out").items()
     }
     history = read_metrics(folder / "metrics.jsonl")
-    return report(folder, model, cells, history, summary, held_out, movie=movie)
+    return report(folder, CellsFit(model, settings, history, held_out, summary, "finished"), cells)
 
 
 def cells_of(run: Run) -> tuple[Snapshots, CellsConfig]:

@@ -22,7 +22,7 @@ from liouville.tasks.control.fit import ControlFit, chosen_problem, fit_control
 from liouville.tasks.control.measure import figures
 from liouville.tasks.control.policy import Policy
 from liouville.tasks.control.problem import ControlProblem
-from liouville.tasks.control.rollout import Rollout, roll_out
+from liouville.tasks.control.rollout import roll_out
 from liouville.training import read_metrics
 
 Say = Callable[[str], None]
@@ -50,7 +50,7 @@ def run_control(
         LiouvilleError: on unusable input.
         TrainingError: if training meets a number that is not finite; the checkpoint stays.
     """
-    run, chosen, (problem, _) = begin(
+    run, chosen, (problem, text) = begin(
         folder,
         "control",
         ControlConfig,
@@ -70,8 +70,7 @@ def run_control(
     result.model.save(folder / MODEL_FILE)
     write_json(folder / "summary.json", result.summary)
     say("drawing the report")
-    assert result.rollout is not None
-    report(folder, result.policy, result.rollout, result.config, result.history, result.summary)
+    report(folder, result, (problem, text))
     return result
 
 
@@ -128,23 +127,16 @@ def redraw(folder: Path, *, movie: bool = True) -> Path:
     rollout = roll_out(policy.path, problem, starts, steps=settings.rollout.steps, key=jr.key(1))
     summary = json.loads((folder / "summary.json").read_text())
     history = read_metrics(folder / "metrics.jsonl")
-    return report(folder, policy, rollout, settings, history, summary)
+    fitted = ControlFit(policy, settings, problem, history, summary, "finished", rollout)
+    return report(folder, fitted, (problem, b""))
 
 
-def report(
-    folder: Path,
-    policy: Policy,
-    rollout: Rollout,
-    settings: ControlConfig,
-    history: list[dict[str, Any]],
-    summary: dict[str, Any],
-) -> Path:
+def report(folder: Path, fitted: ControlFit, read: tuple[ControlProblem, bytes]) -> Path:
     """Draws the report of a run: `report.html` and the same pictures in `figures`."""
-    from liouville.tasks.control.report import write_control_report
+    from liouville.plots import write_page
+    from liouville.tasks.control.report import contents
 
-    return write_control_report(
-        folder, policy, rollout, history, summary, movie=settings.report.movie
-    )
+    return write_page(folder, contents(fitted, read))
 
 
 def read_problem(name: str) -> ControlProblem:

@@ -6,6 +6,7 @@ import numpy as np
 
 from liouville.data import Events, Region, read_events
 from liouville.errors import LiouvilleError
+from liouville.tasks.events._covariates import Covariates
 from liouville.tasks.events.config import EventsConfig
 
 # Below so many sequences a share of them is too coarse: each is divided in time instead.
@@ -18,6 +19,14 @@ class Parts(NamedTuple):
     training: Events
     validation: Events | None
     test: Events | None
+
+
+class Loaded(NamedTuple):
+    """The data of a run: all events of its file, how they are divided, what else is known."""
+
+    events: Events
+    parts: Parts
+    covariates: Covariates | None
 
 
 def read(file: str, settings: EventsConfig) -> Events:

@@ -2,9 +2,9 @@
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -14,25 +14,17 @@ from liouville.model import MODEL_FILE
 from liouville.runs import config as configuration
 from liouville.runs.folder import Run, begin, data_of, open_run, write_json
 from liouville.tasks.events._baselines import baselines
-from liouville.tasks.events._covariates import Covariates, read_covariates
-from liouville.tasks.events._divide import Parts, divide, read
+from liouville.tasks.events._covariates import read_covariates
+from liouville.tasks.events._divide import Loaded, divide, read
 from liouville.tasks.events.config import EventsConfig
 from liouville.tasks.events.fit import EventsFit, figures, fit_events, scores_of
-from liouville.tasks.events.measure import Judged, assessed, judge
-from liouville.tasks.events.model import EventModel, load_events
+from liouville.tasks.events.measure import assessed, judge
+from liouville.tasks.events.model import load_events
 from liouville.tasks.events.units import EventUnits
 from liouville.training import read_metrics
 from liouville.training._fit import check_options
 
 Say = Callable[[str], None]
-
-
-class Loaded(NamedTuple):
-    """The data of a run: all events of its file, how they are divided, what else is known."""
-
-    events: Events
-    parts: Parts
-    covariates: Covariates | None
 
 
 def run_events(
@@ -80,6 +72,7 @@ def run_events(
     say("measuring residuals and next events")
     judged = judge(result.model, loaded.parts, result.scores)
     summary |= assessed(result.model, loaded.parts, judged, result.config)
+    result = result._replace(summary=summary, judged=judged)
     if result.config.report.baselines:
         say("fitting the plain models")
         rows = baselines(loaded.parts, result.config, result.model.units)
@@ -87,8 +80,8 @@ def run_events(
             summary["baselines"] = rows
     write_json(folder / "summary.json", summary)
     say("drawing the report")
-    report(folder, result.model, loaded, result.config, result.history, summary, judged, say=say)
-    return result._replace(summary=summary)
+    report(folder, result, loaded, say=say)
+    return result
 
 
 def load_data(chosen: EventsConfig, events: Events | None = None) -> Loaded:
@@ -149,35 +142,16 @@ def redraw(folder: Path, *, movie: bool = True) -> Path:
     )
     summary = json.loads((folder / "summary.json").read_text())
     history = read_metrics(folder / "metrics.jsonl")
-    judged = judge(model, loaded.parts, scores_of(model, loaded.parts))
-    return report(folder, model, loaded, settings, history, summary, judged)
+    scores = scores_of(model, loaded.parts)
+    return report(folder, EventsFit(model, settings, history, summary, scores, "finished"), loaded)
 
 
-def report(
-    folder: Path,
-    model: EventModel,
-    loaded: Loaded,
-    settings: EventsConfig,
-    history: list[dict[str, Any]],
-    summary: Mapping[str, Any],
-    judged: Sequence[Judged],
-    *,
-    say: Say | None = None,
-) -> Path:
+def report(folder: Path, fitted: EventsFit, loaded: Loaded, *, say: Say | None = None) -> Path:
     """Draws the report of a run: `report.html` and the same pictures in `figures`."""
-    from liouville.tasks.events.report import write_events_report
+    from liouville.plots import write_page
+    from liouville.tasks.events.report import contents
 
-    return write_events_report(
-        folder,
-        model,
-        loaded.events,
-        loaded.parts,
-        judged,
-        settings,
-        history,
-        summary,
-        progress=say,
-    )
+    return write_page(folder, contents(fitted, loaded), say)
 
 
 def _arrays(loaded: Loaded) -> list[np.ndarray | None]:

@@ -2,7 +2,7 @@
 
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,6 +29,7 @@ from liouville.tasks.events._covariates import read_covariates
 from liouville.tasks.events._divide import Parts, divide, read
 from liouville.tasks.events._initial import automatic, initial
 from liouville.tasks.events.config import EventsConfig
+from liouville.tasks.events.measure import Judged
 from liouville.tasks.events.model import EventModel, Scores
 from liouville.tasks.events.units import EventUnits
 from liouville.training import default_optimizer, fit
@@ -48,6 +49,7 @@ class EventsFit(NamedTuple):
         summary: the figures of the fit, as JSON can hold them.
         scores: the log-likelihoods of the parts that were kept from training, by name.
         reason: why training ended.
+        judged: what the model says of every part of the data; empty if it was not asked.
     """
 
     model: EventModel
@@ -56,6 +58,7 @@ class EventsFit(NamedTuple):
     summary: dict[str, Any]
     scores: dict[str, Scores]
     reason: Reason
+    judged: Sequence[Judged] = ()
 
 
 class EventLikelihood(AbstractTerm):

@@ -8,9 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from liouville.data import Snapshots
-from liouville.model import MODEL_FILE, Model, load
-from liouville.problems import toys
+from liouville.model import MODEL_FILE, load
 from liouville.runs import config as configuration
 from liouville.runs.folder import Run, begin, data_of, open_run, write_json
 from liouville.tasks.transport._images import arrays_of
@@ -22,7 +20,6 @@ from liouville.tasks.transport.problem import resolved
 from liouville.training import read_metrics
 
 Say = Callable[[str], None]
-_DRAWN = 1000
 
 
 def run_transport(
@@ -73,7 +70,7 @@ def run_transport(
     result.model.save(folder / MODEL_FILE)
     write_json(folder / "summary.json", result.summary)
     say("drawing the report")
-    report(folder, result.model, ends, result.config, result.history, result.summary)
+    report(folder, result, ends)
     return result
 
 
@@ -109,50 +106,15 @@ def redraw(folder: Path, *, movie: bool = True) -> Path:
     )
     summary = json.loads((folder / "summary.json").read_text())
     history = read_metrics(folder / "metrics.jsonl")
-    return report(folder, model, ends, settings, history, summary)
+    return report(folder, TransportFit(model, settings, ends, history, summary, "finished"), ends)
 
 
-def report(
-    folder: Path,
-    model: Model,
-    ends: Sequence[End],
-    settings: TransportConfig,
-    history: list[dict[str, Any]],
-    summary: dict[str, Any],
-) -> Path:
+def report(folder: Path, fitted: TransportFit, ends: Sequence[End]) -> Path:
     """Draws the report of a run: `report.html` and the same pictures in `figures`."""
-    from liouville.plots import write_report
+    from liouville.plots import write_page
+    from liouville.tasks.transport.report import contents
 
-    # Names of distributions are written as words, names of files as they are.
-    words = [
-        e.source.replace("_", " ") if e.source in toys.NAMES else Path(e.source).name for e in ends
-    ]
-    names = " to ".join(words)
-    return write_report(
-        folder,
-        model,
-        _snapshots(model, ends, settings.training.seed),
-        history,
-        {"title": f"Transport: {names}", **summary},
-        movie=settings.report.movie,
-    )
-
-
-def _snapshots(model: Model, ends: Sequence[End], seed: int) -> Snapshots:
-    """What is shown of each end: its samples, or draws of it if it is given exactly."""
-    clouds = []
-    for number, end in enumerate(ends):
-        if end.points is None:
-            clouds.append(end.mixture.sample(_DRAWN, seed=seed + number)[0])
-        else:
-            rows = np.random.default_rng(seed).permutation(len(end.points))[:_DRAWN]
-            clouds.append(end.points[rows])
-    return Snapshots(
-        points=np.concatenate(clouds),
-        times=np.repeat(np.asarray(model.times, float), [len(c) for c in clouds]),
-        features=model.features,
-        source=", ".join(end.source for end in ends),
-    )
+    return write_page(folder, contents(fitted, ends))
 
 
 def _arrays(ends: Sequence[End]) -> list[np.ndarray | None]:
