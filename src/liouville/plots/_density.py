@@ -48,9 +48,6 @@ def density_panels(
         most_panels: With more snapshots than this, some are left out evenly.
         most_cells: Most data points to draw in one panel.
         scenery: Draws what stands in the plane on a panel.
-
-    Returns:
-        A figure.
     """
     times = some_of(known_times(model, snapshots), most_panels)
     if model.dim == 1:

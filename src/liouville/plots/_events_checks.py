@@ -53,11 +53,14 @@ def residual_figure(
     return figure
 
 
+def _ranks(n: int) -> tuple[np.ndarray, float]:
+    """Levels of ordered values, and how far a true curve stays from them (Kolmogorov)."""
+    return (np.arange(n) + 0.5) / n, float(kstwo.ppf(_LEVEL, n))
+
+
 def _quantiles(axes: Axes, gaps: np.ndarray, p_value: float) -> None:
-    n = len(gaps)
-    level = (np.arange(n) + 0.5) / n
+    level, reach = _ranks(len(gaps))
     theory = -np.log1p(-level)
-    reach = float(kstwo.ppf(_LEVEL, n))
     p = np.linspace(0.0, level[-1], 400)
     x = -np.log1p(-p)
     top = 1.05 * max(float(theory[-1]), float(gaps.max()))
@@ -73,12 +76,11 @@ def _quantiles(axes: Axes, gaps: np.ndarray, p_value: float) -> None:
 
 
 def _levels(axes: Axes, levels: np.ndarray, name: str, p_value: float) -> None:
-    n = len(levels)
-    reach = float(kstwo.ppf(_LEVEL, n))
+    ranks, reach = _ranks(len(levels))
     x = np.linspace(0.0, 1.0, 3)
     axes.fill_between(x, x - reach, x + reach, color=FAINT, alpha=0.6, linewidth=0, zorder=0)
     axes.plot([0, 1], [0, 1], color=MUTED, linewidth=0.8)
-    axes.plot((np.arange(n) + 0.5) / n, np.sort(levels), color=MODEL, linewidth=1.3)
+    axes.plot(ranks, np.sort(levels), color=MODEL, linewidth=1.3)
     axes.set(xlim=(0, 1), ylim=(0, 1))
     label(axes, "uniform law", "level of the event")
     headline(axes, plain(name, 18), f"p = {p_value:.2g}")
@@ -210,11 +212,8 @@ def triggering_figure(
     since = f"{clock.unit or 'time'} since the event"
     if rates:
         panel = axes.pop(0)
-        for number, (name, values) in enumerate(rates.items()):
-            shade = MODEL if number == 0 else MARK
-            panel.plot(elapsed, np.maximum(values, 1e-300), color=shade, lw=1.4, label=plain(name))
+        _lines(panel, elapsed, rates)
         label(panel, since, f"events per {clock.per}")
-        _floor(panel, np.concatenate(list(rates.values())))
         if len(rates) > 1:
             panel.legend(frameon=False, fontsize=8)
         headline(panel, "triggered rate")
@@ -224,17 +223,19 @@ def triggering_figure(
     _floor(weight, weights)
     label(weight, since, "weight over the background")
     headline(weight, "weight of an event", "10 to 90 % of events")
-    for shade, (name, values) in zip((MODEL, MARK, MUTED), zones.items()):
-        zone.plot(distances, np.maximum(values, 1e-300), color=shade, lw=1.4, label=plain(name))
-    _floor(zone, np.concatenate(list(zones.values())))
-    label(
-        zone,
-        plain(f"distance ({length})" if length else "distance"),
-        "density per km²" if length == "km" else "density",
-    )
+    _lines(zone, distances, zones)
+    density = "density per km²" if length == "km" else "density"
+    label(zone, f"distance ({length})" if length else "distance", density)
     zone.legend(frameon=False, fontsize=8)
     headline(zone, "where it acts")
     return figure
+
+
+def _lines(axes: Axes, x: np.ndarray, lines: Mapping[str, np.ndarray]) -> None:
+    """Up to three curves with names."""
+    for shade, (name, values) in zip((MODEL, MARK, MUTED), lines.items()):
+        axes.plot(x, np.maximum(values, 1e-300), color=shade, lw=1.4, label=plain(name))
+    _floor(axes, np.concatenate(list(lines.values())))
 
 
 def _floor(axes: Axes, values: np.ndarray, orders: float = 8.0) -> None:

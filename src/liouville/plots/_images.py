@@ -24,9 +24,6 @@ def image_grid(
         columns: A name for each column.
         title: Above the table.
         limits: Values drawn white and black; by default the ends of the data.
-
-    Returns:
-        The figure.
     """
     down, across, height, width = images.shape
     low, high = limits if limits is not None else (float(images.min()), float(images.max()))

@@ -58,9 +58,6 @@ def velocity_stream(
         most_panels: With more intervals than this, some are left out evenly.
         most_cells: Most data points to draw from one snapshot.
         scenery: Draws what stands in the plane on a panel.
-
-    Returns:
-        A figure.
     """
     known = known_times(model, snapshots)
     pairs = np.stack([known[:-1], known[1:]], axis=1) if len(known) > 1 else known[[0, 0]][None]
@@ -141,9 +138,6 @@ def trajectories(
         seed: Seed of the starting points and of the noise.
         most_cells: Most data points to draw.
         scenery: Draws what stands in the plane.
-
-    Returns:
-        A figure.
     """
     times = np.linspace(model.interval[0], model.interval[1], steps)
     start = model.sample(float(times[0]), count, seed=seed)

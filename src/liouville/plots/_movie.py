@@ -46,9 +46,6 @@ def density_movie(
         most_cells: Most data points to draw from one snapshot.
         progress: Told in words how far the work has come.
         scenery: Draws what stands in the plane.
-
-    Returns:
-        The path.
     """
     clock = clock_of(model, snapshots)
     times = np.linspace(model.interval[0], model.interval[1], frames)

@@ -137,9 +137,6 @@ def write_page(folder: Path, page: Page, progress: Callable[[str], None] | None 
         folder: Where to write; made if needed.
         page: What to write.
         progress: Told in words what is being drawn.
-
-    Returns:
-        Path of ``report.html``.
     """
     folder, tell = Path(folder), progress or (lambda _: None)
     cards = []
@@ -179,9 +176,6 @@ def to_png(figure: Figure, dpi: int = DPI) -> bytes:
     Args:
         figure: The figure.
         dpi: Dots per inch.
-
-    Returns:
-        The bytes of the file.
     """
     out = io.BytesIO()
     figure.savefig(

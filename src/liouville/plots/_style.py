@@ -123,13 +123,10 @@ def headline(axes: Axes, text: str, note: str = "") -> None:
 
 def name_axes(axes: Sequence[Axes], x: str, y: str) -> None:
     """Labels below the lowest panels and left of the first ones."""
-    for panel in axes:
+    for index, panel in enumerate(axes):
         place = panel.get_subplotspec()
-        below = [q for q in axes if q is not panel and _is_below(q, panel)]
-        if not below:
-            label(panel, x=x)
-        if place is None or place.is_first_col():
-            label(panel, y=y)
+        columns = 1 if place is None else place.get_gridspec().ncols
+        label(panel, x if index + columns >= len(axes) else "", "" if index % columns else y)
 
 
 def frame_plane(axes: Sequence[Axes], plane: Plane, scenery: Scenery | None) -> None:
@@ -210,12 +207,3 @@ def tidy_bar(bar: Colorbar, label: str) -> None:
 def scatter_size(count: int) -> float:
     """Area of a marker in square points: the more points, the smaller."""
     return float(np.clip(1600.0 / max(count, 1), 2.5, 16.0))
-
-
-def _is_below(other: Axes, panel: Axes) -> bool:
-    """Whether ``other`` stands in the column of ``panel``, further down."""
-    mine, theirs = panel.get_subplotspec(), other.get_subplotspec()
-    if mine is None or theirs is None:
-        return False
-    same = mine.colspan.start == theirs.colspan.start
-    return same and theirs.rowspan.start > mine.rowspan.start
