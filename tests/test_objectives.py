@@ -24,7 +24,8 @@ from liouville.objectives import (
     stratified_times,
 )
 from liouville.paths import AbstractPath, Diagonal, Ensemble, Full, Joined, LocationScale, Mixture
-from registry import INTERVAL, build
+from makers import INTERVAL
+from registry import build
 from test_problems import M0, M1, S0, S1, bridge
 from tolerances import ROUNDING, STANDARD_ERRORS
 

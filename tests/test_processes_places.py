@@ -15,7 +15,8 @@ from liouville.objectives import PlaceLikelihood, TimeLikelihood
 from liouville.paths import AbstractPath
 from liouville.processes import Excerpts, History, PointProcess, Polygon
 from liouville.tasks.events.units import EventUnits
-from registry import build, history
+from makers import history
+from registry import build
 from tolerances import ROUNDING
 
 KNOWING = ("triggered", "routed", "recalled")
