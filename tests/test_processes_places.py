@@ -175,15 +175,6 @@ def test_pieces_add_up_to_the_whole(process):
     )
 
 
-def test_batches_are_unbiased(process):
-    pieces = cut(drawn(12.0, 4, 0), 7)
-    whole = float(TimeLikelihood(excerpts=pieces)(process, key=jr.key(0)))
-    term = TimeLikelihood(excerpts=pieces, batch_size=2)
-    values = jax.lax.map(lambda key: term(process, key=key), jr.split(jr.key(1), 400))
-    error = float(values.std()) / 20.0
-    assert float(values.mean()) == pytest.approx(whole, abs=4.0 * error)
-
-
 @pytest.mark.parametrize("kind", [PlaceLikelihood, TimeLikelihood])
 def test_gradients_found_with_the_value_are_those_of_autodiff(process, kind):
     term = kind(excerpts=cut(drawn(12.0, 4, 0), 7))
