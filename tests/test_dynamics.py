@@ -27,7 +27,8 @@ from liouville.quantities import (
     kinetic_energy,
     score,
 )
-from registry import build, jolted
+from makers import jolted
+from registry import build
 from tolerances import EULER_MARUYAMA, ORDER, ROUNDING, STANDARD_ERRORS
 
 # No binary number holds these ends, so sums of steps miss the last one by rounding.

@@ -9,7 +9,7 @@ import pytest
 import scipy.stats
 
 from liouville.paths._line import MixtureOnLine, attached
-from registry import FAMILIES, cast
+from makers import FAMILIES, cast
 from tolerances import CENTRAL_DIFFERENCE, ROUNDING, SINGLE, STANDARD_ERRORS
 
 # Levels are logits of up to a hundred, in double precision.

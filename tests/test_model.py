@@ -8,7 +8,8 @@ import pytest
 from liouville.data import Standardisation
 from liouville.errors import LiouvilleError
 from liouville.model import Model, load
-from registry import INTERVAL, build
+from makers import INTERVAL
+from registry import build
 from test_storage import model_of
 from tolerances import CENTRAL_DIFFERENCE, ROUNDING, STANDARD_ERRORS
 

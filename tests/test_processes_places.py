@@ -15,7 +15,8 @@ from liouville.objectives import PlaceLikelihood, TimeLikelihood
 from liouville.paths import AbstractPath
 from liouville.processes import Excerpts, History, PointProcess, Polygon
 from liouville.tasks.events.units import EventUnits
-from registry import build, history
+from makers import history
+from registry import build
 from tolerances import ROUNDING
 
 KNOWING = ("triggered", "routed", "recalled")
@@ -172,15 +173,6 @@ def test_pieces_add_up_to_the_whole(process):
     assert float(PlaceLikelihood(excerpts=short)(process, key=jr.key(0))) != pytest.approx(
         many, rel=1e-4
     )
-
-
-def test_batches_are_unbiased(process):
-    pieces = cut(drawn(12.0, 4, 0), 7)
-    whole = float(TimeLikelihood(excerpts=pieces)(process, key=jr.key(0)))
-    term = TimeLikelihood(excerpts=pieces, batch_size=2)
-    values = jax.lax.map(lambda key: term(process, key=key), jr.split(jr.key(1), 400))
-    error = float(values.std()) / 20.0
-    assert float(values.mean()) == pytest.approx(whole, abs=4.0 * error)
 
 
 @pytest.mark.parametrize("kind", [PlaceLikelihood, TimeLikelihood])

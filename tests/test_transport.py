@@ -33,7 +33,7 @@ from liouville.tasks.transport.problem import (
     units_of,
 )
 from liouville.training import Fit
-from registry import jolted
+from makers import jolted
 from test_problems import M0, M1, S0, S1, bridge
 from tolerances import STANDARD_ERRORS
 from transport_cases import BRIEF, GOOD, mixture

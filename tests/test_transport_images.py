@@ -40,7 +40,8 @@ from liouville.tasks.transport.config import PathConfig
 from liouville.tasks.transport.ends import end_of
 from liouville.tasks.transport.fit import fit_transport
 from liouville.tasks.transport.problem import Problem
-from registry import build, jolted
+from makers import jolted
+from registry import build
 
 UNIT = (0.0, 1.0)
 TIMES = (0.2, 1.5)

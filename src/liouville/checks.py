@@ -154,6 +154,7 @@ def mass(
     *,
     box: float = 12.0,
     nodes: int = 801,
+    support: Sequence[tuple[float, float] | None] | None = None,
     tolerance: float | None = None,
 ) -> Report:
     r"""Measures $|\int\rho_t - 1|$ by quadrature, in one or two dimensions.
@@ -164,6 +165,9 @@ def mass(
         box: half the width of the box of integration, in standard deviations of the particles
             around their mean.
         nodes: the number of nodes along each axis.
+        support: the bounds of each coordinate, `None` for the line. A bounded one is integrated
+            over $s$, with $x = l + m e^s$ or $l + (h - l)/(1 + e^{-s})$ and `box` the half width in
+            $s$; one from minus infinity to infinity, for heavy tails, with $x = m + b \sinh s$.
         tolerance: by default that of `TOLERANCES`.
 
     Raises:
@@ -171,9 +175,8 @@ def mass(
     """
     if path.dim > 2:
         raise ValueError(f"mass by quadrature needs one or two dimensions, got {path.dim}")
-    axes = _box(path, t, box, nodes)
-    cell = math.prod(float(axis[1] - axis[0]) for axis in axes)
-    total = float(_grid_sum(path, t, axes)) * cell
+    axes, weights = _quadrature(path, t, box, nodes, tuple(support or (None,) * path.dim))
+    total = float(_grid_sum(path, t, axes, weights))
     return _report("mass", abs(total - 1.0), f"|mass - 1| at t = {float(t):.3g}", axes, tolerance)
 
 
@@ -285,23 +288,53 @@ def gradients(path: AbstractPath, value: Callable[[AbstractPath], Scalar]) -> Re
 
 
 @eqx.filter_jit
-def _box(path: AbstractPath, t: Scalar, box: float, nodes: int) -> Float[Array, "dim nodes"]:
-    points, weights = path.at(t).particles(1024, key=jr.key(0))
-    middle = weights @ points
-    spread = jnp.sqrt(weights @ (points - middle) ** 2)
-    return jnp.linspace(middle - box * spread, middle + box * spread, nodes, axis=1)
+def _quadrature(
+    path: AbstractPath,
+    t: Scalar,
+    box: float,
+    nodes: int,
+    support: tuple[tuple[float, float] | None, ...],
+) -> tuple[Float[Array, "dim nodes"], Float[Array, "dim nodes"]]:
+    """The nodes along each axis and their weights."""
+    points, shares = path.at(t).particles(1024, key=jr.key(0))
+    middle = shares @ points
+    spread = jnp.sqrt(shares @ (points - middle) ** 2)
+    unit = jnp.linspace(-box, box, nodes, dtype=points.dtype)
+    step = unit[1] - unit[0]
+
+    def axis(middle, spread, bounds):
+        if bounds is None:
+            return middle + spread * unit, jnp.full_like(unit, spread * step)
+        low, high = bounds
+        if math.isinf(low):
+            return middle + spread * jnp.sinh(unit), spread * jnp.cosh(unit) * step
+        if math.isinf(high):
+            above = (middle - low) * jnp.exp(unit)
+            return low + above, above * step
+        share = jax.nn.sigmoid(unit)
+        return low + (high - low) * share, (high - low) * share * (1.0 - share) * step
+
+    axes, weights = zip(*map(axis, middle, spread, support))
+    return jnp.stack(axes), jnp.stack(weights)
 
 
 @eqx.filter_jit
-def _grid_sum(path: AbstractPath, t: Scalar, axes: Float[Array, "dim nodes"]) -> Scalar:
+def _grid_sum(
+    path: AbstractPath,
+    t: Scalar,
+    axes: Float[Array, "dim nodes"],
+    weights: Float[Array, "dim nodes"],
+) -> Scalar:
     marginal = path.at(t)
-    rest = axes[1] if path.dim == 2 else jnp.zeros((1,), axes.dtype)
+    is_plane = path.dim == 2
+    rest = axes[1] if is_plane else jnp.zeros((1,), axes.dtype)
+    shares = weights[1] if is_plane else jnp.ones((1,), axes.dtype)
 
     def row(first):
         line = jax.vmap(lambda second: jnp.stack([first, second])[: path.dim])(rest)
-        return jnp.exp(jax.vmap(marginal.log_density)(line)).sum()
+        return shares @ jnp.exp(jax.vmap(marginal.log_density)(line))
 
-    return jax.lax.map(row, axes[0], batch_size=64).sum()
+    return weights[0] @ jax.lax.map(row, axes[0], batch_size=64)
 
 
 @eqx.filter_jit

@@ -49,6 +49,7 @@ from liouville.paths._contextual import path_of as path_of
 from liouville.paths._ensemble import Ensemble as Ensemble
 from liouville.paths._factorised import Factorised as Factorised
 from liouville.paths._families import AbstractFamily as AbstractFamily
+from liouville.paths._families import AbstractShape as AbstractShape
 from liouville.paths._families import Gaussian as Gaussian
 from liouville.paths._families import Logistic as Logistic
 from liouville.paths._functions import FromFunctions as FromFunctions
@@ -68,6 +69,7 @@ from liouville.paths._rescaled import path_in_user as path_in_user
 from liouville.paths._scales import AbstractScale as AbstractScale
 from liouville.paths._scales import Diagonal as Diagonal
 from liouville.paths._scales import Full as Full
+from liouville.paths._student import Student as Student
 from liouville.paths._time import Reversed as Reversed
 from liouville.paths._time import TimeChange as TimeChange
 from liouville.paths._transfer import FactorisedMixture as FactorisedMixture
