@@ -54,7 +54,7 @@ def loss_curves(history: Sequence[Mapping[str, Any]], *, smoothing: float = 0.01
     best = None if validation is None else validation[np.argmin(validation[:, 1])]
     pad = 0.03 * float(np.ptp(steps)) or 1.0
     for panel, (name, curve) in zip(axes, curves.items(), strict=True):
-        draw_curve(panel, curve[:, 0], curve[:, 1], smoothing)
+        draw_curve(panel, curve, smoothing)
         headline(panel, plain(name, 24))
         if best is not None:
             panel.axvline(best[0], color=MARK, linewidth=0.8, alpha=0.6, zorder=0)
@@ -85,12 +85,13 @@ def explained(history: Sequence[Mapping[str, Any]]) -> str:
     return " ".join(parts)
 
 
-def draw_curve(axes: Axes, steps: np.ndarray, values: np.ndarray, smoothing: float) -> None:
-    """A logged curve and its moving average, on a log scale where that makes sense.
+def draw_curve(axes: Axes, curve: np.ndarray, smoothing: float) -> None:
+    """A curve of shape ``(n, 2)`` and its moving average, on a log scale where that makes sense.
 
     Positive values that span more than a factor 20 are drawn on a log scale. Otherwise the
     scale is linear and the first plunge is cut off if it would hide everything after it.
     """
+    steps, values = curve.T
     few = len(values) <= 40
     span = max(1.0, smoothing * len(values))
     if few:
