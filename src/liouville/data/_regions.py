@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from liouville.data._tables import one_line
+from liouville.data._names import one_line
 from liouville.errors import LiouvilleError
 
 # Points this close to an edge, relative to the size of the region, are on it.

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from liouville.data._snapshots import listed
+from liouville.data._names import listed
 from liouville.errors import LiouvilleError
 
 StandardisationMode = Literal["standard", "global", "none"]
