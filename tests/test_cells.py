@@ -14,11 +14,11 @@ from liouville.numerics.mixtures import GaussianMixture, fit_by_bic
 from liouville.runs.config import apply_settings
 from liouville.tasks.cells import _gaps as gaps_module
 from liouville.tasks.cells._gaps import Filled, fill_gaps
-from liouville.tasks.cells._initial import chains_through, energy_of_chains, initial_path
 from liouville.tasks.cells.config import CellsConfig, GapsConfig, PathConfig
 from liouville.tasks.cells.demo import demo_cells, distance_to_truth
 from liouville.tasks.cells.fit import _filled, _training_likelihood, fit_cells
-from liouville.tasks.cells.measure import leave_out
+from liouville.tasks.cells.initial import chains_through, energy_of_chains, initial_path
+from liouville.tasks.cells.leave_out import leave_out
 from tolerances import ROUNDING
 
 # Fixed-point steps that have come to rest, relative to the forces they balance.

@@ -46,8 +46,6 @@ from liouville.processes import (
     Triggered,
     Unmarked,
 )
-from liouville.tasks.events._next import known_until, predict_next
-from liouville.tasks.events._residuals import joined_gaps, levels_of, residuals
 from liouville.tasks.events.ask import answers, duration, known_at, on_clock
 from liouville.tasks.events.forecast import (
     expected_on_grid,
@@ -56,6 +54,8 @@ from liouville.tasks.events.forecast import (
     mark_shares,
 )
 from liouville.tasks.events.model import EventModel
+from liouville.tasks.events.next_event import known_until, predict_next
+from liouville.tasks.events.residuals import joined_gaps, levels_of, residuals
 from liouville.tasks.events.units import EventUnits
 from tolerances import STANDARD_ERRORS
 

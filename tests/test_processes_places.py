@@ -247,7 +247,7 @@ def test_densities_on_a_map_are_per_square_degree():
 def test_an_incomplete_catalogue_is_told_from_a_complete_one():
     from liouville.processes import DetectedMagnitudes, GutenbergRichter
     from liouville.runs.config import merge
-    from liouville.tasks.events._initial import automatic, initial
+    from liouville.tasks.events._initial import initial, resolve_choices
     from liouville.tasks.events.config import EventsConfig
 
     rng = np.random.default_rng(0)
@@ -256,7 +256,7 @@ def test_an_incomplete_catalogue_is_told_from_a_complete_one():
     missed = dataclasses.replace(
         events, marks=4.5 + 0.5 * np.abs(rng.normal(1.5, 0.5, len(events)))
     )
-    settings = automatic(merge(EventsConfig), events)
+    settings = resolve_choices(merge(EventsConfig), events)
     units = EventUnits.of(complete, geographic=False)
     assert isinstance(initial(settings, complete, units).marks, GutenbergRichter)
     units = EventUnits.of(missed, geographic=False)

@@ -250,7 +250,7 @@ def test_too_few_rows() -> None:
 
 def test_standardisation() -> None:
     units = _samples().standardisation()
-    np.testing.assert_allclose(units.points_to_model(_samples().points).std(axis=0), 1, rtol=1e-13)
+    np.testing.assert_allclose(units.to_model(_samples().points).std(axis=0), 1, rtol=1e-13)
     assert (units.time_origin, units.time_scale) == (0, 1)
     with pytest.warns(UserWarning, match=r"\(scale 1\): x2"):
         assert _changed(c1=4.0).standardisation().scale[1] == 1

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from liouville.model import load as load
     from liouville.numerics.conditioning import given as given
     from liouville.tasks.cells.fit import fit_cells as fit_cells
-    from liouville.tasks.control._run import load_policy as load_policy
     from liouville.tasks.control.fit import fit_control as fit_control
+    from liouville.tasks.control.fit import load_policy as load_policy
     from liouville.tasks.control.problem import ControlProblem as ControlProblem
     from liouville.tasks.density.fit import fit_density as fit_density
     from liouville.tasks.events.fit import fit_events as fit_events
@@ -47,7 +47,7 @@ __version__ = "0.1.0"
 _HOME = {
     "ControlProblem": "tasks.control.problem",
     "fit_control": "tasks.control.fit",
-    "load_policy": "tasks.control._run",
+    "load_policy": "tasks.control.fit",
     "couple": "tasks.transport.answers",
     "fit_transport": "tasks.transport.fit",
     "transport_map": "tasks.transport.answers",

@@ -17,7 +17,7 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from liouville.dynamics import drift, runge_kutta_step
+from liouville.dynamics import Constant, drift, runge_kutta_step
 from liouville.numerics.parameters import learned_leaves, split
 from liouville.numerics.types import Point, Points, RandomKey, Scalar
 from liouville.paths import AbstractPath
@@ -132,7 +132,7 @@ def fokker_planck(
     times: Float[Array, " n"],
     points: Points,
     *,
-    g: float = 1.0,
+    g: Constant = 1.0,
     tolerance: float | None = None,
 ) -> Report:
     r"""Measures the Fokker-Planck equation of $dX = b\,dt + g\,dW$, divided by $\rho$:
@@ -140,7 +140,9 @@ def fokker_planck(
     $$\partial_t\log\rho + b\cdot s + \nabla\cdot b - \tfrac12 g^2 (\nabla\cdot s + |s|^2) = 0,
       \qquad s = \nabla\log\rho.$$
 
-    Args and result are those of `continuity`, with the noise `g`.
+    Args and result are those of `continuity`, with the noise `g`: a number, or one for each
+    coordinate, shape `(dim,)`; $g^2$ is then the diagonal matrix $G$ of its squares, and the last
+    term $-\tfrac12(\nabla\cdot G s + s \cdot G s)$.
     """  # noqa: D415
     terms = jax.tree_util.Partial(_fokker_planck_terms, jnp.asarray(g, points.dtype))
     return _residual_report("fokker-planck", terms, path, times, points, tolerance)
@@ -361,14 +363,16 @@ def _continuity_terms(path: AbstractPath, t: Scalar, x: Point) -> Float[Array, "
 
 
 def _fokker_planck_terms(
-    g: Scalar, path: AbstractPath, t: Scalar, x: Point
+    g: Array, path: AbstractPath, t: Scalar, x: Point
 ) -> Float[Array, " terms"]:
     marginal = path.at(t)
-    s, score_divergence = _value_and_trace(lambda y: score(marginal, y), x)
+    s = score(marginal, x)
     b, drift_divergence = _value_and_trace(lambda y: drift(marginal, y, g), x)
+    # The divergence of the diffusive flux over the density, its two terms.
+    _, score_divergence = _value_and_trace(lambda y: g**2 * score(marginal, y), x)
     rate = jax.grad(lambda r: path.at(r).log_density(x))(t)
-    spread = -0.5 * g**2
-    return jnp.stack([rate, b @ s, drift_divergence, spread * score_divergence, spread * (s @ s)])
+    spread = [-0.5 * score_divergence, -0.5 * ((g**2 * s) @ s)]
+    return jnp.stack([rate, b @ s, drift_divergence, *spread])
 
 
 def _value_and_trace(field: Callable[[Point], Point], x: Point) -> tuple[Point, Scalar]:

@@ -95,7 +95,8 @@ class Model:
         features: the names of the coordinates.
         time_name: the name of time.
         time_unit: the unit of time, or an empty string.
-        sigma: the noise of `drift` and of stochastic trajectories, in standardised units.
+        sigma: the noise of `drift` and of stochastic trajectories, in the user's length per root of
+            the user's time: a number, or one for each coordinate, shape `(dim,)`.
         notes: anything JSON can hold, for instance the versions of the libraries.
         classes: the names of the classes of a model that knows classes; it then answers for all
             of them together, and `given` for one.
@@ -107,7 +108,7 @@ class Model:
     features: tuple[str, ...]
     time_name: str = "time"
     time_unit: str = ""
-    sigma: float = 0.0
+    sigma: float | np.ndarray = 0.0
     notes: dict[str, Any] = field(default_factory=dict)
     classes: tuple[str, ...] = ()
 
@@ -136,6 +137,11 @@ class Model:
         path = paths.path_of(self.path, self.classes.index(str(label)))
         return replace(self, path=path, classes=())
 
+    @property
+    def path_in_user(self) -> paths.Rescaled:
+        """The path in the user's units."""
+        return paths.path_in_user(self.path, self.units)
+
     def log_density(self, t: Numbers, x: Numbers, *, extrapolate: bool = False) -> np.ndarray:
         r"""$\log\rho_t(x)$ in nats per user's volume, shape `(...)`.
 
@@ -145,7 +151,7 @@ class Model:
             extrapolate: allow times outside `interval`.
         """
         value = self._evaluate(_log_density, t, x, extrapolate)
-        return np.asarray(value - self.units.log_volume)
+        return np.asarray(value + self.units.log_volume(x))
 
     def velocity(self, t: Numbers, x: Numbers, *, extrapolate: bool = False) -> np.ndarray:
         """The velocity, shape `(..., dim)`; arguments as for `log_density`."""
@@ -156,18 +162,17 @@ class Model:
         return self.units.score_to_user(self._evaluate(quantities.score, t, x, extrapolate))
 
     def drift(
-        self, t: Numbers, x: Numbers, *, sigma: float | None = None, extrapolate: bool = False
+        self, t: Numbers, x: Numbers, *, sigma: Numbers | None = None, extrapolate: bool = False
     ) -> np.ndarray:
         r"""The drift $u + \tfrac12\sigma^2\nabla\log\rho$ of the diffusion with the same law.
 
         Args:
             t: time or times, in the user's units.
             x: points, shape `(..., dim)`.
-            sigma: the noise in standardised units (the noise along coordinate `i` is
-                `sigma * units.scale[i] / sqrt(units.time_scale)`); by default the model's.
+            sigma: the noise, as the attribute; by default the model's.
             extrapolate: allow times outside `interval`.
         """
-        g = jnp.asarray(self.sigma if sigma is None else sigma, jnp.zeros(()).dtype)
+        g = jnp.asarray(self._noise(sigma), jnp.zeros(()).dtype)
         quantity = jax.tree_util.Partial(_drift, g)
         return self.units.velocity_to_user(self._evaluate(quantity, t, x, extrapolate))
 
@@ -190,7 +195,7 @@ class Model:
         # Draws come in whole blocks, so that another n compiles nothing and keeps the first ones.
         keys = jr.split(jr.key(seed), -(-n // _BLOCK))
         drawn = [_draw(self.path, time, key, _BLOCK) for key in keys]
-        return self.units.points_to_user(np.concatenate(drawn)[:n])
+        return self.units.to_user(np.concatenate(drawn)[:n])
 
     def trajectories(
         self,
@@ -199,7 +204,7 @@ class Model:
         *,
         seed: int = 0,
         stochastic: bool = False,
-        sigma: float | None = None,
+        sigma: Numbers | None = None,
         steps: int = 32,
         extrapolate: bool = False,
     ) -> np.ndarray:
@@ -210,7 +215,7 @@ class Model:
             times: two times or more, increasing or decreasing.
             seed: of the noise.
             stochastic: draw paths of the diffusion with noise `sigma`.
-            sigma: the noise in standardised units; by default the model's.
+            sigma: the noise, as the attribute; by default the model's.
             steps: steps between two neighbouring times (Runge-Kutta of order 4, or
                 Euler-Maruyama with eight times as many).
             extrapolate: allow times outside `interval`.
@@ -229,10 +234,11 @@ class Model:
                 "trajectories need two or more increasing (or decreasing) times, got "
                 f"{clock.tolist()}"
             )
-        noise = self.sigma if sigma is None else sigma
-        if stochastic and noise <= 0:
+        noise = self._noise(sigma)
+        if stochastic and not noise.any():
             raise LiouvilleError(
-                f"stochastic trajectories need noise, got sigma {noise}; give sigma, such as 0.3"
+                "stochastic trajectories need noise, got sigma 0; give sigma, in your length per "
+                "root of your time"
             )
         dtype = jnp.zeros(()).dtype
         model_times = jnp.asarray(self._model_times(clock, extrapolate), dtype)
@@ -243,13 +249,18 @@ class Model:
             if stochastic:
                 key = jr.fold_in(jr.key(seed), number)
                 moved = dynamics.solve_sde(
-                    self.path, start, model_times, g=noise, steps=8 * steps, key=key
+                    self.path,
+                    start,
+                    model_times,
+                    g=jnp.asarray(noise, dtype),
+                    steps=8 * steps,
+                    key=key,
                 )
             else:
                 moved = dynamics.solve_ode(self.path, start, model_times, steps=steps)
             blocks.append(np.asarray(moved))
         moved = np.concatenate(blocks, axis=1)[:, : len(flat)]
-        return self.units.points_to_user(moved.reshape(len(clock), *x0.shape))
+        return self.units.to_user(moved.reshape(len(clock), *x0.shape))
 
     def save(self, file: Path | str) -> None:
         """Writes the model to a file: arrays and a description, no code.
@@ -265,11 +276,28 @@ class Model:
             "features": list(self.features),
             "time_name": self.time_name,
             "time_unit": self.time_unit,
-            "sigma": self.sigma,
+            "sigma": np.asarray(self.sigma, float).tolist(),
             "notes": self.notes,
             "classes": list(self.classes),
         }
         storage.write(Path(file), arrays, content, kind="model")
+
+    def facts(self) -> dict[str, Any]:
+        """What `liouville info` says of the model, as JSON can hold it."""
+        return {
+            **self.notes,
+            "path": type(self.path).__name__,
+            "coordinates": self.dim,
+            "features": list(self.features),
+            "times": np.asarray(self.times).tolist(),
+            "time": f"{self.time_name} {self.time_unit}".strip(),
+            "sigma": np.asarray(self.sigma).tolist(),
+            "parameters": sum(leaf.size for leaf in parameters.learned_leaves(self.path).values()),
+        }
+
+    def _noise(self, sigma: Numbers | None) -> np.ndarray:
+        """The noise of every coordinate in the model's units, shape `(dim,)`."""
+        return self.units.noise_to_model(self.sigma if sigma is None else np.asarray(sigma, float))
 
     def _model_points(self, x: Numbers) -> np.ndarray:
         x = np.asarray(x, np.float64)
@@ -282,7 +310,7 @@ class Model:
         if not np.isfinite(x).all():
             bad = self.features[int(np.argwhere(~np.isfinite(x))[0][-1])]
             raise LiouvilleError(f"a point has a NaN or infinite {bad}; remove or impute it")
-        return self.units.points_to_model(x)
+        return self.units.to_model(x)
 
     def _model_times(self, t: np.ndarray, extrapolate: bool) -> np.ndarray:
         start, end = self.interval
@@ -359,7 +387,7 @@ def load(run: Path | str, *, classes: Sequence[type] = ()) -> Model:
             features=tuple(content["features"]),
             time_name=content["time_name"],
             time_unit=content["time_unit"],
-            sigma=content["sigma"],
+            sigma=np.asarray(content["sigma"], float)[()],
             notes=content["notes"],
             classes=tuple(content["classes"]),
         )

@@ -1,6 +1,6 @@
 """Data on the user's side: reading samples, snapshots, events and points; units; writing tables.
 
-Arrays here are NumPy, float64, in the user's units. `Standardisation` is the only way from them to
+Arrays here are NumPy, float64, in the user's units. `AbstractUnits` is the only way from them to
 the model's units and back. Nothing in this package imports JAX.
 """
 
@@ -24,6 +24,7 @@ from liouville.data._snapshots import Snapshots as Snapshots
 from liouville.data._tables import Table as Table
 from liouville.data._tables import read_table as read_table
 from liouville.data._tables import write_table as write_table
+from liouville.data._units import AbstractUnits as AbstractUnits
 from liouville.data._units import Standardisation as Standardisation
 from liouville.data._units import StandardisationMode as StandardisationMode
 from liouville.data._usgs import download_usgs as download_usgs

@@ -17,7 +17,7 @@ from liouville.data._tables import (
     read_table,
     real_matrix,
 )
-from liouville.data._units import numbers_from_times, unit_named
+from liouville.data._times import numbers_from_times, unit_named
 from liouville.errors import LiouvilleError
 
 _SUFFIXES = (".npz", ".csv", ".tsv", ".h5ad")

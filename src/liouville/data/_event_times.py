@@ -9,7 +9,7 @@ import numpy as np
 
 from liouville.data._instants import DAY, is_stamp, iso, microseconds, time_number
 from liouville.data._names import listed
-from liouville.data._units import numbers_from_times
+from liouville.data._times import numbers_from_times
 from liouville.errors import LiouvilleError
 
 

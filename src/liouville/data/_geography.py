@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from liouville.data._records import fields_of, reals
+from liouville.data._units import AbstractUnits
 from liouville.errors import LiouvilleError
 
 EARTH_RADIUS = 6371.0072
@@ -106,7 +108,7 @@ def check_places(lonlat: np.ndarray, source: str = "the places") -> None:
 
 
 @dataclass(frozen=True)
-class Projection:
+class Projection(AbstractUnits):
     r"""Lambert's azimuthal equal-area projection of the sphere to kilometres.
 
     With longitude $\lambda$ and latitude $\varphi$, the center $(\lambda_0,\varphi_0)$ and
@@ -148,7 +150,7 @@ class Projection:
         """
         return cls(*mean_place(longitudes, latitudes))
 
-    def forward(self, lonlat: np.ndarray) -> np.ndarray:
+    def to_model(self, lonlat: np.ndarray) -> np.ndarray:
         """Places to the map.
 
         Args:
@@ -174,7 +176,7 @@ class Projection:
             )
         return self.radius * np.sqrt(2 / (1 + up))[..., None] * np.stack([east, north], axis=-1)
 
-    def inverse(self, km: np.ndarray) -> np.ndarray:
+    def to_user(self, km: np.ndarray) -> np.ndarray:
         """Points of the map to places.
 
         Args:
@@ -203,7 +205,7 @@ class Projection:
         longitude = self.longitude + np.degrees(np.arctan2(east, outward))
         return np.stack([longitude, np.degrees(latitude)], axis=-1)
 
-    def log_jacobian(self, lonlat: np.ndarray) -> np.ndarray:
+    def log_volume(self, lonlat: np.ndarray) -> np.ndarray:
         r"""$\log(R^2\cos\varphi\,(\pi/180)^2)$: km² of the map per square degree.
 
         A density per square degree is one per km² times its exponential.
@@ -230,15 +232,5 @@ class Projection:
         Raises:
             LiouvilleError: If a field is missing, unknown or out of range.
         """
-        expected = {"longitude", "latitude", "radius"}
-        if set(data) != expected:
-            raise LiouvilleError(
-                f"a projection has the fields {', '.join(sorted(expected))}; "
-                f"got {', '.join(sorted(map(str, data))) or 'none'}"
-            )
-        try:
-            return cls(**{name: float(value) for name, value in data.items()})
-        except (TypeError, ValueError) as error:
-            if isinstance(error, LiouvilleError):
-                raise
-            raise LiouvilleError(f"fields of a projection are numbers, got {dict(data)}") from None
+        values = fields_of(data, ("longitude", "latitude", "radius"), "a projection")
+        return cls(*reals(values, "fields of a projection are numbers").tolist())

@@ -14,7 +14,7 @@ from liouville.data._tables import (
     read_table,
     real_matrix,
 )
-from liouville.data._units import numbers_from_times
+from liouville.data._times import numbers_from_times
 from liouville.errors import LiouvilleError
 
 _SUFFIXES = (".npz", ".npy", ".csv", ".tsv")

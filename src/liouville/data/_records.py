@@ -20,8 +20,18 @@ def fields_of(data: Any, expected: Sequence[str], what: str) -> list[Any]:
     """The values of a mapping in the order of its fields; refuses missing and unknown ones."""
     if set(data) != set(expected):
         got = ", ".join(sorted(map(str, data))) or "none"
-        raise LiouvilleError(f"{what} has the fields {', '.join(sorted(expected))}; got {got}")
+        field = "fields" if len(expected) > 1 else "field"
+        has = (", " if len(expected) > 2 else " and ").join(expected)
+        raise LiouvilleError(f"{what} has the {field} {has}; got {got}")
     return [data[name] for name in expected]
+
+
+def reals(value: Any, claim: str) -> np.ndarray:
+    """A value as float64; one that is not is refused with what is claimed of it."""
+    try:
+        return np.asarray(value, np.float64)
+    except (TypeError, ValueError):
+        raise LiouvilleError(f"{claim}, got {str(value)[:80]}") from None
 
 
 def matrix_of(record: Any, name: str, axes: str) -> np.ndarray:

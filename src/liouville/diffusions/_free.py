@@ -8,6 +8,7 @@ import numpy as np
 from scipy.interpolate import CubicSpline
 
 from liouville.curves import AbstractCurve, HardStarted, Knots
+from liouville.data import Standardisation
 from liouville.diffusions._moments import (
     Moments,
     Pieces,
@@ -23,7 +24,7 @@ from liouville.numerics.parameters import Fixed
 from liouville.numerics.types import Scalar
 from liouville.numerics.weights import GroupedWeights
 from liouville.objectives import Field, Noise
-from liouville.paths import AbstractPath, LocationScale, Rescaled, Turning
+from liouville.paths import AbstractPath, LocationScale, Rescaled, Turning, path_in_user
 
 _STEPS = 400
 # Shares of the time after which pieces are told apart; the best is chosen.
@@ -124,14 +125,16 @@ def shared_out(parts: int, weights: np.ndarray) -> np.ndarray:
     return np.maximum(1, np.round(parts * weights).astype(int))
 
 
-def units_of(means: np.ndarray, covariances: np.ndarray, weights: np.ndarray, clock: np.ndarray):
-    """Centre and scale, one for all coordinates, of a moving mixture; both of shape `(dim,)`."""
+def units_of(
+    means: np.ndarray, covariances: np.ndarray, weights: np.ndarray, clock: np.ndarray
+) -> Standardisation:
+    """Units in which a moving mixture is of order one: one scale for all coordinates."""
     share = np.gradient(clock) / np.gradient(clock).sum()
     mass = share[:, None] * weights
     center = np.einsum("tp,tpi->i", mass, means)
     variance = np.einsum("tpii->tpi", covariances) + (means - center) ** 2
     scale = float(np.sqrt(np.einsum("tp,tpi->i", mass, variance).mean()))
-    return center, np.full(len(center), scale)
+    return Standardisation(center, np.full(len(center), scale), 0.0, float(clock[-1]))
 
 
 def spline_basis(knots: np.ndarray, times: np.ndarray) -> np.ndarray:
@@ -178,8 +181,8 @@ def _hard_started(
     covariances: np.ndarray,
     knots: np.ndarray,
 ) -> Rescaled:
-    center, width = units_of(means, covariances, pieces.weights, clock)
-    dtype, horizon = jnp.zeros(()).dtype, float(clock[-1])
+    units = units_of(means, covariances, pieces.weights, clock)
+    dtype, horizon, width = jnp.zeros(()).dtype, units.time_scale, units.scale
     # The start to the last digit, not as it was carried.
     means = np.concatenate([source.means[pieces.owners][None], means[1:]])
     covariances = np.concatenate([source.covariances[pieces.owners][None], covariances[1:]])
@@ -201,10 +204,9 @@ def _hard_started(
         Fixed(jnp.asarray(source.weights, dtype)),
     )
     inner = LocationScale(
-        curve((means - center) / width),
+        curve(units.to_model(means)),
         curve(raw_of(scale, covariances, pieces.moments, width)),
         weights,
         scale=scale,
     )
-    middle, size = (Fixed(jnp.asarray(a, dtype)) for a in (center, width))
-    return Rescaled(inner, middle, size, 0.0, horizon)
+    return path_in_user(inner, units)

@@ -41,6 +41,16 @@ class GaussianMixture:
         between = np.einsum("k,ki,kj->ij", self.weights, centred, centred)
         return np.tensordot(self.weights, self.covariances, axes=1) + between
 
+    def rescaled(self, center: Array, scale: Array) -> "GaussianMixture":
+        """The density of `center + scale * x` for `x` of this one.
+
+        Args:
+            center: shape `(dim,)`.
+            scale: positive, shape `(dim,)`.
+        """
+        covariances = self.covariances * (scale[:, None] * scale)
+        return GaussianMixture(self.weights, center + scale * self.means, covariances)
+
     def sample(self, n: int, *, seed: int = 0) -> tuple[Array, Array]:
         """`n` independent draws, shape `(n, dim)`, and the part each is from, shape `(n,)`."""
         rng = np.random.default_rng(seed)

@@ -63,6 +63,8 @@ from liouville.paths._opened import Rosenblatt as Rosenblatt
 from liouville.paths._product import Product as Product
 from liouville.paths._pushforward import Pushforward as Pushforward
 from liouville.paths._rescaled import Rescaled as Rescaled
+from liouville.paths._rescaled import function_in_model as function_in_model
+from liouville.paths._rescaled import path_in_user as path_in_user
 from liouville.paths._scales import AbstractScale as AbstractScale
 from liouville.paths._scales import Diagonal as Diagonal
 from liouville.paths._scales import Full as Full

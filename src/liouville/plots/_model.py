@@ -41,8 +41,8 @@ class DrawableModel(Protocol):
         ...
 
     @property
-    def sigma(self) -> float:
-        """Noise level of the stochastic trajectories."""
+    def sigma(self) -> float | np.ndarray:
+        """Noise of the stochastic trajectories: a number, or one for each coordinate."""
         ...
 
     def log_density(self, t: float | np.ndarray, x: np.ndarray) -> np.ndarray:

@@ -22,11 +22,19 @@ from liouville.errors import LiouvilleError
 T = TypeVar("T")
 
 
-def option(default: Any, doc: str) -> Any:
-    """A field of a configuration: its default, and its explanation for `describe`."""
+def option(default: Any, doc: str, *, flag: str = "", argument: str = "") -> Any:
+    """A field of a configuration.
+
+    Args:
+        default: Its default.
+        doc: Its explanation, for `describe` and the help of the command line.
+        flag: The option of the command line that sets it, such as ``"--time-key"``, if any.
+        argument: The name of the positional argument that sets it, such as ``"DATA"``, if any.
+    """
+    metadata = {"doc": doc, "flag": flag, "argument": argument}
     if isinstance(default, dict):
-        return dataclasses.field(default_factory=lambda: dict(default), metadata={"doc": doc})
-    return dataclasses.field(default=default, metadata={"doc": doc})
+        return dataclasses.field(default_factory=lambda: dict(default), metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 class Entry(NamedTuple):
@@ -37,12 +45,18 @@ class Entry(NamedTuple):
         type: The values it takes, in words.
         default: Its default, or `REQUIRED`.
         doc: What it means, from the field's metadata.
+        flag: The option of the command line that sets it, or an empty string.
+        argument: The positional argument that sets it, or an empty string.
+        annotation: The type itself.
     """
 
     key: str
     type: str
     default: Any
     doc: str
+    flag: str
+    argument: str
+    annotation: Any
 
 
 class _Required:
@@ -117,7 +131,8 @@ def merge(
     Args:
         cls: A dataclass.
         file: Values of a file, nested, as `load_yaml` gives them.
-        flags: Values of command flags by dotted key; None means not given.
+        flags: Values of command flags by dotted key; None means not given. A text is read as that
+            of a setting, unless the field takes text as it is.
         values: Values by dotted key, each as it is, None too.
         settings: Texts as for `apply_settings`.
 
@@ -128,7 +143,13 @@ def merge(
         LiouvilleError: As `from_dict` and `apply_settings`.
     """
     tree = _merged({}, file or {})
-    given = {key: value for key, value in (flags or {}).items() if value is not None}
+    given = {
+        key: _setting_value(annotation, value, key)
+        if isinstance(value, str) and str not in _members(annotation := _type_at(cls, key))
+        else value
+        for key, value in (flags or {}).items()
+        if value is not None
+    }
     for key, value in (given | dict(values or {})).items():
         _type_at(cls, key)
         _set(tree, key, value)
@@ -363,8 +384,12 @@ def _described(cls: type, prefix: str, instance: Any) -> list[Entry]:
         default = _default(field) if instance is None else getattr(instance, field.name)
         nested = [member for member in _members(annotation) if _is_config(member)]
         if nested != [annotation]:
-            doc = str(field.metadata.get("doc", ""))
-            entries.append(Entry(key, _in_words(annotation), default, doc))
+            doc, flag, argument = (
+                str(field.metadata.get(name, "")) for name in ("doc", "flag", "argument")
+            )
+            entries.append(
+                Entry(key, _in_words(annotation), default, doc, flag, argument, annotation)
+            )
         for member in nested:
             inner = default if isinstance(default, member) else None
             entries += _described(member, f"{key}.", inner)
@@ -445,9 +470,13 @@ def _setting_value(annotation: Any, text: str, key: str) -> Any:
     try:
         _coerce(annotation, value, key)
     except LiouvilleError as error:
-        # `name=007` means the text, although YAML reads a number; `sizes=64,64` means a list.
+        # `name=007` means the text, although YAML reads a number; `sizes=64,64` means a list, and
+        # so does `names=a,7`, of texts.
         readings: list[Any] = [text]
-        if any(get_origin(member) is tuple for member in _members(annotation)):
+        tuples = [member for member in _members(annotation) if get_origin(member) is tuple]
+        if any(get_args(member)[:1] == (str,) for member in tuples):
+            readings.append([word.strip() for word in text.split(",")])
+        elif tuples:
             with contextlib.suppress(LiouvilleError):
                 readings.append(parse_yaml(f"[{text}]", f"setting {key}"))
         for reading in readings:

@@ -48,8 +48,8 @@ def fit(
     steps: int,
     optimizer: optax.GradientTransformation | float = 1e-2,
     seed: int = 0,
-    decay: float = 0.99,
-    validation: AbstractTerm | None = None,
+    average: float = 0.99,
+    validation: AbstractTerm | Objective | None = None,
     patience: int | None = None,
     tolerance: float = 0.0,
     validate_every: int = 100,
@@ -76,9 +76,9 @@ def fit(
         optimizer: an Optax transformation, or a learning rate for Adam with a cosine decay to a
             hundredth and gradients clipped to norm 100.
         seed: of all random numbers.
-        decay: of the exponential moving average of the parameters; 0 for none.
-        validation: a term computed every `validate_every` steps at the averaged parameters, with
-            the same random numbers each time; the path of its minimum is returned.
+        average: what the moving average of the parameters keeps of itself at a step; 0 for none.
+        validation: a term or objective computed every `validate_every` steps at the averaged
+            parameters, with the same random numbers each time; the path of its minimum is returned.
         patience: validations without progress after which training stops; `None` for never.
         tolerance: progress is a validation below the best one by more than this share of it. The
             random numbers are common to both, so even a small change is told from noise.
@@ -107,7 +107,7 @@ def fit(
     if not learned_leaves(path):
         raise LiouvilleError("the path has nothing to learn: all its arrays are fixed")
     _, rest = split(path)
-    stepper = Stepper(rest, objective, jr.key(seed), decay, optimizer, chunk)
+    stepper = Stepper(rest, objective, jr.key(seed), average, optimizer, chunk)
     state = initial_state(path, optimizer)
     if resume and checkpoint is not None and checkpoint.exists():
         state, _ = restore_state(checkpoint, state)
@@ -169,12 +169,12 @@ def check_options(training: Any) -> None:
     """Checks the section `training` of a configuration before anything is written.
 
     Args:
-        training: has `chunk`, `checkpoint_every` and perhaps `validate_every`.
+        training: has `chunk`, `validate_every` and `checkpoint_every`.
 
     Raises:
         LiouvilleError: as `check_schedule`.
     """
-    names = [n for n in ("validate_every", "checkpoint_every") if hasattr(training, n)]
+    names = ("validate_every", "checkpoint_every")
     check_schedule(training.chunk, {f"training.{n}": getattr(training, n) for n in names})
 
 
@@ -232,7 +232,7 @@ def _rows(objective: Objective, values: np.ndarray, begin: int, every: int) -> l
 
 
 def _validated(
-    stepper: Stepper, state: TrainState, term: AbstractTerm, tolerance: float
+    stepper: Stepper, state: TrainState, term: AbstractTerm | Objective, tolerance: float
 ) -> tuple[TrainState, float]:
     value, before = float(stepper.validate(state, term)), float(state.best_validation)
     is_progress = math.isinf(before) or before - value > tolerance * abs(before)

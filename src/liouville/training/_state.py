@@ -9,7 +9,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from liouville.numerics.parameters import split
 from liouville.numerics.types import RandomKey, Scalar
-from liouville.objectives import Objective
+from liouville.objectives import AbstractTerm, Objective
 
 
 class TrainState(eqx.Module):
@@ -60,7 +60,7 @@ class Stepper(eqx.Module):
         rest: the parts of the path that are not learned.
         objective: what is minimised.
         key: the run's key; step `i` draws from `fold_in(key, i)`.
-        decay: of the moving average.
+        average: what the moving average keeps of itself at a step.
         optimizer: the optimiser.
         chunk: steps a call.
     """
@@ -68,7 +68,7 @@ class Stepper(eqx.Module):
     rest: Any
     objective: Objective
     key: RandomKey
-    decay: float = eqx.field(static=True)
+    average: float = eqx.field(static=True)
     optimizer: optax.GradientTransformation = eqx.field(static=True)
     chunk: int = eqx.field(static=True)
 
@@ -86,8 +86,8 @@ class Stepper(eqx.Module):
         learned = optax.apply_updates(state.learned, updates)
         # Early on the average follows the parameters, so that it forgets where they started.
         count = state.step.astype(total.dtype)
-        decay = jnp.minimum(self.decay, (1.0 + count) / (10.0 + count))
-        average = jax.tree.map(lambda a, p: a + (1.0 - decay) * (p - a), state.average, learned)
+        kept = jnp.minimum(self.average, (1.0 + count) / (10.0 + count))
+        average = jax.tree.map(lambda a, p: a + (1.0 - kept) * (p - a), state.average, learned)
         stepped = TrainState(
             learned,
             average,
@@ -128,6 +128,7 @@ class Stepper(eqx.Module):
         return jax.lax.scan(body, state, None, length=self.chunk)
 
     @eqx.filter_jit
-    def validate(self, state: TrainState, term: Any) -> Scalar:
+    def validate(self, state: TrainState, term: AbstractTerm | Objective) -> Scalar:
         """A term at the averaged parameters, always with the same random numbers."""
-        return term(eqx.combine(state.average, self.rest), key=self.key)
+        value = term(eqx.combine(state.average, self.rest), key=self.key)
+        return value[0] if isinstance(value, tuple) else value

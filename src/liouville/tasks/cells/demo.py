@@ -2,6 +2,7 @@
 
 import itertools
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +12,7 @@ from liouville.curves import Knots
 from liouville.data import Snapshots, Standardisation
 from liouville.model import Model
 from liouville.paths import Full, Gaussian, LocationScale
+from liouville.tasks.task import Demo, Rows
 
 DAYS = (0.0, 1.0, 2.0, 3.0, 4.0)
 COUNTS = (250, 350, 500, 700, 1000)
@@ -118,3 +120,21 @@ def distance_to_truth(model: Model, truth: Model, *, n: int = 4000, seed: int = 
             }
         )
     return rows
+
+
+def demonstration(seed: int) -> Demo:
+    """The population, and how far a model that was fitted to it is from the truth."""
+    truth = demo_cells(seed)
+    headings = {
+        "time": "day",
+        "seen": "in the data",
+        "divergence": "KL to the truth (nats)",
+        "standard_error": "± standard error",
+        "velocity_error": "relative velocity error",
+    }
+
+    def compare(fitted: Any) -> list[Rows]:
+        rows = distance_to_truth(fitted.model, truth.model)
+        return [Rows("truth", "Distance between the model and the truth", rows, headings)]
+
+    return Demo(truth.cells, {"training.seed": seed}, compare)

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from liouville.diffusions._process import shown
+from liouville.diffusions import shown
 from liouville.errors import LiouvilleError
 from liouville.objectives import Interaction, Potential
 from liouville.tasks.control.problem import ControlProblem

@@ -16,10 +16,8 @@ import optax
 from liouville.data import Standardisation
 from liouville.diffusions.bridges import path_along, split_parts, whole_parts
 from liouville.errors import LiouvilleError
-from liouville.numerics.mixtures import GaussianMixture
-from liouville.numerics.parameters import Fixed
 from liouville.objectives import Potential
-from liouville.paths import LocationScale, Rescaled
+from liouville.paths import Rescaled, function_in_model, path_in_user
 from liouville.tasks.control.config import PathConfig
 from liouville.tasks.control.problem import ControlProblem
 
@@ -42,21 +40,22 @@ def initial_path(problem: ControlProblem, config: PathConfig, *, seed: int = 0) 
     """
     assert problem.target is not None
     units = units_of(problem)
-    length = float(units.scale[0])
-    noise = noise_of(problem) * np.sqrt(problem.horizon) / length
-    source, target = (_in_model(end, units) for end in (problem.source, problem.target))
+    noise = float(units.noise_to_model(noise_of(problem))[0])
+    scale = 1.0 / units.scale
+    source, target = (
+        end.rescaled(-units.center * scale, scale) for end in (problem.source, problem.target)
+    )
     parts = split_parts(source, target, config.parts, noise**2, seed=seed)
     if parts is None:
         parts = whole_parts(source, target)
     potential = _potential(problem)
     bend = None
     if potential is not None and config.bends > 0:
-        center = jnp.asarray(units.center)
         # Half way a bridge has a quarter of the variance the noise adds.
         bend, actions = least_curves(
             parts.means,
             0.5 * config.spread * noise,
-            lambda s, x: problem.horizon * potential(problem.horizon * s, center + length * x),
+            function_in_model(potential, units, problem.horizon),
             noise,
             starts=config.bends,
             steps=config.bend_steps,
@@ -79,19 +78,7 @@ def initial_path(problem: ControlProblem, config: PathConfig, *, seed: int = 0) 
         clock=clock,
         bend=bend,
     )
-    return rescaled(inner, units)
-
-
-def rescaled(inner: LocationScale, units: Standardisation) -> Rescaled:
-    """A path of the model's units in the user's."""
-    dtype = jnp.zeros(()).dtype
-    return Rescaled(
-        inner,
-        Fixed(jnp.asarray(units.center, dtype)),
-        Fixed(jnp.asarray(units.scale, dtype)),
-        units.time_origin,
-        units.time_scale,
-    )
+    return path_in_user(inner, units)
 
 
 def units_of(problem: ControlProblem) -> Standardisation:
@@ -114,13 +101,6 @@ def noise_of(problem: ControlProblem) -> float:
     if callable(sigma):
         sigma = sigma(jnp.zeros(()), jnp.asarray(problem.source.mean, jnp.zeros(()).dtype))
     return float(np.sqrt(np.mean(np.sum(np.asarray(sigma, float) ** 2, axis=1))))
-
-
-def _in_model(end: GaussianMixture, units: Standardisation) -> GaussianMixture:
-    length = float(units.scale[0])
-    return GaussianMixture(
-        end.weights, units.points_to_model(end.means), end.covariances / length**2
-    )
 
 
 def _potential(problem: ControlProblem) -> Callable | None:

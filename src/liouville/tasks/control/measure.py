@@ -1,5 +1,7 @@
 """What a control costs: from the closed forms, from a rollout, and as others measure it."""
 
+import warnings
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -9,14 +11,19 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float
 
+from liouville.model import Model
 from liouville.numerics.couplings import wasserstein
 from liouville.numerics.types import Point, Points, RandomKey, Scalar
 from liouville.objectives import AbstractRunningCost, Running
 from liouville.paths import AbstractMarginal, AbstractPath
-from liouville.tasks.control.problem import ControlProblem
+from liouville.tasks.control.config import ControlConfig
+from liouville.tasks.control.problem import ControlProblem, Loaded
 from liouville.tasks.control.rollout import Rollout, equal_particles, roll_out
+from liouville.tasks.task import Start
 
 _REPLICATES = 16
+# Above this share of path time inside an obstacle the scene is said to be infeasible.
+_MOST_INSIDE = 0.01
 # Exact assignment takes a few seconds at this size.
 _MOST_MATCHED = 2000
 _LOGGED, _BANDWIDTH = 15, 0.2
@@ -34,6 +41,32 @@ class Costs(NamedTuple):
     total: float
     error: float
     parts: dict[str, float]
+
+
+def measure(model: Model, start: Start, loaded: Loaded) -> tuple[dict[str, Any], dict[str, Any]]:
+    """All figures of a control, and the rollout they are from."""
+    seed = start.config.training.seed + 1000
+    found, rollout = _figures(model, loaded.problem, start.config, seed)
+    _warn_of_collisions(found)
+    return found, {"rollout": rollout}
+
+
+def evaluate(model: Model, loaded: Loaded, config: ControlConfig) -> dict[str, Any]:
+    """The figures of a run again, with other random numbers."""
+    return _figures(model, loaded.problem, config, config.training.seed + 2000)[0]
+
+
+def _figures(
+    model: Model, problem: ControlProblem, config: ControlConfig, seed: int
+) -> tuple[dict[str, Any], Rollout]:
+    options = config.rollout
+    return figures(
+        model.path_in_user,
+        problem,
+        trajectories=options.trajectories,
+        steps=options.steps,
+        seed=seed,
+    )
 
 
 def running_term(
@@ -135,10 +168,10 @@ def _terminal_part(rollout: Rollout, problem: ControlProblem) -> dict[str, float
 
 @eqx.filter_jit
 def _of_points(cost: AbstractRunningCost, t: Scalar, points: Points, key: RandomKey) -> Scalar:
-    return cost(t, _Estimated(points), *equal_particles(points), key=key)
+    return cost(t, KernelMarginal(points), *equal_particles(points), key=key)
 
 
-class _Estimated(AbstractMarginal):
+class KernelMarginal(AbstractMarginal):
     """A kernel density estimate; it does not move."""
 
     points: Points
@@ -216,3 +249,13 @@ def _arrival(rollout: Rollout, problem: ControlProblem, seed: int) -> dict[str, 
         "W2 of arrival": float(np.mean(ours)),
         "W2 of two draws of the target": float(np.mean(floor)),
     }
+
+
+def _warn_of_collisions(found: Mapping[str, Any]) -> None:
+    share = found.get("inside an obstacle (share of path time)", 0.0)
+    if share > _MOST_INSIDE:
+        warnings.warn(
+            f"the population spends {100 * share:.1f} % of its time inside an obstacle: either no "
+            "free way exists, or more path.bends, path.parts or training.steps are needed",
+            stacklevel=3,
+        )

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import jax.numpy as jnp
 import numpy as np
@@ -71,3 +71,10 @@ class ControlProblem:
     def weighted(self, **weights: float) -> "ControlProblem":
         """The same problem with other weights."""
         return replace(self, weights={**self.weights, **weights})
+
+
+class Loaded(NamedTuple):
+    """A problem with a configuration's noise and weights, and what it is recognised by."""
+
+    problem: ControlProblem
+    source: bytes = b""

@@ -77,7 +77,7 @@ def write_control_report(
         movie=movie,
         more=more,
         scenery=scenery,
-        stochastic=policy.model.sigma > 0,
+        stochastic=bool(np.any(policy.model.sigma)),
     )
 
 
@@ -185,3 +185,7 @@ def _to_go(policy: Policy, rollout: Rollout, scenery: Scenery | None) -> Figure:
         headline(axes, f"time {t:.3g}")
         tidy(axes)
     return figure
+
+
+def contents(fitted, data):
+    """Stub."""

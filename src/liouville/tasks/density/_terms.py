@@ -72,7 +72,7 @@ def training_likelihood(
     dtype = jnp.zeros(()).dtype
     step = lattice.step / units.scale
     return Renoised(
-        values=jnp.asarray(units.points_to_model(lattice.remove_noise(samples.points)), dtype),
+        values=jnp.asarray(units.to_model(lattice.remove_noise(samples.points)), dtype),
         contexts=jnp.asarray(_contexts(samples), dtype),
         step=jnp.asarray(step, dtype),
         width=jnp.asarray(np.minimum(noise, 0.5 * step), dtype),
@@ -92,7 +92,7 @@ def likelihood(
         name: under which the term is logged.
         batch_size: samples a step; all of them by default.
     """
-    points = units.points_to_model(samples.points)
+    points = units.to_model(samples.points)
     if samples.labels is None:
         return NegativeLogLikelihood([1.0], [points], batch_size=batch_size, name=name)
     dtype = jnp.zeros(()).dtype

@@ -68,7 +68,7 @@ _MARK_PARTS = 4
 _SMALLEST, _LARGEST = 0.008, 0.3
 
 
-def automatic(settings: EventsConfig, events: Events) -> EventsConfig:
+def resolve_choices(settings: EventsConfig, events: Events) -> EventsConfig:
     """Fills in what is left to choose."""
     places, training = settings.places, settings.training
     total = int(events.counts.sum())
@@ -98,7 +98,7 @@ def parts_for(places: np.ndarray, most: int, each: int = _EVENTS_A_PART) -> int:
 def initial(
     settings: EventsConfig, events: Events, units: EventUnits, known: Covariates | None = None
 ) -> PointProcess:
-    """The process training starts from; `automatic` has filled in the settings."""
+    """The process training starts from; `resolve_choices` has filled in the settings."""
     return PointProcess(
         initial_intensity(settings.times, events, units, settings.training.seed, known),
         _places(settings.places, events, units, settings.training.seed),
@@ -155,7 +155,7 @@ def _places(options: PlacesConfig, events: Events, units: EventUnits, seed: int)
     own = units.to_model(np.unique(events.places, axis=0))
     rng = np.random.default_rng(seed)
     own = own[rng.permutation(len(own))[:_MOST_ROWS]]
-    assert options.parts is not None  # filled in by `automatic`
+    assert options.parts is not None  # filled in by `resolve_choices`
     mixture = fit_mixture(own, options.parts, seed=seed, iterations=10, floor=FLOOR)
     background = static_density(mixture)
     if options.family == "static":

@@ -20,8 +20,11 @@ from liouville.data import (
     read_table,
 )
 from liouville.errors import LiouvilleError
-from liouville.tasks.events._divide import above
+from liouville.runs.folder import Run, open_run
+from liouville.tasks.ask import Question
 from liouville.tasks.events.model import EventModel
+from liouville.tasks.events.model import load_events as load
+from liouville.tasks.events.parts import above
 
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 7 * 86400.0}
 _DURATION = re.compile(r"([0-9.eE+-]+)\s*([a-zA-Z]*)")
@@ -32,6 +35,49 @@ _UNITS = {
     "day": "d", "days": "d", "d": "d",
     "week": "w", "weeks": "w", "w": "w",
 }  # fmt: skip
+
+
+def query(run: Run, question: Question) -> dict[str, np.ndarray]:
+    """Rate, density and intensity at the points of a file, given the events before, by column.
+
+    Raises:
+        LiouvilleError: if points, times or history cannot be used.
+    """
+    if question.points is None:
+        raise LiouvilleError("no points: name a file with --at, of places and perhaps times")
+    model, known = model_and_history(run.folder, question.history, question.sequence_name)
+    places, times, texts = read_points_and_times(model, known, question.points, question.time)
+    future = "drop" if question.drop_future else "refuse"
+    found = answers(model, known, times, places, future=future)
+    return {"time": texts, **{f: places[:, i] for i, f in enumerate(model.features)}, **found}
+
+
+def model_and_history(
+    folder: Path, history: Path | None, sequence: str | None
+) -> tuple[EventModel, Events]:
+    """The model of a run of events and the events so far, read with the columns of the run.
+
+    Args:
+        folder: the run's.
+        history: file of the events; `None` for the run's own data.
+        sequence: the name of the sequence to take if there are several.
+
+    Raises:
+        LiouvilleError: if the run is of another task, or the events cannot be read.
+    """
+    run = open_run(folder)
+    if run.task != "events":
+        raise LiouvilleError(
+            f"{folder} is a run of {run.task}; forecasts are of runs of 'liouville fit events'"
+        )
+    model, data = load(folder), run.settings["data"]
+    columns = {key: data.get(key) for key in ("time", "features", "mark", "sequence")}
+    file = history or data.get("file")
+    if file is None:
+        raise LiouvilleError(f"{folder} was fitted to data in memory; name a --history")
+    if history is None:
+        columns |= {"region": data.get("region"), "missing": data.get("missing", "refuse")}
+    return model, read_history(model, Path(file), columns=columns, sequence=sequence)
 
 
 def duration(text: str | float, unit: str) -> float:
@@ -210,7 +256,7 @@ def answers(
         f"intensity{unit}{area.replace(' per', '')}": rate * density,
     }
     if projection is not None:
-        per_km = density * np.exp(-projection.log_jacobian(places))
+        per_km = density * np.exp(-projection.log_volume(places))
         found |= {"density per km2": per_km, f"intensity{unit} km2": rate * per_km}
     return found
 

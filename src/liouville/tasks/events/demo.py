@@ -17,8 +17,9 @@ from liouville.processes import (
     Hawkes,
     Triggered,
 )
-from liouville.tasks.events._divide import Parts
 from liouville.tasks.events.model import EventModel
+from liouville.tasks.events.parts import Parts, divide
+from liouville.tasks.task import Demo, Rows
 
 HORIZON = 600.0
 SETTINGS: dict[str, Any] = {
@@ -30,7 +31,7 @@ SETTINGS: dict[str, Any] = {
     "places.network": False,
     "training.steps": 400,
     "training.rate": 0.03,
-    "training.reach": 256,
+    "objective.reach": 256,
 }
 
 
@@ -158,3 +159,19 @@ def distance_to_truth(model: EventModel, truth: Truth, parts: Parts) -> list[dic
         {"test events": name, "truth": true, "model": found, "difference": found - true}
         for name, (true, found) in pairs.items()
     ]
+
+
+def demonstration(seed: int) -> Demo:
+    """The catalogue, and how near the parameters and the likelihood of a fit are to the truth."""
+    truth = demo_events(seed)
+
+    def compare(fitted: Any) -> list[Rows]:
+        rows = recovered(fitted.model, truth.process)
+        nats = distance_to_truth(fitted.model, truth, divide(truth.events, fitted.config))
+        return [
+            Rows("truth", "Parameters of the process", rows, {n: n for n in rows[0]}),
+            Rows("nats", "Nats per event kept from training", nats, {n: n for n in nats[0]}),
+        ]
+
+    flags = {**SETTINGS, "training.seed": seed, "measure.baselines": False}
+    return Demo(truth.events, flags, compare)

@@ -12,8 +12,8 @@ from liouville.data import Events, Region, write_table
 from liouville.errors import LiouvilleError
 from liouville.runs.files import write_bytes
 from liouville.runs.folder import make_folder
-from liouville.tasks.events._catalogues import Catalogue
 from liouville.tasks.events.ask import known_at
+from liouville.tasks.events.catalogues import Catalogue
 from liouville.tasks.events.model import EventModel
 
 FILES = ("catalogues.csv", "expected.csv", "numbers.csv", "forecast.png", "summary.json")

@@ -12,6 +12,7 @@ import numpy as np
 from liouville.data import Events, Region, check_history
 from liouville.errors import LiouvilleError
 from liouville.model import MODEL_FILE
+from liouville.numerics.parameters import learned_leaves
 from liouville.processes import (
     AbstractMagnitudes,
     Excerpts,
@@ -24,8 +25,8 @@ from liouville.processes import (
     log_rates,
 )
 from liouville.runs import storage
-from liouville.tasks.events._catalogues import Catalogue, draw_catalogues
 from liouville.tasks.events._saved import CLASSES
+from liouville.tasks.events.catalogues import Catalogue, draw_catalogues
 from liouville.tasks.events.units import EventUnits
 
 _TARGETS = 64
@@ -110,6 +111,21 @@ class EventModel:
         law = self.process.marks
         slope = law.b_value if isinstance(law, AbstractMagnitudes) else None
         return None if slope is None else float(slope)
+
+    def facts(self) -> dict[str, Any]:
+        """What `liouville info` says of the model, as JSON can hold it."""
+        return {
+            **self.notes,
+            "when": type(self.process.intensity).__name__,
+            "where": type(self.process.places).__name__,
+            "features": list(self.features),
+            "marks": self.mark_name or "none",
+            "time": self.time_unit or "plain numbers",
+            "origin": self.origin or "none",
+            "map": "equal-area, km" if self.units.projection is not None else "none",
+            "reach": self.reach,
+            "parameters": sum(leaf.size for leaf in learned_leaves(self.process).values()),
+        }
 
     def excerpts(self, events: Events, *, targets: int = _TARGETS) -> Excerpts:
         """The events in the model's units, in pieces; see `Excerpts`."""

@@ -20,13 +20,12 @@ from liouville.plots._events_checks import (
 from liouville.plots._events_movie import event_movie
 from liouville.plots._page import Film, Table, write_page
 from liouville.plots._training import explained, loss_curves
-from liouville.tasks.events._divide import Parts
-from liouville.tasks.events._residuals import Residuals
 from liouville.tasks.events._triggering import triggering_picture
 from liouville.tasks.events.config import EventsConfig
-from liouville.tasks.events.fit import standard_shift
-from liouville.tasks.events.measure import Judged, coordinate_names
+from liouville.tasks.events.measure import Judged, coordinate_names, standard_shift
 from liouville.tasks.events.model import EventModel
+from liouville.tasks.events.parts import Parts
+from liouville.tasks.events.residuals import Residuals
 
 _COLUMNS = 96
 _FILM_COLUMNS = 60
@@ -162,7 +161,7 @@ def _likelihood_table(model: EventModel, parts: Parts, judged: Sequence[Judged])
         else:
             places = part.events.places[~part.events.is_history]
             row["in space, per degree²"] = space
-            row["in space, per km²"] = space + float(projection.log_jacobian(places).mean())
+            row["in space, per km²"] = space + float(projection.log_volume(places).mean())
         row["in space, standardised"] = space - shift
         if part.events.marks is not None:
             row[f"of the {model.mark_name}"] = float(-part.scores.log_marks.mean())
@@ -333,3 +332,7 @@ def _make_film(path: Path, model: EventModel, shown: Events, ground: Ground, clo
     return event_movie(
         path, ground, clock, frames, fields, shown.times[near], shown.places[near], marks
     )
+
+
+def contents(fitted, data):
+    """Stub."""

@@ -27,7 +27,7 @@ from liouville.paths import AbstractPath, Ensemble, LocationScale, Mixture, Open
 from liouville.problems import bures
 from liouville.tasks.transport._images import Density, Image, Member, as_image
 from liouville.tasks.transport.config import PathConfig
-from liouville.tasks.transport.measure import measured
+from liouville.tasks.transport.measure import estimate
 from liouville.tasks.transport.problem import Problem, energy_term
 
 Times = tuple[float, float]
@@ -105,7 +105,7 @@ def mixture_between(
     paths = [
         path_along(c, source, target, times, problem.sigma, **_options(config)) for c in candidates
     ]
-    costs = [measured(energy_term(problem, times, 32, 256), path).value for path in paths]
+    costs = [estimate(energy_term(problem, times, 32, 256), path).value for path in paths]
     return paths[int(np.argmin(np.where(np.isfinite(costs), costs, np.inf)))]
 
 

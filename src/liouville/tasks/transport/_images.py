@@ -93,6 +93,11 @@ class Image:
         """The covariance, of evenly spread points, shape `(dim, dim)`."""
         return self._moments[1]
 
+    def rescaled(self, center: Array, scale: Array) -> "Image":
+        """The density of `center + scale * x` for `x` of this one; both of shape `(dim,)`."""
+        moved = center + scale * self.center
+        return dataclasses.replace(self, center=moved, scale=scale * self.scale)
+
     def sample(self, n: int, *, seed: int = 0) -> tuple[Array, Array]:
         """`n` independent draws, shape `(n, dim)`, and the member each is from, shape `(n,)`."""
         label = np.random.default_rng(seed).choice(len(self.weights), n, p=self.weights)
@@ -167,23 +172,8 @@ def density_of(model: Model, source: str) -> Density:
             np.concatenate([m.base.means for m in members]),
             np.concatenate([m.base.covariances for m in members]),
         )
-        return rescaled(whole, model.units.center, model.units.scale)
+        return whole.rescaled(model.units.center, model.units.scale)
     return Image(weights, members, model.units.center, model.units.scale)
-
-
-def rescaled(density: Density, center: Array, scale: Array) -> Density:
-    """The density of `center + scale * x` for `x` of a given one.
-
-    Args:
-        density: the given one.
-        center: shape `(dim,)`.
-        scale: positive, shape `(dim,)`.
-    """
-    if isinstance(density, Image):
-        moved = center + scale * density.center
-        return dataclasses.replace(density, center=moved, scale=scale * density.scale)
-    covariances = density.covariances * (scale[:, None] * scale)
-    return GaussianMixture(density.weights, center + scale * density.means, covariances)
 
 
 def arrays_of(density: Density) -> list[Array]:
@@ -199,8 +189,7 @@ def as_image(density: Density) -> Image:
     if isinstance(density, Image):
         return density
     center, scale = density.mean, np.sqrt(np.diag(density.covariance))
-    base = rescaled(density, -center / scale, 1.0 / scale)
-    assert isinstance(base, GaussianMixture)
+    base = density.rescaled(-center / scale, 1.0 / scale)
     return Image(np.ones(1), (Member(base),), center, scale)
 
 

@@ -12,14 +12,15 @@ from scipy.spatial.distance import cdist
 from liouville.model import Model
 from liouville.numerics.couplings import sinkhorn, wasserstein
 from liouville.numerics.mixtures import GaussianMixture
-from liouville.objectives import AbstractTerm, Cost, Field, JacobianAsymmetry, StateCost
+from liouville.objectives import AbstractTerm, JacobianAsymmetry, StateCost
 from liouville.paths import AbstractPath, Joined
 from liouville.problems import GaussianBridge, bures
+from liouville.tasks.task import Start
 from liouville.tasks.transport._images import Density
 from liouville.tasks.transport.answers import transport_map
 from liouville.tasks.transport.config import TransportConfig
 from liouville.tasks.transport.ends import End
-from liouville.tasks.transport.problem import energy_term, problem_of
+from liouville.tasks.transport.problem import Given, energy_term, problem_of
 
 _REPLICATES = 16
 _ARRIVALS = 10
@@ -36,7 +37,7 @@ class Estimate(NamedTuple):
         return Estimate(self.value * factor, self.error * abs(factor))
 
 
-def measured(term: AbstractTerm, path: AbstractPath, *, seed: int = 0) -> Estimate:
+def estimate(term: AbstractTerm, path: AbstractPath, *, seed: int = 0) -> Estimate:
     """A term from independent random numbers: mean and standard error of 16 replicates."""
     values = np.asarray(_replicates(term, path, jr.split(jr.key(seed), _REPLICATES)), float)
     return Estimate(float(values.mean()), float(values.std(ddof=1) / np.sqrt(_REPLICATES)))
@@ -159,33 +160,36 @@ def mean_distance(first: Sequence[np.ndarray], second: Sequence[np.ndarray]) -> 
     return Estimate(float(root), float(error))
 
 
+def measure(model: Model, start: Start, given: Given) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The figures of a fit, with the seed that all fits of it share."""
+    config: TransportConfig = start.config
+    return certify(model, given, config, seed=config.training.seed + 1000), {}
+
+
+def evaluate(model: Model, given: Given, config: TransportConfig) -> dict[str, Any]:
+    """The figures of a run again, with other random numbers."""
+    return certify(model, given, config, seed=config.training.seed + 2000)
+
+
 def certify(
-    model: Model,
-    ends: Sequence[End],
-    settings: TransportConfig,
-    *,
-    reference: Field | None = None,
-    cost: Cost | None = None,
-    seed: int = 1000,
+    model: Model, given: Given, settings: TransportConfig, *, seed: int = 1000
 ) -> dict[str, Any]:
     """The figures of a fitted path: energy, the least there can be, arrival, asymmetry.
 
     Args:
         model: the model.
-        ends: the distributions it meets, in the user's units.
-        settings: the configuration of the fit, after `resolved`.
-        reference: the reference drift of the fit.
-        cost: the running cost of the fit.
+        given: the distributions it meets and the costs of the fit, in the user's units.
+        settings: the configuration of the fit, after `resolve_times`.
         seed: of all draws.
     """
     assert isinstance(model.path, Joined)
-    problem = problem_of(ends, model.units, settings, reference, cost)
+    problem = problem_of(given, model.units, settings)
     figures: dict[str, Any] = {}
     clock = np.asarray(settings.data.times)
     for number, (source, target, times) in enumerate(problem.pieces):
         piece = model.path.pieces[number]
         prefix = "" if len(problem.pieces) == 1 else f"{clock[number]:g} to {clock[number + 1]:g}: "
-        energy = measured(energy_term(problem, times, 64, 512), piece, seed=seed)
+        energy = estimate(energy_term(problem, times, 64, 512), piece, seed=seed)
         scale, length = problem.energy_scale, times[1] - times[0]
         found: dict[str, Any] = {
             "energy": energy.value * scale,
@@ -193,7 +197,7 @@ def certify(
         }
         if problem.cost is not None:
             term = StateCost(interval=times, cost=problem.cost, times=64, particles=512)
-            found["cost"] = measured(term, piece, seed=seed).value * scale
+            found["cost"] = estimate(term, piece, seed=seed).value * scale
         elif problem.reference is None:
             least = bounds(
                 source,
@@ -207,11 +211,11 @@ def certify(
             if problem.sigma == 0:
                 user_length = length * model.units.time_scale
                 found["W2"] = float(np.sqrt(2.0 * energy.value * scale * user_length))
-        asymmetry = measured(
+        asymmetry = estimate(
             JacobianAsymmetry(interval=times, times=16, particles=64), piece, seed=seed
         )
         found["Jacobian asymmetry"] = asymmetry.value / model.units.time_scale
-        found |= _arrivals(model, ends, number, settings.certificate.points, seed)
+        found |= _arrivals(model, given.ends, number, settings.certificate.points, seed)
         figures |= {prefix + name: value for name, value in _rounded(found).items()}
     return figures
 
@@ -243,7 +247,7 @@ def _arrivals(
     target, seeds = ends[number + 1].mixture, range(seed + 8, seed + 8 + 2 * _ARRIVALS)
     drawn = [target.sample(points, seed=own)[0] for own in seeds]
     ones, others = drawn[::2], drawn[1::2]
-    kinds = [False, True] if model.sigma > 0 else [False]
+    kinds = [False, True] if np.any(model.sigma) else [False]
     found: dict[str, Any] = {}
     for stochastic in kinds:
         moved = transport_map(model, x, start=first, end=last, draws=int(stochastic), seed=seed)

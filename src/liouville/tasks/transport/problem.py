@@ -2,12 +2,11 @@
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from liouville.data import Standardisation
@@ -22,12 +21,11 @@ from liouville.objectives import (
     OverPieces,
     StateCost,
 )
-from liouville.paths import AbstractPath
+from liouville.paths import AbstractPath, function_in_model
 from liouville.runs import config as configuration
-from liouville.tasks.transport._images import Density, rescaled
+from liouville.tasks.transport._images import Density
 from liouville.tasks.transport.config import ObjectiveConfig, TransportConfig
 from liouville.tasks.transport.ends import End
-from liouville.training._fit import check_options
 
 # A Jacobian costs as much as many velocities, so its asymmetry is measured at fewer particles.
 _ASYMMETRY_SHARE = 8
@@ -38,6 +36,20 @@ _POSITIVE = (
     *("objective.times", "objective.particles", "training.chunk", "training.rate"),
     *("certificate.points", "certificate.repeats"),
 )
+
+
+class Given(NamedTuple):
+    """What a user gives.
+
+    Attributes:
+        ends: the distributions, in the user's units; before they are read, what names them.
+        reference: the reference drift in the user's units, or `None`.
+        cost: the running cost in the user's units, or `None`.
+    """
+
+    ends: Sequence[Any]
+    reference: Field | None = None
+    cost: Cost | None = None
 
 
 class Problem(NamedTuple):
@@ -66,7 +78,7 @@ class Problem(NamedTuple):
         return list(zip(self.ends, self.ends[1:], spans))
 
 
-def resolved(settings: TransportConfig, ends: Sequence[End]) -> TransportConfig:
+def resolve_times(settings: TransportConfig, ends: Sequence[End]) -> TransportConfig:
     """The configuration with every automatic choice filled in.
 
     Raises:
@@ -91,7 +103,6 @@ def resolved(settings: TransportConfig, ends: Sequence[End]) -> TransportConfig:
     if not 0 < settings.path.opening <= 0.5:
         raise LiouvilleError(f"path.opening is {settings.path.opening}; give a share up to 0.5")
     configuration.check_positive(settings, _POSITIVE)
-    check_options(settings.training)
     if settings.path.gauge and ends[0].dim < 2:
         raise LiouvilleError("path.gauge needs two coordinates or more; leave it out")
     return dataclasses.replace(settings, data=dataclasses.replace(settings.data, times=times))
@@ -110,47 +121,34 @@ def units_of(ends: Sequence[End], settings: TransportConfig) -> Standardisation:
     return Standardisation(means.mean(axis=0), np.full(dim, spread), origin, duration)
 
 
-def problem_of(
-    ends: Sequence[End],
-    units: Standardisation,
-    settings: TransportConfig,
-    reference: Field | None = None,
-    cost: Cost | None = None,
-) -> Problem:
+def problem_of(given: Given, units: Standardisation, settings: TransportConfig) -> Problem:
     """The problem in the model's units.
 
     Args:
-        ends: the distributions, in the user's units.
+        given: the distributions and costs, in the user's units.
         units: the map between both.
-        settings: the configuration, after `resolved`.
-        reference: the reference drift in the user's units, or `None`.
-        cost: the running cost in the user's units, or `None`.
+        settings: the configuration, after `resolve_times`.
 
     Raises:
         LiouvilleError: if a pull and a reference are given.
     """
     length, duration = float(units.scale[0]), units.time_scale
     energy_scale = length**2 / duration
-    center, origin = jnp.asarray(units.center), units.time_origin
-    sigma = settings.objective.sigma * float(np.sqrt(duration)) / length
-
-    def in_model(field: Callable, factor: float) -> Callable:
-        return lambda t, x: factor * field(origin + duration * t, center + length * x)
-
+    ends, reference, cost = given
     pull = settings.objective.pull
     if pull and reference is not None:
         raise LiouvilleError("both objective.pull and a reference were given; choose one")
     if pull:
         reference = _Pull(pull)
     scale = 1.0 / units.scale
-    densities = [rescaled(end.mixture, -units.center * scale, scale) for end in ends]
+    densities = [end.mixture.rescaled(-units.center * scale, scale) for end in ends]
     assert settings.data.times is not None
     return Problem(
         densities,
         tuple(float(units.time_to_model(t)) for t in settings.data.times),
-        sigma,
-        None if reference is None else in_model(reference, duration / length),
-        None if cost is None else in_model(cost, duration / energy_scale),
+        float(units.noise_to_model(settings.objective.sigma)[0]),
+        reference and function_in_model(reference, units, duration / length),
+        cost and function_in_model(cost, units, duration / energy_scale),
         energy_scale,
     )
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from liouville.data import Events, Region, read_events
 from liouville.errors import LiouvilleError
+from liouville.tasks.events._covariates import Covariates
 from liouville.tasks.events.config import EventsConfig
 
 # Below so many sequences a share of them is too coarse: each is divided in time instead.
@@ -20,7 +21,15 @@ class Parts(NamedTuple):
     test: Events | None
 
 
-def read(file: str, settings: EventsConfig) -> Events:
+class Loaded(NamedTuple):
+    """The data of a run: all events of its file, how they are divided, what else is known."""
+
+    events: Events
+    parts: Parts
+    covariates: Covariates | None
+
+
+def read_catalogue(file: str, settings: EventsConfig) -> Events:
     """Reads the events of a configuration from a file."""
     options = settings.data
     region = None if options.region is None else Region.parse(options.region)
@@ -61,7 +70,7 @@ def divide(events: Events, settings: EventsConfig) -> Parts:
     options = settings.data
     if options.validation_file or options.test_file:
         own = (options.validation_file, options.test_file)
-        kept = [None if file is None else read(file, settings).check() for file in own]
+        kept = [None if file is None else read_catalogue(file, settings).check() for file in own]
         return Parts(events, kept[0], kept[1])
     dated = options.validate_from is not None or options.test_from is not None
     if len(events.windows) >= _FEWEST_SEQUENCES and not dated:

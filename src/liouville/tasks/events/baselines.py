@@ -17,10 +17,10 @@ from liouville.objectives import TimeLikelihood
 from liouville.objectives._events import AbstractEventTerm, compensated
 from liouville.paths import Normal
 from liouville.processes import Excerpts, Hawkes, HistoryFree, PointProcess
-from liouville.tasks.events._divide import Parts
 from liouville.tasks.events._initial import FLOOR, initial_intensity, parts_for, static_density
 from liouville.tasks.events.config import EventsConfig, TimesConfig
-from liouville.tasks.events.fit import standard_shift
+from liouville.tasks.events.measure import standard_shift
+from liouville.tasks.events.parts import Parts
 from liouville.tasks.events.units import EventUnits
 from liouville.training import fit
 
@@ -131,11 +131,11 @@ def _hawkes(
     parts: Parts, kept: dict[str, Events], units: EventUnits, settings: EventsConfig
 ) -> dict[str, float]:
     intensity = initial_intensity(TimesConfig(exponentials=1, powers=0), parts.training, units)
-    options = settings.training
     process = fit(
         PointProcess(intensity, HistoryFree(Normal(parts.training.dim))),
         TimeLikelihood(
-            excerpts=_excerpts(parts.training, units, settings), batch_size=options.batch_size
+            excerpts=_excerpts(parts.training, units, settings),
+            batch_size=settings.objective.batch_size,
         ),
         steps=_STEPS,
         optimizer=0.03,
@@ -147,7 +147,7 @@ def _hawkes(
 
 
 def _excerpts(events: Events, units: EventUnits, settings: EventsConfig) -> Excerpts:
-    return units.excerpts(events, settings.training.reach, settings.training.targets)
+    return units.excerpts(events, settings.objective.reach, settings.objective.targets)
 
 
 def _mixture(parts: Parts, units: EventUnits, settings: EventsConfig) -> GaussianMixture:
@@ -225,7 +225,7 @@ def _fitted_etas(
         ),
         EtasLikelihood(
             excerpts=_excerpts(parts.training, units, settings),
-            batch_size=settings.training.batch_size,
+            batch_size=settings.objective.batch_size,
         ),
         steps=_STEPS,
         optimizer=0.03,

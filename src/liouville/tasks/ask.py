@@ -1,0 +1,78 @@
+"""Questions about a fitted model: what `query` writes."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from liouville.data import read_points
+from liouville.errors import LiouvilleError
+from liouville.model import load as load
+from liouville.runs.folder import Run
+
+
+class Question(NamedTuple):
+    """What `query` was asked; what a task does not know it refuses.
+
+    Attributes:
+        points: file of points, if any.
+        time: one time for all of them, as it was written.
+        sigma: the noise of the drift.
+        given: one class.
+        extrapolate: whether times outside the fitted range are allowed.
+        history: file of the events so far.
+        sequence_name: which sequence of it.
+        drop_future: whether its later events are dropped.
+    """
+
+    points: Path | None
+    time: str | None = None
+    sigma: float | None = None
+    given: str | None = None
+    extrapolate: bool = False
+    history: Path | None = None
+    sequence_name: str | None = None
+    drop_future: bool = False
+
+
+def query(run: Run, question: Question) -> dict[str, np.ndarray]:
+    """Log-density, velocity, score and drift at the points of a file, by column.
+
+    Raises:
+        LiouvilleError: if points or times cannot be used.
+    """
+    if question.points is None:
+        raise LiouvilleError("no points: name a file of them")
+    if question.history is not None:
+        raise LiouvilleError(f"{run.folder} is no run of events; leave --history out")
+    model = load(run.folder)
+    model = model if question.given is None else model.given(question.given)
+    time = _number(question.time)
+    try:
+        time_key = None if time is not None else model.time_name
+        x, own = read_points(question.points, model.features, dim=model.dim, time_key=time_key)
+    except LiouvilleError as error:
+        remedy = "" if time is not None else "; a --time need not be in the file"
+        raise LiouvilleError(f"{error}{remedy}") from error
+    t = np.full(len(x), time) if time is not None else np.asarray(own)
+    options = {"extrapolate": question.extrapolate}
+    return {
+        model.time_name: t,
+        **columns("", model.features, x),
+        "log_density": model.log_density(t, x, **options),
+        **columns("velocity ", model.features, model.velocity(t, x, **options)),
+        **columns("score ", model.features, model.score(t, x, **options)),
+        **columns("drift ", model.features, model.drift(t, x, sigma=question.sigma, **options)),
+    }
+
+
+def columns(prefix: str, features: tuple[str, ...], x: np.ndarray) -> dict[str, np.ndarray]:
+    """The coordinates of points, each under its name."""
+    return {f"{prefix}{name}": x[:, i] for i, name in enumerate(features)}
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        raise LiouvilleError(f"--time is {text!r}; give a number in the data's units") from None

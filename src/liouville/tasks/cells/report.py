@@ -1,0 +1,6 @@
+"""Stub."""
+
+
+def contents(fitted, data):
+    """Stub."""
+    return
