@@ -11,6 +11,7 @@ from liouville.data._records import numbered
 from liouville.data._samples import Samples
 from liouville.data._tables import (
     Archive,
+    as_numbers,
     existing_file,
     is_missing,
     kept_columns,
@@ -146,7 +147,7 @@ def _label_among(
 def _may_be_classes(values: np.ndarray) -> bool:
     """Whether values are text, or whole numbers that repeat."""
     if values.dtype.kind == "U":
-        numbers = _as_numbers(values)
+        numbers = as_numbers(values)
         if numbers is None:
             return True
         values = numbers
@@ -157,19 +158,11 @@ def _may_be_classes(values: np.ndarray) -> bool:
     return whole and different.size <= min(_MOST_CLASSES, max(2, values.size / _REPEATS))
 
 
-def _as_numbers(values: np.ndarray) -> np.ndarray | None:
-    """Text as numbers, missing ones as NaN, or None if it is not all numbers."""
-    try:
-        return np.where(is_missing(values), "nan", values).astype(np.float64)
-    except ValueError:
-        return None
-
-
 def _numbered(values: np.ndarray, name: str, source: str) -> tuple[np.ndarray, tuple[str, ...]]:
     """Labels and names of classes: whole numbers by value, text by name."""
     if values.dtype.kind == "S":
         values = np.char.decode(values, "utf-8", "replace")
-    numbers = _as_numbers(values) if values.dtype.kind == "U" else values
+    numbers = as_numbers(values) if values.dtype.kind == "U" else values
     if values.dtype.kind not in "UbiufS":
         raise LiouvilleError(
             f"classes {name!r} of {source} hold {values.dtype} values; give text or whole numbers"

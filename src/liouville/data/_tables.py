@@ -62,20 +62,14 @@ class Table:
             LiouvilleError: If there is no such column, or at its first cell that is no number.
         """
         cells = self.values(name)
-        if cells.dtype.kind != "U":
-            return cells.astype(np.float64)
-        values = np.empty(len(cells))
-        for i, cell in enumerate(cells.tolist()):
-            try:
-                values[i] = float(cell)
-            except ValueError:
-                if cell.casefold() not in MISSING:
-                    raise LiouvilleError(
-                        f"column {name!r} of {self.source} has {cell!r} on {self.where(i)}, which "
-                        "is no number; correct it, or leave the column out by naming the features "
-                        "to read"
-                    ) from None
-                values[i] = np.nan
+        values = as_numbers(cells)
+        if values is None:
+            bad = next(i for i in range(len(cells)) if as_numbers(cells[i : i + 1]) is None)
+            raise LiouvilleError(
+                f"column {name!r} of {self.source} has {str(cells[bad])!r} on {self.where(bad)}, "
+                "which is no number; correct it, or leave the column out by naming the features to "
+                "read"
+            )
         return values
 
     def matrix(self, names: Sequence[str]) -> np.ndarray:
@@ -84,11 +78,7 @@ class Table:
 
     def is_numeric(self, name: str) -> bool:
         """Whether `numbers` can read a column."""
-        try:
-            self.numbers(name)
-        except LiouvilleError:
-            return False
-        return True
+        return as_numbers(self.values(name)) is not None
 
     def usual(self, role: str, *apart: str) -> str | None:
         """The first column, besides some, whose name is usual for a role, such as ``time``."""
@@ -100,6 +90,15 @@ def is_missing(texts: np.ndarray) -> np.ndarray:
     if texts.dtype.kind != "U":
         return ~np.isfinite(texts)
     return np.array([text.strip().casefold() in MISSING for text in texts.tolist()], bool)
+
+
+def as_numbers(values: np.ndarray) -> np.ndarray | None:
+    """Text or numbers as float64, missing ones as NaN, or None if they are not all numbers."""
+    try:
+        texts = values.dtype.kind == "U"
+        return (np.where(is_missing(values), "nan", values) if texts else values).astype(np.float64)
+    except ValueError:
+        return None
 
 
 def existing_file(path: str | Path, suffixes: Sequence[str]) -> Path:
@@ -147,7 +146,7 @@ def read_table(file: str | Path, *, header: bool = True) -> Table:
     if not rows:
         raise LiouvilleError(f"{path} is empty; it needs a line of column names and rows of values")
     names = [name.strip() for name in rows[0]]
-    if all(_is_number(name) for name in names):
+    if "" not in names and as_numbers(np.array(names)) is not None:
         if header:
             raise LiouvilleError(
                 f"{path} starts with numbers, {listed(names, 4)}; add a first line of column names"
@@ -187,14 +186,6 @@ def _raw_rows(path: Path) -> tuple[list[list[str]], list[int]]:
     except (OSError, csv.Error) as error:
         raise LiouvilleError(f"cannot read {path}: {one_line(error)}; check the file") from None
     return rows, lines
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 @dataclass(frozen=True)
