@@ -26,15 +26,18 @@ from liouville.tasks.events.model import EventModel
 from liouville.tasks.events.model import load_events as load
 from liouville.tasks.events.parts import above
 
-_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 7 * 86400.0}
+_SECONDS = {
+    word: seconds
+    for seconds, words in (
+        (1.0, "s sec second seconds"),
+        (60.0, "m min minute minutes"),
+        (3600.0, "h hour hours"),
+        (86400.0, "d day days"),
+        (604800.0, "w week weeks"),
+    )
+    for word in words.split()
+}
 _DURATION = re.compile(r"([0-9.eE+-]+)\s*([a-zA-Z]*)")
-_UNITS = {
-    "second": "s", "seconds": "s", "s": "s", "sec": "s",
-    "minute": "m", "minutes": "m", "min": "m", "m": "m",
-    "hour": "h", "hours": "h", "h": "h",
-    "day": "d", "days": "d", "d": "d",
-    "week": "w", "weeks": "w", "w": "w",
-}  # fmt: skip
 
 
 def query(run: Run, question: Question) -> dict[str, np.ndarray]:
@@ -103,14 +106,14 @@ def duration(text: str | float, unit: str) -> float:
         raise LiouvilleError(f"the duration is {text}; give a positive one")
     if not letter:
         return number
-    if letter not in _UNITS:
+    if letter not in _SECONDS:
         raise LiouvilleError(f"the unit {letter!r} of {text} is none of s, m, h, d, w")
-    if unit.lower() not in _UNITS:
+    if unit.lower() not in _SECONDS:
         raise LiouvilleError(
             f"times of the model are in {unit or 'a unit without name'}, which is no part of a "
             f"day: give {text} as a plain number of it"
         )
-    return number * _SECONDS[_UNITS[letter]] / _SECONDS[_UNITS[unit.lower()]]
+    return number * _SECONDS[letter] / _SECONDS[unit.lower()]
 
 
 def read_history(

@@ -17,7 +17,6 @@ from liouville.tasks.events.catalogues import Catalogue
 from liouville.tasks.events.model import EventModel
 
 FILES = ("catalogues.csv", "expected.csv", "numbers.csv", "forecast.png", "summary.json")
-_CHUNK = 200
 _QUANTILES = (0.025, 0.25, 0.5, 0.75, 0.975)
 _CELLS = {1: 100, 2: 50, 3: 20}
 _MOST_CELLS = 2_000_000
@@ -94,18 +93,8 @@ def forecast_events(
         raise LiouvilleError(f"{n} catalogues are asked for; give at least 1")
     start = float(history.times.max()) if start is None else float(start)
     known = known_at(model, history, start, "drop" if drop_future else "refuse")
-    pieces: list[Catalogue] = []
-    for number, begin in enumerate(range(0, n, _CHUNK)):
-        size = min(_CHUNK, n - begin)
-        own = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
-        drawn = model.forecast(known, start, horizon, size, seed=own)
-        pieces.append(drawn._replace(number=drawn.number + begin))
-        tell(f"{begin + size} of {n} catalogues")
-    arrays = (
-        np.concatenate([getattr(piece, name) for piece in pieces])
-        for name in ("number", "times", "places", "marks")
-    )
-    return Forecast(start, horizon, known, Catalogue(*arrays, size=n))
+    drawn = model.forecast(known, start, horizon, n, seed=seed, tell=tell)
+    return Forecast(start, horizon, known, drawn)
 
 
 def expected_on_grid(forecast: Forecast, region: Region | None, size: float | None = None) -> Grid:

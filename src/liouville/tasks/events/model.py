@@ -1,5 +1,6 @@
 """A fitted point process as a user meets it: NumPy in and out, in the user's own units."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -219,6 +220,7 @@ class EventModel:
         *,
         seed: int = 0,
         most: int = 100_000,
+        tell: Callable[[str], None] = lambda _: None,
     ) -> Catalogue:
         """Draws what may happen after `start`, exactly.
 
@@ -231,6 +233,7 @@ class EventModel:
             n: the number of catalogues.
             seed: of the draws.
             most: events in a catalogue above which a process counts as explosive.
+            tell: told how many catalogues are drawn.
 
         Raises:
             LiouvilleError: if a catalogue has more events, or the horizon is not positive.
@@ -241,7 +244,7 @@ class EventModel:
         expected = float(self.rate(np.array([start]), history)[0]) * horizon
         region = None if self.region is None else self.units.polygon(self.region)
         drawn = draw_catalogues(
-            self.process, past, horizon, n, expected, region, most=most, seed=seed
+            self.process, past, horizon, n, expected, region, most=most, seed=seed, tell=tell
         )
         return drawn._replace(
             times=drawn.times + start,
