@@ -235,6 +235,9 @@ def test_suspicious_samples(samples: Samples, pattern: str) -> None:
     with pytest.warns(UserWarning, match=pattern) as record:
         samples.check()
     assert len(record) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        samples.check()  # once is enough
 
 
 def test_too_few_rows() -> None:

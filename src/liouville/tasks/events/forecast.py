@@ -131,22 +131,18 @@ def expected_on_grid(forecast: Forecast, region: Region | None, size: float | No
         )
     edges = tuple(first[i] + size * np.arange(counts[i] + 1) for i in range(dim))
     found, _ = np.histogramdd(places.reshape(-1, dim), edges)
-    centers = np.stack(np.meshgrid(*(_middle(e) for e in edges), indexing="ij"), axis=-1)
+    middles = (0.5 * (e[1:] + e[:-1]) for e in edges)
+    centers = np.stack(np.meshgrid(*middles, indexing="ij"), axis=-1)
     mask = np.ones(found.shape, bool) if region is None else region.contains(centers)
     return Grid(edges, found / forecast.drawn.size, mask)
 
 
 def _round(value: float) -> float:
-    """A number with one digit of 1, 2 or 5, not larger than a factor of about two apart."""
+    """The number of one digit, 1, 2 or 5, that is nearest."""
     power = 10.0 ** np.floor(np.log10(value))
-    digit = value / power
     return float(
-        power * (1.0 if digit < 1.5 else 2.0 if digit < 3.5 else 5.0 if digit < 7.5 else 10.0)
+        power * (1.0, 2.0, 5.0, 10.0)[np.searchsorted((1.5, 3.5, 7.5), value / power, "right")]
     )
-
-
-def _middle(edges: np.ndarray) -> np.ndarray:
-    return 0.5 * (edges[1:] + edges[:-1])
 
 
 def grid_table(model: EventModel, grid: Grid, bins: np.ndarray | None) -> dict[str, np.ndarray]:
@@ -157,23 +153,19 @@ def grid_table(model: EventModel, grid: Grid, bins: np.ndarray | None) -> dict[s
         grid: the cells.
         bins: edges of magnitudes, in the user's units; None for one bin with all of them.
     """
-    lower, upper = [e[:-1] for e in grid.edges], [e[1:] for e in grid.edges]
-    low = [a.ravel() for a in np.meshgrid(*lower, indexing="ij")]
-    high = [a.ravel() for a in np.meshgrid(*upper, indexing="ij")]
     rate, mask = grid.expected.ravel(), grid.mask.ravel().astype(int)
     is_map = model.units.projection is not None
-    names = ("lon", "lat") if is_map else model.features
     columns: dict[str, np.ndarray] = {}
+    numbers = np.indices(grid.expected.shape).reshape(len(grid.edges), -1)
+    for name, edges, i in zip(("lon", "lat") if is_map else model.features, grid.edges, numbers):
+        columns |= {f"{name}_min": edges[i], f"{name}_max": edges[i + 1]}
     if not (is_map and model.mark_name and not model.kinds):
-        for name, a, b in zip(names, low, high, strict=True):
-            columns |= {f"{name}_min": a, f"{name}_max": b}
         return columns | {"rate": rate, "mask": mask}
     edges = np.array([model.units.mark_origin, _LARGEST]) if bins is None else bins
     shares = mark_shares(model, edges)
     count = len(shares)
-    for name, a, b in zip(names, low, high, strict=True):
-        columns |= {f"{name}_min": np.repeat(a, count), f"{name}_max": np.repeat(b, count)}
-    columns |= {
+    columns = {name: np.repeat(column, count) for name, column in columns.items()}
+    return columns | {
         "depth_min": np.zeros(len(rate) * count),
         "depth_max": np.full(len(rate) * count, _DEEPEST),
         "mag_min": np.tile(edges[:-1], len(rate)),
@@ -181,7 +173,6 @@ def grid_table(model: EventModel, grid: Grid, bins: np.ndarray | None) -> dict[s
         "rate": (rate[:, None] * shares).ravel(),
         "mask": np.repeat(mask, count),
     }
-    return columns
 
 
 def mark_shares(model: EventModel, edges: np.ndarray) -> np.ndarray:

@@ -32,6 +32,8 @@ from liouville.tasks.events.units import EventUnits
 
 _TARGETS = 64
 _BLOCK = 1024
+# The fields that a file holds as they are.
+_PLAIN = ("reach", "features", "time_unit", "origin", "mark_name", "kinds", "notes")
 
 
 class Scores(NamedTuple):
@@ -258,14 +260,8 @@ class EventModel:
         content = {
             "process": description,
             "units": self.units.to_dict(),
-            "reach": self.reach,
-            "features": list(self.features),
-            "time_unit": self.time_unit,
-            "origin": self.origin,
-            "mark_name": self.mark_name,
-            "kinds": list(self.kinds),
             "region": None if self.region is None else self.region.to_dict(),
-            "notes": self.notes,
+            **{name: getattr(self, name) for name in _PLAIN},
         }
         storage.write(file, arrays, content, kind="events")
 
@@ -328,17 +324,13 @@ def load_events(run: Path | str) -> EventModel:
     table = storage.class_table(*CLASSES)
     try:
         region = content["region"]
+        plain = {name: content[name] for name in _PLAIN}
+        plain |= {name: tuple(plain[name]) for name in ("features", "kinds")}
         return EventModel(
             process=storage.rebuild(content["process"], arrays, table, to_array=jnp.asarray),
             units=EventUnits.from_dict(content["units"]),
-            reach=content["reach"],
-            features=tuple(content["features"]),
-            time_unit=content["time_unit"],
-            origin=content["origin"],
-            mark_name=content["mark_name"],
-            kinds=tuple(content["kinds"]),
             region=None if region is None else Region.from_dict(region),
-            notes=content["notes"],
+            **plain,
         )
     except (KeyError, TypeError) as error:
         raise LiouvilleError(
