@@ -21,8 +21,16 @@ from liouville.curves import Constant, Knots
 from liouville.numerics.types import Point, Scalar
 from liouville.paths import AbstractFamily, Gaussian
 from liouville.paths._factorised import Factorised
-from liouville.plots._fields import Window, mass_level
-from liouville.plots._style import DENSITY, INK, MARK, headline, name_axes, panels
+from liouville.plots import (
+    DENSITY,
+    INK,
+    MARK,
+    Window,
+    headline,
+    mass_level,
+    name_axes,
+    panels,
+)
 
 TIME = 0.5
 

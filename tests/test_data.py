@@ -87,10 +87,9 @@ def test_derivatives_change_units_by_the_chain_rule() -> None:
     np.testing.assert_array_equal(units.velocity_to_user(ones)[0], [0.5, 1.25])
     np.testing.assert_array_equal(units.score_to_user(ones)[0], [0.5, 0.2])
     assert units.log_volume(ones) == pytest.approx(np.full(7, -np.log(10)))
+    noise = np.array([3.0, 0.0])
     np.testing.assert_array_equal(units.noise_to_model(3.0), [3.0, 1.2])
-    np.testing.assert_array_equal(
-        units.noise_to_user(units.noise_to_model(np.array([3.0, 0]))), [3.0, 0]
-    )
+    np.testing.assert_array_equal(units.noise_to_user(units.noise_to_model(noise)), noise)
 
 
 @pytest.mark.parametrize("constant", [0.0, 0.1, 1e300, -123456.789])

@@ -14,7 +14,7 @@ from commands import call, draw_nothing, error_of
 from liouville.data import Samples
 from liouville.errors import LiouvilleError
 from liouville.numerics.mixtures import GaussianMixture, gaussian
-from liouville.plots._training import explained, loss_curves
+from liouville.plots import explained, loss_curves
 from liouville.tasks.transport import measure as measures
 from liouville.tasks.transport.answers import transport_map
 from liouville.tasks.transport.config import DataConfig, EndsConfig

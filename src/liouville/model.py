@@ -151,7 +151,7 @@ class Model:
             extrapolate: allow times outside `interval`.
         """
         value = self._evaluate(_log_density, t, x, extrapolate)
-        return np.asarray(value + self.units.log_volume(x))
+        return np.asarray(value + self.units.log_volume(np.asarray(x)))
 
     def velocity(self, t: Numbers, x: Numbers, *, extrapolate: bool = False) -> np.ndarray:
         """The velocity, shape `(..., dim)`; arguments as for `log_density`."""

@@ -1,6 +1,5 @@
 """What the figures need to know of a model and of its data: two small protocols."""
 
-from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -76,21 +75,6 @@ class DrawableSnapshots(Protocol):
     @property
     def times(self) -> np.ndarray:
         """Time of each point, shape ``(n,)``."""
-        ...
-
-    @property
-    def features(self) -> Sequence[str]:
-        """Names of the coordinates."""
-        ...
-
-    @property
-    def time_name(self) -> str:
-        """What time is called."""
-        ...
-
-    @property
-    def time_unit(self) -> str:
-        """Unit of time, or an empty string."""
         ...
 
     @property

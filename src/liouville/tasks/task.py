@@ -1,5 +1,6 @@
 """What a task is: a record of functions. The skeleton, the command line and the tests ask it."""
 
+import importlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -66,6 +67,20 @@ class Demo(NamedTuple):
     given: Any
     flags: Mapping[str, Any]
     compare: Callable[[Any], list[Rows]]
+
+
+def later(place: str) -> Callable[..., Any]:
+    """A function of a module that is imported when it is called, for what imports slowly.
+
+    Args:
+        place: module and function, such as `liouville.tasks.cells.report:contents`.
+    """
+    module, name = place.split(":")
+
+    def call(*arguments: Any) -> Any:
+        return getattr(importlib.import_module(module), name)(*arguments)
+
+    return call
 
 
 def _nothing(*_: Any) -> dict[str, Any]:

@@ -22,9 +22,8 @@ from liouville.tasks.cells.initial import (
     energy_of_chains,
     initial_path,
 )
-from liouville.tasks.cells.report import contents
 from liouville.tasks.skeleton import fit_given
-from liouville.tasks.task import Start, Task
+from liouville.tasks.task import Start, Task, later
 from liouville.training import Fit, Reason
 
 # What the motion along the chains costs by default, in nats per cell and coordinate.
@@ -246,7 +245,7 @@ TASK = Task(
     resolve=resolve,
     model=model,
     measure=measure.measure,
-    contents=contents,
+    contents=later("liouville.tasks.cells.report:contents"),
     evaluate=measure.evaluate,
     recall=measure.recall,
     demo=demonstration,

@@ -28,10 +28,9 @@ from liouville.tasks.control.config import ControlConfig
 from liouville.tasks.control.measure import evaluate, measure, running_term
 from liouville.tasks.control.policy import Policy
 from liouville.tasks.control.problem import ControlProblem, Loaded
-from liouville.tasks.control.report import contents
 from liouville.tasks.control.rollout import Rollout, roll_out
 from liouville.tasks.skeleton import fit_given
-from liouville.tasks.task import Start, Task
+from liouville.tasks.task import Start, Task, later
 from liouville.training import Fit, Reason
 
 # Trajectories of a report that is drawn again.
@@ -271,7 +270,7 @@ TASK = Task(
     resolve=resolve,
     model=model,
     measure=measure,
-    contents=contents,
+    contents=later("liouville.tasks.control.report:contents"),
     evaluate=evaluate,
     recall=recall,
 )

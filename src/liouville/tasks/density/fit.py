@@ -15,10 +15,9 @@ from liouville.tasks.density._choose import chosen
 from liouville.tasks.density._families import INTERVAL
 from liouville.tasks.density._terms import likelihood, start_likelihood, training_likelihood
 from liouville.tasks.density.config import DensityConfig
-from liouville.tasks.density.parts import Parts, divide, quantisation_of
-from liouville.tasks.density.report import contents, image_shape_of
+from liouville.tasks.density.parts import Parts, divide, image_shape, quantisation_of
 from liouville.tasks.skeleton import fit_given
-from liouville.tasks.task import Start, Task
+from liouville.tasks.task import Start, Task, later
 from liouville.training import Fit, Reason
 
 
@@ -83,7 +82,7 @@ def read(config: DensityConfig, given: Any = None) -> Samples | Parts:
         source = read_samples(
             str(source), label=options.label, features=options.features, dims=options.dims
         )
-    image_shape_of(config, source.dim, False)
+    image_shape(config, source.dim, False)
     return source.check(min_rows=options.min_samples)
 
 
@@ -159,6 +158,6 @@ TASK = Task(
     resolve=resolve,
     model=model,
     measure=measure.measure,
-    contents=contents,
+    contents=later("liouville.tasks.density.report:contents"),
     evaluate=measure.evaluate,
 )

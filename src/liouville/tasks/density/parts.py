@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from liouville.data import Quantisation, Samples
+from liouville.errors import LiouvilleError
 from liouville.tasks.density.config import DensityConfig
 
 
@@ -28,3 +29,30 @@ def quantisation_of(samples: Samples) -> Quantisation:
     """The lattices of dequantised samples."""
     assert samples.quantisation is not None  # `divide` dequantises
     return samples.quantisation
+
+
+def image_shape(settings: DensityConfig, dim: int, is_discrete: bool) -> tuple[int, int] | None:
+    """The height and width of samples that are images, or `None` if they are none.
+
+    Args:
+        settings: what the user says is in `data.image`, such as `8x8`; by default a square of 5
+            by 5 or more is an image if all its coordinates are whole steps.
+        dim: number of coordinates of a sample.
+        is_discrete: whether they are whole steps.
+
+    Raises:
+        LiouvilleError: if the text is no such shape or does not fit.
+    """
+    text = settings.data.image
+    if text is None:
+        side = round(dim**0.5)
+        return (side, side) if is_discrete and side * side == dim and side >= 5 else None
+    sides = text.lower().split("x")
+    if len(sides) != 2 or not all(side.isdigit() for side in sides):
+        raise LiouvilleError(f"data.image: an image shape is like 8x8, got {text!r}")
+    height, width = (int(side) for side in sides)
+    if height * width != dim:
+        raise LiouvilleError(
+            f"data.image: images of {text} have {height * width} pixels, the data {dim} columns"
+        )
+    return height, width

@@ -24,10 +24,9 @@ from liouville.tasks.events.demo import demonstration
 from liouville.tasks.events.measure import Judged
 from liouville.tasks.events.model import EventModel, Scores
 from liouville.tasks.events.parts import Loaded, Parts, divide, read_catalogue
-from liouville.tasks.events.report import contents
 from liouville.tasks.events.units import EventUnits
 from liouville.tasks.skeleton import fit_given
-from liouville.tasks.task import Rows, Say, Start, Task
+from liouville.tasks.task import Rows, Say, Start, Task, later
 from liouville.training import Fit, Reason
 
 
@@ -203,7 +202,7 @@ TASK = Task(
     resolve=resolve,
     model=model,
     measure=measure.measure,
-    contents=contents,
+    contents=later("liouville.tasks.events.report:contents"),
     evaluate=measure.evaluate,
     judge=judge,
     recall=recall,

@@ -1,5 +1,6 @@
 """Forecasts: catalogues drawn from a process, what they say on average, and files of both."""
 
+import dataclasses
 import json
 import shutil
 from collections.abc import Callable
@@ -288,15 +289,14 @@ def _catalogue_table(model: EventModel, forecast: Forecast) -> dict[str, np.ndar
 
 
 def _picture(model: EventModel, forecast: Forecast, grid: Grid) -> bytes:
-    from liouville.plots._events import Clock, Ground, forecast_figure
-    from liouville.plots._report import to_png
-    from liouville.tasks.events.report import ground_of
+    from liouville.plots import forecast_figure, to_png
+    from liouville.tasks.events.report import clock_of, ground_of
 
     history, drawn = forecast.history, forecast.drawn
     ground = ground_of(model, history)
     if ground is not None:
         (x, y) = ((float(e[0]), float(e[-1])) for e in grid.edges)
-        ground = Ground(x, y, ground.labels, ground.area, ground.aspect, ground.outline)
+        ground = dataclasses.replace(ground, x=x, y=y)
     after = np.linspace(0.0, forecast.horizon, 61)
     counts = np.zeros((drawn.size, len(after)))
     slots = np.searchsorted(after, drawn.times - forecast.start)
@@ -304,7 +304,7 @@ def _picture(model: EventModel, forecast: Forecast, grid: Grid) -> bytes:
     fan = np.quantile(counts.cumsum(axis=1), _QUANTILES, axis=0)
     latest = slice(max(0, len(history) - _SHOWN), None)
     marks = None if history.marks is None or model.kinds else history.marks[latest]
-    clock = Clock(model.time_unit, model.origin)
+    clock = clock_of(model)
     end = forecast.start + forecast.horizon
     figure = forecast_figure(
         ground,

@@ -94,10 +94,7 @@ class EventUnits(AbstractUnits):
         )
 
     def log_volume(self, places: np.ndarray) -> np.ndarray:
-        """The log of the model's area per user's area at places, shape `(n,)`.
-
-        It is added to a log-density of the model to get one per user's unit, such as degree².
-        """
+        """The log of the model's area per user's area, such as degree², at places, `(n,)`."""
         constant = np.full(len(places), -np.log(self.scale).sum())
         if self.projection is None:
             return constant

@@ -24,7 +24,7 @@ from liouville.paths import (
 )
 from liouville.runs import config as configuration
 from liouville.tasks.skeleton import fit_given
-from liouville.tasks.task import Start, Task
+from liouville.tasks.task import Start, Task, later
 from liouville.tasks.transport import measure
 from liouville.tasks.transport._crossing import piece_between
 from liouville.tasks.transport._images import arrays_of
@@ -39,7 +39,6 @@ from liouville.tasks.transport.problem import (
     total_term,
     units_of,
 )
-from liouville.tasks.transport.report import contents
 from liouville.training import Fit, Reason
 
 # In so many dimensions one potential for each plane of rotation is cheap.
@@ -211,7 +210,7 @@ TASK = Task(
     resolve=resolve,
     model=model,
     measure=measure.measure,
-    contents=contents,
+    contents=later("liouville.tasks.transport.report:contents"),
     evaluate=measure.evaluate,
     recall=lambda model, given, config, summary: {"ends": given.ends},
 )

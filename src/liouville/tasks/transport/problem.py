@@ -147,8 +147,8 @@ def problem_of(given: Given, units: Standardisation, settings: TransportConfig) 
         densities,
         tuple(float(units.time_to_model(t)) for t in settings.data.times),
         float(units.noise_to_model(settings.objective.sigma)[0]),
-        reference and function_in_model(reference, units, duration / length),
-        cost and function_in_model(cost, units, duration / energy_scale),
+        None if reference is None else function_in_model(reference, units, duration / length),
+        None if cost is None else function_in_model(cost, units, duration / energy_scale),
         energy_scale,
     )
 

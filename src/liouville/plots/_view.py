@@ -1,4 +1,4 @@
-"""How to look at points with more than two coordinates: projections onto a plane."""
+"""How to look at points with more than two coordinates: maps onto a plane."""
 
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -12,7 +12,7 @@ MOST_CELLS = 6000
 
 
 @runtime_checkable
-class Projection(Protocol):
+class View(Protocol):
     """A map from points to a plane, and of velocities along with them."""
 
     @property
@@ -152,9 +152,7 @@ def thin(count: int, most: int) -> np.ndarray:
     return np.sort(np.random.default_rng(0).choice(count, most, replace=False))
 
 
-def default_projection(
-    model: DrawableModel, snapshots: DrawableSnapshots | None = None
-) -> Projection:
+def default_view(model: DrawableModel, snapshots: DrawableSnapshots | None = None) -> View:
     """The embedding of the snapshots where one is needed and there, else two coordinates.
 
     Args:
@@ -162,7 +160,7 @@ def default_projection(
         snapshots: Its data; the embedding is used when the model has more than two coordinates.
 
     Returns:
-        A projection to the plane.
+        A map to the plane.
     """
     if model.dim > 2 and snapshots is not None and snapshots.embedding is not None:
         return Embedding(snapshots.points, snapshots.embedding)
@@ -170,16 +168,16 @@ def default_projection(
     return FirstTwo((names[0], names[1] if model.dim > 1 else "x2"))
 
 
-def is_identity(model: DrawableModel, projection: Projection) -> bool:
+def is_identity(model: DrawableModel, view: View) -> bool:
     """Whether the plane is the space of the model, so that nothing needs to be estimated."""
-    return model.dim == 2 and isinstance(projection, FirstTwo)
+    return model.dim == 2 and isinstance(view, FirstTwo)
 
 
-def place_data(snapshots: DrawableSnapshots, projection: Projection) -> np.ndarray:
+def place_data(snapshots: DrawableSnapshots, view: View) -> np.ndarray:
     """Places of the observed points, shape ``(n, 2)``.
 
     Cells the embedding was made of keep their own place; only other points are averaged.
     """
-    if isinstance(projection, Embedding) and np.array_equal(projection.cells, snapshots.points):
-        return projection.coords
-    return projection.points(snapshots.points)
+    if isinstance(view, Embedding) and np.array_equal(view.cells, snapshots.points):
+        return view.coords
+    return view.points(snapshots.points)
