@@ -16,7 +16,8 @@ import numpy as np
 from liouville.data import Events
 from liouville.problems.events import PinwheelProcess, Sequences
 from liouville.tasks.events.baselines import baselines
-from liouville.tasks.events.fit import fit_events, standard_shift
+from liouville.tasks.events.fit import fit_events
+from liouville.tasks.events.measure import standard_shift
 from liouville.tasks.events.parts import Parts
 
 FAMILIES = {

@@ -341,6 +341,13 @@ def test_check_warns_about_columns() -> None:
     texts = [str(warning.message) for warning in caught]
     assert "constant columns in data: b, d;" in texts[0]
     assert "duplicated columns in data: c (of a);" in texts[1]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert cells.check() is cells  # once is enough
+    with _raises("cells but 99 are needed"):
+        cells.check(min_cells=99)
+    with pytest.warns(UserWarning, match="columns in data"):
+        cells.select(cells.times > 0).check()  # other cells, another check
 
 
 # Cells: archives

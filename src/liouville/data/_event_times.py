@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from liouville.data._instants import DAY, is_stamp, iso, microseconds
-from liouville.data._snapshots import listed
+from liouville.data._instants import DAY, is_stamp, iso, microseconds, time_number
+from liouville.data._names import listed
 from liouville.data._times import numbers_from_times
 from liouville.errors import LiouvilleError
 
@@ -27,36 +27,18 @@ class Clock:
     origin: str | None
     unit: str
 
-    def number(self, time: Any) -> float:
-        """One time of the user's, a number or a stamp, on this clock."""
-        if isinstance(time, str) and is_stamp(time):
-            if self.origin is None:
-                raise LiouvilleError(
-                    f"{time!r} is a date, but times of the events are plain numbers; give a number"
-                )
-            return float(microseconds([time])[0] - microseconds([self.origin])[0]) / DAY
-        try:
-            return float(time)
-        except (TypeError, ValueError):
-            raise LiouvilleError(
-                f"time {time!r} is neither a number nor a stamp such as 2011-03-11T05:46:24Z"
-            ) from None
-
 
 def clock_of(texts: np.ndarray, name: str, where: Callable[[int], str]) -> Clock:
     """Reads a column of times, none missing.
 
     Args:
-        texts: Numbers, numbers with a unit (``day 3``), or ISO stamps, as text, shape ``(n,)``.
+        texts: Numbers, or as text numbers, numbers with a unit (``day 3``) or ISO stamps, shape
+            ``(n,)``. A text that can be read in more than one way or in none is refused.
         name: Name of the column, for messages.
         where: Says where a value stands, given its index.
-
-    Raises:
-        LiouvilleError: If a value can be read in more than one way or in none.
-
-    Warns:
-        UserWarning: If stamps have no zone.
     """
+    if texts.dtype.kind != "U":
+        return Clock(texts.astype(np.float64), None, "")
     values = texts.tolist()
     if any(map(is_stamp, values)):
         found = microseconds(values, name, where, stacklevel=5)
@@ -82,23 +64,11 @@ def _is_compact_date(text: str) -> bool:
     )
 
 
-def guessed_windows(clock: Clock, count: int, source: str, *, stacklevel: int) -> np.ndarray:
-    """One window for all sequences that covers all events, with a warning that says which.
+def guessed_windows(clock: Clock, count: int, source: str) -> np.ndarray:
+    """One window for all sequences around all events, shape ``(count, 2)``; a warning says which.
 
     Stamps: whole days. Numbers: from 0, or from a round number below the first event if that is
     negative or nearer to the last event than to 0, to the next round number.
-
-    Args:
-        clock: Times of all events.
-        count: How many sequences there are.
-        source: Name of the file, for the message.
-        stacklevel: Of the warning, counted from here.
-
-    Returns:
-        Shape ``(count, 2)``.
-
-    Warns:
-        UserWarning: Always.
     """
     first, last = float(clock.times.min()), float(clock.times.max())
     if clock.origin is not None:
@@ -111,7 +81,7 @@ def guessed_windows(clock: Clock, count: int, source: str, *, stacklevel: int) -
     warnings.warn(
         f"no window of observation is given for {source}; the smallest round one around its events "
         f"is taken, {shown}. Give window to say from when to when events would have been seen",
-        stacklevel=stacklevel,
+        stacklevel=4,
     )
     return np.tile([begin, end], (count, 1))
 
@@ -140,9 +110,6 @@ def given_windows(
 
     Returns:
         Windows, shape ``(m, 2)``, names of the m sequences, and the sequence of each event.
-
-    Raises:
-        LiouvilleError: If it is none of these, or a sequence has no window.
     """
     if isinstance(window, Mapping):
         keys = tuple(str(key) for key in window)
@@ -151,7 +118,7 @@ def given_windows(
             raise LiouvilleError(
                 f"sequences of {source} without a window: {listed(lost)}; give one for each"
             )
-        windows = np.array([_pair(pair, clock) for pair in window.values()]).reshape(-1, 2)
+        windows = np.array([_pair(pair, clock, source) for pair in window.values()]).reshape(-1, 2)
         rank = np.array([keys.index(name) for name in names], np.intp)
         return windows, keys, rank[numbers]
     if isinstance(window, np.ndarray) and window.ndim == 2:
@@ -161,10 +128,10 @@ def given_windows(
                 f"got {window.shape}"
             )
         return window.astype(np.float64), names, numbers
-    return np.tile(_pair(window, clock), (len(names), 1)), names, numbers
+    return np.tile(_pair(window, clock, source), (len(names), 1)), names, numbers
 
 
-def _pair(window: Any, clock: Clock) -> list[float]:
+def _pair(window: Any, clock: Clock, source: str) -> list[float]:
     parts = window.split(",") if isinstance(window, str) else window
     try:
         begin, end = parts
@@ -173,4 +140,4 @@ def _pair(window: Any, clock: Clock) -> list[float]:
             f"a window is its begin and its end, such as '0,30' or "
             f"'2000-01-01T00:00Z,2020-01-01T00:00Z', got {window!r}"
         ) from None
-    return [clock.number(begin), clock.number(end)]
+    return [time_number(moment, clock.origin, source) for moment in (begin, end)]

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from liouville.data._records import fields_of, reals
 from liouville.data._units import AbstractUnits
 from liouville.errors import LiouvilleError
 
@@ -231,15 +232,5 @@ class Projection(AbstractUnits):
         Raises:
             LiouvilleError: If a field is missing, unknown or out of range.
         """
-        expected = {"longitude", "latitude", "radius"}
-        if set(data) != expected:
-            raise LiouvilleError(
-                f"a projection has the fields {', '.join(sorted(expected))}; "
-                f"got {', '.join(sorted(map(str, data))) or 'none'}"
-            )
-        try:
-            return cls(**{name: float(value) for name, value in data.items()})
-        except (TypeError, ValueError) as error:
-            if isinstance(error, LiouvilleError):
-                raise
-            raise LiouvilleError(f"fields of a projection are numbers, got {dict(data)}") from None
+        values = fields_of(data, ("longitude", "latitude", "radius"), "a projection")
+        return cls(*reals(values, "fields of a projection are numbers").tolist())

@@ -14,7 +14,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from liouville.data._snapshots import listed
+from liouville.data._names import listed
+from liouville.data._records import fields_of, put, reals
 from liouville.errors import LiouvilleError
 
 DequantisationMode = Literal["auto", "uniform", "none"]
@@ -56,8 +57,7 @@ class Quantisation:
             raise LiouvilleError(
                 f"origins must be finite and steps finite and not negative, got {origin} and {step}"
             )
-        object.__setattr__(self, "origin", origin)
-        object.__setattr__(self, "step", step)
+        put(self, origin=origin, step=step)
 
     @property
     def is_discrete(self) -> np.ndarray:
@@ -117,17 +117,8 @@ class Quantisation:
         Raises:
             LiouvilleError: If a field is missing, unknown, or not made of suitable numbers.
         """
-        if set(data) != {"origin", "step"}:
-            got = ", ".join(sorted(map(str, data))) or "none"
-            raise LiouvilleError(f"a quantisation has the fields origin and step; got {got}")
-        try:
-            return cls(np.asarray(data["origin"], np.float64), np.asarray(data["step"], np.float64))
-        except (TypeError, ValueError) as error:
-            if isinstance(error, LiouvilleError):
-                raise
-            raise LiouvilleError(
-                f"origin and step must be lists of numbers, got {dict(data)!r}"
-            ) from None
+        values = fields_of(data, ("origin", "step"), "a quantisation")
+        return cls(*(reals(v, "origin and step must be lists of numbers") for v in values))
 
 
 def quantisation(points: np.ndarray, *, repeated: bool = True) -> Quantisation:

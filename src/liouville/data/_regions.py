@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from liouville.data._tables import one_line
+from liouville.data._names import one_line
+from liouville.data._records import fields_of, put, reals
 from liouville.errors import LiouvilleError
 
 # Points this close to an edge, relative to the size of the region, are on it.
@@ -43,7 +44,7 @@ class Region:
             )
         if _signed_area(vertices) < 0:
             vertices = vertices[::-1]
-        object.__setattr__(self, "vertices", np.ascontiguousarray(vertices))
+        put(self, vertices=np.ascontiguousarray(vertices))
         extent = np.ptp(vertices, axis=0)
         if self.area <= _ON_EDGE * extent.max() ** 2:
             raise LiouvilleError(
@@ -145,7 +146,7 @@ class Region:
         ring = polygons[0][0]
         if not all(isinstance(point, list) and len(point) >= 2 for point in ring):
             raise LiouvilleError(f"a ring of {path} is no list of positions; check the file")
-        return cls(_numbers([point[:2] for point in ring]))
+        return cls(_corners([point[:2] for point in ring]))
 
     @property
     def area(self) -> float:
@@ -268,20 +269,12 @@ class Region:
         Raises:
             LiouvilleError: If there are other fields, or the vertices are no polygon.
         """
-        if set(data) != {"vertices"}:
-            raise LiouvilleError(
-                f"a region has the field vertices; got {', '.join(map(str, data)) or 'none'}"
-            )
-        return cls(_numbers(data["vertices"]))
+        (vertices,) = fields_of(data, ("vertices",), "a region")
+        return cls(_corners(vertices))
 
 
-def _numbers(vertices: Any) -> np.ndarray:
-    try:
-        return np.array(vertices, np.float64)
-    except (TypeError, ValueError):
-        raise LiouvilleError(
-            f"vertices of a region must be pairs of numbers, got {str(vertices)[:80]}"
-        ) from None
+def _corners(vertices: Any) -> np.ndarray:
+    return reals(vertices, "vertices of a region must be pairs of numbers")
 
 
 def _signed_area(vertices: np.ndarray) -> float:

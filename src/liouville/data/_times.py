@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from liouville.data._snapshots import listed
+from liouville.data._instants import is_stamp
+from liouville.data._names import MISSING, listed
 from liouville.errors import LiouvilleError
 
 _NUMBER = r"(?:\d+(?:\.\d+)?|\.\d+)"
@@ -14,8 +15,6 @@ _RANGE = re.compile(rf"({_NUMBER})\s*(?:-|–|to)\s*({_NUMBER})")
 # A minus after a letter or digit ("day-3") is a hyphen, not a sign.
 _SIGNED = re.compile(rf"(?:(?<![A-Za-z0-9.])[-+−])?{_NUMBER}")
 _PLAIN = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}(?!\d)")
-_MISSING_TEXT = {"", "na", "nan", "none", "null", "nat", "n/a", "<na>"}
 _UNITS = {
     "days": ("d", "day", "days"),
     "hours": ("h", "hr", "hrs", "hour", "hours"),
@@ -96,7 +95,7 @@ def _is_missing(value: Any) -> bool:
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True
     if isinstance(value, str):
-        return value.strip().casefold() in _MISSING_TEXT
+        return value.strip().casefold() in MISSING
     return isinstance(value, float) and value != value
 
 
@@ -133,7 +132,7 @@ def _days(values: np.ndarray, name: str, dates: bool) -> np.ndarray:
 def _numbers_from_text(values: np.ndarray, name: str, dates: bool) -> tuple[np.ndarray, str]:
     unique, inverse = np.unique(values, return_inverse=True)
     texts = [text.strip() for text in unique.tolist()]
-    if texts and all(map(_DATE.match, texts)):
+    if texts and all(map(is_stamp, texts)):
         try:
             moments = [_naive(datetime.datetime.fromisoformat(text)) for text in texts]
         except ValueError as error:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from liouville.data._records import fields_of, put
 from liouville.errors import LiouvilleError
 
 StandardisationMode = Literal["standard", "global", "none"]
@@ -71,7 +72,7 @@ class Standardisation(AbstractUnits):
             value = _reals(name, getattr(self, name))
             if name.endswith("scale") and not np.all(np.greater(value, 0)):
                 raise LiouvilleError(f"{name} must be finite and positive, got {value}")
-            object.__setattr__(self, name, value)
+            put(self, **{name: value})
         if self.center.shape != self.scale.shape:
             raise LiouvilleError(
                 f"a standardisation needs as many scales as centers, got shapes "
@@ -207,12 +208,8 @@ class Standardisation(AbstractUnits):
         Raises:
             LiouvilleError: If a field is missing, unknown or refused by the class.
         """
-        if set(data) != set(_FIELDS):
-            raise LiouvilleError(
-                f"a standardisation has the fields {', '.join(_FIELDS)}; "
-                f"got {', '.join(sorted(map(str, data))) or 'none'}"
-            )
-        return cls(**{name: _reals(name, value) for name, value in data.items()})
+        values = fields_of(data, tuple(_FIELDS), "a standardisation")
+        return cls(*map(_reals, _FIELDS, values))
 
 
 def _reals(name: str, value: Any) -> Any:

@@ -1,13 +1,10 @@
 """What is known of the world besides the events, as it changes with time."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from liouville.data import Events
-from liouville.data._event_files import TIME_COLUMNS
-from liouville.data._tables import existing_file, not_found, read_text_table
+from liouville.data import Events, not_found, read_table
 from liouville.errors import LiouvilleError
 
 
@@ -43,21 +40,20 @@ def read_covariates(file: str | None, events: Events) -> Covariates | None:
     """
     if file is None:
         return None
-    table = read_text_table(existing_file(Path(file), (".csv", ".tsv")))
-    lower = {name.casefold(): name for name in table.names}
-    time = next((lower[name] for name in TIME_COLUMNS if name in lower), None)
+    table = read_table(file)
+    time = table.usual("time")
     if time is None:
         raise not_found("column", "time", table.names, file)
     names = tuple(name for name in table.names if name != time)
-    if not names or not table.rows:
+    if not names or not len(table):
         raise LiouvilleError(f"{file} has no covariates; give rows of a time and numbers")
     columns = {name: table.numbers(name) for name in names}
-    columns[time] = events.numbers(table.text(time).tolist())
+    columns[time] = events.numbers(table.values(time).tolist())
     for name, column in columns.items():
         absent = np.flatnonzero(~np.isfinite(column))
         if absent.size:
             raise LiouvilleError(
-                f"{name!r} is missing on line {table.lines[absent[0]]} of {file}; a row holds "
+                f"{name!r} is missing on {table.where(absent[0])} of {file}; a row holds "
                 "until the next one, so leave it out or fill it in"
             )
     order = np.argsort(columns[time], kind="stable")

@@ -9,10 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from liouville.data import Events, Region, check_history, read_events, read_points
-from liouville.data._event_checks import Missing
-from liouville.data._event_files import TIME_COLUMNS
-from liouville.data._tables import TextTable, existing_file, read_text_table
+from liouville.data import (
+    Events,
+    Missing,
+    Region,
+    Table,
+    check_history,
+    read_events,
+    read_points,
+    read_table,
+)
 from liouville.errors import LiouvilleError
 from liouville.runs.folder import Run, open_run
 from liouville.tasks.ask import Question
@@ -20,15 +26,18 @@ from liouville.tasks.events.model import EventModel
 from liouville.tasks.events.model import load_events as load
 from liouville.tasks.events.parts import above
 
-_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 7 * 86400.0}
+_SECONDS = {
+    word: seconds
+    for seconds, words in (
+        (1.0, "s sec second seconds"),
+        (60.0, "m min minute minutes"),
+        (3600.0, "h hour hours"),
+        (86400.0, "d day days"),
+        (604800.0, "w week weeks"),
+    )
+    for word in words.split()
+}
 _DURATION = re.compile(r"([0-9.eE+-]+)\s*([a-zA-Z]*)")
-_UNITS = {
-    "second": "s", "seconds": "s", "s": "s", "sec": "s",
-    "minute": "m", "minutes": "m", "min": "m", "m": "m",
-    "hour": "h", "hours": "h", "h": "h",
-    "day": "d", "days": "d", "d": "d",
-    "week": "w", "weeks": "w", "w": "w",
-}  # fmt: skip
 
 
 def query(run: Run, question: Question) -> dict[str, np.ndarray]:
@@ -97,14 +106,14 @@ def duration(text: str | float, unit: str) -> float:
         raise LiouvilleError(f"the duration is {text}; give a positive one")
     if not letter:
         return number
-    if letter not in _UNITS:
+    if letter not in _SECONDS:
         raise LiouvilleError(f"the unit {letter!r} of {text} is none of s, m, h, d, w")
-    if unit.lower() not in _UNITS:
+    if unit.lower() not in _SECONDS:
         raise LiouvilleError(
             f"times of the model are in {unit or 'a unit without name'}, which is no part of a "
             f"day: give {text} as a plain number of it"
         )
-    return number * _SECONDS[_UNITS[letter]] / _SECONDS[_UNITS[unit.lower()]]
+    return number * _SECONDS[letter] / _SECONDS[unit.lower()]
 
 
 def read_history(
@@ -278,7 +287,7 @@ def read_points_and_times(
         LiouvilleError: if columns are missing or hold something else.
     """
     is_text = file.suffix.lower() in (".csv", ".tsv")
-    rows = read_text_table(existing_file(file, (".csv", ".tsv")), header=False) if is_text else None
+    rows = read_table(file, header=False) if is_text else None
     has_names = rows is not None and all(name in rows.names for name in model.features)
     if time is not None:
         if rows is not None and has_names:
@@ -286,29 +295,25 @@ def read_points_and_times(
         else:
             places, _ = read_points(file, model.features, dim=model.dim)
         now = history.number(time)
-        return places, np.full(len(places), now), np.full(len(places), _given(model, time, now))
+        given = now if model.origin is None else time
+        return places, np.full(len(places), now), np.full(len(places), given)
     if rows is None:
         raise LiouvilleError(f"{file}: points with times of their own are read from .csv or .tsv")
-    lower = {name.casefold(): name for name in rows.names}
-    column = next((lower[name] for name in TIME_COLUMNS if name in lower), None)
+    column = rows.usual("time")
     if column is None or not has_names:
         raise LiouvilleError(
             f"{file} has the columns {', '.join(rows.names)}; a question needs time and "
             f"{', '.join(model.features)}, or give --time for all points"
         )
-    places, texts = _places(model, rows, file), rows.text(column)
+    places, texts = _places(model, rows, file), rows.values(column)
     times = history.numbers(texts.tolist())
     if not np.isfinite(times).all():
         raise LiouvilleError(f"{file} has times that are missing or infinite; give finite ones")
     return places, times, times if model.origin is None else texts
 
 
-def _places(model: EventModel, rows: TextTable, file: Path) -> np.ndarray:
-    places = np.stack([rows.numbers(name) for name in model.features], axis=1)
+def _places(model: EventModel, rows: Table, file: Path) -> np.ndarray:
+    places = rows.matrix(model.features)
     if not len(places) or not np.isfinite(places).all():
         raise LiouvilleError(f"{file} has no points, or places that are missing or infinite")
     return places
-
-
-def _given(model: EventModel, text: str, number: float) -> str | float:
-    return number if model.origin is None else text

@@ -1,6 +1,7 @@
 """The plain models whose figures stand beside those of a fit."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -16,7 +17,7 @@ from liouville.numerics.parameters import Fixed, value_of
 from liouville.objectives import TimeLikelihood
 from liouville.objectives._events import AbstractEventTerm, compensated
 from liouville.paths import Normal
-from liouville.processes import Excerpts, Hawkes, HistoryFree, PointProcess
+from liouville.processes import AbstractIntensity, Excerpts, Hawkes, HistoryFree, PointProcess
 from liouville.tasks.events._initial import FLOOR, initial_intensity, parts_for, static_density
 from liouville.tasks.events.config import EventsConfig, TimesConfig
 from liouville.tasks.events.measure import standard_shift
@@ -89,6 +90,39 @@ class EtasLikelihood(AbstractEventTerm):
         return compensated(values, hazard, excerpt)
 
 
+class _Plain(NamedTuple):
+    """What every plain model is fitted to and judged on, in the units of the model beside."""
+
+    parts: Parts
+    kept: dict[str, Events]
+    units: EventUnits
+    settings: EventsConfig
+
+    def term(self, kind: type[AbstractEventTerm], events: Events, **options: Any) -> Any:
+        own = self.settings.objective
+        return kind(excerpts=self.units.excerpts(events, own.reach, own.targets), **options)
+
+    def fitted(self, start: Any, kind: type[AbstractEventTerm]) -> Any:
+        size = self.settings.objective.batch_size
+        term = self.term(kind, self.parts.training, batch_size=size)
+        return fit(start, term, steps=_STEPS, optimizer=0.03, progress=False).path
+
+    def nats(self, model: Any, kind: type[AbstractEventTerm]) -> dict[str, float]:
+        value = eqx.filter_jit(lambda model, term: term(model, key=jax.random.key(0)))
+        return {name: float(value(model, self.term(kind, e))) for name, e in self.kept.items()}
+
+    def in_time(self, intensity: AbstractIntensity) -> PointProcess:
+        """A process whose places do not matter."""
+        return PointProcess(intensity, HistoryFree(Normal(self.parts.training.dim)))
+
+    def seen(self, events: Events) -> np.ndarray:
+        return self.units.to_model(events.places[~events.is_history])
+
+    def log_volume(self, events: Events) -> np.ndarray:
+        """What log-densities of the places seen lack to be standardised, but for a constant."""
+        return self.units.log_volume(events.places[~events.is_history])
+
+
 def baselines(
     parts: Parts, settings: EventsConfig, units: EventUnits
 ) -> list[dict[str, float | str]]:
@@ -101,76 +135,75 @@ def baselines(
     kept = {name: e for name, e in kept.items() if e is not None and e.counts.sum()}
     if not kept:
         return []
-    mixture, kernels = _mixture(parts, units, settings), _kernels(parts, units)
-    rows: list[dict[str, float | str]] = []
-    rows.append(_row("homogeneous Poisson", _poisson(parts.training, kept), "time"))
-    rows.append(_row("Hawkes, one exponential", _hawkes(parts, kept, units, settings), "time"))
-    for name, density in (("static mixture", mixture.log_density), ("kernel density", kernels)):
-        rows.append(_row(name, _static(density, kept, units, parts), "space"))
-    etas = _fitted_etas(parts, kept, units, settings, mixture)
-    rows.append(_row("space-time ETAS", etas["time"], "time"))
-    rows[-1] |= _row("space-time ETAS", etas["space"], "space")
-    return rows
+    plain = _Plain(parts, kept, units, settings)
+    mixture = _mixture(plain)
+    time, space = _etas(plain, mixture)
+    return [
+        {"model": "homogeneous Poisson", **_figures(_poisson(plain), "time")},
+        {"model": "Hawkes, one exponential", **_figures(_hawkes(plain), "time")},
+        {"model": "static mixture", **_figures(_static(plain, mixture.log_density), "space")},
+        {"model": "kernel density", **_figures(_static(plain, _kernels(plain)), "space")},
+        {"model": "space-time ETAS", **_figures(time, "time"), **_figures(space, "space")},
+    ]
 
 
-def _row(model: str, values: dict[str, float], where: str) -> dict[str, float | str]:
+def _figures(values: dict[str, float], where: str) -> dict[str, float]:
     suffix = "" if where == "time" else ", standardised"
-    figures = {f"{name} nats in {where}{suffix}": round(v, 4) for name, v in values.items()}
-    return {"model": model, **figures}
+    return {f"{name} nats in {where}{suffix}": round(v, 4) for name, v in values.items()}
 
 
-def _poisson(training: Events, kept: dict[str, Events]) -> dict[str, float]:
+def _poisson(plain: _Plain) -> dict[str, float]:
+    training = plain.parts.training
     rate = training.counts.sum() / training.durations.sum()
     return {
         name: float(rate * e.durations.sum() / e.counts.sum() - np.log(rate))
-        for name, e in kept.items()
+        for name, e in plain.kept.items()
     }
 
 
-def _hawkes(
-    parts: Parts, kept: dict[str, Events], units: EventUnits, settings: EventsConfig
-) -> dict[str, float]:
-    intensity = initial_intensity(TimesConfig(exponentials=1, powers=0), parts.training, units)
-    process = fit(
-        PointProcess(intensity, HistoryFree(Normal(parts.training.dim))),
-        TimeLikelihood(
-            excerpts=_excerpts(parts.training, units, settings),
-            batch_size=settings.objective.batch_size,
-        ),
-        steps=_STEPS,
-        optimizer=0.03,
-        progress=False,
-    ).path
-    value = eqx.filter_jit(lambda process, term: term(process, key=jax.random.key(0)))
-    terms = {n: TimeLikelihood(excerpts=_excerpts(e, units, settings)) for n, e in kept.items()}
-    return {name: float(value(process, term)) for name, term in terms.items()}
+def _hawkes(plain: _Plain) -> dict[str, float]:
+    options = TimesConfig(exponentials=1, powers=0)
+    start = plain.in_time(initial_intensity(options, plain.parts.training, plain.units))
+    return plain.nats(plain.fitted(start, TimeLikelihood), TimeLikelihood)
 
 
-def _excerpts(events: Events, units: EventUnits, settings: EventsConfig) -> Excerpts:
-    return units.excerpts(events, settings.objective.reach, settings.objective.targets)
+def _etas(plain: _Plain, mixture: GaussianMixture) -> tuple[dict[str, float], dict[str, float]]:
+    options = TimesConfig(exponentials=0, powers=1)
+    times = initial_intensity(options, plain.parts.training, plain.units)
+    assert isinstance(times, Hawkes)
+    dtype = jnp.zeros(()).dtype
+    distance, excess = (jnp.asarray(value, dtype) for value in (np.log(0.03), 0.0))
+    law = plain.fitted(
+        Etas(times, Fixed(static_density(mixture)), distance, excess), EtasLikelihood
+    )
+    time = plain.nats(plain.in_time(law.times), TimeLikelihood)
+    shift = standard_shift(plain.parts)
+    space = {
+        name: both - time[name] - float(plain.log_volume(plain.kept[name]).mean()) - shift
+        for name, both in plain.nats(law, EtasLikelihood).items()
+    }
+    return time, space
 
 
-def _mixture(parts: Parts, units: EventUnits, settings: EventsConfig) -> GaussianMixture:
-    places = _seen(parts.training, units)
+def _mixture(plain: _Plain) -> GaussianMixture:
+    places = plain.seen(plain.parts.training)
     chosen = np.random.default_rng(0).permutation(len(places))[:_MOST_KERNELS]
     # As many whatever the model has, so that the row is the same beside any.
     number = parts_for(places, _MOST_PARTS)
-    return fit_mixture(
-        places[chosen], number, seed=settings.training.seed, iterations=50, floor=FLOOR
-    )
+    seed = plain.settings.training.seed
+    return fit_mixture(places[chosen], number, seed=seed, iterations=50, floor=FLOOR)
 
 
-def _kernels(parts: Parts, units: EventUnits) -> Any:
+def _kernels(plain: _Plain) -> Callable[[np.ndarray], np.ndarray]:
     """A Gaussian kernel estimate; its width is the best for validation, or for held-out rows."""
-    own = np.unique(_seen(parts.training, units), axis=0)
+    own = np.unique(plain.seen(plain.parts.training), axis=0)
     own = own[np.random.default_rng(0).permutation(len(own))[:_MOST_KERNELS]]
-    if parts.validation is not None:
-        judge, base = _seen(parts.validation, units), own
+    if plain.parts.validation is not None:
+        judge, base = plain.seen(plain.parts.validation), own
     else:
         judge, base = own[: len(own) // 10], own[len(own) // 10 :]
     widths = np.geomspace(0.01, 0.5, 12)
-    judge = judge[:2000]
-    values = [_kernel_density(base, judge, width).mean() for width in widths]
+    values = [_kernel_density(base, judge[:2000], width).mean() for width in widths]
     best = float(widths[int(np.argmax(values))])
     return lambda x: _kernel_density(own, x, best)
 
@@ -190,54 +223,9 @@ def _kernel_density(centers: np.ndarray, x: np.ndarray, width: float) -> np.ndar
     return found
 
 
-def _seen(events: Events, units: EventUnits) -> np.ndarray:
-    return units.to_model(events.places[~events.is_history])
-
-
-def _static(
-    density: Any, kept: dict[str, Events], units: EventUnits, parts: Parts
-) -> dict[str, float]:
-    shift = standard_shift(parts)
-    found = {}
-    for name, events in kept.items():
-        places = events.places[~events.is_history]
-        nats = -(density(units.to_model(places)) + units.log_volume(places))
-        found[name] = float(nats.mean()) - shift
-    return found
-
-
-def _fitted_etas(
-    parts: Parts,
-    kept: dict[str, Events],
-    units: EventUnits,
-    settings: EventsConfig,
-    mixture: GaussianMixture,
-) -> dict[str, dict[str, float]]:
-    times = initial_intensity(TimesConfig(exponentials=0, powers=1), parts.training, units)
-    assert isinstance(times, Hawkes)
-    dtype = jnp.zeros(()).dtype
-    law = fit(
-        Etas(
-            times,
-            Fixed(static_density(mixture)),
-            jnp.asarray(np.log(0.03), dtype),
-            jnp.asarray(0.0, dtype),
-        ),
-        EtasLikelihood(
-            excerpts=_excerpts(parts.training, units, settings),
-            batch_size=settings.objective.batch_size,
-        ),
-        steps=_STEPS,
-        optimizer=0.03,
-        progress=False,
-    ).path
-    value = eqx.filter_jit(lambda law, term: term(law, key=jax.random.key(0)))
-    shift, time, space = standard_shift(parts), {}, {}
-    for name, events in kept.items():
-        process = PointProcess(law.times, HistoryFree(Normal(parts.training.dim)))
-        excerpts = _excerpts(events, units, settings)
-        time[name] = float(value(process, TimeLikelihood(excerpts=excerpts)))
-        both = float(value(law, EtasLikelihood(excerpts=excerpts)))
-        places = events.places[~events.is_history]
-        space[name] = both - time[name] - float(units.log_volume(places).mean()) - shift
-    return {"time": time, "space": space}
+def _static(plain: _Plain, log_density: Callable[[np.ndarray], np.ndarray]) -> dict[str, float]:
+    shift = standard_shift(plain.parts)
+    return {
+        name: -float((log_density(plain.seen(e)) + plain.log_volume(e)).mean()) - shift
+        for name, e in plain.kept.items()
+    }

@@ -1,5 +1,6 @@
 """Simulated catalogues: what a point process says may happen."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import equinox as eqx
@@ -43,6 +44,7 @@ def draw_catalogues(
     *,
     most: int,
     seed: int,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> Catalogue:
     """Draws catalogues after a history, exactly, in the model's units; times since the history.
 
@@ -55,6 +57,7 @@ def draw_catalogues(
         region: places outside of it are drawn again.
         most: events in a catalogue above which a process counts as explosive.
         seed: of the draws.
+        tell: told how many are drawn.
 
     Raises:
         LiouvilleError: if a catalogue has more events.
@@ -80,6 +83,7 @@ def draw_catalogues(
         columns = (drawn.times, drawn.places, drawn.marks)
         own = (np.asarray(column, np.float64)[valid] for column in columns)
         found.append((np.nonzero(valid)[0] + begin, *own))
+        tell(f"{begin + len(chunk)} of {n} catalogues")
     number, times, places, marks = (np.concatenate(a) for a in zip(*found, strict=True))
     return Catalogue(number, times, places, marks, n)
 

@@ -18,7 +18,6 @@ from liouville.tasks.events.catalogues import Catalogue
 from liouville.tasks.events.model import EventModel
 
 FILES = ("catalogues.csv", "expected.csv", "numbers.csv", "forecast.png", "summary.json")
-_CHUNK = 200
 _QUANTILES = (0.025, 0.25, 0.5, 0.75, 0.975)
 _CELLS = {1: 100, 2: 50, 3: 20}
 _MOST_CELLS = 2_000_000
@@ -95,18 +94,8 @@ def forecast_events(
         raise LiouvilleError(f"{n} catalogues are asked for; give at least 1")
     start = float(history.times.max()) if start is None else float(start)
     known = known_at(model, history, start, "drop" if drop_future else "refuse")
-    pieces: list[Catalogue] = []
-    for number, begin in enumerate(range(0, n, _CHUNK)):
-        size = min(_CHUNK, n - begin)
-        own = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
-        drawn = model.forecast(known, start, horizon, size, seed=own)
-        pieces.append(drawn._replace(number=drawn.number + begin))
-        tell(f"{begin + size} of {n} catalogues")
-    arrays = (
-        np.concatenate([getattr(piece, name) for piece in pieces])
-        for name in ("number", "times", "places", "marks")
-    )
-    return Forecast(start, horizon, known, Catalogue(*arrays, size=n))
+    drawn = model.forecast(known, start, horizon, n, seed=seed, tell=tell)
+    return Forecast(start, horizon, known, drawn)
 
 
 def expected_on_grid(forecast: Forecast, region: Region | None, size: float | None = None) -> Grid:
@@ -143,22 +132,18 @@ def expected_on_grid(forecast: Forecast, region: Region | None, size: float | No
         )
     edges = tuple(first[i] + size * np.arange(counts[i] + 1) for i in range(dim))
     found, _ = np.histogramdd(places.reshape(-1, dim), edges)
-    centers = np.stack(np.meshgrid(*(_middle(e) for e in edges), indexing="ij"), axis=-1)
+    middles = (0.5 * (e[1:] + e[:-1]) for e in edges)
+    centers = np.stack(np.meshgrid(*middles, indexing="ij"), axis=-1)
     mask = np.ones(found.shape, bool) if region is None else region.contains(centers)
     return Grid(edges, found / forecast.drawn.size, mask)
 
 
 def _round(value: float) -> float:
-    """A number with one digit of 1, 2 or 5, not larger than a factor of about two apart."""
+    """The number of one digit, 1, 2 or 5, that is nearest."""
     power = 10.0 ** np.floor(np.log10(value))
-    digit = value / power
     return float(
-        power * (1.0 if digit < 1.5 else 2.0 if digit < 3.5 else 5.0 if digit < 7.5 else 10.0)
+        power * (1.0, 2.0, 5.0, 10.0)[np.searchsorted((1.5, 3.5, 7.5), value / power, "right")]
     )
-
-
-def _middle(edges: np.ndarray) -> np.ndarray:
-    return 0.5 * (edges[1:] + edges[:-1])
 
 
 def grid_table(model: EventModel, grid: Grid, bins: np.ndarray | None) -> dict[str, np.ndarray]:
@@ -169,23 +154,19 @@ def grid_table(model: EventModel, grid: Grid, bins: np.ndarray | None) -> dict[s
         grid: the cells.
         bins: edges of magnitudes, in the user's units; None for one bin with all of them.
     """
-    lower, upper = [e[:-1] for e in grid.edges], [e[1:] for e in grid.edges]
-    low = [a.ravel() for a in np.meshgrid(*lower, indexing="ij")]
-    high = [a.ravel() for a in np.meshgrid(*upper, indexing="ij")]
     rate, mask = grid.expected.ravel(), grid.mask.ravel().astype(int)
     is_map = model.units.projection is not None
-    names = ("lon", "lat") if is_map else model.features
     columns: dict[str, np.ndarray] = {}
+    numbers = np.indices(grid.expected.shape).reshape(len(grid.edges), -1)
+    for name, edges, i in zip(("lon", "lat") if is_map else model.features, grid.edges, numbers):
+        columns |= {f"{name}_min": edges[i], f"{name}_max": edges[i + 1]}
     if not (is_map and model.mark_name and not model.kinds):
-        for name, a, b in zip(names, low, high, strict=True):
-            columns |= {f"{name}_min": a, f"{name}_max": b}
         return columns | {"rate": rate, "mask": mask}
     edges = np.array([model.units.mark_origin, _LARGEST]) if bins is None else bins
     shares = mark_shares(model, edges)
     count = len(shares)
-    for name, a, b in zip(names, low, high, strict=True):
-        columns |= {f"{name}_min": np.repeat(a, count), f"{name}_max": np.repeat(b, count)}
-    columns |= {
+    columns = {name: np.repeat(column, count) for name, column in columns.items()}
+    return columns | {
         "depth_min": np.zeros(len(rate) * count),
         "depth_max": np.full(len(rate) * count, _DEEPEST),
         "mag_min": np.tile(edges[:-1], len(rate)),
@@ -193,7 +174,6 @@ def grid_table(model: EventModel, grid: Grid, bins: np.ndarray | None) -> dict[s
         "rate": (rate[:, None] * shares).ravel(),
         "mask": np.repeat(mask, count),
     }
-    return columns
 
 
 def mark_shares(model: EventModel, edges: np.ndarray) -> np.ndarray:

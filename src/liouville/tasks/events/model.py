@@ -1,5 +1,6 @@
 """A fitted point process as a user meets it: NumPy in and out, in the user's own units."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,6 +32,8 @@ from liouville.tasks.events.units import EventUnits
 
 _TARGETS = 64
 _BLOCK = 1024
+# The fields that a file holds as they are.
+_PLAIN = ("reach", "features", "time_unit", "origin", "mark_name", "kinds", "notes")
 
 
 class Scores(NamedTuple):
@@ -219,6 +222,7 @@ class EventModel:
         *,
         seed: int = 0,
         most: int = 100_000,
+        tell: Callable[[str], None] = lambda _: None,
     ) -> Catalogue:
         """Draws what may happen after `start`, exactly.
 
@@ -231,6 +235,7 @@ class EventModel:
             n: the number of catalogues.
             seed: of the draws.
             most: events in a catalogue above which a process counts as explosive.
+            tell: told how many catalogues are drawn.
 
         Raises:
             LiouvilleError: if a catalogue has more events, or the horizon is not positive.
@@ -241,7 +246,7 @@ class EventModel:
         expected = float(self.rate(np.array([start]), history)[0]) * horizon
         region = None if self.region is None else self.units.polygon(self.region)
         drawn = draw_catalogues(
-            self.process, past, horizon, n, expected, region, most=most, seed=seed
+            self.process, past, horizon, n, expected, region, most=most, seed=seed, tell=tell
         )
         return drawn._replace(
             times=drawn.times + start,
@@ -255,14 +260,8 @@ class EventModel:
         content = {
             "process": description,
             "units": self.units.to_dict(),
-            "reach": self.reach,
-            "features": list(self.features),
-            "time_unit": self.time_unit,
-            "origin": self.origin,
-            "mark_name": self.mark_name,
-            "kinds": list(self.kinds),
             "region": None if self.region is None else self.region.to_dict(),
-            "notes": self.notes,
+            **{name: getattr(self, name) for name in _PLAIN},
         }
         storage.write(file, arrays, content, kind="events")
 
@@ -325,17 +324,13 @@ def load_events(run: Path | str) -> EventModel:
     table = storage.class_table(*CLASSES)
     try:
         region = content["region"]
+        plain = {name: content[name] for name in _PLAIN}
+        plain |= {name: tuple(plain[name]) for name in ("features", "kinds")}
         return EventModel(
             process=storage.rebuild(content["process"], arrays, table, to_array=jnp.asarray),
             units=EventUnits.from_dict(content["units"]),
-            reach=content["reach"],
-            features=tuple(content["features"]),
-            time_unit=content["time_unit"],
-            origin=content["origin"],
-            mark_name=content["mark_name"],
-            kinds=tuple(content["kinds"]),
             region=None if region is None else Region.from_dict(region),
-            notes=content["notes"],
+            **plain,
         )
     except (KeyError, TypeError) as error:
         raise LiouvilleError(

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from liouville.data import Events, Region, read_events
+from liouville.data import Events, read_events
 from liouville.errors import LiouvilleError
 from liouville.tasks.events._covariates import Covariates
 from liouville.tasks.events.config import EventsConfig
@@ -32,17 +32,8 @@ class Loaded(NamedTuple):
 def read_catalogue(file: str, settings: EventsConfig) -> Events:
     """Reads the events of a configuration from a file."""
     options = settings.data
-    region = None if options.region is None else Region.parse(options.region)
-    events = read_events(
-        file,
-        time=options.time,
-        features=options.features,
-        mark=options.mark,
-        sequence=options.sequence,
-        window=options.window,
-        region=region,
-        missing=options.missing,
-    )
+    names = ("time", "features", "mark", "sequence", "window", "region", "missing")
+    events = read_events(file, **{name: getattr(options, name) for name in names})
     return events if options.least_mark is None else above(events, options.least_mark)
 
 
