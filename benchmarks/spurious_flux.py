@@ -19,8 +19,7 @@ from jaxtyping import Array, Float
 
 from liouville.curves import Constant, Knots
 from liouville.numerics.types import Point, Scalar
-from liouville.paths import AbstractFamily, Gaussian
-from liouville.paths._factorised import Factorised
+from liouville.paths import AbstractFamily, Factorised, Gaussian
 from liouville.plots import (
     DENSITY,
     INK,

@@ -20,8 +20,7 @@ from liouville.numerics.parameters import split
 from liouville.objectives import KineticEnergy, NegativeLogLikelihood
 from liouville.tasks.cells.config import PathConfig
 from liouville.tasks.cells.initial import initial_path
-from liouville.training._fit import default_optimizer
-from liouville.training._state import Stepper, initial_state
+from liouville.training import Stepper, default_optimizer, initial_state
 
 CHUNK = 20
 

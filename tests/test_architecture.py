@@ -65,7 +65,7 @@ IMPORTS = {path: imported(tree) for path, tree in TREES.items()}
 def room_of(module: str) -> str:
     """`paths` of `liouville.paths._base`; every task is a room of its own."""
     parts = module.split(".")[1:]
-    return ".".join(parts[: 2 if parts[0] == "tasks" and len(parts) > 1 else 1])
+    return ".".join(parts[: 2 if parts[:1] == ["tasks"] else 1])
 
 
 def module_of(path: Path) -> str:

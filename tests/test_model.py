@@ -180,6 +180,41 @@ def test_many_points_come_in_blocks(model):
     assert np.allclose(found, np.tile(model.log_density(T, x[:5]), 1000), rtol=ROUNDING)
 
 
+def test_all_answers_in_one_pass(model):
+    x, times = points(), np.array([90.0, T, T, 120.0, 90.0])
+    found = model.answers(times, x, sigma=0.7)
+    for name in ("log_density", "velocity", "score"):
+        expected = getattr(model, name)(times, x)
+        assert np.allclose(getattr(found, name), expected, rtol=ROUNDING), name
+    assert np.allclose(found.drift, model.drift(times, x, sigma=0.7), rtol=ROUNDING)
+    assert np.array_equal(model.answers(times, x).drift, model.drift(times, x))
+
+
+@pytest.mark.parametrize("repeats", [[1] * 300, [700, *[1] * 40], [5, 3, 90, 2], [5000, 1, 130]])
+def test_ragged_times_are_answered_as_one_by_one(model, repeats):
+    times = np.random.default_rng(1).permutation(
+        np.repeat(np.linspace(START, END, len(repeats)), repeats)
+    )
+    x = points(len(times))
+    found = model.velocity(times, x)
+    assert np.isfinite(found).all()
+    for i in np.random.default_rng(2).choice(len(times), 4):
+        assert np.allclose(found[i], model.velocity(times[i], x[i]), rtol=ROUNDING)
+
+
+def test_no_points_have_no_answers(model):
+    found = model.answers(T, np.zeros((0, 3, 2)))
+    assert found.log_density.shape == (0, 3)
+    assert found.drift.shape == (0, 3, 2)
+
+
+def test_another_number_of_times_compiles_nothing(model):
+    x = points(300)
+    model.score(np.linspace(START, END, 300), x)
+    with jax.no_tracing():
+        model.score(np.linspace(START, END, 290), x[:290])
+
+
 def test_lists_and_whole_numbers_will_do(model):
     assert np.array_equal(model.velocity(117, [[10, -3]]), model.velocity(117.0, CENTER[None]))
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from jaxtyping import Array
 
+from liouville import curves, paths
 from liouville.data import Standardisation
 from liouville.errors import LiouvilleError
 from liouville.model import Model, load
@@ -159,6 +160,11 @@ def test_a_format_of_the_future_is_refused(file):
     refused(file, f"has format {storage.FORMAT + 1}", "upgrade")
 
 
+def test_a_format_of_the_past_is_refused(file):
+    rewritten(file, lambda manifest, _: manifest.update(format=storage.FORMAT - 1))
+    refused(file, "made by an earlier version of liouville; fit again")
+
+
 def test_another_kind_is_refused(file):
     rewritten(file, lambda manifest, _: manifest.update(kind="checkpoint"))
     refused(file, "holds a checkpoint, not a model")
@@ -242,6 +248,20 @@ def test_own_classes_are_read_when_they_are_given(tmp_path):
     model.save(tmp_path / "m.lv")
     refused(tmp_path / "m.lv", "test_storage.Halved")
     assert bool(eqx.tree_equal(load(tmp_path / "m.lv", classes=[Halved]).path, model.path))
+
+
+def test_a_public_class_is_read_without_further_ado(tmp_path, monkeypatch):
+    """What stands in a public namespace may be named by a file; nothing else is told of it."""
+    monkeypatch.setattr(curves, "Halved", Halved, raising=False)
+    model = model_of(Halved(build("product"), jnp.asarray(0.5)))
+    model.save(tmp_path / "m.lv")
+    assert bool(eqx.tree_equal(load(tmp_path / "m.lv").path, model.path))
+
+
+def test_what_is_abstract_private_or_no_dataclass_is_not_in_the_table():
+    names = {name.rsplit(".", 1)[-1] for name in storage.class_table(curves, paths, eqx.nn.Linear)}
+    assert {"Knots", "Mixture", "Linear"} <= names
+    assert not {name for name in names if name.startswith(("Abstract", "_"))}
 
 
 def test_what_has_no_plain_description_is_refused():

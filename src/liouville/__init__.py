@@ -15,12 +15,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from liouville import checks as checks
     from liouville import curves as curves
+    from liouville import data as data
+    from liouville import diffusions as diffusions
     from liouville import dynamics as dynamics
     from liouville import gauges as gauges
+    from liouville import maps as maps
     from liouville import objectives as objectives
     from liouville import paths as paths
     from liouville import plots as plots
     from liouville import problems as problems
+    from liouville import processes as processes
     from liouville import quantities as quantities
     from liouville.data import read_cells as read_cells
     from liouville.data import read_events as read_events
@@ -29,7 +33,9 @@ if TYPE_CHECKING:
     from liouville.errors import TrainingError as TrainingError
     from liouville.model import Model as Model
     from liouville.model import load as load
+    from liouville.numerics import networks as networks
     from liouville.numerics.conditioning import given as given
+    from liouville.numerics.mixtures import GaussianMixture as GaussianMixture
     from liouville.tasks.cells.fit import fit_cells as fit_cells
     from liouville.tasks.control.fit import fit_control as fit_control
     from liouville.tasks.control.fit import load_policy as load_policy
@@ -46,6 +52,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "ControlProblem": "tasks.control.problem",
+    "GaussianMixture": "numerics.mixtures",
     "fit_control": "tasks.control.fit",
     "load_policy": "tasks.control.fit",
     "couple": "tasks.transport.answers",
@@ -67,6 +74,7 @@ _HOME = {
 }
 __all__ = [
     "ControlProblem",
+    "GaussianMixture",
     "LiouvilleError",
     "Model",
     "TrainingError",
@@ -74,6 +82,8 @@ __all__ = [
     "checks",
     "couple",
     "curves",
+    "data",
+    "diffusions",
     "dynamics",
     "fit",
     "fit_cells",
@@ -86,10 +96,13 @@ __all__ = [
     "load",
     "load_events",
     "load_policy",
+    "maps",
+    "networks",
     "objectives",
     "paths",
     "plots",
     "problems",
+    "processes",
     "quantities",
     "read_cells",
     "read_events",
@@ -101,6 +114,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'liouville' has no attribute {name!r}")
+    if name == "networks":
+        return importlib.import_module("liouville.numerics.networks")
     if name in _HOME:
         return getattr(importlib.import_module(f"liouville.{_HOME[name]}"), name)
     return importlib.import_module(f"liouville.{name}")

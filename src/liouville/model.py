@@ -1,9 +1,9 @@
 """The fitted model as a user meets it: NumPy in and out, in the user's own units."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import equinox as eqx
 import jax
@@ -14,7 +14,6 @@ import numpy as np
 from liouville import curves, dynamics, gauges, maps, paths, quantities
 from liouville.data import Standardisation
 from liouville.errors import LiouvilleError
-from liouville.gauges._base import Potentials
 from liouville.numerics import networks, parameters, weights
 from liouville.runs import storage
 
@@ -23,60 +22,29 @@ MODEL_FILE = "model.lv"
 # What NumPy makes an array of; its own `ArrayLike` is too deep for checks at run time.
 Numbers: TypeAlias = float | int | np.generic | np.ndarray | Sequence[Any]
 
-_CLASSES = (
-    eqx.nn.Linear,
-    curves.Constant,
-    curves.HardEnded,
-    curves.HardStarted,
-    curves.Jumping,
-    curves.Kinked,
-    curves.Knots,
-    curves.Network,
-    gauges.FullGauge,
-    gauges.LowRankGauge,
-    Potentials,
-    maps.Affine,
-    maps.Chain,
-    maps.Coupling,
-    maps.Elementwise,
-    maps.Linear,
-    maps.Permutation,
-    maps.Spline,
-    networks.Conditioned,
-    networks.MLP,
-    networks.MaskedNetwork,
-    networks.SpaceTimeNetwork,
-    parameters.Fixed,
-    paths.Autoregressive,
-    paths.Contextual,
-    paths.Diagonal,
-    paths.Ensemble,
-    paths.Factorised,
-    paths.FactorisedMixture,
-    paths.Full,
-    paths.Gauged,
-    paths.Gaussian,
-    paths.Joined,
-    paths.LocationScale,
-    paths.Logistic,
-    paths.Mixture,
-    paths.MixtureOnLine,
-    paths.Normal,
-    paths.Opened,
-    paths.Product,
-    paths.Pushforward,
-    paths.Rescaled,
-    paths.Reversed,
-    paths.Rosenblatt,
-    paths.Selected,
-    paths.TimeChange,
-    paths.Turning,
-    weights.CoupledWeights,
-    weights.GroupedWeights,
-)
+# Where the classes are that a model file may name: all that is public and final there, and the one
+# class of Equinox that networks are made of.
+CLASSES = (curves, gauges, maps, networks, parameters, paths, weights, eqx.nn.Linear)
 
-# The most points evaluated in one compiled call: it bounds the memory (block x parts x dim).
-_BLOCK = 4096
+# The most and the fewest points evaluated in one compiled call: the most bounds the memory (block x
+# parts x dim). The most times in one call bounds that of their scales (rows x parts x dim x dim).
+_BLOCK, _LEAST, _ROWS = 4096, 64, 256
+
+
+class ModelAnswers(NamedTuple):
+    """What a model says at points, in the user's units; see the methods of `Model`.
+
+    Attributes:
+        log_density: shape `(...)`.
+        velocity: shape `(..., dim)`.
+        score: shape `(..., dim)`.
+        drift: shape `(..., dim)`.
+    """
+
+    log_density: np.ndarray
+    velocity: np.ndarray
+    score: np.ndarray
+    drift: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,6 +110,18 @@ class Model:
         """The path in the user's units."""
         return paths.path_in_user(self.path, self.units)
 
+    def answers(
+        self, t: Numbers, x: Numbers, *, sigma: Numbers | None = None, extrapolate: bool = False
+    ) -> ModelAnswers:
+        """Log-density, velocity, score and drift in one pass; arguments as for `drift`."""
+        log_density, velocity, score = self._ask(quantities.Answers._fields, t, x, extrapolate)
+        return ModelAnswers(
+            log_density + self.units.log_volume(np.asarray(x)),
+            self.units.velocity_to_user(velocity),
+            self.units.score_to_user(score),
+            self._drift(velocity, score, sigma),
+        )
+
     def log_density(self, t: Numbers, x: Numbers, *, extrapolate: bool = False) -> np.ndarray:
         r"""$\log\rho_t(x)$ in nats per user's volume, shape `(...)`.
 
@@ -150,16 +130,18 @@ class Model:
             x: points, shape `(..., dim)`.
             extrapolate: allow times outside `interval`.
         """
-        value = self._evaluate(_log_density, t, x, extrapolate)
+        (value,) = self._ask(("log_density",), t, x, extrapolate)
         return np.asarray(value + self.units.log_volume(np.asarray(x)))
 
     def velocity(self, t: Numbers, x: Numbers, *, extrapolate: bool = False) -> np.ndarray:
         """The velocity, shape `(..., dim)`; arguments as for `log_density`."""
-        return self.units.velocity_to_user(self._evaluate(_velocity, t, x, extrapolate))
+        (value,) = self._ask(("velocity",), t, x, extrapolate)
+        return self.units.velocity_to_user(value)
 
     def score(self, t: Numbers, x: Numbers, *, extrapolate: bool = False) -> np.ndarray:
         r"""$\nabla\log\rho_t(x)$, shape `(..., dim)`; arguments as for `log_density`."""
-        return self.units.score_to_user(self._evaluate(quantities.score, t, x, extrapolate))
+        (value,) = self._ask(("score",), t, x, extrapolate)
+        return self.units.score_to_user(value)
 
     def drift(
         self, t: Numbers, x: Numbers, *, sigma: Numbers | None = None, extrapolate: bool = False
@@ -172,9 +154,8 @@ class Model:
             sigma: the noise, as the attribute; by default the model's.
             extrapolate: allow times outside `interval`.
         """
-        g = jnp.asarray(self._noise(sigma), jnp.zeros(()).dtype)
-        quantity = jax.tree_util.Partial(_drift, g)
-        return self.units.velocity_to_user(self._evaluate(quantity, t, x, extrapolate))
+        velocity, score = self._ask(("velocity", "score"), t, x, extrapolate)
+        return self._drift(velocity, score, sigma)
 
     def sample(self, t: Numbers, n: int, *, seed: int = 0, extrapolate: bool = False) -> np.ndarray:
         """Independent draws from the density at one time, shape `(n, dim)`.
@@ -325,10 +306,14 @@ class Model:
             )
         return np.asarray(self.units.time_to_model(t))
 
-    def _evaluate(
-        self, quantity: Callable, t: Numbers, x: Numbers, extrapolate: bool
-    ) -> np.ndarray:
-        """A quantity of (marginal, point) at every point, each time's marginal made once."""
+    def _drift(self, velocity: np.ndarray, score: np.ndarray, sigma: Numbers | None) -> np.ndarray:
+        g = self._noise(sigma)
+        return self.units.velocity_to_user(velocity + 0.5 * g**2 * score)
+
+    def _ask(
+        self, names: tuple[str, ...], t: Numbers, x: Numbers, extrapolate: bool
+    ) -> list[np.ndarray]:
+        """Some of `quantities.Answers` at every point, in the model's units."""
         x = self._model_points(x)
         batch, flat = x.shape[:-1], x.reshape(-1, self.dim)
         t = np.asarray(t, np.float64)
@@ -339,30 +324,14 @@ class Model:
                 f"times of shape {t.shape} do not fit points of shape {x.shape}; give one time, "
                 "or one for each point"
             ) from error
-        every = self._model_times(every, extrapolate)
-        distinct, place = np.unique(every, return_inverse=True)
-        result = None
-        for number, time in enumerate(distinct):
-            chosen = np.flatnonzero(place == number)
-            value = self._evaluate_at(quantity, time, flat[chosen])
-            if result is None:
-                result = np.empty((len(flat), *value.shape[1:]))
-            result[chosen] = value
-        if result is None:
-            shape = jax.eval_shape(
-                lambda p, y: quantity(p.at(jnp.zeros(())), y), self.path, jnp.zeros(self.dim)
-            ).shape
-            result = np.empty((0, *shape))
-        return result.reshape((*batch, *result.shape[1:]))
-
-    def _evaluate_at(self, quantity: Callable, time: float, x: np.ndarray) -> np.ndarray:
         dtype = jnp.zeros(()).dtype
-        t = jnp.asarray(time, dtype)
-        values = [
-            np.asarray(_at_one_time(self.path, quantity, t, jnp.asarray(block, dtype)))
-            for block in _blocks(x)
-        ]
-        return np.concatenate(values)[: len(x)].astype(np.float64)
+        shapes = [batch if name == "log_density" else (*batch, self.dim) for name in names]
+        results = [np.empty((len(flat), *shape[len(batch) :])) for shape in shapes]
+        for times, index in _rows(self._model_times(every, extrapolate)):
+            found = _answers(self.path, names, times.astype(dtype), flat[index].astype(dtype))
+            for result, values in zip(results, found):
+                result[index] = values
+        return [result.reshape(shape) for result, shape in zip(results, shapes)]
 
 
 def load(run: Path | str, *, classes: Sequence[type] = ()) -> Model:
@@ -373,11 +342,11 @@ def load(run: Path | str, *, classes: Sequence[type] = ()) -> Model:
         classes: your own path, curve or gauge classes, if the model holds any.
 
     Raises:
-        LiouvilleError: if there is no model, or the file is damaged, altered or too new.
+        LiouvilleError: if there is no model, or the file is damaged, altered or of another format.
     """
     file = Path(run) / MODEL_FILE if Path(run).is_dir() else Path(run)
     arrays, content = storage.read(file, kind="model")
-    table = storage.class_table(*_CLASSES, *classes)
+    table = storage.class_table(*CLASSES, *classes)
     try:
         path = storage.rebuild(content["path"], arrays, table, to_array=jnp.asarray)
         return Model(
@@ -397,32 +366,53 @@ def load(run: Path | str, *, classes: Sequence[type] = ()) -> Model:
         ) from error
 
 
-def _blocks(x: np.ndarray) -> list[np.ndarray]:
+def _rows(times: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Cuts points in blocks of rows: all points of a row have one time, asked for once.
+
+    A row is about as wide as the mean number of points a time: one time for all points is one row,
+    another time for each a column, and what fills up ragged rows is at most twice the points.
+
+    Args:
+        times: the time of every point, shape `(n,)`.
+
+    Yields:
+        The time of every row, shape `(rows,)`, and the numbers of its points, `(rows, width)`, in
+        which some come more than once.
+    """
+    if not len(times):
+        return
+    distinct, place, counts = np.unique(times, return_inverse=True, return_counts=True)
+    width = min(_BLOCK, 1 << (-(-len(times) // len(distinct)) - 1).bit_length())
+    order = np.argsort(place, kind="stable")
+    first, rows = np.cumsum(counts) - counts, -(-counts // width)
+    index = np.repeat(order[first], rows)[:, None] + np.zeros(width, int)
+    place = place[order]
+    position = np.arange(len(times)) - first[place]
+    index[(np.cumsum(rows) - rows)[place] + position // width, position % width] = order
+    for block in _blocks(index, min(_ROWS, _BLOCK // width), -(-_LEAST // width)):
+        yield times[block[:, 0]], block
+
+
+def _blocks(x: np.ndarray, most: int = _BLOCK, least: int = _LEAST) -> list[np.ndarray]:
     """Rows in blocks of few sizes, so that another number of points seldom compiles anew."""
     blocks = []
-    for begin in range(0, len(x), _BLOCK):
-        block = x[begin : begin + _BLOCK]
-        more = _padded(len(block)) - len(block)
+    for begin in range(0, len(x), most):
+        block = x[begin : begin + most]
+        more = _padded(len(block), most, least) - len(block)
         blocks.append(np.concatenate([block, np.repeat(block[-1:], more, axis=0)]))
     return blocks
 
 
-def _log_density(marginal: paths.AbstractMarginal, x):
-    return marginal.log_density(x)
-
-
-def _velocity(marginal: paths.AbstractMarginal, x):
-    return marginal.velocity(x)
-
-
-def _drift(g, marginal: paths.AbstractMarginal, x):
-    return dynamics.drift(marginal, x, g)
-
-
 @eqx.filter_jit
-def _at_one_time(path: paths.AbstractPath, quantity: Callable, t, x):
-    marginal = path.at(t)
-    return jax.vmap(lambda y: quantity(marginal, y))(x)
+def _answers(path: paths.AbstractPath, names: tuple[str, ...], times, x):
+    """The named answers at points of shape `(times, n, dim)`; no others are compiled."""
+
+    def at_one_time(t, points):
+        marginal = path.at(t)
+        found = jax.vmap(lambda y: quantities.answers(marginal, y))(points)
+        return [getattr(found, name) for name in names]
+
+    return jax.vmap(at_one_time)(times, x)
 
 
 def _draw(path: paths.AbstractPath, t: jax.Array, key: jax.Array, count: int) -> np.ndarray:
@@ -443,9 +433,9 @@ def _draw(path: paths.AbstractPath, t: jax.Array, key: jax.Array, count: int) ->
     return drawn
 
 
-def _padded(count: int) -> int:
+def _padded(count: int, most: int = _BLOCK, least: int = _LEAST) -> int:
     """One of a few sizes, not below `count`: then another number of points seldom compiles."""
-    return min(_BLOCK, max(64, 1 << (count - 1).bit_length()))
+    return min(most, max(least, 1 << (count - 1).bit_length()))
 
 
 @eqx.filter_jit

@@ -3,12 +3,34 @@ r"""Functions of a marginal: what can be read off a density and its velocity.
 All take a marginal (`path.at(t)`) and one point of shape `(dim,)`; use `jax.vmap` for many.
 """
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from liouville.numerics.types import Point, Points, Scalar
 from liouville.paths import AbstractMarginal
+
+
+class Answers(NamedTuple):
+    r"""What a marginal says at one point.
+
+    Attributes:
+        log_density: $\log\rho_t(x)$ in nats, shape `()`.
+        velocity: $u_t(x)$, shape `(dim,)`, in units of space per unit of time.
+        score: $\nabla\log\rho_t(x)$, shape `(dim,)`, in one over units of space.
+    """
+
+    log_density: Scalar
+    velocity: Point
+    score: Point
+
+
+def answers(marginal: AbstractMarginal, x: Point) -> Answers:
+    """Log-density, velocity and score; the first and the last are one value and its gradient."""
+    log_density, slope = jax.value_and_grad(marginal.log_density)(x)
+    return Answers(log_density, marginal.velocity(x), slope)
 
 
 def score(marginal: AbstractMarginal, x: Point) -> Point:

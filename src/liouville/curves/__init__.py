@@ -16,7 +16,10 @@ from liouville.curves._base import AbstractCurve as AbstractCurve
 from liouville.curves._base import value_and_rate as value_and_rate
 from liouville.curves._constant import Constant as Constant
 from liouville.curves._hard_ended import HardEnded as HardEnded
+from liouville.curves._hard_ended import gate_value as gate_value
 from liouville.curves._hard_started import HardStarted as HardStarted
+from liouville.curves._hard_started import Opening as Opening
+from liouville.curves._hard_started import opening as opening
 from liouville.curves._kinked import Jumping as Jumping
 from liouville.curves._kinked import Kinked as Kinked
 from liouville.curves._knots import Knots as Knots

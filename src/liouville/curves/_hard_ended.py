@@ -73,7 +73,8 @@ def gate_value(times: tuple[float, ...], t: Scalar, gate: Gate, opening: float =
         opening: $\tau$.
     """
     knots = jnp.asarray(times, t.dtype)
-    i = jnp.clip(jnp.searchsorted(knots, t, side="right") - 1, 0, len(times) - 2)
+    i = jnp.searchsorted(knots, t, side="right", method="compare_all") - 1
+    i = jnp.clip(i, 0, len(times) - 2)
     s = (t - knots[i]) / (knots[i + 1] - knots[i])
     # By `where`, so that at an end the rate is that of the inside, not the mean of both sides;
     # and a few roundings beyond it, because the last step of a solver ends there.

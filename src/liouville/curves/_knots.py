@@ -5,7 +5,6 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
-from scipy.interpolate import CubicSpline
 
 from liouville.curves._base import AbstractCurve
 from liouville.numerics.types import Scalar
@@ -75,7 +74,8 @@ class Knots(AbstractCurve):
         widths = jnp.diff(times)
         secants = jnp.diff(self.values, axis=0) / _column(widths, self.values.ndim)
         # The piece that holds t; times outside use the first or the last one.
-        i = jnp.clip(jnp.searchsorted(times, t, side="right") - 1, 0, len(self.times) - 2)
+        i = jnp.searchsorted(times, t, side="right", method="compare_all") - 1
+        i = jnp.clip(i, 0, len(self.times) - 2)
         # By `where` and not by `clip`, whose derivative at a bound is the mean of both sides.
         early, late = t < times[0], t > times[-1]
         inside = jnp.where(early, times[0], jnp.where(late, times[-1], t))
@@ -89,11 +89,14 @@ class Knots(AbstractCurve):
             slopes = _natural_slopes(self.times, self.values)
         else:
             slopes = _monotone_slopes(widths, secants)
-        s = h / widths[i]
-        m0, m1 = (self._pulled(m, secants[i]) for m in (slopes[i], slopes[i + 1]))
         # Newton's form of the Hermite cubic: exact at both knots up to rounding of one product.
-        bend = (m0 + m1 - 2.0 * secants[i]) * s + (3.0 * secants[i] - 2.0 * m0 - m1)
-        value = self.values[i] + h * (m0 + s * bend)
+        m0, m1 = (self._pulled(m, secants) for m in (slopes[:-1], slopes[1:]))
+        bend, twist = 3.0 * secants - 2.0 * m0 - m1, m0 + m1 - 2.0 * secants
+        # Picked together: for many times, picking is what costs.
+        pieces = jnp.stack([self.values[:-1], m0, m1, bend, twist], axis=1)
+        value, m0, m1, bend, twist = pieces[i]
+        s = h / widths[i]
+        value = value + h * (m0 + s * (twist * s + bend))
         return value + (t - inside) * jnp.where(early, m0, m1)
 
     def _pulled(self, slope: Float[Array, "..."], secant: Float[Array, "..."]):
@@ -107,9 +110,17 @@ def _column(x: Float[Array, " n"], ndim: int) -> Float[Array, "n ..."]:
 def _natural_slopes(
     times: tuple[float, ...], values: Float[Array, "knots ..."]
 ) -> Float[Array, "knots ..."]:
-    """The slopes of the natural cubic spline: linear in the values, by a matrix of the times."""
-    spline = CubicSpline(np.asarray(times), np.eye(len(times)), bc_type="natural")
-    matrix = jnp.asarray(spline(np.asarray(times), 1), values.dtype)
+    """The slopes of the natural cubic spline: linear in the values, by a matrix of the times.
+
+    The second derivative is continuous at the knots and zero at both ends.
+    """
+    n, inverse = len(times), 1.0 / np.diff(times)
+    # The bend of a piece from its slopes at both ends, and from its secant, summed at the knots.
+    near, far = np.eye(n)[:-1], np.eye(n)[1:]
+    of_slopes = near.T @ (inverse[:, None] * (2.0 * near + far))
+    of_slopes += far.T @ (inverse[:, None] * (near + 2.0 * far))
+    of_values = 3.0 * (near + far).T @ (inverse[:, None] ** 2 * (far - near))
+    matrix = jnp.asarray(np.linalg.solve(of_slopes, of_values), values.dtype)
     return jnp.tensordot(matrix, values, axes=1)
 
 

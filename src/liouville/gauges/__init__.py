@@ -19,5 +19,6 @@ training and, with `gated=True`, at the ends of their interval always.
 
 from liouville.gauges._base import AbstractGauge as AbstractGauge
 from liouville.gauges._base import AbstractGaugeField as AbstractGaugeField
+from liouville.gauges._base import Potentials as Potentials
 from liouville.gauges._full import FullGauge as FullGauge
 from liouville.gauges._low_rank import LowRankGauge as LowRankGauge

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from liouville.curves._hard_ended import gate_value
+from liouville.curves import gate_value
 from liouville.numerics.networks import SpaceTimeNetwork
 from liouville.numerics.types import Point, Scalar
 

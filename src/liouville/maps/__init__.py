@@ -22,6 +22,7 @@ the map start there exactly. `coupling_flow` builds a chain with good defaults.
 
 from liouville.maps._base import AbstractMap as AbstractMap
 from liouville.maps._base import AbstractTransform as AbstractTransform
+from liouville.maps._base import Push as Push
 from liouville.maps._base import pushed as pushed
 from liouville.maps._base import transform_and_rate as transform_and_rate
 from liouville.maps._bounded import AbstractBounded as AbstractBounded
@@ -29,11 +30,15 @@ from liouville.maps._bounded import Exp as Exp
 from liouville.maps._bounded import Logit as Logit
 from liouville.maps._bounded import Softplus as Softplus
 from liouville.maps._chain import Chain as Chain
+from liouville.maps._chain import ChainTransform as ChainTransform
 from liouville.maps._chain import Permutation as Permutation
 from liouville.maps._coupling import Coupling as Coupling
 from liouville.maps._elementwise import Elementwise as Elementwise
+from liouville.maps._elementwise import ElementwiseTransform as ElementwiseTransform
 from liouville.maps._flows import coupling_flow as coupling_flow
 from liouville.maps._linear import Linear as Linear
+from liouville.maps._scalars import LEAST_SIDE as LEAST_SIDE
+from liouville.maps._scalars import LOG_SLOPE_BOUND as LOG_SLOPE_BOUND
 from liouville.maps._scalars import AbstractScalarMap as AbstractScalarMap
 from liouville.maps._scalars import AbstractScalars as AbstractScalars
 from liouville.maps._scalars import Affine as Affine

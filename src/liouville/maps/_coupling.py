@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float
 
-from liouville.curves._hard_started import Opening, opening
+from liouville.curves import Opening, opening
 from liouville.maps._base import AbstractMap, AbstractTransform, Push
 from liouville.maps._groups import Group, joined, members, picked
 from liouville.maps._scalars import AbstractScalarMap, AbstractScalars, Affine

@@ -3,8 +3,7 @@ from typing import Literal
 import jax.numpy as jnp
 import jax.random as jr
 
-from liouville.curves import AbstractCurve, HardStarted, Network
-from liouville.curves._hard_started import Opening
+from liouville.curves import AbstractCurve, HardStarted, Network, Opening
 from liouville.maps._base import AbstractMap
 from liouville.maps._chain import Chain
 from liouville.maps._coupling import Coupling

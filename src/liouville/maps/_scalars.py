@@ -8,9 +8,9 @@ from jaxtyping import Array, Float
 # The bound of logarithms of slopes. A factor of 20 a layer is more than a layer needs, layers
 # multiply, and the round trip through one layer loses at most a digit and a half. Without a bound
 # a network far out in the tails, where its outputs grow with the point, gives exp(1000).
-_BOUND = 3.0
+LOG_SLOPE_BOUND = 3.0
 # The shortest side of a bin, as a share of the mean side.
-_LEAST = 0.05
+LEAST_SIDE = 0.05
 
 Values = Float[Array, " n"]
 
@@ -47,7 +47,7 @@ class Affine(AbstractScalarMap):
         bound: the bound $c$ of the log-scale.
     """
 
-    bound: float = eqx.field(static=True, default=_BOUND)
+    bound: float = eqx.field(static=True, default=LOG_SLOPE_BOUND)
 
     @property
     def parameters(self) -> int:
@@ -116,12 +116,12 @@ class Spline(AbstractScalarMap):
         sides = raw[: 2 * self.bins].reshape(2, self.bins, raw.shape[1])
         # No side is shorter than a twentieth of the mean side: slopes of the chords stay moderate
         # and the ends of a bin stay apart in single precision.
-        share = _LEAST / self.bins + (1.0 - _LEAST) * jax.nn.softmax(sides, axis=1)
+        share = LEAST_SIDE / self.bins + (1.0 - LEAST_SIDE) * jax.nn.softmax(sides, axis=1)
         sides = 2.0 * self.box * share
         # Sums of the sides before, as a product: a running sum of eight numbers is slow.
         before = jnp.tril(jnp.ones((self.bins, self.bins), raw.dtype), -1)
         edges = jnp.einsum("jk,akn->ajn", before, sides, precision="highest") - self.box
-        log_slopes = jnp.pad(_bounded(raw[2 * self.bins :], _BOUND), ((1, 1), (0, 0)))
+        log_slopes = jnp.pad(_bounded(raw[2 * self.bins :], LOG_SLOPE_BOUND), ((1, 1), (0, 0)))
         slopes = jnp.exp(log_slopes)
         ends = jnp.stack([slopes[:-1], slopes[1:]])
         return SplineScalars(jnp.concatenate([edges, sides, ends]), self.box)

@@ -10,9 +10,11 @@ saved, batched and replaced. Terms are summed with weights:
 from liouville.objectives._base import AbstractTerm as AbstractTerm
 from liouville.objectives._base import Objective as Objective
 from liouville.objectives._base import stratified_times as stratified_times
+from liouville.objectives._events import AbstractEventTerm as AbstractEventTerm
 from liouville.objectives._events import MarkLikelihood as MarkLikelihood
 from liouville.objectives._events import PlaceLikelihood as PlaceLikelihood
 from liouville.objectives._events import TimeLikelihood as TimeLikelihood
+from liouville.objectives._events import compensated as compensated
 from liouville.objectives._likelihood import ContextLikelihood as ContextLikelihood
 from liouville.objectives._likelihood import NegativeLogLikelihood as NegativeLogLikelihood
 from liouville.objectives._likelihood import negative_log_likelihoods as negative_log_likelihoods

@@ -8,7 +8,7 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from liouville.curves._hard_started import opening
+from liouville.curves import opening
 from liouville.numerics.networks import Activation, Conditioned, MaskedNetwork
 from liouville.numerics.parameters import Fixed
 from liouville.numerics.types import Point, Points, RandomKey, Scalar

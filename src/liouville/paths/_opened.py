@@ -14,10 +14,16 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from liouville.maps import AbstractMap, AbstractTransform, Chain, Coupling, Elementwise
-from liouville.maps._base import Push
-from liouville.maps._chain import ChainTransform
-from liouville.maps._elementwise import ElementwiseTransform
+from liouville.maps import (
+    AbstractMap,
+    AbstractTransform,
+    Chain,
+    ChainTransform,
+    Coupling,
+    Elementwise,
+    ElementwiseTransform,
+    Push,
+)
 from liouville.numerics.parameters import Fixed, value_of
 from liouville.numerics.types import Point, Scalar
 from liouville.paths._autoregressive import Autoregressive, AutoregressiveMarginal

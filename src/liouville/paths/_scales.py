@@ -318,7 +318,7 @@ def _lyapunov(
     if p.shape[-1] == 1:
         return jnp.zeros_like(right)
     if p.shape[-1] == 2:
-        return right / jnp.trace(p)
+        return right / (p[0, 0] + p[1, 1])
     # Differentiating the eigenvectors would divide by gaps of eigenvalues; the equation does not,
     # and `custom_linear_solve` differentiates the equation.
     values, vectors = jnp.linalg.eigh(jax.lax.stop_gradient(p))

@@ -4,8 +4,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from liouville.numerics.types import Point, RandomKey, Scalar
-from liouville.paths import AbstractMarginal
-from liouville.paths._location_scale import LocationScaleMarginal
+from liouville.paths import AbstractMarginal, LocationScaleMarginal
 
 _MOST_DRAWS = 10_000
 

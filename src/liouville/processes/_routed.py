@@ -5,8 +5,7 @@ from jaxtyping import Array, Float
 
 from liouville.numerics.networks import MLP
 from liouville.numerics.types import Scalar
-from liouville.paths import AbstractPath, LocationScale
-from liouville.paths._location_scale import LocationScaleMarginal
+from liouville.paths import AbstractPath, LocationScale, LocationScaleMarginal
 from liouville.processes._base import AbstractPlaces
 from liouville.processes._history import History
 

@@ -5,10 +5,16 @@ from jaxtyping import Array, Float
 
 from liouville.numerics.networks import MLP
 from liouville.numerics.types import Scalar
-from liouville.paths import AbstractPath, Gaussian, LocationScale
-from liouville.paths._frames import GrowingFrames, JoinedFrames
-from liouville.paths._location_scale import LocationScaleMarginal
-from liouville.paths._scales import AbstractFrames, Full
+from liouville.paths import (
+    AbstractFrames,
+    AbstractPath,
+    Full,
+    Gaussian,
+    GrowingFrames,
+    JoinedFrames,
+    LocationScale,
+    LocationScaleMarginal,
+)
 from liouville.processes._base import AbstractPlaces
 from liouville.processes._history import History
 

@@ -3,7 +3,7 @@ r"""Files that cannot lie: one zip of plain arrays and a manifest.
 A file holds one `.npy` member for each array and `manifest.json` with the format version, a
 description of the tree, and for every array its name, shape, dtype and SHA-256. A member
 `manifest.sha256` seals the manifest. Reading checks every digest and never runs code: no pickle,
-and classes are looked up by name among those the library registered.
+and classes are looked up by name among those that public namespaces hold.
 
 Writing goes to a temporary file in the same folder, is flushed to disk and renamed: a crash
 leaves the old file or the new one, never half of one.
@@ -19,6 +19,7 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ import numpy as np
 from liouville.errors import LiouvilleError
 from liouville.runs.files import atomic_path
 
-FORMAT = 1
+FORMAT = 2
 Arrays = Mapping[str, np.ndarray]
 
 # What reading a damaged file can raise; a flipped bit may ask for a password (RuntimeError) or for
@@ -90,7 +91,7 @@ def read(path: Path, *, kind: str) -> tuple[dict[str, np.ndarray], Any]:
 
     Raises:
         LiouvilleError: if the file is missing, damaged, altered, of another kind, or of a format
-            newer than this version reads.
+            other than this version's.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -123,9 +124,11 @@ def _read_manifest(archive: zipfile.ZipFile, path: Path) -> dict[str, Any]:
 def _check_header(manifest: dict[str, Any], path: Path, kind: str) -> None:
     if manifest["format"] > FORMAT:
         raise LiouvilleError(
-            f"{path} has format {manifest['format']}, this version reads up to {FORMAT}; "
+            f"{path} has format {manifest['format']}, this version reads {FORMAT}; "
             "upgrade liouville"
         )
+    if manifest["format"] < FORMAT:
+        raise LiouvilleError(f"{path} was made by an earlier version of liouville; fit again")
     if manifest["kind"] != kind:
         raise LiouvilleError(f"{path} holds a {manifest['kind']}, not a {kind}")
 
@@ -150,7 +153,7 @@ def _read_array(
 
 
 def describe(tree: Any) -> tuple[Any, dict[str, np.ndarray]]:
-    """Describes a tree of registered dataclasses, containers, arrays and plain values.
+    """Describes a tree of dataclasses, containers, arrays and plain values.
 
     Args:
         tree: the tree, for instance a path.
@@ -239,9 +242,24 @@ def rebuild(
     return build(description)
 
 
-def class_table(*classes: type) -> dict[str, type]:
-    """The classes a file may name, by their full names."""
-    return {_class_name(cls): cls for cls in classes}
+def class_table(*sources: ModuleType | type) -> dict[str, type]:
+    """The classes a file may name, by their full names.
+
+    Args:
+        sources: classes, and namespaces that stand for all public final dataclasses in them.
+    """
+    found = (
+        item
+        for source in sources
+        for item in (vars(source).values() if isinstance(source, ModuleType) else [source])
+    )
+    return {
+        _class_name(item): item
+        for item in found
+        if dataclasses.is_dataclass(item)
+        and isinstance(item, type)
+        and not item.__name__.startswith(("_", "Abstract"))
+    }
 
 
 def _class_name(cls: type) -> str:

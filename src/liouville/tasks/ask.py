@@ -3,12 +3,15 @@
 from pathlib import Path
 from typing import NamedTuple
 
+import jax
 import numpy as np
 
 from liouville.data import read_points
 from liouville.errors import LiouvilleError
 from liouville.model import load as load
 from liouville.runs.folder import Run
+
+_FEW_POINTS = 100_000
 
 
 class Question(NamedTuple):
@@ -55,14 +58,19 @@ def query(run: Run, question: Question) -> dict[str, np.ndarray]:
         remedy = "" if time is not None else "; a --time need not be in the file"
         raise LiouvilleError(f"{error}{remedy}") from error
     t = np.full(len(x), time) if time is not None else np.asarray(own)
-    options = {"extrapolate": question.extrapolate}
+    # For few points to optimise a program takes longer than to run it as it is.
+    jax.config.update("jax_disable_most_optimizations", len(x) <= _FEW_POINTS)
+    try:
+        found = model.answers(t, x, sigma=question.sigma, extrapolate=question.extrapolate)
+    finally:
+        jax.config.update("jax_disable_most_optimizations", False)
     return {
         model.time_name: t,
         **columns("", model.features, x),
-        "log_density": model.log_density(t, x, **options),
-        **columns("velocity ", model.features, model.velocity(t, x, **options)),
-        **columns("score ", model.features, model.score(t, x, **options)),
-        **columns("drift ", model.features, model.drift(t, x, sigma=question.sigma, **options)),
+        "log_density": found.log_density,
+        **columns("velocity ", model.features, found.velocity),
+        **columns("score ", model.features, found.score),
+        **columns("drift ", model.features, found.drift),
     }
 
 

@@ -8,3 +8,5 @@ from liouville.training._fit import check_options as check_options
 from liouville.training._fit import default_optimizer as default_optimizer
 from liouville.training._fit import fit as fit
 from liouville.training._log import read_metrics as read_metrics
+from liouville.training._state import Stepper as Stepper
+from liouville.training._state import initial_state as initial_state

@@ -11,8 +11,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from liouville.curves import Constant, Knots
-from liouville.maps import Elementwise, Spline
-from liouville.maps._scalars import _BOUND, _LEAST
+from liouville.maps import LEAST_SIDE, LOG_SLOPE_BOUND, Elementwise, Spline
 from liouville.numerics.parameters import Fixed
 from liouville.paths import Opened
 
@@ -59,15 +58,17 @@ def _raw(widths: np.ndarray, heights: np.ndarray) -> np.ndarray:
     chords = heights / widths
     # The harmonic mean of the slopes of both sides is near the smaller one.
     slopes = np.log(2.0 / (1.0 / chords[1:] + 1.0 / chords[:-1]))
-    slopes = np.arctanh(np.clip(slopes / _BOUND, -_MOST_SLOPE, _MOST_SLOPE))
-    logits = [np.log((share - _LEAST / BINS) / (1.0 - _LEAST)) for share in (widths, heights)]
-    return np.concatenate([*logits, _BOUND * slopes])
+    slopes = np.arctanh(np.clip(slopes / LOG_SLOPE_BOUND, -_MOST_SLOPE, _MOST_SLOPE))
+    logits = [
+        np.log((share - LEAST_SIDE / BINS) / (1.0 - LEAST_SIDE)) for share in (widths, heights)
+    ]
+    return np.concatenate([*logits, LOG_SLOPE_BOUND * slopes])
 
 
 def _shares(knots: np.ndarray) -> np.ndarray:
     """The shares of the box between its sides and the knots, as a spline can say them."""
     ends = [np.full((1, knots.shape[1]), side) for side in (-BOX, BOX)]
     shares = np.diff(np.concatenate([ends[0], knots, ends[1]]), axis=0) / (2.0 * BOX)
-    least = _LEAST / BINS
+    least = LEAST_SIDE / BINS
     free = np.maximum(shares - least, _LEAST_SHARE)
-    return least + (1.0 - _LEAST) * free / free.sum(axis=0)
+    return least + (1.0 - LEAST_SIDE) * free / free.sum(axis=0)

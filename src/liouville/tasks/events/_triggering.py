@@ -6,8 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from liouville.data import Events
-from liouville.paths import Gaussian
-from liouville.paths._location_scale import LocationScaleMarginal
+from liouville.paths import Gaussian, LocationScaleMarginal
 from liouville.plots import Clock, Picture, triggering_figure
 from liouville.processes import History, Offspring, Triggered
 from liouville.tasks.events.model import EventModel

@@ -14,8 +14,7 @@ from scipy.special import logsumexp
 from liouville.data import Events
 from liouville.numerics.mixtures import GaussianMixture, fit_mixture
 from liouville.numerics.parameters import Fixed, value_of
-from liouville.objectives import TimeLikelihood
-from liouville.objectives._events import AbstractEventTerm, compensated
+from liouville.objectives import AbstractEventTerm, TimeLikelihood, compensated
 from liouville.paths import Normal
 from liouville.processes import AbstractIntensity, Excerpts, Hawkes, HistoryFree, PointProcess
 from liouville.tasks.events._initial import FLOOR, initial_intensity, parts_for, static_density

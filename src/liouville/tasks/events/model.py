@@ -10,9 +10,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from liouville import processes
 from liouville.data import Events, Region, check_history
 from liouville.errors import LiouvilleError
-from liouville.model import MODEL_FILE
+from liouville.model import CLASSES, MODEL_FILE
 from liouville.numerics.parameters import learned_leaves
 from liouville.processes import (
     AbstractMagnitudes,
@@ -26,7 +27,6 @@ from liouville.processes import (
     log_rates,
 )
 from liouville.runs import storage
-from liouville.tasks.events._saved import CLASSES
 from liouville.tasks.events.catalogues import Catalogue, draw_catalogues
 from liouville.tasks.events.units import EventUnits
 
@@ -321,7 +321,7 @@ def load_events(run: Path | str) -> EventModel:
     """
     file = Path(run) / MODEL_FILE if Path(run).is_dir() else Path(run)
     arrays, content = storage.read(file, kind="events")
-    table = storage.class_table(*CLASSES)
+    table = storage.class_table(*CLASSES, processes)
     try:
         region = content["region"]
         plain = {name: content[name] for name in _PLAIN}

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.stats import kstest
 
 from liouville.data import Events
-from liouville.paths._location_scale import LocationScaleMarginal
+from liouville.paths import LocationScaleMarginal
 from liouville.processes import Excerpts, PointProcess
 from liouville.tasks.events.model import EventModel, Scores
 

@@ -39,8 +39,8 @@ from liouville.paths import (
     Opened,
     Pushforward,
     Rosenblatt,
+    can_open,
 )
-from liouville.paths._opened import can_open
 
 Array = np.ndarray
 
