@@ -90,7 +90,7 @@ def demo(
     """
     from liouville.tasks.skeleton import run_task
 
-    if not room_of(task).has_demo:
+    if task not in TASKS or not TASKS[task].has_demo:
         raise LiouvilleError(f"there is no demo of {task!r}; the demos are: {_DEMOS}")
     known = load_task(task)
     shown = known.demo(seed)

@@ -84,7 +84,9 @@ def fit_cells(
 
 def read(config: CellsConfig, given: Any = None) -> Snapshots:
     """The cells of a configuration, or those given, checked."""
-    options = config.data
+    options, sigma = config.data, config.objective.sigma
+    if sigma is not None and not sigma > 0:
+        raise LiouvilleError(f"sigma is {sigma}; give a positive noise")
     source = options.file if given is None else given
     if source is None:
         raise LiouvilleError("no data: name a file")
