@@ -164,7 +164,8 @@ def leaf(family: str, scale: str, kind: str, parts: int, dim: int) -> Maker:
 def gauged(path: Callable, gauge: Callable[..., AbstractGauge]) -> Callable:
     def make(key):
         keys = jr.split(key, 3)
-        return jolted(Gauged(path(keys[0]), gauge(key=keys[1])), keys[2], 0.2)
+        # The gauge alone: a path may hold numbers that belong together.
+        return Gauged(path(keys[0]), jolted(gauge(key=keys[1]), keys[2], 0.2))
 
     return make
 

@@ -57,6 +57,7 @@ MAPS = BOUNDED | {
     "linear": _linear(3),
     "permutation": lambda key: Permutation((2, 0, 1, 4, 3)),
     "flow-affine-5d": flow(5, "affine", layers=4),
+    "flow-affine-2d": flow(2, "affine"),
     "flow-affine-1d": flow(1, "affine"),
     "flow-spline-1d": flow(1, "spline", hard_start=False),
     "flow-spline-2d-linear": flow(2, "spline", linear=True, gate="fast"),

@@ -46,6 +46,7 @@ from makers import (
 )
 from maps_cases import MAPS
 
+Cost = Literal["low", "middle", "high"]
 Bounds = tuple[tuple[float, float] | None, ...]
 
 
@@ -68,13 +69,13 @@ class Entry:
         nodes: of the quadrature of the mass, along each axis.
         mass: the error of the quadrature, where a density with kinks makes it converge slowly.
         steps: of the trajectories that are followed.
-        idle: ends of the names of learned arrays on which nothing depends. The weight of a lone
-            part is one, whatever its logit; such logits need not be named.
+        idle: what the names of learned arrays contain on which nothing need depend. The weight of
+            a lone part is one, whatever its logit; such logits need not be named.
     """
 
     make: Maker
     dim: int
-    cost: Literal["low", "middle", "high"] = "high"
+    cost: Cost = "high"
     tails: float = 60.0
     far: float = 10.0**6.5
     support: Bounds | None = None
@@ -141,7 +142,7 @@ for _name in ("gaussian-diagonal-linear", "logistic-full-still"):
 _HEAVY: dict[int, Any] = {
     dim: {"support": ((-math.inf, math.inf),) * dim, "box": 12.0} for dim in (1, 2, 3)
 }
-_STUDENT = (
+_STUDENT: tuple[tuple[str, str, int, int, Cost], ...] = (
     ("diagonal", "linear", 2, 1, "low"),
     ("full", "cubic", 3, 2, "middle"),
     ("turning", "network", 2, 2, "high"),
@@ -174,8 +175,9 @@ _FACTORISED = (
     ("logistic", "network", 2),
 )
 # The tails of the widest logistic part: beyond 20 deviations of all parts together one on the line
-# still has 1.1e-8, whatever the number of nodes; beyond 40 none has.
-_WIDE = {1: {"box": 40.0, "nodes": 8001}, 2: {}, 3: {}}
+# still has 1.1e-8, whatever the number of nodes; beyond 40 none has. In the plane the narrowest
+# part is a tenth of a deviation wide, for which 321 nodes are few: they miss 5e-8.
+_WIDE: dict[int, Any] = {1: {"box": 40.0, "nodes": 8001}, 2: {"nodes": 641}, 3: {}}
 FACTORISED = {
     f"factorised-{family}-{kind}-{dim}d": Entry(factorised(family, kind, 3, dim), dim, **_WIDE[dim])
     for family, kind, dim in _FACTORISED
@@ -234,12 +236,17 @@ AUTOREGRESSIVE = {
 }
 
 # The points of a spline's knots: there the slope of the density jumps, and the trapezoidal rule is
-# exact to the square of its step, (24 / 4000)^2 on the line and (24 / 320)^2 in the plane, times a
-# jump of order 0.1. The divergence jumps where a trajectory passes a knot, which costs a share of
+# exact to the square of its step, (24 / 4000)^2 on the line and (24 / 1280)^2 in the plane, times
+# a jump of up to ten. The divergence jumps where a trajectory passes a knot, which costs a share of
 # the jump times the step: with 100 steps the median of 64 trajectories loses 2.5e-3 nats, with 800
 # steps 3.8e-4.
-_KNOTS = {1: {"mass": 1e-5, "box": 12.0}, 2: {"mass": 2e-3, "box": 12.0}, 3: {}}
+_KNOTS: dict[int, Any] = {
+    1: {"mass": 1e-5, "box": 12.0},
+    2: {"mass": 2e-3, "box": 12.0, "nodes": 1281},
+    3: {},
+}
 _MAP_DIMS = {
+    "flow-affine-2d": 2,
     "elementwise-affine": 3,
     "elementwise-spline": 2,
     "coupling-affine": 3,
@@ -266,9 +273,7 @@ PUSHED = {f"pushforward-{name}": _through(name, "moving") for name in _MAP_DIMS}
     f"pushforward-{name}-at-rest": _through(name, "still")
     for name in ("elementwise-affine", "flow-spline-1d", "flow-spline-2d-linear", "flow-affine-5d")
 }
-PUSHED["pushforward-flow-spline-2d-linear"] = replace(
-    PUSHED["pushforward-flow-spline-2d-linear"], cost="middle"
-)
+PUSHED["pushforward-flow-affine-2d"] = replace(PUSHED["pushforward-flow-affine-2d"], cost="middle")
 
 # Densities on a half line, an interval, or both. Single precision cannot tell a point from the
 # bound of an interval that is nearer than its rounding.
@@ -294,11 +299,13 @@ BOUNDED = {
 }
 
 # What knows of events before the interval.
+# What follows from the past (zones, scores, routes) is found before a time is asked and stands
+# beside the law it was found from, of which nothing else depends on much.
 PLACES = {
-    "triggered": Entry(triggered, 2),
-    "recalled": Entry(recalled, 2),
-    "routed": Entry(routed, 2),
-    "on-local-clock": Entry(on_local_clock, 2),
+    "triggered": Entry(triggered, 2, idle=(".brood.", ".history.")),
+    "recalled": Entry(recalled, 2, idle=(".base.", ".history.")),
+    "routed": Entry(routed, 2, idle=(".law.", ".history.")),
+    "on-local-clock": Entry(on_local_clock, 2, idle=(".history.",)),
 }
 
 HARD = {
@@ -411,6 +418,8 @@ def _combinations() -> dict[str, Entry]:
             make=around(entry.make),
             dim=dim,
             cost="high",
+            # In other units and at another pace the motion is faster.
+            steps=800,
             support=entry.support and (*entry.support, None)[:dim],
         )
         for name, entry in first

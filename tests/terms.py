@@ -259,11 +259,8 @@ def excerpts(targets: int) -> Excerpts:
     events = drawn(12.0, 4, 0)
     ends = np.searchsorted(events.sequence, np.arange(1, len(events.windows)))
     marks = np.random.default_rng(0).exponential(0.4, len(events)) + 3.0
-    return Excerpts.of(
-        *(np.split(a, ends) for a in (events.times, events.places, marks)),
-        events.windows,
-        targets=targets,
-    )
+    times, places, marks = (np.split(a, ends) for a in (events.times, events.places, marks))
+    return Excerpts.of(times, places, marks, events.windows, targets=targets)
 
 
 def process() -> PointProcess:
@@ -301,7 +298,12 @@ TERMS: dict[str, Case] = RUNNING | {
     ),
     "renoised": Case(
         lambda: Renoised(
-            POINTS, jnp.zeros((5, 0)), jnp.full(1, STEP), jnp.full(1, WIDTH), 2, "likelihood"
+            values=POINTS,
+            contexts=jnp.zeros((5, 0)),
+            step=jnp.full(1, STEP),
+            width=jnp.full(1, WIDTH),
+            batch_size=2,
+            name="likelihood",
         ),
         line,
         _renoised,
@@ -324,7 +326,7 @@ TERMS: dict[str, Case] = RUNNING | {
         lambda path: integral(path, lambda t, m: mean(m, lambda x: cost(t, x))),
     ),
     "terminal": Case(
-        lambda: Terminal(1.0, lambda x: cost(1.0, x), particles=3),
+        lambda: Terminal(time=1.0, cost=lambda x: cost(1.0, x), particles=3),
         line,
         lambda path: mean(path.at(jnp.ones(())), lambda x: cost(1.0, x)),
     ),
@@ -342,7 +344,7 @@ TERMS: dict[str, Case] = RUNNING | {
     ),
     "over-pieces": Case(
         lambda: OverPieces(
-            tuple(
+            terms=tuple(
                 KineticEnergy(interval=span, times=3, particles=4)
                 for span in itertools.pairwise((0.0, 0.4, 1.0))
             )

@@ -203,7 +203,7 @@ def _stopped(marginal):
 
 @pytest.mark.parametrize("alter", [_forgotten, _turned, pytest.param(_stopped, marks=HEAVY)])
 def test_continuity_refuses(alter):
-    path = build("pushforward-coupling-affine")
+    path: Any = build("pushforward-coupling-affine")
     report = checks.continuity(Altered(path, alter), *points_of(path))
     assert_fails(report)
     assert report.value > 0.01
@@ -223,5 +223,6 @@ def test_mass_refuses_the_wrong_sign():
 
 @pytest.mark.slow
 def test_transport_refuses_a_map_that_stands_still(getkey):
-    path = Altered(build("pushforward-coupling-affine"), _stopped)
+    path: Any = build("pushforward-coupling-affine")
+    path = Altered(path, _stopped)
     assert_fails(checks.transport(path, (0.25, 0.85), n=64, steps=50, key=getkey()))

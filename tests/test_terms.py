@@ -100,7 +100,7 @@ class Biased(AbstractTerm):
     ("fault", "is_value_wrong"), [("none", False), ("shares", True), ("points", False)]
 )
 def test_a_biased_term_is_refused(fault, is_value_wrong):
-    case = replace(TERMS["state-cost"], term=lambda: Biased(fault), path=line, draws=20_000)
+    case = replace(TERMS["state-cost"], term=lambda: Biased(fault=fault), path=line, draws=20_000)
     value, gradient = standard_errors(case)
     assert (value > STANDARD_ERRORS) == is_value_wrong
     assert (gradient > STANDARD_ERRORS) == (fault != "none")

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.nn import log_sigmoid, softplus
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from liouville.maps._base import AbstractMap, AbstractTransform, Push
 from liouville.numerics.types import Point, Scalar
@@ -172,10 +172,10 @@ class BoundedTransform(AbstractTransform):
         slopes = jnp.where(is_inside.all(), jnp.exp(log_slopes), 0.0)
         return x, lambda v: slopes * v
 
-    def _back(self, y: Point) -> tuple[Point, Values, Array]:
+    def _back(self, y: Point) -> tuple[Point, Values, Bool[Array, " dim"]]:
         """Origins, log-slopes and who is inside; outside the numbers are those of some point."""
         low, high, width, is_free = self._constants(y)
-        is_inside = is_free | ((y > low) & (y < high))
+        is_inside = ((y > low) & (y < high)) | is_free
         is_bounded = is_inside & ~is_free
         above = jnp.where(is_bounded, (y - low) / width, 0.5)
         rest = jnp.where(is_bounded & np.isfinite(high), (high - y) / width, 0.5)

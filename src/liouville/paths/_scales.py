@@ -60,7 +60,7 @@ class AbstractFrames(eqx.Module):
         densities, each narrowed by $\epsilon$, lighter than the part in every direction.
         """
         parts, dim = self.location.shape
-        axes = jnp.broadcast_to(jnp.eye(dim)[:, None], (dim, parts, dim))
+        axes = jnp.broadcast_to(jnp.eye(dim, dtype=self.location.dtype)[:, None], (dim, parts, dim))
         factor = jnp.moveaxis(jax.vmap(self.stretch)(axes), 0, -1)
         spread = jnp.sqrt(jnp.sum(factor**2, axis=-1, keepdims=True))
         inverse = inverse_of_triangular(factor / spread)
