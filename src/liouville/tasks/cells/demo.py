@@ -92,16 +92,10 @@ def demo_cells(seed: int = 0) -> Truth:
 def distance_to_truth(model: Model, truth: Model, *, n: int = 4000, seed: int = 1) -> list[dict]:
     r"""How far a model is from the truth, at the snapshots' days and half-way between them.
 
-    Args:
-        model: the model.
-        truth: the exact density and velocity.
-        n: draws from the truth at each time.
-        seed: of the draws; use another one than for the cells.
-
-    Returns:
-        One row a time: `time`, whether it was `seen`, the Kullback-Leibler divergence
-        $E[\log\rho^* - \log\rho]$ in nats with its standard error, and the relative error
-        $(E|u - u^*|^2 / E|u^*|^2)^{1/2}$ of the velocity.
+    A row says whether its time was `seen`, the Kullback-Leibler divergence $E[\log\rho^* -
+    \log\rho]$ in nats with its standard error, and the relative error $(E|u - u^*|^2 /
+    E|u^*|^2)^{1/2}$ of the velocity, over `n` draws from the truth with another seed than that of
+    the cells.
     """
     days = sorted({*DAYS, *(0.5 * (a + b) for a, b in itertools.pairwise(DAYS))})
     rows = []

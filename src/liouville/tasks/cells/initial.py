@@ -29,37 +29,22 @@ _LOGISTIC_DEVIATION = float(np.pi / np.sqrt(3.0))
 
 
 def automatic_components(snapshots: Sequence[np.ndarray], *, seed: int = 0) -> int:
-    """The number of components: the most that the Bayesian information criterion sees at a time.
-
-    Args:
-        snapshots: clouds of shapes `(n_i, dim)`; of large ones some points are looked at.
-        seed: of the fits.
-    """
+    """The number of components: the most that the Bayesian information criterion sees at a time."""
     rng = np.random.default_rng(seed)
     thinned = [x[rng.permutation(len(x))[:_MOST_LOOKED_AT]] for x in snapshots]
     return max(len(fit_by_bic(x, seed=seed).weights) for x in thinned)
 
 
 def chains_through(snapshots: Sequence[np.ndarray], *, seed: int = 0) -> np.ndarray:
-    """Optimal-transport chains through clouds, as many as the largest cloud has cells, or 1500.
+    """Optimal-transport chains through clouds `(n_i, dim)`, shape `(chains, times, dim)`.
 
-    Args:
-        snapshots: clouds of shapes `(n_i, dim)`, in the order of time.
-        seed: of the choice of cells.
-
-    Returns:
-        Shape `(chains, len(snapshots), dim)`.
+    They are as many as the largest cloud has cells, or 1500.
     """
     return chains(snapshots, min(_MOST_CHAINS, max(len(x) for x in snapshots)), seed)
 
 
 def energy_of_chains(times: np.ndarray, joined: np.ndarray) -> float:
-    r"""The kinetic energy $\sum_i \tfrac12 E|x_{i+1} - x_i|^2 / (t_{i+1} - t_i)$ of chains.
-
-    Args:
-        times: increasing, shape `(times,)`.
-        joined: shape `(chains, times, dim)`.
-    """
+    r"""The kinetic energy $\sum_i \tfrac12 E|x_{i+1} - x_i|^2 / (t_{i+1} - t_i)$ of chains."""
     squares = (np.diff(joined, axis=1) ** 2).sum(-1).mean(0)
     return float(0.5 * (squares / np.diff(times)).sum())
 

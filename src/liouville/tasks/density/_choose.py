@@ -26,14 +26,7 @@ _ERRORS = 3.0
 
 
 class Choice(NamedTuple):
-    """A configuration without open choices, the path to start from, and how it was chosen.
-
-    Attributes:
-        config: the configuration.
-        path: the path to start from.
-        gain: what the trial said for maps, in nats a validation row; `None` without a trial.
-        is_interrupted: whether the user stopped the trial.
-    """
+    """A configuration without open choices, the path to start from, and how it was chosen."""
 
     config: DensityConfig
     path: AbstractPath
@@ -52,16 +45,9 @@ def chosen(
     """Fills in what the configuration leaves to the data, if need be by a trial.
 
     A mixture of a moderate number of parts cannot follow a sharp edge; seen through maps it can.
-    Where both are open and there are enough validation samples, each is trained for the
-    likelihood alone for a few hundred steps, and the maps are taken if they win on the validation
-    samples by more than chance and by more than their cost.
-
-    Args:
-        config: the configuration as the user gave it.
-        training: samples to train on.
-        validation: samples to judge by.
-        units: of the model.
-        progress: show a progress bar; by default on a terminal only.
+    Where both are open and there are enough validation samples, each is trained for the likelihood
+    alone for a few hundred steps, and the maps are taken if they win on the validation samples by
+    more than chance and by more than their cost.
     """
     smallest, size = int(training.counts.min()), (training.dim, len(training))
     lattice = training.quantisation

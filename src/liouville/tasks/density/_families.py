@@ -67,12 +67,8 @@ def resolve_choices(
 ) -> DensityConfig:
     """Fills in what the configuration leaves to the data.
 
-    Args:
-        config: the configuration.
-        dim: the number of coordinates.
-        n: the number of training samples.
-        smallest: the number of training samples of the smallest class.
-        whole: the share of the columns that have whole steps.
+    These are the numbers of coordinates, of training samples and of those of the smallest class,
+    and the share of the columns that have whole steps.
     """
     path, training = config.path, config.training
     family = path.family
@@ -132,13 +128,9 @@ def _or(wished: float | None, otherwise: float) -> float:
 def initial_path(
     points: np.ndarray, labels: np.ndarray | None, config: PathConfig, *, seed: int = 0
 ) -> AbstractPath:
-    """The path to start from.
+    """The path to start from, after `resolve_choices`.
 
-    Args:
-        points: training samples in standardised units, shape `(n, dim)`.
-        labels: their classes, numbers from 0, or `None`.
-        config: the configuration, after `resolve_choices`.
-        seed: of all random choices.
+    Points are in standardised units, shape `(n, dim)`; labels are numbers from 0.
     """
     assert config.members is not None  # filled in by `resolve_choices`
     members = [

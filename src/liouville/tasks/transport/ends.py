@@ -56,13 +56,7 @@ class End:
 def read_ends(
     sources: Sequence[Source | End], data: DataConfig, options: EndsConfig, *, seed: int = 0
 ) -> list[End]:
-    """The ends in the order of time, all of one dimension.
-
-    Args:
-        sources: what `end_of` takes, or ends that are made already.
-        data: what is read of a file.
-        options: how mixtures are fitted.
-        seed: of the first fit.
+    """The ends in the order of time, all of one dimension; each is fitted with a seed of its own.
 
     Raises:
         LiouvilleError: if there are fewer than two, or they do not belong together.
@@ -113,16 +107,9 @@ def end_of(
 ) -> End:
     """Makes an end of whatever a user may name.
 
-    Args:
-        source: a mixture; samples, fitted by a mixture; the name of a file or distribution; or a
-            fitted density: a model, the folder of a run, or a path, of which time 1 counts.
-        data: what is read of a file.
-        ends: how a mixture is fitted.
-        dim: the number of coordinates of a named Gaussian.
-        seed: of the fit.
-
-    Raises:
-        LiouvilleError: if the source cannot be used.
+    It is a mixture; samples, fitted by a mixture; the name of a file or distribution (a Gaussian of
+    `dim` coordinates); or a fitted density: a model, the folder of a run, or a path, of which time
+    1 counts.
     """
     if isinstance(source, GaussianMixture):
         _check_mixture(source)

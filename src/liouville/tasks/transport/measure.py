@@ -85,21 +85,12 @@ def bounds(
     Without noise the discrete problem is $\tfrac12 W_2^2$ between points that are spread over the
     ends. It is too large by the distance of the points from what they stand for, of which half the
     squared distance between two independent clouds of one end is an estimate, for each end. With
-    noise it is, with the cost
-    $\tfrac12|x-y|^2$ and $\varepsilon = \sigma^2$,
+    noise it is, with the cost $\tfrac12|x-y|^2$ and $\varepsilon = \sigma^2$,
 
     $$\min_\pi \sum \pi c + \varepsilon\,\mathrm{KL}(\pi | \rho_0 \otimes \rho_1)
       + \varepsilon E_{\rho_1} \log\rho_1 + \tfrac{d}{2} \varepsilon \log 2\pi\varepsilon,$$
 
     whose bias is extrapolated from problems of half the size, as if it fell like one over it.
-
-    Args:
-        source: the mixture at the start.
-        target: the mixture at the end.
-        sigma: the noise over unit time.
-        points: points of each end.
-        repeats: independent problems, two or more for an error.
-        seed: of the draws.
     """
     plain = isinstance(source, GaussianMixture) and isinstance(target, GaussianMixture)
     is_exact = plain and len(source.weights) == len(target.weights) == 1
@@ -142,17 +133,10 @@ def _with_noise(source: Density, target: Density, sigma: float, points: int, see
 
 
 def mean_distance(first: Sequence[np.ndarray], second: Sequence[np.ndarray]) -> Estimate:
-    """W2 between two distributions of which several pairs of clouds are given.
+    """W2 between two distributions of which several pairs of clouds `(n, dim)` are given.
 
-    Chance decides how many draws fall into each part of a distribution, and a few too many in a
-    far one weigh as much as all the rest: so it is the root mean square over the pairs.
-
-    Args:
-        first: clouds of the one, each of shape `(n, dim)`.
-        second: as many clouds of the other, of the same shapes.
-
-    Returns:
-        The root mean square of W2 and its standard error.
+    Chance decides how many draws fall into each part of a distribution, and a few too many in a far
+    one weigh as much as all the rest: so it is the root mean square over the pairs.
     """
     squares = [wasserstein(x, y) ** 2 for x, y in zip(first, second, strict=True)]
     root = np.sqrt(np.mean(squares))
@@ -174,14 +158,7 @@ def evaluate(model: Model, given: Given, config: TransportConfig) -> dict[str, A
 def certify(
     model: Model, given: Given, settings: TransportConfig, *, seed: int = 1000
 ) -> dict[str, Any]:
-    """The figures of a fitted path: energy, the least there can be, arrival, asymmetry.
-
-    Args:
-        model: the model.
-        given: the distributions it meets and the costs of the fit, in the user's units.
-        settings: the configuration of the fit, after `resolve_times`.
-        seed: of all draws.
-    """
+    """The figures of a fitted path: energy, the least there can be, arrival, asymmetry."""
     assert isinstance(model.path, Joined)
     problem = problem_of(given, model.units, settings)
     figures: dict[str, Any] = {}

@@ -39,13 +39,7 @@ _POSITIVE = (
 
 
 class Given(NamedTuple):
-    """What a user gives.
-
-    Attributes:
-        ends: the distributions, in the user's units; before they are read, what names them.
-        reference: the reference drift in the user's units, or `None`.
-        cost: the running cost in the user's units, or `None`.
-    """
+    """What a user gives."""
 
     ends: Sequence[Any]
     reference: Field | None = None
@@ -53,16 +47,7 @@ class Given(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """Ends in the model's units, and what moving between them costs.
-
-    Attributes:
-        ends: the densities, in the model's units.
-        times: when they are met, from 0 to 1.
-        sigma: noise, in the model's units.
-        reference: the reference drift in the model's units, or `None`.
-        cost: the running cost in units of the energy, or `None`.
-        energy_scale: the user's energy for one unit of the model's.
-    """
+    """Ends in the model's units, and what moving between them costs."""
 
     ends: list[Density]
     times: tuple[float, ...]
@@ -124,11 +109,6 @@ def units_of(ends: Sequence[End], settings: TransportConfig) -> Standardisation:
 def problem_of(given: Given, units: Standardisation, settings: TransportConfig) -> Problem:
     """The problem in the model's units.
 
-    Args:
-        given: the distributions and costs, in the user's units.
-        units: the map between both.
-        settings: the configuration, after `resolve_times`.
-
     Raises:
         LiouvilleError: if a pull and a reference are given.
     """
@@ -160,15 +140,7 @@ def energy_term(
     particles: int,
     crowding: float = 0.9,
 ) -> KineticEnergy:
-    """The energy of one piece, in the model's units.
-
-    Args:
-        problem: the problem.
-        times: start and end of the piece.
-        moments: the number of times at which it is measured.
-        particles: the number of particles at each.
-        crowding: see `liouville.objectives.KineticEnergy`.
-    """
+    """The energy of one piece, in the model's units."""
     return KineticEnergy(
         interval=times,
         g=problem.sigma,
