@@ -209,8 +209,10 @@ class StartEntropy(AbstractTerm):
         inverses = np.linalg.inv(np.linalg.cholesky(source.covariances))
         volumes = np.log(np.einsum("kii->ki", inverses)).sum(1)
         logs = np.log(source.weights) + volumes - 0.5 * source.dim * np.log(2.0 * np.pi)
-        numbers = (jnp.asarray(a, dtype) for a in (logs, source.means, inverses))
-        return StartEntropy(*numbers, particles)
+        log_weights, means, roots = (jnp.asarray(a, dtype) for a in (logs, source.means, inverses))
+        return StartEntropy(
+            log_weights=log_weights, means=means, inverses=roots, particles=particles
+        )
 
     def __call__(self, path: AbstractPath, *, key: RandomKey) -> Scalar:
         """An unbiased estimate."""
@@ -238,10 +240,9 @@ class Surprise(AbstractTerm):
     def of(observations: Observations, particles: int) -> "Surprise":
         """The term for observations."""
         dtype = jnp.zeros(()).dtype
-        times, values, log_likelihood = observations
-        return Surprise(
-            jnp.asarray(times, dtype), jnp.asarray(values, dtype), log_likelihood, particles
-        )
+        times, values = (jnp.asarray(a, dtype) for a in observations[:2])
+        likelihood = observations.log_likelihood
+        return Surprise(times=times, values=values, log_likelihood=likelihood, particles=particles)
 
     def __call__(self, path: AbstractPath, *, key: RandomKey) -> Scalar:
         """An unbiased estimate."""

@@ -33,8 +33,8 @@ _MOST_SHIFT = 2.0
 class Filled(NamedTuple):
     """Chains `(chains, n, dim)` with a point half-way between snapshots that overlap."""
 
-    times: np.ndarray
-    chains: np.ndarray
+    times: np.ndarray  # of the snapshots and of the points half-way, increasing
+    chains: np.ndarray  # at the snapshots they are what they were
 
 
 def fill_gaps(

@@ -60,9 +60,17 @@ def initial_path(problem: ControlProblem, config: PathConfig, *, seed: int = 0) 
                 "no way of finite cost from the source to the target was found; look at the "
                 "running costs between them"
             )
-    options = {"opening": config.opening, "min_scale": config.min_scale, "bend": bend}
-    clock = np.linspace(0.0, 1.0, config.knots + 2)[1:-1].tolist()
-    inner = path_along(parts, source, target, (0.0, 1.0), noise, clock=clock, **options)
+    inner = path_along(
+        parts,
+        source,
+        target,
+        (0.0, 1.0),
+        noise,
+        opening=config.opening,
+        min_scale=config.min_scale,
+        clock=np.linspace(0.0, 1.0, config.knots + 2)[1:-1].tolist(),
+        bend=bend,
+    )
     return path_in_user(inner, units)
 
 

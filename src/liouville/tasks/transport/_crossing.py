@@ -114,8 +114,8 @@ def _between(
         inner = _laid(whole_parts(first.base, last.base), *ends)
     else:
         inner = _mixture_between(*ends, seed)
-    sizes = {"layers": config.layers, "width": config.width}
-    flow = coupling_flow(source.dim, times, **sizes, hard_start=False, key=jr.key(seed))
+    layers, width, key = config.layers, config.width, jr.key(seed)
+    flow = coupling_flow(source.dim, times, layers=layers, width=width, hard_start=False, key=key)
     gate = HardEnded(times, jnp.zeros(2), Constant(4.0 * jnp.ones(())))
     maps: list[AbstractMap] = [
         *_frozen(first, times, (1.0, 0.0)),
@@ -158,6 +158,13 @@ def _laid(
     problem: Problem,
     config: PathConfig,
 ) -> LocationScale:
-    options = {"opening": config.opening, "min_scale": config.min_scale}
-    sigma, weights = problem.sigma, config.weights
-    return path_along(parts, source, target, times, sigma, weights=weights, **options)
+    return path_along(
+        parts,
+        source,
+        target,
+        times,
+        problem.sigma,
+        opening=config.opening,
+        min_scale=config.min_scale,
+        weights=config.weights,
+    )

@@ -32,10 +32,6 @@ class Estimate(NamedTuple):
     value: float
     error: float
 
-    def times(self, factor: float) -> "Estimate":
-        """The estimate in other units."""
-        return Estimate(self.value * factor, self.error * abs(factor))
-
 
 def estimate(term: AbstractTerm, path: AbstractPath, *, seed: int = 0) -> Estimate:
     """A term from independent random numbers: mean and standard error of 16 replicates."""
@@ -51,19 +47,16 @@ def _replicates(term: AbstractTerm, path: AbstractPath, keys: jax.Array) -> jax.
 class Bounds(NamedTuple):
     r"""What the energy between two ends is compared with.
 
-    Attributes:
-        gaussian: without noise half the squared distance of the Gaussians with the ends' moments,
-            which is never more than the least energy (Gelbrich, Math. Nachr. 1990); `None` with
-            noise, or if an end is seen through maps. If both ends are Gaussian, it is the least
-            energy itself.
-        discrete: the least energy from the discrete problem between draws of the ends, its bias
-            taken away; the error is that of the repeats.
-        is_exact: whether `gaussian` is the least energy.
+    `gaussian` is without noise half the squared distance of the Gaussians with the ends' moments,
+    which is never more than the least energy (Gelbrich, Math. Nachr. 1990); `None` with noise, or
+    if an end is seen through maps. If both ends are Gaussian, it is the least energy itself.
+    `discrete` is the least energy from the discrete problem between draws of the ends, its bias
+    taken away; the error is that of the repeats.
     """
 
     gaussian: float | None
     discrete: Estimate
-    is_exact: bool
+    is_exact: bool  # whether `gaussian` is the least energy
 
     @property
     def least(self) -> float:
@@ -94,18 +87,15 @@ def bounds(
     """
     plain = isinstance(source, GaussianMixture) and isinstance(target, GaussianMixture)
     is_exact = plain and len(source.weights) == len(target.weights) == 1
+    # The moments of a density seen through maps are not known in closed form.
+    moments = (source.mean, source.covariance, target.mean, target.covariance) if plain else ()
+    seeds = range(seed, seed + 10 * repeats, 10)
     if sigma > 0:
-        gaussian = None
-        if is_exact:
-            moments = (source.mean, source.covariance, target.mean, target.covariance)
-            gaussian = GaussianBridge(*moments, sigma).energy()
-        values = [_with_noise(source, target, sigma, points, seed + 10 * i) for i in range(repeats)]
+        gaussian = GaussianBridge(*moments, sigma).energy() if is_exact else None
+        values = [_with_noise(source, target, sigma, points, own) for own in seeds]
     else:
-        # The moments of a density seen through maps are not known in closed form.
-        gaussian = None
-        if plain:
-            gaussian = 0.5 * bures(source.mean, source.covariance, target.mean, target.covariance)
-        values = [_without_noise(source, target, points, seed + 10 * i) for i in range(repeats)]
+        gaussian = 0.5 * bures(*moments) if plain else None
+        values = [_without_noise(source, target, points, own) for own in seeds]
     error = float(np.std(values, ddof=1) / np.sqrt(repeats)) if repeats > 1 else float("nan")
     return Bounds(gaussian, Estimate(float(np.mean(values)), error), is_exact)
 
