@@ -47,17 +47,8 @@ def free_paths(
     r"""Paths that start in a mixture exactly and then about follow $dX = f\,dt + \sigma\,dW$.
 
     Nothing is simulated: parts are cut and carried by their moments, in several ways. All paths
-    have the same structure, so that one compiled function judges them: `best_of`.
-
-    Args:
-        source: the mixture at time 0.
-        sigma: the noise: a number, a matrix, or a function of time and place.
-        horizon: $T$.
-        drift: $f(t, x)$; `None` for zero.
-        parts: the number of moving parts; at least one for each part of the source. A drift that
-            is linear needs no more than these.
-        knots: the number of knots of every curve.
-        is_cut: cut also where the drift is linear, for costs that bend the way.
+    have the same structure, so that one compiled function judges them: `best_of`. A linear drift
+    needs no more parts than the source has; `is_cut` cuts also there, for costs that bend the way.
     """
     clock = graded_clock(source, sigma, horizon, _STEPS)
     whole, found = free_pieces(source, sigma, clock, drift, parts=parts, is_cut=is_cut)
@@ -83,19 +74,11 @@ def free_pieces(
     parts: int,
     is_cut: bool = False,
 ) -> tuple[Moments, list[Pieces]]:
-    """The moments of the uncut parts of a source, and the pieces of several ways to cut them.
-
-    Args:
-        source: the mixture at time 0.
-        sigma: the noise.
-        clock: times from 0 to the horizon.
-        drift: $f(t, x)$; `None` for zero.
-        parts: about how many pieces are wanted.
-        is_cut: cut also where the drift is linear.
-    """
+    """The moments of the uncut parts of a source, and the pieces of several ways to cut them."""
     field = drift or (lambda t, x: jnp.zeros_like(x))
     whole, is_linear = whole_moments(source, field, sigma, clock)
-    counts = shared_out(parts, source.weights)
+    # Every part gets its share of the pieces, at least one.
+    counts = np.maximum(1, np.round(parts * source.weights).astype(int))
     if counts.max() == 1 or (is_linear and not is_cut):
         return whole, [uncut(source, whole)]
     return whole, [
@@ -106,11 +89,7 @@ def free_pieces(
 
 
 def best_of(paths: list[Rescaled], judge: Callable[[AbstractPath], Scalar]) -> Rescaled:
-    """The path for which a compiled figure is least.
-
-    Raises:
-        LiouvilleError: if it is finite for none.
-    """
+    """The path for which a compiled figure is least."""
     figures = np.array([float(judge(path)) for path in paths])
     if not np.isfinite(figures).any():  # nor if there is no path
         raise LiouvilleError(
@@ -118,11 +97,6 @@ def best_of(paths: list[Rescaled], judge: Callable[[AbstractPath], Scalar]) -> R
             "horizon or look at the drift"
         )
     return paths[int(np.nanargmin(np.where(np.isfinite(figures), figures, np.nan)))]
-
-
-def shared_out(parts: int, weights: np.ndarray) -> np.ndarray:
-    """How many of so many parts each part of a mixture gets, at least one, shape `(parts,)`."""
-    return np.maximum(1, np.round(parts * weights).astype(int))
 
 
 def units_of(
@@ -157,13 +131,10 @@ def turning_for(covariances: np.ndarray) -> Turning:
 
 
 def raw_of(scale: Turning, covariances: np.ndarray, moments: Moments, width: np.ndarray):
-    """Unconstrained scales of covariances in units of `width` that turn as a drift does.
+    """Unconstrained scales of covariances, in units of `width`, that turn as a drift does.
 
-    Args:
-        scale: the scale.
-        covariances: shape `(times, parts, dim, dim)`.
-        moments: with the slopes of the drift and the noises, in the user's space and time.
-        width: shape `(dim,)`.
+    The covariances have the shape `(times, parts, dim, dim)`; slopes and noises of the moments are
+    in the user's space and time.
     """
     dtype, area = jnp.zeros(()).dtype, np.outer(width, width)
     raw = jax.jit(scale.from_covariance)(jnp.asarray(covariances, dtype))

@@ -20,15 +20,7 @@ from liouville.paths import LocationScale, Rescaled, path_in_user
 def smoothed_path(
     moments: Moments, after: Posterior, parts: int, seen_at: np.ndarray, grid: np.ndarray
 ) -> Rescaled:
-    """The path of the heaviest pieces of a posterior, free at both ends.
-
-    Args:
-        moments: of the pieces before the observations.
-        after: the pieces after them.
-        parts: the most parts.
-        seen_at: the times of the observations.
-        grid: the times of the knots.
-    """
+    """The path of the heaviest pieces of a posterior, with knots at `grid`, free at both ends."""
     dtype, clock = jnp.zeros(()).dtype, moments.times
     kept = np.sort(np.argsort(after.weights)[::-1][:parts])
     weights = np.maximum(after.weights[kept], 1e-4)

@@ -17,18 +17,11 @@ from liouville.tasks.transport.config import TransportConfig
 
 
 class Room(NamedTuple):
-    """Where a task lives.
-
-    Attributes:
-        config: the class of its configuration.
-        ask: the module that loads its models and answers questions about them.
-        leave_out: the module whose `leave_out_table` predicts whole times it has not seen, if any.
-        has_demo: whether it has a demonstration.
-    """
+    """Where a task lives."""
 
     config: type
-    ask: str = "liouville.tasks.ask"
-    leave_out: str = ""
+    ask: str = "liouville.tasks.ask"  # the module that loads its models and answers questions
+    leave_out: str = ""  # the module whose `leave_out_table` predicts times it has not seen
     has_demo: bool = False
 
 
@@ -53,28 +46,16 @@ def room_of(name: str) -> Room:
 
 
 def load_task(name: str) -> Any:
-    """The `liouville.tasks.task.Task` of a name: `TASK` in the module `fit` of its room.
-
-    Raises:
-        LiouvilleError: if there is no such task.
-    """
+    """The `liouville.tasks.task.Task` of a name: `TASK` in the module `fit` of its room."""
     room_of(name)
     return importlib.import_module(f"liouville.tasks.{name}.fit").TASK
 
 
 def answers_of(name: str) -> Any:
-    """The module with `load(folder)` and `query(run, question)` for runs of a task.
-
-    Raises:
-        LiouvilleError: if there is no such task.
-    """
+    """The module with `load(folder)` and `query(run, question)` for runs of a task."""
     return importlib.import_module(room_of(name).ask)
 
 
 def load_model(folder: Path, name: str) -> Any:
-    """The model in the folder of a run of a task.
-
-    Raises:
-        LiouvilleError: if there is no such task, or no model that can be read.
-    """
+    """The model in the folder of a run of a task."""
     return answers_of(name).load(folder)

@@ -15,27 +15,16 @@ _FEW_POINTS = 100_000
 
 
 class Question(NamedTuple):
-    """What `query` was asked; what a task does not know it refuses.
-
-    Attributes:
-        points: file of points, if any.
-        time: one time for all of them, as it was written.
-        sigma: the noise of the drift.
-        given: one class.
-        extrapolate: whether times outside the fitted range are allowed.
-        history: file of the events so far.
-        sequence_name: which sequence of it.
-        drop_future: whether its later events are dropped.
-    """
+    """What `query` was asked; what a task does not know it refuses."""
 
     points: Path | None
-    time: str | None = None
-    sigma: float | None = None
-    given: str | None = None
-    extrapolate: bool = False
-    history: Path | None = None
-    sequence_name: str | None = None
-    drop_future: bool = False
+    time: str | None = None  # one for all points, as it was written
+    sigma: float | None = None  # the noise of the drift
+    given: str | None = None  # one class
+    extrapolate: bool = False  # whether times outside the fitted range are allowed
+    history: Path | None = None  # file of the events so far
+    sequence_name: str | None = None  # which sequence of it
+    drop_future: bool = False  # whether its later events are dropped
 
 
 def query(run: Run, question: Question) -> dict[str, np.ndarray]:
@@ -50,7 +39,11 @@ def query(run: Run, question: Question) -> dict[str, np.ndarray]:
         raise LiouvilleError(f"{run.folder} is no run of events; leave --history out")
     model = load(run.folder)
     model = model if question.given is None else model.given(question.given)
-    time = _number(question.time)
+    try:
+        time = None if question.time is None else float(question.time)
+    except ValueError:
+        message = f"--time is {question.time!r}; give a number in the data's units"
+        raise LiouvilleError(message) from None
     try:
         time_key = None if time is not None else model.time_name
         x, own = read_points(question.points, model.features, dim=model.dim, time_key=time_key)
@@ -77,10 +70,3 @@ def query(run: Run, question: Question) -> dict[str, np.ndarray]:
 def columns(prefix: str, features: tuple[str, ...], x: np.ndarray) -> dict[str, np.ndarray]:
     """The coordinates of points, each under its name."""
     return {f"{prefix}{name}": x[:, i] for i, name in enumerate(features)}
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        return None if text is None else float(text)
-    except ValueError:
-        raise LiouvilleError(f"--time is {text!r}; give a number in the data's units") from None

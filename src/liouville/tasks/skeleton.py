@@ -15,9 +15,7 @@ from liouville.tasks import load_model, load_task
 from liouville.tasks.task import Rows, Say, Start, Task
 from liouville.training import Fit, check_options, default_optimizer, fit, read_metrics
 
-SUMMARY_FILE = "summary.json"
-METRICS_FILE = "metrics.jsonl"
-CHECKPOINT_FILE = "checkpoint.lv"
+SUMMARY_FILE, METRICS_FILE, CHECKPOINT_FILE = "summary.json", "metrics.jsonl", "checkpoint.lv"
 
 
 def fit_given(
@@ -31,17 +29,7 @@ def fit_given(
 ) -> Any:
     """What the public functions `fit_...` do: reads and checks what is given, and fits to it.
 
-    Args:
-        task: the task.
-        given: the data, as its `read` takes them.
-        settings: a configuration, some of its values by dotted key, or `None`.
-        folder: where the checkpoint and the metrics go, if anywhere.
-        resume: go on from the checkpoint in `folder`.
-        progress: show a progress bar; by default on a terminal only.
-
-    Raises:
-        LiouvilleError: if data or settings cannot be used.
-        TrainingError: if training meets a number that is not finite.
+    Settings are a configuration, some of its values by dotted key, or `None`.
     """
     if not isinstance(settings, task.config):
         settings = configuration.merge(task.config, values=settings)
@@ -58,11 +46,7 @@ def fit_task(
     resume: bool = False,
     progress: bool | None = None,
 ) -> Any:
-    """Fits to data that were read and checked; the arguments are those of `fit_given`.
-
-    Returns:
-        The task's result.
-    """
+    """Fits to data that were read and checked."""
     begun = time.monotonic()
     start = task.resolve(data, config, progress)
     result = _trained(start, folder, resume, progress)
@@ -102,22 +86,10 @@ def run_task(
 ) -> Any:
     """Fits and fills a folder: model, configuration, metrics, summary, report.
 
-    All input is checked before anything is written.
-
-    Args:
-        task: the task.
-        folder: the folder to fill.
-        given: the data; by default they are read from where the configuration says.
-        file: the values of a YAML file.
-        flags: values by dotted key; `None` for not given. They win over the file.
-        settings: `key=value` strings; they win over the flags.
-        force: replace the run the folder holds.
-        resume: go on with it. The configuration is then the run's own.
-        progress: show a progress bar; by default on a terminal only.
-        say: told what is going on.
-
-    Returns:
-        The task's result.
+    All input is checked before anything is written. The data are by default read from where the
+    configuration says. Of the settings `key=value` strings win over flags, `None` for not given,
+    and these over the values of a file; with `resume` the configuration is the run's own. `force`
+    replaces the run the folder holds.
 
     Raises:
         LiouvilleError: on unusable input.
@@ -153,22 +125,13 @@ def run_task(
 
 
 def evaluate_run(folder: Path) -> Mapping[str, Any] | Rows:
-    """Measures a run again: on data it kept from training, or with other random numbers.
-
-    Raises:
-        LiouvilleError: if the folder holds no run, its data are gone or have changed, or none were
-            kept.
-    """
+    """Measures a run again: on data it kept from training, or with other random numbers."""
     task, data, config = _run_again(folder)
     return task.evaluate(load_model(folder, task.name), data, config)
 
 
 def redraw_run(folder: Path, *, movie: bool = True) -> Path:
-    """Draws the report of a run again from what its folder holds.
-
-    Raises:
-        LiouvilleError: if the folder holds no model or the data have changed.
-    """
+    """Draws the report of a run again from what its folder holds."""
     from liouville.plots import write_page
 
     task, data, config = _run_again(folder)

@@ -40,40 +40,26 @@ class Start(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """A table for a person, or a list for a program.
+    """A table for a person, or a list for a program."""
 
-    Attributes:
-        key: its name in JSON.
-        title: its heading.
-        rows: one mapping a row.
-        headings: the columns in order, each with its heading.
-    """
-
-    key: str
+    key: str  # its name in JSON
     title: str
     rows: list[dict[str, Any]]
-    headings: Mapping[str, str]
+    headings: Mapping[str, str]  # the columns in order, each with its heading
 
 
 class Demo(NamedTuple):
-    """A demonstration: data whose truth is known.
+    """A demonstration: data whose truth is known."""
 
-    Attributes:
-        given: the data, as the task's `read` takes them.
-        flags: settings by dotted key.
-        compare: from the result of the fit to how far it is from the truth.
-    """
-
-    given: Any
-    flags: Mapping[str, Any]
-    compare: Callable[[Any], list[Rows]]
+    given: Any  # the data, as the task's `read` takes them
+    flags: Mapping[str, Any]  # settings by dotted key
+    compare: Callable[[Any], list[Rows]]  # of the result of the fit with the truth
 
 
 def later(place: str) -> Callable[..., Any]:
     """A function of a module that is imported when it is called, for what imports slowly.
 
-    Args:
-        place: module and function, such as `liouville.tasks.cells.report:contents`.
+    The place is module and function, such as `liouville.tasks.cells.report:contents`.
     """
     module, name = place.split(":")
 
@@ -81,14 +67,6 @@ def later(place: str) -> Callable[..., Any]:
         return getattr(importlib.import_module(module), name)(*arguments)
 
     return call
-
-
-def _nothing(*_: Any) -> dict[str, Any]:
-    return {}
-
-
-def _unchanged(fitted: Any, *_: Any) -> Any:
-    return fitted
 
 
 def tables_of(summary: Mapping[str, Any]) -> list[Rows]:
@@ -133,7 +111,7 @@ class Task(Generic[Config, Data]):
     measure: Callable[[Any, Start, Any], tuple[dict[str, Any], dict[str, Any]]]
     contents: Callable[[Any, Any], Any]
     evaluate: Callable[[Any, Any, Any], Mapping[str, Any] | Rows]
-    judge: Callable[[Any, Any, Say], Any] = _unchanged
-    recall: Callable[[Any, Any, Any, Mapping[str, Any]], dict[str, Any]] = _nothing
+    judge: Callable[[Any, Any, Say], Any] = lambda fitted, *_: fitted
+    recall: Callable[[Any, Any, Any, Mapping[str, Any]], dict[str, Any]] = lambda *_: {}
     tables: Callable[[Mapping[str, Any]], list[Rows]] = tables_of
     demo: Callable[[int], Demo] | None = None

@@ -115,28 +115,31 @@ def resolve(cells: Snapshots, config: CellsConfig, progress: bool | None = None)
     """Chains through the snapshots, and the mixture paths that start along them."""
     del progress
     seed = config.training.seed
-    known = _divided(cells, config)
-    units, training = known.units, known.training
+    units, training, held_out = known = _divided(cells, config)
     times = np.asarray(units.time_to_model(training.distinct_times))
     clouds = [units.to_model(training.at(t)) for t in training.distinct_times]
-    config = _with_components(config, clouds)
     joined = chains_through(clouds, seed=seed)
     straight = energy_of_chains(times, joined)
-    config = _with_energy(config, cells.dim, straight)
-    assert config.objective.energy is not None  # just filled in
+    config = _resolved(config, clouds, straight)
+    options = config.objective
+    assert options.energy is not None  # just filled in
     filled = _filled(config, times, joined, straight)
-    batch_size = config.objective.batch_size or _LARGEST_BATCH
-    likelihood = _training_likelihood(
-        times, clouds, measure.weights_by_time(training), filled, batch_size
+    batch_size = options.batch_size or _LARGEST_BATCH
+    weights = measure.weights_by_time(training)
+    likelihood = _training_likelihood(times, clouds, weights, filled, batch_size)
+    noise = units.noise_to_model(_noise(config, units))
+    energy = KineticEnergy(
+        interval=(float(times[0]), float(times[-1])),
+        g=jnp.asarray(noise, jnp.zeros(()).dtype),
+        of=options.energy_of,
+        times=options.times,
+        particles=options.particles,
     )
-    energy = PerMember(_energy_term(config, times, units.noise_to_model(_noise(config, units))))
     return Start(
         config,
         initial_path(filled.times, filled.chains, config.path, seed=seed),
-        likelihood + config.objective.energy * energy,
-        validation=None
-        if known.held_out is None
-        else measure.likelihood(known.held_out, units, "validation"),
+        likelihood + options.energy * PerMember(energy),
+        None if held_out is None else measure.likelihood(held_out, units, "validation"),
         facts={
             "cells": len(cells),
             "times": len(times),
@@ -194,48 +197,32 @@ def _training_likelihood(
     cells = NegativeLogLikelihood(times, clouds, weights=weights, batch_size=batch_size)
     objective = 1.0 * PerMember(cells)
     if chains:
-        term = NegativeLogLikelihood(
-            filled.times[between], chains, batch_size=batch_size, name="gaps"
-        )
+        halves = filled.times[between]
+        term = NegativeLogLikelihood(halves, chains, batch_size=batch_size, name="gaps")
         objective = objective + len(chains) / len(times) * PerMember(term)
     return objective
 
 
-def _with_components(config: CellsConfig, clouds: list[np.ndarray]) -> CellsConfig:
-    if config.path.components is not None:
-        return config
-    components = automatic_components(clouds, seed=config.training.seed)
-    return dataclasses.replace(config, path=dataclasses.replace(config.path, components=components))
+def _resolved(config: CellsConfig, clouds: list[np.ndarray], energy: float) -> CellsConfig:
+    """Fills in the number of components, and what the kinetic energy weighs.
+
+    The motion along the chains costs a fortieth of a nat a coordinate. The rule has no unit: it
+    gives the same answer whatever the scale of space, of time and of the displacements.
+    """
+    path, objective = config.path, config.objective
+    if path.components is None:
+        components = automatic_components(clouds, seed=config.training.seed)
+        path = dataclasses.replace(path, components=components)
+    if objective.energy is None:
+        weight = _ENERGY_SHARE * clouds[0].shape[1] / max(energy, 1e-6)
+        objective = dataclasses.replace(objective, energy=float(f"{weight:.3g}"))
+    return dataclasses.replace(config, path=path, objective=objective)
 
 
 def _noise(config: CellsConfig, units: Standardisation) -> float | np.ndarray:
     """The noise in the user's units; by default a share of the spread of each coordinate."""
     sigma = config.objective.sigma
     return units.noise_to_user(_NOISE_SHARE) if sigma is None else sigma
-
-
-def _energy_term(config: CellsConfig, times: np.ndarray, noise: np.ndarray) -> KineticEnergy:
-    options = config.objective
-    return KineticEnergy(
-        interval=(float(times[0]), float(times[-1])),
-        g=jnp.asarray(noise, jnp.zeros(()).dtype),
-        of=options.energy_of,
-        times=options.times,
-        particles=options.particles,
-    )
-
-
-def _with_energy(config: CellsConfig, dim: int, energy: float) -> CellsConfig:
-    """Fills in the weight: the motion along the chains costs a fortieth of a nat a coordinate.
-
-    The rule has no unit: it gives the same answer whatever the scale of space, of time and of
-    the displacements.
-    """
-    if config.objective.energy is not None:
-        return config
-    weight = _ENERGY_SHARE * dim / max(energy, 1e-6)
-    objective = dataclasses.replace(config.objective, energy=float(f"{weight:.3g}"))
-    return dataclasses.replace(config, objective=objective)
 
 
 TASK = Task(

@@ -2,7 +2,7 @@
 
 import dataclasses
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax.numpy as jnp
@@ -25,20 +25,16 @@ def leave_out_table(config: CellsConfig, times: Sequence[float], seeds: int, say
     cells = read(config)
     chosen = list(times) or cells.distinct_times[1:-1].tolist()
     rows = leave_out(cells, chosen, config, seeds=range(seeds), say=say)
-    names = ("push", "direct", "floor", "midpoint", "no_motion")
-    means = {name: sum(row[name] for row in rows) / len(rows) for name in names}
-    headings = {
-        "time": "left out",
-        "seed": "seed",
+    distances = {
         "push": "W1 push",
         "direct": "W1 direct",
         "floor": "floor",
         "midpoint": "midpoint",
         "no_motion": "no motion",
-        "nats": "nats",
-        "baseline_nats": "BIC mixture",
-        "seconds": "seconds",
     }
+    means = {name: sum(row[name] for row in rows) / len(rows) for name in distances}
+    headings = {"time": "left out", "seed": "seed", **distances, "nats": "nats"}
+    headings |= {"baseline_nats": "BIC mixture", "seconds": "seconds"}
     title = f"Times left out of {cells.source}"
     return Rows("rows", title, [*rows, {"time": "mean", **means}], headings)
 
@@ -49,7 +45,7 @@ def leave_out(
     settings: CellsConfig | Mapping[str, Any] | None = None,
     *,
     seeds: Sequence[int] = (0,),
-    say: Callable[[str], None] = lambda _: None,
+    say: Say = lambda _: None,
 ) -> list[dict[str, Any]]:
     r"""Leaves whole times out, one after the other, and predicts them.
 
@@ -79,9 +75,9 @@ def leave_out(
     """
     known = cells.distinct_times
     for t in times:
-        if not np.any(np.isclose(known, t)):
+        if not np.isclose(known, t).any():
             raise LiouvilleError(f"no cells at time {t:g}; the times are {known.tolist()}")
-        if np.isclose(t, known[0]) or np.isclose(t, known[-1]):
+        if np.isclose(known[[0, -1]], t).any():
             raise LiouvilleError(
                 f"time {t:g} is the first or the last; leave out one in between: "
                 f"{known[1:-1].tolist()}"
@@ -93,8 +89,7 @@ def leave_out(
     rows = []
     for t in times:
         place = int(np.argmin(np.abs(known - t)))
-        left_out = float(known[place])
-        before, after = float(known[place - 1]), float(known[place + 1])
+        before, left_out, after = known[place - 1 : place + 2].tolist()
         bounds = _bounds(scaled, before, left_out, after)
         for seed in seeds:
             say(f"time {left_out:g} left out, seed {seed}")
@@ -106,16 +101,17 @@ def leave_out(
             if result.reason == "interrupted":
                 raise KeyboardInterrupt
             seconds = time.monotonic() - begun
-            predicted = _predictions(result.model, scaled, before, left_out, seed)
+            found = result.summary
+            nats = [value for name, value in found.items() if name.startswith("held-out nats")]
             rows.append(
                 {
                     "time": left_out,
                     "seed": seed,
-                    **predicted,
+                    **_predictions(result.model, scaled, before, left_out, seed),
                     **bounds,
-                    **_nats(result.summary),
-                    "components": result.summary["components"],
-                    "steps": result.summary["steps"],
+                    **dict(zip(("nats", "baseline_nats"), nats)),
+                    "components": found["components"],
+                    "steps": found["steps"],
                     "seconds": seconds,
                 }
             )
@@ -152,8 +148,3 @@ def _bounds(cells: Snapshots, before: float, t: float, after: float) -> dict[str
         "midpoint": wasserstein(between, target, 1),
         "no_motion": wasserstein(old, target, 1),
     }
-
-
-def _nats(summary: dict[str, Any]) -> dict[str, float]:
-    values = [value for name, value in summary.items() if name.startswith("held-out nats")]
-    return dict(zip(("nats", "baseline_nats"), values))

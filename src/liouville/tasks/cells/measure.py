@@ -117,15 +117,8 @@ def evaluate_model(
 ) -> list[dict[str, float]]:
     """Distances between a fitted model and held-out cells, time by time, in the user's units.
 
-    Args:
-        model: the model.
-        training: the cells it was fitted to.
-        held_out: other cells of the same times.
-        seed: of the draws.
-
-    Returns:
-        One row a time: `w1` and `w2` between as many draws of the model as there are held-out
-        cells and these cells; `floor_w1` and `floor_w2` between as many training cells and them.
+    `w1` and `w2` are between as many draws of the model as there are held-out cells and these
+    cells, `floor_w1` and `floor_w2` between as many training cells and them.
     """
     rng = np.random.default_rng(seed)
     rows = []

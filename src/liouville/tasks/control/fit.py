@@ -126,11 +126,7 @@ def load_policy(folder: Path | str) -> Policy:
 
 
 def read_problem(name: str) -> ControlProblem:
-    """A problem by its name, or from a Python file that makes `problem`, which is executed.
-
-    Raises:
-        LiouvilleError: if there is neither, or the file makes no `ControlProblem`.
-    """
+    """A problem by its name, or from a Python file that makes `problem`, which is executed."""
     if name.endswith(".py"):
         if not Path(name).is_file():
             raise LiouvilleError(f"there is no file {name}; check the path")
@@ -139,11 +135,8 @@ def read_problem(name: str) -> ControlProblem:
             raise LiouvilleError(
                 f"{name} makes no `problem = ControlProblem(...)`; see docs/control.md"
             )
-        return (
-            dataclasses.replace(problem, name=Path(name).stem)
-            if problem.name == "problem"
-            else problem
-        )
+        is_named = problem.name != "problem"
+        return problem if is_named else dataclasses.replace(problem, name=Path(name).stem)
     if name not in scenes.NAMES:
         raise LiouvilleError(
             f"there is no problem {name!r}; the names are: {', '.join(scenes.NAMES)}; or give a "
@@ -219,11 +212,7 @@ def _start(problem: ControlProblem, settings: ControlConfig, objective: Objectiv
 
 
 def chosen_problem(problem: ControlProblem, settings: ControlConfig) -> ControlProblem:
-    """The problem with the noise and the weights of a configuration.
-
-    Raises:
-        LiouvilleError: if a number of the configuration cannot be used.
-    """
+    """The problem with the noise and the weights of a configuration, whose numbers are checked."""
     configuration.check_positive(settings, _POSITIVE)
     if settings.rollout.trajectories % 2:
         raise LiouvilleError(
@@ -256,8 +245,7 @@ def objective_of(problem: ControlProblem, settings: ControlConfig) -> Objective:
 
 def _arrays(loaded: Loaded) -> list[np.ndarray | None]:
     problem = loaded.problem
-    ends = [problem.source] if problem.target is None else [problem.source, problem.target]
-    arrays = [array for end in ends for array in (end.weights, end.means, end.covariances)]
+    arrays = [array for end in problem.ends for array in (end.weights, end.means, end.covariances)]
     return [*arrays, np.frombuffer(loaded.source, np.uint8)]
 
 

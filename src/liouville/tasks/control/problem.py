@@ -8,12 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from liouville.numerics.mixtures import GaussianMixture
-from liouville.objectives import (
-    AbstractRunningCost,
-    Effort,
-    Field,
-    Noise,
-)
+from liouville.objectives import AbstractRunningCost, Effort, Field, Noise
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +49,11 @@ class ControlProblem:
     def dim(self) -> int:
         """The number of coordinates of a point."""
         return self.source.dim
+
+    @property
+    def ends(self) -> list[GaussianMixture]:
+        """The source, and the target if there is one."""
+        return [self.source] if self.target is None else [self.source, self.target]
 
     @property
     def noise(self) -> Noise:

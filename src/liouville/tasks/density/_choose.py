@@ -1,6 +1,7 @@
 """Between families that the number of coordinates leaves open, a short trial decides."""
 
 import dataclasses
+from functools import partial
 from typing import NamedTuple
 
 import equinox as eqx
@@ -26,19 +27,12 @@ _ERRORS = 3.0
 
 
 class Choice(NamedTuple):
-    """A configuration without open choices, the path to start from, and how it was chosen.
-
-    Attributes:
-        config: the configuration.
-        path: the path to start from.
-        gain: what the trial said for maps, in nats a validation row; `None` without a trial.
-        is_interrupted: whether the user stopped the trial.
-    """
+    """A configuration without open choices, the path to start from, and how it was chosen."""
 
     config: DensityConfig
     path: AbstractPath
-    gain: float | None = None
-    is_interrupted: bool = False
+    gain: float | None = None  # what the trial said for maps, in nats a validation row
+    is_interrupted: bool = False  # the user stopped the trial
 
 
 def chosen(
@@ -52,29 +46,24 @@ def chosen(
     """Fills in what the configuration leaves to the data, if need be by a trial.
 
     A mixture of a moderate number of parts cannot follow a sharp edge; seen through maps it can.
-    Where both are open and there are enough validation samples, each is trained for the
-    likelihood alone for a few hundred steps, and the maps are taken if they win on the validation
-    samples by more than chance and by more than their cost.
-
-    Args:
-        config: the configuration as the user gave it.
-        training: samples to train on.
-        validation: samples to judge by.
-        units: of the model.
-        progress: show a progress bar; by default on a terminal only.
+    Where both are open and there are enough validation samples, each is trained for the likelihood
+    alone for a few hundred steps, and the maps are taken if they win on the validation samples by
+    more than chance and by more than their cost.
     """
-    smallest, size = int(training.counts.min()), (training.dim, len(training))
     lattice = training.quantisation
     whole = 0.0 if lattice is None else float(lattice.is_discrete.mean())
-    plain = resolve_choices(config, *size, smallest, whole)
+    known = (training.dim, len(training), int(training.counts.min()), whole)
+    points, seed = units.to_model(training.points), config.training.seed
+    start = partial(initial_path, points, training.labels, seed=seed)
+    plain = resolve_choices(config, *known)
     is_open = config.path.family == "auto" and plain.path.family == "mixture"
     if not is_open or validation is None or len(validation) < _FEWEST_KEPT:
-        return Choice(plain, _initial(plain, training, units))
+        return Choice(plain, start(plain.path))
     wished = dataclasses.replace(config.path, family="warped")
-    warped = resolve_choices(dataclasses.replace(config, path=wished), *size, smallest, whole)
+    warped = resolve_choices(dataclasses.replace(config, path=wished), *known)
     tried = []
     for candidate in (plain, warped):
-        path = _initial(candidate, training, units)
+        path = start(candidate.path)
         nats = _tried(path, candidate, training, validation, units, progress)
         if nats is None:
             return Choice(candidate, path, is_interrupted=True)
@@ -84,11 +73,6 @@ def chosen(
     is_better = gain > max(_LEAST_GAIN, _ERRORS * error)
     candidate, path, _ = tried[1] if is_better else tried[0]
     return Choice(candidate, path, gain)
-
-
-def _initial(config: DensityConfig, training: Samples, units: Standardisation) -> AbstractPath:
-    points = units.to_model(training.points)
-    return initial_path(points, training.labels, config.path, seed=config.training.seed)
 
 
 def _tried(
@@ -120,9 +104,5 @@ def _tried(
     if result.reason == "interrupted":
         return None
     points = jnp.asarray(units.to_model(validation.points), jnp.zeros(()).dtype)
-    return -np.asarray(_log_densities(result.path, points), float)
-
-
-@eqx.filter_jit
-def _log_densities(path: AbstractPath, points: jax.Array) -> jax.Array:
-    return jax.vmap(path.at(jnp.ones(())).log_density)(points)
+    log_density = eqx.filter_jit(lambda path, x: jax.vmap(path.at(jnp.ones(())).log_density)(x))
+    return -np.asarray(log_density(result.path, points), float)

@@ -9,7 +9,7 @@ import numpy as np
 
 from liouville.curves import AbstractCurve, HardStarted, Knots
 from liouville.maps import coupling_flow
-from liouville.numerics.mixtures import GaussianMixture, fit_mixture
+from liouville.numerics.mixtures import fit_mixture
 from liouville.paths import (
     AbstractPath,
     Autoregressive,
@@ -67,12 +67,8 @@ def resolve_choices(
 ) -> DensityConfig:
     """Fills in what the configuration leaves to the data.
 
-    Args:
-        config: the configuration.
-        dim: the number of coordinates.
-        n: the number of training samples.
-        smallest: the number of training samples of the smallest class.
-        whole: the share of the columns that have whole steps.
+    These are the numbers of coordinates, of training samples and of those of the smallest class,
+    and the share of the columns that have whole steps.
     """
     path, training = config.path, config.training
     family = path.family
@@ -132,18 +128,12 @@ def _or(wished: float | None, otherwise: float) -> float:
 def initial_path(
     points: np.ndarray, labels: np.ndarray | None, config: PathConfig, *, seed: int = 0
 ) -> AbstractPath:
-    """The path to start from.
+    """The path to start from, after `resolve_choices`.
 
-    Args:
-        points: training samples in standardised units, shape `(n, dim)`.
-        labels: their classes, numbers from 0, or `None`.
-        config: the configuration, after `resolve_choices`.
-        seed: of all random choices.
+    Points are in standardised units, shape `(n, dim)`; labels are numbers from 0.
     """
     assert config.members is not None  # filled in by `resolve_choices`
-    members = [
-        _member(points, labels, config, number, seed + number) for number in range(config.members)
-    ]
+    members = [_member(points, labels, config, i, seed + i) for i in range(config.members)]
     return members[0] if len(members) == 1 else Ensemble.of(members)
 
 
@@ -166,7 +156,7 @@ def _member(
             config.parts,
             INTERVAL,
             hard_start=config.start == "hard",
-            order=_order(dim, number, config.members),
+            order=_order(dim, number, config.members or 1),
             units=config.width,
             depth=config.depth,
             family=_kernel(config),
@@ -196,13 +186,13 @@ def _member(
     return path if counts is None else Contextual.of_classes(path, jnp.asarray(counts, float))
 
 
-def _order(dim: int, number: int, members: int | None) -> np.ndarray:
+def _order(dim: int, number: int, members: int) -> np.ndarray:
     """The columns from some place on, round and round, every other member backwards.
 
     Neighbours in a table are often neighbours in kind, such as pixels: with such an order each
     draw is made of parts that saw their surroundings, which a shuffled order leaves to chance.
     """
-    pairs = -(-(members or 1) // 2)
+    pairs = -(-members // 2)
     turned = np.roll(np.arange(dim), -(number // 2 * dim // pairs))
     return turned[::-1].copy() if number % 2 else turned
 
@@ -214,9 +204,11 @@ def _kernel(config: PathConfig) -> Gaussian | Logistic:
 def _mixture(
     points: np.ndarray, labels: np.ndarray | None, config: PathConfig, seed: int
 ) -> AbstractPath:
-    classes = [points] if labels is None else [points[labels == c] for c in np.unique(labels)]
-    paths = [_mixture_path(x, config, seed) for x in classes]
-    return paths[0] if labels is None else Selected.of(paths)
+    if labels is None:
+        return _mixture_path(points, config, seed)
+    return Selected.of(
+        [_mixture_path(points[labels == c], config, seed) for c in np.unique(labels)]
+    )
 
 
 def _mixture_path(points: np.ndarray, config: PathConfig, seed: int) -> LocationScale:
@@ -226,20 +218,17 @@ def _mixture_path(points: np.ndarray, config: PathConfig, seed: int) -> Location
     end = fit_mixture(points[chosen], min(config.parts, len(chosen)), seed=seed)
     parts, dim = end.means.shape
     scale, dtype = Full(float(np.log(config.min_scale))), jnp.zeros(()).dtype
-    family = _kernel(config)
     spread = 3.0 / np.pi**2 if config.kernel == "logistic" else 1.0
 
     def raw(covariances: np.ndarray) -> jax.Array:
         return jax.jit(scale.from_covariance)(jnp.asarray(spread * covariances, dtype))
 
-    start = GaussianMixture(
-        end.weights, np.zeros_like(end.means), np.tile(np.eye(dim), (parts, 1, 1))
-    )
+    means, eyes = jnp.asarray(end.means, dtype), np.tile(np.eye(dim), (parts, 1, 1))
     return LocationScale(
-        location=_curve(jnp.asarray(start.means, dtype), jnp.asarray(end.means, dtype), config),
-        raw_scale=_curve(raw(start.covariances), raw(end.covariances), config),
+        location=_curve(jnp.zeros_like(means), means, config),
+        raw_scale=_curve(raw(eyes), raw(end.covariances), config),
         logits=jnp.asarray(np.log(end.weights), dtype),
-        family=family,
+        family=_kernel(config),
         scale=scale,
     )
 

@@ -135,13 +135,13 @@ def _terms(
     """What training minimises, and the term that ends it."""
     options = config.objective
     energy = KineticEnergy(interval=INTERVAL, times=options.times, particles=options.particles)
-    training = config.training
-    assert config.data.noise is not None  # filled in by `resolve_choices`
-    objective = PerMember(
-        training_likelihood(parts.training, units, config.objective.batch_size, config.data.noise)
-    ) + options.energy * PerMember(PerContext(energy))
+    noise = config.data.noise
+    assert noise is not None  # filled in by `resolve_choices`
+    likelihoods = training_likelihood(parts.training, units, options.batch_size, noise)
+    objective = PerMember(likelihoods) + options.energy * PerMember(PerContext(energy))
     if config.path.start == "fitted":
-        objective = objective + PerMember(start_likelihood(parts.training, training.seed))
+        draws = start_likelihood(parts.training, config.training.seed)
+        objective = objective + PerMember(draws)
     # A mixture starts from a fitted end, and what is left to learn is how to get there: that costs
     # likelihood nothing, so likelihood must not stop it.
     if parts.validation is None or config.path.family == "mixture":

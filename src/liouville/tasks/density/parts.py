@@ -34,14 +34,8 @@ def quantisation_of(samples: Samples) -> Quantisation:
 def image_shape(settings: DensityConfig, dim: int, is_discrete: bool) -> tuple[int, int] | None:
     """The height and width of samples that are images, or `None` if they are none.
 
-    Args:
-        settings: what the user says is in `data.image`, such as `8x8`; by default a square of 5
-            by 5 or more is an image if all its coordinates are whole steps.
-        dim: number of coordinates of a sample.
-        is_discrete: whether they are whole steps.
-
-    Raises:
-        LiouvilleError: if the text is no such shape or does not fit.
+    It is what the user says in `data.image`, such as `8x8`; by default a square of 5 by 5 or more
+    is an image if all its coordinates are whole steps.
     """
     text = settings.data.image
     if text is None:

@@ -49,17 +49,11 @@ _MOMENTS = 8192
 
 
 class Member(NamedTuple):
-    """One mixture seen through a map.
-
-    Attributes:
-        base: the mixture, in coordinates of order one.
-        map: the frozen map, or `None` for the identity.
-        time: the time at which the map is the end's.
-    """
+    """One mixture, in coordinates of order one, seen through a map."""
 
     base: GaussianMixture
-    map: AbstractMap | None = None
-    time: float = 1.0
+    map: AbstractMap | None = None  # frozen; `None` for the identity
+    time: float = 1.0  # at which the map is the end's
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -102,11 +96,10 @@ class Image:
         """`n` independent draws, shape `(n, dim)`, and the member each is from, shape `(n,)`."""
         label = np.random.default_rng(seed).choice(len(self.weights), n, p=self.weights)
         x = np.empty((n, self.dim))
-        for number in range(len(self.members)):
+        for number in np.unique(label).tolist():
             rows = np.flatnonzero(label == number)
-            if len(rows):
-                base = self.members[number].base.sample(len(rows), seed=self._seed(seed, number))[0]
-                x[rows] = self.moved(number, base)
+            base = self.members[number].base.sample(len(rows), seed=self._seed(seed, number))[0]
+            x[rows] = self.moved(number, base)
         return x, label
 
     def spread(self, n: int, *, seed: int = 0) -> Array:
@@ -125,15 +118,20 @@ class Image:
         y = (x - self.center) / self.scale
         joint = []
         for weight, member in zip(self.weights, self.members):
-            base, volume = (y, 0.0) if member.map is None else _inverse(member, y)
+            base, volume = y, 0.0
+            if member.map is not None:
+                found = _origins(member.map, member.time, jnp.asarray(y, jnp.zeros(()).dtype))
+                base, volume = (np.asarray(a, float) for a in found)
             joint.append(np.log(weight) + member.base.log_density(base) - volume)
         return np.asarray(logsumexp(joint, axis=0)) - np.log(self.scale).sum()
 
     def moved(self, number: int, z: Array) -> Array:
         """Points of the base of a member, seen through its map, in the end's own units."""
         member = self.members[number]
-        y = z if member.map is None else _forward(member, z)
-        return self.center + self.scale * y
+        if member.map is not None:
+            found = _images(member.map, member.time, jnp.asarray(z, jnp.zeros(()).dtype))
+            z = np.asarray(found, float)
+        return self.center + self.scale * z
 
     def member(self, number: int) -> "Image":
         """One member alone."""
@@ -155,10 +153,6 @@ Density = GaussianMixture | Image
 def density_of(model: Model, source: str) -> Density:
     """The density of a fitted model at its last time, in the user's units.
 
-    Args:
-        model: the model.
-        source: its name, for messages.
-
     Raises:
         LiouvilleError: if it is of no family whose density can be met exactly.
     """
@@ -179,7 +173,10 @@ def density_of(model: Model, source: str) -> Density:
 def arrays_of(density: Density) -> list[Array]:
     """All numbers of a density, by which it is recognised."""
     if isinstance(density, Image):
-        inner = [array for member in density.members for array in _member_arrays(member)]
+        inner: list[Array] = []
+        for member in density.members:
+            leaves = jax.tree.leaves(eqx.filter(member.map, eqx.is_array))
+            inner += [*arrays_of(member.base), *map(np.asarray, leaves)]
         return [density.weights, density.center, density.scale, *inner]
     return [density.means, density.covariances, density.weights]
 
@@ -193,31 +190,25 @@ def as_image(density: Density) -> Image:
     return Image(np.ones(1), (Member(base),), center, scale)
 
 
-def _member_arrays(member: Member) -> list[Array]:
-    leaves = jax.tree.leaves(eqx.filter(member.map, eqx.is_array))
-    return [*arrays_of(member.base), *(np.asarray(leaf) for leaf in leaves)]
-
-
 def _members(path: AbstractPath, time: float, source: str) -> list[tuple[float, Member]]:
     """The members of a path at one time, with the logarithms of their weights."""
     if isinstance(path, Joined):
         return _members(path.pieces[-1], time, source)
     if isinstance(path, Gauged):
         return _members(path.path, time, source)
-    parts: list[tuple[float, AbstractPath]] = []
     if isinstance(path, Ensemble | Contextual):
         shares = np.asarray(path.log_shares, float)
-        parts = [(float(share), path.member(i)) for i, share in enumerate(shares)]
+        parts: list[AbstractPath] = [path.member(i) for i in range(len(shares))]
     elif isinstance(path, Mixture):
         shares = np.asarray(jax.nn.log_softmax(value_of(path.logits)), float)
-        parts = [(float(share), part) for share, part in zip(shares, path.parts)]
-    if parts:
-        return [
-            (share + inner, member)
-            for share, part in parts
-            for inner, member in _members(part, time, source)
-        ]
-    return [(0.0, _member(path, time, source))]
+        parts = list(path.parts)
+    else:
+        return [(0.0, _member(path, time, source))]
+    return [
+        (share + inner, member)
+        for share, part in zip(shares.tolist(), parts)
+        for inner, member in _members(part, time, source)
+    ]
 
 
 def _member(path: AbstractPath, time: float, source: str) -> Member:
@@ -227,8 +218,8 @@ def _member(path: AbstractPath, time: float, source: str) -> Member:
         return Member(_normal(path.dim), Rosenblatt(path), time)
     if isinstance(path, Pushforward) and not isinstance(path.base, Pushforward):
         base, maps = path.base, _closable(path.map, time)
-        inner = Member(_normal(path.dim)) if isinstance(base, Normal) else None
-        inner = _member(base, time, source) if inner is None else inner
+        is_normal = isinstance(base, Normal)
+        inner = Member(_normal(path.dim)) if is_normal else _member(base, time, source)
         if maps:
             maps = maps if inner.map is None else [inner.map, *maps]
             return Member(inner.base, maps[0] if len(maps) == 1 else Chain(maps), time)
@@ -267,17 +258,6 @@ def _mixture_at(path: LocationScale, time: float) -> GaussianMixture:
     weights = np.exp(np.asarray(marginal.log_weights, float))
     covariances = np.einsum("jki,jkl->kil", axes, axes)
     return GaussianMixture(weights / weights.sum(), location, covariances)
-
-
-def _forward(member: Member, z: Array) -> Array:
-    assert member.map is not None
-    return np.asarray(_images(member.map, member.time, jnp.asarray(z, jnp.zeros(()).dtype)), float)
-
-
-def _inverse(member: Member, y: Array) -> tuple[Array, Array]:
-    assert member.map is not None
-    x, volume = _origins(member.map, member.time, jnp.asarray(y, jnp.zeros(()).dtype))
-    return np.asarray(x, float), np.asarray(volume, float)
 
 
 @eqx.filter_jit

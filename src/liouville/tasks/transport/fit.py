@@ -9,7 +9,7 @@ import jax
 import jax.random as jr
 import numpy as np
 
-from liouville.gauges import AbstractGauge, FullGauge, LowRankGauge
+from liouville.gauges import FullGauge, LowRankGauge
 from liouville.model import Model
 from liouville.numerics.parameters import value_of
 from liouville.objectives import Cost, Field
@@ -172,15 +172,13 @@ def initial_path(problem: Problem, config: PathConfig, *, seed: int = 0) -> Join
     for number, (source, target, times) in enumerate(problem.pieces):
         path = piece_between(source, target, times, problem, config, seed=seed + number)
         if config.gauge:
-            path = Gauged(path, _gauge(path.dim, times, config.width, seed + number))
+            options: dict[str, Any] = {"width": config.width, "key": jr.key(seed + number)}
+            if path.dim <= _MOST_FULL_GAUGE:
+                path = Gauged(path, FullGauge(path.dim, times, **options))
+            else:
+                path = Gauged(path, LowRankGauge(path.dim, _RANK, times, **options))
         pieces.append(path)
     return Joined(pieces, problem.times)
-
-
-def _gauge(dim: int, times: tuple[float, float], width: int, seed: int) -> AbstractGauge:
-    if dim <= _MOST_FULL_GAUGE:
-        return FullGauge(dim, times, width=width, key=jr.key(seed))
-    return LowRankGauge(dim, _RANK, times, width=width, key=jr.key(seed))
 
 
 def _count(path: AbstractPath) -> int:

@@ -32,10 +32,6 @@ class Estimate(NamedTuple):
     value: float
     error: float
 
-    def times(self, factor: float) -> "Estimate":
-        """The estimate in other units."""
-        return Estimate(self.value * factor, self.error * abs(factor))
-
 
 def estimate(term: AbstractTerm, path: AbstractPath, *, seed: int = 0) -> Estimate:
     """A term from independent random numbers: mean and standard error of 16 replicates."""
@@ -51,19 +47,16 @@ def _replicates(term: AbstractTerm, path: AbstractPath, keys: jax.Array) -> jax.
 class Bounds(NamedTuple):
     r"""What the energy between two ends is compared with.
 
-    Attributes:
-        gaussian: without noise half the squared distance of the Gaussians with the ends' moments,
-            which is never more than the least energy (Gelbrich, Math. Nachr. 1990); `None` with
-            noise, or if an end is seen through maps. If both ends are Gaussian, it is the least
-            energy itself.
-        discrete: the least energy from the discrete problem between draws of the ends, its bias
-            taken away; the error is that of the repeats.
-        is_exact: whether `gaussian` is the least energy.
+    `gaussian` is without noise half the squared distance of the Gaussians with the ends' moments,
+    which is never more than the least energy (Gelbrich, Math. Nachr. 1990); `None` with noise, or
+    if an end is seen through maps. If both ends are Gaussian, it is the least energy itself.
+    `discrete` is the least energy from the discrete problem between draws of the ends, its bias
+    taken away; the error is that of the repeats.
     """
 
     gaussian: float | None
     discrete: Estimate
-    is_exact: bool
+    is_exact: bool  # whether `gaussian` is the least energy
 
     @property
     def least(self) -> float:
@@ -85,36 +78,24 @@ def bounds(
     Without noise the discrete problem is $\tfrac12 W_2^2$ between points that are spread over the
     ends. It is too large by the distance of the points from what they stand for, of which half the
     squared distance between two independent clouds of one end is an estimate, for each end. With
-    noise it is, with the cost
-    $\tfrac12|x-y|^2$ and $\varepsilon = \sigma^2$,
+    noise it is, with the cost $\tfrac12|x-y|^2$ and $\varepsilon = \sigma^2$,
 
     $$\min_\pi \sum \pi c + \varepsilon\,\mathrm{KL}(\pi | \rho_0 \otimes \rho_1)
       + \varepsilon E_{\rho_1} \log\rho_1 + \tfrac{d}{2} \varepsilon \log 2\pi\varepsilon,$$
 
     whose bias is extrapolated from problems of half the size, as if it fell like one over it.
-
-    Args:
-        source: the mixture at the start.
-        target: the mixture at the end.
-        sigma: the noise over unit time.
-        points: points of each end.
-        repeats: independent problems, two or more for an error.
-        seed: of the draws.
     """
     plain = isinstance(source, GaussianMixture) and isinstance(target, GaussianMixture)
     is_exact = plain and len(source.weights) == len(target.weights) == 1
+    # The moments of a density seen through maps are not known in closed form.
+    moments = (source.mean, source.covariance, target.mean, target.covariance) if plain else ()
+    seeds = range(seed, seed + 10 * repeats, 10)
     if sigma > 0:
-        gaussian = None
-        if is_exact:
-            moments = (source.mean, source.covariance, target.mean, target.covariance)
-            gaussian = GaussianBridge(*moments, sigma).energy()
-        values = [_with_noise(source, target, sigma, points, seed + 10 * i) for i in range(repeats)]
+        gaussian = GaussianBridge(*moments, sigma).energy() if is_exact else None
+        values = [_with_noise(source, target, sigma, points, own) for own in seeds]
     else:
-        # The moments of a density seen through maps are not known in closed form.
-        gaussian = None
-        if plain:
-            gaussian = 0.5 * bures(source.mean, source.covariance, target.mean, target.covariance)
-        values = [_without_noise(source, target, points, seed + 10 * i) for i in range(repeats)]
+        gaussian = 0.5 * bures(*moments) if plain else None
+        values = [_without_noise(source, target, points, own) for own in seeds]
     error = float(np.std(values, ddof=1) / np.sqrt(repeats)) if repeats > 1 else float("nan")
     return Bounds(gaussian, Estimate(float(np.mean(values)), error), is_exact)
 
@@ -142,17 +123,10 @@ def _with_noise(source: Density, target: Density, sigma: float, points: int, see
 
 
 def mean_distance(first: Sequence[np.ndarray], second: Sequence[np.ndarray]) -> Estimate:
-    """W2 between two distributions of which several pairs of clouds are given.
+    """W2 between two distributions of which several pairs of clouds `(n, dim)` are given.
 
-    Chance decides how many draws fall into each part of a distribution, and a few too many in a
-    far one weigh as much as all the rest: so it is the root mean square over the pairs.
-
-    Args:
-        first: clouds of the one, each of shape `(n, dim)`.
-        second: as many clouds of the other, of the same shapes.
-
-    Returns:
-        The root mean square of W2 and its standard error.
+    Chance decides how many draws fall into each part of a distribution, and a few too many in a far
+    one weigh as much as all the rest: so it is the root mean square over the pairs.
     """
     squares = [wasserstein(x, y) ** 2 for x, y in zip(first, second, strict=True)]
     root = np.sqrt(np.mean(squares))
@@ -174,14 +148,7 @@ def evaluate(model: Model, given: Given, config: TransportConfig) -> dict[str, A
 def certify(
     model: Model, given: Given, settings: TransportConfig, *, seed: int = 1000
 ) -> dict[str, Any]:
-    """The figures of a fitted path: energy, the least there can be, arrival, asymmetry.
-
-    Args:
-        model: the model.
-        given: the distributions it meets and the costs of the fit, in the user's units.
-        settings: the configuration of the fit, after `resolve_times`.
-        seed: of all draws.
-    """
+    """The figures of a fitted path: energy, the least there can be, arrival, asymmetry."""
     assert isinstance(model.path, Joined)
     problem = problem_of(given, model.units, settings)
     figures: dict[str, Any] = {}
