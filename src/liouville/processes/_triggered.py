@@ -115,7 +115,8 @@ class Brood(eqx.Module):
     def frames(self, t: Scalar) -> AbstractFrames:
         """The frames of all parts at the local time `t`."""
         law = self.law
-        factor = rate = jnp.zeros((len(self.history.times), len(law.location)))
+        shape = (len(self.history.times), len(law.location))
+        factor = rate = jnp.zeros(shape, law.location.dtype)
         if law.reach is not None:
             factor = factor + law.reach * self.history.marks[:, None]
         if law.raw_spread is not None:
