@@ -10,34 +10,15 @@ from liouville.errors import LiouvilleError
 
 @dataclass(frozen=True, eq=False)
 class Covariates:
-    """A table whose rows hold from their time on, the first one before it as well.
-
-    Attributes:
-        names: of the covariates.
-        times: shape `(n,)`, increasing, on the clock of the events.
-        values: shape `(n, covariates)`, of mean zero and deviation one over the rows.
-        means: of the covariates as given, shape `(covariates,)`.
-        deviations: of the covariates as given, shape `(covariates,)`.
-    """
+    """A table whose rows hold from their time on, the first one before it as well."""
 
     names: tuple[str, ...]
-    times: np.ndarray
-    values: np.ndarray
-    means: np.ndarray
-    deviations: np.ndarray
+    times: np.ndarray  # (n,), increasing, on the clock of the events
+    values: np.ndarray  # (n, covariates), of mean zero and deviation one over the rows
 
 
 def read_covariates(file: str | None, events: Events) -> Covariates | None:
-    """Reads a table with a column of times and a column of numbers for every covariate.
-
-    Args:
-        file: a `.csv` or `.tsv`; `None` is none.
-        events: whose clock the times are put on.
-
-    Raises:
-        LiouvilleError: if a column, a time or a value is missing, a time stands twice, or a
-            covariate never changes.
-    """
+    """Reads a table of times, put on the clock of the events, and a column for every covariate."""
     if file is None:
         return None
     table = read_table(file)
@@ -64,10 +45,10 @@ def read_covariates(file: str | None, events: Events) -> Covariates | None:
             f"{events.instant(float(times[twice[0]]))} stands twice in {file}; keep one row a time"
         )
     values = np.column_stack([columns[name][order] for name in names])
-    means, deviations = values.mean(axis=0), values.std(axis=0)
+    deviations = values.std(axis=0)
     still = np.flatnonzero(~(deviations > 0))
     if still.size:
         raise LiouvilleError(
             f"{names[still[0]]!r} of {file} never changes and can explain nothing; leave it out"
         )
-    return Covariates(names, times, (values - means) / deviations, means, deviations)
+    return Covariates(names, times, (values - values.mean(axis=0)) / deviations)

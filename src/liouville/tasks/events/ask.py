@@ -3,9 +3,7 @@
 import dataclasses
 import re
 import warnings
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -41,11 +39,7 @@ _DURATION = re.compile(r"([0-9.eE+-]+)\s*([a-zA-Z]*)")
 
 
 def query(run: Run, question: Question) -> dict[str, np.ndarray]:
-    """Rate, density and intensity at the points of a file, given the events before, by column.
-
-    Raises:
-        LiouvilleError: if points, times or history cannot be used.
-    """
+    """Rate, density and intensity at the points of a file, given the events before, by column."""
     if question.points is None:
         raise LiouvilleError("no points: name a file with --at, of places and perhaps times")
     model, known = model_and_history(run.folder, question.history, question.sequence_name)
@@ -58,15 +52,10 @@ def query(run: Run, question: Question) -> dict[str, np.ndarray]:
 def model_and_history(
     folder: Path, history: Path | None, sequence: str | None
 ) -> tuple[EventModel, Events]:
-    """The model of a run of events and the events so far, read with the columns of the run.
+    """The model of a run of events and one sequence of events so far, on its clock.
 
-    Args:
-        folder: the run's.
-        history: file of the events; `None` for the run's own data.
-        sequence: the name of the sequence to take if there are several.
-
-    Raises:
-        LiouvilleError: if the run is of another task, or the events cannot be read.
+    They are read with the columns of the run, from its own data if `history` is `None`. `sequence`
+    is the name of the one to take if there are several.
     """
     run = open_run(folder)
     if run.task != "events":
@@ -74,21 +63,29 @@ def model_and_history(
             f"{folder} is a run of {run.task}; forecasts are of runs of 'liouville fit events'"
         )
     model, data = load(folder), run.settings["data"]
-    columns = {key: data.get(key) for key in ("time", "features", "mark", "sequence")}
+    options = {key: data.get(key) for key in ("time", "features", "mark", "sequence")}
     file = history or data.get("file")
     if file is None:
         raise LiouvilleError(f"{folder} was fitted to data in memory; name a --history")
     if history is None:
-        columns |= {"region": data.get("region"), "missing": data.get("missing", "refuse")}
-    return model, read_history(model, Path(file), columns=columns, sequence=sequence)
+        options |= {"region": data.get("region"), "missing": data.get("missing", "refuse")}
+    if not model.mark_name:
+        options["mark"] = "none"
+    with warnings.catch_warnings():
+        # When observation began is of no consequence for what comes after.
+        warnings.filterwarnings("ignore", message="no window of observation")
+        events = read_events(Path(file), **options)
+    if not len(events):
+        raise LiouvilleError(f"{file} has no events; a history needs at least one")
+    events = events.check(min_events=1, missing=options.get("missing", "refuse"))
+    if events.marks is not None and not events.kinds and model.mark_name:
+        # Smaller events than it was fitted to mean nothing to the model.
+        events = above(events, model.units.mark_origin)
+    return model, on_clock(model, _one_sequence(events, sequence))
 
 
 def duration(text: str | float, unit: str) -> float:
-    """A duration in the unit of time of a model.
-
-    Args:
-        text: a number, or one with a unit: `7d`; s, m (minutes), h, d and w.
-        unit: the model's unit.
+    """A duration in a model's unit of time: a number, or one with s, m (minutes), h, d or w.
 
     Raises:
         LiouvilleError: if it is neither, not positive, or the units cannot be converted.
@@ -116,40 +113,6 @@ def duration(text: str | float, unit: str) -> float:
     return number * _SECONDS[letter] / _SECONDS[unit.lower()]
 
 
-def read_history(
-    model: EventModel,
-    file: Path,
-    *,
-    columns: Mapping[str, Any] | None = None,
-    sequence: str | None = None,
-) -> Events:
-    """Reads what was observed, as a history of one sequence on the clock of a model.
-
-    Args:
-        model: the model.
-        file: as for `read_events`.
-        columns: arguments of `read_events`, such as those of the run.
-        sequence: the name of the sequence to take if there are several.
-
-    Raises:
-        LiouvilleError: if it cannot be read or does not fit the model.
-    """
-    options = dict(columns or {})
-    if not model.mark_name:
-        options["mark"] = "none"
-    with warnings.catch_warnings():
-        # When observation began is of no consequence for what comes after.
-        warnings.filterwarnings("ignore", message="no window of observation")
-        events = read_events(file, **options)
-    if not len(events):
-        raise LiouvilleError(f"{file} has no events; a history needs at least one")
-    events = events.check(min_events=1, missing=options.get("missing", "refuse"))
-    if events.marks is not None and not events.kinds and model.mark_name:
-        # Smaller events than it was fitted to mean nothing to the model.
-        events = above(events, model.units.mark_origin)
-    return on_clock(model, _one_sequence(events, sequence))
-
-
 def _one_sequence(events: Events, name: str | None) -> Events:
     if name is None and len(events.windows) == 1:
         return events
@@ -162,16 +125,9 @@ def _one_sequence(events: Events, name: str | None) -> Events:
 
 
 def on_clock(model: EventModel, events: Events) -> Events:
-    """Events on the clock of a model, their kinds numbered as the model's.
-
-    Raises:
-        LiouvilleError: if one has dates and the other plain numbers, a kind is unknown, or the
-            columns differ.
-    """
+    """Events on the clock of a model, their kinds numbered as the model's."""
     if (events.origin is None) != (model.origin is None):
-        have, want = (
-            ("plain numbers", "dates") if events.origin is None else ("dates", "plain numbers")
-        )
+        have, want = ("plain numbers", "dates")[:: 1 if events.origin is None else -1]
         raise LiouvilleError(
             f"times of {events.source} are {have}, those the model was fitted to {want}; convert "
             "them"
@@ -179,12 +135,8 @@ def on_clock(model: EventModel, events: Events) -> Events:
     if model.origin is not None:
         # The origin of the model as a time on the clock of the events.
         shift = events.number(model.origin)
-        events = dataclasses.replace(
-            events,
-            times=events.times - shift,
-            windows=events.windows - shift,
-            origin=model.origin,
-        )
+        times, windows = events.times - shift, events.windows - shift
+        events = dataclasses.replace(events, times=times, windows=windows, origin=model.origin)
     if model.kinds and events.marks is not None and events.kinds != model.kinds:
         unknown = [kind for kind in events.kinds if kind not in model.kinds]
         if unknown or not events.kinds:
@@ -200,11 +152,7 @@ def on_clock(model: EventModel, events: Events) -> Events:
 
 
 def known_at(model: EventModel, history: Events, now: float, future: Missing = "refuse") -> Events:
-    """The events known at a time, observed from before the first of them.
-
-    Raises:
-        LiouvilleError: if there are later ones and they are refused, or none is known.
-    """
+    """The events known at a time, observed from before the first of them."""
     first = float(history.times.min())
     if now < first:
         raise LiouvilleError(
@@ -227,20 +175,9 @@ def answers(
 ) -> dict[str, np.ndarray]:
     """The rate, density and intensity at times and places, each given the events before its time.
 
-    An event exactly at a time is not known at it: rates are those just before.
-
-    Args:
-        model: the model.
-        history: the events, on the clock of the model.
-        times: shape `(n,)`.
-        places: in the user's coordinates, shape `(n, dim)`.
-        future: whether events after the last of the times are refused or dropped.
-
-    Returns:
-        Columns of shape `(n,)`; per km² too if the model has a map.
-
-    Raises:
-        LiouvilleError: if a time is before all events, or later events are refused.
+    An event exactly at a time is not known at it: rates are those just before. Events after the
+    last of the times are refused or dropped. Columns have shape `(n,)`; those per km² are there if
+    the model has a map.
     """
     places = np.asarray(places, np.float64)
     latest = known_at(model, history, float(times.max()), future)
@@ -272,19 +209,10 @@ def region_of(given: str | None, model: EventModel) -> Region | None:
 def read_points_and_times(
     model: EventModel, history: Events, file: Path, time: str | None = None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Places, times on the clock of a model, and the times as they were given.
+    """Places, times on the clock of a history, and the times as they were given.
 
-    Args:
-        model: the model.
-        history: whose clock the times are on.
-        file: a table with the coordinates, and the times if `time` is not given.
-        time: one time for all points, a number or a stamp.
-
-    Returns:
-        Shapes `(n, dim)`, `(n,)` and `(n,)`.
-
-    Raises:
-        LiouvilleError: if columns are missing or hold something else.
+    They are those of the file, with one `time` for all points if it is given. Shapes `(n, dim)`,
+    `(n,)` and `(n,)`.
     """
     is_text = file.suffix.lower() in (".csv", ".tsv")
     rows = read_table(file, header=False) if is_text else None

@@ -39,18 +39,12 @@ class Etas(eqx.Module):
     with one law of Omori and Utsu $g$ and one power law $q$ in the plane: time and space share
     their parameters. Source: Ogata (1998), Space-time point-process models for earthquake
     occurrences.
-
-    Attributes:
-        times: $\mu$, $\kappa$ and $g$.
-        background: $f$, not learned.
-        log_distance: $\log D$, shape `()`.
-        log_excess: $\log(\nu - 1)$, shape `()`.
     """
 
-    times: Hawkes
-    background: Fixed
-    log_distance: Float[Array, ""]
-    log_excess: Float[Array, ""]
+    times: Hawkes  # mu, kappa and g
+    background: Fixed  # f
+    log_distance: Float[Array, ""]  # log D
+    log_excess: Float[Array, ""]  # log(nu - 1)
 
     def log_displacement(self, y: Float[Array, " dim"]) -> Float[Array, ""]:
         r"""$\log q$, in any dimension $d$ normalised with exponent $\nu - 1 + d/2$."""
@@ -61,13 +55,7 @@ class Etas(eqx.Module):
 
 
 class EtasLikelihood(AbstractEventTerm):
-    """Nats per event of an `Etas`, time and space together.
-
-    Attributes:
-        excerpts: the events.
-        batch_size: excerpts drawn a call; `None` uses all of them.
-        name: under which the term is logged.
-    """
+    """Nats per event of an `Etas`, time and space together; see `AbstractEventTerm`."""
 
     excerpts: Excerpts
     batch_size: int | None = eqx.field(static=True, default=None)

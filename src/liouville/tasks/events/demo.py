@@ -37,26 +37,17 @@ SETTINGS: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Truth:
-    """The process and the events drawn from it.
-
-    Attributes:
-        events: what a fit sees.
-        process: the process.
-        drawn: the same events as the process knows them.
-    """
+    """The process and the events drawn from it."""
 
     events: Events
     process: HawkesProcess
-    drawn: Sequences
+    drawn: Sequences  # the same events as the process knows them
 
 
 def demo_events(seed: int = 0) -> Truth:
     """Draws a catalogue: background events in a square, each with children near it and soon after.
 
     Magnitudes are exponential above 3; an event has more children the larger it is.
-
-    Args:
-        seed: of the events.
     """
     process = HawkesProcess(
         rate=0.8,
@@ -82,15 +73,7 @@ def demo_events(seed: int = 0) -> Truth:
 
 
 def recovered(model: EventModel, truth: HawkesProcess) -> list[dict[str, Any]]:
-    """The parameters of the process beside those of a model fitted with `SETTINGS`.
-
-    Args:
-        model: the model.
-        truth: the process.
-
-    Raises:
-        LiouvilleError: if the model is of another family.
-    """
+    """The parameters of the process beside those of a model fitted with `SETTINGS`."""
     times, places, marks = model.process.intensity, model.process.places, model.process.marks
     if not (
         isinstance(times, Hawkes)
@@ -115,14 +98,11 @@ def recovered(model: EventModel, truth: HawkesProcess) -> list[dict[str, Any]]:
         np.sqrt(model.units.scale.prod())
     )
     pairs = {
-        "background events per day": (truth.rate, float(jnp.exp(times.background.log_level))),
+        "background events per day": (truth.rate, jnp.exp(times.background.log_level)),
         "children of the least event": (truth.children, children),
         "growth of children with magnitude": (truth.slope, slope),
         "branching ratio": (truth.branching_ratio, children * decay / max(decay - slope, 1e-9)),
-        "mean delay of a child (days)": (
-            truth.kernel[1],
-            float(jnp.exp(-times.kernel.log_rates[0])),
-        ),
+        "mean delay of a child (days)": (truth.kernel[1], jnp.exp(-times.kernel.log_rates[0])),
         "standard deviation of its displacement": (truth.displacement[1], spread),
         "b-value": (truth.decay / np.log(10.0), decay / np.log(10.0)),
     }
@@ -133,16 +113,7 @@ def recovered(model: EventModel, truth: HawkesProcess) -> list[dict[str, Any]]:
 
 
 def distance_to_truth(model: EventModel, truth: Truth, parts: Parts) -> list[dict[str, Any]]:
-    """Nats per event of the test events under the model and under the process they are from.
-
-    Args:
-        model: the model.
-        truth: the process.
-        parts: the events as they were divided.
-
-    Raises:
-        LiouvilleError: if there are no test events.
-    """
+    """Nats per event of the test events under the model and under the process they are from."""
     if parts.test is None:
         raise LiouvilleError("no event was kept for the test; give data.test a share")
     begin = float(parts.test.windows[0, 0])

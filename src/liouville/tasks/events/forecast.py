@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,21 +25,15 @@ _LARGEST = 10.0
 _DEEPEST = 800.0
 """Kilometres: the model does not know depths, and means all of them."""
 
+# Latest events in the picture.
 _SHOWN = 100
 Tell = Callable[[str], None]
 
 
 class Forecast(NamedTuple):
-    """Catalogues of what may happen, and what was known before.
+    """Catalogues of what may happen, and what was known before."""
 
-    Attributes:
-        start: when the forecast begins, on the clock of the model.
-        horizon: how long it lasts.
-        history: the events it knows.
-        drawn: the catalogues.
-    """
-
-    start: float
+    start: float  # on the clock of the model
     horizon: float
     history: Events
     drawn: Catalogue
@@ -51,17 +45,11 @@ class Forecast(NamedTuple):
 
 
 class Grid(NamedTuple):
-    """Cells of equal size in the coordinates.
+    """Cells of equal size in the coordinates."""
 
-    Attributes:
-        edges: of every coordinate.
-        expected: events in every cell on average, shape `(cells, cells, ...)`.
-        mask: which cells have their center in the region, same shape.
-    """
-
-    edges: tuple[np.ndarray, ...]
-    expected: np.ndarray
-    mask: np.ndarray
+    edges: tuple[np.ndarray, ...]  # of every coordinate
+    expected: np.ndarray  # events in every cell on average, (cells, cells, ...)
+    mask: np.ndarray  # which cells have their center in the region, same shape
 
 
 def forecast_events(
@@ -149,10 +137,7 @@ def _round(value: float) -> float:
 def grid_table(model: EventModel, grid: Grid, bins: np.ndarray | None) -> dict[str, np.ndarray]:
     """The cells as columns; those of CSEP if places are geographic and marks magnitudes.
 
-    Args:
-        model: the model, whose law of marks divides a cell among magnitudes.
-        grid: the cells.
-        bins: edges of magnitudes, in the user's units; None for one bin with all of them.
+    `bins` are the edges among which the law of marks divides a cell; None for one bin with all.
     """
     rate, mask = grid.expected.ravel(), grid.mask.ravel().astype(int)
     is_map = model.units.projection is not None
@@ -201,12 +186,11 @@ def summary_of(model: EventModel, forecast: Forecast, grid: Grid, n: int) -> dic
         "quantiles": {f"{q:g}": round(float(np.quantile(numbers, q)), 4) for q in _QUANTILES},
     }
     if model.mark_name and not model.kinds and len(drawn.marks):
-        least = int(np.ceil(model.units.mark_origin))
-        chances = {}
-        for m in range(least, int(np.floor(drawn.marks.max())) + 1):
-            hit = np.unique(drawn.number[drawn.marks >= m])
-            chances[f"{m}"] = len(hit) / n
-        found[f"chance of {model.mark_name} at least"] = chances
+        least, largest = int(np.ceil(model.units.mark_origin)), int(np.floor(drawn.marks.max()))
+        found[f"chance of {model.mark_name} at least"] = {
+            f"{m}": len(np.unique(drawn.number[drawn.marks >= m])) / n
+            for m in range(least, largest + 1)
+        }
     return found
 
 
@@ -219,29 +203,15 @@ def write_forecast(
     bins: np.ndarray | None = None,
     force: bool = False,
 ) -> dict[str, Any]:
-    """Writes the files of a forecast into a folder, all of them or none.
+    """Writes the files of a forecast into a folder, all of them or none; see `check_folder`.
 
-    Args:
-        folder: made if needed.
-        model: the model.
-        forecast: the forecast.
-        grid: its cells.
-        bins: edges of magnitudes for `expected.csv`.
-        force: replace a forecast that the folder holds.
-
-    Returns:
-        The figures of `summary.json`.
-
-    Raises:
-        LiouvilleError: if the folder holds a forecast or cannot be written.
+    `bins` are those of `grid_table`. Returns the figures of `summary.json`.
     """
     check_folder(folder, force=force)
     make_folder(folder)
     summary = summary_of(model, forecast, grid, forecast.drawn.size)
-    partial = folder / ".partial"
-    shutil.rmtree(partial, ignore_errors=True)
-    make_folder(partial)
-    try:
+    with tempfile.TemporaryDirectory(prefix=".partial", dir=folder) as name:
+        partial = Path(name)
         write_table(partial / "catalogues.csv", _catalogue_table(model, forecast))
         write_table(partial / "expected.csv", grid_table(model, grid, bins))
         values, counts = np.unique(forecast.numbers, return_counts=True)
@@ -251,17 +221,11 @@ def write_forecast(
         (partial / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
         for name in FILES:
             (partial / name).replace(folder / name)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return summary
 
 
 def check_folder(folder: Path, *, force: bool) -> None:
-    """Refuses a folder that is a file, or holds a forecast that is not to be replaced.
-
-    Raises:
-        LiouvilleError: in these cases.
-    """
+    """Refuses a folder that is a file, or holds a forecast that is not to be replaced."""
     if folder.exists() and not folder.is_dir():
         raise LiouvilleError(f"{folder} is a file; choose another --out")
     taken = [name for name in FILES if (folder / name).exists()]
@@ -305,7 +269,6 @@ def _picture(model: EventModel, forecast: Forecast, grid: Grid) -> bytes:
     latest = slice(max(0, len(history) - _SHOWN), None)
     marks = None if history.marks is None or model.kinds else history.marks[latest]
     clock = clock_of(model)
-    end = forecast.start + forecast.horizon
     figure = forecast_figure(
         ground,
         clock,
@@ -314,6 +277,6 @@ def _picture(model: EventModel, forecast: Forecast, grid: Grid) -> bytes:
         marks,
         forecast.numbers,
         (after, fan),
-        f"{clock.say(forecast.start)} to {clock.say(end)}",
+        f"{clock.say(forecast.start)} to {clock.say(forecast.start + forecast.horizon)}",
     )
     return to_png(figure)

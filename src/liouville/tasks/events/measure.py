@@ -22,19 +22,12 @@ _SAMPLE = 1000
 
 
 class Judged(NamedTuple):
-    """What a model says of one part of the data.
+    """What a model says of one part of the data."""
 
-    Attributes:
-        name: `training`, `validation` or `test`.
-        events: the events.
-        scores: their log-likelihoods.
-        residuals: of the parts that were kept from training, else None.
-    """
-
-    name: str
+    name: str  # training, validation or test
     events: Events
     scores: Scores
-    residuals: Residuals | None
+    residuals: Residuals | None  # of the parts that were kept from training
 
 
 def measure(
@@ -49,11 +42,7 @@ def measure(
 
 
 def evaluate(model: EventModel, loaded: Loaded, config: EventsConfig) -> dict[str, float]:
-    """A run again on the events it kept from training, with the tests of its residuals.
-
-    Raises:
-        LiouvilleError: if no event was kept.
-    """
+    """A run again on the events it kept from training, with the tests of its residuals."""
     parts = loaded.parts
     scores = scores_of(model, parts)
     if not scores:
@@ -75,19 +64,15 @@ def assess(
 ) -> dict[str, float]:
     """Figures of the parts kept from training: tests of the residuals, next-event errors."""
     found: dict[str, float] = {}
-    coordinates = coordinate_names(model)
     for part in judged:
-        if part.residuals is None:
-            continue
-        names = ["times", *coordinates]
-        for name, value in zip(names, part.residuals.p_values().values()):
+        values = part.residuals.p_values().values() if part.residuals is not None else ()
+        for name, value in zip(["times", *coordinate_names(model)], values):
             found[f"{part.name} p-value, {name}"] = float(f"{value:.3g}")
     last = judged[-1]
     if model.region is not None and len(last.events.windows) == 1:
         end = float(last.events.windows[0, 1])
-        found["mass of the density in the region, at the end"] = round(
-            model.mass_inside(end, last.events), 4
-        )
+        mass = model.mass_inside(end, last.events)
+        found["mass of the density in the region, at the end"] = round(mass, 4)
     if last.name != "training" and np.any(np.diff(last.events.sequence) == 0):
         gap, seed = parts.training.mean_gap, settings.training.seed
         errors = predict_next(model, last.events, gap, seed=seed)
@@ -145,19 +130,17 @@ def cut_off(model: EventModel, parts: Parts) -> dict[str, float]:
     kept = parts.test or parts.validation
     if kept is None or not kept.counts.sum():
         return {}
-    found: dict[str, float] = {}
-    longest = int(np.bincount(kept.sequence).max())
-    if longest > model.reach:
-        sample = _latest(kept)
-        farther = replace(model, reach=2 * model.reach).scores(sample)
-        scores = model.scores(sample)
-        found["nats in time changed by twice the reach"] = (
-            farther.nats_in_time - scores.nats_in_time
-        )
-        found["nats in space changed by twice the reach"] = (
-            farther.nats_in_space - scores.nats_in_space
-        )
-    return {key: round(value, 4) for key, value in found.items()}
+    if np.bincount(kept.sequence).max() <= model.reach:
+        return {}
+    sample = _latest(kept)
+    farther, own = replace(model, reach=2 * model.reach).scores(sample), model.scores(sample)
+    pairs = {
+        "time": (farther.nats_in_time, own.nats_in_time),
+        "space": (farther.nats_in_space, own.nats_in_space),
+    }
+    return {
+        f"nats in {k} changed by twice the reach": round(a - b, 4) for k, (a, b) in pairs.items()
+    }
 
 
 def _latest(events: Events) -> Events:
@@ -198,5 +181,5 @@ def beside_plain_models(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
     names = sorted(dict.fromkeys(names), key=lambda n: (n.split()[0] != "validation", n))
     rows = [{"model": "this model", **{n: summary.get(n) for n in names}}]
     return rows + [
-        {"model": r["model"], **{n: r.get(n) for n in names}} for r in summary["baselines"]
+        {"model": r["model"]} | {n: r.get(n) for n in names} for r in summary["baselines"]
     ]

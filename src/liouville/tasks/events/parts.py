@@ -38,11 +38,7 @@ def read_catalogue(file: str, settings: EventsConfig) -> Events:
 
 
 def above(events: Events, least: float) -> Events:
-    """Leaves out events with a smaller mark.
-
-    Raises:
-        LiouvilleError: if events have no marks that are sizes.
-    """
+    """Leaves out events with a smaller mark."""
     if events.marks is None or events.kinds:
         raise LiouvilleError(
             f"{events.source} has no sizes to compare with the least mark {least:g}; name their "
@@ -53,11 +49,7 @@ def above(events: Events, least: float) -> Events:
 
 
 def divide(events: Events, settings: EventsConfig) -> Parts:
-    """Divides events: by files of their own, by whole sequences, or by time.
-
-    Raises:
-        LiouvilleError: if a part has no events, or the parts are not one after the other.
-    """
+    """Divides events: by files of their own, by whole sequences, or by time."""
     options = settings.data
     if options.validation_file or options.test_file:
         own = (options.validation_file, options.test_file)

@@ -21,18 +21,12 @@ class EventUnits(AbstractUnits):
 
     Times keep their unit: rates are per user's unit of time. Marks are counted from their least,
     which the model's reference is.
-
-    Attributes:
-        center: of the coordinates, on the map if there is one, shape `(dim,)`.
-        scale: likewise; on a map all coordinates have one.
-        mark_origin: the mark that the model calls zero.
-        projection: the equal-area map, or none.
     """
 
-    center: np.ndarray
-    scale: np.ndarray
-    mark_origin: float = 0.0
-    projection: Projection | None = None
+    center: np.ndarray  # of the coordinates, on the map if there is one, (dim,)
+    scale: np.ndarray  # likewise; on a map all coordinates have one
+    mark_origin: float = 0.0  # the mark that the model calls zero
+    projection: Projection | None = None  # the equal-area map
 
     @classmethod
     def of(cls, events: Events, *, geographic: bool) -> "EventUnits":
@@ -51,10 +45,8 @@ class EventUnits(AbstractUnits):
     def chosen(cls, settings: EventsConfig, events: Events) -> "EventUnits":
         """Measures the map of a configuration on its training events."""
         space = settings.data.space
-        return cls.of(
-            events,
-            geographic=space == "geographic" or (space == "auto" and events.is_geographic),
-        )
+        is_map = space == "geographic" or (space == "auto" and events.is_geographic)
+        return cls.of(events, geographic=is_map)
 
     def to_model(self, places: np.ndarray) -> np.ndarray:
         """Places in the user's coordinates, shape `(n, dim)`, to the model's."""
