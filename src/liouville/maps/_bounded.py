@@ -57,10 +57,7 @@ class Exp(AbstractBounded):
         low: the bound $l$ of each coordinate, `None` where there is none.
     """
 
-    low: tuple[Bound, ...] = eqx.field(static=True)
-
-    def __init__(self, low: Sequence[Bound]):
-        self.low = tuple(low)
+    low: tuple[Bound, ...] = eqx.field(static=True, converter=tuple)
 
     @property
     def bounds(self) -> tuple[tuple[float, float] | None, ...]:
@@ -84,10 +81,7 @@ class Softplus(AbstractBounded):
         low: the bound $l$ of each coordinate, `None` where there is none.
     """
 
-    low: tuple[Bound, ...] = eqx.field(static=True)
-
-    def __init__(self, low: Sequence[Bound]):
-        self.low = tuple(low)
+    low: tuple[Bound, ...] = eqx.field(static=True, converter=tuple)
 
     @property
     def bounds(self) -> tuple[tuple[float, float] | None, ...]:
@@ -175,7 +169,7 @@ class BoundedTransform(AbstractTransform):
     def _back(self, y: Point) -> tuple[Point, Values, Array]:
         """Origins, log-slopes and who is inside; outside the numbers are those of some point."""
         low, high, width, is_free = self._constants(y)
-        is_inside = is_free | ((y > low) & (y < high))
+        is_inside = ((y > low) & (y < high)) | is_free
         is_bounded = is_inside & ~is_free
         above = jnp.where(is_bounded, (y - low) / width, 0.5)
         rest = jnp.where(is_bounded & np.isfinite(high), (high - y) / width, 0.5)
