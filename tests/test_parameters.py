@@ -60,9 +60,8 @@ def test_time_features_are_the_line_and_its_harmonics():
     assert np.allclose(found, [0.3, *np.sin(angles), *np.cos(angles)], atol=ROUNDING)
 
 
-@pytest.mark.parametrize("activation", ["tanh", "silu", "gelu", "softplus"])
-def test_networks_start_at_zero_with_gradients_that_do_not(activation):
-    network = MLP(3, 2, width=4, depth=2, activation=activation, key=jr.key(0))
+def test_networks_start_at_zero_with_gradients_that_do_not():
+    network = MLP(3, 2, width=4, depth=2, key=jr.key(0))
     assert not np.any(network(jnp.ones(3)))
     gradient = eqx.filter_grad(lambda n: n(jnp.ones(3)).sum())(network)
     assert np.any(gradient.layers[-1].weight)

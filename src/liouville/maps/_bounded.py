@@ -57,10 +57,7 @@ class Exp(AbstractBounded):
         low: the bound $l$ of each coordinate, `None` where there is none.
     """
 
-    low: tuple[Bound, ...] = eqx.field(static=True)
-
-    def __init__(self, low: Sequence[Bound]):
-        self.low = tuple(low)
+    low: tuple[Bound, ...] = eqx.field(static=True, converter=tuple)
 
     @property
     def bounds(self) -> tuple[tuple[float, float] | None, ...]:
@@ -84,10 +81,7 @@ class Softplus(AbstractBounded):
         low: the bound $l$ of each coordinate, `None` where there is none.
     """
 
-    low: tuple[Bound, ...] = eqx.field(static=True)
-
-    def __init__(self, low: Sequence[Bound]):
-        self.low = tuple(low)
+    low: tuple[Bound, ...] = eqx.field(static=True, converter=tuple)
 
     @property
     def bounds(self) -> tuple[tuple[float, float] | None, ...]:

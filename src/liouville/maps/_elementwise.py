@@ -1,7 +1,7 @@
 from typing import Any
 
-from liouville.curves import AbstractCurve
-from liouville.maps._base import AbstractMap, AbstractTransform, Push, pushed, shape_of
+from liouville.curves import AbstractCurve, shape_of
+from liouville.maps._base import AbstractMap, AbstractTransform, Push, pushed
 from liouville.maps._scalars import AbstractScalarMap, AbstractScalars, Affine
 from liouville.numerics.types import Point, Scalar
 

@@ -4,8 +4,8 @@ import jax.numpy as jnp
 from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float
 
-from liouville.curves import AbstractCurve
-from liouville.maps._base import AbstractMap, AbstractTransform, Push, pushed, shape_of
+from liouville.curves import AbstractCurve, shape_of
+from liouville.maps._base import AbstractMap, AbstractTransform, Push, pushed
 from liouville.numerics.types import Point, Scalar
 
 

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Int
 
-from liouville.curves import AbstractCurve, value_and_rate
+from liouville.curves import AbstractCurve, shape_of, value_and_rate
 from liouville.numerics.types import Point, Points, RandomKey, Scalar
 from liouville.paths._base import AbstractMarginal, AbstractPath
 from liouville.paths._families import AbstractFamily, Gaussian
@@ -145,12 +145,6 @@ class FactorisedMarginal(AbstractMarginal):
     def coordinates(self, x: Point) -> Coordinates:
         """Densities and distribution functions of the coordinates at `x`."""
         return jax.vmap(coordinate_values)(self.lines, x)
-
-
-def shape_of(curve: AbstractCurve) -> tuple[int, ...]:
-    """The shape of a curve's values, without evaluating it."""
-    time = jax.ShapeDtypeStruct((), jnp.zeros(()).dtype)
-    return jax.eval_shape(lambda c, t: c(t), curve, time).shape
 
 
 def _spread(line: MixtureOnLine, n: int, key: RandomKey) -> Float[Array, " n"]:

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float
 
-from liouville.curves import AbstractCurve, value_and_rate
+from liouville.curves import AbstractCurve, shape_of, value_and_rate
 from liouville.numerics.conditioning import is_conditional
 from liouville.numerics.parameters import AbstractParameter, Fixed, value_of
 from liouville.numerics.types import Point, Points, RandomKey, Scalar
@@ -63,9 +63,8 @@ class LocationScale(AbstractPath):
             )
         if is_conditional((self.location, self.raw_scale, self.logits)):
             return  # without their context these curves have no value to look at
+        location, raw = shape_of(self.location), shape_of(self.raw_scale)
         time = jax.ShapeDtypeStruct((), jnp.zeros(()).dtype)
-        location = jax.eval_shape(lambda c, t: c(t), self.location, time).shape
-        raw = jax.eval_shape(lambda c, t: c(t), self.raw_scale, time).shape
         logits = jax.eval_shape(lambda c, t: _log_weights(c, t)[0], self.logits, time).shape
         if len(location) != 2 or logits != location[:1]:
             raise ValueError(
@@ -81,18 +80,13 @@ class LocationScale(AbstractPath):
     @property
     def dim(self) -> int:
         """The number of coordinates of a point."""
-        time = jax.ShapeDtypeStruct((), jnp.zeros(()).dtype)
-        return jax.eval_shape(lambda c, t: c(t), self.location, time).shape[1]
+        return shape_of(self.location)[1]
 
     def at(self, t: Scalar) -> "LocationScaleMarginal":
         """The marginal at time `t` of shape `()`."""
-        location, location_rate = value_and_rate(self.location, t)
-        raw, raw_rate = value_and_rate(self.raw_scale, t)
         frames = self.scale.frames(
-            location,
-            location_rate,
-            raw,
-            raw_rate,
+            *value_and_rate(self.location, t),
+            *value_and_rate(self.raw_scale, t),
             is_rotation_invariant=self.family.is_rotation_invariant,
         )
         return LocationScaleMarginal(frames, *_log_weights(self.logits, t), self.family)
@@ -142,12 +136,8 @@ class LocationScaleMarginal(AbstractMarginal):
         """One draw: a part by its weight, then a point of it."""
         part_key, point_key = jr.split(key)
         part = jr.categorical(part_key, self.log_weights)
-        z = (
-            self.family.of_part(part)
-            .sample((self.dim,), key=point_key)
-            .astype(self.log_weights.dtype)
-        )
-        return self.frames.place(part, z)
+        z = self.family.of_part(part).sample((self.dim,), key=point_key)
+        return self.frames.place(part, z.astype(self.log_weights.dtype))
 
     def particles(self, n: int, *, key: RandomKey) -> tuple[Points, Float[Array, " n"]]:
         """The same number of points in every part, mirrored if possible, weighted by the part."""
@@ -168,7 +158,7 @@ class LocationScaleMarginal(AbstractMarginal):
 
         Of every coordinate given those before it; arrays of shape `(parts, dim)`.
         """
-        return self._coordinates(self.frames.to_standard(x), self.frames.log_scales)
+        return self._coordinates(self.frames.to_standard(x), self.frames.log_scale)
 
     def _log_joint(self, x: Point) -> Float[Array, " parts"]:
         z = self.frames.to_standard(x)
@@ -186,7 +176,7 @@ class LocationScaleMarginal(AbstractMarginal):
         own, copied = self._coordinates(z, none), self._coordinates(z * narrow, copy)
         log_weights = self.log_weights - frames.log_volumes
         within = frames.stretch(crossing(own, copied, log_weights, joint))
-        log_scales = frames.log_scales + copy
+        log_scales = frames.log_scale + copy
         broadest = jnp.argmax(frames.log_volumes)
         location, log_scale = frames.location[broadest], log_scales[broadest]
         reference = self._coordinates((x - location) * jnp.exp(-log_scale), log_scale)

@@ -126,20 +126,9 @@ class RosenblattTransform(AbstractTransform):
         return x, self._log_det(x, y)
 
     def inverse_and_push(self, rate: Any, y: Point) -> tuple[Point, Push]:
-        """The point, and how its velocity is carried.
-
-        Of the lines only the gate and the network's shift move in time.
-        """
+        """The point, and how its velocity is carried."""
         x, _ = self.inverse(y)
-
-        # `eqx.tree_at` asks with placeholders as well, so no arrays are promised.
-        def moving(lines: Any) -> tuple[Any, Any]:
-            return lines.network.shift, lines.gate
-
-        def lines_at(*now: Array) -> MixtureOnLine:
-            return eqx.tree_at(moving, self.lines, now)(self._ordered(y))
-
-        change = jax.jvp(lines_at, moving(self.lines), moving(rate.lines))[1]
+        change = self._marginal(rate.lines).line_rates(self._ordered(y))
         crossing = self.lines.moving_weights
         return x, lambda v: self._carried(x, y, change, v, crossing=crossing)
 
@@ -160,9 +149,11 @@ class RosenblattTransform(AbstractTransform):
     def _ordered(self, values: Point) -> Point:
         return values[np.asarray(self.order)]
 
-    def _marginal(self) -> AutoregressiveMarginal:
-        still = jax.tree.map(jnp.zeros_like, (self.lines.network.shift, self.lines.gate))
-        return AutoregressiveMarginal(self.lines, still[0], still[1], jnp.asarray(self.order))
+    def _marginal(self, rate: Any = None) -> AutoregressiveMarginal:
+        """The density; of its lines only the network's shift and the gate move in time."""
+        moving = jax.tree.map(jnp.zeros_like, self.lines) if rate is None else rate
+        order = jnp.asarray(self.order)
+        return AutoregressiveMarginal(self.lines, moving.network.shift, moving.gate, order)
 
     def _log_det(self, x: Point, y: Point) -> Scalar:
         return Gaussian().log_density(x).sum() - self._marginal().log_density(y)

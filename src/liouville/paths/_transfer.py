@@ -7,17 +7,12 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float
 
-from liouville.curves import AbstractCurve, value_and_rate
+from liouville.curves import AbstractCurve, shape_of, value_and_rate
 from liouville.numerics.parameters import Fixed, value_of
 from liouville.numerics.types import Point, Points, RandomKey, Scalar
 from liouville.paths._base import AbstractMarginal, AbstractPath, average_velocity
 from liouville.paths._ensemble import Ensemble
-from liouville.paths._factorised import (
-    Factorised,
-    FactorisedMarginal,
-    coordinate_values,
-    shape_of,
-)
+from liouville.paths._factorised import Factorised, FactorisedMarginal, coordinate_values
 from liouville.paths._line import MixtureOnLine
 from liouville.paths._transfer_flux import NARROWER, crossing, picked
 

@@ -20,7 +20,7 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float
 
-from liouville.numerics.networks._plain import Activation, time_features
+from liouville.numerics.networks._plain import time_features
 from liouville.numerics.types import Point, RandomKey, Scalar
 
 # With so few coordinates the steps of a substitution are written out one after the other: each
@@ -31,7 +31,7 @@ _WRITTEN_OUT = 4
 class MaskedNetwork(eqx.Module):
     r"""A network $\theta(t, x)$ whose output $\theta_i$ depends on $t$ and $x_{<i}$ alone.
 
-    Every layer has one block of units for each coordinate. With $a$ the activation,
+    Every layer has one block of units for each coordinate. With the activation $a$ (SiLU),
 
     $$h^1_i = a(W^1_i x_{<i} + T_i f(t) + e_i), \qquad
       h^l_i = h^{l-1}_i + a(W^l_i h^{l-1}_{\le i} + e^l_i), \qquad
@@ -51,7 +51,6 @@ class MaskedNetwork(eqx.Module):
         biases: $e^2, \dots, e^L$.
         out: $V$, likewise.
         frequencies: the number of harmonics among the features of time.
-        activation: the name of $a$.
 
     Raises:
         ValueError: on a number of coordinates, units, outputs or layers below one.
@@ -63,7 +62,6 @@ class MaskedNetwork(eqx.Module):
     biases: tuple[Float[Array, "dim units"], ...]
     out: Float[Array, "dim outputs dim units"]
     frequencies: int = eqx.field(static=True)
-    activation: Activation = eqx.field(static=True)
 
     def __init__(
         self,
@@ -73,7 +71,6 @@ class MaskedNetwork(eqx.Module):
         units: int,
         depth: int,
         frequencies: int = 4,
-        activation: Activation = "silu",
         key: RandomKey,
     ):
         sizes = {"dim": dim, "outputs": outputs, "units": units, "depth": depth}
@@ -90,7 +87,6 @@ class MaskedNetwork(eqx.Module):
         self.biases = tuple(jnp.zeros((dim, units)) for _ in keys[2:])
         self.out = jnp.zeros((dim, outputs, dim, units))
         self.frequencies = frequencies
-        self.activation = activation
 
     @property
     def width(self) -> int:
@@ -114,7 +110,6 @@ class MaskedNetwork(eqx.Module):
             tuple(weight * _up_to(dim) for weight in self.hidden),
             self.biases,
             self.out * _up_to(dim),
-            self.activation,
         )
 
 
@@ -126,7 +121,6 @@ class MaskedSpaceNetwork(eqx.Module):
     hidden: tuple[Float[Array, "dim units dim units"], ...]
     biases: tuple[Float[Array, "dim units"], ...]
     out: Float[Array, "dim outputs dim units"]
-    activation: Activation = eqx.field(static=True)
 
     def __call__(self, x: Point) -> Float[Array, "dim outputs"]:
         """The outputs of all coordinates at a point of shape `(dim,)`, in one pass."""
@@ -142,7 +136,7 @@ class MaskedSpaceNetwork(eqx.Module):
         """
 
         def bend(layer, entry, entering):
-            return self._activate(entering)
+            return jax.nn.silu(entering)
 
         return self._swept(bend, choose, given, self.shift, self.biases)
 
@@ -206,14 +200,11 @@ class MaskedSpaceNetwork(eqx.Module):
 
         return self._swept(bend, choose, (b, coefficients, slopes), shift, biases)
 
-    def _activate(self, x: Array) -> Array:
-        return getattr(jax.nn, self.activation)(x)
-
     def _pass(self, x: Point) -> tuple[Float[Array, "dim outputs"], tuple[Array, ...]]:
         """The outputs, and the slopes of the activations of every layer."""
 
         def bend(entering):
-            return jax.jvp(self._activate, (entering,), (jnp.ones_like(entering),))
+            return jax.jvp(jax.nn.silu, (entering,), (jnp.ones_like(entering),))
 
         h, slope = bend(self.space @ x + self.shift)
         slopes = [slope]

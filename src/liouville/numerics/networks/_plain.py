@@ -1,6 +1,6 @@
 """The small networks everything learned is made of, and how a context enters them."""
 
-from typing import Any, Literal, NoReturn, Protocol, runtime_checkable
+from typing import Any, NoReturn, Protocol, runtime_checkable
 
 import equinox as eqx
 import jax
@@ -11,23 +11,11 @@ from jaxtyping import Array, Float
 from liouville.numerics.conditioning import AWAITS, AbstractConditional
 from liouville.numerics.types import Point, RandomKey, Scalar
 
-Activation = Literal["tanh", "silu", "gelu", "softplus"]
-
-
-def _activate(name: Activation, x: Array) -> Array:
-    # By name, so that a network is described by plain data and can be written to a file.
-    return jnp.tanh(x) if name == "tanh" else getattr(jax.nn, name)(x)
-
 
 def time_features(s: Scalar, frequencies: int) -> Float[Array, " features"]:
     r"""Features of a time $s \in [0, 1]$: $(s, \sin \pi k s, \cos \pi k s)_{k=1..m}$.
 
-    Args:
-        s: time, shape `()`, scaled to the unit interval.
-        frequencies: the number $m$ of harmonics.
-
-    Returns:
-        Shape `(1 + 2 * frequencies,)`.
+    The shape is `(1 + 2 * frequencies,)`, with the number $m$ of harmonics.
     """
     angles = jnp.pi * jnp.arange(1, frequencies + 1, dtype=s.dtype) * s
     return jnp.concatenate([s[None], jnp.sin(angles), jnp.cos(angles)])
@@ -40,28 +28,17 @@ class MLP(eqx.Module):
     """
 
     layers: tuple[eqx.nn.Linear, ...]
-    activation: Activation = eqx.field(static=True)
 
-    def __init__(
-        self,
-        inputs: int,
-        outputs: int,
-        *,
-        width: int,
-        depth: int,
-        activation: Activation = "silu",
-        key: RandomKey,
-    ):
+    def __init__(self, inputs: int, outputs: int, *, width: int, depth: int, key: RandomKey):
         sizes = [inputs, *[width] * depth, outputs]
         keys = jr.split(key, len(sizes) - 1)
-        layers = [eqx.nn.Linear(a, b, key=k) for a, b, k in zip(sizes, sizes[1:], keys)]
-        self.layers = (*layers[:-1], _zeroed(layers[-1]))
-        self.activation = activation
+        *layers, last = (eqx.nn.Linear(a, b, key=k) for a, b, k in zip(sizes, sizes[1:], keys))
+        self.layers = (*layers, jax.tree.map(jnp.zeros_like, last))
 
     def __call__(self, x: Float[Array, " inputs"]) -> Float[Array, " outputs"]:
         """Maps a vector of shape `(inputs,)` to `(outputs,)`."""
         for layer in self.layers[:-1]:
-            x = _activate(self.activation, layer(x))
+            x = jax.nn.silu(layer(x))
         return self.layers[-1](x)
 
     @property
@@ -85,7 +62,6 @@ class SpaceTimeNetwork(eqx.Module):
     space_layer: eqx.nn.Linear
     rest: MLP
     frequencies: int = eqx.field(static=True)
-    activation: Activation = eqx.field(static=True)
 
     def __init__(
         self,
@@ -95,22 +71,18 @@ class SpaceTimeNetwork(eqx.Module):
         width: int,
         depth: int,
         frequencies: int = 4,
-        activation: Activation = "silu",
         key: RandomKey,
     ):
         keys = jr.split(key, 3)
         self.time_layer = eqx.nn.Linear(1 + 2 * frequencies, width, key=keys[0])
         self.space_layer = eqx.nn.Linear(dim, width, use_bias=False, key=keys[1])
-        self.rest = MLP(
-            width, outputs, width=width, depth=depth - 1, activation=activation, key=keys[2]
-        )
+        self.rest = MLP(width, outputs, width=width, depth=depth - 1, key=keys[2])
         self.frequencies = frequencies
-        self.activation = activation
 
     def at(self, s: Scalar) -> "SpaceNetwork":
         """The network at one time $s$ of the unit interval."""
         shift = self.time_layer(time_features(s, self.frequencies))
-        return SpaceNetwork(shift, self.space_layer, self.rest, self.activation)
+        return SpaceNetwork(shift, self.space_layer, self.rest)
 
     @property
     def width(self) -> int:
@@ -128,11 +100,10 @@ class SpaceNetwork(eqx.Module):
     shift: Float[Array, " width"]
     space_layer: eqx.nn.Linear
     rest: MLP
-    activation: Activation = eqx.field(static=True)
 
     def __call__(self, x: Point) -> Float[Array, " outputs"]:
         """Maps a point of shape `(dim,)` to `(outputs,)`."""
-        return self.rest(_activate(self.activation, self.space_layer(x) + self.shift))
+        return self.rest(jax.nn.silu(self.space_layer(x) + self.shift))
 
 
 @runtime_checkable
@@ -176,8 +147,3 @@ class Conditioned(AbstractConditional):
         raise ValueError(AWAITS)
 
     at = __call__
-
-
-def _zeroed(layer: eqx.nn.Linear) -> eqx.nn.Linear:
-    zeros = jax.tree.map(jnp.zeros_like, (layer.weight, layer.bias))
-    return eqx.tree_at(lambda linear: (linear.weight, linear.bias), layer, zeros)
