@@ -88,7 +88,7 @@ def bounds(
     plain = isinstance(source, GaussianMixture) and isinstance(target, GaussianMixture)
     is_exact = plain and len(source.weights) == len(target.weights) == 1
     # The moments of a density seen through maps are not known in closed form.
-    moments = (source.mean, source.covariance, target.mean, target.covariance) if plain else ()
+    moments: Any = (source.mean, source.covariance, target.mean, target.covariance) if plain else ()
     seeds = range(seed, seed + 10 * repeats, 10)
     if sigma > 0:
         gaussian = GaussianBridge(*moments, sigma).energy() if is_exact else None
