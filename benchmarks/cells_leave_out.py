@@ -25,7 +25,7 @@ from liouville.data import Standardisation, read_cells
 from liouville.numerics.couplings import assignment, wasserstein
 from liouville.runs.config import apply_settings
 from liouville.tasks.cells.config import CellsConfig
-from liouville.tasks.cells.measure import leave_out
+from liouville.tasks.cells.leave_out import leave_out
 
 
 class Field(eqx.Module):
@@ -93,7 +93,7 @@ def push(field, x, start, end, steps=100):
 def rival(cells, left_out, seed):
     """W1 of the rival's push, and its seconds."""
     units = Standardisation.fit(cells.points, cells.times)
-    clouds = {t: units.points_to_model(cells.at(t)) for t in cells.distinct_times}
+    clouds = {t: units.to_model(cells.at(t)) for t in cells.distinct_times}
     known = [float(t) for t in cells.distinct_times if t != left_out]
     before = max(t for t in known if t < left_out)
     begun = time.perf_counter()

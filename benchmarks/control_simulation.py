@@ -28,7 +28,7 @@ import optax
 from liouville.numerics.couplings import wasserstein
 from liouville.tasks.control import scenes
 from liouville.tasks.control.fit import fit_control
-from liouville.tasks.control.measure import Estimated, logged
+from liouville.tasks.control.measure import KernelMarginal, logged
 from liouville.tasks.control.rollout import Rollout
 
 STEPS, MEASURED, CROWD = 100, 1000, 2000
@@ -55,7 +55,7 @@ def rolled(control, problem, x0, steps, key, is_paid=True):
     def step(x, i):
         t = i * h
         c = jax.vmap(lambda y: control(t, y))(x)
-        crowd, k = Estimated(x), jr.fold_in(key, i)
+        crowd, k = KernelMarginal(x), jr.fold_in(key, i)
         paid = [problem.weights.get(n, 1.0) * cost(t, crowd, x, equal, key=k) for n, cost in costs]
         effort = 0.5 * jnp.mean(jnp.sum(c**2, axis=-1))
         moved = x + sigma * (h * c + jnp.sqrt(h) * jr.normal(k, x.shape))
@@ -91,7 +91,7 @@ def rival(problem, batch, seconds, penalty, seed=0):
     def loss(control, x0, key):
         places, rates = rolled(control, problem, x0, STEPS, key)
         end = places[-1]
-        gap = jax.vmap(Estimated(end).log_density)(end) - jax.vmap(log_target)(end)
+        gap = jax.vmap(KernelMarginal(end).log_density)(end) - jax.vmap(log_target)(end)
         return problem.horizon * rates.sum(axis=-1).mean() + penalty * gap.mean()
 
     @eqx.filter_jit

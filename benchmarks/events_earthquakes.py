@@ -19,11 +19,12 @@ import numpy as np
 
 from liouville.data import Events, read_events
 from liouville.runs.config import merge
-from liouville.tasks.events._baselines import baselines
-from liouville.tasks.events._divide import Parts, divide
+from liouville.tasks.events.baselines import baselines
 from liouville.tasks.events.config import EventsConfig
-from liouville.tasks.events.fit import fit_events, standard_shift
+from liouville.tasks.events.fit import fit_events
+from liouville.tasks.events.measure import standard_shift
 from liouville.tasks.events.model import EventModel
+from liouville.tasks.events.parts import Parts, divide
 
 FAMILIES = {
     "static mixture": {"places.family": "static"},

@@ -15,9 +15,10 @@ import numpy as np
 
 from liouville.data import Events
 from liouville.problems.events import PinwheelProcess, Sequences
-from liouville.tasks.events._baselines import baselines
-from liouville.tasks.events._divide import Parts
-from liouville.tasks.events.fit import fit_events, standard_shift
+from liouville.tasks.events.baselines import baselines
+from liouville.tasks.events.fit import fit_events
+from liouville.tasks.events.measure import standard_shift
+from liouville.tasks.events.parts import Parts
 
 FAMILIES = {
     "static mixture": {"places.family": "static"},

@@ -20,8 +20,7 @@ import warnings
 
 import numpy as np
 
-from liouville.data._quantisation import dequantise
-from liouville.data._samples import split_rows
+from liouville.data import dequantise, split_rows
 
 SIZES = {"digits": (300, 300), "breast_cancer": (95, 95), "wine": (30, 30)}
 """Validation and test rows of the three tables of scikit-learn."""

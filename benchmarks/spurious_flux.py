@@ -20,8 +20,16 @@ from jaxtyping import Array, Float
 from liouville.curves import Constant, Knots
 from liouville.numerics.types import Point, Scalar
 from liouville.paths import AbstractFamily, Factorised, Gaussian
-from liouville.plots._fields import Window, mass_level
-from liouville.plots._style import DENSITY, INK, MARK, headline, name_axes, panels
+from liouville.plots import (
+    DENSITY,
+    INK,
+    MARK,
+    Window,
+    headline,
+    mass_level,
+    name_axes,
+    panels,
+)
 
 TIME = 0.5
 

@@ -18,8 +18,8 @@ import numpy as np
 
 from liouville.numerics.parameters import split
 from liouville.objectives import KineticEnergy, NegativeLogLikelihood
-from liouville.tasks.cells._initial import initial_path
 from liouville.tasks.cells.config import PathConfig
+from liouville.tasks.cells.initial import initial_path
 from liouville.training import Stepper, default_optimizer, initial_state
 
 CHUNK = 20

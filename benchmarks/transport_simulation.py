@@ -9,7 +9,7 @@ flow): points of the target are carried back to the source by Diffrax (Tsit5, ad
 minimises the same energy; its ends are exact, so its likelihood is a constant. Both: equal numbers
 of points a step, Adam with clipped gradients whose rate falls by a cosine to a hundredth over the
 steps it has, an average of the parameters (decay 0.99), float32. Each side's time a step is
-measured first (median of some steps after compilation), which fixes the number of steps that fill
+estimate first (median of some steps after compilation), which fixes the number of steps that fill
 the given seconds. Printed for the rival, for ours after equally many steps and for ours after equal
 seconds: milliseconds a step, steps, seconds, the energy over W2^2 between the true ends, the
 log-likelihood lost at the end (nats, fresh draws) and W2 of carried points beside the floor. Needs
@@ -35,8 +35,14 @@ from liouville.numerics.parameters import split
 from liouville.tasks.transport.config import TransportConfig
 from liouville.tasks.transport.ends import read_ends
 from liouville.tasks.transport.fit import initial_path
-from liouville.tasks.transport.measure import mean_distance, measured
-from liouville.tasks.transport.problem import energy_term, problem_of, resolved, units_of
+from liouville.tasks.transport.measure import estimate, mean_distance
+from liouville.tasks.transport.problem import (
+    Given,
+    energy_term,
+    problem_of,
+    resolve_times,
+    units_of,
+)
 
 WEIGHT = 10.0
 RATE = 3e-3
@@ -102,9 +108,9 @@ def main():
     options = parser.parse_args()
     settings = TransportConfig()
     ends = read_ends(ENDS, settings.data, settings.ends)
-    settings = resolved(settings, ends)
+    settings = resolve_times(settings, ends)
     units = units_of(ends, settings)
-    problem = problem_of(ends, units, settings)
+    problem = problem_of(Given(ends), units, settings)
     source, target = (end.mixture for end in ends)
     assert isinstance(target, GaussianMixture)
     distance = wasserstein(source.spread(2048), target.spread(2048, seed=1)) ** 2
@@ -179,7 +185,7 @@ def main():
     term = energy_term(problem, (0.0, 1.0), settings.objective.times, per_time)
     judge = energy_term(problem, (0.0, 1.0), 64, 512)
     clock = 0.5 - 0.5 * jnp.cos(jnp.pi * jnp.linspace(0.0, 1.0, 33))
-    target_points = jnp.asarray(units.points_to_model(np.asarray(y)), jnp.float32)
+    target_points = jnp.asarray(units.to_model(np.asarray(y)), jnp.float32)
     rate = settings.training.rate
 
     def own_loss(learned, key):
@@ -193,13 +199,13 @@ def main():
     for name, count in (("without, equal steps", steps), ("without, equal seconds", filling)):
         learned, seconds = trained(own_loss, rate, first, count)
         path = eqx.combine(learned, rest)
-        energy = measured(judge, path.pieces[0]).value * problem.energy_scale
+        energy = estimate(judge, path.pieces[0]).value * problem.energy_scale
         own = jax.vmap(path.at(jnp.ones(())).log_density)(target_points)
-        lost = float(jnp.mean(jax.vmap(log_target)(y) - own) + units.log_volume)
+        lost = float(jnp.mean(jax.vmap(log_target)(y) - own - units.log_volume(y)))
 
         def carried(x, learned=learned):
-            z = moved(learned, jnp.asarray(units.points_to_model(x), jnp.float32))
-            return units.points_to_user(np.asarray(z))
+            z = moved(learned, jnp.asarray(units.to_model(x), jnp.float32))
+            return units.to_user(np.asarray(z))
 
         show(name, seconds, count, energy, lost, carried)
 

@@ -3,6 +3,7 @@
 import sys
 import warnings
 
+from liouville import plots
 from liouville.cli import main
 
 
@@ -28,3 +29,8 @@ def error_of(capsys) -> str:
     assert len(found) == 1
     assert "Traceback" not in "".join(lines)
     return found[0]
+
+
+def draw_nothing(monkeypatch) -> None:
+    """Reports take longer than brief fits: they are not drawn."""
+    monkeypatch.setattr(plots, "write_page", lambda folder, *_, **__: folder / "report.html")

@@ -30,6 +30,6 @@ def class_samples(n=60):
 
 def log_normal(model, x):
     """The standard normal law of the model's own units, in the user's."""
-    z = model.units.points_to_model(x)
-    constant = 0.5 * model.dim * math.log(2.0 * math.pi) + model.units.log_volume
+    z = model.units.to_model(x)
+    constant = 0.5 * model.dim * math.log(2.0 * math.pi) - model.units.log_volume(x)
     return -0.5 * (z**2).sum(-1) - constant

@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -13,16 +12,18 @@ import numpy as np
 import pytest
 from jaxtyping import Array, Float
 
+import registry
 from liouville import checks
 from liouville.numerics.conditioning import given
 from liouville.numerics.networks import MaskedNetwork, MaskedSpaceNetwork
-from liouville.numerics.parameters import Fixed, learned_leaves, split
+from liouville.numerics.parameters import split
 from liouville.numerics.types import Point, Points, RandomKey, Scalar
-from liouville.paths import AbstractMarginal, AbstractPath, Ensemble, Mixture
+from liouville.paths import AbstractMarginal, AbstractPath
 from liouville.paths._autoregressive import Autoregressive
 from liouville.paths._line import MixtureOnLine
-from registry import FAMILIES, INTERVAL, cast, jolted
-from tolerances import ROUNDING, STANDARD_ERRORS, TAIL_RESIDUAL
+from makers import FAMILIES, INTERVAL, autoregressive, jolted
+from test_laws import assert_passes, everything, points_of
+from tolerances import ROUNDING, STANDARD_ERRORS
 
 # Levels are found to the rounding of the point; with densities above e^-10 at moderate levels the
 # level loses no more than five of sixteen digits.
@@ -30,108 +31,20 @@ LEVEL = 1e-10
 # Central differences with step 1e-5 in units where third derivatives are of order a hundred, of
 # numbers with the rounding of a root finder.
 DIFFERENCE = 1e-7
-# Terms of the continuity equation above which absolute residuals mean nothing.
-GAP = 1e6
 # A wrong velocity misses by the size of its terms.
 WRONG = 1e-3
 
 
-def example(
-    dim: int,
-    parts: int,
-    *,
-    hard: bool = True,
-    order: tuple[int, ...] | None = None,
-    family: str = "gaussian",
-    context: int = 0,
-    depth: int = 2,
-    moving_weights: bool = True,
-    seed: int = 0,
-) -> Autoregressive:
-    """A path with random parameters and, unless it is hard, a random start."""
-    keys = jr.split(jr.key(seed), 3)
-    path = Autoregressive.standard(
-        dim,
-        parts,
-        INTERVAL,
-        hard_start=hard,
-        order=order,
-        family=FAMILIES[family],
-        units=4,
-        depth=depth,
-        frequencies=2,
-        context=context,
-        floor=-1.5,
-        moving_weights=moving_weights,
-        key=keys[0],
-    )
-    if not hard:
-        start = 0.3 * jr.normal(keys[1], (3, dim, parts))
-        path = eqx.tree_at(lambda p: p.start, path, Fixed(start))
-    return jolted(path, keys[2], 0.2)
-
-
-def _ensemble() -> Ensemble:
-    return Ensemble.of(
-        [
-            example(2, 2, order=order, family="logistic", seed=i)
-            for i, order in enumerate([(0, 1), (1, 0)])
-        ]
-    )
+def example(dim: int, parts: int, *, seed: int = 0, **options: Any) -> Autoregressive:
+    return autoregressive(dim, parts, **options)(jr.key(seed))
 
 
 def _awaiting() -> Autoregressive:
     return example(2, 2, family="logistic", context=3)
 
 
-def _mixture() -> Mixture:
-    parts = [example(2, 2, order=(1, 0)), example(2, 1, hard=False, family="logistic")]
-    return Mixture(parts, jnp.asarray([0.3, -0.2]))
-
-
-PATHS: dict[str, Callable[[], AbstractPath]] = {
-    "hard-logistic-2d": lambda: example(2, 3, order=(1, 0), family="logistic"),
-    "free-logistic-3d": lambda: example(3, 2, hard=False, order=(2, 0, 1), family="logistic"),
-    "hard-gaussian-2d": lambda: example(2, 3, order=(1, 0)),
-    "free-gaussian-1d": lambda: example(1, 3, hard=False, depth=1),
-    "hard-gaussian-4d": lambda: example(4, 2, order=(3, 1, 0, 2), depth=3),
-    "still-weights": lambda: example(2, 3, moving_weights=False),
-    "conditioned": lambda: given(_awaiting(), jnp.asarray([0.3, -1.0, 0.5])),
-    "ensemble": _ensemble,
-    "mixture": _mixture,
-}
-# Compiling derivatives of the Gaussian tails takes most of the time of these tests, so the laws run
-# on logistic parts in every run and on Gaussian ones when the slow tests are asked for.
-CONTINUOUS = ["free-logistic-3d", "hard-gaussian-2d", "ensemble"]
-
-
-def _dear(few: list[str]) -> list[Any]:
-    """All paths, of which some few are in the default run of the tests."""
-    return [name if name in few else pytest.param(name, marks=pytest.mark.slow) for name in PATHS]
-
-
-ONE = _dear(["free-logistic-3d"])
-GAUSSIAN = ["hard-gaussian-2d", "free-gaussian-1d"]
-
-
-@functools.cache
 def build(name: str) -> AbstractPath:
-    return PATHS[name]()
-
-
-def times_and_points(dim: int, n: int = 64) -> tuple[Float[Array, " n"], Points]:
-    """Times over the interval with both ends; points near the centre, and far out in turn."""
-    rng = np.random.default_rng(0)
-    times = np.append(rng.uniform(*INTERVAL, n - 2), INTERVAL)
-    directions = rng.normal(size=(n, dim))
-    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    # Scales lie between 0.2 and 4 and most are near one: 20 and more scale units out.
-    radii = np.where(np.arange(n) % 2, rng.uniform(0.0, 3.0, n), 40.0)
-    return jnp.asarray(times), jnp.asarray(directions * radii[:, None])
-
-
-def assert_passes(report: checks.Report) -> None:
-    assert report.passed, str(report)
+    return registry.build(f"autoregressive-{name}")
 
 
 # The masked network.
@@ -231,21 +144,6 @@ def test_a_mixture_depends_on_what_comes_before_it():
 # The laws.
 
 
-@pytest.mark.parametrize("name", _dear(CONTINUOUS))
-def test_continuity(name):
-    path = build(name)
-    times, points = times_and_points(path.dim)
-    assert_passes(checks.continuity(path, times, points))
-    terms = np.asarray(checks._terms_at(path, checks._continuity_terms, times, points))
-    residual, terms = np.abs(terms.sum(1)), np.abs(terms)
-    # The same residual not divided by its terms; but in a gap between parts whose weights move,
-    # velocities are astronomical by right, and only the ratio means something.
-    is_tame = terms.max(1) < GAP
-    assert is_tame.mean() > 0.9
-    assert residual[is_tame].max() <= TAIL_RESIDUAL
-    assert terms.max() > 1.0, "the points are too tame to show anything"
-
-
 def test_weights_that_stay_carry_nothing_across_gaps():
     """Between two narrow parts far apart the velocity is that of the parts."""
     path = example(1, 2, moving_weights=False, family="logistic")
@@ -262,59 +160,6 @@ def test_weights_that_stay_carry_nothing_across_gaps():
     assert slow < 10.0
     # Negative control: weights that move do.
     assert fast > 1e3
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", PATHS)
-def test_fokker_planck(name):
-    assert_passes(checks.fokker_planck(build(name), *times_and_points(build(name).dim), g=0.8))
-
-
-@pytest.mark.parametrize(
-    "name", ["hard-logistic-2d", *(pytest.param(n, marks=pytest.mark.slow) for n in GAUSSIAN)]
-)
-def test_mass(name):
-    path = build(name)
-    nodes = 401 if path.dim == 2 else 4001
-    assert_passes(checks.mass(path, jnp.asarray(0.55), box=20.0, nodes=nodes))
-
-
-@pytest.mark.parametrize("name", ONE)
-def test_sampler(name, getkey):
-    assert_passes(checks.sampler(build(name), jnp.asarray(0.55), key=getkey()))
-
-
-@pytest.mark.parametrize("name", ONE)
-def test_particles(name, getkey):
-    assert_passes(checks.particles(build(name), jnp.asarray(0.55), n=131, key=getkey()))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", PATHS)
-def test_transport(name, getkey):
-    interval = (0.25, 0.85)
-    assert_passes(checks.transport(build(name), interval, n=64, steps=50, key=getkey()))
-
-
-@eqx.filter_jit
-def everything(path: AbstractPath) -> Scalar:
-    """A number that depends on the density and on the velocity, so on all that is learned."""
-    times, points = times_and_points(path.dim, 8)
-
-    def at(t, x):
-        marginal = path.at(t)
-        return marginal.log_density(x) + jnp.sum(jnp.sin(marginal.velocity(x)))
-
-    return jax.vmap(at)(times, points.clip(-3.0, 3.0)).sum()
-
-
-@pytest.mark.parametrize("name", ONE)
-def test_gradients(name):
-    path = build(name)
-    report = checks.gradients(path, everything)
-    # With one coordinate the first layer has nothing to read.
-    idle = {place for place in learned_leaves(path) if path.dim == 1 and place.endswith(".space")}
-    assert report.value == len(idle), str(report)
 
 
 def test_gradients_reach_the_context():
@@ -347,7 +192,7 @@ def _dense(path: Autoregressive, t: Scalar, x: Point) -> tuple[Point, Point]:
 )
 def test_velocity_is_the_triangular_solution(name):
     path: Any = build(name)
-    times, points = times_and_points(path.dim, 16)
+    times, points = points_of(path, 16)
     # Where the distribution function is resolved: the oracle has no tails.
     found, wanted = jax.vmap(lambda t, x: _dense(path, t, x))(times, points.clip(-1.5, 1.5))
     assert np.allclose(found, wanted, rtol=1e-8, atol=1e-8)
@@ -453,45 +298,14 @@ def test_particle_gradients_are_unbiased(getkey):
 @pytest.mark.parametrize("family", ["gaussian", "logistic"])
 def test_a_hard_start_is_exact(family):
     path = example(3, 4, order=(1, 2, 0), family=family)
-    _, points = times_and_points(3)
+    _, points = points_of(path)
     marginal = path.at(jnp.asarray(INTERVAL[0]))
     found = jax.jit(jax.vmap(marginal.log_density))(points)
     wanted = FAMILIES[family].log_density(points).sum(1)
     assert np.allclose(found, wanted, rtol=1e-14, atol=1e-14)
 
 
-# Transformations and single precision.
-
-
-@eqx.filter_jit
-def _values(path: AbstractPath, times: Float[Array, " n"], points: Points):
-    def at(t, x):
-        marginal = path.at(t)
-        return marginal.log_density(x), marginal.velocity(x), jax.grad(marginal.log_density)(x)
-
-    return jax.vmap(at)(times, points)
-
-
-@pytest.mark.parametrize("name", ONE)
-def test_single_precision(name):
-    path = cast(build(name), jnp.float32)
-    times, points = times_and_points(path.dim, 32)
-    # From the centre out to a million scale units.
-    radii = 10.0 ** jnp.linspace(-2.0, 6.5, 32)
-    points = radii[:, None] * points / jnp.linalg.norm(points, axis=1, keepdims=True)
-    for value in _values(path, times.astype(jnp.float32), points.astype(jnp.float32)):
-        assert value.dtype == jnp.float32
-        assert np.isfinite(value).all()
-
-    def draw(path, t, key):
-        marginal = path.at(t)
-        return marginal.sample(key=key), *marginal.particles(8, key=key)
-
-    shapes = eqx.filter_eval_shape(draw, path, jnp.float32(0.3), jr.key(0))
-    assert [shape.dtype for shape in shapes] == ["float32"] * 3
-
-
-def test_other_values_compile_nothing():
+def test_another_order_compiles_nothing():
     def value(path, t, x):
         marginal = path.at(t)
         return marginal.velocity(x) + marginal.sample(key=jr.key(0))
@@ -552,7 +366,7 @@ class SteadyPath(AbstractPath):
 
 def test_continuity_refuses_rates_in_time_alone():
     path: Any = build("hard-logistic-2d")
-    report = checks.continuity(SteadyPath(path), *times_and_points(2))
+    report = checks.continuity(SteadyPath(path), *points_of(path))
     assert not report.passed
     assert report.value > WRONG
 

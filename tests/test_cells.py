@@ -14,11 +14,11 @@ from liouville.numerics.mixtures import GaussianMixture, fit_by_bic
 from liouville.runs.config import apply_settings
 from liouville.tasks.cells import _gaps as gaps_module
 from liouville.tasks.cells._gaps import Filled, fill_gaps
-from liouville.tasks.cells._initial import chains_through, energy_of_chains, initial_path
 from liouville.tasks.cells.config import CellsConfig, GapsConfig, PathConfig
 from liouville.tasks.cells.demo import demo_cells, distance_to_truth
 from liouville.tasks.cells.fit import _filled, _training_likelihood, fit_cells
-from liouville.tasks.cells.measure import leave_out
+from liouville.tasks.cells.initial import chains_through, energy_of_chains, initial_path
+from liouville.tasks.cells.leave_out import leave_out
 from tolerances import ROUNDING
 
 # Fixed-point steps that have come to rest, relative to the forces they balance.
@@ -214,6 +214,24 @@ def test_training_reports_the_gaps_it_filled(arc, fill):
     few |= {"objective.times": 2, "objective.particles": 4, "training.validate_every": 2}
     fitted = fit_cells(cells, {**few, "gaps.fill": fill}, progress=False)
     assert ("gaps" in fitted.history[-1]) == fill
+
+
+def test_noise_is_in_the_user_s_units_and_by_default_a_share_of_the_spread(clouds):
+    scale = np.array([1.0, 50.0])
+    times = np.repeat([0.0, 4.0], len(clouds[0]))
+    cells = Snapshots(points=np.concatenate([clouds[0], clouds[0] + 1.0]) * scale, times=times)
+    few = {"path.components": 1, "path.members": 1, "training.steps": 1, "training.chunk": 1}
+    few |= {"objective.times": 2, "objective.particles": 4, "gaps.fill": False}
+    few |= {"objective.energy_of": "drift"}
+    default = fit_cells(cells, few, progress=False).model
+    np.testing.assert_allclose(default.sigma, 0.3 * cells.points.std(axis=0) / 2.0, rtol=1e-12)
+    given = fit_cells(cells, {**few, "objective.sigma": 0.7}, progress=False).model
+    assert given.sigma == 0.7
+    x = cells.points[:3]
+    push = given.drift(1.0, x) - given.velocity(1.0, x)
+    np.testing.assert_allclose(push, 0.5 * 0.7**2 * given.score(1.0, x), rtol=1e-5, atol=1e-7)
+    with pytest.raises(LiouvilleError, match=r"sigma is -1\.0; give a positive noise"):
+        fit_cells(cells, {**few, "objective.sigma": -1.0}, progress=False)
 
 
 def test_mixture_by_bic_finds_the_parts_and_their_density():

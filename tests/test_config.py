@@ -243,7 +243,7 @@ def test_yaml_that_is_a_directory(tmp_path: Any) -> None:
 
 def test_describe() -> None:
     entries = {entry.key: entry for entry in describe(Outer)}
-    assert entries["model.width"] == ("model.width", "a whole number", 48, "Units per layer.")
+    assert entries["model.width"][:4] == ("model.width", "a whole number", 48, "Units per layer.")
     assert entries["extra"].default is None
     assert entries["extra.width"].default == 32
     assert entries["mode"].type == "one of standard, global, none"

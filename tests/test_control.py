@@ -36,8 +36,7 @@ from liouville.paths._time import Retimed
 from liouville.tasks.control import scenes
 from liouville.tasks.control._check import check
 from liouville.tasks.control._initial import least_curves
-from liouville.tasks.control._run import load_policy, read_problem
-from liouville.tasks.control.fit import ControlFit, fit_control
+from liouville.tasks.control.fit import ControlFit, fit_control, load_policy, read_problem
 from liouville.tasks.control.measure import closed_form, logged, rolled_out
 from liouville.tasks.control.problem import ControlProblem
 from liouville.tasks.control.report import cost_to_go
@@ -279,7 +278,7 @@ def passed() -> ControlFit:
 
 def test_ends_are_met_exactly(passed):
     """At both ends the density is the given one, whatever training did."""
-    problem, path = passed.problem, passed.policy.path
+    problem, path = passed.problem, passed.model.path_in_user
     for t, end in ((0.0, problem.source), (1.0, problem.target)):
         x, _ = end.sample(50, seed=1)
         found = jax.vmap(path.at(jnp.asarray(t)).log_density)(jnp.asarray(x))

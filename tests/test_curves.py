@@ -11,7 +11,7 @@ from scipy.interpolate import CubicSpline
 from liouville.curves import Constant, HardEnded, Knots, Network, value_and_rate
 from liouville.curves._hard_ended import gate_value
 from liouville.numerics.parameters import learned_leaves
-from registry import jolted
+from makers import jolted
 from tolerances import FINITE_DIFFERENCE, ROUNDING
 
 # Steps between 0.3 and 1.6, a start below zero, no end that binary numbers hold exactly.

@@ -20,7 +20,7 @@ from liouville.data import (
     read_points,
     write_table,
 )
-from liouville.data._units import numbers_from_times
+from liouville.data._times import numbers_from_times
 from liouville.errors import LiouvilleError
 from liouville.runs.files import atomic_path
 
@@ -55,9 +55,7 @@ def test_units_round_trip(seed: int, origin: float, spread: float, mode: Any) ->
         units = Standardisation.fit(points, times, mode=mode)
     # Adding the centre back rounds at its own size.
     atol = 1e-14 * (abs(origin) + spread)
-    np.testing.assert_allclose(
-        units.points_to_user(units.points_to_model(points)), points, rtol=0, atol=atol
-    )
+    np.testing.assert_allclose(units.to_user(units.to_model(points)), points, rtol=0, atol=atol)
     np.testing.assert_allclose(
         units.time_to_user(units.time_to_model(times)),
         times,
@@ -71,14 +69,14 @@ def test_units_round_trip(seed: int, origin: float, spread: float, mode: Any) ->
 def test_modes_of_standardisation() -> None:
     rng = np.random.default_rng(1)
     points, times = rng.normal(size=(500, 2)) * [3.0, 1.0] + [5.0, -2.0], np.arange(500.0) + 7
-    model = Standardisation.fit(points, times).points_to_model(points)
+    model = Standardisation.fit(points, times).to_model(points)
     np.testing.assert_allclose(model.mean(axis=0), 0, atol=1e-13)
     np.testing.assert_allclose(model.std(axis=0), 1, rtol=1e-13)
     units = Standardisation.fit(points, times, mode="global")
     assert units.scale[0] == units.scale[1]
-    np.testing.assert_allclose(np.mean(units.points_to_model(points).var(axis=0)), 1, rtol=1e-13)
+    np.testing.assert_allclose(np.mean(units.to_model(points).var(axis=0)), 1, rtol=1e-13)
     units = Standardisation.fit(points, times, mode="none")
-    np.testing.assert_array_equal(units.points_to_model(points), points)
+    np.testing.assert_array_equal(units.to_model(points), points)
     assert (units.time_to_model(7.0), units.time_to_model(506.0)) == (0, 1)
     assert units.dim == 2
 
@@ -88,7 +86,10 @@ def test_derivatives_change_units_by_the_chain_rule() -> None:
     ones = np.ones((7, 2))
     np.testing.assert_array_equal(units.velocity_to_user(ones)[0], [0.5, 1.25])
     np.testing.assert_array_equal(units.score_to_user(ones)[0], [0.5, 0.2])
-    assert units.log_volume == pytest.approx(np.log(10))
+    assert units.log_volume(ones) == pytest.approx(np.full(7, -np.log(10)))
+    noise = np.array([3.0, 0.0])
+    np.testing.assert_array_equal(units.noise_to_model(3.0), [3.0, 1.2])
+    np.testing.assert_array_equal(units.noise_to_user(units.noise_to_model(noise)), noise)
 
 
 @pytest.mark.parametrize("constant", [0.0, 0.1, 1e300, -123456.789])
@@ -104,7 +105,7 @@ def test_constant_columns_keep_their_units(constant: float) -> None:
 def test_extreme_columns_have_finite_scales() -> None:
     points = np.stack([np.arange(9.0) * 1e200, np.arange(9.0) * 1e-200], axis=1)
     units = Standardisation.fit(points, np.zeros(9))
-    np.testing.assert_allclose(units.points_to_model(points).std(axis=0), 1, rtol=1e-12)
+    np.testing.assert_allclose(units.to_model(points).std(axis=0), 1, rtol=1e-12)
     assert units.time_scale == 1
 
 
@@ -133,7 +134,7 @@ def test_data_that_cannot_be_standardised(
         ({"scale": [1.0, "a"]}, r"scale .* made of numbers"),
         ({"scale": [1.0, None]}, r"scale .* made of numbers"),
         ({"time_scale": -1.0}, r"time_scale .* finite and positive, got -1"),
-        ({"time_scale": [1.0]}, r"time_scale .* one number each, got shapes \(\) and \(1,\)"),
+        ({"time_scale": [1.0]}, r"time_scale .* has shape \(1,\); give one number"),
         ({"time_origin": "a"}, r"time_origin .* made of numbers, got 'a'"),
         ({"time_origin": float("inf")}, r"time_origin .* must be finite, got inf"),
         ({"extra": 1}, r"has the fields center, scale, time_origin, time_scale; got"),
@@ -340,6 +341,13 @@ def test_check_warns_about_columns() -> None:
     texts = [str(warning.message) for warning in caught]
     assert "constant columns in data: b, d;" in texts[0]
     assert "duplicated columns in data: c (of a);" in texts[1]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert cells.check() is cells  # once is enough
+    with _raises("cells but 99 are needed"):
+        cells.check(min_cells=99)
+    with pytest.warns(UserWarning, match="columns in data"):
+        cells.select(cells.times > 0).check()  # other cells, another check
 
 
 # Cells: archives
@@ -767,5 +775,5 @@ def test_heavy_packages_are_not_imported() -> None:
     )
     assert run.stdout.strip() == "[]"
     package = source / "liouville"
-    for path in (package / "config.py", *(package / "data").glob("_*.py")):
+    for path in (package / "runs" / "config.py", *(package / "data").glob("_*.py")):
         assert not re.search(r"^\s*(import|from) jax\b", path.read_text(), re.MULTILINE), path

@@ -18,11 +18,11 @@ from liouville.model import Model
 from liouville.numerics.parameters import split
 from liouville.paths import LocationScale
 from liouville.runs.config import merge
-from liouville.tasks.density._families import automatic, initial_path
-from liouville.tasks.density._motion import motion
-from liouville.tasks.density._run import evaluate, run_density
+from liouville.tasks.density._families import initial_path, resolve_choices
 from liouville.tasks.density.config import DensityConfig
-from liouville.tasks.density.fit import fit_density
+from liouville.tasks.density.fit import TASK, fit_density
+from liouville.tasks.density.measure import motion
+from liouville.tasks.skeleton import evaluate_run, run_task
 from tolerances import ROUNDING
 
 # Means over a thousand draws with a relative spread near one, and a trapezoidal rule of 40 pieces.
@@ -40,7 +40,7 @@ def folder(tmp_path_factory):
 def plane(folder):
     file = folder.parent / "plane.npy"
     np.save(file, plane_points())
-    return run_density(folder, flags={"data.file": str(file), **BRIEF}, progress=False)
+    return run_task(TASK, folder, flags={"data.file": str(file), **BRIEF}, progress=False)
 
 
 @pytest.fixture(scope="module")
@@ -53,8 +53,8 @@ def classes():
     """A model of classes before training: all that training changes is numbers."""
     samples = class_samples()
     units = samples.standardisation()
-    settings = automatic(merge(DensityConfig, flags=TINY), 4, len(samples), 30)
-    points = units.points_to_model(samples.points)
+    settings = resolve_choices(merge(DensityConfig, flags=TINY), 4, len(samples), 30)
+    points = units.to_model(samples.points)
     return Model(
         path=_moved(initial_path(points, samples.labels, settings.path)),
         units=units,
@@ -95,7 +95,7 @@ def test_summary_can_be_written_and_is_finite(plane):
 
 def test_the_start_of_a_fit_is_the_standard_normal_law(plane):
     model = plane.model
-    x = model.units.points_to_user(np.random.default_rng(2).normal(size=(20, model.dim)))
+    x = model.units.to_user(np.random.default_rng(2).normal(size=(20, model.dim)))
     found = model.log_density(0.0, x)
     np.testing.assert_allclose(found, log_normal(model, x), rtol=0, atol=100 * ROUNDING)
     # The end is another density, or the test above says nothing.
@@ -211,27 +211,27 @@ def test_a_run_fills_its_folder(run):
 def test_a_run_is_not_overwritten(run):
     before = (run / "model.lv").read_bytes()
     with pytest.raises(LiouvilleError, match="force"):
-        run_density(run, samples=Samples(plane_points()), flags=BRIEF)
+        run_task(TASK, run, given=Samples(plane_points()), flags=BRIEF)
     assert (run / "model.lv").read_bytes() == before
 
 
 def test_evaluate_gives_the_figures_of_the_summary(run):
-    summary, found = json.loads((run / "summary.json").read_text()), evaluate(run)
+    summary, found = json.loads((run / "summary.json").read_text()), evaluate_run(run)
     assert "test nats per sample" in found
     assert found == {key: summary[key] for key in found}
 
 
 @pytest.mark.parametrize(("image", "message"), [("3x3", "9 pixels"), ("square", "like 8x8")])
 def test_images_of_another_shape_are_refused_before_anything_is_written(image, message, tmp_path):
-    flags = {**BRIEF, "report.image": image}
+    flags = {**BRIEF, "data.image": image}
     with pytest.raises(LiouvilleError, match=message):
-        run_density(tmp_path / "RUN", samples=Samples(plane_points()), flags=flags)
+        run_task(TASK, tmp_path / "RUN", given=Samples(plane_points()), flags=flags)
     assert not (tmp_path / "RUN").exists()
 
 
 def test_a_run_needs_data(tmp_path):
     with pytest.raises(LiouvilleError, match="name a file"):
-        run_density(tmp_path / "RUN")
+        run_task(TASK, tmp_path / "RUN")
 
 
 def test_a_run_of_changed_data_is_not_evaluated(run):
@@ -240,6 +240,6 @@ def test_a_run_of_changed_data_is_not_evaluated(run):
     np.save(file, old + 1.0)
     try:
         with pytest.raises(LiouvilleError, match="has changed since"):
-            evaluate(run)
+            evaluate_run(run)
     finally:
         np.save(file, old)

@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 
 import liouville as lv
-from commands import call, error_of
+from commands import call, draw_nothing, error_of
 from liouville.data import Quantisation
-from liouville.tasks.density import _run as runs
 from liouville.training import _fit as training
 
 # Half a unit of uniform noise, and the tails of the Gaussian parts fitted to it.
@@ -63,7 +62,7 @@ def run(table, tmp_path_factory) -> Path:
 @pytest.fixture
 def without_report(monkeypatch):
     """The report takes longer than a brief fit; one test draws it again."""
-    monkeypatch.setattr(runs, "report", lambda *_: None)
+    draw_nothing(monkeypatch)
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ from liouville.data import Samples
 from liouville.paths import LocationScale, Pushforward
 from liouville.runs.config import merge
 from liouville.tasks.density import _choose
-from liouville.tasks.density._families import _order, automatic, initial_path
+from liouville.tasks.density._families import _order, initial_path, resolve_choices
 from liouville.tasks.density.config import DensityConfig
 from liouville.tasks.density.fit import fit_density
 from tolerances import ROUNDING
@@ -23,7 +23,7 @@ from tolerances import ROUNDING
 def test_every_family_can_start_as_the_standard_normal_law(family):
     samples = class_samples()
     wished = {**TINY, "path.family": family, "path.kernel": "gaussian", "path.layers": 2}
-    settings = automatic(merge(DensityConfig, flags=wished), 4, len(samples), 30)
+    settings = resolve_choices(merge(DensityConfig, flags=wished), 4, len(samples), 30)
     path = initial_path(samples.points, samples.labels, settings.path)
     x = np.random.default_rng(2).normal(size=(5, 4))
     expected = -0.5 * (x**2).sum(-1) - 2.0 * math.log(2.0 * math.pi)
@@ -42,7 +42,7 @@ def test_more_coordinates_get_an_autoregressive_path_of_all_classes():
     assert found.config.path.family == "autoregressive"
     assert found.model.classes == ("ant", "bee")
     assert "test nats per sample, class given" in found.summary
-    x = found.model.units.points_to_user(np.random.default_rng(2).normal(size=(20, 4)))
+    x = found.model.units.to_user(np.random.default_rng(2).normal(size=(20, 4)))
     for model in (found.model, found.model.given("bee")):
         start = model.log_density(0.0, x)
         np.testing.assert_allclose(start, log_normal(model, x), atol=100 * ROUNDING)
@@ -64,14 +64,18 @@ def test_members_read_the_columns_from_different_places_both_ways():
      (257, "pushforward")],
 )  # fmt: skip
 def test_the_family_follows_the_number_of_coordinates(dim, family):
-    assert automatic(DensityConfig(), dim, 1000, 1000).path.family == family
+    assert resolve_choices(DensityConfig(), dim, 1000, 1000).path.family == family
 
 
 def test_automatic_choices_leave_what_the_user_said():
-    wished = {"path.family": "pushforward", "path.width": 7, "training.decay": 0.0}
+    wished = {"path.family": "pushforward", "path.width": 7, "training.weight_decay": 0.0}
     settings = merge(DensityConfig, flags=wished)
-    found = automatic(settings, 2, 1000, 1000)
-    assert (found.path.family, found.path.width, found.training.decay) == ("pushforward", 7, 0.0)
+    found = resolve_choices(settings, 2, 1000, 1000)
+    assert (found.path.family, found.path.width, found.training.weight_decay) == (
+        "pushforward",
+        7,
+        0.0,
+    )
     assert found.training.steps is not None
 
 
@@ -97,8 +101,8 @@ def test_maps_must_win_the_trial(gain, noise, family, monkeypatch):
     rng = np.random.default_rng(0)
     _pretended(monkeypatch, gain + noise * rng.normal(size=200))
     found = _choice(merge(DensityConfig, flags={"path.layers": 2}), 200)
-    assert found.settings.path.family == family
-    assert (found.settings.path.bins, found.settings.path.layers) == (
+    assert found.config.path.family == family
+    assert (found.config.path.bins, found.config.path.layers) == (
         (32, 2) if family == "warped" else (8, 2)
     )
     assert isinstance(found.path, Pushforward if family == "warped" else LocationScale)
@@ -117,7 +121,7 @@ def test_there_is_no_trial_where_nothing_can_be_said_or_is_asked(flags, kept, mo
     _pretended(monkeypatch, np.ones(kept))
     found = _choice(merge(DensityConfig, flags=flags), kept)
     assert found.gain is None
-    assert found.settings.path.family == "mixture"
+    assert found.config.path.family == "mixture"
 
 
 def test_an_interrupted_trial_is_an_interrupted_fit(monkeypatch):
@@ -135,7 +139,7 @@ def test_sharp_edges_are_seen_through_maps():
     parts = square.split(0.1, 0.0, 0)
     settings = merge(DensityConfig, flags={"path.parts": 4})
     found = _choose.chosen(settings, parts[0], parts[1], square.standardisation())
-    assert found.settings.path.family == "warped"
+    assert found.config.path.family == "warped"
     assert found.gain is not None
     assert found.gain > 0.05
 

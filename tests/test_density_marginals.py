@@ -11,7 +11,7 @@ from liouville import checks
 from liouville.numerics.parameters import learned_leaves
 from liouville.paths import Normal, Pushforward
 from liouville.runs.config import merge
-from liouville.tasks.density._families import automatic, initial_path
+from liouville.tasks.density._families import initial_path, resolve_choices
 from liouville.tasks.density._marginals import BINS, _sides, marginal_map
 from liouville.tasks.density.config import DensityConfig
 from tolerances import ROUNDING
@@ -99,9 +99,9 @@ def test_bins_are_as_wide_as_a_spline_can_say_where_columns_have_few_values():
     ],
 )
 def test_columns_of_whole_steps_are_seen_through_it(flags, dim, whole, expected):
-    settings = automatic(merge(DensityConfig, flags=flags), dim, 500, 500, whole)
+    settings = resolve_choices(merge(DensityConfig, flags=flags), dim, 500, 500, whole)
     assert settings.path.marginals is expected
     if dim == 8 and expected and not flags:
         brief = merge(DensityConfig, flags={"path.members": 1, "path.marginals": True})
-        path = initial_path(_columns(), None, automatic(brief, 5, 500, 500).path)
+        path = initial_path(_columns(), None, resolve_choices(brief, 5, 500, 500).path)
         assert isinstance(path, Pushforward)

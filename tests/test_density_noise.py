@@ -12,7 +12,7 @@ from liouville.data import Samples
 from liouville.objectives import NegativeLogLikelihood
 from liouville.paths import Normal
 from liouville.runs.config import merge
-from liouville.tasks.density._families import automatic
+from liouville.tasks.density._families import resolve_choices
 from liouville.tasks.density._terms import Renoised, training_likelihood
 from liouville.tasks.density.config import DensityConfig
 from liouville.tasks.density.fit import fit_density
@@ -38,7 +38,7 @@ def test_noise_between_whole_steps_is_drawn_anew(batch_size):
     term = training_likelihood(samples, units, batch_size, noise=0.2)
     values = jax.jit(jax.vmap(lambda k: term(Normal(2), key=k)))(jr.split(jr.key(0), 2000))
     error = STANDARD_ERRORS * values.std() / np.sqrt(len(values))
-    middle = units.points_to_model(points + np.array([1.0, 0.0]))
+    middle = units.to_model(points + np.array([1.0, 0.0]))
     uniform = (2.0 / units.scale[0]) ** 2 / 12.0
     squares = (middle**2).sum(1).mean() + uniform + 0.2**2
     assert abs(values.mean() - math.log(2.0 * math.pi) - 0.5 * squares) <= error
@@ -72,10 +72,10 @@ def test_continuous_columns_get_no_noise():
 def test_whole_steps_need_less_decay_and_few_samples_more_noise():
     def found(n, whole, dim=64, marginals=False):
         settings = merge(DensityConfig, flags={"path.marginals": marginals})
-        training = automatic(settings, dim, n, n, whole).training
-        assert training.decay is not None
-        assert training.noise is not None
-        return training.decay, training.noise
+        chosen = resolve_choices(settings, dim, n, n, whole)
+        assert chosen.training.weight_decay is not None
+        assert chosen.data.noise is not None
+        return chosen.training.weight_decay, chosen.data.noise
 
     assert found(1200, 1.0)[0] < found(1200, 0.0)[0]
     assert found(100, 1.0)[1] == 0.1 > found(10_000, 1.0)[1] > 0.0

@@ -7,6 +7,7 @@ import jax.random as jr
 import numpy as np
 import pytest
 
+from liouville import checks
 from liouville.curves import HardEnded, Knots
 from liouville.dynamics import (
     control,
@@ -26,7 +27,8 @@ from liouville.quantities import (
     kinetic_energy,
     score,
 )
-from registry import build, jolted
+from makers import jolted
+from registry import build
 from tolerances import EULER_MARUYAMA, ORDER, ROUNDING, STANDARD_ERRORS
 
 # No binary number holds these ends, so sums of steps miss the last one by rounding.
@@ -102,13 +104,14 @@ def _start(path: LocationScale, t: float, key) -> jax.Array:
     return jax.vmap(lambda k: marginal.sample(key=k))(jr.split(key, 10_000))
 
 
+NOISES = {"one": lambda t: 0.8 + t, "one of each": lambda t: jnp.stack([0.8 + t, 0.3 * t])}
+
+
+@pytest.mark.parametrize("noise", NOISES.values(), ids=NOISES)
 @pytest.mark.parametrize("way", ["forward", "backward"])
-def test_euler_maruyama_has_the_path_s_laws(way, getkey):
+def test_euler_maruyama_has_the_path_s_laws(way, noise, getkey):
     path = gaussian()
     times = np.array([ENDS[0], 0.4, ENDS[1]])[:: 1 if way == "forward" else -1]
-
-    def noise(t):
-        return 0.8 + t
 
     start = _start(path, times[0], getkey())
     found = solve_sde(path, start, jnp.asarray(times), g=noise, steps=200, key=getkey())
@@ -117,7 +120,9 @@ def test_euler_maruyama_has_the_path_s_laws(way, getkey):
         _check_moments(points, path, t)
     # The noise was there: the points have forgotten part of where they were.
     z = [(p - p.mean(0)) / p.std(0) for p in (found[0], found[-1])]
-    assert np.all((z[0] * z[1]).mean(0) < 0.8)
+    kept = (z[0] * z[1]).mean(0)
+    assert kept[0] < 0.8
+    assert bool(kept[1] < 0.8) is (noise is NOISES["one"])
 
 
 def test_the_wrong_drift_has_other_laws(getkey):
@@ -170,6 +175,18 @@ def test_constant_matrix_diffusion_is_plain_noise():
 
     matrix, plain = both(path, t, x)
     assert np.allclose(matrix, plain, atol=ROUNDING)
+
+
+def test_noise_of_each_coordinate_satisfies_the_fokker_planck_equation(monkeypatch):
+    path, noise = build("mixture"), jnp.asarray([0.3, 1.4])
+    rng = np.random.default_rng(0)
+    times, places = jnp.asarray(rng.uniform(-0.9, 2.4, 40)), jnp.asarray(rng.normal(size=(40, 2)))
+    assert checks.fokker_planck(path, times, places, g=noise).passed
+    # The drift of the noise of the other coordinate, which the law must not accept.
+    wrong = lambda marginal, x, g: drift(marginal, x, g[::-1])  # noqa: E731
+    monkeypatch.setattr(checks, "drift", wrong)
+    # Another number of points, for which the law is compiled anew.
+    assert not checks.fokker_planck(path, times[1:], places[1:], g=noise).passed
 
 
 def _diffusion(t, x):

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 import liouville as lv
-from commands import call, error_of
+from commands import call, draw_nothing, error_of
 from liouville.errors import LiouvilleError
-from liouville.tasks.events import _run as runs
+from liouville.tasks import skeleton
 from liouville.tasks.events import forecast as forecasts
 from liouville.training import _fit as training
 
@@ -21,8 +21,8 @@ BRIEF = {
     "training.chunk": 10,
     "training.validate_every": 10,
     "training.checkpoint_every": 10,
-    "training.reach": 16,
-    "training.targets": 16,
+    "objective.reach": 16,
+    "objective.targets": 16,
     "times.exponentials": 1,
     "times.powers": 0,
     "places.parts": 2,
@@ -30,7 +30,7 @@ BRIEF = {
     "places.rates": 1,
     "places.network": "false",
     "report.movie": "false",
-    "report.baselines": "false",
+    "measure.baselines": "false",
 }
 FAST = [word for key, value in BRIEF.items() for word in ("--set", f"{key}={value}")]
 WINDOW = "2020-01-01T00:00Z,2020-03-01T00:00Z"
@@ -78,7 +78,7 @@ def run(catalogue, tmp_path_factory) -> Path:
     """A run without a report, which takes longer than a brief fit; a slow test draws it."""
     folder = tmp_path_factory.mktemp("runs") / "RUN"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runs, "report", lambda *_, **__: None)
+        draw_nothing(patch)
         assert call(*arguments(catalogue, folder)) == 0
     return folder
 
@@ -86,7 +86,7 @@ def run(catalogue, tmp_path_factory) -> Path:
 @pytest.fixture
 def without_report(monkeypatch):
     """The report takes longer than a brief fit."""
-    monkeypatch.setattr(runs, "report", lambda *_, **__: None)
+    draw_nothing(monkeypatch)
 
 
 # Runs.
@@ -335,7 +335,7 @@ def test_what_can_be_put_right_is_said(tmp_path, monkeypatch, capsys):
     def not_now(*_, **__):
         raise LiouvilleError("enough")
 
-    monkeypatch.setattr(runs, "fit_events", not_now)
+    monkeypatch.setattr(skeleton, "fit_task", not_now)
     rows = rows_of(60)
     rows = [rows[5], *rows, [stamp(70), 36.0, 135.0, 4.5], [stamp(7), 36.0, 100.0, 4.5]]
     rows[10][0] = str(rows[10][0]).removesuffix("Z")
@@ -382,7 +382,7 @@ def test_sequences_kinds_and_the_plain_models(tmp_path, capsys):
     ]
     file = write(tmp_path / "visits.csv", rows, "sequence,time,x,y,mark")
     out = tmp_path / "RUN"
-    fast = [*FAST, "--set", "report.baselines=true", "--set", "data.validation=0.2"]
+    fast = [*FAST, "--set", "measure.baselines=true", "--set", "data.validation=0.2"]
     assert call("fit", "events", file, "--out", out, "--window", "0,10", *fast) == 0
     assert "space-time ETAS" in (out / "report.html").read_text()
     summary = json.loads((out / "summary.json").read_text())
@@ -397,7 +397,7 @@ def test_sequences_kinds_and_the_plain_models(tmp_path, capsys):
 
 @pytest.mark.slow
 def test_the_demo_recovers_the_process(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(runs, "report", lambda *_, **__: None)
+    draw_nothing(monkeypatch)
     assert call("demo", "--task", "events", "--out", tmp_path / "D", "--json") == 0
     found = json.loads(capsys.readouterr().out.splitlines()[-1])
     rows = {row["parameter"]: row for row in found["truth"]}
@@ -415,8 +415,8 @@ def test_the_demo_recovers_the_process(tmp_path, capsys, monkeypatch):
 
 def test_small_events_are_left_out(tmp_path):
     from liouville.runs.config import merge
-    from liouville.tasks.events._divide import read as read_data
     from liouville.tasks.events.config import EventsConfig
+    from liouville.tasks.events.parts import read_catalogue as read_data
 
     file = write(tmp_path / "events.csv", rows_of())
     flags = {"data.least_mark": 4.4, "data.window": WINDOW}

@@ -20,7 +20,7 @@ SETTINGS = {
     "places.parts": 1,
     "training.steps": 300,
     "training.rate": 0.03,
-    "training.reach": 8,
+    "objective.reach": 8,
     "data.test": 0.0,
     "data.validation": 0.0,
     "data.space": "plain",

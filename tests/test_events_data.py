@@ -1,3 +1,4 @@
+import warnings
 from dataclasses import replace
 from typing import Any
 
@@ -149,6 +150,18 @@ def test_unsorted_events_are_sorted() -> None:
     np.testing.assert_array_equal(found.times, [0, 2, 1, 3])
     np.testing.assert_array_equal(found.sequence, [0, 0, 1, 1])
     np.testing.assert_array_equal(found.places, events.places[[3, 2, 1, 0]])
+
+
+def test_a_second_check_says_nothing() -> None:
+    with pytest.warns(UserWarning, match="not in order|the time of another"):
+        found = _events([3, 1, 1], places=[[0, 0], [1, 1], [2, 2]]).check()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert found.check() is found
+    with _raises("3 events in 1 windows but 4 are needed"):
+        found.check(min_events=4)
+    with pytest.warns(UserWarning, match="have the time of another"):
+        found.keep(np.arange(3)).check()
 
 
 def test_duplicated_events_are_dropped_and_simultaneous_ones_kept() -> None:

@@ -10,10 +10,11 @@ import pytest
 from events_cases import TRUTH, drawn
 from liouville.errors import LiouvilleError
 from liouville.objectives import PlaceLikelihood, TimeLikelihood
-from liouville.tasks.events._baselines import baselines
-from liouville.tasks.events._divide import Parts
-from liouville.tasks.events.fit import fit_events, standard_shift
+from liouville.tasks.events.baselines import baselines
+from liouville.tasks.events.fit import fit_events
+from liouville.tasks.events.measure import standard_shift
 from liouville.tasks.events.model import EventModel, load_events
+from liouville.tasks.events.parts import Parts
 
 pytestmark = pytest.mark.slow
 
@@ -27,7 +28,7 @@ def fitted():
         "places.rates": 4,
         "times.exponentials": 1,
         "times.powers": 0,
-        "training.reach": 128,
+        "objective.reach": 128,
         "data.space": "plain",
     }
     return parts, fit_events(parts, settings, progress=False)

@@ -3,6 +3,7 @@
 import importlib.util
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -15,158 +16,21 @@ from jaxtyping import Array
 from liouville import checks
 from liouville.curves import Constant, Knots
 from liouville.numerics.parameters import Fixed, split
-from liouville.paths import AbstractFamily, AbstractMarginal, AbstractPath, LocationScale
+from liouville.paths import AbstractFamily, AbstractMarginal, AbstractPath
 from liouville.paths._factorised import Factorised, FactorisedMarginal, _systematic
 from liouville.paths._functions import FromFunctions
 from liouville.paths._transfer import FactorisedMixture
-from registry import FAMILIES, INTERVAL, TIMES, cast, curve, jolted
+from makers import FAMILIES, GUMBEL, INTERVAL, LAPLACE, TIMES, factorised
+from registry import build
 from test_laws import (
-    _batch,
-    assert_continuous,
     assert_fails,
     assert_passes,
-    everything,
     points_of,
 )
 from tolerances import ROUNDING, STANDARD_ERRORS
 
 # Two sums over the same 4001 nodes, one of them at a height where a few parts in 10^10 are missing.
 QUADRATURE = 1e-6
-
-LOG_TWO = float(np.log(2.0))
-
-
-def _log_half_below(z: Array) -> Array:
-    """log F of the Laplace density; each branch at points where it is tame."""
-    return jnp.where(z < 0, z - LOG_TWO, jnp.log1p(-0.5 * jnp.exp(-jnp.abs(z))))
-
-
-LAPLACE = FromFunctions(
-    lambda z: -jnp.abs(z) - LOG_TWO,
-    _log_half_below,
-    lambda z: _log_half_below(-z),
-    symmetric=True,
-)
-
-
-def _gumbel_survival(z: Array) -> Array:
-    # log(1 - e^-y) with y = e^-z, by the form that keeps its digits on either side of y = 1.
-    y = jnp.exp(-z)
-    small = jnp.minimum(y, 1.0)
-    return jnp.where(y < 1.0, jnp.log(-jnp.expm1(-small)), jnp.log1p(-jnp.exp(-y)))
-
-
-GUMBEL = FromFunctions(lambda z: -z - jnp.exp(-z), lambda z: -jnp.exp(-z), _gumbel_survival)
-
-
-def factorised(
-    family: AbstractFamily, kind: str, parts: int, dim: int, seed: int = 0
-) -> Factorised:
-    keys = jr.split(jr.key(seed), 4)
-    curves = [curve(kind, (parts, dim), k, s) for k, s in zip(keys, (1.0, 0.4, 0.5))]
-    return jolted(Factorised(curves[0], curves[1], curves[2], family), keys[3], 0.2)
-
-
-def mixture(
-    family: AbstractFamily, kind: str, size: int, parts: int, dim: int, seed: int = 0
-) -> FactorisedMixture:
-    made = [factorised(family, kind, parts, dim, 100 * seed + i) for i in range(size)]
-    weights = curve(kind, (size,), jr.key(seed), 0.7)
-    return jolted(FactorisedMixture.of(made, weights), jr.key(seed + 1), 0.2)
-
-
-def _cases() -> dict:
-    cases = {}
-    for name, family in FAMILIES.items():
-        for kind in ("linear", "cubic", "network"):
-            for dim in (1, 2, 3):
-                cases[f"factorised-{name}-{kind}-{dim}"] = (factorised, family, kind, 3, dim)
-                cases[f"mixture-{name}-{kind}-{dim}"] = (mixture, family, kind, 3, 2, dim)
-    return cases
-
-
-CASES = _cases()
-# Every family, kind of curve and dimension in one of two; the others in the slow run.
-FEW = ("factorised-gaussian-cubic-2", "mixture-logistic-linear-1")
-
-
-def _some(*names: str) -> list:
-    slow = [pytest.param(n, marks=pytest.mark.slow) for n in CASES if n not in names]
-    return [*names, *slow]
-
-
-def build(name: str, seed: int = 0) -> AbstractPath:
-    make, *arguments = CASES[name]
-    return make(*arguments, seed=seed)
-
-
-# The laws.
-
-
-@pytest.mark.parametrize("name", _some(*FEW))
-def test_continuity(name):
-    assert_continuous(build(name))
-
-
-@pytest.mark.parametrize("name", _some("mixture-logistic-linear-1"))
-def test_single_precision(name):
-    path = cast(build(name), jnp.float32)
-    times, points = points_of(path, 16)
-    # From the centre out to a million scale units.
-    radii = 10.0 ** jnp.linspace(-2.0, 6.5, 16)
-    points = radii[:, None] * points / jnp.linalg.norm(points, axis=1, keepdims=True)
-    for value in _batch(path, times.astype(jnp.float32), points.astype(jnp.float32)):
-        assert value.dtype == jnp.float32
-        assert np.isfinite(value).all()
-
-
-@pytest.mark.parametrize("name", _some("mixture-logistic-linear-1"))
-def test_mass(name):
-    path = build(name)
-    if path.dim > 2:
-        pytest.skip("quadrature needs one or two dimensions")
-    # The tails of the widest logistic part: beyond 20 deviations of all parts together a case on
-    # the line still has 1.1e-8, whatever the number of nodes; beyond 40 none has.
-    box, nodes = (20.0, 321) if path.dim == 2 else (40.0, 8001)
-    assert_passes(checks.mass(path, jnp.asarray(0.55), box=box, nodes=nodes))
-
-
-@pytest.mark.parametrize("name", _some("mixture-logistic-linear-1"))
-def test_particles(name, getkey):
-    # A number that no number of parts divides.
-    assert_passes(checks.particles(build(name), jnp.asarray(0.55), n=131, key=getkey()))
-
-
-DEAR = [pytest.param(n, marks=pytest.mark.slow) for n in (*FEW, "mixture-gaussian-linear-2")]
-
-
-@pytest.mark.parametrize("name", DEAR)
-def test_the_dear_laws(name, getkey):
-    path = build(name)
-    assert_passes(checks.fokker_planck(path, *points_of(path), g=0.8))
-    assert_passes(checks.sampler(path, jnp.asarray(0.55), key=getkey()))
-    report = checks.transport(path, (0.25, 0.85), n=64, steps=200, key=getkey())
-    assert_passes(report)
-
-
-@pytest.mark.parametrize("name", DEAR)
-def test_gradients(name):
-    assert_passes(checks.gradients(build(name), everything))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", FEW)
-def test_eager_jit_and_vmap_agree(name):
-    path = build(name)
-    times, points = points_of(path, 4)
-    whole = _batch(path, times, points)
-    alone = _batch(path, times[1:2], points[1:2])
-    marginal = path.at(times[1])
-    eager = (marginal.log_density(points[1]), marginal.velocity(points[1]))
-    for many, one, plain in zip(whole, alone, eager):
-        assert np.allclose(one[0], many[1], rtol=ROUNDING, atol=ROUNDING)
-        assert np.allclose(plain, many[1], rtol=ROUNDING, atol=ROUNDING)
-
 
 # Factorised densities.
 
@@ -231,8 +95,8 @@ class WithoutWeights(AbstractPath):
 @pytest.mark.parametrize(
     "name",
     [
-        "factorised-logistic-cubic-1",
-        pytest.param("mixture-logistic-cubic-1", marks=pytest.mark.slow),
+        "factorised-logistic-cubic-1d",
+        pytest.param("factorised-mixture-logistic-cubic-1d", marks=pytest.mark.slow),
     ],
 )
 def test_continuity_refuses_weights_that_move_without_mass(name):
@@ -283,7 +147,7 @@ def _values(path, t, points):
 @pytest.mark.slow
 @pytest.mark.parametrize("family", ["logistic", pytest.param("gaussian", marks=pytest.mark.slow)])
 def test_on_the_line_there_is_one_velocity_only(family):
-    path = factorised(FAMILIES[family], "cubic", 3, 1)
+    path = factorised(family, "cubic", 3, 1)(jr.key(0))
     points = jnp.linspace(-60.0, 60.0, 41)[:, None]
     found = _values(_lone_parts(path, FAMILIES[family]), jnp.asarray(0.4), points)
     wanted = _values(path, jnp.asarray(0.4), points)
@@ -329,62 +193,19 @@ def test_any_reference_will_do_but_a_wide_one_is_fast_in_the_tails():
 
 
 def test_a_mixture_is_built_from_parts_of_one_kind():
-    parts = [factorised(FAMILIES["gaussian"], "linear", 2, 2, seed) for seed in range(2)]
+    parts = [factorised("gaussian", "linear", 2, 2)(jr.key(seed)) for seed in range(2)]
     with pytest.raises(ValueError, match=r"logits have shape \(3,\)"):
         FactorisedMixture.of(parts, Constant(jnp.zeros(3)))
     with pytest.raises(ValueError, match="paths of one structure"):
         FactorisedMixture.of(
-            [*parts, factorised(FAMILIES["gaussian"], "linear", 3, 2)], Constant(jnp.zeros(3))
+            [*parts, factorised("gaussian", "linear", 3, 2)(jr.key(0))], Constant(jnp.zeros(3))
         )
-    reference = factorised(FAMILIES["gaussian"], "linear", 1, 1)
+    reference = factorised("gaussian", "linear", 1, 1)(jr.key(0))
     with pytest.raises(ValueError, match="the reference has dimension 1, the parts have 2"):
         FactorisedMixture.of(parts, Constant(jnp.zeros(2)), reference)
 
 
 # Families of one's own.
-
-
-OWN = {"laplace": LAPLACE, "gumbel": GUMBEL}
-
-
-def _nearer(path: AbstractPath):
-    """Times and points within reach of a density that falls doubly exponentially."""
-    times, points = points_of(path)
-    return times, points * jnp.where(jnp.arange(64)[:, None] % 2 == 0, 0.02, 0.7)
-
-
-@pytest.mark.parametrize("name", ["gumbel", pytest.param("laplace", marks=pytest.mark.slow)])
-def test_continuity_of_a_family_of_ones_own(name):
-    path = factorised(OWN[name], "cubic", 2, 1)
-    assert_passes(checks.continuity(path, *_nearer(path)))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", OWN)
-def test_density_and_particles_of_a_family_of_ones_own(name, getkey):
-    path = factorised(OWN[name], "cubic", 2, 1)
-    assert_passes(checks.particles(path, jnp.asarray(0.55), n=65, repeats=32, key=getkey()))
-    # The trapezoidal rule is exact to the square of its step where the density has a kink.
-    tolerance = 1e-3 if name == "laplace" else None
-    report = checks.mass(path, jnp.asarray(0.55), box=25.0, nodes=4001, tolerance=tolerance)
-    assert_passes(report)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", OWN)
-def test_other_paths_of_a_family_of_ones_own(name, getkey):
-    keys = jr.split(jr.key(4))
-    plain = LocationScale(
-        curve("cubic", (2, 2), keys[0]),
-        curve("cubic", (2, 2), keys[1], 0.3),
-        jnp.zeros(2),
-        OWN[name],
-    )
-    for path in (plain, mixture(OWN[name], "cubic", 2, 1, 2)):
-        assert_passes(checks.continuity(path, *_nearer(path)))
-        assert_passes(checks.sampler(path, jnp.asarray(0.55), key=getkey()))
-        assert_passes(checks.particles(path, jnp.asarray(0.55), n=65, key=getkey()))
-        assert_passes(checks.transport(path, (0.25, 0.85), n=64, key=getkey()))
 
 
 def test_draws_of_a_family_of_ones_own():
@@ -401,8 +222,9 @@ def test_draws_of_a_family_of_ones_own():
 
 def test_functions_that_do_not_belong_together_are_refused():
     wrong = FromFunctions(GUMBEL.log_p, LAPLACE.log_cdf, LAPLACE.log_survival)
-    path = factorised(wrong, "cubic", 2, 1)
-    assert_fails(checks.continuity(path, *_nearer(path)))
+    path: Any = build("functions-gumbel-factorised")
+    path = Factorised(path.location, path.raw_scale, path.logits, wrong)
+    assert_fails(checks.continuity(path, *points_of(path, tails=1.2)))
 
 
 # The spurious flux.

@@ -7,7 +7,7 @@ import pytest
 
 from liouville.gauges import AbstractGauge, FullGauge, LowRankGauge
 from liouville.numerics.parameters import learned_leaves
-from registry import INTERVAL, jolted
+from makers import INTERVAL, jolted
 from tolerances import ROUNDING
 
 

@@ -44,10 +44,10 @@ def test_the_projection_returns(center: tuple[float, float]) -> None:
     rng = np.random.default_rng(1)
     projection = Projection(*center)
     lonlat = np.stack([center[0] + rng.uniform(-179, 179, 500), rng.uniform(-89, 89, 500)], axis=-1)
-    km = projection.forward(lonlat)
-    np.testing.assert_allclose(projection.inverse(km), lonlat, rtol=0, atol=DEGREES)
+    km = projection.to_model(lonlat)
+    np.testing.assert_allclose(projection.to_user(km), lonlat, rtol=0, atol=DEGREES)
     # Turns make no difference going in.
-    np.testing.assert_allclose(projection.forward(lonlat + TURN), km, rtol=0, atol=1e-7)
+    np.testing.assert_allclose(projection.to_model(lonlat + TURN), km, rtol=0, atol=1e-7)
     # Distances from the center: the chord, 2 R sin(c / 2).
     arc = great_circle_km(np.array(center), lonlat) / projection.radius
     chord = 2 * projection.radius * np.sin(arc / 2)
@@ -60,23 +60,24 @@ def test_the_projection_keeps_areas() -> None:
     lonlat = np.stack([rng.uniform(100, 180, 200), rng.uniform(-60, 80, 200)], axis=-1)
     step = 1e-4
     columns = [
-        (projection.forward(lonlat + step * e) - projection.forward(lonlat - step * e)) / (2 * step)
+        (projection.to_model(lonlat + step * e) - projection.to_model(lonlat - step * e))
+        / (2 * step)
         for e in np.eye(2)
     ]
     jacobian = columns[0][:, 0] * columns[1][:, 1] - columns[0][:, 1] * columns[1][:, 0]
     np.testing.assert_allclose(
-        np.log(jacobian), projection.log_jacobian(lonlat), rtol=0, atol=DIFFERENCES
+        np.log(jacobian), projection.log_volume(lonlat), rtol=0, atol=DIFFERENCES
     )
     # Negative control: a plain stretching of degrees does not keep areas.
     plain = np.log(np.radians(projection.radius) ** 2 * np.cos(np.radians(35.0)))
-    assert np.abs(plain - projection.log_jacobian(lonlat)).max() > 0.1
+    assert np.abs(plain - projection.log_volume(lonlat)).max() > 0.1
     # The area of a large box on the sphere, R^2 dlon (sin north - sin south).
     box = Region.box(122, 22, 150, 46)
     sines = np.sin(np.radians([22, 46]))
     on_sphere = projection.radius**2 * np.radians(28) * (sines[1] - sines[0])
-    mapped = box.transformed(projection.forward, density=1024)
+    mapped = box.transformed(projection.to_model, density=1024)
     np.testing.assert_allclose(mapped.area, on_sphere, rtol=CHORDS)
-    coarse = box.transformed(projection.forward, density=1)
+    coarse = box.transformed(projection.to_model, density=1)
     assert abs(coarse.area / on_sphere - 1) > 1e-3
 
 
@@ -97,8 +98,8 @@ def test_the_center_of_a_projection() -> None:
         (lambda: Projection.from_dict({"longitude": 1}), "got longitude"),
         (lambda: Projection.from_dict(dict.fromkeys(PLACES, "east")), "are numbers"),
         (lambda: Projection.from_dict(dict.fromkeys(PLACES, np.nan)), "must be finite"),
-        (lambda: Projection(0.0, 0.0).forward(np.array([180.0, 0])), "opposite to the center"),
-        (lambda: Projection(0.0, 0.0).inverse(np.array([13000.0, 0])), "ends at 12742"),
+        (lambda: Projection(0.0, 0.0).to_model(np.array([180.0, 0])), "opposite to the center"),
+        (lambda: Projection(0.0, 0.0).to_user(np.array([13000.0, 0])), "ends at 12742"),
     ]:
         with _raises(pattern):
             call()

@@ -27,24 +27,48 @@ from liouville.paths import (
     Reversed,
 )
 from liouville.quantities import score
-from registry import FEW, INTERVAL, MORE, PATHS, REST, TIMES, build, cast
+from makers import INTERVAL, TIMES, cast
+from registry import ENTRIES, Bounds, build, entries
 from tolerances import ROUNDING, STANDARD_ERRORS, TAIL_RESIDUAL, TAIL_TERMS
 
-# The dear laws: on a few entries always, on more of them in the slow run.
-DEAR = [*FEW, *(pytest.param(name, marks=pytest.mark.slow) for name in MORE)]
-# The density behind a spline has kinks, for which equal steps converge slowly; its own tests know.
-FLAT = [name for name in PATHS if build(name).dim <= 2 and name != "pushforward"]
+FEW = pytest.mark.parametrize("name", entries("low"))
+MOST = pytest.mark.parametrize("name", entries("low", "middle"))
 
 
-def points_of(path: AbstractPath, n: int = 64) -> tuple[Float[Array, " n"], Points]:
+def points_of(
+    path: AbstractPath, n: int = 64, tails: float = 60.0
+) -> tuple[Float[Array, " n"], Points]:
     """Times over the interval with both ends, and points near the centre and far in the tails."""
     rng = np.random.default_rng(0)
     times = np.append(rng.uniform(*INTERVAL, n - 2), INTERVAL)
     directions = rng.normal(size=(n, path.dim))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    # Scales lie between a third and three; 60 is 20 of the largest of them.
-    radii = np.where(np.arange(n) % 2, rng.uniform(0.0, 3.0, n), 60.0)
+    radii = np.where(np.arange(n) % 2, rng.uniform(0.0, 3.0, n), tails)
     return jnp.asarray(times), jnp.asarray(directions * radii[:, None])
+
+
+def within(points: Points, support: Bounds | None) -> Points:
+    """Points of the line folded into the bounds of their coordinates."""
+    if support is None:
+        return points
+
+    def fold(x, bounds):
+        if bounds is None:
+            return x
+        low, high = bounds
+        if np.isinf(low):
+            return x
+        if np.isinf(high):
+            return low + jnp.abs(x)
+        return low + 0.5 * (high - low) * (1.0 + x / (1.0 + jnp.abs(x)))
+
+    return jnp.stack([fold(x, b) for x, b in zip(points.T, support, strict=True)], axis=1)
+
+
+def asked_at(name: str, n: int = 64) -> tuple[Float[Array, " n"], Points]:
+    """The times and points at which an entry is asked."""
+    times, points = points_of(build(name), n, ENTRIES[name].tails)
+    return times, within(points, ENTRIES[name].support)
 
 
 def assert_passes(report: checks.Report) -> None:
@@ -55,11 +79,20 @@ def assert_fails(report: checks.Report) -> None:
     assert not report.passed, str(report)
 
 
-# Continuity, on every entry.
+# The laws, on every entry.
 
 
-def assert_continuous(path: AbstractPath) -> None:
-    times, points = points_of(path)
+@MOST
+def test_the_dimension_is_as_declared(name):
+    path = build(name)
+    shape = eqx.filter_eval_shape(lambda p: p.at(jnp.zeros(())).velocity(jnp.zeros(p.dim)), path)
+    assert shape.shape == (path.dim,) == (ENTRIES[name].dim,)
+
+
+@MOST
+def test_continuity(name):
+    path = build(name)
+    times, points = asked_at(name)
     assert_passes(checks.continuity(path, times, points))
     # The same residual not divided by its terms, which hides no small error among large terms.
     terms = checks._terms_at(path, checks._continuity_terms, times, points)
@@ -69,57 +102,42 @@ def assert_continuous(path: AbstractPath) -> None:
     assert float(jnp.abs(terms).max()) > 1.0, "the points are too tame to show anything"
 
 
-@pytest.mark.parametrize("name", PATHS)
-def test_continuity(name):
-    assert_continuous(build(name))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", REST)
-def test_continuity_of_the_other_combinations(name):
-    assert_continuous(build(name))
-
-
-# The other laws.
-
-
-@pytest.mark.parametrize("name", DEAR)
+@FEW
 def test_fokker_planck(name):
-    path = build(name)
-    assert_passes(checks.fokker_planck(path, *points_of(path), g=0.8))
+    assert_passes(checks.fokker_planck(build(name), *asked_at(name), g=0.8))
 
 
-@pytest.mark.parametrize("name", FLAT)
+@pytest.mark.parametrize("name", entries("low", at_most=2))
 def test_mass(name):
-    path = build(name)
-    nodes = 321 if path.dim == 2 else 4001
+    path, entry = build(name), ENTRIES[name]
+    box: Any = {"box": entry.box, "nodes": entry.nodes, "support": entry.support}
     for t in (TIMES[0], 0.55):
-        # A wide box: the tails of a logistic part are longer than the spread of all parts says.
-        assert_passes(checks.mass(path, jnp.asarray(t), box=20.0, nodes=nodes))
+        assert_passes(checks.mass(path, jnp.asarray(t), tolerance=entry.mass, **box))
 
 
-@pytest.mark.parametrize("name", DEAR)
+@FEW
 def test_sampler(name, getkey):
     assert_passes(checks.sampler(build(name), jnp.asarray(0.55), key=getkey()))
 
 
-@pytest.mark.parametrize("name", DEAR)
+@FEW
 def test_particles(name, getkey):
     # A number that no number of parts divides.
     assert_passes(checks.particles(build(name), jnp.asarray(0.55), n=131, key=getkey()))
 
 
-@pytest.mark.parametrize("name", DEAR)
+@FEW
 def test_transport(name, getkey):
-    assert_passes(checks.transport(build(name), (0.25, 0.85), n=64, steps=200, key=getkey()))
+    steps = ENTRIES[name].steps
+    assert_passes(checks.transport(build(name), (0.25, 0.85), n=64, steps=steps, key=getkey()))
 
 
 @eqx.filter_jit
-def everything(path: AbstractPath) -> Scalar:
+def everything(path: AbstractPath, support: Bounds | None = None) -> Scalar:
     """A number that depends on the density and on the velocity, so on all that is learned."""
     rng = np.random.default_rng(1)
     times = jnp.asarray(rng.uniform(*INTERVAL, 8))
-    points = jnp.asarray(rng.normal(size=(8, path.dim)))
+    points = within(jnp.asarray(rng.normal(size=(8, path.dim))), support)
 
     def at(t, x):
         marginal = path.at(t)
@@ -128,19 +146,20 @@ def everything(path: AbstractPath) -> Scalar:
     return jax.vmap(at)(times, points).sum()
 
 
-@pytest.mark.parametrize("name", DEAR)
+@FEW
 def test_gradients(name):
-    path = build(name)
-    report = checks.gradients(path, everything)
-    # The weight of a lone part is one, whatever its logit: the only number that may be idle.
-    lone = [
+    path, entry = build(name), ENTRIES[name]
+    report = checks.gradients(path, lambda path: everything(path, entry.support))
+    lone = {
         place
         for place, leaf in learned_leaves(path).items()
-        if place.endswith(".logits") and leaf.shape == (1,)
-    ]
-    assert report.value == len(lone), str(report)
-    assert all(place in report.detail for place in lone)
-    assert report.passed == (not lone)
+        if place.endswith((".logits", ".logits.values")) and leaf.shape[-1:] == (1,)
+    }
+    reported = set(report.detail.partition(": ")[2].split(", ")) - {""}
+    assert len(reported) == report.value
+    assert report.passed == (not reported)
+    assert lone <= reported
+    assert all(any(part in place for part in entry.idle) for place in reported - lone), str(report)
 
 
 # Transformations, dtypes, single precision.
@@ -168,41 +187,28 @@ def test_eager_jit_and_vmap_agree(name):
         assert np.allclose(plain, many[1], rtol=ROUNDING, atol=ROUNDING)
 
 
-@pytest.mark.parametrize("name", DEAR)
+@FEW
 def test_other_values_compile_nothing(name):
     def value(path, t, x):
         return path.at(t).velocity(x)
 
     counted = eqx.filter_jit(eqx.debug.assert_max_traces(value, max_traces=1))
-    first, second = (
-        counted(build(name, seed), jnp.asarray(0.3 + seed), jnp.full((build(name).dim,), 0.1))
-        for seed in (0, 1)
-    )
+    point = within(jnp.full((1, ENTRIES[name].dim), 0.1), ENTRIES[name].support)[0]
+    first, second = (counted(build(name, seed), jnp.asarray(0.3 + seed), point) for seed in (0, 1))
     assert not np.allclose(first, second)
 
 
-@pytest.mark.parametrize("name", DEAR)
+@FEW
 def test_single_precision(name):
-    path = cast(build(name), jnp.float32)
+    path, entry = cast(build(name), jnp.float32), ENTRIES[name]
     times, points = points_of(path, 16)
     # From the centre out to a million scale units.
-    radii = 10.0 ** jnp.linspace(-2.0, 6.5, 16)
+    radii = jnp.geomspace(0.01, entry.far, 16)
     points = radii[:, None] * points / jnp.linalg.norm(points, axis=1, keepdims=True)
-    values = _batch(path, times.astype(jnp.float32), points.astype(jnp.float32))
-    for value in values:
+    points = within(points, entry.support).astype(jnp.float32)
+    for value in _batch(path, times.astype(jnp.float32), points):
         assert value.dtype == jnp.float32
         assert np.isfinite(value).all()
-
-
-@pytest.mark.parametrize("name", ["gaussian-full-network", "gauged"])
-def test_continuity_in_single_precision(name):
-    times, points = (a.astype(jnp.float32) for a in points_of(build(name)))
-    assert_passes(checks.continuity(cast(build(name), jnp.float32), times, points.clip(-5.0, 5.0)))
-
-
-@pytest.mark.parametrize("name", ["logistic-full-still", "product", "mixture"])
-def test_draws_keep_single_precision(name):
-    path = cast(build(name), jnp.float32)
 
     def draw(path, t, key):
         marginal = path.at(t)
@@ -212,11 +218,10 @@ def test_draws_keep_single_precision(name):
     assert [shape.dtype for shape in shapes] == ["float32"] * 3
 
 
-@pytest.mark.parametrize("name", PATHS)
-def test_marginal_knows_its_dimension(name):
-    path = build(name)
-    shape = eqx.filter_eval_shape(lambda p: p.at(jnp.zeros(())).velocity(jnp.zeros(p.dim)), path)
-    assert shape.shape == (path.dim,)
+@pytest.mark.parametrize("name", ["gaussian-full-network", "gauged"])
+def test_continuity_in_single_precision(name):
+    times, points = (a.astype(jnp.float32) for a in points_of(build(name)))
+    assert_passes(checks.continuity(cast(build(name), jnp.float32), times, points.clip(-5.0, 5.0)))
 
 
 # Closed forms.

@@ -9,13 +9,18 @@ import pytest
 import scipy.stats
 
 from liouville.paths._line import MixtureOnLine, attached
-from registry import FAMILIES, cast
+from makers import FAMILIES, cast
 from tolerances import CENTRAL_DIFFERENCE, ROUNDING, SINGLE, STANDARD_ERRORS
 
 # Levels are logits of up to a hundred, in double precision.
 LEVEL = 1e-12
 LEVELS = jnp.asarray([-80.0, -30.0, -5.0, -1.0, 0.0, 0.3, 2.0, 10.0, 40.0, 70.0])
-SCIPY = {"gaussian": scipy.stats.norm, "logistic": scipy.stats.logistic}
+SCIPY = {
+    "gaussian": scipy.stats.norm,
+    "logistic": scipy.stats.logistic,
+    "laplace": scipy.stats.laplace,
+    "gumbel": scipy.stats.gumbel_r,
+}
 
 
 def line_and_rate(family: str, seed: int = 0) -> tuple[MixtureOnLine, MixtureOnLine]:

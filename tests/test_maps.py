@@ -14,16 +14,21 @@ from liouville.maps import (
     Chain,
     Coupling,
     Elementwise,
+    Exp,
     Linear,
+    Logit,
     Permutation,
+    Softplus,
     Spline,
     coupling_flow,
     transform_and_rate,
 )
-from liouville.maps._groups import group_of, joined, members, partitions, picked
+from liouville.maps._groups import joined, members, partitions, picked
 from liouville.numerics.conditioning import given
+from liouville.paths import Mixture, Normal, Pushforward
 from liouville.runs.storage import class_table, describe, rebuild
-from registry import INTERVAL, cast, curve, jolted
+from makers import INTERVAL, cast, curve, jolted
+from maps_cases import BOUNDED, MAPS, flow
 
 # Sums and products of some tens of numbers of order one to a hundred, relative.
 ROUND_TRIP = 1e-10
@@ -32,39 +37,6 @@ ROUND_TRIP = 1e-10
 SINGLE = 2e-4
 
 TIME = 0.37
-
-
-def _flow(dim, kind, **options):
-    options = {"layers": 2, "width": 8, "depth": 1, "bins": 4, **options}
-    return lambda key: coupling_flow(dim, INTERVAL, kind=kind, key=key, **options)
-
-
-def _coupling(kept, moved, scalar, gate):
-    return lambda key: Coupling(
-        group_of(kept), group_of(moved), INTERVAL, scalar=scalar, width=8, gate=gate, key=key
-    )
-
-
-def _linear(dim):
-    def make(key):
-        keys = jr.split(key)
-        return Linear(curve("cubic", (dim, dim), keys[0], 0.4), curve("network", (dim,), keys[1]))
-
-    return make
-
-
-MAPS = {
-    "elementwise-affine": lambda key: Elementwise(curve("cubic", (2, 3), key)),
-    "elementwise-spline": lambda key: Elementwise(curve("network", (11, 2), key), Spline(4)),
-    "coupling-affine": _coupling([range(1, 3)], [range(0, 1)], Affine(), None),
-    "coupling-spline": _coupling([range(0, 1)], [range(1, 3)], Spline(3, 2.5), "fast"),
-    "linear": _linear(3),
-    "permutation": lambda key: Permutation((2, 0, 1, 4, 3)),
-    "flow-affine-5d": _flow(5, "affine", layers=4),
-    "flow-affine-1d": _flow(1, "affine"),
-    "flow-spline-1d": _flow(1, "spline", hard_start=False),
-    "flow-spline-2d-linear": _flow(2, "spline", linear=True, gate="fast"),
-}
 
 
 def build(name: str) -> AbstractMap:
@@ -105,10 +77,13 @@ def everything(mapping, t, points):
 @pytest.mark.parametrize("name", MAPS)
 def test_both_ways_log_determinant_and_push(name):
     mapping = build(name)
-    found = everything(mapping, jnp.asarray(TIME), points_of(mapping.dim))
+    # A point a hundred units out is, after rounding, on its bound.
+    reach = 0.1 if name in BOUNDED else 1.0
+    found = everything(mapping, jnp.asarray(TIME), reach * points_of(mapping.dim))
     for what, (value, wanted) in found.items():
         assert np.allclose(value, wanted, rtol=ROUND_TRIP, atol=ROUND_TRIP), what
-    assert name == "permutation" or float(jnp.abs(found["at_rest"][0]).max()) > 0.01
+    at_rest = {"permutation", "exp", "softplus", "logit"}
+    assert name in at_rest or float(jnp.abs(found["at_rest"][0]).max()) > 0.01
 
 
 def images(mapping, t, points):
@@ -127,7 +102,7 @@ def test_hard_start_is_the_identity(name):
 
 
 def test_every_map_is_the_identity_before_training():
-    mapping = _flow(2, "spline", hard_start=False, linear=True)(jr.key(0))
+    mapping = flow(2, "spline", hard_start=False, linear=True)(jr.key(0))
     x = points_of(2)
     assert np.allclose(images(mapping, TIME, x)[0], x, rtol=1e-14, atol=1e-14)
 
@@ -189,7 +164,7 @@ def test_spline_in_single_precision():
 
 @pytest.mark.parametrize("kind", ["affine", "spline"])
 def test_single_precision_in_the_tails(kind):
-    mapping = jolted(_flow(3, kind)(jr.key(1)), jr.key(2), 0.3)
+    mapping = jolted(flow(3, kind)(jr.key(1)), jr.key(2), 0.3)
     rng = np.random.default_rng(0)
     radii = 10.0 ** np.linspace(-2.0, 6.0, 17)
     points = jnp.asarray(radii[:, None] * rng.normal(size=(17, 3)))
@@ -214,6 +189,46 @@ def test_single_precision_in_the_tails(kind):
         # Relative to the size of the whole vector.
         size = np.abs(fine).max(axis=-1, keepdims=True) if fine.ndim > 1 else np.abs(fine)
         assert np.all(np.abs(rough - fine) <= 20 * SINGLE * (1.0 + size))
+
+
+# Bounds.
+
+
+@pytest.mark.parametrize("mapping", [Exp((0.5,)), Softplus((0.5,)), Logit((0.5,), (1.5,))])
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
+def test_images_stay_within_their_bounds_and_their_densities_are_finite(mapping, dtype):
+    path = Pushforward(Normal(1), mapping)
+    marginal = path.at(jnp.zeros((), dtype))
+    low, high = mapping.bounds[0]
+
+    @jax.jit
+    def value(x):
+        y, log_det = marginal.transform.forward(x)
+        return y, log_det, jax.value_and_grad(marginal.log_density)(y)
+
+    for x in (-80.0, -20.0, 0.0, 20.0, 80.0):
+        y, log_det, (density, slope) = value(jnp.full(1, x, dtype))
+        assert low < y[0] < high
+        assert np.isfinite([log_det, density, slope[0]]).all()
+
+
+@pytest.mark.parametrize("mapping", [Exp((0.5,)), Softplus((0.5,)), Logit((0.5,), (1.5,))])
+def test_outside_there_is_nothing(mapping):
+    moving = Elementwise(curve("cubic", (2, 1), jr.key(0)))
+    path = Pushforward(Pushforward(Normal(1), moving), mapping)
+    for around in (path, Mixture([path, path], jnp.zeros(2))):
+
+        def values(path, t, x):
+            return path.at(t).log_density(x), path.at(t).velocity(x)
+
+        derivatives = eqx.filter_jit(jax.jacrev(values, argnums=(0, 1, 2)))
+        for place in (0.5, 0.3, -7.0):
+            x = jnp.full(1, place)
+            density, velocity = values(around, jnp.asarray(TIME), x)
+            assert density == -jnp.inf
+            assert velocity == 0.0
+            slopes = derivatives(*eqx.filter((around, jnp.asarray(TIME), x), eqx.is_inexact_array))
+            assert all(np.all(slope == 0.0) for slope in jax.tree.leaves(slopes))
 
 
 # Groups of coordinates.
@@ -244,7 +259,7 @@ def test_groups_are_put_back(dim):
 
 
 def test_couplings_use_no_gather():
-    mapping = _flow(16, "spline")(jr.key(0))
+    mapping = flow(16, "spline")(jr.key(0))
 
     def value(x):
         return jnp.sum(mapping.at(jnp.asarray(TIME)).inverse(x)[0] ** 2)
@@ -259,7 +274,7 @@ def test_couplings_use_no_gather():
 
 @pytest.mark.parametrize("dim", [1, 3])
 def test_context(dim):
-    mapping = jolted(_flow(dim, "spline", context=2, linear=dim > 1)(jr.key(0)), jr.key(1))
+    mapping = jolted(flow(dim, "spline", context=2, linear=dim > 1)(jr.key(0)), jr.key(1))
     x = points_of(dim)
     first, second = (
         images(given(mapping, jnp.asarray(context)), TIME, x)[0]
@@ -270,14 +285,14 @@ def test_context(dim):
         mapping.at(jnp.asarray(TIME))
 
 
-CLASSES = (Affine, Chain, Coupling, Elementwise, Linear, Permutation, Spline)
+CLASSES = (Affine, Chain, Coupling, Elementwise, Exp, Linear, Logit, Permutation, Softplus, Spline)
 
 
 def test_maps_have_a_plain_description():
     from liouville.numerics.networks import MLP, SpaceTimeNetwork
     from liouville.numerics.parameters import Fixed
 
-    mapping = jolted(_flow(3, "spline", linear=True)(jr.key(0)), jr.key(1))
+    mapping = jolted(flow(3, "spline", linear=True)(jr.key(0)), jr.key(1))
     description, arrays = describe(mapping)
     others = (HardStarted, Network, MLP, SpaceTimeNetwork, Fixed, eqx.nn.Linear)
     again = rebuild(description, arrays, class_table(*CLASSES, *others), to_array=jnp.asarray)
@@ -292,6 +307,8 @@ def test_maps_have_a_plain_description():
         (lambda: Chain([Permutation((0, 1)), Permutation((0,))]), r"dimensions \[2, 1\]"),
         (lambda: Permutation((0, 2)), "every coordinate"),
         (lambda: Spline(1), "got 1 bins"),
+        (lambda: Logit((0.0, None), (None, 1.0)), "both or neither"),
+        (lambda: Logit((1.0,), (0.0,)), "from 1.0 to 0.0 is empty"),
         (lambda: Elementwise(Constant(jnp.zeros((3, 2)))), r"needs \(2, dim\)"),
         (lambda: Linear(Constant(jnp.zeros((2, 3))), Constant(jnp.zeros(2))), r"\(dim, dim\)"),
         (

@@ -1,11 +1,15 @@
+import dataclasses
+
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from liouville.data import Standardisation
 from liouville.errors import LiouvilleError
-from liouville.model import Model
-from registry import INTERVAL, build
+from liouville.model import Model, load
+from makers import INTERVAL
+from registry import build
 from test_storage import model_of
 from tolerances import CENTRAL_DIFFERENCE, ROUNDING, STANDARD_ERRORS
 
@@ -72,12 +76,32 @@ def test_score_and_velocity_in_the_user_s_units(model):
 
 
 def test_drift_in_the_user_s_units(model):
-    """Noise along coordinate i is sigma * scale_i / sqrt(duration)."""
+    """Noise is length per root of time, of all coordinates or of each."""
     x = points()
-    for sigma in (None, 0.7):
-        noise = (0.4 if sigma is None else sigma) * SCALE / np.sqrt(DURATION)
+    for sigma in (None, 0.7, 0.0, [0.1, 0.9]):
+        noise = 0.4 if sigma is None else np.asarray(sigma)
         expected = model.velocity(T, x) + 0.5 * noise**2 * model.score(T, x)
         assert np.allclose(model.drift(T, x, sigma=sigma), expected, rtol=1e-10)
+
+
+def test_noise_of_each_coordinate_is_saved_and_carries_points(model, tmp_path):
+    noise = np.array([0.3, 0.05])
+    own = dataclasses.replace(model, sigma=noise)
+    own.save(tmp_path / "model.lv")
+    again = load(tmp_path / "model.lv")
+    assert np.array_equal(again.sigma, noise)
+    assert np.array_equal(again.drift(T, points()), model.drift(T, points(), sigma=noise))
+    # Over a short while only the noise matters.
+    h, start = 1e-4 * DURATION, np.broadcast_to(CENTER, (4000, 2))
+    moved = again.trajectories(start, [T, T + h], stochastic=True)[-1]
+    assert np.allclose(moved.std(axis=0), noise * np.sqrt(h), rtol=0.1)
+
+
+def test_the_path_in_the_user_s_units(model):
+    x, marginal = points(), model.path_in_user.at(jnp.asarray(T))
+    assert np.allclose(jax.vmap(marginal.log_density)(x), model.log_density(T, x), rtol=1e-6)
+    assert np.allclose(jax.vmap(marginal.velocity)(x), model.velocity(T, x), rtol=1e-6)
+    assert model.path_in_user.units.to_dict() == model.units.to_dict()
 
 
 def test_samples_follow_the_density(model):
@@ -219,6 +243,8 @@ def test_lists_and_whole_numbers_will_do(model):
             lambda m: m.trajectories(CENTER, [100.0, 110.0], stochastic=True, sigma=0.0),
             "need noise, got sigma 0",
         ),
+        (lambda m: m.drift(T, CENTER, sigma=-0.5), "sigma is -0.5; give a positive noise"),
+        (lambda m: m.drift(T, CENTER, sigma=[1.0] * 3), r"sigma has shape \(3,\); give a number"),
     ],
 )
 def test_refusals(model, call, pattern):

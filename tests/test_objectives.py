@@ -24,7 +24,8 @@ from liouville.objectives import (
     stratified_times,
 )
 from liouville.paths import AbstractPath, Diagonal, Ensemble, Full, Joined, LocationScale, Mixture
-from registry import INTERVAL, build
+from makers import INTERVAL
+from registry import build
 from test_problems import M0, M1, S0, S1, bridge
 from tolerances import ROUNDING, STANDARD_ERRORS
 
@@ -79,24 +80,6 @@ def test_weights_of_points():
     found = eqx.filter_jit(negative_log_likelihoods)(moving(), term)
     assert np.isclose(found[0], -(weights[0] @ log_densities(0)) / 4.0, rtol=ROUNDING)
     assert np.isclose(found[1], -(weights[1] @ log_densities(1)) / 4.0, rtol=ROUNDING)
-
-
-@eqx.filter_jit
-def _values_and_gradients(path, term, keys):
-    return jax.vmap(lambda k: eqx.filter_value_and_grad(lambda p: term(p, key=k))(path))(keys)
-
-
-@pytest.mark.parametrize("weighted", [False, True])
-def test_batches_are_unbiased_in_value_and_gradient(weighted):
-    weights = [np.array([1.0, 2.0, 0.0, 0.5, 0.5]), np.array([3.0, 1.0])] if weighted else None
-    whole = NegativeLogLikelihood(TIMES, CLOUDS, weights=weights)
-    batch = NegativeLogLikelihood(TIMES, CLOUDS, weights=weights, batch_size=2)
-    assert batch.batch_size == 2
-    draws = _values_and_gradients(moving(), batch, jr.split(jr.key(1), 4000))
-    answer = jax.tree.map(lambda a: a[0], _values_and_gradients(moving(), whole, KEY[None]))
-    for found, wanted in zip(jax.tree.leaves(draws), jax.tree.leaves(answer)):
-        mean, slack = mean_of(np.asarray(found))
-        assert np.all(np.abs(mean - wanted) < slack)
 
 
 def test_a_batch_as_large_as_the_data_is_the_data():
@@ -336,20 +319,6 @@ def test_state_cost_of_a_moving_gaussian(getkey):
     assert abs(mean - exact) < slack
     assert slack < 0.05 * exact
     assert term.name == "cost"
-
-
-def test_the_gradient_of_a_state_cost_passes_through_the_particles(getkey):
-    term = StateCost(interval=(0.0, 1.0), cost=lambda t, x: x @ x, times=4, particles=4)
-
-    def value(direction, key):
-        path = eqx.tree_at(lambda p: p.location.direction, accelerated(), direction)
-        return term(path, key=key)
-
-    grad = jax.jit(jax.vmap(jax.grad(value), (None, 0)))
-    direction = jnp.asarray([[1.0, 2.0]])
-    mean, slack = mean_of(np.asarray(grad(direction, jr.split(getkey(), 2000))))
-    # The integral of t^4 |d|^2 is |d|^2 / 5.
-    assert np.all(np.abs(mean - 2.0 * direction / 5.0) < slack)
 
 
 def test_over_pieces_is_the_sum_over_the_pieces():

@@ -7,7 +7,7 @@ import pytest
 
 from liouville.numerics.networks import MLP, SpaceTimeNetwork, time_features
 from liouville.numerics.parameters import Fixed, learned_leaves, split
-from registry import CHOSEN, build
+from registry import build, entries
 from tolerances import ROUNDING
 
 
@@ -28,7 +28,7 @@ def test_fixed_parts_and_plain_values_are_not_learned():
     assert np.array_equal(again["counts"], [0, 1, 2])
 
 
-@pytest.mark.parametrize("name", CHOSEN)
+@pytest.mark.parametrize("name", entries("low"))
 def test_split_and_combine_give_the_path_back(name):
     path = build(name)
     assert bool(eqx.tree_equal(eqx.combine(*split(path)), path))
@@ -60,9 +60,8 @@ def test_time_features_are_the_line_and_its_harmonics():
     assert np.allclose(found, [0.3, *np.sin(angles), *np.cos(angles)], atol=ROUNDING)
 
 
-@pytest.mark.parametrize("activation", ["tanh", "silu", "gelu", "softplus"])
-def test_networks_start_at_zero_with_gradients_that_do_not(activation):
-    network = MLP(3, 2, width=4, depth=2, activation=activation, key=jr.key(0))
+def test_networks_start_at_zero_with_gradients_that_do_not():
+    network = MLP(3, 2, width=4, depth=2, key=jr.key(0))
     assert not np.any(network(jnp.ones(3)))
     gradient = eqx.filter_grad(lambda n: n(jnp.ones(3)).sum())(network)
     assert np.any(gradient.layers[-1].weight)

@@ -14,11 +14,13 @@ import pytest
 from PIL import Image
 
 from liouville import plots
-from liouville.plots._fields import limits_of, mass_level, plane_density, plane_velocity, window_of
-from liouville.plots._projection import place_data
-from liouville.plots._report import flatten, to_png
-from liouville.plots._style import TimeScale, plain
+from liouville.plots import Clock, mass_level, to_png
+from liouville.plots._fields import plane_density, plane_velocity
+from liouville.plots._page import flatten
+from liouville.plots._plane import limits_of, window_of
+from liouville.plots._style import plain
 from liouville.plots._training import moving_average
+from liouville.plots._view import place_data
 
 PNG = b"\x89PNG"
 
@@ -191,7 +193,7 @@ def test_fakes_satisfy_the_protocols() -> None:
     assert isinstance(snapshots_of(model), plots.DrawableSnapshots)
 
 
-# Projections.
+# Views.
 
 
 def test_first_two_keeps_two_coordinates_and_any_batch_shape() -> None:
@@ -231,16 +233,14 @@ def test_embedding_rejects_what_does_not_fit() -> None:
         plots.Embedding(np.zeros((5, 3)), np.zeros((5, 2)), neighbours=0)
 
 
-def test_default_projection_uses_the_embedding_only_where_one_is_needed() -> None:
+def test_default_view_uses_the_embedding_only_where_one_is_needed() -> None:
     high, flat = FakeModel(dim=5), FakeModel()
     data = snapshots_of(high, 50, embed=True)
-    view = plots.default_projection(high, data)
+    view = plots.default_view(high, data)
     assert isinstance(view, plots.Embedding)
     assert place_data(data, view) is view.coords
-    assert isinstance(plots.default_projection(high, snapshots_of(high, 50)), plots.FirstTwo)
-    assert isinstance(
-        plots.default_projection(flat, snapshots_of(flat, 50, embed=True)), plots.FirstTwo
-    )
+    assert isinstance(plots.default_view(high, snapshots_of(high, 50)), plots.FirstTwo)
+    assert isinstance(plots.default_view(flat, snapshots_of(flat, 50, embed=True)), plots.FirstTwo)
 
 
 # Numbers behind the figures.
@@ -283,9 +283,13 @@ def test_moving_average_of_a_constant_is_the_constant() -> None:
 
 
 def test_times_in_words() -> None:
-    assert TimeScale(0.0, 7.0, "day", "days").say(3.0) == "day 3"
-    assert TimeScale(0.0, 7.0, "time", "h").say(2.5) == "time 2.5 h"
-    assert TimeScale(0.0, 7.0, "time", "h").label == "time (h)"
+    assert Clock("days", name="day").say(3.0) == "day 3"
+    assert Clock("h", name="time").say(2.5) == "time 2.5 h"
+    assert Clock("h", name="time").label == "time (h)"
+    assert (Clock("h").say(1.5), Clock("h").label) == ("1.5 h", "time (h)")
+    assert [Clock(unit).per for unit in ("days", "h", "s", "")] == ["day", "h", "s", "unit of time"]
+    dated = Clock("days", "2020-01-01T00:00:00Z")
+    assert (dated.say(1.5), dated.label, dated.per) == ("2020-01-02 12:00", "time (UTC)", "day")
     assert plain("$x$") == r"\$x\$"
 
 
@@ -412,16 +416,18 @@ def check_report(folder: Path, names: set[str]) -> str:
 
 def test_report_is_self_contained_and_escapes(tmp_path: Path) -> None:
     model = FakeModel(features=("<script>alert(1)</script>", "b & c"), time_unit="<b>h</b>")
-    summary = {"title": "A <script>", "held-out <i>": {"nll": 1.5}, "points": 1200}
-    plots.write_report(
-        tmp_path, model, snapshots_of(model, 100), [], summary, HELD_OUT, movie=False
-    )
+    summary = {"held-out <i>": {"nll": 1.5}, "points": 1200}
+    page = plots.density_page(
+        model, snapshots_of(model, 100), [], summary, title="A <script>", held_out=HELD_OUT,
+        movie=False,
+    )  # fmt: skip
+    plots.write_page(tmp_path, page)
     names = {"density.png", "velocity.png", "trajectories.png", "loss.png", "held_out.png"}
-    page = check_report(tmp_path, names)
-    assert "&lt;script&gt;alert(1)" in page
-    assert "<b>h" not in page
-    assert "<i>" not in page
-    assert "1,200" in page
+    text = check_report(tmp_path, names)
+    assert "&lt;script&gt;alert(1)" in text
+    assert "<b>h" not in text
+    assert "<i>" not in text
+    assert "1,200" in text
 
 
 @pytest.mark.slow
@@ -429,7 +435,8 @@ def test_report_is_self_contained_and_escapes(tmp_path: Path) -> None:
 def test_full_report(tmp_path: Path, case: str) -> None:
     model, data = DRAWN[case]()
     told: list[str] = []
-    plots.write_report(tmp_path, model, data, fake_history(), {"points": 1}, progress=told.append)
+    page = plots.density_page(model, data, fake_history(), {"points": 1})
+    plots.write_page(tmp_path, page, progress=told.append)
     names = {"density.png", "velocity.png", "trajectories.png", "loss.png", "movie.gif"}
     check_report(tmp_path, names)
     assert len(frames_of(tmp_path / "figures" / "movie.gif")) == 40
@@ -439,5 +446,5 @@ def test_full_report(tmp_path: Path, case: str) -> None:
 @pytest.mark.slow
 def test_one_snapshot_only(tmp_path: Path) -> None:
     model = replace(FakeModel(), times=np.array([1.0]))
-    plots.write_report(tmp_path, model, snapshots_of(model, 50), [], {})
+    plots.write_page(tmp_path, plots.density_page(model, snapshots_of(model, 50), [], {}))
     assert (tmp_path / "report.html").stat().st_size > 10_000

@@ -19,6 +19,7 @@ from liouville.processes._kernels import Exponentials, PowerLaws
 from liouville.processes._marks import DetectedMagnitudes, GutenbergRichter, Kinds, MixtureMarks
 from liouville.processes._next import inverse_integral, next_time, rescaled_times, simulate_times
 from liouville.processes._rates import ConstantRate
+from makers import cast
 from processes_cases import (
     FAR_P,
     INTENSITIES,
@@ -30,7 +31,6 @@ from processes_cases import (
     panels,
     total,
 )
-from registry import cast
 from tolerances import OTHER_LIBRARY, ROUNDING, STANDARD_ERRORS
 
 # The next event.

@@ -15,7 +15,8 @@ from liouville.objectives import PlaceLikelihood, TimeLikelihood
 from liouville.paths import AbstractPath
 from liouville.processes import Excerpts, History, PointProcess, Polygon
 from liouville.tasks.events.units import EventUnits
-from registry import build, history
+from makers import history
+from registry import build
 from tolerances import ROUNDING
 
 KNOWING = ("triggered", "routed", "recalled")
@@ -174,15 +175,6 @@ def test_pieces_add_up_to_the_whole(process):
     )
 
 
-def test_batches_are_unbiased(process):
-    pieces = cut(drawn(12.0, 4, 0), 7)
-    whole = float(TimeLikelihood(excerpts=pieces)(process, key=jr.key(0)))
-    term = TimeLikelihood(excerpts=pieces, batch_size=2)
-    values = jax.lax.map(lambda key: term(process, key=key), jr.split(jr.key(1), 400))
-    error = float(values.std()) / 20.0
-    assert float(values.mean()) == pytest.approx(whole, abs=4.0 * error)
-
-
 @pytest.mark.parametrize("kind", [PlaceLikelihood, TimeLikelihood])
 def test_gradients_found_with_the_value_are_those_of_autodiff(process, kind):
     term = kind(excerpts=cut(drawn(12.0, 4, 0), 7))
@@ -247,7 +239,7 @@ def test_densities_on_a_map_are_per_square_degree():
 def test_an_incomplete_catalogue_is_told_from_a_complete_one():
     from liouville.processes import DetectedMagnitudes, GutenbergRichter
     from liouville.runs.config import merge
-    from liouville.tasks.events._initial import automatic, initial
+    from liouville.tasks.events._initial import initial, resolve_choices
     from liouville.tasks.events.config import EventsConfig
 
     rng = np.random.default_rng(0)
@@ -256,7 +248,7 @@ def test_an_incomplete_catalogue_is_told_from_a_complete_one():
     missed = dataclasses.replace(
         events, marks=4.5 + 0.5 * np.abs(rng.normal(1.5, 0.5, len(events)))
     )
-    settings = automatic(merge(EventsConfig), events)
+    settings = resolve_choices(merge(EventsConfig), events)
     units = EventUnits.of(complete, geographic=False)
     assert isinstance(initial(settings, complete, units).marks, GutenbergRichter)
     units = EventUnits.of(missed, geographic=False)

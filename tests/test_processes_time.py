@@ -19,6 +19,7 @@ from liouville.processes._rates import (
     Piecewise,
     WithCovariates,
 )
+from makers import cast
 from processes_cases import (
     INTENSITIES,
     KERNELS,
@@ -31,7 +32,6 @@ from processes_cases import (
     series,
     total,
 )
-from registry import cast
 from tolerances import OTHER_LIBRARY, ROUNDING
 
 # Single precision: 24 bits, and exponents of up to thirty in the far tail, relatively.

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from liouville.data._quantisation import Quantisation, dequantise, quantisation
+from liouville.data._records import split_rows
 from liouville.data._sample_files import read_samples
-from liouville.data._samples import Samples, split_rows
+from liouville.data._samples import Samples
 from liouville.errors import LiouvilleError
 
 # A fraction of uniform draws, in standard errors; the seeds are fixed.
@@ -234,6 +235,9 @@ def test_suspicious_samples(samples: Samples, pattern: str) -> None:
     with pytest.warns(UserWarning, match=pattern) as record:
         samples.check()
     assert len(record) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        samples.check()  # once is enough
 
 
 def test_too_few_rows() -> None:
@@ -249,7 +253,7 @@ def test_too_few_rows() -> None:
 
 def test_standardisation() -> None:
     units = _samples().standardisation()
-    np.testing.assert_allclose(units.points_to_model(_samples().points).std(axis=0), 1, rtol=1e-13)
+    np.testing.assert_allclose(units.to_model(_samples().points).std(axis=0), 1, rtol=1e-13)
     assert (units.time_origin, units.time_scale) == (0, 1)
     with pytest.warns(UserWarning, match=r"\(scale 1\): x2"):
         assert _changed(c1=4.0).standardisation().scale[1] == 1

@@ -258,7 +258,7 @@ def test_early_stopping_returns_the_best():
         Offset(target=3.0),
         steps=400,
         optimizer=optax.sgd(0.05),
-        decay=0.0,
+        average=0.0,
         validation=Offset(target=1.0, name="valid"),
         patience=3,
     )
@@ -279,7 +279,7 @@ def test_progress_within_the_tolerance_does_not_count(tolerance, reason):
         Offset(target=3.0),
         steps=40,
         optimizer=optax.sgd(0.001),
-        decay=0.0,
+        average=0.0,
         validation=Offset(target=3.0),
         patience=2,
         tolerance=tolerance,
@@ -294,10 +294,10 @@ def test_progress_within_the_tolerance_does_not_count(tolerance, reason):
 
 
 def test_the_average_is_returned_and_follows_the_parameters():
-    """With decay 0 it is the last iterate; with decay it lags behind it."""
-    places = []
-    for decay in (0.0, 0.99):
-        done = train(path(), Offset(target=3.0), steps=50, optimizer=optax.sgd(0.01), decay=decay)
+    """With an average of 0 it is the last iterate; else it lags behind it."""
+    places, slow = [], optax.sgd(0.01)
+    for average in (0.0, 0.99):
+        done = train(path(), Offset(target=3.0), steps=50, optimizer=slow, average=average)
         places.append(float(jnp.mean(done.path.location.values[1])))
     assert 0.0 < places[1] < places[0] < 3.0
 

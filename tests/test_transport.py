@@ -10,28 +10,30 @@ import jax.random as jr
 import numpy as np
 import pytest
 
-import liouville as lv
 from liouville.curves import Constant, Knots
 from liouville.diffusions import bridges
 from liouville.errors import LiouvilleError
 from liouville.numerics.mixtures import GaussianMixture, gaussian
 from liouville.paths import Full, Joined, LocationScale
 from liouville.problems import bridge_cross, bures
-from liouville.tasks.transport import fit as fits
+from liouville.runs.config import merge
+from liouville.tasks import skeleton
+from liouville.tasks.transport import measure as measures
 from liouville.tasks.transport.answers import couple, transport_map
 from liouville.tasks.transport.config import TransportConfig
 from liouville.tasks.transport.ends import End, read_ends
 from liouville.tasks.transport.fit import TransportFit, fit_transport
-from liouville.tasks.transport.measure import Estimate, _compared, bounds, certify, measured
+from liouville.tasks.transport.measure import Estimate, _compared, bounds, certify, estimate
 from liouville.tasks.transport.problem import (
+    Given,
     energy_term,
     problem_of,
-    resolved,
+    resolve_times,
     total_term,
     units_of,
 )
 from liouville.training import Fit
-from registry import jolted
+from makers import jolted
 from test_problems import M0, M1, S0, S1, bridge
 from tolerances import STANDARD_ERRORS
 from transport_cases import BRIEF, GOOD, mixture
@@ -52,7 +54,7 @@ def moved(end: GaussianMixture, factor: float, shift: Sequence[float]) -> Gaussi
 def brief(monkeypatch) -> Callable[..., TransportFit]:
     """A fit of few steps, cut along few draws and without its certificate."""
     monkeypatch.setattr(bridges, "_DRAWS", 300)
-    monkeypatch.setattr(fits, "certify", lambda *_, **__: {})
+    monkeypatch.setattr(measures, "certify", lambda *_, **__: {})
 
     def run(*sources: Any, times: Any = None, reference: Any = None, cost: Any = None, **more: Any):
         settings = BRIEF | {key.replace("__", "."): value for key, value in more.items()}
@@ -65,10 +67,10 @@ def brief(monkeypatch) -> Callable[..., TransportFit]:
 
 def energy_of(fit: TransportFit, piece: int = 0) -> float:
     """The energy of a piece in the user's units, from common random numbers."""
-    problem = problem_of(fit.ends, fit.model.units, fit.config, None, None)
+    problem = problem_of(Given(fit.ends), fit.model.units, fit.config)
     path: Any = fit.model.path
     term = energy_term(problem, problem.times[piece : piece + 2], 32, 128)  # pyright: ignore[reportArgumentType]
-    return measured(term, path.pieces[piece]).value * problem.energy_scale
+    return estimate(term, path.pieces[piece]).value * problem.energy_scale
 
 
 @pytest.mark.slow
@@ -139,7 +141,7 @@ def test_training_that_does_harm_is_thrown_away(brief, monkeypatch, asymmetry):
         ruined.append(jolted(path, jr.key(1), 1.0))
         return Fit(ruined[0], [], "finished", 10)
 
-    monkeypatch.setattr(fits, "fit", shaken)
+    monkeypatch.setattr(skeleton, "fit", shaken)
     fit = brief(gaussian(M0, S0), gaussian(M1, S1), objective__asymmetry=asymmetry)
     least = 0.5 * bures(M0, S0, M1, S1)
     assert np.isclose(energy_of(fit), least, rtol=1e-3)
@@ -151,8 +153,8 @@ def test_training_that_does_harm_is_thrown_away(brief, monkeypatch, asymmetry):
 @pytest.mark.slow
 def test_what_is_measured_has_the_weight_of_the_asymmetry():
     ends = [End(gaussian(M0, S0)), End(gaussian(M1, S1))]
-    chosen = resolved(TransportConfig(), ends)
-    problem = problem_of(ends, units_of(ends, chosen), chosen)
+    chosen = resolve_times(TransportConfig(), ends)
+    problem = problem_of(Given(ends), units_of(ends, chosen), chosen)
     parts = LocationScale(
         Knots((0.0, 1.0), jnp.zeros((2, 2, 2)), "linear"),
         Knots((0.0, 1.0), 0.4 * jr.normal(jr.key(1), (2, 2, 2, 2)), "linear"),
@@ -161,7 +163,7 @@ def test_what_is_measured_has_the_weight_of_the_asymmetry():
     )
     path = Joined([parts], (0.0, 1.0))
     values = [
-        measured(total_term(problem, times=4, particles=32, asymmetry=w), path).value
+        estimate(total_term(problem, times=4, particles=32, asymmetry=w), path).value
         for w in (0.0, 1.0, 3.0)
     ]
     assert values[1] > values[0]
@@ -191,13 +193,13 @@ def test_a_pull_with_its_own_equilibrium_costs_nothing():
     )
 
     def energy(settings):
-        chosen = lv.config.merge(TransportConfig, flags={"objective.sigma": 1.0, **settings})
+        chosen = merge(TransportConfig, flags={"objective.sigma": 1.0, **settings})
         found = read_ends(ends, chosen.data, chosen.ends)
-        chosen = resolved(chosen, found)
+        chosen = resolve_times(chosen, found)
         units = units_of(found, chosen)
         assert np.allclose(units.scale, np.sqrt(0.5))
-        problem = problem_of(found, units, chosen, None, None)
-        return measured(energy_term(problem, (0.0, 1.0), 8, 64), path).value * problem.energy_scale
+        problem = problem_of(Given(found), units, chosen)
+        return estimate(energy_term(problem, (0.0, 1.0), 8, 64), path).value * problem.energy_scale
 
     assert abs(energy({"objective.pull": 1.0})) < 1e-10
     # Against Brownian motion it takes the drift -x, of energy E|x|^2 / 2.
@@ -217,7 +219,7 @@ def test_a_state_cost_is_avoided_at_the_price_of_energy():
     straight = fit_transport(*ends, settings=settings | {"training.steps": 10}, progress=False)
     round_about = fit_transport(*ends, settings=settings, cost=hill, progress=False)
     found = round_about.summary
-    plain = certify(straight.model, straight.ends, straight.config, cost=hill)
+    plain = certify(straight.model, Given(straight.ends, cost=hill), straight.config)
     assert found["cost"] < plain["cost"]
     assert found["energy"] > plain["energy"]
     # What is saved is more than what it costs, and more than the energies are uncertain by.

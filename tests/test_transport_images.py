@@ -33,14 +33,15 @@ from liouville.paths import (
     Rosenblatt,
 )
 from liouville.tasks.density._marginals import marginal_map
-from liouville.tasks.transport import fit as fits
+from liouville.tasks.transport import measure as measures
 from liouville.tasks.transport._crossing import piece_between
-from liouville.tasks.transport._images import Image, as_image, density_of, rescaled
+from liouville.tasks.transport._images import Image, as_image, density_of
 from liouville.tasks.transport.config import PathConfig
 from liouville.tasks.transport.ends import end_of
 from liouville.tasks.transport.fit import fit_transport
 from liouville.tasks.transport.problem import Problem
-from registry import build, jolted
+from makers import jolted
+from registry import build
 
 UNIT = (0.0, 1.0)
 TIMES = (0.2, 1.5)
@@ -143,7 +144,7 @@ def test_the_density_of_a_model_is_its_own(name):
     assert isinstance(end, GaussianMixture if name == "mixture" else Image)
     x, _ = end.sample(60, seed=1)
     assert np.allclose(end.log_density(x), whole.log_density(1.0, x), atol=EXACT)
-    moved = rescaled(end, np.array([1.0, 2.0]), np.array([3.0, 0.5]))
+    moved = end.rescaled(np.array([1.0, 2.0]), np.array([3.0, 0.5]))
     y = np.array([1.0, 2.0]) + np.array([3.0, 0.5]) * x
     assert np.allclose(moved.log_density(y), end.log_density(x) - np.log(1.5), atol=EXACT)
     if isinstance(end, Image):
@@ -278,7 +279,7 @@ def _defaults() -> Any:
 
 @pytest.mark.slow
 def test_a_fit_between_models_meets_their_densities(monkeypatch, tmp_path):
-    monkeypatch.setattr(fits, "certify", lambda *_, **__: {})
+    monkeypatch.setattr(measures, "certify", lambda *_, **__: {})
     models = model(pushforward(2)), model(PATHS["warped"](), 1.0)
     models[0].save(tmp_path / "model.lv")
     settings = {

@@ -15,7 +15,8 @@ from liouville.numerics.parameters import value_of
 from liouville.paths import Joined, LocationScale
 from liouville.problems import bridge_cross, bures
 from liouville.tasks.transport.measure import bounds
-from registry import build, cast, jolted
+from makers import cast, jolted
+from registry import build
 from test_problems import M0, M1, S0, S1, bridge
 from tolerances import ROUNDING, SINGLE
 from transport_cases import mixture

@@ -10,14 +10,12 @@ import numpy as np
 import pytest
 
 import liouville as lv
-from commands import call, error_of
+from commands import call, draw_nothing, error_of
 from liouville.data import Samples
 from liouville.errors import LiouvilleError
 from liouville.numerics.mixtures import GaussianMixture, gaussian
-from liouville.plots._training import explained, loss_curves
-from liouville.tasks.density import _run as densities
-from liouville.tasks.transport import _run as transports
-from liouville.tasks.transport import fit as fits
+from liouville.plots import explained, loss_curves
+from liouville.tasks.transport import measure as measures
 from liouville.tasks.transport.answers import transport_map
 from liouville.tasks.transport.config import DataConfig, EndsConfig
 from liouville.tasks.transport.ends import read_ends
@@ -256,7 +254,7 @@ def test_a_run_maps_and_couples_files(run, tmp_path):
 @pytest.fixture
 def without_report(monkeypatch):
     """The report of a density takes longer than a brief fit of it."""
-    monkeypatch.setattr(densities, "report", lambda *_: None)
+    draw_nothing(monkeypatch)
 
 
 @pytest.mark.slow
@@ -265,8 +263,7 @@ def without_report(monkeypatch):
 def test_runs_of_densities_are_met(families, tmp_path, monkeypatch):
     is_plain = families == ("mixture", "mixture")
     if not is_plain:  # through maps every figure and picture takes minutes here
-        monkeypatch.setattr(fits, "certify", lambda *_, **__: {})
-        monkeypatch.setattr(transports, "report", lambda *_: None)
+        monkeypatch.setattr(measures, "certify", lambda *_, **__: {})
     folders = [tmp_path / name for name in ("MONDAY", "FRIDAY")]
     rng = np.random.default_rng(0)
     for number, (folder, family) in enumerate(zip(folders, families)):

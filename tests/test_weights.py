@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from liouville.numerics.parameters import Fixed, learned_leaves
 from liouville.numerics.weights import CoupledWeights
-from registry import cast
+from makers import cast
 
 SEEDS = st.integers(0, 2**31 - 1)
 

@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from liouville.numerics.conditioning import given as given
     from liouville.numerics.mixtures import GaussianMixture as GaussianMixture
     from liouville.tasks.cells.fit import fit_cells as fit_cells
-    from liouville.tasks.control._run import load_policy as load_policy
     from liouville.tasks.control.fit import fit_control as fit_control
+    from liouville.tasks.control.fit import load_policy as load_policy
     from liouville.tasks.control.problem import ControlProblem as ControlProblem
     from liouville.tasks.density.fit import fit_density as fit_density
     from liouville.tasks.events.fit import fit_events as fit_events
@@ -54,7 +54,7 @@ _HOME = {
     "ControlProblem": "tasks.control.problem",
     "GaussianMixture": "numerics.mixtures",
     "fit_control": "tasks.control.fit",
-    "load_policy": "tasks.control._run",
+    "load_policy": "tasks.control.fit",
     "couple": "tasks.transport.answers",
     "fit_transport": "tasks.transport.fit",
     "transport_map": "tasks.transport.answers",

@@ -8,7 +8,7 @@ times of order one).
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import equinox as eqx
 import jax
@@ -17,7 +17,7 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from liouville.dynamics import drift, runge_kutta_step
+from liouville.dynamics import Constant, drift, runge_kutta_step
 from liouville.numerics.parameters import learned_leaves, split
 from liouville.numerics.types import Point, Points, RandomKey, Scalar
 from liouville.paths import AbstractPath
@@ -106,44 +106,34 @@ def check_path(
     return reports
 
 
-def continuity(
-    path: AbstractPath,
-    times: Float[Array, " n"],
-    points: Points,
-    *,
-    tolerance: float | None = None,
-) -> Report:
+def continuity(path: AbstractPath, times: Float[Array, " n"], points: Points) -> Report:
     r"""Measures $\partial_t\log\rho + u\cdot\nabla\log\rho + \nabla\cdot u = 0$ by autodiff.
 
     Args:
         path: the path.
         times: one time for each point, shape `(n,)`.
         points: points, shape `(n, dim)`; far ones too, where a wrong flux shows.
-        tolerance: the largest residual that passes; by default that of `TOLERANCES`.
 
     Returns:
         The largest residual divided by one plus the sum of the terms' magnitudes.
     """
-    return _residual_report("continuity", _continuity_terms, path, times, points, tolerance)
+    return _residual_report("continuity", _continuity_terms, path, times, points)
 
 
 def fokker_planck(
-    path: AbstractPath,
-    times: Float[Array, " n"],
-    points: Points,
-    *,
-    g: float = 1.0,
-    tolerance: float | None = None,
+    path: AbstractPath, times: Float[Array, " n"], points: Points, *, g: Constant = 1.0
 ) -> Report:
     r"""Measures the Fokker-Planck equation of $dX = b\,dt + g\,dW$, divided by $\rho$:
 
     $$\partial_t\log\rho + b\cdot s + \nabla\cdot b - \tfrac12 g^2 (\nabla\cdot s + |s|^2) = 0,
       \qquad s = \nabla\log\rho.$$
 
-    Args and result are those of `continuity`, with the noise `g`.
+    Args and result are those of `continuity`, with the noise `g`: a number, or one for each
+    coordinate, shape `(dim,)`; $g^2$ is then the diagonal matrix $G$ of its squares, and the last
+    term $-\tfrac12(\nabla\cdot G s + s \cdot G s)$.
     """  # noqa: D415
     terms = jax.tree_util.Partial(_fokker_planck_terms, jnp.asarray(g, points.dtype))
-    return _residual_report("fokker-planck", terms, path, times, points, tolerance)
+    return _residual_report("fokker-planck", terms, path, times, points)
 
 
 def mass(
@@ -152,6 +142,7 @@ def mass(
     *,
     box: float = 12.0,
     nodes: int = 801,
+    support: Sequence[tuple[float, float] | None] | None = None,
     tolerance: float | None = None,
 ) -> Report:
     r"""Measures $|\int\rho_t - 1|$ by quadrature, in one or two dimensions.
@@ -162,22 +153,23 @@ def mass(
         box: half the width of the box of integration, in standard deviations of the particles
             around their mean.
         nodes: the number of nodes along each axis.
-        tolerance: by default that of `TOLERANCES`.
+        support: the bounds of each coordinate, `None` for the line. A bounded one is integrated
+            over $s$, with $x = l + m e^s$ or $l + (h - l)/(1 + e^{-s})$ and `box` the half width in
+            $s$; one from minus infinity to infinity, for heavy tails, with $x = m + b \sinh s$.
+        tolerance: by default that of `TOLERANCES`; wider where a density has corners.
 
     Raises:
         ValueError: in more than two dimensions.
     """
     if path.dim > 2:
         raise ValueError(f"mass by quadrature needs one or two dimensions, got {path.dim}")
-    axes = _box(path, t, box, nodes)
-    cell = math.prod(float(axis[1] - axis[0]) for axis in axes)
-    total = float(_grid_sum(path, t, axes)) * cell
-    return _report("mass", abs(total - 1.0), f"|mass - 1| at t = {float(t):.3g}", axes, tolerance)
+    axes, weights = _quadrature(path, t, box, nodes, tuple(support or (None,) * path.dim))
+    total = float(_grid_sum(path, t, axes, weights))
+    found = _report("mass", abs(total - 1.0), f"|mass - 1| at t = {float(t):.3g}", axes)
+    return found if tolerance is None else replace(found, tolerance=tolerance)
 
 
-def sampler(
-    path: AbstractPath, t: Scalar, *, n: int = 4096, key: RandomKey, tolerance: float | None = None
-) -> Report:
+def sampler(path: AbstractPath, t: Scalar, *, n: int = 4096, key: RandomKey) -> Report:
     r"""Measures whether samples have the density, by Stein's identities.
 
     For every density that decays, $E[s] = 0$ and $E[x_i s_j] = -\delta_{ij}$ with the score $s$;
@@ -188,22 +180,15 @@ def sampler(
         t: time, shape `()`.
         n: the number of samples.
         key: random key.
-        tolerance: in standard errors; by default that of `TOLERANCES`.
     """
     identities = _sample_identities(path, t, jr.split(key, n))
     error = jnp.sqrt(n) * jnp.abs(identities.mean(0)) / identities.std(0)
     detail = f"standard errors off Stein's identities, {n} samples at t = {float(t):.3g}"
-    return _report("sampler", float(error.max()), detail, identities, tolerance)
+    return _report("sampler", float(error.max()), detail, identities)
 
 
 def particles(
-    path: AbstractPath,
-    t: Scalar,
-    *,
-    n: int = 256,
-    repeats: int = 64,
-    key: RandomKey,
-    tolerance: float | None = None,
+    path: AbstractPath, t: Scalar, *, n: int = 256, repeats: int = 64, key: RandomKey
 ) -> Report:
     r"""Measures whether weighted particles are unbiased, by Stein's identities.
 
@@ -213,14 +198,13 @@ def particles(
         n: the number of particles of a draw.
         repeats: the number of independent draws, from which the standard error is taken.
         key: random key.
-        tolerance: in standard errors; by default that of `TOLERANCES`.
     """
     draws = _particle_identities(path, t, jr.split(key, repeats), n)
     # Where every draw is exact up to rounding there is no standard error to divide by.
     floor = 1e3 * jnp.finfo(draws.dtype).eps
     error = jnp.sqrt(repeats) * jnp.abs(draws.mean(0)) / jnp.maximum(draws.std(0), floor)
     detail = f"standard errors off Stein's identities, {repeats} draws at t = {float(t):.3g}"
-    return _report("particles", float(error.max()), detail, draws, tolerance)
+    return _report("particles", float(error.max()), detail, draws)
 
 
 def transport(
@@ -230,7 +214,6 @@ def transport(
     n: int = 256,
     steps: int = 200,
     key: RandomKey,
-    tolerance: float | None = None,
 ) -> Report:
     r"""Measures whether the velocity transports the density along its trajectories.
 
@@ -244,7 +227,6 @@ def transport(
         n: the number of trajectories.
         steps: steps of the classical Runge-Kutta method.
         key: random key of the starting points.
-        tolerance: by default that of `TOLERANCES`.
 
     Returns:
         The median defect of $\log\rho_{t_1}(x_{t_1})$, in nats.
@@ -252,7 +234,7 @@ def transport(
     ends = jnp.asarray(interval, jnp.zeros(()).dtype)
     values = _density_defects(path, ends, steps, jr.split(key, n))
     detail = f"nats lost along {n} trajectories over {interval[0]:.3g} to {interval[1]:.3g}"
-    return _report("transport", float(jnp.median(values)), detail, values, tolerance)
+    return _report("transport", float(jnp.median(values)), detail, values)
 
 
 def gradients(path: AbstractPath, value: Callable[[AbstractPath], Scalar]) -> Report:
@@ -273,9 +255,8 @@ def gradients(path: AbstractPath, value: Callable[[AbstractPath], Scalar]) -> Re
         if not (jnp.isfinite(g).all() and jnp.any(g != 0))
     ]
     count = len(learned_leaves(path))
-    detail = f"of {count} learned arrays without a gradient" + (
-        f": {', '.join(idle)}" if idle else ""
-    )
+    names = f": {', '.join(idle)}" if idle else ""
+    detail = f"of {count} learned arrays without a gradient{names}"
     return Report("gradients", float(len(idle)), TOLERANCES["gradients"]["float64"], detail)
 
 
@@ -283,23 +264,53 @@ def gradients(path: AbstractPath, value: Callable[[AbstractPath], Scalar]) -> Re
 
 
 @eqx.filter_jit
-def _box(path: AbstractPath, t: Scalar, box: float, nodes: int) -> Float[Array, "dim nodes"]:
-    points, weights = path.at(t).particles(1024, key=jr.key(0))
-    middle = weights @ points
-    spread = jnp.sqrt(weights @ (points - middle) ** 2)
-    return jnp.linspace(middle - box * spread, middle + box * spread, nodes, axis=1)
+def _quadrature(
+    path: AbstractPath,
+    t: Scalar,
+    box: float,
+    nodes: int,
+    support: tuple[tuple[float, float] | None, ...],
+) -> tuple[Float[Array, "dim nodes"], Float[Array, "dim nodes"]]:
+    """The nodes along each axis and their weights."""
+    points, shares = path.at(t).particles(1024, key=jr.key(0))
+    middle = shares @ points
+    spread = jnp.sqrt(shares @ (points - middle) ** 2)
+    unit = jnp.linspace(-box, box, nodes, dtype=points.dtype)
+    step = unit[1] - unit[0]
+
+    def axis(middle, spread, bounds):
+        if bounds is None:
+            return middle + spread * unit, jnp.full_like(unit, spread * step)
+        low, high = bounds
+        if math.isinf(low):
+            return middle + spread * jnp.sinh(unit), spread * jnp.cosh(unit) * step
+        if math.isinf(high):
+            above = (middle - low) * jnp.exp(unit)
+            return low + above, above * step
+        share = jax.nn.sigmoid(unit)
+        return low + (high - low) * share, (high - low) * share * (1.0 - share) * step
+
+    axes, weights = zip(*map(axis, middle, spread, support))
+    return jnp.stack(axes), jnp.stack(weights)
 
 
 @eqx.filter_jit
-def _grid_sum(path: AbstractPath, t: Scalar, axes: Float[Array, "dim nodes"]) -> Scalar:
+def _grid_sum(
+    path: AbstractPath,
+    t: Scalar,
+    axes: Float[Array, "dim nodes"],
+    weights: Float[Array, "dim nodes"],
+) -> Scalar:
     marginal = path.at(t)
-    rest = axes[1] if path.dim == 2 else jnp.zeros((1,), axes.dtype)
+    is_plane = path.dim == 2
+    rest = axes[1] if is_plane else jnp.zeros((1,), axes.dtype)
+    shares = weights[1] if is_plane else jnp.ones((1,), axes.dtype)
 
     def row(first):
         line = jax.vmap(lambda second: jnp.stack([first, second])[: path.dim])(rest)
-        return jnp.exp(jax.vmap(marginal.log_density)(line)).sum()
+        return shares @ jnp.exp(jax.vmap(marginal.log_density)(line))
 
-    return jax.lax.map(row, axes[0], batch_size=64).sum()
+    return weights[0] @ jax.lax.map(row, axes[0], batch_size=64)
 
 
 @eqx.filter_jit
@@ -361,14 +372,16 @@ def _continuity_terms(path: AbstractPath, t: Scalar, x: Point) -> Float[Array, "
 
 
 def _fokker_planck_terms(
-    g: Scalar, path: AbstractPath, t: Scalar, x: Point
+    g: Array, path: AbstractPath, t: Scalar, x: Point
 ) -> Float[Array, " terms"]:
     marginal = path.at(t)
-    s, score_divergence = _value_and_trace(lambda y: score(marginal, y), x)
+    s = score(marginal, x)
     b, drift_divergence = _value_and_trace(lambda y: drift(marginal, y, g), x)
+    # The divergence of the diffusive flux over the density, its two terms.
+    _, score_divergence = _value_and_trace(lambda y: g**2 * score(marginal, y), x)
     rate = jax.grad(lambda r: path.at(r).log_density(x))(t)
-    spread = -0.5 * g**2
-    return jnp.stack([rate, b @ s, drift_divergence, spread * score_divergence, spread * (s @ s)])
+    spread = [-0.5 * score_divergence, -0.5 * ((g**2 * s) @ s)]
+    return jnp.stack([rate, b @ s, drift_divergence, *spread])
 
 
 def _value_and_trace(field: Callable[[Point], Point], x: Point) -> tuple[Point, Scalar]:
@@ -381,18 +394,13 @@ def _value_and_trace(field: Callable[[Point], Point], x: Point) -> tuple[Point, 
 
 
 def _residual_report(
-    law: str,
-    terms: Callable,
-    path: AbstractPath,
-    times: Float[Array, " n"],
-    points: Points,
-    tolerance: float | None,
+    law: str, terms: Callable, path: AbstractPath, times: Float[Array, " n"], points: Points
 ) -> Report:
     values = _terms_at(path, terms, times, points)
     residual = jnp.abs(values.sum(-1)) / (1.0 + jnp.abs(values).sum(-1))
     worst = int(jnp.argmax(jnp.where(jnp.isfinite(residual), residual, jnp.inf)))
     detail = f"worst of {len(points)} points, relative to its terms, at t = {times[worst]:.3g}"
-    return _report(law, float(residual[worst]), detail, residual, tolerance)
+    return _report(law, float(residual[worst]), detail, residual)
 
 
 def _stein(marginal, points: Points) -> Float[Array, "n identities"]:
@@ -403,7 +411,5 @@ def _stein(marginal, points: Points) -> Float[Array, "n identities"]:
     return jnp.concatenate([s, products.reshape(len(points), -1)], axis=1)
 
 
-def _report(law: str, value: float, detail: str, like: Array, tolerance: float | None) -> Report:
-    if tolerance is None:
-        tolerance = TOLERANCES[law][str(np.dtype(like.dtype))]
-    return Report(law, value, tolerance, detail)
+def _report(law: str, value: float, detail: str, like: Array) -> Report:
+    return Report(law, value, TOLERANCES[law][str(np.dtype(like.dtype))], detail)

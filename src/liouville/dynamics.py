@@ -2,7 +2,8 @@ r"""Stochastic dynamics that share a path's densities, and rollouts that check t
 
 With $dX = b\,dt + g\,dW$ the law of $X$ obeys $\partial_t\rho = -\nabla\cdot(\rho b) +
 \tfrac12 g^2 \Delta\rho$. Comparing with the continuity equation, any path $(\rho, u)$ is the law
-of the process with drift $b = u + \tfrac12 g^2 \nabla\log\rho$, for every $g(t)$.
+of the process with drift $b = u + \tfrac12 g^2 \nabla\log\rho$, for every $g(t)$. The noise is a
+number or one for each coordinate: then $g^2$ is the diagonal matrix of its squares.
 
 Nothing here is used in training: rollouts verify a path and draw its trajectories.
 """
@@ -21,22 +22,24 @@ from liouville.paths import AbstractMarginal, AbstractPath
 from liouville.quantities import score
 
 Method = Literal["euler", "heun", "rk4"]
-Noise = float | Callable[[Scalar], Scalar]
+Constant = float | Scalar | Float[Array, " dim"]
+Noise = Constant | Callable[[Scalar], Scalar | Float[Array, " dim"]]
 Diffusion = Callable[[Scalar, Point], Float[Array, "dim dim"]]
 
 
-def drift(marginal: AbstractMarginal, x: Point, g: Scalar | float) -> Point:
+def drift(marginal: AbstractMarginal, x: Point, g: Constant) -> Point:
     r"""The Fokker-Planck drift $b = u + \tfrac12 g^2 \nabla\log\rho$ at one point.
 
     Args:
         marginal: the path at one time.
         x: point, shape `(dim,)`.
-        g: the noise at that time, in space per square root of time; zero gives the velocity.
+        g: the noise at that time, in space per square root of time, of shape `()` or `(dim,)`;
+            zero gives the velocity.
     """
     return marginal.velocity(x) + 0.5 * g**2 * score(marginal, x)
 
 
-def reverse_drift(marginal: AbstractMarginal, x: Point, g: Scalar | float) -> Point:
+def reverse_drift(marginal: AbstractMarginal, x: Point, g: Constant) -> Point:
     r"""The drift $u - \tfrac12 g^2 \nabla\log\rho$ of the time-reversed process.
 
     Run from late to early with noise of strength $g$, $X_{t - h} = X_t - h\, b + g \sqrt h\, Z$
@@ -63,14 +66,14 @@ def matrix_drift(path: AbstractPath, t: Scalar, x: Point, diffusion: Diffusion) 
     return marginal.velocity(x) + 0.5 * (row_divergence + diffusion(t, x) @ score(marginal, x))
 
 
-def control(marginal: AbstractMarginal, x: Point, reference: Point, sigma: Scalar | float) -> Point:
+def control(marginal: AbstractMarginal, x: Point, reference: Point, sigma: Constant) -> Point:
     r"""The control $c = (b - f)/\sigma$ that turns $dX = f\,dt + \sigma\,dW$ into the path.
 
     Args:
         marginal: the path at one time.
         x: point, shape `(dim,)`.
         reference: the reference drift $f(t, x)$, shape `(dim,)`.
-        sigma: the noise, positive.
+        sigma: the noise, positive, of shape `()` or `(dim,)`.
     """
     return (drift(marginal, x, sigma) - reference) / sigma
 
@@ -162,7 +165,7 @@ def solve_sde(
         path: the path.
         x0: points at `times[0]`, shape `(n, dim)`.
         times: times at which the points are wanted, monotone, shape `(times,)`.
-        g: the noise, a number or a function of time.
+        g: the noise, of shape `()` or `(dim,)`, or a function of time that gives one.
         steps: the number of equal steps between two neighbouring times.
         key: random key; step `i` uses `fold_in(key, i)`.
 

@@ -63,7 +63,8 @@ class Model:
         features: the names of the coordinates.
         time_name: the name of time.
         time_unit: the unit of time, or an empty string.
-        sigma: the noise of `drift` and of stochastic trajectories, in standardised units.
+        sigma: the noise of `drift` and of stochastic trajectories, in the user's length per root of
+            the user's time: a number, or one for each coordinate, shape `(dim,)`.
         notes: anything JSON can hold, for instance the versions of the libraries.
         classes: the names of the classes of a model that knows classes; it then answers for all
             of them together, and `given` for one.
@@ -75,7 +76,7 @@ class Model:
     features: tuple[str, ...]
     time_name: str = "time"
     time_unit: str = ""
-    sigma: float = 0.0
+    sigma: float | np.ndarray = 0.0
     notes: dict[str, Any] = field(default_factory=dict)
     classes: tuple[str, ...] = ()
 
@@ -104,13 +105,18 @@ class Model:
         path = self.path.in_context(self.classes.index(str(label)))
         return replace(self, path=path, classes=())
 
+    @property
+    def path_in_user(self) -> paths.Rescaled:
+        """The path in the user's units."""
+        return paths.path_in_user(self.path, self.units)
+
     def answers(
-        self, t: Numbers, x: Numbers, *, sigma: float | None = None, extrapolate: bool = False
+        self, t: Numbers, x: Numbers, *, sigma: Numbers | None = None, extrapolate: bool = False
     ) -> ModelAnswers:
         """Log-density, velocity, score and drift in one pass; arguments as for `drift`."""
         log_density, velocity, score = self._ask(quantities.Answers._fields, t, x, extrapolate)
         return ModelAnswers(
-            log_density - self.units.log_volume,
+            log_density + self.units.log_volume(np.asarray(x)),
             self.units.velocity_to_user(velocity),
             self.units.score_to_user(score),
             self._drift(velocity, score, sigma),
@@ -125,7 +131,7 @@ class Model:
             extrapolate: allow times outside `interval`.
         """
         (value,) = self._ask(("log_density",), t, x, extrapolate)
-        return np.asarray(value - self.units.log_volume)
+        return np.asarray(value + self.units.log_volume(np.asarray(x)))
 
     def velocity(self, t: Numbers, x: Numbers, *, extrapolate: bool = False) -> np.ndarray:
         """The velocity, shape `(..., dim)`; arguments as for `log_density`."""
@@ -138,15 +144,14 @@ class Model:
         return self.units.score_to_user(value)
 
     def drift(
-        self, t: Numbers, x: Numbers, *, sigma: float | None = None, extrapolate: bool = False
+        self, t: Numbers, x: Numbers, *, sigma: Numbers | None = None, extrapolate: bool = False
     ) -> np.ndarray:
         r"""The drift $u + \tfrac12\sigma^2\nabla\log\rho$ of the diffusion with the same law.
 
         Args:
             t: time or times, in the user's units.
             x: points, shape `(..., dim)`.
-            sigma: the noise in standardised units (the noise along coordinate `i` is
-                `sigma * units.scale[i] / sqrt(units.time_scale)`); by default the model's.
+            sigma: the noise, as the attribute; by default the model's.
             extrapolate: allow times outside `interval`.
         """
         velocity, score = self._ask(("velocity", "score"), t, x, extrapolate)
@@ -163,15 +168,14 @@ class Model:
         """
         if n < 1:
             raise LiouvilleError(f"{n} samples were asked for; ask for one or more")
-        time = jnp.asarray(
-            self._model_times(np.asarray(t, float), extrapolate), jnp.zeros(()).dtype
-        )
-        if time.shape:
-            raise LiouvilleError(f"sample takes one time, got {time.shape[0]}; call it once a time")
+        clock = self._model_times(np.asarray(t, float), extrapolate)
+        if clock.shape:
+            raise LiouvilleError(f"sample takes one time, got {len(clock)}; call it once a time")
+        time = jnp.asarray(clock, jnp.zeros(()).dtype)
         # Draws come in whole blocks, so that another n compiles nothing and keeps the first ones.
         keys = jr.split(jr.key(seed), -(-n // _BLOCK))
         drawn = [_draw(self.path, time, key, _BLOCK) for key in keys]
-        return self.units.points_to_user(np.concatenate(drawn)[:n])
+        return self.units.to_user(np.concatenate(drawn)[:n])
 
     def trajectories(
         self,
@@ -180,7 +184,7 @@ class Model:
         *,
         seed: int = 0,
         stochastic: bool = False,
-        sigma: float | None = None,
+        sigma: Numbers | None = None,
         steps: int = 32,
         extrapolate: bool = False,
     ) -> np.ndarray:
@@ -191,7 +195,7 @@ class Model:
             times: two times or more, increasing or decreasing.
             seed: of the noise.
             stochastic: draw paths of the diffusion with noise `sigma`.
-            sigma: the noise in standardised units; by default the model's.
+            sigma: the noise, as the attribute; by default the model's.
             steps: steps between two neighbouring times (Runge-Kutta of order 4, or
                 Euler-Maruyama with eight times as many).
             extrapolate: allow times outside `interval`.
@@ -201,36 +205,34 @@ class Model:
         """
         x0 = self._model_points(x0)
         clock = np.asarray(times, np.float64)
-        if (
-            clock.ndim != 1
-            or len(clock) < 2
-            or not (np.all(np.diff(clock) > 0) or np.all(np.diff(clock) < 0))
-        ):
+        signs = np.sign(np.diff(np.atleast_1d(clock)))
+        if clock.ndim != 1 or not signs.any() or np.any(signs != signs[0]):
             raise LiouvilleError(
                 "trajectories need two or more increasing (or decreasing) times, got "
                 f"{clock.tolist()}"
             )
-        noise = self.sigma if sigma is None else sigma
-        if stochastic and noise <= 0:
+        noise = self._noise(sigma)
+        if stochastic and not noise.any():
             raise LiouvilleError(
-                f"stochastic trajectories need noise, got sigma {noise}; give sigma, such as 0.3"
+                "stochastic trajectories need noise, got sigma 0; give sigma, in your length per "
+                "root of your time"
             )
         dtype = jnp.zeros(()).dtype
         model_times = jnp.asarray(self._model_times(clock, extrapolate), dtype)
+        g = jnp.asarray(noise, dtype)
         blocks = [np.empty((len(clock), 0, self.dim))]
         flat = x0.reshape(-1, self.dim)
         for number, block in enumerate(_blocks(flat)):
-            start = jnp.asarray(block, dtype)
+            start, key = jnp.asarray(block, dtype), jr.fold_in(jr.key(seed), number)
             if stochastic:
-                key = jr.fold_in(jr.key(seed), number)
                 moved = dynamics.solve_sde(
-                    self.path, start, model_times, g=noise, steps=8 * steps, key=key
+                    self.path, start, model_times, g=g, steps=8 * steps, key=key
                 )
             else:
                 moved = dynamics.solve_ode(self.path, start, model_times, steps=steps)
             blocks.append(np.asarray(moved))
         moved = np.concatenate(blocks, axis=1)[:, : len(flat)]
-        return self.units.points_to_user(moved.reshape(len(clock), *x0.shape))
+        return self.units.to_user(moved.reshape(len(clock), *x0.shape))
 
     def save(self, file: Path | str) -> None:
         """Writes the model to a file: arrays and a description, no code.
@@ -246,11 +248,28 @@ class Model:
             "features": list(self.features),
             "time_name": self.time_name,
             "time_unit": self.time_unit,
-            "sigma": self.sigma,
+            "sigma": np.asarray(self.sigma, float).tolist(),
             "notes": self.notes,
             "classes": list(self.classes),
         }
         storage.write(Path(file), arrays, content, kind="model")
+
+    def facts(self) -> dict[str, Any]:
+        """What `liouville info` says of the model, as JSON can hold it."""
+        return {
+            **self.notes,
+            "path": type(self.path).__name__,
+            "coordinates": self.dim,
+            "features": list(self.features),
+            "times": np.asarray(self.times).tolist(),
+            "time": f"{self.time_name} {self.time_unit}".strip(),
+            "sigma": np.asarray(self.sigma).tolist(),
+            "parameters": sum(leaf.size for leaf in parameters.learned_leaves(self.path).values()),
+        }
+
+    def _noise(self, sigma: Numbers | None) -> np.ndarray:
+        """The noise of every coordinate in the model's units, shape `(dim,)`."""
+        return self.units.noise_to_model(self.sigma if sigma is None else np.asarray(sigma, float))
 
     def _model_points(self, x: Numbers) -> np.ndarray:
         x = np.asarray(x, np.float64)
@@ -263,7 +282,7 @@ class Model:
         if not np.isfinite(x).all():
             bad = self.features[int(np.argwhere(~np.isfinite(x))[0][-1])]
             raise LiouvilleError(f"a point has a NaN or infinite {bad}; remove or impute it")
-        return self.units.points_to_model(x)
+        return self.units.to_model(x)
 
     def _model_times(self, t: np.ndarray, extrapolate: bool) -> np.ndarray:
         start, end = self.interval
@@ -278,8 +297,8 @@ class Model:
             )
         return np.asarray(self.units.time_to_model(t))
 
-    def _drift(self, velocity: np.ndarray, score: np.ndarray, sigma: float | None) -> np.ndarray:
-        g = self.sigma if sigma is None else sigma
+    def _drift(self, velocity: np.ndarray, score: np.ndarray, sigma: Numbers | None) -> np.ndarray:
+        g = self._noise(sigma)
         return self.units.velocity_to_user(velocity + 0.5 * g**2 * score)
 
     def _ask(
@@ -328,7 +347,7 @@ def load(run: Path | str, *, classes: Sequence[type] = ()) -> Model:
             features=tuple(content["features"]),
             time_name=content["time_name"],
             time_unit=content["time_unit"],
-            sigma=content["sigma"],
+            sigma=np.asarray(content["sigma"], float)[()],
             notes=content["notes"],
             classes=tuple(content["classes"]),
         )
@@ -343,13 +362,8 @@ def _rows(times: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
 
     A row is about as wide as the mean number of points a time: one time for all points is one row,
     another time for each a column, and what fills up ragged rows is at most twice the points.
-
-    Args:
-        times: the time of every point, shape `(n,)`.
-
-    Yields:
-        The time of every row, shape `(rows,)`, and the numbers of its points, `(rows, width)`, in
-        which some come more than once.
+    Yields the time of every row, shape `(rows,)`, and the numbers of its points, `(rows, width)`,
+    in which some come more than once.
     """
     if not len(times):
         return

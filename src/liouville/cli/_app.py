@@ -1,9 +1,11 @@
+"""The application object, and what all commands share; nothing here imports JAX."""
+
 import contextlib
 import json
 import os
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,10 +22,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-fit_app = typer.Typer(help="Fit a model to data.", no_args_is_help=True)
-app.add_typer(fit_app, name="fit")
 
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a fitted run.")]
+RunOut = Annotated[Path, typer.Option("--out", "-o", metavar="RUN", help="Folder to fill.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line.")]
 Out = Annotated[Path, typer.Option("--out", "-o", help="File to write: .csv, .tsv or .npz.")]
 Time = Annotated[float, typer.Option("--time", "-t", help="Time, in the data's units.")]
@@ -34,16 +35,18 @@ Given = Annotated[
     str | None, typer.Option("--given", metavar="CLASS", help="One class, if the run has classes.")
 ]
 Seed = Annotated[int, typer.Option(help="Seed of the random numbers.")]
-
-
-def main() -> None:
-    """Runs the command line: user errors are one line on stderr and exit code 2."""
-    with _one_line_errors():
-        app()
+Force = Annotated[bool, typer.Option("--force", help="Replace the run the folder holds.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")]
+ConfigFile = Annotated[Path | None, typer.Option("--config", help="YAML file with settings.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="a.b=c", help="One setting; may be given several times."),
+]
 
 
 @contextlib.contextmanager
-def _one_line_errors() -> Iterator[None]:
+def one_line_errors() -> Iterator[None]:
+    """User errors are one line on stderr and exit code 2; warnings are one line each."""
     warnings.showwarning = _one_line_warning
     try:
         yield
@@ -80,7 +83,16 @@ def finish(result: dict[str, Any], as_json: bool, lines: list[str]) -> None:
         print("\n".join(lines))
 
 
-def table(rows: list[dict[str, Any]], columns: dict[str, str], title: str) -> None:
+def figures(result: dict[str, Any]) -> list[str]:
+    """A line for each figure; tables are left out."""
+    return [
+        f"{name:<55} {_shown(value)}"
+        for name, value in result.items()
+        if not (isinstance(value, list) and value and isinstance(value[0], dict))
+    ]
+
+
+def table(rows: Sequence[dict[str, Any]], columns: dict[str, str], title: str) -> None:
     """Prints rows as a table; `columns` maps keys to headings."""
     from rich.console import Console
     from rich.table import Table
@@ -97,6 +109,13 @@ def _cell(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
+def _shown(value: Any) -> str:
+    if not isinstance(value, list | tuple):
+        return str(value)
+    shown = ", ".join(map(str, value[:8]))
+    return f"{shown}, ... ({len(value)})" if len(value) > 8 else shown
+
+
 @app.callback(invoke_without_command=True)
 def _root(
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
@@ -104,7 +123,3 @@ def _root(
     if version:
         print(f"liouville {__version__}")
         raise typer.Exit()
-
-
-# The commands register themselves on `app` and `fit_app`.
-from liouville.cli import _events, _fit, _query  # noqa: E402, F401

@@ -1,47 +1,43 @@
-import importlib
+"""Commands that ask a fitted run."""
+
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import typer
 
-from liouville.cli._app import Extrapolate, Given, Json, Out, RunFolder, Seed, Time, app, finish
-from liouville.errors import LiouvilleError
+from liouville.cli._app import (
+    Extrapolate,
+    Given,
+    Json,
+    Out,
+    RunFolder,
+    Seed,
+    Time,
+    figures,
+    finish,
+)
 
-_FEW_POINTS = 100_000
 _POINTS_HELP = ".npz, .npy, .csv or .tsv file."
 SigmaOption = Annotated[
-    float | None, typer.Option(help="Noise, in standardised units; by default the run's.")
+    float | None,
+    typer.Option(help="Noise, in your length per root of your time; by default the run's."),
 ]
 
 
-@app.command()
 def info(run: RunFolder, as_json: Json = False) -> None:
     """Say what a run holds."""
-    if _is_of_events(run):
-        from liouville.cli._events import info_events
+    from liouville.runs.folder import CONFIG_FILE, open_run
+    from liouville.tasks import load_model
+    from liouville.tasks.ask import load
 
-        info_events(run, as_json)
-        return
-    from liouville.model import load
-    from liouville.numerics.parameters import learned_leaves
-
-    model = load(run)
-    result: dict[str, Any] = {
-        "run": str(run),
-        **model.notes,
-        "path": type(model.path).__name__,
-        "coordinates": model.dim,
-        "features": list(model.features),
-        "times": np.asarray(model.times).tolist(),
-        "time": f"{model.time_name} {model.time_unit}".strip(),
-        "sigma": model.sigma,
-        "parameters": sum(leaf.size for leaf in learned_leaves(model.path).values()),
-    }
-    finish(result, as_json, [f"{name:<12} {_short(value)}" for name, value in result.items()])
+    # A folder that holds a model alone, without a run, is asked as well.
+    is_run = (run / CONFIG_FILE).is_file()
+    model = load_model(run, open_run(run).task) if is_run else load(run)
+    result = {"run": str(run), **model.facts()}
+    finish(result, as_json, figures(result))
 
 
-@app.command()
 def check(
     run: RunFolder,
     seed: Seed = 0,
@@ -73,7 +69,6 @@ def check(
         raise typer.Exit(1)
 
 
-@app.command()
 def sample(
     run: RunFolder,
     time: Time,
@@ -86,14 +81,14 @@ def sample(
 ) -> None:
     """Draw points from the density at one time and write them to a file."""
     from liouville.data import write_table
+    from liouville.tasks.ask import columns
 
     model = _model(run, given)
     drawn = model.sample(time, n, seed=seed, extrapolate=extrapolate)
-    write_table(out, {model.time_name: np.full(n, time), **_columns("", model.features, drawn)})
+    write_table(out, {model.time_name: np.full(n, time), **columns("", model.features, drawn)})
     finish({"file": str(out), "points": n, "time": time}, as_json, [f"{n} points in {out}"])
 
 
-@app.command()
 def query(
     run: RunFolder,
     out: Out,
@@ -123,67 +118,21 @@ def query(
     Log-density, velocity, score and drift; for a run of events rate, density and intensity given
     what came before.
     """
-    points = points or at
-    if _is_of_events(run):
-        from liouville.cli._events import query_events
+    from liouville.data import write_table
+    from liouville.runs.folder import open_run
+    from liouville.tasks import answers_of
+    from liouville.tasks.ask import Question
 
-        query_events(run, points, out, time, history, sequence_name, drop_future, as_json)
-        return
-    if points is None:
-        raise LiouvilleError("no points: name a file of them")
-    if history is not None:
-        raise LiouvilleError(f"{run} is no run of events; leave --history out")
-    _query(run, points, out, _time(time), sigma, given, extrapolate, as_json)
-
-
-def _time(text: str | None) -> float | None:
-    try:
-        return None if text is None else float(text)
-    except ValueError:
-        raise LiouvilleError(f"--time is {text!r}; give a number in the data's units") from None
-
-
-def _query(
-    run: Path,
-    points: Path,
-    out: Path,
-    time: float | None,
-    sigma: float | None,
-    given: str | None,
-    extrapolate: bool,
-    as_json: bool,
-) -> None:
-    import jax
-
-    from liouville.data import read_points, write_table
-
-    model = _model(run, given)
-    try:
-        time_key = None if time is not None else model.time_name
-        x, own = read_points(points, model.features, dim=model.dim, time_key=time_key)
-    except LiouvilleError as error:
-        remedy = "" if time is not None else "; a --time need not be in the file"
-        raise LiouvilleError(f"{error}{remedy}") from error
-    t = np.full(len(x), time) if time is not None else np.asarray(own)
-    # For few points to optimise a program takes longer than to run it as it is.
-    jax.config.update("jax_disable_most_optimizations", len(x) <= _FEW_POINTS)
-    try:
-        found = model.answers(t, x, sigma=sigma, extrapolate=extrapolate)
-    finally:
-        jax.config.update("jax_disable_most_optimizations", False)
-    columns = {
-        model.time_name: t,
-        **_columns("", model.features, x),
-        "log_density": found.log_density,
-        **_columns("velocity ", model.features, found.velocity),
-        **_columns("score ", model.features, found.score),
-        **_columns("drift ", model.features, found.drift),
-    }
+    asked = Question(
+        points or at, time, sigma, given, extrapolate, history, sequence_name, drop_future
+    )
+    opened = open_run(run)
+    columns = answers_of(opened.task).query(opened, asked)
     write_table(out, columns)
-    finish({"file": str(out), "points": len(x)}, as_json, [f"{len(x)} points in {out}"])
+    count = len(next(iter(columns.values())))
+    finish({"file": str(out), "points": count}, as_json, [f"{count} points in {out}"])
 
 
-@app.command()
 def trajectories(
     run: RunFolder,
     start: Annotated[float, typer.Option("--from", help="First time.")],
@@ -203,6 +152,7 @@ def trajectories(
 ) -> None:
     """Carry points along the velocity, or along the diffusion with the same densities."""
     from liouville.data import read_points, write_table
+    from liouville.tasks.ask import columns
 
     model = _model(run, given)
     if points is None:
@@ -219,7 +169,7 @@ def trajectories(
         {
             "trajectory": np.repeat(np.arange(count), times),
             model.time_name: np.tile(clock, count),
-            **_columns("", model.features, moved.swapaxes(0, 1).reshape(count * times, model.dim)),
+            **columns("", model.features, moved.swapaxes(0, 1).reshape(count * times, model.dim)),
         },
     )
     finish(
@@ -229,7 +179,6 @@ def trajectories(
     )
 
 
-@app.command("map")
 def map_command(
     run: RunFolder,
     points: Annotated[Path, typer.Argument(metavar="POINTS", help=_POINTS_HELP)],
@@ -244,17 +193,17 @@ def map_command(
 ) -> None:
     """Carry points from one time to another, by default from the first to the last."""
     from liouville.data import read_points, write_table
+    from liouville.tasks.ask import columns
     from liouville.tasks.transport.answers import transport_map
 
     model = _model(run, None)
     x, _ = read_points(points, model.features, dim=model.dim)
     moved = transport_map(model, x, start=start, end=end, draws=draws, seed=seed)
-    columns = {**_columns("", model.features, x), **_columns("mapped ", model.features, moved)}
-    write_table(out, columns)
+    found = {**columns("", model.features, x), **columns("mapped ", model.features, moved)}
+    write_table(out, found)
     finish({"file": str(out), "points": len(x)}, as_json, [f"{len(x)} points in {out}"])
 
 
-@app.command("couple")
 def couple_command(
     run: RunFolder,
     source: Annotated[Path, typer.Argument(metavar="SOURCE", help=_POINTS_HELP)],
@@ -275,39 +224,20 @@ def couple_command(
     finish({"file": str(out), "pairs": len(pairs)}, as_json, [f"{len(pairs)} pairs in {out}"])
 
 
-@app.command()
 def plot(
     run: RunFolder,
     movie: Annotated[bool, typer.Option(help="Draw the GIF too.")] = True,
     as_json: Json = False,
 ) -> None:
     """Draw the report of a run again."""
-    from liouville.runs.folder import open_run
+    from liouville.tasks.skeleton import redraw_run
 
-    redraw = importlib.import_module(f"liouville.tasks.{open_run(run).task}._run").redraw
-    file = redraw(run, movie=movie)
+    file = redraw_run(run, movie=movie)
     finish({"report": str(file)}, as_json, [f"report  {file}"])
 
 
-def _is_of_events(run: Path) -> bool:
-    """Whether a folder holds a run of events; one that holds none is for the loading to refuse."""
-    from liouville.runs.folder import CONFIG_FILE, open_run
-
-    return (run / CONFIG_FILE).is_file() and open_run(run).task == "events"
-
-
 def _model(run: Path, given: str | None) -> Any:
-    from liouville.model import load
+    from liouville.tasks.ask import load
 
     model = load(run)
     return model if given is None else model.given(given)
-
-
-def _columns(prefix: str, features: tuple[str, ...], x: np.ndarray) -> dict[str, np.ndarray]:
-    return {f"{prefix}{name}": x[:, i] for i, name in enumerate(features)}
-
-
-def _short(value: Any) -> str:
-    if isinstance(value, list) and len(value) > 8:
-        return f"{', '.join(map(str, value[:8]))}, ... ({len(value)})"
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

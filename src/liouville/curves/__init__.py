@@ -13,6 +13,7 @@ without the points paying for it.
 """
 
 from liouville.curves._base import AbstractCurve as AbstractCurve
+from liouville.curves._base import shape_of as shape_of
 from liouville.curves._base import value_and_rate as value_and_rate
 from liouville.curves._constant import Constant as Constant
 from liouville.curves._hard_ended import HardEnded as HardEnded

@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from liouville.numerics.networks import Conditioned
 from liouville.numerics.types import Scalar
 
 
@@ -19,13 +20,19 @@ class AbstractCurve(eqx.Module):
 def value_and_rate(
     curve: AbstractCurve, t: Scalar
 ) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
-    r"""The value $\theta(t)$ and the rate $\theta'(t)$ of a curve, by one forward-mode product.
+    r"""The value $\theta(t)$ and the rate $\theta'(t)$ per unit of time, both of the curve's shape.
 
-    Args:
-        curve: the curve.
-        t: time, shape `()`.
-
-    Returns:
-        Two arrays of the curve's shape; the rate is per unit of time.
+    By one forward-mode product, at a time of shape `()`.
     """
     return jax.jvp(curve, (t,), (jnp.ones_like(t),))
+
+
+def shape_of(curve: AbstractCurve) -> tuple[int, ...]:
+    """The shape of a curve's values, also while it awaits a context, which does not change it."""
+    plain = jax.tree.map(
+        lambda node: node.network if isinstance(node, Conditioned) else node,
+        curve,
+        is_leaf=lambda node: isinstance(node, Conditioned),
+    )
+    time = jax.ShapeDtypeStruct((), jnp.zeros(()).dtype)
+    return jax.eval_shape(lambda c, t: c(t), plain, time).shape

@@ -1,24 +1,30 @@
 """Data on the user's side: reading samples, snapshots, events and points; units; writing tables.
 
-Arrays here are NumPy, float64, in the user's units. `Standardisation` is the only way from them to
+Arrays here are NumPy, float64, in the user's units. `AbstractUnits` is the only way from them to
 the model's units and back. Nothing in this package imports JAX.
 """
 
 from liouville.data._cells import read_cells as read_cells
+from liouville.data._event_checks import Missing as Missing
 from liouville.data._event_files import read_events as read_events
-from liouville.data._event_history import check_history as check_history
 from liouville.data._events import Events as Events
+from liouville.data._events import check_history as check_history
 from liouville.data._geography import Projection as Projection
 from liouville.data._geography import great_circle_km as great_circle_km
+from liouville.data._names import not_found as not_found
+from liouville.data._points import read_points as read_points
 from liouville.data._quantisation import DequantisationMode as DequantisationMode
 from liouville.data._quantisation import Quantisation as Quantisation
+from liouville.data._quantisation import dequantise as dequantise
+from liouville.data._records import split_rows as split_rows
 from liouville.data._regions import Region as Region
 from liouville.data._sample_files import read_samples as read_samples
 from liouville.data._samples import Samples as Samples
-from liouville.data._samples import split_rows as split_rows
 from liouville.data._snapshots import Snapshots as Snapshots
-from liouville.data._tables import read_points as read_points
+from liouville.data._tables import Table as Table
+from liouville.data._tables import read_table as read_table
 from liouville.data._tables import write_table as write_table
+from liouville.data._units import AbstractUnits as AbstractUnits
 from liouville.data._units import Standardisation as Standardisation
 from liouville.data._units import StandardisationMode as StandardisationMode
 from liouville.data._usgs import download_usgs as download_usgs

@@ -7,23 +7,20 @@ from typing import Any
 
 import numpy as np
 
-from liouville.data._columns import kept_columns, names_among
-from liouville.data._snapshots import Snapshots, check_finite, listed
+from liouville.data._names import listed, names_among, not_found, one_line, usual
+from liouville.data._records import numbered
+from liouville.data._snapshots import Snapshots
 from liouville.data._tables import (
-    TIME_NAMES,
+    Archive,
     existing_file,
-    not_found,
-    one_line,
-    open_archive,
-    read_text_table,
+    kept_columns,
+    read_table,
     real_matrix,
 )
-from liouville.data._units import numbers_from_times, unit_named
+from liouville.data._times import numbers_from_times, unit_named
 from liouville.errors import LiouvilleError
 
 _SUFFIXES = (".npz", ".csv", ".tsv", ".h5ad")
-_TIME_ARRAYS = ("t", "sample_labels")
-_POINT_ARRAYS = ("X", "pcs", "embedding", "phate")
 
 
 @dataclass(frozen=True)
@@ -64,7 +61,7 @@ def read_cells(
     * ``.npz``: points ``X`` and times ``t``, or TrajectoryNet's ``pcs`` (or ``embedding``,
       ``phate``) and ``sample_labels``. Python objects are never unpickled.
     * ``.csv``, ``.tsv``: a line of names, a time column and numeric columns. The time column is
-      the only one called time, t, day, hour, timepoint, age or stage, in any case, unless
+      the only one called time, t, day, hour, date, timepoint, age or stage, in any case, unless
       `time_key` names it. A first column without a name (row labels) is left out.
     * ``.h5ad``: times from ``obs``, points from ``obsm`` (``X_pca``, or the only one), or, with
       ``basis="X"``, the expression matrix. Needs the extra ``cells``.
@@ -109,15 +106,14 @@ def read_cells(
         embedding=columns.embedding,
         source=str(path),
     )
-    check_finite(snapshots)
+    snapshots.check_numbers()
     return snapshots
 
 
 def _column_names(key: str, count: int) -> tuple[str, ...]:
     """Names for the columns of an array: ``X_pca`` gives ``PC1``, ``X_umap`` gives ``umap1``."""
     stem = key.removeprefix("X_")
-    stem = {"X": "x", "pca": "PC", "pcs": "PC"}.get(stem, stem)
-    return tuple(f"{stem}{i + 1}" for i in range(count))
+    return numbered(count, {"X": "x", "pca": "PC", "pcs": "PC"}.get(stem, stem))
 
 
 def _first_two(array: Any, key: str, source: str) -> np.ndarray:
@@ -129,23 +125,28 @@ def _first_two(array: Any, key: str, source: str) -> np.ndarray:
     return matrix[:, :2]
 
 
+def _masses(array: np.ndarray, key: str, source: str) -> np.ndarray:
+    return real_matrix(array, f"weights {key!r} of {source}")[:, 0]
+
+
 def _time_column(names: Sequence[str], time_key: str | None, source: str) -> str:
     """The column of times: the named one, or the only one with a usual name."""
     if time_key is not None:
         if time_key not in names:
             raise not_found("column", time_key, names, source)
         return time_key
-    usual = [name for name in names if name.strip().casefold() in TIME_NAMES]
-    if len(usual) == 1:
-        return usual[0]
-    problem = f"several time columns ({', '.join(usual)})" if usual else "no time column"
+    found = usual("time", names)
+    if len(found) == 1:
+        return found[0]
+    problem = f"several time columns ({', '.join(found)})" if found else "no time column"
     raise LiouvilleError(f"{source} has {problem}; name one with time_key. It has: {listed(names)}")
 
 
 def _read_archive(path: Path, request: _Request) -> _Columns:
-    archive = open_archive(path)
-    point_key = request.basis or archive.first(_POINT_ARRAYS)
-    time_key = request.time_key or archive.first(_TIME_ARRAYS)
+    archive, source = Archive.open(path), str(path)
+    embedding, weights = request.embedding, request.weights
+    point_key = request.basis or archive.usual("points")
+    time_key = request.time_key or archive.usual("time")
     if point_key is None or time_key is None:
         what = "points (X or pcs)" if point_key is None else "times (t or sample_labels)"
         option = "basis" if point_key is None else "time_key"
@@ -154,34 +155,17 @@ def _read_archive(path: Path, request: _Request) -> _Columns:
             f"It has: {listed(archive.described())}"
         )
     points = real_matrix(archive.array(point_key), f"array {point_key!r} of {path}")
-    count = points.shape[0]
+    count = len(points)
     return _Columns(
         points,
         _column_names(point_key, points.shape[1]),
-        _per_cell(archive.array(time_key), count, time_key, path),
+        archive.column(time_key, count, "cell"),
         time_key,
+        None if embedding is None else _first_two(archive.array(embedding), embedding, source),
         None
-        if request.embedding is None
-        else _first_two(archive.array(request.embedding), request.embedding, str(path)),
-        None
-        if request.weights is None
-        else _weights(archive.array(request.weights), count, request.weights, path),
+        if weights is None
+        else _masses(archive.column(weights, count, "cell"), weights, source),
     )
-
-
-def _per_cell(array: np.ndarray, count: int, key: str, path: Path) -> np.ndarray:
-    array = array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
-    if array.shape != (count,):
-        raise LiouvilleError(
-            f"array {key!r} of {path} has shape {array.shape} but there are {count} cells; "
-            "it needs one value per cell"
-        )
-    return array
-
-
-def _weights(array: np.ndarray, count: int, key: str, path: Path) -> np.ndarray:
-    array = _per_cell(array, count, key, path)
-    return real_matrix(array, f"weights {key!r} of {path}")[:, 0]
 
 
 def _read_text(path: Path, request: _Request) -> _Columns:
@@ -190,7 +174,7 @@ def _read_text(path: Path, request: _Request) -> _Columns:
             f"basis {request.basis!r} has no meaning for the text table {path}; "
             "name its columns with features"
         )
-    table = read_text_table(path)
+    table = read_table(path)
     time_name = _time_column(table.names, request.time_key, str(path))
     drawn = () if request.embedding is None else names_among(request.embedding, "embedding")
     if drawn and len(drawn) != 2:
@@ -198,21 +182,20 @@ def _read_text(path: Path, request: _Request) -> _Columns:
             f"embedding {request.embedding!r} of {path} must name two columns, such as 'u1,u2'"
         )
     apart = (time_name, *drawn, *(() if request.weights is None else (request.weights,)))
+    embedding = table.matrix(drawn) if drawn else None
+    weights = None if request.weights is None else table.numbers(request.weights)
     names = request.features or tuple(name for name in table.names if name not in apart)
-    for name in (*names, *apart):
-        if name not in table.names:
-            raise not_found("column", name, table.names, str(path))
     if not names:
         raise LiouvilleError(
             f"{path} has no columns besides {listed(apart)}; add columns of coordinates"
         )
     return _Columns(
-        np.stack([table.numbers(name) for name in names], axis=1),
+        table.matrix(names),
         names,
-        table.text(time_name),
+        table.values(time_name),
         time_name,
-        np.stack([table.numbers(name) for name in drawn], axis=1) if drawn else None,
-        None if request.weights is None else table.numbers(request.weights),
+        embedding,
+        weights,
     )
 
 
@@ -248,9 +231,11 @@ def _anndata_columns(cells: Any, path: Path, request: _Request) -> _Columns:
         # A table in obsm names its own columns.
         names = _texts(array.columns) if hasattr(array, "columns") else ()
     points = real_matrix(points, f"{basis!r} of {source}")
-    embedding, weights = request.embedding, request.weights
-    if weights is not None and weights not in cells.obs:
-        raise not_found("obs column", weights, _texts(cells.obs.columns), source)
+    embedding, weights, masses = request.embedding, request.weights, None
+    if weights is not None:
+        if weights not in cells.obs:
+            raise not_found("obs column", weights, _texts(cells.obs.columns), source)
+        masses = _masses(np.asarray(cells.obs[weights]), weights, source)
     return _Columns(
         points,
         names or _column_names(basis, points.shape[1]),
@@ -259,9 +244,7 @@ def _anndata_columns(cells: Any, path: Path, request: _Request) -> _Columns:
         None
         if embedding is None
         else _first_two(_dense(_obsm(cells, embedding, source)), embedding, source),
-        None
-        if weights is None
-        else _weights(np.asarray(cells.obs[weights]), points.shape[0], weights, path),
+        masses,
     )
 
 

@@ -6,8 +6,8 @@ from typing import Literal, get_args
 import numpy as np
 
 from liouville.data._geography import check_places, mean_place, near_longitude
+from liouville.data._names import listed
 from liouville.data._regions import Region
-from liouville.data._snapshots import listed
 from liouville.errors import LiouvilleError
 
 Missing = Literal["refuse", "drop"]
@@ -21,17 +21,9 @@ def missing_rows(
     where: Callable[[int], str],
     said: list[str],
 ) -> np.ndarray:
-    """Which events have a value in every column.
+    """Which events have a value in every column; `said` takes a message if others are dropped.
 
-    Args:
-        columns: Name and numbers of each column, all of shape ``(n,)``.
-        missing: Whether events without are refused or dropped.
-        source: Where they came from, for messages.
-        where: Says where an event stands, given its number.
-        said: Takes a message if events are dropped.
-
-    Raises:
-        LiouvilleError: If values are missing and refused: the message names the first place.
+    The columns are numbers by name, all of shape ``(n,)``.
     """
     if missing not in get_args(Missing):
         raise LiouvilleError(f"missing must be 'refuse' or 'drop', got {missing!r}")
@@ -56,17 +48,7 @@ def missing_rows(
 def around(lonlat: np.ndarray, region: Region | None, source: str, said: list[str]) -> np.ndarray:
     """Longitudes on the turn of the region, or without one on the turn that keeps them together.
 
-    Args:
-        lonlat: Longitude and latitude in degrees, shape ``(n, 2)``.
-        region: Where events are observed, or None.
-        source: Where they came from, for messages.
-        said: Takes a message if longitudes are moved.
-
-    Returns:
-        The places, shape ``(n, 2)``.
-
-    Raises:
-        LiouvilleError: If a number cannot be a longitude or a latitude.
+    Refuses what cannot be a longitude or a latitude; `said` takes a message if any is moved.
     """
     check_places(lonlat, source)
     longitudes = lonlat[:, 0]
@@ -104,8 +86,3 @@ def duplicates(
     found = np.zeros(len(times), bool)
     found[order[1:]] = np.all(rows[1:] == rows[:-1], axis=1)
     return found
-
-
-def simultaneous(sequence: np.ndarray, times: np.ndarray) -> int:
-    """How many events have the time of the event before them; sorted by sequence and time."""
-    return int(np.sum((np.diff(times) == 0) & (np.diff(sequence) == 0)))

@@ -1,41 +1,22 @@
 """Reading events from tables, archives of arrays, and earthquake catalogues."""
 
-import gzip
-import importlib
-import tempfile
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from liouville.data._columns import names_among
-from liouville.data._event_archives import read_event_archive
 from liouville.data._event_checks import Missing, missing_rows
-from liouville.data._event_times import Clock, clock_of, given_windows, guessed_windows
+from liouville.data._event_tables import EventTable, read_event_table
+from liouville.data._event_times import given_windows, guessed_windows, moments_of
 from liouville.data._events import Events
+from liouville.data._names import USUAL, names_among, not_found
 from liouville.data._regions import Region
-from liouville.data._tables import (
-    MISSING,
-    TextTable,
-    existing_file,
-    not_found,
-    one_line,
-    read_text_table,
-    readable,
-)
+from liouville.data._tables import Table, is_missing
 from liouville.errors import LiouvilleError
 
-_SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet", ".npz", ".xml", ".quakeml")
-TIME_COLUMNS = ("time", "times", "datetime", "timestamp", "origin_time", "date", "t", "day", "days")
-"""Column names, in any case, that are taken for the time when none is named."""
-
-_LONGITUDES = ("longitude", "lon", "long", "lng")
-_LATITUDES = ("latitude", "lat")
-_MARKS = ("magnitude", "mag", "mark", "marks")
-_SEQUENCES = ("sequence", "sequences", "sequence_id", "seq")
 _NONE = "none"
 
 
@@ -59,10 +40,10 @@ def read_events(
       ``names``. Python objects are never unpickled.
     * ``.xml``, ``.quakeml``: QuakeML, if obspy is installed.
 
-    Names are found in any case: time (or datetime, timestamp, origin_time, date, t, day); longitude
-    and latitude (lon, lat), else x and y (and z); magnitude (mag, mark); sequence. Places named as
-    longitude and latitude are geographic, with longitude first whatever the order. Time stamps
-    become days since midnight (UTC) of the first event; numbers stay as they are.
+    Names are found in any case: time (or datetime, timestamp, origin_time, date, t, day, hour, …);
+    longitude and latitude (lon, lat), else x and y (and z); magnitude (mag, mark); sequence.
+    Places named as longitude and latitude are geographic, with longitude first whatever the order.
+    Time stamps become days since midnight (UTC) of the first event; numbers stay as they are.
 
     Args:
         file: The file, in the user's units.
@@ -87,211 +68,94 @@ def read_events(
     Warns:
         UserWarning: If rows are dropped, stamps have no zone, or the window is guessed.
     """
-    path = _existing(file)
     where = None if region is None else Region.parse(region)
     names = None if features is None else names_among(features, "features", example="x,y")
-    if path.suffix.lower() == ".npz":
-        found = read_event_archive(path, names, mark, window, missing)
-        if is_geographic(found.features[::-1]):
-            found = replace(found, places=found.places[:, ::-1], features=found.features[::-1])
-        return replace(found, region=where, is_geographic=is_geographic(found.features))
-    table = _table(path)
-    found = _from_table(table, time, names, mark, sequence, window, missing)
-    return replace(found, region=where)
+    found = read_event_table(Path(file), names, None if mark == _NONE else mark)
+    if found.names:  # an archive, whose columns have no names of their own
+        time, sequence, names = "time", "sequence", found.features
+    own = (time, names, mark, sequence)
+    return replace(_events(found, own, window, missing), region=where)
 
 
 def is_geographic(features: Sequence[str]) -> bool:
     """Whether names of coordinates are those of longitude and latitude, in this order."""
     lower = [name.casefold() for name in features]
-    return len(lower) == 2 and lower[0] in _LONGITUDES and lower[1] in _LATITUDES
+    return len(lower) == 2 and lower[0] in USUAL["longitude"] and lower[1] in USUAL["latitude"]
 
 
-def _existing(file: str | Path) -> Path:
-    path = Path(file)
-    if path.suffix.lower() == ".gz":
-        inner = existing_file(path, (".gz",)).with_suffix("").suffix.lower()
-        if inner not in (".csv", ".tsv"):
-            raise LiouvilleError(
-                f"cannot read {path}: only .csv.gz and .tsv.gz are read compressed; unpack it"
-            )
-        return path
-    return existing_file(path, _SUFFIXES)
-
-
-def _table(path: Path) -> TextTable:
-    suffix = path.suffix.lower()
-    if suffix == ".gz":
-        return _unpacked(path)
-    if suffix == ".parquet":
-        return _parquet(path)
-    if suffix in (".xml", ".quakeml"):
-        return _quakeml(path)
-    return read_text_table(path)
-
-
-def _unpacked(path: Path) -> TextTable:
-    with tempfile.TemporaryDirectory() as folder:
-        plain = Path(folder) / path.stem
-        with readable(path):
-            plain.write_bytes(gzip.decompress(path.read_bytes()))
-        try:
-            return replace(read_text_table(plain), source=str(path))
-        except LiouvilleError as error:
-            raise LiouvilleError(str(error).replace(str(plain), str(path))) from None
-
-
-def _parquet(path: Path) -> TextTable:
-    """A table of the texts of all cells, so that one reader serves all files."""
-    try:
-        pandas = importlib.import_module("pandas")
-        frame = pandas.read_parquet(path)
-    except ImportError as error:
-        raise LiouvilleError(
-            f"cannot read {path}: {one_line(error)}; install pandas and pyarrow "
-            "(pip install 'liouville[events]'), or save the table as .csv"
-        ) from None
-    except Exception as error:  # pyarrow has its own kinds
-        raise LiouvilleError(
-            f"cannot read {path}: {one_line(error)}; save it as Parquet again, or as .csv"
-        ) from None
-    columns = []
-    for name in frame.columns:
-        column = frame[name]
-        absent = column.isna().tolist()
-        cells = [
-            "" if gone else (cell.isoformat() if hasattr(cell, "isoformat") else str(cell))
-            for cell, gone in zip(column.tolist(), absent, strict=True)
-        ]
-        columns.append(cells)
-    rows = [list(row) for row in zip(*columns, strict=True)]
-    return TextTable(str(path), tuple(map(str, frame.columns)), rows, list(range(1, len(rows) + 1)))
-
-
-def _quakeml(path: Path) -> TextTable:
-    try:
-        obspy = importlib.import_module("obspy")
-    except ImportError:
-        raise LiouvilleError(
-            f"{path} is QuakeML, which obspy reads; install obspy, or download the catalogue as "
-            "CSV (format=csv)"
-        ) from None
-    try:
-        catalogue = obspy.read_events(str(path))
-    except Exception as error:  # obspy raises many kinds
-        raise LiouvilleError(
-            f"cannot read {path}: {one_line(error)}; is it QuakeML? CSV is read too"
-        ) from None
-    rows = []
-    for event in catalogue:
-        origin = event.preferred_origin() or next(iter(event.origins), None)
-        size = event.preferred_magnitude() or next(iter(event.magnitudes), None)
-        values = [getattr(origin, name, None) for name in ("time", "longitude", "latitude")] + [
-            getattr(size, "mag", None)
-        ]
-        rows.append(["" if value is None else str(value) for value in values])
-    names = ("time", "longitude", "latitude", "magnitude")
-    return TextTable(str(path), names, rows, list(range(1, len(rows) + 1)))
-
-
-def _from_table(
-    table: TextTable,
-    time: str | None,
-    features: tuple[str, ...] | None,
-    mark: str | None,
-    sequence: str | None,
+def _events(
+    given: EventTable,
+    own: tuple[str | None, tuple[str, ...] | None, str | None, str | None],
     window: Any,
     missing: Missing,
 ) -> Events:
-    source = table.source
-    if not table.rows:
+    """The events of a table; `own` are names of the time, coordinates, mark and sequence."""
+    table, source = given.table, given.table.source
+    if not len(table) and not given.names:
         raise LiouvilleError(f"{source} has no rows; an event is a row of time and place")
-    for name in features or ():
-        _named(table, name)
-    apart = set(features or ())
-    time = _named(table, time) or _first(table, TIME_COLUMNS, apart)
+    time, features, asked, key = own
+    time = time or table.usual("time", *(features or ()))
     if time is None:
         raise not_found("column", "time", table.names, source)
     features = _ordered(features or _coordinates(table), source)
-    apart = {time, *features}
-    mark = None if mark == _NONE else _named(table, mark) or _first(table, _MARKS, apart)
-    key = None if sequence == _NONE else _named(table, sequence) or _first(table, _SEQUENCES, apart)
+    mark = None if asked == _NONE else asked or table.usual("mark", time, *features)
+    key = None if key == _NONE else key or table.usual("sequence", time, *features)
     for name in (mark, key):
-        if name in apart:
+        if name in (time, *features):
             raise LiouvilleError(f"column {name!r} of {source} is used twice; name another")
     columns = {name: table.numbers(name) for name in features}
     kinds: tuple[str, ...] = ()
     if mark is not None:
         columns[mark], kinds = _marks(table, mark)
-    texts = table.text(time)
-    absent = np.array([text.casefold() in {*MISSING, "nat"} for text in texts.tolist()])
-    columns[time] = np.where(absent, np.nan, 0.0)
+    texts = table.values(time)
+    columns[time] = np.where(is_missing(texts), np.nan, 0.0)
     said: list[str] = []
-    whole = missing_rows(columns, missing, source, lambda i: f"line {table.lines[i]}", said)
+    whole = missing_rows(columns, missing, source, table.where, said)
     for message in said:
         warnings.warn(message, stacklevel=3)
-    lines = np.array(table.lines)[whole]
-    if not lines.size:
-        raise LiouvilleError(f"{source} has no row with a time and a place; check the columns")
-    clock = clock_of(texts[whole], time, lambda i: f"line {lines[i]} of {source}")
-    numbers, names = _sequences(table, key, whole)
-    if window is None:
-        windows = guessed_windows(clock, len(names), source, stacklevel=4)
+    rows = np.flatnonzero(whole)
+    if not rows.size and (window is None or not given.names):
+        raise LiouvilleError(
+            f"{source} has no row with a time and a place, and so no events; give events, or at "
+            "least the window"
+        )
+    moments = moments_of(texts[rows], time, lambda i: f"{table.where(int(rows[i]))} of {source}")
+    if given.names:
+        numbers, names = table.numbers(key or "")[rows].astype(np.intp), given.names
     else:
-        windows, names, numbers = given_windows(window, clock, names, numbers, source)
-    return _events(table, clock, columns, features, mark, kinds, whole, (numbers, names), windows)
-
-
-def _events(
-    table: TextTable,
-    clock: Clock,
-    columns: Mapping[str, np.ndarray],
-    features: tuple[str, ...],
-    mark: str | None,
-    kinds: tuple[str, ...],
-    whole: np.ndarray,
-    sequences: tuple[np.ndarray, tuple[str, ...]],
-    windows: np.ndarray,
-) -> Events:
-    numbers, names = sequences
+        numbers, names = _sequences(table, key, rows)
+    if window is not None:
+        windows, names, numbers = given_windows(window, moments, names, numbers, source)
+    elif given.windows is not None:
+        windows = given.windows
+    else:
+        windows = guessed_windows(moments, len(names), source)
     order = np.argsort(numbers, kind="stable")
-    rows = np.flatnonzero(whole)[order]
+    rows = rows[order]
     return Events(
-        clock.times[order],
+        moments.times[order],
         np.stack([columns[name][rows] for name in features], axis=1),
         numbers[order],
         windows,
         None if mark is None else columns[mark][rows],
         names=names,
         features=features,
-        mark_name=mark or "magnitude",
+        mark_name=(asked if given.names and mark else mark) or "magnitude",
         kinds=kinds,
-        origin=clock.origin,
-        time_unit=clock.unit,
+        origin=moments.origin,
+        time_unit=moments.unit,
         is_geographic=is_geographic(features),
-        source=table.source,
+        source=source,
     )
 
 
-def _named(table: TextTable, name: str | None) -> str | None:
-    """A name given by the user, if there is such a column."""
-    if name is not None and name not in table.names:
-        raise not_found("column", name, table.names, table.source)
-    return name
-
-
-def _first(table: TextTable, names: Sequence[str], apart: set[str]) -> str | None:
-    """The column with the first of some usual names, in any case."""
-    lower = {name.casefold(): name for name in table.names if name not in apart}
-    return next((lower[name] for name in names if name in lower), None)
-
-
-def _coordinates(table: TextTable) -> tuple[str, ...]:
-    longitude, latitude = _first(table, _LONGITUDES, set()), _first(table, _LATITUDES, set())
+def _coordinates(table: Table) -> tuple[str, ...]:
+    longitude, latitude = table.usual("longitude"), table.usual("latitude")
     if longitude and latitude:
         return longitude, latitude
-    plain = [_first(table, (name,), set()) for name in ("x", "y", "z")]
-    found = tuple(name for name in plain if name is not None)
-    if not found or plain[0] is None:
+    lower = {name.casefold(): name for name in table.names}
+    found = tuple(lower[name] for name in "xyz" if name in lower)
+    if "x" not in lower:
         raise LiouvilleError(
             f"{table.source} has no columns longitude and latitude, or x and y; name the "
             f"coordinates with features. It has: {', '.join(table.names)}"
@@ -303,7 +167,7 @@ def _ordered(features: tuple[str, ...], source: str) -> tuple[str, ...]:
     """Longitude before latitude."""
     if is_geographic(features[::-1]):
         return features[::-1]
-    known = [n for n in features if n.casefold() in (*_LONGITUDES, *_LATITUDES)]
+    known = [n for n in features if n.casefold() in (*USUAL["longitude"], *USUAL["latitude"])]
     if known and not is_geographic(features):
         warnings.warn(
             f"places of {source} are {', '.join(features)}: not longitude and latitude alone, so "
@@ -313,29 +177,29 @@ def _ordered(features: tuple[str, ...], source: str) -> tuple[str, ...]:
     return features
 
 
-def _marks(table: TextTable, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
+def _marks(table: Table, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
     """Numbers of a column of marks, and the names of kinds if it holds text."""
     if table.is_numeric(name):
         return table.numbers(name), ()
-    texts = table.text(name)
-    absent = np.array([text.casefold() in MISSING for text in texts.tolist()])
+    texts = table.values(name)
+    absent = is_missing(texts)
     kinds = np.unique(texts[~absent])
     numbers = np.searchsorted(kinds, texts).astype(np.float64)
     return np.where(absent, np.nan, numbers), tuple(str(kind) for kind in kinds)
 
 
 def _sequences(
-    table: TextTable, key: str | None, whole: np.ndarray
+    table: Table, key: str | None, rows: np.ndarray
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Number of the sequence of each row, and the names: numbers by value, text by name."""
+    """Number of the sequence of some rows, and the names: numbers by value, text by name."""
     if key is None:
-        return np.zeros(int(whole.sum()), np.intp), ("all",)
-    texts = table.text(key)[whole]
-    absent = [text.casefold() in MISSING for text in texts.tolist()]
-    if any(absent):
+        return np.zeros(len(rows), np.intp), ("all",)
+    texts = table.values(key)[rows]
+    absent = np.flatnonzero(is_missing(texts))
+    if absent.size:
         raise LiouvilleError(
-            f"{sum(absent)} rows of {table.source} have no {key!r}, the first on line "
-            f"{np.array(table.lines)[whole][np.argmax(absent)]}; fill it in or drop those rows"
+            f"{absent.size} rows of {table.source} have no {key!r}, the first on "
+            f"{table.where(int(rows[absent[0]]))}; fill it in or drop those rows"
         )
     names, numbers = np.unique(texts, return_inverse=True)
     if table.is_numeric(key):

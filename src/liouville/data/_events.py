@@ -2,20 +2,15 @@
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from liouville.data._event_checks import (
-    Missing,
-    around,
-    duplicates,
-    missing_rows,
-    simultaneous,
-)
-from liouville.data._instants import DAY, is_stamp, iso, microseconds
+from liouville.data._event_checks import Missing, around, duplicates, missing_rows
+from liouville.data._instants import DAY, is_stamp, iso, microseconds, time_number
+from liouville.data._names import listed
+from liouville.data._records import chosen_rows, matrix_of, numbered, put, put_columns, put_names
 from liouville.data._regions import Region
-from liouville.data._snapshots import listed
 from liouville.errors import LiouvilleError
 
 
@@ -41,6 +36,7 @@ class Events:
         is_geographic: Whether places are longitude and latitude in degrees.
         region: Where events are observed, in the coordinates of `places`; None if unknown.
         source: Where the data came from, for messages and reports.
+        is_checked: Whether these are what `check` gave.
     """
 
     times: np.ndarray
@@ -57,33 +53,13 @@ class Events:
     is_geographic: bool = False
     region: Region | None = None
     source: str = "data"
+    is_checked: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         source = self.source
-        places = np.asarray(self.places, dtype=np.float64)
-        if places.ndim != 2:
-            raise LiouvilleError(
-                f"places of {source} must have shape (events, coordinates), got {places.shape}"
-            )
-        object.__setattr__(self, "places", places)
-        for name in ("times", "marks"):
-            value = getattr(self, name)
-            if value is None and name == "marks":
-                continue
-            value = np.asarray(value, dtype=np.float64)
-            if value.shape != (len(places),):
-                raise LiouvilleError(
-                    f"{name} of {source} must have shape ({len(places)},), one per event, "
-                    f"got {value.shape}"
-                )
-            object.__setattr__(self, name, value)
-        features = tuple(self.features) or tuple(f"x{i + 1}" for i in range(self.dim))
-        if len(features) != self.dim or len(set(features)) != self.dim:
-            raise LiouvilleError(
-                f"features of {source} must be {self.dim} different names, one per coordinate, "
-                f"got {listed(features)}"
-            )
-        object.__setattr__(self, "features", features)
+        put(self, places=matrix_of(self, "places", "events, coordinates"), kinds=tuple(self.kinds))
+        put_columns(self, len(self), "events", times=(), marks=())
+        put_names(self, "features", numbered(self.dim), "names, one per coordinate")
         if self.is_geographic and self.dim != 2:
             raise LiouvilleError(
                 f"geographic places of {source} are longitude and latitude, got {self.dim} "
@@ -94,7 +70,7 @@ class Events:
                 f"a region is a polygon in two dimensions, but places of {source} have {self.dim}"
             )
         if self.origin is not None:
-            object.__setattr__(self, "time_unit", "days")
+            put(self, time_unit="days")
         self._check_windows()
         self._check_kinds()
 
@@ -107,17 +83,12 @@ class Events:
                 f"got {windows.shape}"
             )
         count = len(windows)
-        names = tuple(self.names) or tuple(str(i) for i in range(count))
-        if len(names) != count or len(set(names)) != count:
-            raise LiouvilleError(
-                f"names of {source} must be {count} different ones, one per sequence, "
-                f"got {listed(names)}"
-            )
+        put_names(self, "names", map(str, range(count)), "ones, one per sequence")
         bad = np.flatnonzero(~(np.isfinite(windows).all(axis=1) & (windows[:, 0] < windows[:, 1])))
         if bad.size:
             begin, end = windows[bad[0]]
             raise LiouvilleError(
-                f"the window of sequence {names[bad[0]]!r} of {source} is from {begin:g} to "
+                f"the window of sequence {self.names[bad[0]]!r} of {source} is from {begin:g} to "
                 f"{end:g}; it must begin before it ends"
             )
         sequence = np.asarray(self.sequence)
@@ -132,13 +103,10 @@ class Events:
                 f"sequence of {source} holds {sequence.min()} to {sequence.max()} but there are "
                 f"{count} windows; numbers start at 0"
             )
-        object.__setattr__(self, "windows", windows)
-        object.__setattr__(self, "names", names)
-        object.__setattr__(self, "sequence", sequence)
+        put(self, windows=windows, sequence=sequence)
 
     def _check_kinds(self) -> None:
-        kinds, marks = tuple(self.kinds), self.marks
-        object.__setattr__(self, "kinds", kinds)
+        kinds, marks = self.kinds, self.marks
         if not kinds:
             return
         if marks is None or not np.all(np.isin(marks, np.arange(len(kinds)))):
@@ -195,22 +163,8 @@ class Events:
 
         Raises:
             LiouvilleError: If a stamp is given but there is no origin, or it cannot be read.
-
-        Warns:
-            UserWarning: If the stamp has no zone; it is taken as UTC.
         """
-        if not isinstance(time, str) or not is_stamp(time):
-            try:
-                return float(time)
-            except ValueError:
-                pass
-        text = str(time)
-        if self.origin is None:
-            raise LiouvilleError(
-                f"time {text!r} is no number, and times of {self.source} are plain numbers; "
-                "give a number"
-            )
-        return float(microseconds([text])[0] - microseconds([self.origin])[0]) / DAY
+        return time_number(time, self.origin, self.source)
 
     def numbers(self, times: Sequence[str]) -> np.ndarray:
         """Times on the clock of the events, shape ``(n,)``; see `number`."""
@@ -225,15 +179,8 @@ class Events:
         return iso(int(microseconds([self.origin])[0]) + round(time * DAY))
 
     def keep(self, events: np.ndarray) -> "Events":
-        """Keeps some events and all windows.
-
-        Args:
-            events: Booleans of shape ``(n,)``, or numbers of the events, in order.
-
-        Raises:
-            LiouvilleError: If a mask has the wrong length or a number is out of range.
-        """
-        chosen = _chosen(events, len(self), f"events of {self.source}")
+        """Keeps some events, by booleans of shape ``(n,)`` or numbers in order, and all windows."""
+        chosen = chosen_rows(events, len(self), f"events of {self.source}")
         return replace(
             self,
             times=self.times[chosen],
@@ -245,13 +192,9 @@ class Events:
     def select(self, sequences: np.ndarray | Sequence[int]) -> "Events":
         """Keeps some sequences, renumbered from 0 in the order given.
 
-        Args:
-            sequences: Booleans of shape ``(m,)``, or numbers of the sequences, each once.
-
-        Raises:
-            LiouvilleError: If none is left, one stands twice, or a number is out of range.
+        They are given by booleans of shape ``(m,)``, or by numbers, at least one and each once.
         """
-        chosen = _chosen(sequences, len(self.windows), f"sequences of {self.source}")
+        chosen = chosen_rows(sequences, len(self.windows), f"sequences of {self.source}")
         if not chosen.size or np.unique(chosen).size < chosen.size:
             raise LiouvilleError(
                 f"a selection of sequences of {self.source} must name at least one, each once, "
@@ -275,12 +218,8 @@ class Events:
         """Cuts windows to the part from `start` to `end`; sequences without such a part go.
 
         Consecutive parts share no event: one exactly at `end` belongs to the next part, unless
-        the window itself ends there.
-
-        Args:
-            start: On the clock of the sequences.
-            end: Likewise.
-            history_from: Events from this time on stay as history; by default none before `start`.
+        the window itself ends there. Events from `history_from` on stay as history; by default none
+        before `start`.
 
         Raises:
             LiouvilleError: If `start` is not before `end`, `history_from` is after `start`, or no
@@ -317,7 +256,7 @@ class Events:
             missing: Whether events with NaN or infinite values are refused or dropped.
 
         Returns:
-            The events as they can be used.
+            The events as they can be used; a further check of them changes and says nothing.
 
         Raises:
             LiouvilleError: If values are missing, coordinates are impossible, or too few events
@@ -327,7 +266,7 @@ class Events:
             UserWarning: If anything was changed, or events of a sequence are simultaneous: those
                 are kept, and do not excite one another.
         """
-        found, said = _cleaned(self, missing)
+        found, said = (self, []) if self.is_checked else _cleaned(self, missing)
         count = int(found.counts.sum())
         if count < max(min_events, 1):
             lost = f" ({'; '.join(said)})" if said else ""
@@ -337,6 +276,7 @@ class Events:
             )
         for message in said:
             warnings.warn(message, stacklevel=2)
+        put(found, is_checked=True)
         return found
 
 
@@ -378,7 +318,7 @@ def _cleaned(events: Events, missing: Missing) -> tuple[Events, list[str]]:
             "are dropped"
         )
         events = events.keep(~twice)
-    together = simultaneous(events.sequence, events.times)
+    together = int(np.sum((np.diff(events.times) == 0) & (np.diff(events.sequence) == 0)))
     if together:
         said.append(
             f"{together} events of {source} have the time of another; they are kept and do not "
@@ -387,14 +327,34 @@ def _cleaned(events: Events, missing: Missing) -> tuple[Events, list[str]]:
     return events, said
 
 
-def _chosen(selection: np.ndarray | Sequence[int], count: int, what: str) -> np.ndarray:
-    """Numbers of the chosen items, from a mask or numbers."""
-    selection = np.asarray(selection)
-    if not selection.size and selection.dtype != bool:
-        selection = selection.astype(np.intp)
-    try:
-        if selection.ndim != 1 or selection.dtype.kind not in "biu":
-            raise IndexError(f"it has shape {selection.shape} and type {selection.dtype}")
-        return np.arange(count)[selection]
-    except IndexError as error:
-        raise LiouvilleError(f"the selection does not fit the {count} {what}: {error}") from None
+def check_history(history: Events, now: int | float, *, future: Missing = "refuse") -> Events:
+    """The events up to the time `now` of a forecast, with windows that end there at the latest.
+
+    Args:
+        history: What was observed.
+        now: On the clock of the events. An event at `now` is known.
+        future: Whether events after `now` are refused, or dropped with a warning.
+
+    Raises:
+        LiouvilleError: If there are events after `now` and they are refused, or `now` is not after
+            the begin of every window.
+    """
+    begin = float(history.windows[:, 0].max())
+    if not now > begin:
+        raise LiouvilleError(
+            f"a forecast at {history.instant(now)} needs observation before it, but "
+            f"{history.source} is observed from {history.instant(begin)}; choose a later time"
+        )
+    late = history.times > now
+    if late.any():
+        what = (
+            f"{int(late.sum())} of {len(history)} events of {history.source} are after "
+            f"{history.instant(now)}, the last at {history.instant(float(history.times.max()))}"
+        )
+        if future == "refuse":
+            raise LiouvilleError(
+                f"{what}; a forecast must not know them: drop them, or forecast from a later time"
+            )
+        warnings.warn(f"{what}; dropped", stacklevel=2)
+    windows = np.minimum(history.windows, now)
+    return replace(history.keep(~late), windows=windows)

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from liouville.data._records import fields_of, reals
+from liouville.data._units import AbstractUnits
 from liouville.errors import LiouvilleError
 
 EARTH_RADIUS = 6371.0072
@@ -21,12 +23,7 @@ _ANTIPODE = 1e-9
 def great_circle_km(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     r"""Distance on the sphere, $2R\arcsin\sqrt h$ with the haversine $h$, in kilometres.
 
-    Args:
-        first: Longitude and latitude in degrees, shape ``(..., 2)``.
-        second: Likewise; the shapes broadcast.
-
-    Returns:
-        Shape ``(...)``.
+    Places are longitude and latitude in degrees; their shapes ``(..., 2)`` broadcast.
     """
     longitude, latitude = np.moveaxis(np.radians(np.asarray(first, np.float64)), -1, 0)
     other_longitude, other_latitude = np.moveaxis(np.radians(np.asarray(second)), -1, 0)
@@ -50,15 +47,8 @@ def near_longitude(longitudes: np.ndarray, center: int | float) -> np.ndarray:
 def mean_place(longitudes: np.ndarray, latitudes: np.ndarray) -> tuple[float, float]:
     """The direction of the mean of unit vectors: its longitude and latitude in degrees.
 
-    The longitude is given on the turn that is nearest to the mean of `longitudes`.
-
-    Args:
-        longitudes: In degrees, shape ``(n,)``.
-        latitudes: In degrees, shape ``(n,)``.
-
-    Raises:
-        LiouvilleError: If there are no places, some are not finite, a latitude is beyond the
-            poles, or they have no mean direction (spread over the whole globe).
+    The longitude is given on the turn that is nearest to the mean of `longitudes`. Places without a
+    mean direction, such as none or all around the globe, are refused.
     """
     lonlat = np.stack([np.asarray(longitudes, float), np.asarray(latitudes, float)], axis=-1)
     check_places(lonlat.reshape(-1, 2))
@@ -81,16 +71,7 @@ def mean_place(longitudes: np.ndarray, latitudes: np.ndarray) -> tuple[float, fl
 
 
 def check_places(lonlat: np.ndarray, source: str = "the places") -> None:
-    """Refuses what cannot be a longitude and a latitude in degrees.
-
-    Args:
-        lonlat: Shape ``(n, 2)``; NaN passes a reader's own check before.
-        source: Where they came from, for messages.
-
-    Raises:
-        LiouvilleError: If a number is not finite, a latitude is beyond 90 or a longitude beyond
-            360 degrees.
-    """
+    """Refuses what cannot be longitudes (to 360) and latitudes in degrees, shape ``(n, 2)``."""
     if not np.all(np.isfinite(lonlat)):
         raise LiouvilleError(f"longitudes or latitudes of {source} are NaN or infinite; drop them")
     for name, values, limit in (
@@ -106,7 +87,7 @@ def check_places(lonlat: np.ndarray, source: str = "the places") -> None:
 
 
 @dataclass(frozen=True)
-class Projection:
+class Projection(AbstractUnits):
     r"""Lambert's azimuthal equal-area projection of the sphere to kilometres.
 
     With longitude $\lambda$ and latitude $\varphi$, the center $(\lambda_0,\varphi_0)$ and
@@ -140,22 +121,11 @@ class Projection:
 
     @classmethod
     def of(cls, longitudes: np.ndarray, latitudes: np.ndarray) -> "Projection":
-        """The projection centered on the mean direction of places; see `mean_place`.
-
-        Args:
-            longitudes: In degrees, shape ``(n,)``.
-            latitudes: In degrees, shape ``(n,)``.
-        """
+        """The projection centered on the mean direction of places in degrees; see `mean_place`."""
         return cls(*mean_place(longitudes, latitudes))
 
-    def forward(self, lonlat: np.ndarray) -> np.ndarray:
-        """Places to the map.
-
-        Args:
-            lonlat: Longitude and latitude in degrees, shape ``(..., 2)``.
-
-        Returns:
-            Kilometres east and north of the center, shape ``(..., 2)``.
+    def to_model(self, lonlat: np.ndarray) -> np.ndarray:
+        """Longitude and latitude to kilometres east and north of the center, shape ``(..., 2)``.
 
         Raises:
             LiouvilleError: If a place is the antipode of the center.
@@ -174,14 +144,10 @@ class Projection:
             )
         return self.radius * np.sqrt(2 / (1 + up))[..., None] * np.stack([east, north], axis=-1)
 
-    def inverse(self, km: np.ndarray) -> np.ndarray:
-        """Points of the map to places.
+    def to_user(self, km: np.ndarray) -> np.ndarray:
+        """Kilometres east and north of the center to longitude and latitude, shape ``(..., 2)``.
 
-        Args:
-            km: Kilometres east and north of the center, shape ``(..., 2)``.
-
-        Returns:
-            Longitude, within 180 degrees of the center's, and latitude, shape ``(..., 2)``.
+        Longitudes are within 180 degrees of the center's.
 
         Raises:
             LiouvilleError: If a point is off the map, ``2 radius`` or more from its middle.
@@ -203,16 +169,10 @@ class Projection:
         longitude = self.longitude + np.degrees(np.arctan2(east, outward))
         return np.stack([longitude, np.degrees(latitude)], axis=-1)
 
-    def log_jacobian(self, lonlat: np.ndarray) -> np.ndarray:
-        r"""$\log(R^2\cos\varphi\,(\pi/180)^2)$: km² of the map per square degree.
+    def log_volume(self, lonlat: np.ndarray) -> np.ndarray:
+        r"""$\log(R^2\cos\varphi\,(\pi/180)^2)$: km² of the map per square degree, shape ``(...)``.
 
-        A density per square degree is one per km² times its exponential.
-
-        Args:
-            lonlat: Longitude and latitude in degrees, shape ``(..., 2)``.
-
-        Returns:
-            Shape ``(...)``; -inf at the poles.
+        A density per square degree is one per km² times its exponential. It is -inf at the poles.
         """
         cosine = np.cos(np.radians(np.asarray(lonlat, np.float64)[..., 1]))
         with np.errstate(divide="ignore"):
@@ -230,15 +190,5 @@ class Projection:
         Raises:
             LiouvilleError: If a field is missing, unknown or out of range.
         """
-        expected = {"longitude", "latitude", "radius"}
-        if set(data) != expected:
-            raise LiouvilleError(
-                f"a projection has the fields {', '.join(sorted(expected))}; "
-                f"got {', '.join(sorted(map(str, data))) or 'none'}"
-            )
-        try:
-            return cls(**{name: float(value) for name, value in data.items()})
-        except (TypeError, ValueError) as error:
-            if isinstance(error, LiouvilleError):
-                raise
-            raise LiouvilleError(f"fields of a projection are numbers, got {dict(data)}") from None
+        values = fields_of(data, ("longitude", "latitude", "radius"), "a projection")
+        return cls(*reals(values, "fields of a projection are numbers").tolist())

@@ -34,21 +34,10 @@ def microseconds(
 ) -> np.ndarray:
     """Instants as whole microseconds since 1970 in UTC, shape ``(n,)``, int64.
 
-    Stamps with a zone (``Z``, ``UTC``, ``+09:00``) are converted; those without are taken as UTC.
-
-    Args:
-        texts: ISO 8601 stamps, shape ``(n,)``: ``2011-03-11Z``, ``2011-03-11 05:46:24.1``,
-            ``2011-03-11T14:46:24+09:00``.
-        name: Name of the column, for messages.
-        where: Says where a value stands, given its index.
-        stacklevel: Of the warning, counted from here.
-
-    Raises:
-        LiouvilleError: At the first text that is no such stamp. Formats such as ``3/11/2011``,
-            in which day and month can be mistaken, and zones by name (``JST``) are refused.
-
-    Warns:
-        UserWarning: If stamps have no zone.
+    Stamps (``2011-03-11Z``, ``2011-03-11 05:46:24.1``) with a zone (``Z``, ``UTC``, ``+09:00``) are
+    converted; those without are taken as UTC, with a warning. Formats such as ``3/11/2011``, in
+    which day and month can be mistaken, and zones by name (``JST``) are refused; `where` says where
+    the value of an index stands.
     """
     found = np.empty(len(texts), np.int64)
     bare = 0
@@ -86,3 +75,19 @@ def iso(instant: int) -> str:
     """Microseconds since 1970 as ISO text in UTC, such as ``2011-03-11T05:46:24Z``."""
     moment = _EPOCH + datetime.timedelta(microseconds=int(instant))
     return moment.isoformat().replace("+00:00", "Z")
+
+
+def time_number(time: str | int | float, origin: str | None, source: str) -> float:
+    """A time on a clock: a number, or its text, as it is; a stamp in days since the origin."""
+    if isinstance(time, str) and is_stamp(time):
+        if origin is None:
+            raise LiouvilleError(
+                f"{time!r} is a date, but times of {source} are plain numbers; give a number"
+            )
+        return float(microseconds([time])[0] - microseconds([origin])[0]) / DAY
+    try:
+        return float(time)
+    except (TypeError, ValueError):
+        raise LiouvilleError(
+            f"time {time!r} is neither a number nor a stamp such as {_EXAMPLE}"
+        ) from None

@@ -6,22 +6,22 @@ from pathlib import Path
 
 import numpy as np
 
-from liouville.data._columns import kept_columns, names_among
-from liouville.data._samples import Samples, check_samples
+from liouville.data._names import names_among, not_found, usual
+from liouville.data._records import numbered
+from liouville.data._samples import Samples
 from liouville.data._tables import (
-    MISSING,
+    Archive,
+    as_numbers,
     existing_file,
-    not_found,
-    open_archive,
-    read_text_table,
-    readable,
+    is_missing,
+    kept_columns,
+    load_array,
+    read_table,
     real_matrix,
 )
 from liouville.errors import LiouvilleError
 
 _SUFFIXES = (".csv", ".tsv", ".npz", ".npy")
-_POINT_ARRAYS = ("X", "points", "data", "x", "images", "pcs", "embedding")
-_LABEL_NAMES = ("label", "labels", "class", "target", "y")
 
 _MOST_CLASSES = 1000
 """A column of more different numbers is no class column, however often they repeat."""
@@ -51,8 +51,8 @@ def read_samples(
 
     * ``.csv``, ``.tsv``: a line of names and numeric columns. A first column without a name (row
       labels) is left out.
-    * ``.npz``: points ``X`` (or ``points``, ``data``, ``x``, ``images``, ``pcs``, ``embedding``, or
-      the only array besides the classes). Python objects are never unpickled.
+    * ``.npz``: points ``X`` (or ``points``, ``data``, ``x``, ``images``, ``pcs``, ``embedding``,
+      ``phate``, or the only array besides the classes). Python objects are never unpickled.
     * ``.npy``: one array of points, without classes.
 
     Arrays of more than two axes, such as images, become one row each. The class column is the only
@@ -82,54 +82,37 @@ def read_samples(
     if columns.labels is not None:
         labels, classes = _numbered(columns.labels, columns.label_name, str(path))
     samples = Samples(points, labels, classes, kept, columns.label_name, source=str(path))
-    check_samples(samples)
+    samples.check_numbers()
     return samples
 
 
 def _read_text(path: Path, label: str | None, features: tuple[str, ...] | None) -> _Columns:
-    table = read_text_table(path)
-    if label is not None and label not in table.names:
-        raise not_found("column", label, table.names, str(path))
+    table = read_table(path)
     if label is None:
         lower = {name.casefold() for name in table.names}
         apart = {*(features or ()), *(("y", "Y") if "x" in lower else ())}
         names = [name for name in table.names if name not in apart]
-        label = _label_among(names, table.text, str(path))
+        label = _label_among(names, table.values, str(path))
+    labels = None if label is None else table.values(label)
     names = features or tuple(name for name in table.names if name != label)
-    for name in names:
-        if name not in table.names:
-            raise not_found("column", name, table.names, str(path))
     if not names:
         raise LiouvilleError(f"{path} has no columns besides the classes {label!r}; add columns")
-    return _Columns(
-        np.stack([table.numbers(name) for name in names], axis=1),
-        names,
-        None if label is None else table.text(label),
-        label or "",
-    )
+    return _Columns(table.matrix(names), names, labels, label or "")
 
 
 def _read_archive(path: Path, label: str | None, _: tuple[str, ...] | None) -> _Columns:
-    archive = open_archive(path)
+    archive = Archive.open(path)
     if label is not None:
         archive.array(label)  # refuses an unknown name
     else:
         label = _label_among(archive.names, archive.array, str(path))
     others = [name for name in archive.names if name != label]
-    key = next((name for name in _POINT_ARRAYS if name in others), None)
-    key = key or (others[0] if len(others) == 1 else None)
+    key = archive.usual("points", label or "") or (others[0] if len(others) == 1 else None)
     if key is None:
         raise not_found("array", "X", archive.described(), str(path))
     points = _matrix(archive.array(key), f"array {key!r} of {path}")
-    labels = None if label is None else archive.array(label)
-    if labels is not None:
-        labels = labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
-        if labels.shape != points.shape[:1]:
-            raise LiouvilleError(
-                f"array {label!r} of {path} has shape {labels.shape} but there are "
-                f"{len(points)} rows; it needs one class per row"
-            )
-    return _Columns(points, _numbers(points.shape[1]), labels, label or "")
+    labels = None if label is None else archive.column(label, len(points), "row")
+    return _Columns(points, numbered(points.shape[1]), labels, label or "")
 
 
 def _read_array(path: Path, label: str | None, _: tuple[str, ...] | None) -> _Columns:
@@ -138,12 +121,8 @@ def _read_array(path: Path, label: str | None, _: tuple[str, ...] | None) -> _Co
             f"{path} holds one array, which has no classes {label!r}; save points as X and "
             "classes as label in an .npz file"
         )
-    with readable(path):
-        array = np.load(path)
-    if not isinstance(array, np.ndarray):
-        raise LiouvilleError(f"{path} is an archive of arrays; name it .npz")
-    points = _matrix(array, str(path))
-    return _Columns(points, _numbers(points.shape[1]), None, "")
+    points = _matrix(load_array(path), str(path))
+    return _Columns(points, numbered(points.shape[1]), None, "")
 
 
 def _matrix(array: np.ndarray, what: str) -> np.ndarray:
@@ -153,27 +132,22 @@ def _matrix(array: np.ndarray, what: str) -> np.ndarray:
     return real_matrix(array, what)
 
 
-def _numbers(count: int) -> tuple[str, ...]:
-    return tuple(f"x{i + 1}" for i in range(count))
-
-
 def _label_among(
     names: Sequence[str], read: Callable[[str], np.ndarray], source: str
 ) -> str | None:
     """The one column with a usual name that can be of classes, or None."""
-    usual = [name for name in names if name.strip().casefold() in _LABEL_NAMES]
-    usual = [name for name in usual if _may_be_classes(read(name))]
-    if len(usual) > 1:
+    found = [name for name in usual("label", names) if _may_be_classes(read(name))]
+    if len(found) > 1:
         raise LiouvilleError(
-            f"{source} has several class columns ({', '.join(usual)}); name one with label"
+            f"{source} has several class columns ({', '.join(found)}); name one with label"
         )
-    return usual[0] if usual else None
+    return found[0] if found else None
 
 
 def _may_be_classes(values: np.ndarray) -> bool:
     """Whether values are text, or whole numbers that repeat."""
     if values.dtype.kind == "U":
-        numbers = _as_numbers(values)
+        numbers = as_numbers(values)
         if numbers is None:
             return True
         values = numbers
@@ -184,26 +158,16 @@ def _may_be_classes(values: np.ndarray) -> bool:
     return whole and different.size <= min(_MOST_CLASSES, max(2, values.size / _REPEATS))
 
 
-def _as_numbers(values: np.ndarray) -> np.ndarray | None:
-    """Text as numbers, missing ones as NaN, or None if it is not all numbers."""
-    try:
-        return np.array(
-            [np.nan if v.strip().casefold() in MISSING else float(v) for v in values.tolist()]
-        )
-    except ValueError:
-        return None
-
-
 def _numbered(values: np.ndarray, name: str, source: str) -> tuple[np.ndarray, tuple[str, ...]]:
     """Labels and names of classes: whole numbers by value, text by name."""
     if values.dtype.kind == "S":
         values = np.char.decode(values, "utf-8", "replace")
-    numbers = _as_numbers(values) if values.dtype.kind == "U" else values
+    numbers = as_numbers(values) if values.dtype.kind == "U" else values
     if values.dtype.kind not in "UbiufS":
         raise LiouvilleError(
             f"classes {name!r} of {source} hold {values.dtype} values; give text or whole numbers"
         )
-    missing = _missing(values) if numbers is None else int(np.sum(~np.isfinite(numbers)))
+    missing = int(np.sum(is_missing(values if numbers is None else numbers)))
     if missing:
         raise LiouvilleError(
             f"classes {name!r} of {source} have {missing} missing values; "
@@ -220,7 +184,3 @@ def _numbered(values: np.ndarray, name: str, source: str) -> tuple[np.ndarray, t
             "name a column of classes with label, or cut the numbers into classes first"
         )
     return labels, tuple(str(int(number)) for number in different)
-
-
-def _missing(values: np.ndarray) -> int:
-    return sum(value.strip().casefold() in MISSING for value in values.tolist())

@@ -1,20 +1,27 @@
-"""Samples without times: the record that density models are fitted to, and its readers."""
+"""Samples without times: the record that density models are fitted to."""
 
-import difflib
-import hashlib
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from liouville.data._names import listed, not_found
 from liouville.data._quantisation import (
     DequantisationMode,
     Quantisation,
     dequantise,
     quantisation,
 )
-from liouville.data._snapshots import listed
+from liouville.data._records import (
+    check_finite,
+    chosen_rows,
+    column_warnings,
+    matrix_of,
+    numbered,
+    put,
+    put_names,
+    split_rows,
+)
 from liouville.data._units import Standardisation, StandardisationMode
 from liouville.errors import LiouvilleError
 
@@ -34,6 +41,7 @@ class Samples:
         label_name: Name of the class column, empty without classes.
         quantisation: Lattices of the columns that noise was added to, or None before.
         source: Where the data came from, for messages and reports.
+        is_checked: Whether `check` has said what looks wrong.
     """
 
     points: np.ndarray
@@ -43,29 +51,19 @@ class Samples:
     label_name: str = ""
     quantisation: Quantisation | None = None
     source: str = "data"
+    is_checked: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
-        points = np.asarray(self.points, dtype=np.float64)
-        if points.ndim != 2:
-            raise LiouvilleError(
-                f"points of {self.source} must have shape (rows, columns), got {points.shape}"
-            )
-        object.__setattr__(self, "points", points)
-        count, dim = points.shape
-        features = tuple(self.features) or tuple(f"x{i + 1}" for i in range(dim))
-        if len(features) != dim or len(set(features)) != dim:
-            raise LiouvilleError(
-                f"features of {self.source} must be {dim} different names, one per column, "
-                f"got {listed(features)}"
-            )
-        object.__setattr__(self, "features", features)
+        points = matrix_of(self, "points", "rows, columns")
+        put(self, points=points)
+        put_names(self, "features", numbered(points.shape[1]), "names, one per column")
         if self.labels is None:
             if self.classes:
                 raise LiouvilleError(
                     f"{self.source} has classes {listed(self.classes)} but no labels; give both"
                 )
             return
-        self._check_labels(np.asarray(self.labels), count)
+        self._check_labels(np.asarray(self.labels), len(points))
 
     def _check_labels(self, labels: np.ndarray, count: int) -> None:
         if labels.shape != (count,) or labels.dtype.kind not in "iu":
@@ -81,8 +79,7 @@ class Samples:
                 f"labels of {self.source} must be indices of different classes, got labels "
                 f"{labels.min(initial=0)} to {most - 1} and classes {listed(classes)}"
             )
-        object.__setattr__(self, "labels", labels)
-        object.__setattr__(self, "classes", classes)
+        put(self, labels=labels, classes=classes)
 
     def __len__(self) -> int:
         return self.points.shape[0]
@@ -110,64 +107,37 @@ class Samples:
         return f"{self.source}: {', '.join(parts)}"
 
     def class_number(self, name: str) -> int:
-        """The label of a class.
-
-        Raises:
-            LiouvilleError: If no row was of that class.
-        """
+        """The label of a class; refuses one that no row has."""
         if name in self.classes:
             return self.classes.index(name)
         if not self.classes:
             raise LiouvilleError(
                 f"no class {name!r}: {self.source} has no classes; name a class column with label"
             )
-        near = difflib.get_close_matches(name, self.classes, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise LiouvilleError(
-            f"no class {name!r} in {self.source}; {hint}It has: {listed(self.classes)}"
-        )
+        raise not_found("class", name, self.classes, self.source)
 
     def of_class(self, name: str) -> "Samples":
-        """The rows of one class, with all classes still named.
-
-        Raises:
-            LiouvilleError: If no row was of that class.
-        """
+        """The rows of one class, with all classes still named."""
         number = self.class_number(name)
         assert self.labels is not None  # there are classes
         return self.select(np.flatnonzero(self.labels == number))
 
     def select(self, rows: np.ndarray) -> "Samples":
-        """Keeps some of the rows.
-
-        Args:
-            rows: Booleans of shape ``(n,)``, or the numbers of the rows to keep, in order.
-
-        Raises:
-            LiouvilleError: If a mask has the wrong length or a number is out of range.
-        """
-        try:
-            kept = np.arange(len(self))[np.asarray(rows)]
-        except IndexError as error:
-            raise LiouvilleError(
-                f"the selection does not fit the {len(self)} rows of {self.source}: {error}"
-            ) from None
+        """Keeps some of the rows, by booleans of shape ``(n,)`` or their numbers in order."""
+        kept = chosen_rows(rows, len(self), f"rows of {self.source}")
         labels = None if self.labels is None else self.labels[kept]
         return replace(self, points=self.points[kept], labels=labels)
 
     def split(
         self, validation: int | float = 0.15, test: int | float = 0.15, seed: int = 0
     ) -> tuple["Samples", "Samples", "Samples"]:
-        """Draws validation and test rows from every class in proportion.
+        """Draws training, validation and test rows, in their order, in proportion from classes.
 
         Args:
             validation: Share of the rows, below 1, or a whole number of rows.
             test: Likewise; 0 for none.
             seed: A whole number, not negative. The rows depend on it, on the labels and on the
                 two sizes alone; see `split_rows`.
-
-        Returns:
-            The training, validation and test parts, rows in their order.
 
         Raises:
             LiouvilleError: If a size or the seed is out of range.
@@ -196,16 +166,10 @@ class Samples:
             mode: ``"auto"`` for columns of whole steps whose values repeat, ``"uniform"`` for all
                 columns of whole steps, ``"none"`` to leave all values, with a warning.
             seed: Of the noise, a whole number, not negative.
-
-        Raises:
-            LiouvilleError: If the mode is unknown, the seed negative, or noise was added before.
-
-        Warns:
-            UserWarning: If discrete columns are left as they are.
         """
         if self.quantisation is not None:
             raise LiouvilleError(f"noise was already added to {self.source}; do it once")
-        check_samples(self)
+        self.check_numbers()
         points, found = dequantise(
             self.points, self.features, mode=mode, seed=seed, source=self.source
         )
@@ -214,35 +178,23 @@ class Samples:
     def standardisation(self, mode: StandardisationMode = "standard") -> Standardisation:
         """The map from the user's units to the model's, measured on these rows.
 
-        Time, which samples do not have, stays as it is: origin 0, scale 1.
-
-        Args:
-            mode: See `Standardisation.fit`.
-
-        Warns:
-            UserWarning: If a column has no spread; its scale is 1.
+        Time, which samples do not have, stays as it is. See `Standardisation.fit`.
         """
         times = np.zeros(len(self))
         return Standardisation.fit(self.points, times, mode=mode, features=self.features)
 
     def check(self, *, min_rows: int = 2) -> "Samples":
-        """Refuses data that cannot be fitted and warns about data that look wrong.
-
-        Args:
-            min_rows: Rows needed, in every class if there are classes.
-
-        Returns:
-            The same samples.
+        """Refuses data that cannot be fitted and warns about data that look wrong, once.
 
         Raises:
             LiouvilleError: If there are no rows or columns, numbers that are not finite, or fewer
-                rows than needed.
+                than `min_rows` rows, of any class if there are classes.
 
         Warns:
             UserWarning: If columns are constant, copies of another, or have one value in many
                 rows, or if there are fewer rows than columns.
         """
-        check_samples(self)
+        self.check_numbers()
         for name, count in zip(self.classes or ("",), self.counts, strict=True):
             if count < min_rows:
                 whose = f"class {name!r} of {self.source}" if name else self.source
@@ -250,129 +202,38 @@ class Samples:
                     f"{whose} has {count} rows but {min_rows} are needed; "
                     f"give more rows{', or leave that class out' if name else ''}"
                 )
-        for message in (*_column_warnings(self), *_size_warnings(self)):
-            warnings.warn(message, stacklevel=2)
+        if not self.is_checked:
+            put(self, is_checked=True)
+            for message in _warnings(self):
+                warnings.warn(message, stacklevel=2)
         return self
 
-
-def check_samples(samples: Samples) -> None:
-    """Refuses samples that are empty or hold numbers that are not finite.
-
-    Raises:
-        LiouvilleError: If so; the message names the columns and how many values are bad.
-    """
-    source = samples.source
-    if not len(samples) or not samples.dim:
-        raise LiouvilleError(
-            f"{source} has {len(samples)} rows and {samples.dim} columns; "
-            "at least one of each is needed"
-        )
-    counts = np.sum(~np.isfinite(samples.points), axis=0)
-    bad = [f"{name} ({n})" for name, n in zip(samples.features, counts, strict=True) if n]
-    if bad:
-        raise LiouvilleError(
-            f"NaN or infinite values in {source}, by column: {listed(bad)}; "
-            "drop those rows or columns, or fill them in"
-        )
+    def check_numbers(self) -> None:
+        """Refuses samples that are empty or hold numbers that are not finite."""
+        columns = zip(self.features, self.points.T, strict=True)
+        check_finite(self.points, columns, "rows", self.source)
 
 
-def _column_warnings(samples: Samples) -> list[str]:
-    constant, copies, spikes = [], [], []
-    seen: dict[bytes, str] = {}
+def _warnings(samples: Samples) -> list[str]:
+    source, n = samples.source, len(samples)
+    still = "noise of one unit, or a floor of the scale, keeps their density finite"
+    found = column_warnings(samples.points, samples.features, source, constant=still)
     left = np.zeros(samples.dim, dtype=bool)
     if samples.quantisation is None:  # noise is still to be added to the discrete columns
         left = quantisation(samples.points).is_discrete
+    spikes = []
     for name, column, discrete in zip(samples.features, samples.points.T, left, strict=True):
         values, counts = np.unique(column, return_counts=True)
-        if values.size == 1:
-            constant.append(name)
-            continue
-        # Adding zero turns -0.0 into 0.0, so that equal columns have equal bytes.
-        digest = hashlib.sha256(np.ascontiguousarray(column + 0.0).tobytes()).digest()
-        first = seen.setdefault(digest, name)
-        if first != name:
-            copies.append(f"{name} (of {first})")
-        if not discrete and counts.max() > max(_SPIKE * len(samples), 2):
+        if not discrete and values.size > 1 and counts.max() > max(_SPIKE * n, 2):
             spikes.append(f"{name} ({values[counts.argmax()]:g}, {counts.max()} rows)")
-    source, found = samples.source, []
-    if constant:
-        found.append(
-            f"constant columns in {source}: {listed(constant)}; noise of one unit, or a floor of "
-            "the scale, keeps their density finite"
-        )
-    if copies:
-        found.append(
-            f"duplicated columns in {source}: {listed(copies)}; "
-            "the points lie on a plane and their density is singular, drop the copies"
-        )
     if spikes:
         found.append(
             f"one value in many rows of {source}: {listed(spikes)}; no density can hold a point "
             "mass, drop the column or model those rows apart"
         )
-    return found
-
-
-def _size_warnings(samples: Samples) -> list[str]:
-    if len(samples) >= samples.dim:
-        return []
-    return [
-        f"{samples.source} has {len(samples)} rows but {samples.dim} columns; covariances are "
-        "regularised, and fewer columns (dims) may do better"
-    ]
-
-
-def split_rows(
-    labels: np.ndarray | None, n: int, sizes: Sequence[int], seed: int
-) -> tuple[np.ndarray, ...]:
-    """Draws parts of given sizes from every class in proportion, the rest is for training.
-
-    Each class is shuffled by ``numpy.random.default_rng([seed, class])``. Parts are filled one
-    after another; the share of each class is rounded so that the sizes hold exactly (largest
-    remainders first, then the smaller class number), and every class keeps a row for training.
-
-    Args:
-        labels: Class numbers, shape ``(n,)``, or None for one class.
-        n: Number of rows.
-        sizes: Number of rows of each part besides the training part.
-        seed: A whole number, not negative.
-
-    Returns:
-        Row numbers in increasing order: the training part, then the parts of `sizes`.
-
-    Raises:
-        LiouvilleError: If the sizes leave a class without a training row, or the seed is negative.
-    """
-    if seed < 0:
-        raise LiouvilleError(f"the seed of a split must not be negative, got {seed}")
-    labels = np.zeros(n, dtype=np.intp) if labels is None else labels
-    numbers, counts = np.unique(labels, return_counts=True)
-    if min(sizes, default=0) < 0 or sum(sizes) > n - len(numbers):
-        raise LiouvilleError(
-            f"cannot draw parts of {listed([str(s) for s in sizes])} rows from {n} rows of "
-            f"{len(numbers)} classes; every class must keep a row for training"
+    if n < samples.dim:
+        found.append(
+            f"{source} has {n} rows but {samples.dim} columns; covariances are regularised, and "
+            "fewer columns (dims) may do better"
         )
-    orders = [
-        np.flatnonzero(labels == number)[
-            np.random.default_rng([seed, int(number)]).permutation(count)
-        ]
-        for number, count in zip(numbers, counts, strict=True)
-    ]
-    taken, parts = np.zeros_like(counts), []
-    for size in sizes:
-        share = _shares(size, counts, counts - 1 - taken)
-        rows = [order[a : a + m] for order, a, m in zip(orders, taken, share, strict=True)]
-        parts.append(np.sort(np.concatenate(rows)))
-        taken = taken + share
-    rest = [order[a:] for order, a in zip(orders, taken, strict=True)]
-    return (np.sort(np.concatenate(rest)), *parts)
-
-
-def _shares(size: int, counts: np.ndarray, room: np.ndarray) -> np.ndarray:
-    """Whole numbers of a given sum, near `size` in proportion to `counts`, at most `room`."""
-    quota = size * counts / counts.sum()
-    share = np.minimum(np.floor(quota).astype(np.intp), room)
-    while share.sum() < size:
-        remainder = np.where(share < room, quota - share, -np.inf)
-        share[np.argmax(remainder)] += 1
-    return share
+    return found

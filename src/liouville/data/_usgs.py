@@ -20,8 +20,8 @@ import numpy as np
 
 from liouville.data._geography import near_longitude
 from liouville.data._instants import microseconds
+from liouville.data._names import one_line
 from liouville.data._regions import Region
-from liouville.data._tables import one_line
 from liouville.errors import LiouvilleError
 from liouville.runs.files import atomic_path, write_bytes
 

@@ -8,6 +8,7 @@ import numpy as np
 from scipy.interpolate import CubicSpline
 
 from liouville.curves import AbstractCurve, HardStarted, Knots
+from liouville.data import Standardisation
 from liouville.diffusions._moments import (
     Moments,
     Pieces,
@@ -23,7 +24,7 @@ from liouville.numerics.parameters import Fixed
 from liouville.numerics.types import Scalar
 from liouville.numerics.weights import GroupedWeights
 from liouville.objectives import Field, Noise
-from liouville.paths import AbstractPath, LocationScale, Rescaled, Turning
+from liouville.paths import AbstractPath, LocationScale, Rescaled, Turning, path_in_user
 
 _STEPS = 400
 # Shares of the time after which pieces are told apart; the best is chosen.
@@ -46,17 +47,8 @@ def free_paths(
     r"""Paths that start in a mixture exactly and then about follow $dX = f\,dt + \sigma\,dW$.
 
     Nothing is simulated: parts are cut and carried by their moments, in several ways. All paths
-    have the same structure, so that one compiled function judges them: `best_of`.
-
-    Args:
-        source: the mixture at time 0.
-        sigma: the noise: a number, a matrix, or a function of time and place.
-        horizon: $T$.
-        drift: $f(t, x)$; `None` for zero.
-        parts: the number of moving parts; at least one for each part of the source. A drift that
-            is linear needs no more than these.
-        knots: the number of knots of every curve.
-        is_cut: cut also where the drift is linear, for costs that bend the way.
+    have the same structure, so that one compiled function judges them: `best_of`. A linear drift
+    needs no more parts than the source has; `is_cut` cuts also there, for costs that bend the way.
     """
     clock = graded_clock(source, sigma, horizon, _STEPS)
     whole, found = free_pieces(source, sigma, clock, drift, parts=parts, is_cut=is_cut)
@@ -82,19 +74,11 @@ def free_pieces(
     parts: int,
     is_cut: bool = False,
 ) -> tuple[Moments, list[Pieces]]:
-    """The moments of the uncut parts of a source, and the pieces of several ways to cut them.
-
-    Args:
-        source: the mixture at time 0.
-        sigma: the noise.
-        clock: times from 0 to the horizon.
-        drift: $f(t, x)$; `None` for zero.
-        parts: about how many pieces are wanted.
-        is_cut: cut also where the drift is linear.
-    """
+    """The moments of the uncut parts of a source, and the pieces of several ways to cut them."""
     field = drift or (lambda t, x: jnp.zeros_like(x))
     whole, is_linear = whole_moments(source, field, sigma, clock)
-    counts = shared_out(parts, source.weights)
+    # Every part gets its share of the pieces, at least one.
+    counts = np.maximum(1, np.round(parts * source.weights).astype(int))
     if counts.max() == 1 or (is_linear and not is_cut):
         return whole, [uncut(source, whole)]
     return whole, [
@@ -105,11 +89,7 @@ def free_pieces(
 
 
 def best_of(paths: list[Rescaled], judge: Callable[[AbstractPath], Scalar]) -> Rescaled:
-    """The path for which a compiled figure is least.
-
-    Raises:
-        LiouvilleError: if it is finite for none.
-    """
+    """The path for which a compiled figure is least."""
     figures = np.array([float(judge(path)) for path in paths])
     if not np.isfinite(figures).any():  # nor if there is no path
         raise LiouvilleError(
@@ -119,19 +99,16 @@ def best_of(paths: list[Rescaled], judge: Callable[[AbstractPath], Scalar]) -> R
     return paths[int(np.nanargmin(np.where(np.isfinite(figures), figures, np.nan)))]
 
 
-def shared_out(parts: int, weights: np.ndarray) -> np.ndarray:
-    """How many of so many parts each part of a mixture gets, at least one, shape `(parts,)`."""
-    return np.maximum(1, np.round(parts * weights).astype(int))
-
-
-def units_of(means: np.ndarray, covariances: np.ndarray, weights: np.ndarray, clock: np.ndarray):
-    """Centre and scale, one for all coordinates, of a moving mixture; both of shape `(dim,)`."""
+def units_of(
+    means: np.ndarray, covariances: np.ndarray, weights: np.ndarray, clock: np.ndarray
+) -> Standardisation:
+    """Units in which a moving mixture is of order one: one scale for all coordinates."""
     share = np.gradient(clock) / np.gradient(clock).sum()
     mass = share[:, None] * weights
     center = np.einsum("tp,tpi->i", mass, means)
     variance = np.einsum("tpii->tpi", covariances) + (means - center) ** 2
     scale = float(np.sqrt(np.einsum("tp,tpi->i", mass, variance).mean()))
-    return center, np.full(len(center), scale)
+    return Standardisation(center, np.full(len(center), scale), 0.0, float(clock[-1]))
 
 
 def spline_basis(knots: np.ndarray, times: np.ndarray) -> np.ndarray:
@@ -154,13 +131,10 @@ def turning_for(covariances: np.ndarray) -> Turning:
 
 
 def raw_of(scale: Turning, covariances: np.ndarray, moments: Moments, width: np.ndarray):
-    """Unconstrained scales of covariances in units of `width` that turn as a drift does.
+    """Unconstrained scales of covariances, in units of `width`, that turn as a drift does.
 
-    Args:
-        scale: the scale.
-        covariances: shape `(times, parts, dim, dim)`.
-        moments: with the slopes of the drift and the noises, in the user's space and time.
-        width: shape `(dim,)`.
+    The covariances have the shape `(times, parts, dim, dim)`; slopes and noises of the moments are
+    in the user's space and time.
     """
     dtype, area = jnp.zeros(()).dtype, np.outer(width, width)
     raw = jax.jit(scale.from_covariance)(jnp.asarray(covariances, dtype))
@@ -178,8 +152,8 @@ def _hard_started(
     covariances: np.ndarray,
     knots: np.ndarray,
 ) -> Rescaled:
-    center, width = units_of(means, covariances, pieces.weights, clock)
-    dtype, horizon = jnp.zeros(()).dtype, float(clock[-1])
+    units = units_of(means, covariances, pieces.weights, clock)
+    dtype, horizon, width = jnp.zeros(()).dtype, units.time_scale, units.scale
     # The start to the last digit, not as it was carried.
     means = np.concatenate([source.means[pieces.owners][None], means[1:]])
     covariances = np.concatenate([source.covariances[pieces.owners][None], covariances[1:]])
@@ -201,10 +175,9 @@ def _hard_started(
         Fixed(jnp.asarray(source.weights, dtype)),
     )
     inner = LocationScale(
-        curve((means - center) / width),
+        curve(units.to_model(means)),
         curve(raw_of(scale, covariances, pieces.moments, width)),
         weights,
         scale=scale,
     )
-    middle, size = (Fixed(jnp.asarray(a, dtype)) for a in (center, width))
-    return Rescaled(inner, middle, size, 0.0, horizon)
+    return path_in_user(inner, units)

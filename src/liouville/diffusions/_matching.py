@@ -1,5 +1,6 @@
 """Drift matching: Fokker-Planck equations solved by minimisation."""
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -11,7 +12,7 @@ from jaxtyping import Array, Float
 
 from liouville.diffusions._free import best_of, free_paths
 from liouville.diffusions._moments import graded_clock
-from liouville.diffusions._process import check_field, checked_noise
+from liouville.diffusions._process import DRAWS, check_values, checked_noise
 from liouville.numerics.mixtures import GaussianMixture
 from liouville.numerics.types import RandomKey
 from liouville.objectives import Effort, Field, Objective, Running
@@ -21,7 +22,6 @@ from liouville.training import fit
 # Cells in time and particles in each with which results are measured, and independent repeats.
 _CELLS, _PARTICLES, _REPEATS = 128, 512, 24
 _CROWDING = 0.5
-_STEPS = 400
 
 
 class FokkerPlanck(NamedTuple):
@@ -97,7 +97,7 @@ def solve_fokker_planck(
             or are not finite where the population is; it names the point.
         TrainingError: if the mismatch is not finite at some step.
     """
-    noise = checked_noise(source, drift, sigma, horizon)
+    noise = checked_noise(source.sample(DRAWS)[0], drift, sigma, horizon)
     starts = free_paths(source, noise, float(horizon), drift, parts=parts, knots=knots)
     mismatch = {"mismatch": Effort(noise, drift)}
 
@@ -149,8 +149,9 @@ def first_of(
         return path.at(t).particles(256, key=jr.key(1))[0]
 
     start = best_of(starts, judge)
-    for t in np.linspace(0.0, horizon, 5):
-        check_field(drift, float(t), np.asarray(cloud(start, jnp.asarray(t, jnp.zeros(()).dtype))))
+    for t in jnp.linspace(0.0, horizon, 5):
+        points = cloud(start, t)
+        check_values("the drift", partial(drift, t), points, points.shape[1:], float(t))
     return start
 
 

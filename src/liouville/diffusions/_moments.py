@@ -12,7 +12,6 @@ $Q = P - B (I - C) B^\top$ with $B' = J B + \sigma\sigma^\top G$, where $C$ is t
 $\zeta$ within the piece. For a linear drift the pieces add up to the whole at every time.
 """
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import equinox as eqx
@@ -33,39 +32,23 @@ _SPREAD = 2.7
 
 
 class Moments(NamedTuple):
-    """Moments of all parts on a clock.
-
-    Attributes:
-        times: shape `(times,)`.
-        means: shape `(times, parts, dim)`.
-        covariances: $P$, shape `(times, parts, dim, dim)`.
-        slopes: $J$, of the same shape.
-        noises: the mean of the noise's covariance, of the same shape.
-        loadings: $B$, shape `(times, parts, dim, axes)`.
-    """
+    """Moments of all parts on a clock."""
 
     times: Array
-    means: Array
-    covariances: Array
-    slopes: Array
-    noises: Array
-    loadings: Array
+    means: Array  # (times, parts, dim)
+    covariances: Array  # P, (times, parts, dim, dim), as the next two
+    slopes: Array  # J
+    noises: Array  # the mean of the noise's covariance
+    loadings: Array  # B, (times, parts, dim, axes)
 
 
 class Pieces(NamedTuple):
-    """Moving pieces of a mixture, and the parts of the source they are cut from.
+    """Moving pieces of a mixture, and the parts of the source they are cut from."""
 
-    Attributes:
-        owners: the part of the source of each piece, shape `(pieces,)`.
-        weights: shape `(pieces,)`, of sum one.
-        moments: of the pieces; `covariances` are those of the process, pushed but not cut.
-        within: $C$, shape `(pieces, axes, axes)`.
-    """
-
-    owners: Array
-    weights: Array
-    moments: Moments
-    within: Array
+    owners: Array  # the part of the source of each piece
+    weights: Array  # of sum one
+    moments: Moments  # the covariances are those of the process, pushed but not cut
+    within: Array  # C, (pieces, axes, axes)
 
     @property
     def covariances(self) -> Array:
@@ -79,16 +62,13 @@ class Pieces(NamedTuple):
 
 def graded_clock(source: GaussianMixture, sigma: Noise, horizon: float, steps: int) -> Array:
     """Times from 0 to the horizon, denser near 0 the faster noise widens the source there."""
-    return horizon * (np.arange(steps + 1) / steps) ** _grading(source, sigma, horizon, steps)
-
-
-def _grading(source: GaussianMixture, sigma: Noise, horizon: float, steps: int) -> float:
     # Covariances of a source of variance v change on the time scale v / sigma^2.
     mean = jnp.asarray(source.mean, jnp.zeros(()).dtype)
     added = np.trace(np.asarray(diffusion(sigma, jnp.zeros(()), mean), float)) / source.dim
     least = float(np.linalg.eigvalsh(source.covariances).min())
     share = np.clip(0.2 * least / (added * horizon + 1e-12), 1e-5, 1.0)
-    return float(np.clip(np.log(share) / np.log(1.0 / steps), 1.5, 3.0))
+    grading = float(np.clip(np.log(share) / np.log(1.0 / steps), 1.5, 3.0))
+    return horizon * (np.arange(steps + 1) / steps) ** grading
 
 
 def diffusion(sigma: Noise, t: jax.Array, x: jax.Array) -> jax.Array:
@@ -123,25 +103,16 @@ def cut(
     until: float,
     axes: int,
 ) -> Pieces:
-    r"""Cuts the parts of a source by what $X$ at some time depends on most.
+    """Cuts the parts of a source by what $X$ at the time `until` depends on most.
 
-    Args:
-        source: the mixture at time 0.
-        drift: $f$.
-        sigma: the noise.
-        whole: the moments of the uncut parts.
-        counts: into how many pieces each part is cut, shape `(parts,)`.
-        until: the time at which pieces are told apart.
-        axes: along how many directions.
+    Each part makes as many pieces as `counts` says, along `axes` directions.
     """
-    clock, dim = whole.times, source.dim
+    clock = whole.times
     last = int(np.argmin(np.abs(clock - until)))
     standard = {n: _standard_pieces(int(n), axes) for n in set(counts.tolist())}
     owners = np.repeat(np.arange(len(counts)), counts)
-    forcing = np.zeros((len(clock), len(counts), dim, axes))
     curvatures = _curvature(drift, whole, last)[0]
-    for k in range(len(counts)):
-        forcing[:, k] = _forcing(whole, k, last, curvatures[k], axes)
+    forcing = np.stack([_forcing(whole, k, last, c, axes) for k, c in enumerate(curvatures)], 1)
     places, shares, within = (
         np.concatenate([standard[n][i] for n in counts.tolist()]) for i in range(3)
     )
@@ -249,11 +220,7 @@ def _carry(
     dtype, axes = jnp.zeros(()).dtype, places.shape[-1]
     within = np.broadcast_to(np.eye(axes) * within, (len(means), axes, axes))
     pushed = np.einsum("pij,pja->pia", covariances, forcing[0])
-    start = (
-        means + np.einsum("pia,pa->pi", pushed, places),
-        covariances,
-        pushed,
-    )
+    start = (means + np.einsum("pia,pa->pi", pushed, places), covariances, pushed)
     numbers = (clock, forcing, places, within, start)
     moved = _integrate(drift, sigma, jax.tree.map(lambda a: jnp.asarray(a, dtype), numbers))
     means, covariances, slopes, noises, loadings = (np.asarray(a, float) for a in moved)
@@ -307,6 +274,3 @@ def _integrate(drift: Field, sigma: Noise, numbers):
         jnp.concatenate([a, b[None]]) for a, b in zip(before, (*last, *seen))
     )
     return means, covariances, slopes, noises, loadings
-
-
-Likelihood = Callable[[jax.Array, jax.Array], jax.Array]

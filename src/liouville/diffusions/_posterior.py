@@ -22,17 +22,11 @@ _ROUNDS = 4
 
 
 class Posterior(NamedTuple):
-    """Pieces after the observations.
+    """Pieces after the observations."""
 
-    Attributes:
-        weights: shape `(pieces,)`, of sum one.
-        means: shape `(times, pieces, dim)`.
-        covariances: shape `(times, pieces, dim, dim)`.
-    """
-
-    weights: Array
-    means: Array
-    covariances: Array
+    weights: Array  # of sum one
+    means: Array  # (times, pieces, dim)
+    covariances: Array  # (times, pieces, dim, dim)
 
 
 def posterior(
@@ -43,11 +37,8 @@ def posterior(
 ) -> Posterior:
     r"""Conditions every piece on all observations.
 
-    Args:
-        pieces: the pieces, on a clock.
-        seen: the places of the observations on the clock, shape `(n,)`.
-        values: what was observed, shape `(n, ...)`.
-        log_likelihood: $\log p(y \mid x)$, from a value and a point to a number.
+    `seen` are their places on the clock, shape `(n,)`, `values` has the shape `(n, ...)`, and
+    `log_likelihood` takes a value and a point to $\log p(y \mid x)$.
     """
     means, covariances = pieces.moments.means.swapaxes(0, 1), pieces.covariances.swapaxes(0, 1)
     count, times, dim = means.shape
@@ -72,10 +63,8 @@ def posterior(
 def _conditioned(before: Array, joint: Array, expand: Callable) -> tuple[Array, Array, Array]:
     """How each piece is pushed, the root of what was learned of it, and its log-evidence.
 
-    Args:
-        before: the prior means at the observations, shape `(pieces, n, dim)`.
-        joint: their covariances, shape `(pieces, n dim, n dim)`.
-        expand: height, slope and precision of the log-likelihoods at points.
+    The prior means at the observations have the shape `(pieces, n, dim)`, their covariances
+    `(pieces, n dim, n dim)`; `expand` is an `_expansion`.
     """
     count, size = len(before), joint.shape[-1]
     off, eye = np.zeros((count, size)), np.eye(size)
@@ -130,11 +119,7 @@ def _expansion(values: Array, log_likelihood: Callable) -> Callable:
 
     expand = jax.jit(jax.vmap(jax.vmap(one), (None, 0)))
     seen = jnp.asarray(values, dtype)
-
-    def at(points: Array) -> tuple[Array, ...]:
-        return tuple(np.asarray(a, float) for a in expand(seen, jnp.asarray(points, dtype)))
-
-    return at
+    return lambda points: [np.asarray(a, float) for a in expand(seen, jnp.asarray(points, dtype))]
 
 
 def _roots(matrices: Array) -> Array:

@@ -14,28 +14,20 @@ from liouville.diffusions._free import (
 from liouville.diffusions._moments import Moments
 from liouville.diffusions._posterior import Posterior
 from liouville.diffusions._turning import steered_slopes
-from liouville.numerics.parameters import Fixed
-from liouville.paths import LocationScale, Rescaled
+from liouville.paths import LocationScale, Rescaled, path_in_user
 
 
 def smoothed_path(
     moments: Moments, after: Posterior, parts: int, seen_at: np.ndarray, grid: np.ndarray
 ) -> Rescaled:
-    """The path of the heaviest pieces of a posterior, free at both ends.
-
-    Args:
-        moments: of the pieces before the observations.
-        after: the pieces after them.
-        parts: the most parts.
-        seen_at: the times of the observations.
-        grid: the times of the knots.
-    """
+    """The path of the heaviest pieces of a posterior, with knots at `grid`, free at both ends."""
     dtype, clock = jnp.zeros(()).dtype, moments.times
     kept = np.sort(np.argsort(after.weights)[::-1][:parts])
     weights = np.maximum(after.weights[kept], 1e-4)
     weights = weights / weights.sum()
     means, covariances = after.means[:, kept], after.covariances[:, kept]
-    center, width = units_of(means, covariances, weights, clock)
+    units = units_of(means, covariances, weights, clock)
+    width = units.scale
     slopes, noises = moments.slopes[:, kept], moments.noises[:, kept]
     rates = np.gradient(covariances, clock, axis=0)
     steered = steered_slopes(covariances, rates, slopes, noises)
@@ -65,10 +57,9 @@ def smoothed_path(
         jumps = jnp.asarray(whole[basis.shape[1] :], dtype)
         scales = Jumping(scales, jumps, tuple(inner.tolist()), tuple(widths.tolist()))
     path = LocationScale(
-        continuous(least_squares(basis, (means - center) / width)),
+        continuous(least_squares(basis, units.to_model(means))),
         scales,
         jnp.asarray(np.log(weights), dtype),
         scale=scale,
     )
-    middle, size = (Fixed(jnp.asarray(a, dtype)) for a in (center, width))
-    return Rescaled(path, middle, size, 0.0, float(clock[-1]))
+    return path_in_user(path, units)

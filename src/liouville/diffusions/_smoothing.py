@@ -15,7 +15,7 @@ from liouville.diffusions._matching import first_of
 from liouville.diffusions._moments import graded_clock
 from liouville.diffusions._posterior import posterior
 from liouville.diffusions._posterior_path import smoothed_path
-from liouville.diffusions._process import checked_noise
+from liouville.diffusions._process import DRAWS, checked_noise
 from liouville.errors import LiouvilleError
 from liouville.numerics.mixtures import GaussianMixture
 from liouville.numerics.types import Point, RandomKey, Scalar
@@ -29,12 +29,7 @@ _STEPS = 400
 
 
 class GaussianLikelihood(eqx.Module):
-    r"""$\log N(y;\, H x, R)$ in nats.
-
-    Attributes:
-        operator: $H$, shape `(seen, dim)`.
-        factor: the Cholesky factor of $R$, shape `(seen, seen)`.
-    """
+    r"""$\log N(y;\, H x, R)$ in nats, with the Cholesky factor of $R$."""
 
     operator: Float[Array, "seen dim"]
     factor: Float[Array, "seen seen"]
@@ -149,7 +144,8 @@ def smooth(
             $[0, T]$, is not finite, or has a log-likelihood that is none.
         TrainingError: if the objective is not finite at some step.
     """
-    noise, horizon = checked_noise(source, drift, sigma, horizon), float(horizon)
+    noise = checked_noise(source.sample(DRAWS)[0], drift, sigma, horizon)
+    horizon = float(horizon)
     _check_observations(observations, source, horizon)
     seen_at, values, likelihood = observations
     clock = np.union1d(graded_clock(source, noise, horizon, _STEPS), seen_at)
@@ -197,12 +193,7 @@ def smooth(
 class StartEntropy(AbstractTerm):
     r"""The relative entropy of the start to a mixture, $E\log\rho_0(x)/\nu(x)$ in nats.
 
-    Attributes:
-        log_weights: of the mixture, shape `(parts,)`.
-        means: shape `(parts, dim)`.
-        inverses: of the Cholesky factors, shape `(parts, dim, dim)`.
-        particles: the number of particles.
-        name: under which the term is logged.
+    Of the mixture it has the Cholesky factors' inverses, and their volumes in the weights.
     """
 
     log_weights: Float[Array, " parts"]
@@ -237,15 +228,7 @@ class StartEntropy(AbstractTerm):
 
 
 class Surprise(AbstractTerm):
-    r"""How little a path explains observations, $-\sum_i E\log p(y_i \mid X_{t_i})$ in nats.
-
-    Attributes:
-        times: shape `(n,)`.
-        values: shape `(n, ...)`.
-        log_likelihood: from a row of values and a point to a number.
-        particles: the number of particles at each time.
-        name: under which the term is logged.
-    """
+    r"""How little a path explains observations, $-\sum_i E\log p(y_i \mid X_{t_i})$ in nats."""
 
     times: Float[Array, " n"]
     values: Float[Array, "n ..."]
@@ -257,16 +240,9 @@ class Surprise(AbstractTerm):
     def of(observations: Observations, particles: int) -> "Surprise":
         """The term for observations."""
         dtype = jnp.zeros(()).dtype
-        times, values = (
-            jnp.asarray(observations.times, dtype),
-            jnp.asarray(observations.values, dtype),
-        )
-        return Surprise(
-            times=times,
-            values=values,
-            log_likelihood=observations.log_likelihood,
-            particles=particles,
-        )
+        times, values = (jnp.asarray(a, dtype) for a in observations[:2])
+        likelihood = observations.log_likelihood
+        return Surprise(times=times, values=values, log_likelihood=likelihood, particles=particles)
 
     def __call__(self, path: AbstractPath, *, key: RandomKey) -> Scalar:
         """An unbiased estimate."""

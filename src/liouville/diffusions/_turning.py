@@ -4,13 +4,9 @@ import numpy as np
 def spins(covariances: np.ndarray, slopes: np.ndarray, noises: np.ndarray) -> np.ndarray:
     r"""The antisymmetric $W$ with which Gaussian parts follow a linear drift exactly.
 
-    The velocity of $dX = J X\,dt + \sigma\,dW$ has the matrix $A = J + \tfrac12 D S^{-1}$; with
-    the symmetric $A_*$ of the same $A_* S + S A_* = A S + S A^\top$, $W = L^{-1}(A - A_*) L$.
-
-    Args:
-        covariances: $S$, shape `(..., dim, dim)`.
-        slopes: $J$, same shape.
-        noises: $D$, same shape.
+    The velocity of $dX = J X\,dt + \sigma\,dW$ has the matrix $A = J + \tfrac12 D S^{-1}$; with the
+    symmetric $A_*$ of the same $A_* S + S A_* = A S + S A^\top$, $W = L^{-1}(A - A_*) L$. All have
+    the shape `(..., dim, dim)`: covariances $S = L L^\top$, slopes $J$ and noises $D$.
     """
     values, vectors = np.linalg.eigh(covariances)
     turned = vectors.swapaxes(-1, -2)
@@ -28,14 +24,9 @@ def steered_slopes(
 ) -> np.ndarray:
     r"""The linear drift that a control by a gradient makes of another one.
 
-    A posterior process has the drift $f + D\nabla\psi$. With $\nabla^2\psi = K$ a part has
-    $S' = (J + D K) S + S (J + D K)^\top + D$; this gives $J + D K$.
-
-    Args:
-        covariances: $S$, shape `(..., dim, dim)`.
-        rates: $S'$, same shape.
-        slopes: $J$, same shape.
-        noises: $D$, same shape.
+    A posterior process has the drift $f + D\nabla\psi$. With $\nabla^2\psi = K$ a part has $S' = (J
+    + D K) S + S (J + D K)^\top + D$; this gives $J + D K$ from $S$, $S'$, $J$ and $D$, all of shape
+    `(..., dim, dim)`.
     """
     factor = np.linalg.cholesky(noises)
     inverse = np.linalg.inv(factor)

@@ -36,15 +36,7 @@ _PRIOR_DRAWS, _PRIOR_SHARE = 3.0, 0.05
 
 
 class Parts(NamedTuple):
-    """Moving parts between two ends, before they have curves.
-
-    Attributes:
-        sources: the source part of each, shape `(parts,)`.
-        targets: the target part of each, shape `(parts,)`.
-        weights: shape `(parts,)`; they couple the ends' weights.
-        means: where each part leaves from and arrives once separated, shape `(2, parts, dim)`.
-        covariances: likewise, shape `(2, parts, dim, dim)`.
-    """
+    """Moving parts between two ends, before they have curves."""
 
     sources: Array
     targets: Array
@@ -79,17 +71,10 @@ def whole_parts(source: GaussianMixture, target: GaussianMixture) -> Parts:
 def split_parts(
     source: GaussianMixture, target: GaussianMixture, parts: int, noise: float, *, seed: int = 0
 ) -> Parts | None:
-    """Parts cut along the optimal coupling of draws of both ends.
+    """Parts cut along the optimal coupling of draws of both ends, about as many as are wanted.
 
-    Args:
-        source: the mixture at the start.
-        target: the mixture at the end.
-        parts: about how many are wanted.
-        noise: the variance the diffusion adds from end to end; it makes the coupling entropic.
-        seed: of the draws.
-
-    Returns:
-        The parts, or `None` if no weights on the pairs that were seen couple the ends.
+    The noise, the variance the diffusion adds from end to end, makes the coupling entropic. `None`
+    if no weights on the pairs that were seen couple the ends.
     """
     x, row = source.sample(_DRAWS, seed=seed)
     y, column = target.sample(_DRAWS, seed=seed + 1)
@@ -142,10 +127,10 @@ def path_along(
         parts: the parts.
         source: the mixture at the start, met exactly.
         target: the mixture at the end, met exactly.
-        times: start and end, in the model's units.
-        sigma: noise, in the model's units.
+        times: start and end, in the model's units, as are noise and smallest scale.
+        sigma: noise.
         opening: the share of the time in which parts leave their common start.
-        min_scale: the smallest scale of a part, in the model's units.
+        min_scale: the smallest scale of a part.
         weights: whether the weights of the parts are learned; both ends stay exact.
         clock: shares of the time between the ends at which the curves have knots.
         bend: how far from the bridges the means go at a share of the time, shape `(parts, dim)`.

@@ -11,10 +11,12 @@ forward direction.
 | `Coupling` | $x_a$ and $f(x_b; \phi(t, x_a))$ | sum of log-slopes |
 | `Linear` | $L(t) U(t) x + b(t)$ | $\sum_i \log U_{ii}$ |
 | `Permutation` | $x_{\sigma(i)}$ | zero |
+| `Exp`, `Softplus`, `Logit` | $l_i + f(x_i)$, within bounds | sum of log-slopes |
 | `Chain` | $T_n \circ \dots \circ T_1$ | sum |
 
-Functions $f$ of one coordinate are `Affine` or a `Spline`. Zero parameters are the identity for
-every map but a permutation; parameters that are gated by a factor that is zero at the start make
+Functions $f$ of one coordinate are `Affine` or a `Spline`; the last three take the line onto a
+half line or an interval and have no parameters. Zero parameters are the identity for every other
+map but a permutation; parameters that are gated by a factor that is zero at the start make
 the map start there exactly. `coupling_flow` builds a chain with good defaults.
 """
 
@@ -23,6 +25,10 @@ from liouville.maps._base import AbstractTransform as AbstractTransform
 from liouville.maps._base import Push as Push
 from liouville.maps._base import pushed as pushed
 from liouville.maps._base import transform_and_rate as transform_and_rate
+from liouville.maps._bounded import AbstractBounded as AbstractBounded
+from liouville.maps._bounded import Exp as Exp
+from liouville.maps._bounded import Logit as Logit
+from liouville.maps._bounded import Softplus as Softplus
 from liouville.maps._chain import Chain as Chain
 from liouville.maps._chain import ChainTransform as ChainTransform
 from liouville.maps._chain import Permutation as Permutation

@@ -6,8 +6,6 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from liouville.curves import AbstractCurve
-from liouville.numerics.networks import Conditioned
 from liouville.numerics.types import Point, Scalar
 
 Push = Callable[[Point], Point]
@@ -87,14 +85,3 @@ def pushed(transform: AbstractTransform, rate: Any, x: Point) -> Push:
         return transform.forward(x)[0]
 
     return lambda v: jax.jvp(image, (transform, x), (rate, v))[1]
-
-
-def shape_of(curve: AbstractCurve) -> tuple[int, ...]:
-    """The shape of a curve's values, also while it awaits a context, which does not change it."""
-    plain = jax.tree.map(
-        lambda node: node.network if isinstance(node, Conditioned) else node,
-        curve,
-        is_leaf=lambda node: isinstance(node, Conditioned),
-    )
-    time = jax.ShapeDtypeStruct((), jnp.zeros(()).dtype)
-    return jax.eval_shape(lambda c, t: c(t), plain, time).shape

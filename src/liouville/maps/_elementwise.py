@@ -1,7 +1,7 @@
 from typing import Any
 
-from liouville.curves import AbstractCurve
-from liouville.maps._base import AbstractMap, AbstractTransform, Push, pushed, shape_of
+from liouville.curves import AbstractCurve, shape_of
+from liouville.maps._base import AbstractMap, AbstractTransform, Push, pushed
 from liouville.maps._scalars import AbstractScalarMap, AbstractScalars, Affine
 from liouville.numerics.types import Point, Scalar
 
@@ -22,7 +22,6 @@ class Elementwise(AbstractMap):
     scalar: AbstractScalarMap = Affine()
 
     def __check_init__(self):
-        """The curve must have the parameters of the functions."""
         shape = shape_of(self.raw)
         if len(shape) != 2 or shape[0] != self.scalar.parameters:
             raise ValueError(

@@ -1,4 +1,4 @@
-from typing import Literal
+from typing import Any, Literal
 
 import jax.numpy as jnp
 import jax.random as jr
@@ -70,8 +70,12 @@ def coupling_flow(
     opened: Opening | None = gate if hard_start else None
     keys = jr.split(key, 2 * layers)
 
+    sizes: dict[str, Any] = {"width": width, "depth": depth, "context": context}
+
     def curve(shape: tuple[int, ...], key: RandomKey) -> AbstractCurve:
-        return _curve(shape, interval, opened, width, depth, context, key)
+        zeros = jnp.zeros(shape)
+        network = Network(zeros, interval, **sizes, key=key)
+        return network if opened is None else HardStarted(zeros, network, interval, opened)
 
     if dim == 1:
         count = 1 if kind == "affine" else layers
@@ -82,33 +86,9 @@ def coupling_flow(
         first, second = halves[(layer // 2) % len(halves)]
         kept, moved = (first, second) if layer % 2 == 0 else (second, first)
         maps.append(
-            Coupling(
-                kept,
-                moved,
-                interval,
-                scalar=scalar,
-                width=width,
-                depth=depth,
-                gate=opened,
-                context=context,
-                key=keys[layer],
-            )
+            Coupling(kept, moved, interval, scalar=scalar, gate=opened, **sizes, key=keys[layer])
         )
         if linear and layer % 2 == 1:
             matrix_key, shift_key = jr.split(keys[layers + layer])
             maps.append(Linear(curve((dim, dim), matrix_key), curve((dim,), shift_key)))
     return Chain(maps)
-
-
-def _curve(
-    shape: tuple[int, ...],
-    interval: tuple[float, float],
-    gate: Opening | None,
-    width: int,
-    depth: int,
-    context: int,
-    key: RandomKey,
-) -> AbstractCurve:
-    zeros = jnp.zeros(shape)
-    network = Network(zeros, interval, width=width, depth=depth, context=context, key=key)
-    return network if gate is None else HardStarted(zeros, network, interval, gate)

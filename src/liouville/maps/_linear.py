@@ -4,8 +4,8 @@ import jax.numpy as jnp
 from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float
 
-from liouville.curves import AbstractCurve
-from liouville.maps._base import AbstractMap, AbstractTransform, Push, pushed, shape_of
+from liouville.curves import AbstractCurve, shape_of
+from liouville.maps._base import AbstractMap, AbstractTransform, Push, pushed
 from liouville.numerics.types import Point, Scalar
 
 
@@ -29,7 +29,6 @@ class Linear(AbstractMap):
     shift: AbstractCurve
 
     def __check_init__(self):
-        """The curves must agree on the number of coordinates."""
         raw, shift = shape_of(self.raw), shape_of(self.shift)
         if len(shift) != 1 or raw != shift * 2:
             raise ValueError(

@@ -99,7 +99,6 @@ class Spline(AbstractScalarMap):
     box: float = eqx.field(static=True, default=4.0)
 
     def __check_init__(self):
-        """Bins and box must make a spline."""
         if not 2 <= self.bins <= 100 or not self.box > 0:
             raise ValueError(
                 f"a spline needs 2 to 100 bins and a box above zero, got {self.bins} bins and box "
@@ -128,13 +127,9 @@ class Spline(AbstractScalarMap):
 
 
 class SplineScalars(AbstractScalars):
-    """Rational-quadratic splines.
+    """Rational-quadratic splines."""
 
-    Attributes:
-        table: of every bin the left and lower end, width and height, and both end slopes.
-        box: half the width of the box.
-    """
-
+    # Of every bin the left and lower end, width and height, and both end slopes.
     table: Float[Array, "6 bins n"]
     box: float = eqx.field(static=True)
 

@@ -41,6 +41,11 @@ class GaussianMixture:
         between = np.einsum("k,ki,kj->ij", self.weights, centred, centred)
         return np.tensordot(self.weights, self.covariances, axes=1) + between
 
+    def rescaled(self, center: Array, scale: Array) -> "GaussianMixture":
+        """The density of `center + scale * x` for `x` of this one, both of shape `(dim,)`."""
+        covariances = self.covariances * (scale[:, None] * scale)
+        return GaussianMixture(self.weights, center + scale * self.means, covariances)
+
     def sample(self, n: int, *, seed: int = 0) -> tuple[Array, Array]:
         """`n` independent draws, shape `(n, dim)`, and the part each is from, shape `(n,)`."""
         rng = np.random.default_rng(seed)
@@ -90,12 +95,7 @@ class GaussianMixture:
 
 
 def gaussian(mean: Array, covariance: Array) -> GaussianMixture:
-    """One Gaussian as a mixture of one part.
-
-    Args:
-        mean: shape `(dim,)`.
-        covariance: shape `(dim, dim)`, positive definite.
-    """
+    """One Gaussian, mean `(dim,)` and covariance `(dim, dim)`, as a mixture of one part."""
     mean, covariance = np.asarray(mean, float), np.asarray(covariance, float)
     return GaussianMixture(np.ones(1), mean[None], covariance[None])
 

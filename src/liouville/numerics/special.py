@@ -26,6 +26,10 @@ _LEVELS = {True: 12, False: 26}
 # Right of this the other tail is zero in double precision; the square in its derivative would
 # overflow further out.
 _EMPTY = 40.0
+# Beyond, the series of the ratio of Gamma functions half a step apart is right to rounding; in odd
+# powers of 1/a, highest first.
+_GAMMA_FAR = 16.0
+_GAMMA_SERIES = (691 / 180224, -31 / 18432, 17 / 14336, -1 / 640, 1 / 192, -1 / 8)
 _HALF_LOG_TWO_PI = 0.9189385332046727
 _ROOT_TWO_OVER_PI = 0.7978845608028654
 
@@ -34,12 +38,8 @@ _ROOT_TWO_OVER_PI = 0.7978845608028654
 def log_ndtr(z: Float[Array, "..."]) -> Float[Array, "..."]:
     r"""$\log\Phi(z)$, the logarithm of the standard normal distribution function.
 
-    Args:
-        z: any shape.
-
-    Returns:
-        The same shape. Values and derivatives of every order have relative errors of a few
-        roundings for $z$ from $-10^{18}$ (single precision) to infinity.
+    Values and derivatives of every order have relative errors of a few roundings for $z$ from
+    $-10^{18}$ (single precision) to infinity.
     """
     tail = _log_mills_tail(z) + _log_density(jnp.minimum(z, _TAIL))
     body = jnp.log1p(-0.5 * jax.lax.erfc(jnp.clip(z, 0.0, _EMPTY) * 0.5**0.5))
@@ -61,9 +61,6 @@ def log_mills(z: Float[Array, "..."]) -> Float[Array, "..."]:
     r"""$\log(\Phi(z)/\phi(z))$, the logarithm of Mills' ratio of the left tail.
 
     About $-\log|z|$ in the tail; formed without the difference of two numbers of size $z^2/2$.
-
-    Args:
-        z: any shape.
     """
     centre = jnp.maximum(z, _TAIL)
     return jnp.where(z < _TAIL, _log_mills_tail(z), log_ndtr(centre) - _log_density(centre))
@@ -75,6 +72,29 @@ def _log_mills_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
     (z,), (rate,) = primals, tangents
     slope = jnp.where(z < _TAIL, _rest(1, _outward(z)), z + _ratio(_inward(z)))
     return log_mills(z), rate * slope
+
+
+def log_sum_exp(values: Float[Array, " n"]) -> Float[Array, ""]:
+    r"""$\log\sum_i e^{v_i}$, with zero gradients where all values are minus infinity."""
+    is_empty = values.max() == -jnp.inf
+    found = jax.nn.logsumexp(jnp.where(is_empty, 0.0, values))
+    return jnp.where(is_empty, -jnp.inf, found)
+
+
+def log_gamma_ratio(a: Float[Array, "..."], steps: int) -> Float[Array, "..."]:
+    r"""$\log\Gamma(a + n/2) - \log\Gamma(a) - \tfrac n2 \log a$, which is small for large $a$.
+
+    For $a > 0$ and $n \ge 0$ half steps. As logarithms of the factors between, and half a step by
+    its series where the difference of two large numbers would lose all digits.
+    """
+    offset = 0.5 * (steps % 2)
+    factors = jnp.log1p((jnp.arange(steps // 2, dtype=a.dtype) + offset) / a[..., None]).sum(-1)
+    if not offset:
+        return factors
+    near, far = jnp.minimum(a, _GAMMA_FAR), jnp.maximum(a, _GAMMA_FAR)
+    difference = jax.lax.lgamma(near + 0.5) - jax.lax.lgamma(near) - 0.5 * jnp.log(near)
+    series = jnp.polyval(jnp.asarray(_GAMMA_SERIES, a.dtype), 1.0 / far**2) / far
+    return factors + jnp.where(a < _GAMMA_FAR, difference, series)
 
 
 def _log_density(z: Float[Array, "..."]) -> Float[Array, "..."]:

@@ -54,10 +54,8 @@ class NegativeLogLikelihood(AbstractTerm):
         weights = [np.ones(n) for n in sizes] if weights is None else weights
         total = sum(float(np.sum(w)) for w in weights)
         largest, dim = int(sizes.max()), np.shape(points[0])[1]
-        padded, padded_weights = (
-            np.zeros((len(sizes), largest, dim)),
-            np.zeros((len(sizes), largest)),
-        )
+        padded_weights = np.zeros((len(sizes), largest))
+        padded = np.zeros((*padded_weights.shape, dim))
         for i, (x, w) in enumerate(zip(points, weights)):
             padded[i, : len(x)], padded_weights[i, : len(x)] = x, np.asarray(w) / total
         dtype = jnp.zeros(()).dtype
@@ -99,21 +97,8 @@ class ContextLikelihood(AbstractTerm):
     time: Scalar
     points: Points
     contexts: Float[Array, "n size"]
-    batch_size: int | None = eqx.field(static=True)
-    name: str = eqx.field(static=True)
-
-    def __init__(
-        self,
-        time: Scalar,
-        points: Points,
-        contexts: Float[Array, "n size"],
-        *,
-        batch_size: int | None = None,
-        name: str = "likelihood",
-    ):
-        self.time, self.points, self.contexts = time, points, contexts
-        self.batch_size = batch_size
-        self.name = name
+    batch_size: int | None = eqx.field(static=True, default=None)
+    name: str = eqx.field(static=True, default="likelihood")
 
     def __call__(self, path: AbstractPath, *, key: RandomKey) -> Scalar:
         """The mean negative log-likelihood per point, or an unbiased estimate from a batch."""

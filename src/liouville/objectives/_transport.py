@@ -5,9 +5,10 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
+import numpy as np
 from jaxtyping import Array
 
-from liouville.dynamics import drift
+from liouville.dynamics import Constant, drift
 from liouville.numerics.types import Point, RandomKey, Scalar
 from liouville.objectives._base import AbstractTerm, stratified_times
 from liouville.paths import AbstractMarginal, AbstractPath, Joined
@@ -23,11 +24,12 @@ class KineticEnergy(AbstractTerm):
     Without noise the least value over paths from $\rho_0$ to $\rho_1$ in unit time is
     $\tfrac12 W_2^2$ (Benamou and Brenier 2000). With noise $g$ and `of="drift"` it is the
     Schrödinger bridge's $g^2\,\mathrm{KL}$ to the law of $dX = f\,dt + g\,dW$, up to the initial
-    law (Girsanov); without a reference $f = 0$.
+    law (Girsanov), if $g$ is one number; without a reference $f = 0$.
 
     Attributes:
         interval: $(t_0, t_1)$.
-        g: constant noise, in space per square root of time.
+        g: constant noise, in space per square root of time: a number, or one for each coordinate,
+            shape `(dim,)`.
         of: `velocity` $u$, or `drift` $u + \tfrac12 g^2 \nabla\log\rho$.
         reference: $f$, a function of a time of shape `()` and a point; none for zero.
         times: the number of stratified times a step.
@@ -38,7 +40,7 @@ class KineticEnergy(AbstractTerm):
     """
 
     interval: tuple[float, float] = eqx.field(static=True)
-    g: float = eqx.field(static=True, default=0.0)
+    g: Constant = 0.0
     of: Literal["velocity", "drift"] = eqx.field(static=True, default="velocity")
     reference: Field | None = None
     times: int = eqx.field(static=True, default=16)
@@ -47,10 +49,9 @@ class KineticEnergy(AbstractTerm):
     name: str = eqx.field(static=True, default="energy")
 
     def __check_init__(self):
-        """A drift needs noise."""
         if self.of not in ("velocity", "drift"):
             raise ValueError(f"of is {self.of!r}; use 'velocity' or 'drift'")
-        if self.of == "drift" and self.g <= 0:
+        if self.of == "drift" and not np.all(np.asarray(self.g) > 0):
             raise ValueError(f"the energy of the drift needs g > 0, got {self.g}")
 
     def __call__(self, path: AbstractPath, *, key: RandomKey) -> Scalar:
@@ -72,11 +73,7 @@ class KineticEnergy(AbstractTerm):
 class JacobianAsymmetry(AbstractTerm):
     r"""$\int_{t_0}^{t_1} E_{\rho_t} \tfrac12 \|Du - Du^\top\|_F^2\,dt$: the distance to a gradient.
 
-    Attributes:
-        interval: $(t_0, t_1)$.
-        times: the number of stratified times a step.
-        particles: the number of particles at each time.
-        name: under which the term is logged.
+    Its attributes are those of `KineticEnergy` with the same names.
     """
 
     interval: tuple[float, float] = eqx.field(static=True)
@@ -97,14 +94,10 @@ class StateCost(AbstractTerm):
     r"""$\int_{t_0}^{t_1} E_{\rho_t} V(t, x)\,dt$, a running cost of the place.
 
     Its gradient passes through the particles, so `cost` should be differentiable almost
-    everywhere.
+    everywhere. The other attributes are those of `KineticEnergy` with the same names.
 
     Attributes:
-        interval: $(t_0, t_1)$.
         cost: $V$, from a time of shape `()` and a point to a number of shape `()`.
-        times: the number of stratified times a step.
-        particles: the number of particles at each time.
-        name: under which the term is logged.
     """
 
     interval: tuple[float, float] = eqx.field(static=True)

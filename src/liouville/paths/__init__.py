@@ -48,6 +48,7 @@ from liouville.paths._contextual import Selected as Selected
 from liouville.paths._ensemble import Ensemble as Ensemble
 from liouville.paths._factorised import Factorised as Factorised
 from liouville.paths._families import AbstractFamily as AbstractFamily
+from liouville.paths._families import AbstractShape as AbstractShape
 from liouville.paths._families import Gaussian as Gaussian
 from liouville.paths._families import Logistic as Logistic
 from liouville.paths._frames import GrowingFrames as GrowingFrames
@@ -66,10 +67,13 @@ from liouville.paths._opened import can_open as can_open
 from liouville.paths._product import Product as Product
 from liouville.paths._pushforward import Pushforward as Pushforward
 from liouville.paths._rescaled import Rescaled as Rescaled
+from liouville.paths._rescaled import function_in_model as function_in_model
+from liouville.paths._rescaled import path_in_user as path_in_user
 from liouville.paths._scales import AbstractFrames as AbstractFrames
 from liouville.paths._scales import AbstractScale as AbstractScale
 from liouville.paths._scales import Diagonal as Diagonal
 from liouville.paths._scales import Full as Full
+from liouville.paths._student import Student as Student
 from liouville.paths._time import Reversed as Reversed
 from liouville.paths._time import TimeChange as TimeChange
 from liouville.paths._transfer import FactorisedMixture as FactorisedMixture

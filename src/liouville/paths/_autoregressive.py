@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from liouville.curves import opening
-from liouville.numerics.networks import Activation, Conditioned, MaskedNetwork
+from liouville.numerics.networks import Conditioned, MaskedNetwork
 from liouville.numerics.parameters import Fixed
 from liouville.numerics.types import Point, Points, RandomKey, Scalar
 from liouville.paths._base import AbstractMarginal, AbstractPath
@@ -74,7 +74,6 @@ class Autoregressive(AbstractPath):
     moving_weights: bool = eqx.field(static=True, default=True)
 
     def __check_init__(self):
-        """The arrays must agree on the number of coordinates and parts."""
         _, dim, parts = self.start.value.shape
         if self.offset.shape != (dim, 1 + 3 * parts) or self.order.shape != (dim,):
             raise ValueError(
@@ -101,7 +100,6 @@ class Autoregressive(AbstractPath):
         units: int = 16,
         depth: int = 2,
         frequencies: int = 4,
-        activation: Activation = "silu",
         context: int = 0,
         floor: float = -5.0,
         moving_weights: bool = True,
@@ -123,7 +121,6 @@ class Autoregressive(AbstractPath):
             units: the number of units each coordinate has in every layer.
             depth: the number of hidden layers.
             frequencies: the number of harmonics among the features of time.
-            activation: of the hidden layers.
             context: the size of the context, none by default.
             floor: log-scales stay above it (and below minus it).
             moving_weights: whether weights depend on time and on the earlier coordinates; with an
@@ -138,13 +135,7 @@ class Autoregressive(AbstractPath):
             raise ValueError(f"order {order.tolist()} is no permutation of 0 to {dim - 1}")
         keys = jr.split(key)
         network = MaskedNetwork(
-            dim,
-            1 + 3 * parts,
-            units=units,
-            depth=depth,
-            frequencies=frequencies,
-            activation=activation,
-            key=keys[0],
+            dim, 1 + 3 * parts, units=units, depth=depth, frequencies=frequencies, key=keys[0]
         )
         spread = np.linspace(-2.0, 2.0, parts) if parts > 1 else np.zeros(1)
         narrow = np.full(parts, min(0.0, float(np.log(4.0 / parts))))
@@ -236,26 +227,16 @@ class AutoregressiveMarginal(AbstractMarginal):
         return jax.jvp(at, moving(self.lines), (self.shift_rate, self.gate_rate))[1]
 
     def levels(self, x: Point) -> Point:
-        r"""The levels $\log F_i - \log(1 - F_i)$ of a point: the Knothe-Rosenblatt map.
-
-        Args:
-            x: shape `(dim,)`.
-
-        Returns:
-            The levels, shape `(dim,)`, each at the place of its coordinate.
-        """
+        r"""The level $\log F_i - \log(1 - F_i)$ of each coordinate: the Knothe-Rosenblatt map."""
         y = x[self.order]
         left, right = jax.vmap(MixtureOnLine.log_tails)(self.lines(y), y)
         return self._ordered(left - right)
 
     def from_levels(self, levels: Point) -> Point:
-        """The point of given levels, the inverse of `levels`; it moves with the parameters.
-
-        Args:
-            levels: any real numbers, shape `(dim,)`.
-        """
+        """The point of any given levels, the inverse of `levels`; it moves with the parameters."""
         ordered = levels[self.order]
-        found = _at_rest(self.lines).drawn(_quantile, jax.lax.stop_gradient(ordered))
+        level, at_rest = jax.lax.stop_gradient((ordered, self.lines))
+        found = at_rest.drawn(lambda one, line: line.quantile(one), level)
         return self._ordered(_attached(self.lines, ordered, found))
 
     def sample(self, *, key: RandomKey) -> Point:
@@ -280,20 +261,12 @@ class AutoregressiveMarginal(AbstractMarginal):
         return jr.uniform(parts_key, z.shape, dtype), z
 
     def _drawn(self, u: Point, z: Point) -> Point:
-        found = _at_rest(self.lines).drawn(_picked, (u, z))
+        found = jax.lax.stop_gradient(self.lines).drawn(_picked, (u, z))
         return self._ordered(_attached(self.lines, jnp.zeros_like(z), found))
 
     def _ordered(self, values: Point) -> Point:
         """Numbers in the order of the network, each put at the place of its coordinate."""
         return jnp.zeros_like(values).at[self.order].set(values)
-
-
-def _at_rest(lines: Lines) -> Lines:
-    return jax.tree.map(lambda a: jax.lax.stop_gradient(a) if eqx.is_array(a) else a, lines)
-
-
-def _quantile(level: Scalar, line: MixtureOnLine) -> Scalar:
-    return line.quantile(level)
 
 
 def _picked(drawn: tuple[Array, Array], line: MixtureOnLine) -> Scalar:

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Int
 
-from liouville.curves import AbstractCurve, value_and_rate
+from liouville.curves import AbstractCurve, shape_of, value_and_rate
 from liouville.numerics.types import Point, Points, RandomKey, Scalar
 from liouville.paths._base import AbstractMarginal, AbstractPath
 from liouville.paths._families import AbstractFamily, Gaussian
@@ -52,7 +52,6 @@ class Factorised(AbstractPath):
     scale: Diagonal = Diagonal()
 
     def __check_init__(self):
-        """The curves must agree on the number of parts and of coordinates."""
         shapes = [shape_of(c) for c in (self.location, self.raw_scale, self.logits)]
         if len(shapes[0]) != 2 or len(set(shapes)) != 1:
             raise ValueError(
@@ -104,12 +103,7 @@ class Coordinates(eqx.Module):
 
 
 class FactorisedMarginal(AbstractMarginal):
-    """A `Factorised` at one time.
-
-    Attributes:
-        lines: the densities of the coordinates, stacked: the leading axis is `dim`.
-        rates: the rates of their parameters per unit of time, in the same form.
-    """
+    """A `Factorised` at one time: the densities of its coordinates, stacked, and their rates."""
 
     lines: MixtureOnLine
     rates: MixtureOnLine
@@ -147,12 +141,6 @@ class FactorisedMarginal(AbstractMarginal):
         return jax.vmap(coordinate_values)(self.lines, x)
 
 
-def shape_of(curve: AbstractCurve) -> tuple[int, ...]:
-    """The shape of a curve's values, without evaluating it."""
-    time = jax.ShapeDtypeStruct((), jnp.zeros(()).dtype)
-    return jax.eval_shape(lambda c, t: c(t), curve, time).shape
-
-
 def _spread(line: MixtureOnLine, n: int, key: RandomKey) -> Float[Array, " n"]:
     """`n` draws in random order, spread over the parts more evenly than chance would."""
     part_key, point_key, order_key = jr.split(key, 3)
@@ -186,8 +174,7 @@ def _mirrored(line: MixtureOnLine, n: int, key: RandomKey) -> Float[Array, " n"]
 
 def coordinate_values(line: MixtureOnLine, x: Scalar) -> Coordinates:
     """What one density on the line says of one number: `Coordinates` of shape `()`."""
-    z = (x - line.location) * jnp.exp(-line.log_scale)
-    joint = line.log_weights - line.log_scale + line.family.log_density(z)
+    z, joint = line.standard(x), line.log_joint(x)
     log_density = jax.nn.logsumexp(joint)
     shares = joint - log_density + line.log_scale
     outward = jnp.abs(z)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 from jax.nn import log_sigmoid, softplus
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from liouville.numerics.special import log_mills, log_ndtr
 from liouville.numerics.types import RandomKey
@@ -13,12 +13,46 @@ from liouville.numerics.types import RandomKey
 _HALF_LOG_TWO_PI = 0.5 * float(np.log(2.0 * np.pi))
 
 
-class AbstractFamily(eqx.Module):
-    r"""A standard density $p$ on the line; parts are built from it by location and scale.
+class AbstractShape(eqx.Module):
+    """The standard density of a point; parts are built from it by location and scale.
+
+    Numbers of its own have the parts as their leading axis, so points come as `(..., parts, dim)`.
+    """
+
+    @abc.abstractmethod
+    def log_joint(self, z: Float[Array, "*n dim"]) -> Float[Array, "*n"]:
+        """The log-density of points, their coordinates along the last axis."""
+
+    @abc.abstractmethod
+    def sample(self, shape: tuple[int, ...], *, key: RandomKey) -> Float[Array, "..."]:
+        """Independent draws of the given shape, the coordinates of a point along the last axis."""
+
+    def of_part(self, part: Int[Array, ""]) -> "AbstractShape":
+        """The shape of one part alone, whose number may be traced: the same for all by default."""
+        del part
+        return self
+
+    @property
+    @abc.abstractmethod
+    def is_symmetric(self) -> bool:
+        """Whether $p(-z) = p(z)$: then draws are mirrored, which costs nothing."""
+
+    @property
+    @abc.abstractmethod
+    def is_rotation_invariant(self) -> bool:
+        """Whether the density looks the same from all directions."""
+
+
+class AbstractFamily(AbstractShape):
+    r"""A shape of independent coordinates, by a standard density $p$ on the line.
 
     A family of one's own needs a density and the two tails of its distribution function in closed
     form. All methods work on arrays of any shape, element by element.
     """
+
+    def log_joint(self, z: Float[Array, "*n dim"]) -> Float[Array, "*n"]:
+        r"""$\sum_i \log p(z_i)$."""
+        return self.log_density(z).sum(-1)
 
     @abc.abstractmethod
     def log_density(self, z: Float[Array, "..."]) -> Float[Array, "..."]:
@@ -35,20 +69,6 @@ class AbstractFamily(eqx.Module):
         Each is used in its own tail, where a difference of the logarithms may lose all digits;
         where it does not, `log_tails` minus `log_density` will do.
         """
-
-    @abc.abstractmethod
-    def sample(self, shape: tuple[int, ...], *, key: RandomKey) -> Float[Array, "..."]:
-        """Independent draws of the given shape."""
-
-    @property
-    @abc.abstractmethod
-    def is_symmetric(self) -> bool:
-        """Whether $p(-z) = p(z)$: then draws are mirrored, which costs nothing."""
-
-    @property
-    @abc.abstractmethod
-    def is_rotation_invariant(self) -> bool:
-        """Whether the product of copies of the density looks the same from all directions."""
 
 
 class Gaussian(AbstractFamily):

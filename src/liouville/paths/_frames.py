@@ -16,13 +16,13 @@ class GrowingFrames(AbstractFrames):
     The factor is all that depends on time, so many times share the work for the frames.
 
     Attributes:
-        location: $\mu$, shape `(parts, dim)`.
         still: the frames $x = \mu_k + L_k z$.
         log_factor: $q$, shape `(parts,)`.
         log_factor_rate: $q'$, shape `(parts,)`.
     """
 
     location: Locations
+    log_scale: Locations
     still: AbstractFrames
     log_factor: Float[Array, " parts"]
     log_factor_rate: Float[Array, " parts"]
@@ -35,10 +35,11 @@ class GrowingFrames(AbstractFrames):
     ) -> "GrowingFrames":
         """Frames that stand still, with factors and their rates."""
         return GrowingFrames(
-            location=still.location,
-            still=still,
-            log_factor=log_factor,
-            log_factor_rate=log_factor_rate,
+            still.location,
+            still.log_scale + log_factor[:, None],
+            still,
+            log_factor,
+            log_factor_rate,
         )
 
     def to_standard(self, x: Point) -> Locations:
@@ -62,28 +63,24 @@ class GrowingFrames(AbstractFrames):
         r"""$\log\det L_k + d\, q_k$."""
         return self.still.log_volumes + self.location.shape[1] * self.log_factor
 
-    @property
-    def log_scales(self) -> Locations:
-        r"""$\log L_{k,ii} + q_k$."""
-        return self.still.log_scales + self.log_factor[:, None]
-
 
 class JoinedFrames(AbstractFrames):
     """The frames of several groups of parts, one group after the other.
 
     Attributes:
-        location: the locations of all parts.
         groups: the groups, of one dimension.
     """
 
     location: Locations
+    log_scale: Locations
     groups: tuple[AbstractFrames, ...]
 
     @staticmethod
     def of(groups: Sequence[AbstractFrames]) -> "JoinedFrames":
         """The frames of given groups."""
         location = jnp.concatenate([group.location for group in groups])
-        return JoinedFrames(location=location, groups=tuple(groups))
+        log_scale = jnp.concatenate([group.log_scale for group in groups])
+        return JoinedFrames(location, log_scale, tuple(groups))
 
     def to_standard(self, x: Point) -> Locations:
         r"""$L_k^{-1}(x - \mu_k)$ for every part of every group."""
@@ -114,11 +111,6 @@ class JoinedFrames(AbstractFrames):
     def log_volumes(self) -> Float[Array, " parts"]:
         r"""$\log\det L$ of every part of every group."""
         return jnp.concatenate([group.log_volumes for group in self.groups])
-
-    @property
-    def log_scales(self) -> Locations:
-        """The log-scales of every part of every group."""
-        return jnp.concatenate([group.log_scales for group in self.groups])
 
     def _split(self, values: Array) -> list[Array]:
         sizes = [len(group.log_volumes) for group in self.groups]

@@ -5,13 +5,13 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float
 
-from liouville.curves import AbstractCurve, value_and_rate
+from liouville.curves import AbstractCurve, shape_of, value_and_rate
 from liouville.numerics.conditioning import is_conditional
 from liouville.numerics.parameters import AbstractParameter, Fixed, value_of
 from liouville.numerics.types import Point, Points, RandomKey, Scalar
 from liouville.paths._base import AbstractMarginal, AbstractPath
 from liouville.paths._factorised import Coordinates
-from liouville.paths._families import AbstractFamily, Gaussian
+from liouville.paths._families import AbstractFamily, AbstractShape, Gaussian
 from liouville.paths._scales import AbstractFrames, AbstractScale, Diagonal
 from liouville.paths._transfer_flux import crossing
 
@@ -19,7 +19,7 @@ from liouville.paths._transfer_flux import crossing
 class LocationScale(AbstractPath):
     r"""A mixture of parts $x = \mu_k(t) + L_k(t) z$; one part is allowed.
 
-    $$\rho_t(x) = \sum_k w_k \, |L_k|^{-1} \prod_i p(z_{ki}), \qquad
+    $$\rho_t(x) = \sum_k w_k \, |L_k|^{-1} p(z_k), \qquad
       u_t(x) = \sum_k \gamma_k(x) \left( \mu_k' + L_k' L_k^{-1} (x - \mu_k) \right),$$
 
     with $z_k = L_k^{-1}(x - \mu_k)$ and $\gamma_k$ the chance that $x$ came from part $k$. Every
@@ -39,26 +39,31 @@ class LocationScale(AbstractPath):
             `liouville.numerics.parameters.Fixed` they stay, as hard ends of several parts need, or
             they are computed from others (`liouville.numerics.weights.CoupledWeights`), or a curve
             moves them.
-        family: the standard density $p$ of a coordinate.
+        family: the standard density $p$ of a point: independent coordinates (`Gaussian`,
+            `Logistic`, ...), or `Student`, with constant weights only.
         scale: how unconstrained scales become $L$: `Diagonal` or `Full`.
 
     Raises:
-        ValueError: on curves whose shapes do not belong together.
+        ValueError: on curves whose shapes do not belong together, or weights that move between
+            parts whose coordinates have no distribution functions.
     """
 
     location: AbstractCurve
     raw_scale: AbstractCurve
     logits: Float[Array, " parts"] | Fixed | AbstractParameter | AbstractCurve
-    family: AbstractFamily = Gaussian()
+    family: AbstractShape = Gaussian()
     scale: AbstractScale = Diagonal()
 
     def __check_init__(self):
-        """The curves must agree on the number of parts and of coordinates."""
+        if isinstance(self.logits, AbstractCurve) and not isinstance(self.family, AbstractFamily):
+            raise ValueError(
+                f"weights that move need independent coordinates, and {type(self.family).__name__} "
+                "has none; give logits of shape (parts,)"
+            )
         if is_conditional((self.location, self.raw_scale, self.logits)):
             return  # without their context these curves have no value to look at
+        location, raw = shape_of(self.location), shape_of(self.raw_scale)
         time = jax.ShapeDtypeStruct((), jnp.zeros(()).dtype)
-        location = jax.eval_shape(lambda c, t: c(t), self.location, time).shape
-        raw = jax.eval_shape(lambda c, t: c(t), self.raw_scale, time).shape
         logits = jax.eval_shape(lambda c, t: _log_weights(c, t)[0], self.logits, time).shape
         if len(location) != 2 or logits != location[:1]:
             raise ValueError(
@@ -74,18 +79,13 @@ class LocationScale(AbstractPath):
     @property
     def dim(self) -> int:
         """The number of coordinates of a point."""
-        time = jax.ShapeDtypeStruct((), jnp.zeros(()).dtype)
-        return jax.eval_shape(lambda c, t: c(t), self.location, time).shape[1]
+        return shape_of(self.location)[1]
 
     def at(self, t: Scalar) -> "LocationScaleMarginal":
         """The marginal at time `t` of shape `()`."""
-        location, location_rate = value_and_rate(self.location, t)
-        raw, raw_rate = value_and_rate(self.raw_scale, t)
         frames = self.scale.frames(
-            location,
-            location_rate,
-            raw,
-            raw_rate,
+            *value_and_rate(self.location, t),
+            *value_and_rate(self.raw_scale, t),
             is_rotation_invariant=self.family.is_rotation_invariant,
         )
         return LocationScaleMarginal(frames, *_log_weights(self.logits, t), self.family)
@@ -106,13 +106,13 @@ class LocationScaleMarginal(AbstractMarginal):
         frames: the frames $x = \mu_k + L_k z$.
         log_weights: $\log w$, normalised, shape `(parts,)`.
         log_weights_rate: $w'/w$, shape `(parts,)`; none if the weights do not move.
-        family: the standard density of a coordinate.
+        family: the standard density of a point.
     """
 
     frames: AbstractFrames
     log_weights: Float[Array, " parts"]
     log_weights_rate: Float[Array, " parts"] | None
-    family: AbstractFamily
+    family: AbstractShape
 
     @property
     def dim(self) -> int:
@@ -135,8 +135,8 @@ class LocationScaleMarginal(AbstractMarginal):
         """One draw: a part by its weight, then a point of it."""
         part_key, point_key = jr.split(key)
         part = jr.categorical(part_key, self.log_weights)
-        z = self.family.sample((self.dim,), key=point_key).astype(self.log_weights.dtype)
-        return self.frames.place(part, z)
+        z = self.family.of_part(part).sample((self.dim,), key=point_key)
+        return self.frames.place(part, z.astype(self.log_weights.dtype))
 
     def particles(self, n: int, *, key: RandomKey) -> tuple[Points, Float[Array, " n"]]:
         """The same number of points in every part, mirrored if possible, weighted by the part."""
@@ -157,11 +157,11 @@ class LocationScaleMarginal(AbstractMarginal):
 
         Of every coordinate given those before it; arrays of shape `(parts, dim)`.
         """
-        return self._coordinates(self.frames.to_standard(x), self.frames.log_scales)
+        return self._coordinates(self.frames.to_standard(x), self.frames.log_scale)
 
     def _log_joint(self, x: Point) -> Float[Array, " parts"]:
         z = self.frames.to_standard(x)
-        return self.log_weights - self.frames.log_volumes + self.family.log_density(z).sum(-1)
+        return self.log_weights - self.frames.log_volumes + self.family.log_joint(z)
 
     def _transferred(self, x: Point, joint: Float[Array, " parts"]) -> Float[Array, "parts dim"]:
         """What the parts send to the reference, each first to a narrow copy of itself.
@@ -175,7 +175,7 @@ class LocationScaleMarginal(AbstractMarginal):
         own, copied = self._coordinates(z, none), self._coordinates(z * narrow, copy)
         log_weights = self.log_weights - frames.log_volumes
         within = frames.stretch(crossing(own, copied, log_weights, joint))
-        log_scales = frames.log_scales + copy
+        log_scales = frames.log_scale + copy
         broadest = jnp.argmax(frames.log_volumes)
         location, log_scale = frames.location[broadest], log_scales[broadest]
         reference = self._coordinates((x - location) * jnp.exp(-log_scale), log_scale)
@@ -184,10 +184,13 @@ class LocationScaleMarginal(AbstractMarginal):
         return within + crossing(copies, reference, self.log_weights, weighted, joint)
 
     def _coordinates(self, z: Float[Array, "..."], log_scale: Float[Array, "..."]) -> Coordinates:
-        left, right = self.family.log_tails(z)
-        left_mills, right_mills = self.family.log_mills(z)
+        family = self.family
+        if not isinstance(family, AbstractFamily):
+            raise TypeError(f"{type(family).__name__} parts have no independent coordinates")
+        left, right = family.log_tails(z)
+        left_mills, right_mills = family.log_mills(z)
         return Coordinates(
-            self.family.log_density(z) - log_scale,
+            family.log_density(z) - log_scale,
             left,
             right,
             left_mills + log_scale,

@@ -6,6 +6,7 @@ import jax.random as jr
 from jaxtyping import Array, Float
 
 from liouville.numerics.parameters import Fixed, value_of
+from liouville.numerics.special import log_sum_exp
 from liouville.numerics.types import Point, Points, RandomKey, Scalar
 from liouville.paths._base import AbstractMarginal, AbstractPath, average_velocity, branches_of
 
@@ -77,13 +78,15 @@ class MixtureMarginal(AbstractMarginal):
         return self.parts[0].dim
 
     def log_density(self, x: Point) -> Scalar:
-        r"""$\log\sum_k w_k \rho_k(x)$."""
-        return jax.nn.logsumexp(self._log_joint(x))
+        r"""$\log\sum_k w_k \rho_k(x)$, minus infinity where no part has density."""
+        return log_sum_exp(self._log_joint(x))
 
     def velocity(self, x: Point) -> Point:
         r"""$\sum_k \gamma_k u_k$."""
         velocities = jnp.stack([part.velocity(x) for part in self.parts])
-        return average_velocity(self._log_joint(x), velocities)
+        joint = self._log_joint(x)
+        # Where no part has density all are at rest, and any average will do.
+        return average_velocity(jnp.where(joint.max() > -jnp.inf, joint, 0.0), velocities)
 
     def sample(self, *, key: RandomKey) -> Point:
         """One draw: a part by its weight, then a point of it."""

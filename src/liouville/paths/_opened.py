@@ -114,10 +114,8 @@ class RosenblattTransform(AbstractTransform):
 
     def forward(self, x: Point) -> tuple[Point, Scalar]:
         """The point of the same levels, coordinate after coordinate."""
-        # Found at rest: how it moves is told by the equation it solves.
-        still, at_rest = jax.tree.map(jax.lax.stop_gradient, (self, x))
-        left, right = Gaussian().log_tails(at_rest)
-        y = _attached(self, x, still._marginal().from_levels(left - right))
+        left, right = Gaussian().log_tails(x)
+        y = self._marginal().from_levels(left - right)
         return y, self._log_det(x, y)
 
     def inverse(self, y: Point) -> tuple[Point, Scalar]:
@@ -126,43 +124,30 @@ class RosenblattTransform(AbstractTransform):
         return x, self._log_det(x, y)
 
     def inverse_and_push(self, rate: Any, y: Point) -> tuple[Point, Push]:
-        """The point, and how its velocity is carried.
+        r"""The point, and how its velocity is carried: by a triangular equation.
 
-        Of the lines only the gate and the network's shift move in time.
+        The mixtures change, and the level $F_i = \Phi(x_i)$ rises at $\varphi(x_i) v_i$, which
+        moves $y_i$ by that over the density $f_i$.
         """
         x, _ = self.inverse(y)
-
-        # `eqx.tree_at` asks with placeholders as well, so no arrays are promised.
-        def moving(lines: Any) -> tuple[Any, Any]:
-            return lines.network.shift, lines.gate
-
-        def lines_at(*now: Array) -> MixtureOnLine:
-            return eqx.tree_at(moving, self.lines, now)(self._ordered(y))
-
-        change = jax.jvp(lines_at, moving(self.lines), moving(rate.lines))[1]
-        crossing = self.lines.moving_weights
-        return x, lambda v: self._carried(x, y, change, v, crossing=crossing)
-
-    def _carried(
-        self, x: Point, y: Point, change: MixtureOnLine, v: Point, *, crossing: bool
-    ) -> Point:
-        r"""The rate of $y$ if the mixtures change and $x$ moves: a triangular equation.
-
-        The level $F_i = \Phi(x_i)$ rises at $\varphi(x_i) v_i$, which moves $y_i$ by that over the
-        density $f_i$.
-        """
-        ordered = self._ordered(y)
+        order = np.asarray(self.order)
+        ordered = y[order]
+        change = self._marginal(rate.lines).line_rates(ordered)
         density = jax.vmap(MixtureOnLine.log_density)(self.lines(ordered), ordered)
-        lift = jnp.exp(Gaussian().log_density(self._ordered(x)) - density) * self._ordered(v)
-        carried = self.lines.carry(ordered, change, lift, crossing=crossing)
-        return carried[np.argsort(self.order)]
+        slope = jnp.exp(Gaussian().log_density(x[order]) - density)
 
-    def _ordered(self, values: Point) -> Point:
-        return values[np.asarray(self.order)]
+        def push(v: Point) -> Point:
+            crossing = self.lines.moving_weights
+            carried = self.lines.carry(ordered, change, slope * v[order], crossing=crossing)
+            return carried[np.argsort(order)]
 
-    def _marginal(self) -> AutoregressiveMarginal:
-        still = jax.tree.map(jnp.zeros_like, (self.lines.network.shift, self.lines.gate))
-        return AutoregressiveMarginal(self.lines, still[0], still[1], jnp.asarray(self.order))
+        return x, push
+
+    def _marginal(self, rate: Any = None) -> AutoregressiveMarginal:
+        """The density; of its lines only the network's shift and the gate move in time."""
+        moving = jax.tree.map(jnp.zeros_like, self.lines) if rate is None else rate
+        order = jnp.asarray(self.order)
+        return AutoregressiveMarginal(self.lines, moving.network.shift, moving.gate, order)
 
     def _log_det(self, x: Point, y: Point) -> Scalar:
         return Gaussian().log_density(x).sum() - self._marginal().log_density(y)
@@ -184,26 +169,6 @@ def _opened(mapping: AbstractMap, t: Scalar, share: Scalar) -> AbstractTransform
     if isinstance(mapping, Rosenblatt):
         return eqx.tree_at(lambda at: at.lines.gate, transform, replace_fn=lambda g: share * g)
     return eqx.tree_at(lambda at: at.opening, transform, replace_fn=lambda g: share * g)
-
-
-@eqx.filter_custom_jvp
-def _attached(transform: RosenblattTransform, x: Point, y: Point) -> Point:
-    """The point `y`, with the derivative of the image of `x`."""
-    return y
-
-
-@_attached.def_jvp
-def _attached_jvp(primals: Any, tangents: Any) -> tuple[Point, Point]:
-    (transform, x, y), (transform_rate, x_rate, _) = primals, tangents
-    lines, ordered = transform.lines, transform._ordered(y)
-    mixtures, change = eqx.filter_jvp(
-        lambda at: at(ordered), (lines,), (getattr(transform_rate, "lines", None),)
-    )
-    # What is not differentiated comes without a rate.
-    change = jax.tree.map(lambda m, r: jnp.zeros_like(m) if r is None else r, mixtures, change)
-    x_rate = jnp.zeros_like(x) if x_rate is None else x_rate
-    # The weights' logits may be learned, though they do not move in time.
-    return y, transform._carried(x, y, change, x_rate, crossing=True)
 
 
 @jax.custom_jvp

@@ -1,4 +1,5 @@
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from liouville.maps import AbstractMap, AbstractTransform, transform_and_rate
@@ -28,7 +29,6 @@ class Pushforward(AbstractPath):
     map: AbstractMap
 
     def __check_init__(self):
-        """The map must take points of the base."""
         if self.base.dim != self.map.dim:
             raise ValueError(
                 f"the base has {self.base.dim} coordinates and the map {self.map.dim}; "
@@ -62,9 +62,14 @@ class PushforwardMarginal(AbstractMarginal):
         return self.base.dim
 
     def log_density(self, x: Point) -> Scalar:
-        """The base's log-density at the point the map brings here, less the log-determinant."""
+        """The base's log-density at the point the map brings here, less the log-determinant.
+
+        Minus infinity where the map brings none (`liouville.maps.AbstractBounded`).
+        """
         origin, log_det = self.transform.inverse(x)
-        return self.base.log_density(origin) - log_det
+        found = self.base.log_density(origin) - log_det
+        # A constant, so that nothing outside has a gradient.
+        return jnp.where(log_det == jnp.inf, -jnp.inf, found)
 
     def velocity(self, x: Point) -> Point:
         """The rate of the map, plus the base's velocity carried by it."""

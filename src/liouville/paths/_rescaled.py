@@ -1,8 +1,12 @@
+from collections.abc import Callable
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
+from liouville.data import Standardisation
 from liouville.numerics.parameters import Fixed
 from liouville.numerics.types import Point, Points, RandomKey, Scalar
 from liouville.paths._base import AbstractMarginal, AbstractPath
@@ -34,10 +38,36 @@ class Rescaled(AbstractPath):
         """The number of coordinates of a point."""
         return self.path.dim
 
+    @property
+    def units(self) -> Standardisation:
+        """The units of `path`, of which this is `path_in_user`."""
+        center, scale = (np.asarray(part.value, float) for part in (self.center, self.scale))
+        return Standardisation(center, scale, self.origin, self.duration)
+
     def at(self, t: Scalar) -> "RescaledMarginal":
         """The marginal at time `t` of shape `()`."""
         inner = self.path.at((t - self.origin) / self.duration)
         return RescaledMarginal(inner, self.center.value, self.scale.value, self.duration)
+
+
+def path_in_user(path: AbstractPath, units: Standardisation) -> Rescaled:
+    """A path of the model's units in the user's; `Rescaled.path` and `Rescaled.units` undo it."""
+    dtype = jnp.zeros(()).dtype
+    center, scale = (Fixed(jnp.asarray(part, dtype)) for part in (units.center, units.scale))
+    return Rescaled(path, center, scale, units.time_origin, units.time_scale)
+
+
+def function_in_model(function: Callable, units: Standardisation, factor: float = 1.0) -> Callable:
+    """A function of time and place in the user's units as one of the model's, times a factor.
+
+    Args:
+        function: from a time of shape `()` and a point of shape `(dim,)` to an array.
+        units: the map between both.
+        factor: the model's unit of the values per the user's.
+    """
+    center, scale = jnp.asarray(units.center), jnp.asarray(units.scale)
+    origin, duration = units.time_origin, units.time_scale
+    return lambda t, x: factor * function(origin + duration * t, center + scale * x)
 
 
 class RescaledMarginal(AbstractMarginal):

@@ -17,9 +17,11 @@ class AbstractFrames(eqx.Module):
 
     Attributes:
         location: $\mu$, shape `(parts, dim)`.
+        log_scale: $\log L_{k,ii}$, of coordinate $i$ given those before it, shape `(parts, dim)`.
     """
 
     location: eqx.AbstractVar[Locations]
+    log_scale: eqx.AbstractVar[Locations]
 
     @abc.abstractmethod
     def to_standard(self, x: Point) -> Locations:
@@ -47,11 +49,6 @@ class AbstractFrames(eqx.Module):
         r"""$\log|\det L_k|$, shape `(parts,)`."""
 
     @property
-    @abc.abstractmethod
-    def log_scales(self) -> Locations:
-        r"""$\log L_{k,ii}$: of coordinate $i$ given those before it, shape `(parts, dim)`."""
-
-    @property
     def log_narrowing(self) -> Float[Array, " parts"]:
         r"""$\log\epsilon_k$ such that axis-parallel boxes of the narrow part stay in the wide one.
 
@@ -60,7 +57,7 @@ class AbstractFrames(eqx.Module):
         densities, each narrowed by $\epsilon$, lighter than the part in every direction.
         """
         parts, dim = self.location.shape
-        axes = jnp.broadcast_to(jnp.eye(dim)[:, None], (dim, parts, dim))
+        axes = jnp.broadcast_to(jnp.eye(dim, dtype=self.location.dtype)[:, None], (dim, parts, dim))
         factor = jnp.moveaxis(jax.vmap(self.stretch)(axes), 0, -1)
         spread = jnp.sqrt(jnp.sum(factor**2, axis=-1, keepdims=True))
         inverse = inverse_of_triangular(factor / spread)
@@ -170,11 +167,6 @@ class DiagonalFrames(AbstractFrames):
         """The sums of the log-scales."""
         return self.log_scale.sum(axis=-1)
 
-    @property
-    def log_scales(self) -> Locations:
-        """The log-scales."""
-        return self.log_scale
-
 
 class Full(AbstractScale):
     r"""Lower triangular scales: raw shape `(parts, dim, dim)`, log-scales on the diagonal.
@@ -215,15 +207,17 @@ class Full(AbstractScale):
         inverse = inverse_of_triangular(factor)
         if is_rotation_invariant:
             factor_rate = factor_rate + factor @ _least_energy_spin(factor, factor_rate)
-        # The log-volume comes from the log-scales, not from log(exp(.)) of the diagonal.
-        log_scale = _floored(jnp.diagonal(raw, axis1=-2, axis2=-1), self.floor)
+        # Not as log(exp(.)) of the diagonal.
+        log_scale = self._log_scale(raw)
         return FullFrames(
             location, location_rate, factor, inverse, factor_rate @ inverse, log_scale
         )
 
     def _factor(self, raw: Float[Array, "parts dim dim"]) -> Float[Array, "parts dim dim"]:
-        log_scale = _floored(jnp.diagonal(raw, axis1=-2, axis2=-1), self.floor)
-        return jnp.tril(raw, -1) + _diagonal_matrix(jnp.exp(log_scale))
+        return jnp.tril(raw, -1) + _diagonal_matrix(jnp.exp(self._log_scale(raw)))
+
+    def _log_scale(self, raw: Float[Array, "parts dim dim"]) -> Locations:
+        return _floored(jnp.diagonal(raw, axis1=-2, axis2=-1), self.floor)
 
 
 class FullFrames(AbstractFrames):
@@ -263,11 +257,6 @@ class FullFrames(AbstractFrames):
         r"""$\log\det L$."""
         return self.log_scale.sum(axis=-1)
 
-    @property
-    def log_scales(self) -> Locations:
-        """The log-scales of the diagonal."""
-        return self.log_scale
-
 
 def _diagonal_matrix(diagonal: Float[Array, "*n dim"]) -> Float[Array, "*n dim dim"]:
     return diagonal[..., None] * jnp.eye(diagonal.shape[-1], dtype=diagonal.dtype)
@@ -279,12 +268,6 @@ def inverse_of_triangular(factor: Float[Array, "*n dim dim"]) -> Float[Array, "*
     `[[A, 0], [C, B]]` has the inverse `[[A^-1, 0], [-B^-1 C A^-1, B^-1]]`. As a few batched
     products this is far faster on CPU than a batched triangular solve (which runs matrix by
     matrix), and it is done once a time.
-
-    Args:
-        factor: lower triangular with a positive diagonal, shape `(..., dim, dim)`.
-
-    Returns:
-        The inverses, same shape.
     """
     dim = factor.shape[-1]
     if dim == 1:

@@ -7,17 +7,12 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float
 
-from liouville.curves import AbstractCurve, value_and_rate
+from liouville.curves import AbstractCurve, shape_of, value_and_rate
 from liouville.numerics.parameters import Fixed, value_of
 from liouville.numerics.types import Point, Points, RandomKey, Scalar
 from liouville.paths._base import AbstractMarginal, AbstractPath, average_velocity
 from liouville.paths._ensemble import Ensemble
-from liouville.paths._factorised import (
-    Factorised,
-    FactorisedMarginal,
-    coordinate_values,
-    shape_of,
-)
+from liouville.paths._factorised import Factorised, FactorisedMarginal, coordinate_values
 from liouville.paths._line import MixtureOnLine
 from liouville.paths._transfer_flux import NARROWER, crossing, picked
 
@@ -83,7 +78,6 @@ class FactorisedMixture(AbstractPath):
         return cls(stacked, logits, reference)
 
     def __check_init__(self):
-        """One logit a part, and a reference of the dimension of the parts."""
         logits = shape_of(self.logits)
         leading = {leaf.shape[:1] for leaf in jax.tree.leaves(self.parts)}
         if len(logits) != 1 or leading != {logits}:
@@ -107,22 +101,15 @@ class FactorisedMixture(AbstractPath):
         parts = eqx.filter_vmap(lambda part: part.at(t))(self.parts)
         logits, logits_rate = value_and_rate(self.logits, t)
         log_weights, log_weights_rate = jax.jvp(jax.nn.log_softmax, (logits,), (logits_rate,))
-        reference = value_of(self.reference)
-        lines = (
-            _default_reference(parts, log_weights) if reference is None else reference.at(t).lines
-        )
+        if self.reference is None:
+            lines = _default_reference(parts, log_weights)
+        else:
+            lines = value_of(self.reference).at(t).lines
         return FactorisedMixtureMarginal(parts, log_weights, log_weights_rate, lines)
 
 
 class FactorisedMixtureMarginal(AbstractMarginal):
-    r"""A `FactorisedMixture` at one time.
-
-    Attributes:
-        parts: the parts, stacked.
-        log_weights: $\log w$, shape `(parts,)`.
-        log_weights_rate: $w'/w$, shape `(parts,)`.
-        reference: the densities $r_i$ of the coordinates, stacked.
-    """
+    """A `FactorisedMixture` at one time; parts and coordinates of the reference are stacked."""
 
     parts: FactorisedMarginal
     log_weights: Float[Array, " parts"]
@@ -144,9 +131,8 @@ class FactorisedMixtureMarginal(AbstractMarginal):
         at_x = jax.vmap(lambda part: part.coordinates(x))(self.parts)
         joint = self.log_weights + at_x.log_density.sum(-1)
         velocities = jax.vmap(lambda part: part.velocity(x))(self.parts)
-        crossed = crossing(
-            at_x, jax.vmap(coordinate_values)(self.reference, x), self.log_weights, joint
-        )
+        reference = jax.vmap(coordinate_values)(self.reference, x)
+        crossed = crossing(at_x, reference, self.log_weights, joint)
         return average_velocity(joint, velocities) - self.log_weights_rate @ crossed
 
     def sample(self, *, key: RandomKey) -> Point:

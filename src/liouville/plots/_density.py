@@ -2,41 +2,33 @@
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 
-from liouville.plots._fields import (
-    Window,
-    data_window,
-    known_times,
-    limits_of,
-    line_density,
-    mass_level,
-    plane_density,
-    some_of,
-)
+from liouville.plots._clock import Clock, clock_of
+from liouville.plots._fields import known_times, line_density, mass_level, plane_density, some_of
 from liouville.plots._model import DrawableModel, DrawableSnapshots
-from liouville.plots._projection import Projection, default_projection, place_data, thin
+from liouville.plots._plane import Window, limits_of, plane_of
 from liouville.plots._style import (
     DENSITY,
     INK,
     Scenery,
-    TimeScale,
     colour_bar,
     frame_plane,
     headline,
     name_axes,
     panels,
     scatter_size,
-    set_scene,
-    time_scale,
+    show_field,
 )
+from liouville.plots._view import View, thin
 
 
 def density_panels(
     model: DrawableModel,
     snapshots: DrawableSnapshots,
-    projection: Projection | None = None,
+    view: View | None = None,
     *,
     most_panels: int = 24,
     most_cells: int = 600,
@@ -51,30 +43,25 @@ def density_panels(
     Args:
         model: The model.
         snapshots: The data.
-        projection: The plane to look at; by default the embedding of the data, if the model
+        view: The plane to look at; by default the embedding of the data, if the model
             has more than two coordinates, else the first two coordinates.
         most_panels: With more snapshots than this, some are left out evenly.
         most_cells: Most data points to draw in one panel.
         scenery: Draws what stands in the plane on a panel.
-
-    Returns:
-        A figure.
     """
     times = some_of(known_times(model, snapshots), most_panels)
     if model.dim == 1:
         return _line_panels(model, snapshots, times)
-    projection = projection or default_projection(model, snapshots)
-    places, seen = place_data(snapshots, projection), np.asarray(snapshots.times)
-    window, scale = data_window(model, snapshots, projection), time_scale(model, snapshots)
-    fields = [plane_density(model, float(t), window, projection) for t in times]
+    plane, clock = plane_of(model, snapshots, view), clock_of(model, snapshots)
+    fields = [plane_density(model, float(t), plane.window, plane.view) for t in times]
     norm = density_norm(np.stack(fields))
-    figure, axes = panels(len(times), window.ratio)
+    figure, axes = panels(len(times), plane.window.ratio)
     for panel, t, field in zip(axes, times, fields, strict=True):
-        draw_density(panel, field, window, norm)
-        draw_cells(panel, places[seen == t], scale, float(t), most_cells)
-        headline(panel, scale.say(float(t)), f"{int(np.sum(seen == t)):,} points")
-    frame_plane(axes, window, projection)
-    set_scene(axes, scenery)
+        draw_density(panel, field, plane.window, norm)
+        own = plane.seen(t)
+        draw_cells(panel, own, clock, float(t), most_cells)
+        headline(panel, clock.say(float(t)), f"{len(own):,} points")
+    frame_plane(axes, plane, scenery)
     colour_bar(figure, axes, norm, DENSITY, "density")
     return figure
 
@@ -87,16 +74,7 @@ def density_norm(fields: np.ndarray) -> PowerNorm:
 
 def draw_density(axes: Axes, field: np.ndarray, window: Window, norm: PowerNorm) -> None:
     """The density as an image, with lines around 50 % and 90 % of the mass."""
-    axes.imshow(
-        field,
-        origin="lower",
-        extent=window.extent,
-        norm=norm,
-        cmap=DENSITY,
-        interpolation="bilinear",
-        aspect="auto",
-        zorder=0,
-    )
+    show_field(axes, field, window.extent, norm)
     levels = sorted({mass_level(field, mass) for mass in (0.9, 0.5)})
     if np.isfinite(levels).all() and levels[0] > 0:
         x, y = window.centres(len(field))
@@ -104,19 +82,26 @@ def draw_density(axes: Axes, field: np.ndarray, window: Window, norm: PowerNorm)
 
 
 def draw_cells(
-    axes: Axes, places: np.ndarray, scale: TimeScale, t: float, most: int, alpha: float = 0.8
-) -> None:
+    axes: Axes,
+    places: np.ndarray,
+    clock: Clock,
+    t: float,
+    most: int,
+    *,
+    alpha: float = 0.8,
+    larger: float = 0.0,
+    zorder: int = 2,
+) -> PathCollection:
     """Data points in the colour of their time, with a white edge that lifts them off."""
     chosen = places[thin(len(places), most)]
-    axes.scatter(
-        chosen[:, 0],
-        chosen[:, 1],
-        s=scatter_size(len(chosen)),
-        color=scale.colour(t),
+    return axes.scatter(
+        *chosen.T,
+        s=scatter_size(len(chosen)) + larger,
+        color=clock.colour(t),
         edgecolors="white",
         linewidths=0.25,
         alpha=alpha,
-        zorder=2,
+        zorder=zorder,
         rasterized=True,
     )
 
@@ -124,16 +109,16 @@ def draw_cells(
 def _line_panels(model: DrawableModel, snapshots: DrawableSnapshots, times: np.ndarray) -> Figure:
     """Histograms of one-dimensional data under the curves of the model."""
     values, seen = np.asarray(snapshots.points, float)[:, 0], np.asarray(snapshots.times)
-    limits, scale = limits_of(values, seen), time_scale(model, snapshots)
+    limits, clock = limits_of(values, seen), clock_of(model, snapshots)
     x = np.linspace(*limits, 400)
     figure, axes = panels(len(times), 0.6)
     top = 0.0
     for panel, t in zip(axes, times, strict=True):
-        own, colour = values[seen == t], scale.colour(float(t))
+        own, colour = values[seen == t], clock.colour(float(t))
         curve = line_density(model, float(t), x)
         heights = draw_histogram(panel, own, limits, colour)
         panel.plot(x, curve, color=colour, linewidth=1.8)
-        headline(panel, scale.say(float(t)), f"{len(own):,} points")
+        headline(panel, clock.say(float(t)), f"{len(own):,} points")
         top = max(top, float(curve.max()), float(heights.max(initial=0.0)))
     for panel in axes:
         panel.set(xlim=limits, ylim=(0.0, 1.06 * top if top > 0 else 1.0))

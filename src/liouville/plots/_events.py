@@ -1,17 +1,16 @@
 """Figures of events in time and space: maps, rates over time, forecasts."""
 
-import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import matplotlib.dates as dates
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
+from liouville.plots._clock import Clock
+from liouville.plots._plane import centres
 from liouville.plots._style import (
     DENSITY,
     FAINT,
@@ -22,8 +21,12 @@ from liouville.plots._style import (
     TIME,
     colour_bar,
     headline,
+    label,
     plain,
+    sheet,
+    show_field,
     tidy,
+    tidy_bar,
 )
 
 # Orders of magnitude that the colours of an intensity tell apart.
@@ -31,81 +34,15 @@ _ORDERS = 4.0
 
 
 @dataclass(frozen=True)
-class Clock:
-    """How times stand on an axis.
-
-    Args:
-        unit: Unit of time, or an empty string.
-        origin: The instant of time zero, ISO text in UTC; None for plain numbers.
-    """
-
-    unit: str = ""
-    origin: str | None = None
-
-    def values(self, times: np.ndarray) -> np.ndarray:
-        """Times as matplotlib counts them: days since 1970 if there is an origin."""
-        times = np.asarray(times, float)
-        if self.origin is None:
-            return times
-        return times + dates.date2num(datetime.datetime.fromisoformat(self.origin))
-
-    def value(self, time: float) -> float:
-        """One time as matplotlib counts it."""
-        return float(self.values(np.array([time]))[0])
-
-    def dress(self, axes: Axes, *, label: bool = True) -> None:
-        """Ticks and the label of a time axis at the bottom."""
-        if self.origin is not None:
-            self.tick(axes.xaxis)
-            axes.xaxis.get_offset_text().set(size=8, color=MUTED)
-        if label:
-            axes.set_xlabel(self.label, fontsize=9, color=INK)
-
-    def tick(self, axis: Axis) -> None:
-        """Ticks at dates."""
-        locator = dates.AutoDateLocator(minticks=3, maxticks=6)
-        axis.set_major_locator(locator)
-        axis.set_major_formatter(dates.ConciseDateFormatter(locator))
-
-    @property
-    def label(self) -> str:
-        """Label of a time axis."""
-        if self.origin is not None:
-            return "time (UTC)"
-        return plain(f"time ({self.unit})" if self.unit else "time")
-
-    @property
-    def one(self) -> str:
-        """One unit in words: ``day`` for ``days``."""
-        return self.unit.removesuffix("s") or "unit of time"
-
-    def say(self, time: float) -> str:
-        """A time in words, short enough for a headline."""
-        if self.origin is None:
-            return plain(f"{time:.4g} {self.unit}".strip())
-        moment = datetime.datetime.fromisoformat(self.origin) + datetime.timedelta(days=time)
-        return f"{moment:%Y-%m-%d %H:%M}"
-
-
-@dataclass(frozen=True)
 class Ground:
-    """The plane of a map.
+    """The plane of a map."""
 
-    Args:
-        x: Left and right end.
-        y: Lower and upper end.
-        labels: Of both axes, with units.
-        area: The unit of area, such as ``degree²``.
-        aspect: Length of a unit of ``y`` over that of ``x`` on paper.
-        outline: Corners of the region, shape ``(n, 2)``, or None.
-    """
-
-    x: tuple[float, float]
-    y: tuple[float, float]
-    labels: tuple[str, str]
-    area: str
-    aspect: float = 1.0
-    outline: np.ndarray | None = None
+    x: tuple[float, float]  # left and right end
+    y: tuple[float, float]  # lower and upper end
+    labels: tuple[str, str]  # of both axes, with units
+    area: str  # its unit, such as ``degree²``
+    aspect: float = 1.0  # length of a unit of ``y`` over that of ``x`` on paper
+    outline: np.ndarray | None = None  # corners of the region, shape ``(n, 2)``
 
     @property
     def ratio(self) -> float:
@@ -115,13 +52,10 @@ class Ground:
     def grid(self, columns: int) -> tuple[np.ndarray, int, int]:
         """Centers of cells that cover the plane, shape ``(rows * columns, 2)``, and both counts."""
         rows = int(np.clip(round(columns * self.ratio), 8, 3 * columns))
-        xs, ys = (
-            np.linspace(a, b, n, endpoint=False) + (b - a) / (2 * n)
-            for (a, b), n in ((self.x, columns), (self.y, rows))
-        )
-        return np.stack(np.meshgrid(xs, ys), axis=-1).reshape(-1, 2), rows, columns
+        grid = np.meshgrid(centres(self.x, columns), centres(self.y, rows))
+        return np.stack(grid, axis=-1).reshape(-1, 2), rows, columns
 
-    def dress(self, axes: Axes, *, left: bool = True) -> None:
+    def dress(self, axes: Axes) -> None:
         """Limits, aspect, region and labels of a map."""
         tidy(axes)
         axes.set(xlim=self.x, ylim=self.y)
@@ -129,9 +63,7 @@ class Ground:
         if self.outline is not None:
             ring = np.concatenate([self.outline, self.outline[:1]])
             axes.plot(*ring.T, color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)), zorder=2.5)
-        axes.set_xlabel(plain(self.labels[0]), fontsize=9, color=INK)
-        if left:
-            axes.set_ylabel(plain(self.labels[1]), fontsize=9, color=INK)
+        label(axes, *self.labels)
 
 
 def mark_sizes(marks: np.ndarray | None, count: int) -> np.ndarray:
@@ -163,43 +95,25 @@ def event_maps(
     now: float,
     recent: int = 100,
 ) -> Figure:
-    """All events coloured by time, beside the intensity at one time with the latest events.
+    """All events coloured by time, beside the intensity at the time `now` with the `recent` events.
 
-    Args:
-        ground: The plane.
-        clock: Of the times.
-        places: Shape ``(n, 2)``, in order of time.
-        times: Shape ``(n,)``.
-        marks: Numbers that make markers larger, shape ``(n,)``, or None.
-        intensity: On the grid of the plane, shape ``(rows, columns)``.
-        now: The time of the intensity.
-        recent: How many of the latest events to show on it.
+    Places have shape ``(n, 2)``, times and marks, which make markers larger, ``(n,)``, all in order
+    of time; the intensity is on the grid of the plane, shape ``(rows, columns)``.
     """
     width = 4.6 if ground.ratio < 1.6 else 3.4
-    figure = Figure(figsize=(2 * width + 2.4, width * ground.ratio + 0.9), layout="constrained")
-    left, right = figure.subplots(1, 2)
+    figure, (left, right) = sheet(2 * width + 2.4, width * ground.ratio + 0.9, columns=2)
     sizes = mark_sizes(marks, len(places))
     shades = clock.values(times)
     dots = left.scatter(*places.T, s=sizes, c=shades, cmap=TIME, linewidths=0, alpha=0.75)
     ground.dress(left)
     headline(left, "events", f"{len(places):,}")
     bar = figure.colorbar(dots, ax=left, fraction=0.05, shrink=0.8, pad=0.02, aspect=28)
-    bar.outline.set_visible(False)  # pyright: ignore[reportCallIssue, reportAttributeAccessIssue]
-    bar.ax.tick_params(labelsize=8, color=MUTED, labelcolor=INK, width=0.7, length=3)
+    tidy_bar(bar, clock.label if clock.origin is None else "")
     if clock.origin is not None:
         clock.tick(bar.ax.yaxis)
-    else:
-        bar.set_label(clock.label, fontsize=9, color=INK)
-    draw_field(figure, right, ground, intensity, f"events per {clock.one} and {ground.area}")
+    draw_field(figure, right, ground, intensity, f"events per {clock.per} and {ground.area}")
     latest = slice(max(0, len(places) - recent), None)
-    right.scatter(
-        *places[latest].T,
-        s=sizes[latest] + 3.0,
-        facecolors="none",
-        edgecolors=MARK,
-        linewidths=0.7,
-        zorder=3,
-    )
+    _rings(right, places[latest], sizes[latest])
     headline(right, f"intensity, {clock.say(now)}", f"rings: last {min(recent, len(places))}")
     return figure
 
@@ -215,15 +129,14 @@ def draw_field(figure: Figure, axes: Axes, ground: Ground, field: np.ndarray, un
 def show_logarithm(axes: Axes, ground: Ground, field: np.ndarray, norm: LogNorm) -> AxesImage:
     """A field as an image of its logarithm, which interpolates without steps."""
     low, high = np.log([float(norm.vmin or 0.0), float(norm.vmax or 1.0)])
-    return axes.imshow(
-        logarithm(field, norm),
-        origin="lower",
-        extent=(*ground.x, *ground.y),
-        norm=Normalize(float(low), float(high)),
-        cmap=DENSITY,
-        interpolation="bicubic",
-        aspect="auto",
-    )
+    scale = Normalize(float(low), float(high))
+    return show_field(axes, logarithm(field, norm), (*ground.x, *ground.y), scale, "bicubic")
+
+
+def _rings(axes: Axes, places: np.ndarray, sizes: np.ndarray) -> None:
+    """The latest events."""
+    rings = {"facecolors": "none", "edgecolors": MARK, "linewidths": 0.7, "zorder": 3}
+    axes.scatter(*places.T, s=sizes + 3.0, **rings)
 
 
 def logarithm(field: np.ndarray, norm: LogNorm) -> np.ndarray:
@@ -231,21 +144,25 @@ def logarithm(field: np.ndarray, norm: LogNorm) -> np.ndarray:
     return np.log(np.maximum(field, float(norm.vmin or 0.0)))
 
 
-def name_parts(axes: Axes, clock: Clock, parts: Sequence[tuple[str, float]]) -> None:
-    """The names of parts of the data where they begin, in steps so that none hides another."""
+def mark_parts(
+    axes: Axes, clock: Clock, parts: Sequence[tuple[str, float]], *, named: bool
+) -> None:
+    """Lines where parts of the data begin, with names in steps so that none hides another."""
     for number, (name, begin) in enumerate(parts):
         at = clock.value(begin)
-        axes.annotate(
-            f" {name}",
-            (at, 1.0),
-            xytext=(0, -9 * number),
-            xycoords=("data", "axes fraction"),
-            textcoords="offset points",
-            va="top",
-            fontsize=8,
-            color=MUTED,
-            zorder=4,
-        )
+        axes.axvline(at, color=FAINT, linewidth=1.0, zorder=0)
+        if named:
+            axes.annotate(
+                f" {name}",
+                (at, 1.0),
+                xytext=(0, -9 * number),
+                xycoords=("data", "axes fraction"),
+                textcoords="offset points",
+                va="top",
+                fontsize=8,
+                color=MUTED,
+                zorder=4,
+            )
 
 
 def rate_over_time(
@@ -258,44 +175,35 @@ def rate_over_time(
 ) -> Figure:
     """The rate with a tick per event, above the count of events against its expected value.
 
-    Args:
-        clock: Of the times.
-        grid: Times of the rates, shape ``(m,)``.
-        rates: Events per unit of time, shape ``(m,)``.
-        times: Of the events, in order, shape ``(n,)``.
-        integral: Times and the integral of the rate up to them.
-        parts: Name and begin of the parts of the data, in order.
+    Rates per unit of time, and the grid of their times, have shape ``(m,)``; times of events, in
+    order, ``(n,)``. `integral` is times and the integral of the rate up to them, `parts` name and
+    begin of the parts of the data.
     """
-    figure = Figure(figsize=(8.6, 4.6), layout="constrained")
-    top, ticks, bottom = figure.subplots(3, 1, sharex=True, height_ratios=(3.0, 0.22, 2.4))
-    for axes in (top, ticks, bottom):
-        tidy(axes)
+    heights = (3.0, 0.22, 2.4)
+    figure, (top, ticks, bottom) = sheet(8.6, 4.6, rows=3, sharex=True, height_ratios=heights)
     x = clock.values(grid)
     top.plot(x, rates, color=MODEL, linewidth=1.1)
     if rates.min() > 0 and rates.max() > 10 * rates.min():
         top.set_yscale("log")
     else:
         top.set_ylim(bottom=0)
-    top.set_ylabel(plain(f"events per {clock.one}"), fontsize=9, color=INK)
+    label(top, y=f"events per {clock.per}")
     headline(top, "rate of events")
     alpha = float(np.clip(300.0 / max(len(times), 1), 0.04, 0.8))
-    ticks.vlines(clock.values(times), 0, 1, color=INK, linewidth=0.6, alpha=alpha)
+    when = clock.values(times)
+    ticks.vlines(when, 0, 1, color=INK, linewidth=0.6, alpha=alpha)
     ticks.set(ylim=(0, 1), yticks=[])
     for side in ("left", "bottom"):
         ticks.spines[side].set_visible(False)
     ticks.tick_params(bottom=False)
-    when = clock.values(times)
     bottom.step(when, np.arange(1, len(times) + 1), where="post", color=INK, lw=1.2, label="events")
     bottom.plot(clock.values(integral[0]), integral[1], color=MODEL, lw=1.2, label="expected")
-    bottom.set_ylabel("events so far", fontsize=9, color=INK)
+    label(bottom, y="events so far")
     bottom.legend(frameon=False, fontsize=8, loc="upper left")
     bottom.set_ylim(bottom=0)
-    for _, begin in parts:
-        for axes in (top, bottom):
-            axes.axvline(clock.value(begin), color=FAINT, lw=1.0, zorder=0)
-    name_parts(top, clock, parts)
-    ends = clock.values(np.array([grid[0], grid[-1]]))
-    bottom.set_xlim(*ends)
+    for panel in (top, bottom):
+        mark_parts(panel, clock, parts, named=panel is top)
+    bottom.set_xlim(*x[[0, -1]])
     clock.dress(bottom)
     return figure
 
@@ -331,16 +239,12 @@ def forecast_figure(
         grid = figure.add_gridspec(1, 2, width_ratios=(1.5, 1.0))
         axes = figure.add_subplot(grid[0])
         draw_field(figure, axes, ground, expected, "expected events per cell")
-        sizes = mark_sizes(marks, len(places)) + 3.0
-        rings = {"facecolors": "none", "edgecolors": MARK, "linewidths": 0.7, "zorder": 3}
-        axes.scatter(*places.T, s=sizes, **rings)
+        _rings(axes, places, mark_sizes(marks, len(places)))
         headline(axes, "expected events", f"rings: last {len(places)} known")
-        right = grid[1].subgridspec(2, 1)
-        panels = [figure.add_subplot(right[0]), figure.add_subplot(right[1])]
+        count, growth = grid[1].subgridspec(2, 1).subplots()
     else:
-        panels = list(figure.subplots(1, 2))
-    count, growth = panels
-    for axes in panels:
+        count, growth = figure.subplots(1, 2)
+    for axes in (count, growth):
         tidy(axes)
     top = int(max(np.quantile(numbers, 0.995), 1))
     width = max(1, -(-top // 40))
@@ -348,18 +252,15 @@ def forecast_figure(
     heights, _ = np.histogram(numbers, edges)
     count.stairs(100.0 * heights / len(numbers), edges, fill=True, color=MODEL, alpha=0.75)
     count.axvline(float(numbers.mean()), color=INK, linewidth=1.0)
-    count.set_xlabel("events", fontsize=9, color=INK)
-    count.set_ylabel("catalogues (%)", fontsize=9, color=INK)
+    label(count, "events", "catalogues (%)")
     headline(count, "number of events", f"mean {numbers.mean():.3g}")
     after, quantiles = fan
-    for low, high, alpha in ((0, 4, 0.18), (1, 3, 0.35)):
-        growth.fill_between(
-            after, quantiles[low], quantiles[high], color=MODEL, alpha=alpha, linewidth=0
-        )
-    growth.plot(after, quantiles[2], color=MODEL, linewidth=1.4)
+    low, lower, middle, upper, high = quantiles
+    growth.fill_between(after, low, high, color=MODEL, alpha=0.18, linewidth=0)
+    growth.fill_between(after, lower, upper, color=MODEL, alpha=0.35, linewidth=0)
+    growth.plot(after, middle, color=MODEL, linewidth=1.4)
     growth.set(xlim=(0, after[-1]), ylim=(0, None))
-    growth.set_xlabel(plain(f"{clock.unit or 'time'} after the start"), fontsize=9, color=INK)
-    growth.set_ylabel("events so far", fontsize=9, color=INK)
+    label(growth, f"{clock.unit or 'time'} after the start", "events so far")
     headline(growth, "how the number grows", "50 %, 95 %")
     figure.suptitle(plain(when, 80), fontsize=10, color=INK, x=0.01, ha="left")
     return figure

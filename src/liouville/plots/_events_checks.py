@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from scipy.stats import kstwo
 
-from liouville.plots._events import Clock, name_parts
+from liouville.plots._clock import Clock
+from liouville.plots._events import mark_parts
 from liouville.plots._style import (
     FAINT,
     INK,
@@ -15,9 +15,10 @@ from liouville.plots._style import (
     MODEL,
     MUTED,
     headline,
+    label,
     panels,
     plain,
-    tidy,
+    sheet,
 )
 from liouville.plots._training import moving_average
 
@@ -33,13 +34,9 @@ def residual_figure(
 ) -> Figure:
     """Rescaled times against the exponential law, levels of coordinates against the uniform one.
 
-    Bands hold the whole curve with probability 95 % if the model is true (Kolmogorov).
-
-    Args:
-        gaps: Rescaled times, shape ``(n,)``.
-        levels: Of the coordinates, shape ``(n, dim)``, or None.
-        names: Of the coordinates.
-        p_values: Of the Kolmogorov-Smirnov tests: times, then coordinates.
+    Bands hold the whole curve with probability 95 % if the model is true (Kolmogorov). Gaps are
+    the rescaled times, shape ``(n,)``; levels, shape ``(n, dim)``, and names are of coordinates;
+    p-values are of the Kolmogorov-Smirnov tests of times, then of coordinates.
     """
     columns = [] if levels is None else list(levels.T)
     figure, axes = panels(1 + 2 * len(columns), 0.92, width=2.9, most=5, share=False)
@@ -51,11 +48,16 @@ def residual_figure(
     return figure
 
 
+def _ranks(n: int) -> tuple[np.ndarray, float]:
+    """Levels of ordered values, and how far a true curve stays from them (Kolmogorov)."""
+    from scipy.stats import kstwo  # slow to import
+
+    return (np.arange(n) + 0.5) / n, float(kstwo.ppf(_LEVEL, n))
+
+
 def _quantiles(axes: Axes, gaps: np.ndarray, p_value: float) -> None:
-    n = len(gaps)
-    level = (np.arange(n) + 0.5) / n
+    level, reach = _ranks(len(gaps))
     theory = -np.log1p(-level)
-    reach = float(kstwo.ppf(_LEVEL, n))
     p = np.linspace(0.0, level[-1], 400)
     x = -np.log1p(-p)
     top = 1.05 * max(float(theory[-1]), float(gaps.max()))
@@ -66,21 +68,18 @@ def _quantiles(axes: Axes, gaps: np.ndarray, p_value: float) -> None:
     axes.plot([0, top], [0, top], color=MUTED, linewidth=0.8)
     axes.plot(theory, np.sort(gaps), color=MODEL, marker=".", markersize=3, linewidth=0.8)
     axes.set(xlim=(0, 1.02 * float(theory[-1])), ylim=(0, top))
-    axes.set_xlabel("exponential law", fontsize=9, color=INK)
-    axes.set_ylabel("rescaled times", fontsize=9, color=INK)
+    label(axes, "exponential law", "rescaled times")
     headline(axes, "times", f"p = {p_value:.2g}")
 
 
 def _levels(axes: Axes, levels: np.ndarray, name: str, p_value: float) -> None:
-    n = len(levels)
-    reach = float(kstwo.ppf(_LEVEL, n))
+    ranks, reach = _ranks(len(levels))
     x = np.linspace(0.0, 1.0, 3)
     axes.fill_between(x, x - reach, x + reach, color=FAINT, alpha=0.6, linewidth=0, zorder=0)
     axes.plot([0, 1], [0, 1], color=MUTED, linewidth=0.8)
-    axes.plot((np.arange(n) + 0.5) / n, np.sort(levels), color=MODEL, linewidth=1.3)
+    axes.plot(ranks, np.sort(levels), color=MODEL, linewidth=1.3)
     axes.set(xlim=(0, 1), ylim=(0, 1))
-    axes.set_xlabel("uniform law", fontsize=9, color=INK)
-    axes.set_ylabel("level of the event", fontsize=9, color=INK)
+    label(axes, "uniform law", "level of the event")
     headline(axes, plain(name, 18), f"p = {p_value:.2g}")
 
 
@@ -94,8 +93,7 @@ def _histogram(axes: Axes, levels: np.ndarray, name: str) -> None:
     axes.stairs(heights, edges, fill=True, color=MODEL, alpha=0.6)
     axes.axhline(1.0, color=MUTED, linewidth=0.8)
     axes.set(xlim=(0, 1), ylim=(0, max(1.6, 1.1 * float(heights.max()))))
-    axes.set_xlabel("level of the event", fontsize=9, color=INK)
-    axes.set_ylabel("density", fontsize=9, color=INK)
+    label(axes, "level of the event", "density")
     headline(axes, plain(name, 18), "should be flat")
 
 
@@ -107,17 +105,12 @@ def event_likelihoods(
 ) -> Figure:
     """Log-likelihoods of single events over time, with their moving average.
 
-    Args:
-        clock: Of the times.
-        times: Of the events, shape ``(n,)``.
-        series: Values of each event by name, shape ``(n,)``.
-        parts: Name and begin of the parts of the data.
+    The series are values of each event, shape ``(n,)``, by name; `parts` is name and begin of the
+    parts of the data.
     """
-    figure = Figure(figsize=(8.6, 1.9 * len(series) + 0.4), layout="constrained")
-    axes = figure.subplots(len(series), 1, sharex=True, squeeze=False)[:, 0]
+    figure, axes = sheet(8.6, 1.9 * len(series) + 0.4, rows=len(series), sharex=True)
     x = clock.values(times)
     for panel, (name, values) in zip(axes, series.items(), strict=True):
-        tidy(panel)
         size = float(np.clip(60.0 / len(values) ** 0.5, 1.5, 4.0))
         panel.plot(x, values, ".", color=MODEL, markersize=size, alpha=0.4, markeredgewidth=0)
         span = max(1.0, len(values) / 40)
@@ -125,12 +118,9 @@ def event_likelihoods(
         low, high = np.quantile(values, [0.002, 0.998])
         pad = 0.08 * (high - low) or 0.5
         panel.set_ylim(low - pad, high + pad)
-        panel.set_ylabel("nats", fontsize=9, color=INK)
+        label(panel, y="nats")
         headline(panel, plain(name, 60), f"mean {values.mean():.3f}")
-        for _, begin in parts:
-            at = clock.value(begin)
-            panel.axvline(at, color=FAINT, linewidth=1.0, zorder=0)
-    name_parts(axes[0], clock, parts)
+        mark_parts(panel, clock, parts, named=panel is axes[0])
     clock.dress(axes[-1])
     return figure
 
@@ -144,16 +134,10 @@ def magnitude_figure(
 ) -> Figure:
     """The share of events above each mark on a log scale, the data against the law.
 
-    Args:
-        marks: Marks of the events by part, shape ``(n,)``.
-        grid: Marks at which the law is known, shape ``(m,)``.
-        survival: The chance of that mark or more, shape ``(m,)``.
-        name: What the mark is.
-        note: A remark, such as the b-value.
+    Marks of the events, shape ``(n,)``, come by part; `survival` is the chance of a mark of `grid`
+    or more, both of shape ``(m,)``; `note` is a remark, such as the b-value.
     """
-    figure = Figure(figsize=(4.8, 3.5), layout="constrained")
-    axes = figure.add_subplot()
-    tidy(axes)
+    figure, (axes,) = sheet(4.8, 3.5)
     shades = (INK, MARK, MUTED)
     least = 1.0
     for shade, (part, values) in zip(shades, marks.items()):
@@ -164,30 +148,21 @@ def magnitude_figure(
     shown = survival > 0.3 * least
     axes.plot(grid[shown], survival[shown], color=MODEL, linewidth=1.5, label="model")
     axes.set_yscale("log")
-    axes.set_xlabel(plain(name), fontsize=9, color=INK)
-    axes.set_ylabel("share of events as large or larger", fontsize=9, color=INK)
+    label(axes, name, "share of events as large or larger")
     axes.legend(frameon=False, fontsize=8)
     headline(axes, plain(f"law of the {name}", 30), note)
     return figure
 
 
 def kinds_figure(kinds: Sequence[str], shares: np.ndarray, law: np.ndarray) -> Figure:
-    """The share of each kind in the data and its probability.
-
-    Args:
-        kinds: Names.
-        shares: In the data, shape ``(kinds,)``.
-        law: Of the model, shape ``(kinds,)``.
-    """
-    figure = Figure(figsize=(4.8, 0.32 * len(kinds) + 1.2), layout="constrained")
-    axes = figure.add_subplot()
-    tidy(axes)
+    """The share of each kind in the data and its probability under the law, shapes ``(kinds,)``."""
+    figure, (axes,) = sheet(4.8, 0.32 * len(kinds) + 1.2)
     rows = np.arange(len(kinds))
     axes.barh(rows, shares, color=FAINT, label="data")
     axes.plot(law, rows, "o", color=MODEL, markersize=5, label="model")
     axes.set_yticks(rows, [plain(kind, 24) for kind in kinds])
     axes.invert_yaxis()
-    axes.set_xlabel("share of events", fontsize=9, color=INK)
+    label(axes, "share of events")
     axes.legend(frameon=False, fontsize=8)
     return figure
 
@@ -215,20 +190,14 @@ def triggering_figure(
         length: The unit of length.
     """
     count = 3 if rates else 2
-    figure = Figure(figsize=(3.4 * count + 0.6, 3.1), layout="constrained")
-    axes = list(figure.subplots(1, count))
+    figure, axes = sheet(3.4 * count + 0.6, 3.1, columns=count)
     for panel in axes:
-        tidy(panel)
         panel.set(xscale="log", yscale="log")
-    since = plain(f"{clock.unit or 'time'} since the event")
+    since = f"{clock.unit or 'time'} since the event"
     if rates:
         panel = axes.pop(0)
-        for number, (name, values) in enumerate(rates.items()):
-            shade = MODEL if number == 0 else MARK
-            panel.plot(elapsed, np.maximum(values, 1e-300), color=shade, lw=1.4, label=plain(name))
-        panel.set_xlabel(since, fontsize=9, color=INK)
-        panel.set_ylabel(plain(f"events per {clock.one}"), fontsize=9, color=INK)
-        _floor(panel, np.concatenate(list(rates.values())))
+        _lines(panel, elapsed, rates)
+        label(panel, since, f"events per {clock.per}")
         if len(rates) > 1:
             panel.legend(frameon=False, fontsize=8)
         headline(panel, "triggered rate")
@@ -236,17 +205,21 @@ def triggering_figure(
     weight.fill_between(elapsed, weights[0], weights[2], color=MODEL, alpha=0.2, linewidth=0)
     weight.plot(elapsed, weights[1], color=MODEL, linewidth=1.4)
     _floor(weight, weights)
-    weight.set_xlabel(since, fontsize=9, color=INK)
-    weight.set_ylabel("weight over the background", fontsize=9, color=INK)
+    label(weight, since, "weight over the background")
     headline(weight, "weight of an event", "10 to 90 % of events")
-    for shade, (name, values) in zip((MODEL, MARK, MUTED), zones.items()):
-        zone.plot(distances, np.maximum(values, 1e-300), color=shade, lw=1.4, label=plain(name))
-    _floor(zone, np.concatenate(list(zones.values())))
-    zone.set_xlabel(plain(f"distance ({length})" if length else "distance"), fontsize=9, color=INK)
-    zone.set_ylabel("density per km²" if length == "km" else "density", fontsize=9, color=INK)
+    _lines(zone, distances, zones)
+    density = "density per km²" if length == "km" else "density"
+    label(zone, f"distance ({length})" if length else "distance", density)
     zone.legend(frameon=False, fontsize=8)
     headline(zone, "where it acts")
     return figure
+
+
+def _lines(axes: Axes, x: np.ndarray, lines: Mapping[str, np.ndarray]) -> None:
+    """Up to three curves with names."""
+    for shade, (name, values) in zip((MODEL, MARK, MUTED), lines.items()):
+        axes.plot(x, np.maximum(values, 1e-300), color=shade, lw=1.4, label=plain(name))
+    _floor(axes, np.concatenate(list(lines.values())))
 
 
 def _floor(axes: Axes, values: np.ndarray, orders: float = 8.0) -> None:

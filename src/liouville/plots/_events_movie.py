@@ -4,12 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from matplotlib.axes import Axes
 
-from liouville.plots._events import Clock, Ground, log_norm, logarithm, mark_sizes, show_logarithm
-from liouville.plots._movie import _gif, _picture, _sheet
-from liouville.plots._style import FAINT, INK, MARK, MUTED
-from liouville.runs.files import write_bytes
+from liouville.plots._clock import Clock
+from liouville.plots._events import Ground, log_norm, logarithm, mark_sizes, show_logarithm
+from liouville.plots._gif import film_clock, film_sheet, write_film
+from liouville.plots._style import MARK, MUTED
 
 _FADING = 8.0
 """Frames until an event is as pale as the old ones."""
@@ -31,21 +30,10 @@ def event_movie(
     """Writes a GIF of the intensity at given times, one log scale of colours for all frames.
 
     Events are rings that fade in the frames after theirs; the strip below shows all of them and
-    where the frame stands.
-
-    Args:
-        path: File to write.
-        ground: The plane.
-        clock: Of the times.
-        frames: Times of the frames, rising, shape ``(f,)``.
-        fields: Intensities on the grid of the plane, shape ``(f, rows, columns)``.
-        times: Of the events, shape ``(n,)``.
-        places: Of the events, shape ``(n, 2)``.
-        marks: Numbers that make markers larger, shape ``(n,)``, or None.
-        seconds: Length of the film.
-        progress: Told in words how far the work has come.
+    where the frame stands. `frames` are rising times, shape ``(f,)``, and `fields` intensities on
+    the grid of the plane, shape ``(f, rows, columns)``; `marks` make rings larger.
     """
-    figure, axes, strip = _sheet(ground.ratio)
+    axes, strip = film_sheet(ground.ratio)
     norm = log_norm(fields)
     image = show_logarithm(axes, ground, fields[0], norm)
     place = axes.get_position()
@@ -55,10 +43,12 @@ def event_movie(
     sizes = mark_sizes(marks, len(times)) + 6.0
     old = axes.scatter([], [], s=4.0, color=MUTED, linewidths=0, alpha=0.5)
     rings = axes.scatter([], [], facecolors="none", linewidths=1.1, zorder=3)
-    title = axes.set_title("", loc="left", fontsize=11, color=INK, fontweight="bold")
-    hand = _strip(strip, clock, frames, times)
-    pictures, step = [], float(frames[1] - frames[0]) if len(frames) > 1 else 1.0
-    for index, t in enumerate(frames.tolist()):
+    shown = times[(times >= frames[0]) & (times <= frames[-1])]
+    strip.vlines(clock.values(shown), -0.9, 0.9, color=MUTED, linewidth=0.6, alpha=0.6)
+    move = film_clock(axes, strip, clock, frames[[0, -1]])
+    step = float(frames[1] - frames[0]) if len(frames) > 1 else 1.0
+
+    def show(index: int, t: float) -> None:
         image.set_data(logarithm(fields[index], norm))
         past = times <= t
         age = (t - times) / (step * _FADING)
@@ -67,32 +57,6 @@ def event_movie(
         rings.set_offsets(places[fresh])
         rings.set_sizes(sizes[fresh])
         rings.set_edgecolor([(MARK, 1.0 - 0.8 * share) for share in age[fresh].tolist()])
-        title.set_text(clock.say(t))
-        hand(t)
-        pictures.append(_picture(figure))
-        if progress is not None:
-            progress(f"film: frame {index + 1} of {len(frames)}")
-    length = max(20, round(1000 * seconds / len(frames)))
-    return write_bytes(path, _gif(pictures, [length] * (len(frames) - 1) + [length + 1200]))
+        move(t)
 
-
-def _strip(
-    strip: Axes, clock: Clock, frames: np.ndarray, times: np.ndarray
-) -> Callable[[float], None]:
-    """A line of time with a tick per event; returns what moves its hand."""
-    ends = clock.values(frames[[0, -1]])
-    strip.set(xlim=ends, ylim=(-1, 1), yticks=[])
-    for side in strip.spines.values():
-        side.set_visible(False)
-    strip.tick_params(labelsize=8, color=MUTED, labelcolor=INK, length=0, pad=4)
-    strip.axhline(0.0, color=FAINT, linewidth=2.0, zorder=0)
-    shown = times[(times >= frames[0]) & (times <= frames[-1])]
-    strip.vlines(clock.values(shown), -0.9, 0.9, color=MUTED, linewidth=0.6, alpha=0.6)
-    clock.dress(strip)
-    (dot,) = strip.plot(ends[:1], [0.0], "o", markersize=9, clip_on=False, zorder=2)
-    dot.set(markerfacecolor="none", markeredgecolor=INK, markeredgewidth=1.6)
-
-    def move(t: float) -> None:
-        dot.set_xdata(clock.values(np.array([t])))
-
-    return move
+    return write_film(path, axes, frames, show, seconds, progress)

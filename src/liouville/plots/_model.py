@@ -1,6 +1,5 @@
 """What the figures need to know of a model and of its data: two small protocols."""
 
-from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -41,8 +40,8 @@ class DrawableModel(Protocol):
         ...
 
     @property
-    def sigma(self) -> float:
-        """Noise level of the stochastic trajectories."""
+    def sigma(self) -> float | np.ndarray:
+        """Noise of the stochastic trajectories: a number, or one for each coordinate."""
         ...
 
     def log_density(self, t: float | np.ndarray, x: np.ndarray) -> np.ndarray:
@@ -76,21 +75,6 @@ class DrawableSnapshots(Protocol):
     @property
     def times(self) -> np.ndarray:
         """Time of each point, shape ``(n,)``."""
-        ...
-
-    @property
-    def features(self) -> Sequence[str]:
-        """Names of the coordinates."""
-        ...
-
-    @property
-    def time_name(self) -> str:
-        """What time is called."""
-        ...
-
-    @property
-    def time_unit(self) -> str:
-        """Unit of time, or an empty string."""
         ...
 
     @property

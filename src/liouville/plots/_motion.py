@@ -7,44 +7,39 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from scipy.ndimage import gaussian_filter1d
 
+from liouville.plots._clock import Clock, clock_of
 from liouville.plots._density import draw_cells
 from liouville.plots._fields import (
-    Window,
     carried,
-    data_window,
     known_times,
-    limits_of,
     line_density,
     mass_level,
     plane_velocity,
     some_of,
 )
 from liouville.plots._model import DrawableModel, DrawableSnapshots
-from liouville.plots._projection import Projection, default_projection, place_data, thin
+from liouville.plots._plane import Window, limits_of, plane_of
 from liouville.plots._style import (
     INK,
     MUTED,
     SPEED,
     TIME,
     Scenery,
-    TimeScale,
     colour_bar,
     frame_plane,
     headline,
     name_axes,
     panels,
     scatter_size,
-    set_scene,
     tidy,
-    time_bar,
-    time_scale,
 )
+from liouville.plots._view import View, thin
 
 
 def velocity_stream(
     model: DrawableModel,
     snapshots: DrawableSnapshots,
-    projection: Projection | None = None,
+    view: View | None = None,
     *,
     most_panels: int = 12,
     most_cells: int = 700,
@@ -54,40 +49,28 @@ def velocity_stream(
 
     Streamlines are dark where the motion is fast, on one scale for all panels, and are left
     out where the model puts less than one percent of its mass. Models of dimension one are
-    drawn as curves of velocity against position.
-
-    Args:
-        model: The model.
-        snapshots: The data.
-        projection: The plane to look at; by default as in ``density_panels``.
-        most_panels: With more intervals than this, some are left out evenly.
-        most_cells: Most data points to draw from one snapshot.
-        scenery: Draws what stands in the plane on a panel.
-
-    Returns:
-        A figure.
+    drawn as curves of velocity against position. Arguments are those of ``density_panels``, with
+    a panel for each interval between snapshots.
     """
     known = known_times(model, snapshots)
     pairs = np.stack([known[:-1], known[1:]], axis=1) if len(known) > 1 else known[[0, 0]][None]
     pairs = some_of(pairs, most_panels)
     if model.dim == 1:
         return _line_velocities(model, snapshots, pairs.mean(axis=1))
-    projection = projection or default_projection(model, snapshots)
-    places, seen = place_data(snapshots, projection), np.asarray(snapshots.times)
-    window, scale = data_window(model, snapshots, projection), time_scale(model, snapshots)
-    fields = [plane_velocity(model, float(t), window, projection) for t in pairs.mean(axis=1)]
+    plane, clock = plane_of(model, snapshots, view), clock_of(model, snapshots)
+    middles = pairs.mean(axis=1)
+    fields = [plane_velocity(model, float(t), plane.window, plane.view) for t in middles]
     norm = _speed_norm([np.linalg.norm(flow, axis=-1)[shown] for flow, shown in fields])
-    figure, axes = panels(len(pairs), window.ratio, width=3.2)
+    figure, axes = panels(len(pairs), plane.window.ratio, width=3.2)
     for panel, (before, after), (flow, shown) in zip(axes, pairs, fields, strict=True):
         for t in np.unique([before, after]):
-            draw_cells(panel, places[seen == t], scale, float(t), most_cells, alpha=0.45)
-        draw_stream(panel, flow, shown, window, norm)
-        headline(panel, scale.say(float(before + after) / 2))
-    frame_plane(axes, window, projection)
-    set_scene(axes, scenery)
-    speed = f"speed (per {scale.per})" if projection.has_scale else "speed"
+            draw_cells(panel, plane.seen(t), clock, float(t), most_cells, alpha=0.45)
+        draw_stream(panel, flow, shown, plane.window, norm)
+        headline(panel, clock.say(float(before + after) / 2))
+    frame_plane(axes, plane, scenery)
+    speed = f"speed (per {clock.per})" if plane.view.has_scale else "speed"
     colour_bar(figure, axes, norm, SPEED, speed)
-    time_bar(figure, axes, scale, known)
+    clock.bar(figure, axes, known)
     return figure
 
 
@@ -125,7 +108,7 @@ def draw_stream(
 def trajectories(
     model: DrawableModel,
     snapshots: DrawableSnapshots,
-    projection: Projection | None = None,
+    view: View | None = None,
     *,
     count: int = 80,
     steps: int = 50,
@@ -141,66 +124,68 @@ def trajectories(
     Args:
         model: The model.
         snapshots: The data, drawn faintly below in the colours of their times.
-        projection: The plane to look at; by default as in ``density_panels``.
+        view: The plane to look at; by default as in ``density_panels``.
         count: Number of paths.
         steps: Number of times at which each path is asked for.
         stochastic: Whether to draw the noisy paths of the process instead of the flow.
         seed: Seed of the starting points and of the noise.
         most_cells: Most data points to draw.
         scenery: Draws what stands in the plane.
-
-    Returns:
-        A figure.
     """
     times = np.linspace(model.interval[0], model.interval[1], steps)
     start = model.sample(float(times[0]), count, seed=seed)
     paths = carried(model, start, times, seed=seed, stochastic=stochastic)
-    scale, known = time_scale(model, snapshots), known_times(model, snapshots)
+    clock, known = clock_of(model, snapshots), known_times(model, snapshots)
     if model.dim == 1:
         return _line_trajectories(model, snapshots, times, paths[..., 0])
-    projection = projection or default_projection(model, snapshots)
-    window, places = data_window(model, snapshots, projection), place_data(snapshots, projection)
-    figure, axes = panels(1, window.ratio, width=5.6)
-    some = thin(len(places), most_cells)
-    axes[0].scatter(
-        *places[some].T,
-        c=np.asarray(snapshots.times)[some],
-        norm=scale.norm,
-        cmap=TIME,
-        s=scatter_size(len(some)) + 3.0,
-        alpha=0.4,
-        linewidths=0,
-        rasterized=True,
-    )
-    lines = projection.points(paths)
-    if not projection.has_scale:
+    plane = plane_of(model, snapshots, view)
+    figure, axes = panels(1, plane.window.ratio, width=5.6)
+    some = thin(len(plane.places), most_cells)
+    _scatter(axes[0], plane.places[some], plane.times[some], clock, scatter_size(len(some)) + 3.0)
+    lines = plane.view.points(paths)
+    if not plane.view.has_scale:
         # An average over nearest cells trembles as neighbours change; the motion does not.
         lines = gaussian_filter1d(lines, 0.02 * steps, axis=0, mode="nearest")
-    draw_paths(axes[0], lines, times, scale)
-    frame_plane(axes, window, projection)
-    set_scene(axes, scenery)
-    headline(axes[0], _span(scale, times), f"{count} {'noisy ' if stochastic else ''}paths")
-    time_bar(figure, axes, scale, known)
+    draw_paths(axes[0], lines, times, clock)
+    frame_plane(axes, plane, scenery)
+    headline(axes[0], _span(clock, times), f"{count} {'noisy ' if stochastic else ''}paths")
+    clock.bar(figure, axes, known)
     return figure
 
 
-def draw_paths(axes: Axes, paths: np.ndarray, times: np.ndarray, scale: TimeScale) -> None:
+def _scatter(
+    axes: Axes, places: np.ndarray, times: np.ndarray, clock: Clock, size: float, alpha: float = 0.4
+) -> None:
+    """Data of all times, faintly, in the colours of their times."""
+    axes.scatter(
+        *places.T,
+        c=times,
+        norm=clock.norm,
+        cmap=TIME,
+        s=size,
+        alpha=alpha,
+        linewidths=0,
+        rasterized=True,
+    )
+
+
+def draw_paths(axes: Axes, paths: np.ndarray, times: np.ndarray, clock: Clock) -> None:
     """Paths of shape ``(times, paths, 2)``, with a ring at the start and a dot at the end."""
     pieces = np.stack([paths[:-1], paths[1:]], axis=2).transpose(1, 0, 2, 3).reshape(-1, 2, 2)
     middles = np.tile(0.5 * (times[:-1] + times[1:]), paths.shape[1])
     lines = LineCollection(
-        list(pieces), array=middles, norm=scale.norm, cmap=TIME, linewidths=0.8, alpha=0.8, zorder=3
+        list(pieces), array=middles, norm=clock.norm, cmap=TIME, linewidths=0.8, alpha=0.8, zorder=3
     )
     lines.set_capstyle("round")
     axes.add_collection(lines, autolim=False)
-    first, last = scale.colour(float(times[0])), scale.colour(float(times[-1]))
+    first, last = clock.colour(float(times[0])), clock.colour(float(times[-1]))
     axes.scatter(*paths[0].T, s=9, facecolors="white", edgecolors=[first], linewidths=0.8, zorder=4)
     axes.scatter(*paths[-1].T, s=13, color=last, edgecolors="white", linewidths=0.4, zorder=4)
 
 
-def _span(scale: TimeScale, times: np.ndarray) -> str:
+def _span(clock: Clock, times: np.ndarray) -> str:
     """First and last time in words."""
-    return f"{scale.say(float(times[0]))} to {scale.say(float(times[-1]))}"
+    return f"{clock.say(float(times[0]))} to {clock.say(float(times[-1]))}"
 
 
 def _speed_norm(speeds: list[np.ndarray]) -> Normalize:
@@ -214,7 +199,7 @@ def _line_velocities(
     model: DrawableModel, snapshots: DrawableSnapshots, times: np.ndarray
 ) -> Figure:
     """Velocity against position for models of dimension one."""
-    scale = time_scale(model, snapshots)
+    clock = clock_of(model, snapshots)
     limits = limits_of(np.asarray(snapshots.points, float)[:, 0], np.asarray(snapshots.times))
     x = np.linspace(*limits, 400)
     figure, axes = panels(1, 0.62, width=5.6)
@@ -223,11 +208,11 @@ def _line_velocities(
         density = line_density(model, float(t), x)
         flow = np.asarray(model.velocity(float(t), x[:, None]), float)[:, 0]
         shown = np.where(density >= mass_level(density, 0.99), flow, np.nan)
-        axes[0].plot(x, shown, color=scale.colour(float(t)), linewidth=1.8)
+        axes[0].plot(x, shown, color=clock.colour(float(t)), linewidth=1.8)
     axes[0].set_xlim(*limits)
     headline(axes[0], "velocity halfway between snapshots")
-    name_axes(axes, model.features[0], f"velocity (per {scale.per})")
-    time_bar(figure, axes, scale, times)
+    name_axes(axes, model.features[0], f"velocity (per {clock.per})")
+    clock.bar(figure, axes, times)
     return figure
 
 
@@ -235,25 +220,16 @@ def _line_trajectories(
     model: DrawableModel, snapshots: DrawableSnapshots, times: np.ndarray, paths: np.ndarray
 ) -> Figure:
     """Position against time for models of dimension one, paths of shape ``(times, paths)``."""
-    scale = time_scale(model, snapshots)
+    clock = clock_of(model, snapshots)
     values, seen = np.asarray(snapshots.points, float)[:, 0], np.asarray(snapshots.times, float)
     figure, axes = panels(1, 0.62, width=5.6)
     tidy(axes[0])
     some = thin(len(values), 3000)
-    spread = np.random.default_rng(0).uniform(-1, 1, len(some)) * 0.008 * (scale.last - scale.first)
-    axes[0].scatter(
-        seen[some] + spread,
-        values[some],
-        c=seen[some],
-        norm=scale.norm,
-        cmap=TIME,
-        s=4,
-        alpha=0.45,
-        linewidths=0,
-        rasterized=True,
-    )
+    spread = np.random.default_rng(0).uniform(-1, 1, len(some)) * 0.008 * (clock.last - clock.first)
+    places = np.stack([seen[some] + spread, values[some]], axis=1)
+    _scatter(axes[0], places, seen[some], clock, size=4.0, alpha=0.45)
     axes[0].plot(times, paths, color=INK, linewidth=0.6, alpha=0.35, zorder=0)
     axes[0].set_ylim(*limits_of(values, seen))
-    headline(axes[0], _span(scale, times), f"{paths.shape[1]} paths")
-    name_axes(axes, scale.label, model.features[0])
+    headline(axes[0], _span(clock, times), f"{paths.shape[1]} paths")
+    name_axes(axes, clock.label, model.features[0])
     return figure

@@ -5,7 +5,7 @@ leaves the user's own settings alone.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -14,10 +14,9 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colorbar import Colorbar
 from matplotlib.colors import Colormap, LinearSegmentedColormap, ListedColormap, Normalize
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 
-from liouville.plots._fields import Window
-from liouville.plots._model import DrawableModel, DrawableSnapshots
-from liouville.plots._projection import Projection
+from liouville.plots._plane import Plane
 
 # Draws what stands in the plane, such as obstacles, on axes whose limits are set.
 Scenery = Callable[[Axes], None]
@@ -37,63 +36,6 @@ TIME = ListedColormap(matplotlib.colormaps["plasma"](np.linspace(0.03, 0.85, 256
 SPEED = ListedColormap(matplotlib.colormaps["gray_r"](np.linspace(0.3, 0.95, 256)), "speed")
 
 
-@dataclass(frozen=True)
-class TimeScale:
-    """Colours and words for times, the same in every figure of one model.
-
-    Args:
-        first: Time with the first colour.
-        last: Time with the last colour.
-        name: What time is called.
-        unit: Unit of time, or an empty string.
-    """
-
-    first: float
-    last: float
-    name: str
-    unit: str
-
-    @property
-    def norm(self) -> Normalize:
-        """Map from times to the unit interval."""
-        return Normalize(self.first, self.last if self.last > self.first else self.first + 1.0)
-
-    def colour(self, t: float) -> tuple[float, float, float, float]:
-        """Colour of time ``t``."""
-        red, green, blue, alpha = TIME(float(self.norm(t)))
-        return (red, green, blue, alpha)
-
-    def say(self, t: float, form: str = ".4g") -> str:
-        """Time ``t`` in words, for instance ``day 3`` or ``time 2.5 h``."""
-        return plain(f"{self.name} {t:{form}} {self.other_unit}".strip())
-
-    @property
-    def label(self) -> str:
-        """Label of a time axis, for instance ``time (h)``."""
-        unit = self.other_unit
-        return plain(f"{self.name} ({unit})" if unit else self.name)
-
-    @property
-    def per(self) -> str:
-        """What rates are per, in the singular: ``day`` for the unit ``days``."""
-        unit = self.unit or self.name
-        return plain(unit[:-1] if len(unit) > 3 and unit.endswith("s") else unit)
-
-    @property
-    def other_unit(self) -> str:
-        """The unit, unless it only repeats the name as in ``day 3 days``."""
-        stem = self.unit.casefold().rstrip("s")
-        return "" if stem == self.name.casefold().rstrip("s") else self.unit
-
-
-def time_scale(model: DrawableModel, snapshots: DrawableSnapshots | None = None) -> TimeScale:
-    """The time scale of a model, long enough for all snapshots."""
-    ends = [float(t) for t in model.interval]
-    if snapshots is not None and len(snapshots.distinct_times):
-        ends += [float(np.min(snapshots.distinct_times)), float(np.max(snapshots.distinct_times))]
-    return TimeScale(min(ends), max(ends), model.time_name or "time", model.time_unit)
-
-
 def plain(text: str, longest: int = 40) -> str:
     """Text that matplotlib draws letter by letter, cut if it is very long."""
     text = " ".join(str(text).split())
@@ -105,17 +47,10 @@ def plain(text: str, longest: int = 40) -> str:
 def panels(
     count: int, ratio: float = 0.75, width: float = 2.9, most: int = 4, share: bool = True
 ) -> tuple[Figure, list[Axes]]:
-    """A figure with ``count`` panels in rows of equal length.
+    """A figure with ``count`` panels in rows of equal length, and they in reading order.
 
-    Args:
-        count: Number of panels, at least one.
-        ratio: Height over width of a panel.
-        width: Width of a panel in inches.
-        most: Largest number of panels in a row, exceeded when there would be many rows.
-        share: Whether the panels share their axes; ticks then stand on the outside only.
-
-    Returns:
-        The figure and its panels in reading order.
+    `ratio` is height over width of a panel, `width` in inches, `most` the largest number in a row,
+    exceeded when there would be many rows. Panels that `share` axes have ticks on the outside only.
     """
     most = most if count <= 3 * most else most + 2
     rows = -(-count // most)
@@ -135,6 +70,17 @@ def panels(
     return figure, axes[:count]
 
 
+def sheet(
+    width: float, height: float, rows: int = 1, columns: int = 1, **more: Any
+) -> tuple[Figure, list[Axes]]:
+    """A figure of a size in inches and its tidy panels; `more` goes to ``Figure.subplots``."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = list(figure.subplots(rows, columns, squeeze=False, **more).flat)
+    for panel in axes:
+        tidy(panel)
+    return figure, axes
+
+
 def tidy(axes: Axes) -> None:
     """Thin lines, small ticks, no box."""
     for side in ("top", "right"):
@@ -143,6 +89,14 @@ def tidy(axes: Axes) -> None:
         axes.spines[side].set(color=MUTED, linewidth=0.7)
     axes.tick_params(labelsize=8, color=MUTED, labelcolor=INK, width=0.7, length=3)
     axes.locator_params(nbins=5)
+
+
+def label(axes: Axes, x: str = "", y: str = "") -> None:
+    """Labels of the axes of one panel."""
+    if x:
+        axes.set_xlabel(plain(x), fontsize=9, color=INK)
+    if y:
+        axes.set_ylabel(plain(y), fontsize=9, color=INK)
 
 
 def headline(axes: Axes, text: str, note: str = "") -> None:
@@ -154,24 +108,46 @@ def headline(axes: Axes, text: str, note: str = "") -> None:
 
 def name_axes(axes: Sequence[Axes], x: str, y: str) -> None:
     """Labels below the lowest panels and left of the first ones."""
-    for panel in axes:
+    for index, panel in enumerate(axes):
         place = panel.get_subplotspec()
-        below = [q for q in axes if q is not panel and _is_below(q, panel)]
-        if not below:
-            panel.set_xlabel(plain(x), fontsize=9, color=INK)
-        if place is None or place.is_first_col():
-            panel.set_ylabel(plain(y), fontsize=9, color=INK)
+        columns = 1 if place is None else place.get_gridspec().ncols
+        label(panel, x if index + columns >= len(axes) else "", "" if index % columns else y)
 
 
-def frame_plane(axes: Sequence[Axes], window: Window, projection: Projection) -> None:
-    """Limits, aspect, ticks and labels of panels that show the plane."""
+def frame_plane(axes: Sequence[Axes], plane: Plane, scenery: Scenery | None) -> None:
+    """Limits, aspect, ticks, labels and scenery of panels that show the plane."""
     for panel in axes:
-        panel.set(xlim=window.x, ylim=window.y)
-        if window.equal:
+        panel.set(xlim=plane.window.x, ylim=plane.window.y)
+        if plane.window.equal:
             panel.set_aspect("equal", adjustable="box")
-        if not projection.has_scale:
+        if not plane.view.has_scale:
             panel.set(xticks=[], yticks=[])
-    name_axes(axes, *projection.labels)
+        if scenery is not None:
+            scenery(panel)
+    name_axes(axes, *plane.view.labels)
+
+
+def show_field(
+    axes: Axes,
+    field: np.ndarray,
+    extent: tuple[float, float, float, float],
+    norm: Normalize,
+    interpolation: str = "bilinear",
+) -> AxesImage:
+    """A field on the plane as an image in the colours of a density, below everything else.
+
+    The field has shape ``(rows, columns)``, lowest row first; see ``Axes.imshow`` for the rest.
+    """
+    return axes.imshow(
+        field,
+        origin="lower",
+        extent=extent,
+        norm=norm,
+        cmap=DENSITY,
+        interpolation=interpolation,
+        aspect="auto",
+        zorder=0,
+    )
 
 
 def colour_bar(
@@ -194,39 +170,20 @@ def colour_bar(
         aspect=28 if rows == 1 else 17 * rows,
         pad=0.02,
     )
-    bar.outline.set_visible(False)  # pyright: ignore[reportCallIssue, reportAttributeAccessIssue]
-    bar.ax.tick_params(labelsize=8, color=MUTED, labelcolor=INK, width=0.7, length=3)
-    bar.set_label(plain(label), fontsize=9, color=INK)
+    tidy_bar(bar, label)
     if ticks is not None:
         bar.set_ticks([float(t) for t in ticks], labels=[f"{t:.4g}" for t in ticks])
         bar.minorticks_off()
     return bar
 
 
-def time_bar(figure: Figure, axes: Sequence[Axes], scale: TimeScale, times: np.ndarray) -> None:
-    """A colour bar of time with ticks at the snapshots when these are few."""
-    span = scale.last - scale.first
-    apart = len(times) < 2 or float(np.min(np.diff(np.sort(times)))) > 0.04 * span
-    ticks = times if 0 < len(times) <= 10 and apart else None
-    colour_bar(figure, axes, scale.norm, TIME, scale.label, ticks)
+def tidy_bar(bar: Colorbar, label: str) -> None:
+    """Small ticks, no outline, and a label."""
+    bar.outline.set_visible(False)  # pyright: ignore[reportCallIssue, reportAttributeAccessIssue]
+    bar.ax.tick_params(labelsize=8, color=MUTED, labelcolor=INK, width=0.7, length=3)
+    bar.set_label(plain(label), fontsize=9, color=INK)
 
 
 def scatter_size(count: int) -> float:
     """Area of a marker in square points: the more points, the smaller."""
     return float(np.clip(1600.0 / max(count, 1), 2.5, 16.0))
-
-
-def _is_below(other: Axes, panel: Axes) -> bool:
-    """Whether ``other`` stands in the column of ``panel``, further down."""
-    mine, theirs = panel.get_subplotspec(), other.get_subplotspec()
-    if mine is None or theirs is None:
-        return False
-    same = mine.colspan.start == theirs.colspan.start
-    return same and theirs.rowspan.start > mine.rowspan.start
-
-
-def set_scene(axes: Sequence[Axes], scenery: Scenery | None) -> None:
-    """What stands in the plane, on every panel that is used."""
-    for panel in axes:
-        if scenery is not None and panel.axison:
-            scenery(panel)

@@ -8,13 +8,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from liouville.plots._clock import Clock
+from liouville.plots._page import Picture
 from liouville.plots._style import (
     FAINT,
     INK,
     MARK,
     MODEL,
     MUTED,
-    TimeScale,
     headline,
     name_axes,
     panels,
@@ -43,35 +44,35 @@ def loss_curves(history: Sequence[Mapping[str, Any]], *, smoothing: float = 0.01
         history: One mapping per logged step with ``"step"``, ``"loss"``, one entry per term
             and, at some steps, ``"validation"``. May be empty.
         smoothing: Memory of the moving average, as a part of the number of entries.
-
-    Returns:
-        A figure.
     """
     curves = _curves(history)
     figure, axes = panels(max(1, len(curves)), 0.66, width=3.3, most=3, share=False)
     if not curves:
         say_nothing(axes[0], "nothing was logged")
         return figure
-    best = _lowest(curves.get("validation"))
-    for panel, (name, (steps, values)) in zip(axes, curves.items(), strict=True):
-        draw_curve(panel, steps, values, smoothing)
+    validation, steps = curves.get("validation"), np.concatenate([c[:, 0] for c in curves.values()])
+    best = None if validation is None else validation[np.argmin(validation[:, 1])]
+    pad = 0.03 * float(np.ptp(steps)) or 1.0
+    for panel, (name, curve) in zip(axes, curves.items(), strict=True):
+        draw_curve(panel, curve, smoothing)
         headline(panel, plain(name, 24))
         if best is not None:
             panel.axvline(best[0], color=MARK, linewidth=0.8, alpha=0.6, zorder=0)
         if name == "validation" and best is not None:
             panel.plot(*best, "o", color=MARK, markersize=5, markeredgecolor="white")
             headline(panel, "validation", f"lowest {best[1]:.4g} at step {best[0]:,.0f}")
-        panel.set_xlim(*_all_steps(curves))
+        panel.set_xlim(float(steps.min()) - pad, float(steps.max()) + pad)
     name_axes(axes, "step", "")
     return figure
 
 
-def explained(history: Sequence[Mapping[str, Any]]) -> str:
-    """How to read `loss_curves`: the validation is of data, of the objective itself, or not there.
+def training_picture(history: Sequence[Mapping[str, Any]]) -> Picture:
+    """The picture of `loss_curves` for a report."""
+    return Picture("loss.png", "Training", explained(history), lambda: loss_curves(history))
 
-    Args:
-        history: As for ``loss_curves``.
-    """
+
+def explained(history: Sequence[Mapping[str, Any]]) -> str:
+    """How to read `loss_curves`: the validation is of data, of the objective, or not there."""
     parts = [_LINES]
     if any("validation" in entry for entry in history):
         parts.append(_LOWEST)
@@ -80,12 +81,13 @@ def explained(history: Sequence[Mapping[str, Any]]) -> str:
     return " ".join(parts)
 
 
-def draw_curve(axes: Axes, steps: np.ndarray, values: np.ndarray, smoothing: float) -> None:
-    """A logged curve and its moving average, on a log scale where that makes sense.
+def draw_curve(axes: Axes, curve: np.ndarray, smoothing: float) -> None:
+    """A curve of shape ``(n, 2)`` and its moving average, on a log scale where that makes sense.
 
     Positive values that span more than a factor 20 are drawn on a log scale. Otherwise the
     scale is linear and the first plunge is cut off if it would hide everything after it.
     """
+    steps, values = curve.T
     few = len(values) <= 40
     span = max(1.0, smoothing * len(values))
     if few:
@@ -106,14 +108,9 @@ def draw_curve(axes: Axes, steps: np.ndarray, values: np.ndarray, smoothing: flo
 
 
 def moving_average(values: np.ndarray, span: float) -> np.ndarray:
-    """Exponential moving average without a bias toward the start.
+    """Exponential moving average, shape ``(n,)``, without a bias toward the start.
 
-    Args:
-        values: Values in order, shape ``(n,)``.
-        span: Number of entries after which a value has lost most of its weight.
-
-    Returns:
-        Averages, shape ``(n,)``.
+    After `span` entries a value has lost most of its weight.
     """
     keep = math.exp(-1.0 / span)
     total, weight, averages = 0.0, 0.0, np.empty(len(values))
@@ -138,9 +135,6 @@ def held_out(
         likelihood: For each method its negative log-likelihood by time, in nats per point.
         time_name: What time is called.
         time_unit: Unit of time.
-
-    Returns:
-        A figure.
     """
     times = sorted({float(t) for values in likelihood.values() for t in values})
     rows = max(1, len(likelihood))
@@ -150,11 +144,11 @@ def held_out(
         say_nothing(axes[0], "nothing was held out")
         return figure
     names = list(likelihood)
-    scale = TimeScale(times[0], times[-1], time_name, time_unit)
+    clock = Clock(time_unit, name=time_name)
     for index, (panel, t) in enumerate(zip(axes, times, strict=True)):
         values = [float(likelihood[name].get(t, math.nan)) for name in names]
         draw_ranking(panel, names, values)
-        headline(panel, scale.say(t))
+        headline(panel, clock.say(t))
         first = panel.get_subplotspec()
         panel.tick_params(labelleft=index == 0 or (first is not None and first.is_first_col()))
     name_axes(axes, "negative log-likelihood (nats)", "")
@@ -202,51 +196,23 @@ def say_nothing(axes: Axes, why: str) -> None:
     )
 
 
-def _curves(
-    history: Sequence[Mapping[str, Any]],
-) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Steps and finite values of loss, validation and every term; no loss that is a term alone."""
+def _curves(history: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
+    """Steps and finite values, shape ``(n, 2)``, of loss, validation and every term.
+
+    A loss that is one term alone, up to the rounding of single precision, is left out.
+    """
+    rows = [entry for entry in history if "step" in entry]
     names = dict.fromkeys(name for entry in history for name in entry)
     terms = [name for name in names if name not in NOT_TERMS]
     curves = {}
     for name in ("loss", "validation", *terms):
-        pairs = [(e["step"], _number(e.get(name))) for e in history if "step" in e]
-        kept = np.array([p for p in pairs if math.isfinite(p[1])], float).reshape(-1, 2)
-        if len(kept):
-            curves[name] = (kept[:, 0], kept[:, 1])
-    if any(name in curves and _are_equal(curves[name], curves.get("loss")) for name in terms):
-        del curves["loss"]
+        curve = np.array([(row["step"], row.get(name)) for row in rows], float).reshape(-1, 2)
+        curve = curve[np.isfinite(curve[:, 1])]
+        if len(curve):
+            curves[name] = curve
+    whole = curves.get("loss", np.empty((0, 2)))
+    for own in (curves[name] for name in terms if name in curves):
+        if np.array_equal(own[:, 0], whole[:, 0]) and np.allclose(own, whole, rtol=1e-6):
+            del curves["loss"]
+            break
     return curves
-
-
-def _are_equal(
-    curve: tuple[np.ndarray, np.ndarray], other: tuple[np.ndarray, np.ndarray] | None
-) -> bool:
-    """Whether two curves are the same line, up to the rounding of single precision."""
-    if other is None or len(curve[0]) != len(other[0]):
-        return False
-    return np.array_equal(curve[0], other[0]) and np.allclose(curve[1], other[1], rtol=1e-6)
-
-
-def _all_steps(curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> tuple[float, float]:
-    """First and last step of any curve, with a margin."""
-    low = min(float(steps.min()) for steps, _ in curves.values())
-    high = max(float(steps.max()) for steps, _ in curves.values())
-    pad = 0.03 * (high - low) or 1.0
-    return (low - pad, high + pad)
-
-
-def _number(value: object) -> float:
-    """The value as a float, NaN if it is none."""
-    try:
-        return float(value)  # pyright: ignore[reportArgumentType]
-    except (TypeError, ValueError):
-        return math.nan
-
-
-def _lowest(curve: tuple[np.ndarray, np.ndarray] | None) -> tuple[float, float] | None:
-    """Step and value of the smallest value."""
-    if curve is None:
-        return None
-    index = int(np.argmin(curve[1]))
-    return float(curve[0][index]), float(curve[1][index])

@@ -38,24 +38,20 @@ def grown(
     sequence: np.ndarray,
     horizon: float,
     numbers: Callable[[np.ndarray], np.ndarray],
-    children: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]],
+    children: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]],
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """All generations before the horizon, in order of sequence and time, with parents' rows.
 
-    Args:
-        times: of the background events.
-        states: one row an event, whatever its children inherit.
-        sequence: the number of the sequence of each background event.
-        horizon: where sequences end.
-        numbers: from states to how many children each event has.
-        children: from rows and states of parents, one a child, to delays and states.
+    `times`, `states` (whatever children inherit) and `sequence` are those of the background events,
+    `numbers` gives how many children each state has, and `children` their delays and states from
+    the states of their parents.
     """
     generations = [(times, states, sequence, np.full(len(times), -1))]
     begin = 0
     for _ in range(_MOST_GENERATIONS):
         times, states, sequence, _ = generations[-1]
         rows = np.repeat(np.arange(len(times)), numbers(states))
-        delays, inherited = children(rows, states[rows])
+        delays, inherited = children(states[rows])
         born = times[rows] + delays
         kept = born < horizon
         generations.append((born[kept], inherited[kept], sequence[rows[kept]], begin + rows[kept]))

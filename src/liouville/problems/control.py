@@ -230,8 +230,7 @@ class OrnsteinUhlenbeck:
 
     def law(self, t: float, source: GaussianMixture) -> GaussianMixture:
         """The law at time `t` of a start in a mixture: every part moves by itself."""
-        pairs = zip(source.means, source.covariances)
-        moved = [self.moments(t, m, s) for m, s in pairs]
+        moved = [self.moments(t, m, s) for m, s in zip(source.means, source.covariances)]
         means, covariances = (np.stack(a) for a in zip(*moved))
         return GaussianMixture(source.weights, means, covariances)
 

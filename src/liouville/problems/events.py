@@ -16,8 +16,11 @@ from liouville.errors import LiouvilleError
 from liouville.numerics.mixtures import GaussianMixture
 from liouville.problems._clusters import Points, Values, ages_of, grown, rows_of
 from liouville.problems._clusters import Sequences as Sequences
+from liouville.problems.toys import turned
 
 _BISECTIONS = 60
+# Standard deviations along and across an arm of the pinwheel, before it is bent.
+_SCALE = np.array([0.3, 0.1])
 
 
 @dataclass(frozen=True)
@@ -48,20 +51,14 @@ class PinwheelProcess:
     classes: int = 10
 
     def sample(self, sequences: int = 2000, *, seed: int = 0) -> Sequences:
-        """Independent sequences; marks are the classes.
-
-        Args:
-            sequences: how many, 2,000, 200 and 200 for the usual three parts.
-            seed: a whole number, not negative.
-        """
+        """Independent sequences; marks are the classes. The usual parts have 2,000, 200 and 200."""
         rng = np.random.default_rng(seed)
         size = rng.poisson(self.base * self.classes * self.horizon * sequences)
         times = rng.uniform(0.0, self.horizon, size)
         kinds = rng.integers(self.classes, size=size)
 
-        def children(parents: np.ndarray, kinds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            number = len(parents)
-            return rng.exponential(1.0 / self.decay, number), (kinds + 1) % self.classes
+        def children(kinds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            return rng.exponential(1.0 / self.decay, len(kinds)), (kinds + 1) % self.classes
 
         times, kinds, sequence, parents = grown(
             times,
@@ -71,9 +68,8 @@ class PinwheelProcess:
             lambda kinds: rng.poisson(self.weight, len(kinds)),
             children,
         )
-        f = self._scale() * rng.normal(size=(len(times), 2)) + np.array([1.0, 0.0])
-        angle = self._turns()[kinds] + _spiral(f[:, 0])
-        places = 2.0 * _rotated(f, angle)
+        f = _SCALE * rng.normal(size=(len(times), 2)) + np.array([1.0, 0.0])
+        places = 2.0 * turned(f, self._turns()[kinds] + _spiral(f[:, 0]))
         windows = np.tile([0.0, self.horizon], (sequences, 1))
         return Sequences(times, places, kinds.astype(float), sequence, windows, parents)
 
@@ -99,15 +95,12 @@ class PinwheelProcess:
         $r = |x|/2$: one root found to rounding. Its Jacobian determinant is
         $4 (1 - \frac14 f_2 e^{f_1})$. Where it is not positive the map folds; this branch has less
         than $10^{-9}$ of the mass and is left out.
-
-        Args:
-            places: shape `(n, 2)`.
         """
         radius = 0.5 * np.linalg.norm(places, axis=1)
         target = np.arctan2(places[:, 1], places[:, 0])[:, None] - self._turns()
         theta = _unwound(radius[:, None], target)
         f1, f2 = radius[:, None] * np.cos(theta), radius[:, None] * np.sin(theta)
-        sd1, sd2 = self._scale()
+        sd1, sd2 = _SCALE
         log_normal = -0.5 * (((f1 - 1.0) / sd1) ** 2 + (f2 / sd2) ** 2)
         volume = 4.0 * (1.0 - f2 * _spiral(f1))
         with np.errstate(divide="ignore"):
@@ -157,9 +150,6 @@ class PinwheelProcess:
 
     def _turns(self) -> Float[np.ndarray, " classes"]:
         return 2.0 * np.pi * np.arange(self.classes) / self.classes
-
-    def _scale(self) -> Float[np.ndarray, " 2"]:
-        return np.array([0.3, 0.1])
 
 
 @dataclass(frozen=True, eq=False)
@@ -224,7 +214,7 @@ class HawkesProcess:
         size = rng.poisson(self.rate * horizon * sequences)
         first = np.concatenate([self._magnitudes(rng, size), self._background(rng, size)], axis=1)
 
-        def children(parents: np.ndarray, states: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        def children(states: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             number = len(states)
             places = states[:, 1:] + self._displaced(rng, number)
             states = np.concatenate([self._magnitudes(rng, number), places], axis=1)
@@ -341,17 +331,13 @@ _SPREADS = {"gaussian": 1, "power": 2}
 
 
 def _log_average(log_densities: np.ndarray, rates: np.ndarray) -> np.ndarray:
+    """The log of the average of densities weighted by rates, over the last axis."""
     total = np.log(rates.sum(axis=-1))
     return logsumexp(np.log(rates) + log_densities, axis=-1) - total
 
 
 def _spiral(f1: np.ndarray) -> np.ndarray:
     return 0.25 * np.exp(f1)
-
-
-def _rotated(f: Points, angle: Values) -> Points:
-    cos, sin = np.cos(angle), np.sin(angle)
-    return np.stack([cos * f[:, 0] - sin * f[:, 1], sin * f[:, 0] + cos * f[:, 1]], axis=1)
 
 
 def _unwound(radius: np.ndarray, target: np.ndarray) -> np.ndarray:

@@ -36,10 +36,7 @@ def bures(mean0: Array, cov0: Array, mean1: Array, cov1: Array) -> float:
 def bridge_cross(cov0: Array, cov1: Array, noise: float) -> Array:
     r"""The covariance $C$ between both ends of the bridge of `GaussianBridge`.
 
-    Args:
-        cov0: $S_0$, shape `(dim, dim)`, positive definite.
-        cov1: $S_1$, shape `(dim, dim)`, positive definite.
-        noise: $\sigma^2$ over unit time; zero for optimal transport.
+    `noise` is $\sigma^2$ over unit time, zero for optimal transport; $S_0$ is positive definite.
     """
     root, eye = _root(cov0), np.eye(len(cov0))
     middle = _root(4.0 * root @ cov1 @ root + noise**2 * eye)
@@ -79,12 +76,7 @@ class GaussianBridge:
 
     def cov(self, t: float) -> Array:
         """The covariance at time `t`, shape `(dim, dim)`."""
-        cross, eye = self._cross(), np.eye(len(self.mean0))
-        return (
-            (1.0 - t) ** 2 * self.cov0
-            + t**2 * self.cov1
-            + t * (1.0 - t) * (cross + cross.T + self.sigma**2 * eye)
-        )
+        return (1.0 - t) ** 2 * self.cov0 + t**2 * self.cov1 + t * (1.0 - t) * self._middle()
 
     def energy(self) -> float:
         r"""$\int_0^1 \tfrac12 E|b|^2\,dt$ of the drift, by Gauss-Legendre quadrature in time.
@@ -94,18 +86,16 @@ class GaussianBridge:
         nodes, weights = np.polynomial.legendre.leggauss(200)
         return float(sum(0.25 * w * self._power(0.5 * (s + 1.0)) for s, w in zip(nodes, weights)))
 
-    def _cross(self) -> Array:
-        return bridge_cross(self.cov0, self.cov1, self.sigma**2)
+    def _middle(self) -> Array:
+        r"""$C + C^\top + \sigma^2 I$."""
+        cross = bridge_cross(self.cov0, self.cov1, self.sigma**2)
+        return cross + cross.T + self.sigma**2 * np.eye(len(self.mean0))
 
     def _power(self, t: float) -> float:
         r"""$E|b|^2$ at one time: the drift is $m' + (A - \sigma^2 S^{-1}/2)(x - m)$."""
-        cov, eye = self.cov(t), np.eye(len(self.mean0))
-        cross = self._cross()
-        rate = (
-            -2.0 * (1.0 - t) * self.cov0
-            + 2.0 * t * self.cov1
-            + (1.0 - 2.0 * t) * (cross + cross.T + self.sigma**2 * eye)
-        )
+        cov = self.cov(t)
+        rate = -2.0 * (1.0 - t) * self.cov0 + 2.0 * t * self.cov1
+        rate = rate + (1.0 - 2.0 * t) * self._middle()
         # The gradient field with the right rate: A S + S A = S'.
         generator = solve_continuous_lyapunov(cov, rate)
         slope = generator - 0.5 * self.sigma**2 * np.linalg.inv(cov)

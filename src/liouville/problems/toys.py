@@ -46,12 +46,7 @@ class Toy:
     mixture: GaussianMixture | None = None
 
     def sample(self, n: int, *, seed: int) -> Points:
-        """Independent draws, shape `(n, dim)`; the same ones for the same seed.
-
-        Args:
-            n: Number of points.
-            seed: A whole number, not negative.
-        """
+        """Independent draws, shape `(n, dim)`; the same ones for the same seed, not negative."""
         return self.draw(np.random.default_rng(seed), n)
 
     def entropy(self, *, n: int = 100_000, seed: int = 0) -> tuple[float, float]:
@@ -74,11 +69,7 @@ class Toy:
 
 
 def normal(dim: int = 2) -> Toy:
-    r"""The standard normal distribution in `dim` coordinates; entropy $d/2 \log 2\pi e$.
-
-    Raises:
-        ValueError: If `dim` is not positive.
-    """
+    r"""The standard normal distribution in `dim` coordinates; entropy $d/2 \log 2\pi e$."""
     if dim < 1:
         raise ValueError(f"a normal distribution needs one coordinate or more, got {dim}")
     return Toy(
@@ -92,15 +83,9 @@ def normal(dim: int = 2) -> Toy:
 
 
 def eight_gaussians(radius: float = 5.0, variance: float = 0.1) -> Toy:
-    r"""Eight normal distributions on a circle, of equal weights.
+    r"""Eight normal distributions on a circle, of equal weights; `variance` is of each coordinate.
 
-    Args:
-        radius: Distance of the means from the origin.
-        variance: Of each coordinate. The generator of TorchCFM is called with .1 but has
-            $\sqrt{.1}$; see `torchcfm_eight_gaussians`.
-
-    Raises:
-        ValueError: If the variance is not positive.
+    The generator of TorchCFM is called with .1 but has $\sqrt{.1}$: `torchcfm_eight_gaussians`.
     """
     _check_positive(variance=variance)
     angles = np.arange(8) * np.pi / 4.0
@@ -124,15 +109,8 @@ def two_moons(noise: float = 0.2, scale: float = 3.0, shift: float = -1.0) -> To
     """Two interleaved half circles with Gaussian noise.
 
     The half circles are those of scikit-learn's `make_moons`: of radius one about `(0, 0)` and
-    `(1, .5)`. They are then stretched and shifted.
-
-    Args:
-        noise: Standard deviation in units of the radius.
-        scale: Factor of both coordinates.
-        shift: Added to both coordinates afterwards.
-
-    Raises:
-        ValueError: If the noise or the scale is not positive.
+    `(1, .5)`, and `noise` is in units of the radius. They are then stretched by `scale` and
+    shifted.
     """
     _check_positive(noise=noise, scale=scale)
     upper = _curve_parts(lambda u: scale * _upper_moon(u) + shift, 32)
@@ -154,14 +132,7 @@ def two_moons(noise: float = 0.2, scale: float = 3.0, shift: float = -1.0) -> To
 
 
 def checkerboard(scale: float = 4.0) -> Toy:
-    """The uniform density on the dark squares of a board of four by four.
-
-    Args:
-        scale: Half the length of the board; its squares have half that length.
-
-    Raises:
-        ValueError: If the scale is not positive.
-    """
+    """The uniform density on the dark squares of a board of four by four, `2 scale` long."""
     _check_positive(scale=scale)
     side = scale / 2.0
 
@@ -183,14 +154,6 @@ def circles(inner: float = 1.5, outer: float = 3.0, noise: float = 0.24) -> Toy:
 
     A ring of radius $R$ with noise $\sigma$ has the density
     $\frac{1}{2\pi\sigma^2} e^{-(r^2 + R^2)/2\sigma^2} I_0(rR/\sigma^2)$.
-
-    Args:
-        inner: Radius of the inner ring.
-        outer: Radius of the outer ring.
-        noise: Standard deviation of each coordinate.
-
-    Raises:
-        ValueError: If a radius or the noise is not positive.
     """
     _check_positive(inner=inner, outer=outer, noise=noise)
     radii = np.array([inner, outer])
@@ -209,20 +172,12 @@ def circles(inner: float = 1.5, outer: float = 3.0, noise: float = 0.24) -> Toy:
 
 
 def pinwheel(arms: int = 5, rate: float = 0.25, scale: float = 2.0) -> Toy:
-    r"""Long bells on a circle, bent by a twist about the origin.
+    r"""Long bells on a circle, $K$ `arms`, bent by a twist of `rate` $r$ about the origin.
 
     A point $z$ with $z_1 \sim N(1, .3^2)$, $z_2 \sim N(0, .1^2)$ is turned by
-    $-(2\pi k / K + r e^{|z|})$ and stretched. The usual pinwheel turns by $e^{z_1}$ instead, which
-    folds the plane; a turn that depends on $|z|$ keeps areas and has an exact inverse, so that the
-    density is that of the bells, turned back.
-
-    Args:
-        arms: $K$, at least one.
-        rate: $r$.
-        scale: Factor of both coordinates.
-
-    Raises:
-        ValueError: If the scale is not positive, or there are no arms.
+    $-(2\pi k / K + r e^{|z|})$ and stretched by `scale`. The usual pinwheel turns by $e^{z_1}$
+    instead, which folds the plane; a turn that depends on $|z|$ keeps areas and has an exact
+    inverse, so that the density is that of the bells, turned back.
     """
     _check_positive(scale=scale, arms=arms)
     mean, sd = np.array([1.0, 0.0]), np.array([0.3, 0.1])
@@ -231,13 +186,13 @@ def pinwheel(arms: int = 5, rate: float = 0.25, scale: float = 2.0) -> Toy:
     def draw(rng: np.random.Generator, n: int) -> np.ndarray:
         z = mean + sd * rng.normal(size=(n, 2))
         twist = rate * np.exp(np.hypot(z[:, 0], z[:, 1]))
-        return scale * _turned(z, -(starts[rng.integers(arms, size=n)] + twist))
+        return scale * turned(z, -(starts[rng.integers(arms, size=n)] + twist))
 
     def log_density(x: np.ndarray) -> np.ndarray:
         y = x / scale
         # Far out the twist overflows, but there the density does not depend on it.
         twist = rate * np.exp(np.minimum(np.hypot(y[:, 0], y[:, 1]), 30.0))
-        bells = [-0.5 * (((_turned(y, s + twist) - mean) / sd) ** 2).sum(1) for s in starts]
+        bells = [-0.5 * (((turned(y, s + twist) - mean) / sd) ** 2).sum(1) for s in starts]
         constant = np.log(arms * 2.0 * np.pi * sd.prod() * scale**2)
         return np.asarray(logsumexp(np.stack(bells), axis=0)) - constant
 
@@ -247,14 +202,8 @@ def pinwheel(arms: int = 5, rate: float = 0.25, scale: float = 2.0) -> Toy:
 def swiss_roll(noise: float = 0.2, scale: float = 0.2) -> Toy:
     r"""A spiral $a\,s\,(\cos s, \sin s)$ with Gaussian noise, $s$ uniform in $1.5\pi$ to $4.5\pi$.
 
-    The spiral is that of scikit-learn's `make_swiss_roll` without its third coordinate.
-
-    Args:
-        noise: Standard deviation of each coordinate.
-        scale: $a$.
-
-    Raises:
-        ValueError: If the noise or the scale is not positive.
+    The spiral is that of scikit-learn's `make_swiss_roll` without its third coordinate; `scale` is
+    $a$.
     """
     _check_positive(noise=noise, scale=scale)
 
@@ -335,7 +284,8 @@ def _moons(rng: np.random.Generator, n: int) -> np.ndarray:
     return np.where(is_upper, _upper_moon(u), _lower_moon(u))
 
 
-def _turned(x: np.ndarray, angle: np.ndarray) -> np.ndarray:
+def turned(x: np.ndarray, angle: np.ndarray) -> np.ndarray:
+    """Points of shape `(n, 2)`, each turned by its angle about the origin."""
     cos, sin = np.cos(angle), np.sin(angle)
     return np.stack([cos * x[:, 0] - sin * x[:, 1], sin * x[:, 0] + cos * x[:, 1]], axis=1)
 

@@ -115,25 +115,19 @@ class Recalled(AbstractPlaces):
     def after(self, history: History) -> AbstractPath:
         """The path given a history, on the local clock."""
         curve = self.encoder.after(history)
-        return LocationScale(
-            *(_Shifted(curve, self.network, self, name) for name in ("location", "raw_scale")),
-            logits=_Shifted(curve, self.network, self, "logits"),
-            scale=self.scale,
-        )
+        location, raw_scale, logits = (_Shifted(curve, self, which) for which in range(3))
+        return LocationScale(location, raw_scale, logits, scale=self.scale)
 
 
 class _Shifted(AbstractCurve):
-    """One of the parameters of `Recalled` as a curve."""
+    """One of the three parameters of `Recalled` as a curve."""
 
     encoded: Encoded
-    network: MLP
     base: Recalled
-    name: str = eqx.field(static=True)
+    which: int = eqx.field(static=True)
 
     def __call__(self, t: Scalar) -> Float[Array, "..."]:
-        shifts = self.network(self.encoded(t))
         base = (self.base.location, self.base.raw_scale, self.base.logits)
         ends = [base[0].size, base[0].size + base[1].size]
-        names = ("location", "raw_scale", "logits")
-        own = names.index(self.name)
-        return base[own] + jnp.split(shifts, ends)[own].reshape(base[own].shape)
+        own, shifts = base[self.which], jnp.split(self.base.network(self.encoded(t)), ends)
+        return own + shifts[self.which].reshape(own.shape)

@@ -86,7 +86,6 @@ class Excerpts(eqx.Module):
         valid, origin = np.zeros((n, size), bool), np.zeros(n)
         since, until = np.zeros((n, targets + 1)), np.zeros((n, targets + 1))
         is_interval = np.zeros((n, targets + 1), bool)
-        number_of_events = 0
         for row, (number, start) in enumerate(pieces):
             t, window = times[number], windows[number]
             low, high = max(0, start - past), min(start + targets, len(t))
@@ -98,7 +97,6 @@ class Excerpts(eqx.Module):
             mark[row, slots] = marks[number][low:high]
             valid[row, slots] = True
             count = high - start
-            number_of_events += count
             before = np.concatenate([[window[0]], t])[start : high + 1]
             if start == firsts[number]:
                 before[0] = window[0]
@@ -109,20 +107,12 @@ class Excerpts(eqx.Module):
                 since[row, -1], until[row, -1] = before[-1] - base, window[1] - base
                 is_interval[row, -1] = True
         dtype = jnp.zeros(()).dtype
-        history = History(
-            jnp.asarray(when, dtype),
-            jnp.asarray(where, dtype),
-            jnp.asarray(mark, dtype),
-            jnp.asarray(valid),
-            jnp.asarray(origin, dtype),
-            reach,
+        when, where, mark, origin, since, until = (
+            jnp.asarray(a, dtype) for a in (when, where, mark, origin, since, until)
         )
+        history = History(when, where, mark, jnp.asarray(valid), origin, reach)
         return Excerpts(
-            history,
-            jnp.asarray(since, dtype),
-            jnp.asarray(until, dtype),
-            jnp.asarray(is_interval),
-            number_of_events,
+            history, since, until, jnp.asarray(is_interval), int(is_interval[:, :-1].sum())
         )
 
 

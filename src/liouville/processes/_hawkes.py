@@ -62,10 +62,8 @@ class ByMagnitude(AbstractProductivity):
     @staticmethod
     def of(mean: float, slope: float, reference: float) -> "ByMagnitude":
         """`mean` triggered events on average at the reference magnitude."""
-        dtype = jnp.zeros(()).dtype
-        return ByMagnitude(
-            jnp.asarray(math.log(mean), dtype), jnp.asarray(slope, dtype), float(reference)
-        )
+        level, slopes = jnp.asarray([math.log(mean), slope], jnp.zeros(()).dtype)
+        return ByMagnitude(level, slopes, float(reference))
 
     def log_mean(self, mark: Scalar) -> Scalar:
         r"""$a + b (m - m_0)$."""
@@ -88,16 +86,11 @@ class ByKind(AbstractProductivity):
 
     def log_mean(self, mark: Scalar) -> Scalar:
         r"""$a_k$ for the mark $k$."""
-        kinds = len(self.log_levels)
-        return self.log_levels[jnp.clip(jnp.round(mark).astype(int), 0, kinds - 1)]
+        return self.log_levels[jnp.clip(jnp.round(mark).astype(int), 0, len(self.log_levels) - 1)]
 
 
 class Poisson(AbstractIntensity):
-    """A rate of the clock alone: what happened makes no difference.
-
-    Attributes:
-        rate: the rate.
-    """
+    """A rate of the clock alone: what happened makes no difference."""
 
     rate: AbstractRate
 
@@ -107,12 +100,7 @@ class Poisson(AbstractIntensity):
 
 
 class PoissonHazard(AbstractHazard):
-    """A rate of the clock on local time.
-
-    Attributes:
-        rate: the rate.
-        origin: the local origin on the clock.
-    """
+    """A rate of the clock on local time, whose `origin` is a time on the clock."""
 
     rate: AbstractRate
     origin: Float[Array, ""]
@@ -166,14 +154,7 @@ class Hawkes(AbstractIntensity):
 
 
 class HawkesHazard(AbstractHazard):
-    r"""The hazard of `Hawkes` given a history.
-
-    Attributes:
-        background: $\mu$.
-        kernel: $g$.
-        history: the events.
-        log_means: $\log\kappa(m_i)$ of all entries of the history, shape `(n,)`.
-    """
+    r"""The hazard of `Hawkes` given a history, whose entries have $\log\kappa(m_i)$ log-means."""
 
     background: AbstractRate
     kernel: AbstractKernel
@@ -194,11 +175,7 @@ class HawkesHazard(AbstractHazard):
         return background + self._triggered(past, masses)
 
     def total(self, excerpt: Excerpts) -> Scalar:
-        r"""One mass an event: it is seen from the first interval after it until it is out of reach.
-
-        The intervals are consecutive, so those in which an event is seen are one, and the work for
-        the kernel is that of the events, not of the events times the intervals.
-        """
+        """The sum with one mass an event: the intervals in which it is seen are consecutive."""
         background = PoissonHazard(self.background, self.history.origin).total(excerpt)
         since, until = excerpt.since[:, None], excerpt.until[:, None]
         seen = jax.vmap(lambda start: self.history.before(start, inclusive=True))(excerpt.since)
@@ -217,5 +194,4 @@ class HawkesHazard(AbstractHazard):
 
     def _triggered(self, past: Bool[Array, " n"], masses: Float[Array, " n"]) -> Scalar:
         r"""$\sum_i \kappa_i G_i$ over the events of the past, given the kernel's mass for each."""
-        means = jnp.exp(jnp.where(past, self.log_means, 0.0))
-        return jnp.sum(jnp.where(past, means * masses, 0.0))
+        return jnp.sum(jnp.where(past, jnp.exp(jnp.where(past, self.log_means, 0.0)) * masses, 0.0))

@@ -52,6 +52,14 @@ class History(eqx.Module):
             reach,
         )
 
+    def longer(self, n: int) -> "History":
+        """The same events, with room for `n` more at the end."""
+        own = (self.times, self.places, self.marks, self.valid)
+        times, places, marks, valid = (
+            jnp.concatenate([a, jnp.zeros((n, *a.shape[1:]), a.dtype)]) for a in own
+        )
+        return History(times, places, marks, valid, self.origin, self.reach)
+
     def before(self, t: Scalar, *, inclusive: bool = False) -> Bool[Array, " n"]:
         """Which entries are events before `t`, or not after it, and within reach."""
         past = self.valid & ((self.times <= t) if inclusive else (self.times < t))

@@ -173,11 +173,7 @@ def log_weights(logits: Float[Array, " rest"]) -> Float[Array, " parts"]:
 
 
 def logits_of(weights: Sequence[float] | None, parts: int) -> Float[Array, " rest"]:
-    """The logits of given weights, equal ones if there are none.
-
-    Raises:
-        ValueError: if their number is wrong or one is not positive.
-    """
+    """The logits of given positive weights, equal ones if there are none."""
     weights = [1.0] * parts if weights is None else weights
     _check_positive(weights=weights)
     if len(weights) != parts:
@@ -187,7 +183,6 @@ def logits_of(weights: Sequence[float] | None, parts: int) -> Float[Array, " res
 
 
 def _check_positive(**values: Sequence[float]) -> None:
-    for name, numbers in values.items():
-        for number in numbers:
-            if not 0.0 < number < np.inf:
-                raise ValueError(f"{name} has {number}; give positive numbers")
+    for name, number in ((name, n) for name, numbers in values.items() for n in numbers):
+        if not 0.0 < number < np.inf:
+            raise ValueError(f"{name} has {number}; give positive numbers")

@@ -19,6 +19,8 @@ _CONTRAST = 8.0
 # Below this number of mean times a difference of exponentials is a series.
 _SERIES = 0.5
 _TERMS = 17
+# What `_gap_features` gives.
+_GAP_FEATURES = 3
 
 
 class Growth(eqx.Module):
@@ -168,7 +170,7 @@ class Neural(AbstractIntensity):
     def after(self, history: History) -> "NeuralHazard":
         """The hazard given a history; embeddings, keys and values are computed here."""
         if not len(history.times):
-            history = _with_padding(history)
+            history = history.longer(1)
         embedded = jax.vmap(self._embedding)(history.places, history.marks)
         heads = len(self.log_decays)
 
@@ -187,16 +189,7 @@ class Neural(AbstractIntensity):
 
 
 class NeuralHazard(AbstractHazard):
-    """The hazard of `Neural` given a history of one entry or more.
-
-    Attributes:
-        intensity: the intensity.
-        history: the events.
-        embedded: what the events are.
-        keys: of the attention.
-        values: of the attention.
-        base: the hazard that is added, or `None`.
-    """
+    """The hazard of `Neural` given a history of one entry or more, embedded; `base` is added."""
 
     intensity: Neural
     history: History
@@ -249,9 +242,6 @@ class NeuralHazard(AbstractHazard):
         return jnp.concatenate([values, counts, recency.reshape(-1), own])
 
 
-_GAP_FEATURES = 3
-
-
 def _gap_features(gap: Scalar, is_known: Bool[Array, ""]) -> Float[Array, " 3"]:
     known = is_known.astype(gap.dtype)
     return jnp.stack([known, known * jnp.log1p(gap), known * jnp.log1p(100.0 * gap)])
@@ -271,13 +261,3 @@ def _second(x: Float[Array, "..."]) -> Float[Array, "..."]:
     for k in range(_TERMS, 1, -1):
         series = (-1) ** k * (k - 1) / math.factorial(k) + small * series
     return jnp.where(is_small, small * small * series, 1.0 - (1.0 + large) * jnp.exp(-large))
-
-
-def _with_padding(history: History) -> History:
-    """A history without entries as one with a single entry that is no event."""
-
-    def one(x: Array) -> Array:
-        return jnp.zeros((1, *x.shape[1:]), x.dtype)
-
-    times, places, marks = one(history.times), one(history.places), one(history.marks)
-    return History(times, places, marks, one(history.valid), history.origin, history.reach)

@@ -1,6 +1,5 @@
 import functools
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -43,21 +42,11 @@ def inverse_integral(
 
     Bisection on the floating-point numbers themselves, in their order: durations of any size are
     found to their last digit in as many steps as the type has bits, whatever the hazard's shape.
-
-    Args:
-        hazard: given the events up to and with `start`.
-        start: local time.
-        limit: a finite local time.
-        target: a positive number.
     """
     bits = jnp.finfo(start.dtype).bits
     whole = jnp.int64 if bits == 64 else jnp.int32
     if bits not in (32, 64):
         raise ValueError(f"times are {start.dtype}; give float32 or float64")
-
-    # The order of floats that are not negative is that of their bits read as whole numbers.
-    def bits_of(x):
-        return jax.lax.bitcast_convert_type(x, whole)
 
     def step(_, bracket):
         low, high = bracket
@@ -67,7 +56,9 @@ def inverse_integral(
         return jnp.where(is_early, middle, low), jnp.where(is_early, high, middle)
 
     longest = jnp.maximum(limit - start, 0.0)
-    bracket = (bits_of(jnp.zeros_like(longest)), bits_of(longest))
+    # The order of floats that are not negative is that of their bits read as whole numbers.
+    ends = (jnp.zeros_like(longest), longest)
+    bracket = tuple(jax.lax.bitcast_convert_type(end, whole) for end in ends)
     _, high = jax.lax.fori_loop(0, bits - 1, step, bracket)
     found = jnp.minimum(start + jax.lax.bitcast_convert_type(high, start.dtype), limit)
     return jnp.where(hazard.integral(start, start + longest) < target, jnp.inf, found)
@@ -103,19 +94,9 @@ def simulate_times(
         happened are valid; and whether `limit` was reached. If not, the room was too small and
         what is there is a part of the draw only: give more.
     """
-    first = len(history.times)
-    dim = history.places.shape[1]
-
-    def longer(x: Array, fill: float | bool) -> Array:
-        return jnp.concatenate([x, jnp.full((max_events, *x.shape[1:]), fill, x.dtype)])
-
-    grown = History(
-        longer(history.times, 0.0),
-        longer(history.places, 0.0),
-        longer(history.marks, 0.0),
-        longer(history.valid, False),
-        history.origin,
-        history.reach,
+    first, nowhere = (
+        len(history.times),
+        jnp.zeros_like(history.places, shape=history.places.shape[1:]),
     )
 
     def drawn(events: History, now: Scalar, number: Array) -> tuple[Scalar, Scalar, Array]:
@@ -123,29 +104,20 @@ def simulate_times(
         t = next_time(intensity.after(events), now, limit, key=time_key)
         mark = jnp.zeros_like(t) if marks is None else marks.sample(key=mark_key).astype(t.dtype)
         if places is None:
-            return t, mark, jnp.zeros((dim,), history.places.dtype)
-        then = jnp.where(jnp.isfinite(t), t, limit)
-        marginal = places.after(events).at(then)
+            return t, mark, nowhere
+        marginal = places.after(events).at(jnp.where(jnp.isfinite(t), t, limit))
         draw = marginal.sample if region is None else functools.partial(region.sample, marginal)
-        place = draw(key=place_key)
-        return t, mark, place.astype(history.places.dtype)
+        return t, mark, draw(key=place_key).astype(nowhere.dtype)
 
     def step(state):
         events, now, number, _ = state
         t, mark, place = drawn(events, now, number)
         happened = jnp.isfinite(t)
         at = first + number
-        times, where, what, valid = events.times, events.places, events.marks, events.valid
-        events = eqx.tree_at(
-            lambda h: (h.times, h.places, h.marks, h.valid),
-            events,
-            (
-                times.at[at].set(jnp.where(happened, t, times[at])),
-                where.at[at].set(jnp.where(happened, place, where[at])),
-                what.at[at].set(jnp.where(happened, mark, what[at])),
-                valid.at[at].set(happened),
-            ),
-        )
+        columns = zip((events.times, events.places, events.marks), (t, place, mark))
+        when, where, what = (a.at[at].set(jnp.where(happened, v, a[at])) for a, v in columns)
+        valid = events.valid.at[at].set(happened)
+        events = History(when, where, what, valid, events.origin, events.reach)
         return events, jnp.where(happened, t, now), number + happened, ~happened
 
     def goes_on(state):
@@ -153,8 +125,7 @@ def simulate_times(
         # One draw more than there is room for: what it writes out of bounds is dropped.
         return ~is_complete & (number <= max_events)
 
-    none = jnp.zeros((), int)
-    state = (grown, start, none, jnp.zeros((), bool))
+    state = (history.longer(max_events), start, jnp.zeros((), int), jnp.zeros((), bool))
     events, _, _, is_complete = jax.lax.while_loop(goes_on, step, state)
     return events, is_complete
 

@@ -78,29 +78,17 @@ class Offspring(eqx.Module):
             location, raw, amplitude = (a + c.reshape(s) for a, c, s in zip(own, changes, shapes))
         location = (history.places[:, None] + location).reshape(n * parts, dim)
         raw = raw.reshape(n * parts, dim, dim)
-        zones = self.scale.frames(
-            location,
-            jnp.zeros_like(location),
-            raw,
-            jnp.zeros_like(raw),
-            is_rotation_invariant=False,
-        )
+        still = (jnp.zeros_like(location), jnp.zeros_like(raw))
+        zones = self.scale.frames(location, still[0], raw, still[1], is_rotation_invariant=False)
         return Brood(self, jnp.exp(amplitude), zones, history)
 
 
 class Brood(eqx.Module):
-    """The parts that the events of a history add to a density; see `Offspring`.
-
-    Attributes:
-        law: what they follow.
-        amplitude: $A$ of every event, shape `(events, parts, rates)`.
-        zones: the frames of the parts without their factors $e^q$, those of one event together.
-        history: the events.
-    """
+    """The parts that the events of a history add to a density; see `Offspring`."""
 
     law: Offspring
     amplitude: Float[Array, "events parts rates"]
-    zones: AbstractFrames
+    zones: AbstractFrames  # of the parts without their factors e^q, those of one event together
     history: History
 
     def log_weights(self, t: Scalar) -> Float[Array, "events parts"]:
@@ -115,15 +103,16 @@ class Brood(eqx.Module):
     def frames(self, t: Scalar) -> AbstractFrames:
         """The frames of all parts at the local time `t`."""
         law = self.law
-        factor = rate = jnp.zeros((len(self.history.times), len(law.location)))
+        if law.reach is None and law.raw_spread is None:
+            return self.zones
+        shape = (len(self.history.times), len(law.location))
+        factor = rate = jnp.zeros(shape, law.location.dtype)
         if law.reach is not None:
             factor = factor + law.reach * self.history.marks[:, None]
         if law.raw_spread is not None:
             exponent, elapsed = jax.nn.softplus(law.raw_spread), self.history.elapsed(t)[:, None]
             factor = factor + exponent * jnp.log1p(elapsed / law.spread_time)
             rate = exponent / (law.spread_time + elapsed)
-        if law.reach is None and law.raw_spread is None:
-            return self.zones
         return GrowingFrames.of(self.zones, factor.reshape(-1), rate.reshape(-1))
 
 

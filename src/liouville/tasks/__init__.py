@@ -1,1 +1,61 @@
-"""What a user asks for: cells, density, transport, control, events, one room each."""
+"""What a user asks for: cells, density, transport, control and events, one room each.
+
+`TASKS` is the only list of them. It holds what imports quickly, so that the command line can offer
+its flags without JAX, and answer questions about a model without what only a fit needs.
+"""
+
+import importlib
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from liouville.errors import LiouvilleError
+from liouville.tasks.cells.config import CellsConfig
+from liouville.tasks.control.config import ControlConfig
+from liouville.tasks.density.config import DensityConfig
+from liouville.tasks.events.config import EventsConfig
+from liouville.tasks.transport.config import TransportConfig
+
+
+class Room(NamedTuple):
+    """Where a task lives."""
+
+    config: type
+    ask: str = "liouville.tasks.ask"  # the module that loads its models and answers questions
+    leave_out: str = ""  # the module whose `leave_out_table` predicts times it has not seen
+    has_demo: bool = False
+
+
+TASKS: dict[str, Room] = {
+    "cells": Room(CellsConfig, leave_out="liouville.tasks.cells.leave_out", has_demo=True),
+    "density": Room(DensityConfig),
+    "transport": Room(TransportConfig),
+    "control": Room(ControlConfig),
+    "events": Room(EventsConfig, ask="liouville.tasks.events.ask", has_demo=True),
+}
+
+
+def room_of(name: str) -> Room:
+    """Where the task of a name lives.
+
+    Raises:
+        LiouvilleError: if there is no such task.
+    """
+    if name not in TASKS:
+        raise LiouvilleError(f"there is no task {name!r}; the tasks are: {', '.join(TASKS)}")
+    return TASKS[name]
+
+
+def load_task(name: str) -> Any:
+    """The `liouville.tasks.task.Task` of a name: `TASK` in the module `fit` of its room."""
+    room_of(name)
+    return importlib.import_module(f"liouville.tasks.{name}.fit").TASK
+
+
+def answers_of(name: str) -> Any:
+    """The module with `load(folder)` and `query(run, question)` for runs of a task."""
+    return importlib.import_module(room_of(name).ask)
+
+
+def load_model(folder: Path, name: str) -> Any:
+    """The model in the folder of a run of a task."""
+    return answers_of(name).load(folder)

@@ -48,8 +48,8 @@ def fit(
     steps: int,
     optimizer: optax.GradientTransformation | float = 1e-2,
     seed: int = 0,
-    decay: float = 0.99,
-    validation: AbstractTerm | None = None,
+    average: float = 0.99,
+    validation: AbstractTerm | Objective | None = None,
     patience: int | None = None,
     tolerance: float = 0.0,
     validate_every: int = 100,
@@ -76,9 +76,9 @@ def fit(
         optimizer: an Optax transformation, or a learning rate for Adam with a cosine decay to a
             hundredth and gradients clipped to norm 100.
         seed: of all random numbers.
-        decay: of the exponential moving average of the parameters; 0 for none.
-        validation: a term computed every `validate_every` steps at the averaged parameters, with
-            the same random numbers each time; the path of its minimum is returned.
+        average: what the moving average of the parameters keeps of itself at a step; 0 for none.
+        validation: a term or objective computed every `validate_every` steps at the averaged
+            parameters, with the same random numbers each time; the path of its minimum is returned.
         patience: validations without progress after which training stops; `None` for never.
         tolerance: progress is a validation below the best one by more than this share of it. The
             random numbers are common to both, so even a small change is told from noise.
@@ -107,7 +107,7 @@ def fit(
     if not learned_leaves(path):
         raise LiouvilleError("the path has nothing to learn: all its arrays are fixed")
     _, rest = split(path)
-    stepper = Stepper(rest, objective, jr.key(seed), decay, optimizer, chunk)
+    stepper = Stepper(rest, objective, jr.key(seed), average, optimizer, chunk)
     state = initial_state(path, optimizer)
     if resume and checkpoint is not None and checkpoint.exists():
         state, _ = restore_state(checkpoint, state)
@@ -152,7 +152,7 @@ def fit(
                 if file is not None:
                     file.append(rows)
                 bar.update(step, rows[-1])
-                reason = reason_to_stop(state, step, bool(interrupted))
+                reason = reason_to_stop(state, step, interrupted.is_set())
                 if reason is not None or step % checkpoint_every == 0:
                     save(state)
                 if on_chunk is not None:
@@ -166,27 +166,15 @@ def fit(
 
 
 def check_options(training: Any) -> None:
-    """Checks the section `training` of a configuration before anything is written.
-
-    Args:
-        training: has `chunk`, `checkpoint_every` and perhaps `validate_every`.
-
-    Raises:
-        LiouvilleError: as `check_schedule`.
-    """
-    names = [n for n in ("validate_every", "checkpoint_every") if hasattr(training, n)]
+    """Checks the section `training` of a configuration before anything is written."""
+    names = ("validate_every", "checkpoint_every")
     check_schedule(training.chunk, {f"training.{n}": getattr(training, n) for n in names})
 
 
 def check_schedule(chunk: int, every: Mapping[str, int]) -> None:
-    """Checks that what happens every so many steps falls between two compiled calls.
+    """Refuses numbers of steps by name that are not positive or no multiple of a chunk.
 
-    Args:
-        chunk: steps a compiled call.
-        every: numbers of steps by their names.
-
-    Raises:
-        LiouvilleError: if a number is not positive, or no multiple of `chunk`.
+    What happens every so many steps falls between two compiled calls, of `chunk` steps each.
     """
     if chunk < 1:
         raise LiouvilleError(f"chunk is {chunk}; give a positive number")
@@ -202,13 +190,10 @@ def check_schedule(chunk: int, every: Mapping[str, int]) -> None:
 def default_optimizer(
     rate: float, steps: int, weight_decay: float = 0.0
 ) -> optax.GradientTransformation:
-    """Adam with a cosine decay from `rate` to a hundredth of it and clipped gradients.
+    """Adam with a cosine decay from `rate` to a hundredth of it in `steps`, and clipped gradients.
 
-    Args:
-        rate: the first learning rate.
-        steps: the length of the decay.
-        weight_decay: pulls every learned number toward zero, decoupled from the gradient
-            (Loshchilov and Hutter, ICLR 2019).
+    A `weight_decay` pulls every learned number toward zero, decoupled from the gradient
+    (Loshchilov and Hutter, ICLR 2019).
     """
     schedule = optax.cosine_decay_schedule(rate, max(steps, 1), alpha=0.01)
     adam = (
@@ -223,16 +208,13 @@ def _rows(objective: Objective, values: np.ndarray, begin: int, every: int) -> l
     last = len(values) - 1
     logged = [i for i in range(len(values)) if (begin + i + 1) % every == 0 or i == last]
     return [
-        {
-            "step": begin + i + 1,
-            **{name: float(v) for name, v in zip(names, values[i])},
-        }
+        {"step": begin + i + 1, **{name: float(v) for name, v in zip(names, values[i])}}
         for i in logged
     ]
 
 
 def _validated(
-    stepper: Stepper, state: TrainState, term: AbstractTerm, tolerance: float
+    stepper: Stepper, state: TrainState, term: AbstractTerm | Objective, tolerance: float
 ) -> tuple[TrainState, float]:
     value, before = float(stepper.validate(state, term)), float(state.best_validation)
     is_progress = math.isinf(before) or before - value > tolerance * abs(before)

@@ -3,7 +3,6 @@
 from liouville.numerics.networks._masked import MaskedNetwork as MaskedNetwork
 from liouville.numerics.networks._masked import MaskedSpaceNetwork as MaskedSpaceNetwork
 from liouville.numerics.networks._plain import MLP as MLP
-from liouville.numerics.networks._plain import Activation as Activation
 from liouville.numerics.networks._plain import Conditioned as Conditioned
 from liouville.numerics.networks._plain import Shiftable as Shiftable
 from liouville.numerics.networks._plain import SpaceNetwork as SpaceNetwork

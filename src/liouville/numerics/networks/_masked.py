@@ -20,7 +20,7 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float
 
-from liouville.numerics.networks._plain import Activation, time_features
+from liouville.numerics.networks._plain import time_features
 from liouville.numerics.types import Point, RandomKey, Scalar
 
 # With so few coordinates the steps of a substitution are written out one after the other: each
@@ -31,7 +31,7 @@ _WRITTEN_OUT = 4
 class MaskedNetwork(eqx.Module):
     r"""A network $\theta(t, x)$ whose output $\theta_i$ depends on $t$ and $x_{<i}$ alone.
 
-    Every layer has one block of units for each coordinate. With $a$ the activation,
+    Every layer has one block of units for each coordinate. With the activation $a$ (SiLU),
 
     $$h^1_i = a(W^1_i x_{<i} + T_i f(t) + e_i), \qquad
       h^l_i = h^{l-1}_i + a(W^l_i h^{l-1}_{\le i} + e^l_i), \qquad
@@ -51,7 +51,6 @@ class MaskedNetwork(eqx.Module):
         biases: $e^2, \dots, e^L$.
         out: $V$, likewise.
         frequencies: the number of harmonics among the features of time.
-        activation: the name of $a$.
 
     Raises:
         ValueError: on a number of coordinates, units, outputs or layers below one.
@@ -63,7 +62,6 @@ class MaskedNetwork(eqx.Module):
     biases: tuple[Float[Array, "dim units"], ...]
     out: Float[Array, "dim outputs dim units"]
     frequencies: int = eqx.field(static=True)
-    activation: Activation = eqx.field(static=True)
 
     def __init__(
         self,
@@ -73,7 +71,6 @@ class MaskedNetwork(eqx.Module):
         units: int,
         depth: int,
         frequencies: int = 4,
-        activation: Activation = "silu",
         key: RandomKey,
     ):
         sizes = {"dim": dim, "outputs": outputs, "units": units, "depth": depth}
@@ -90,16 +87,11 @@ class MaskedNetwork(eqx.Module):
         self.biases = tuple(jnp.zeros((dim, units)) for _ in keys[2:])
         self.out = jnp.zeros((dim, outputs, dim, units))
         self.frequencies = frequencies
-        self.activation = activation
 
     @property
-    def width(self) -> int:
-        """The number of units of the first layer, those of all blocks together."""
-        return self.time_layer.weight.shape[0]
-
-    def shifted(self, shift: Float[Array, " width"]) -> "MaskedNetwork":
-        """The network with a vector added to what enters the first activation."""
-        return eqx.tree_at(lambda net: net.time_layer.bias, self, replace_fn=lambda b: b + shift)
+    def first(self) -> eqx.nn.Linear:
+        """The layer whose bias enters the first activation."""
+        return self.time_layer
 
     def shift(self, s: Scalar) -> Float[Array, "dim units"]:
         """All that depends on time: what time and bias add to what enters the first activation."""
@@ -114,7 +106,6 @@ class MaskedNetwork(eqx.Module):
             tuple(weight * _up_to(dim) for weight in self.hidden),
             self.biases,
             self.out * _up_to(dim),
-            self.activation,
         )
 
 
@@ -126,7 +117,6 @@ class MaskedSpaceNetwork(eqx.Module):
     hidden: tuple[Float[Array, "dim units dim units"], ...]
     biases: tuple[Float[Array, "dim units"], ...]
     out: Float[Array, "dim outputs dim units"]
-    activation: Activation = eqx.field(static=True)
 
     def __call__(self, x: Point) -> Float[Array, "dim outputs"]:
         """The outputs of all coordinates at a point of shape `(dim,)`, in one pass."""
@@ -135,14 +125,11 @@ class MaskedSpaceNetwork(eqx.Module):
     def filled(self, choose: Callable[[Any, Array], Scalar], given: Any) -> Point:
         r"""The point with $x_i = \mathrm{choose}(g_i, \theta_i(x_{<i}))$, one after the other.
 
-        Args:
-            choose: maps the $i$-th entry of `given` and the outputs of coordinate $i$, shape
-                `(outputs,)`, to $x_i$.
-            given: a pytree of arrays whose leading axis is that of the coordinates.
+        The $g_i$ are the entries of `given`, a pytree with the coordinates as leading axis.
         """
 
         def bend(layer, entry, entering):
-            return self._activate(entering)
+            return jax.nn.silu(entering)
 
         return self._swept(bend, choose, given, self.shift, self.biases)
 
@@ -158,13 +145,8 @@ class MaskedSpaceNetwork(eqx.Module):
         With few coordinates the steps are differentiated as they are. With many, derivatives of
         every order solve equations of the same kind, so that memory grows with the number of units
         and not with its product with the number of coordinates, as it would if reverse mode kept
-        every step of the substitution.
-
-        Args:
-            x: the point of the derivative, shape `(dim,)`.
-            coefficients: $c$, shape `(dim, outputs)`.
-            b: shape `(dim,)`.
-            shift_rate: a rate of `shift` that moves the outputs together with $v$, none by default.
+        every step of the substitution. `shift_rate` is a rate of `shift` that moves the outputs
+        together with $v$, none by default.
         """
         _, slopes = self._pass(x)
         still = jax.tree.map(jnp.zeros_like, (self.shift, self.biases))
@@ -206,14 +188,11 @@ class MaskedSpaceNetwork(eqx.Module):
 
         return self._swept(bend, choose, (b, coefficients, slopes), shift, biases)
 
-    def _activate(self, x: Array) -> Array:
-        return getattr(jax.nn, self.activation)(x)
-
     def _pass(self, x: Point) -> tuple[Float[Array, "dim outputs"], tuple[Array, ...]]:
         """The outputs, and the slopes of the activations of every layer."""
 
         def bend(entering):
-            return jax.jvp(self._activate, (entering,), (jnp.ones_like(entering),))
+            return jax.jvp(jax.nn.silu, (entering,), (jnp.ones_like(entering),))
 
         h, slope = bend(self.space @ x + self.shift)
         slopes = [slope]

@@ -1,6 +1,6 @@
 """The small networks everything learned is made of, and how a context enters them."""
 
-from typing import Any, Literal, NoReturn, Protocol, runtime_checkable
+from typing import NoReturn, Protocol, runtime_checkable
 
 import equinox as eqx
 import jax
@@ -11,23 +11,11 @@ from jaxtyping import Array, Float
 from liouville.numerics.conditioning import AWAITS, AbstractConditional
 from liouville.numerics.types import Point, RandomKey, Scalar
 
-Activation = Literal["tanh", "silu", "gelu", "softplus"]
-
-
-def _activate(name: Activation, x: Array) -> Array:
-    # By name, so that a network is described by plain data and can be written to a file.
-    return jnp.tanh(x) if name == "tanh" else getattr(jax.nn, name)(x)
-
 
 def time_features(s: Scalar, frequencies: int) -> Float[Array, " features"]:
     r"""Features of a time $s \in [0, 1]$: $(s, \sin \pi k s, \cos \pi k s)_{k=1..m}$.
 
-    Args:
-        s: time, shape `()`, scaled to the unit interval.
-        frequencies: the number $m$ of harmonics.
-
-    Returns:
-        Shape `(1 + 2 * frequencies,)`.
+    The shape is `(1 + 2 * frequencies,)`, with the number $m$ of harmonics.
     """
     angles = jnp.pi * jnp.arange(1, frequencies + 1, dtype=s.dtype) * s
     return jnp.concatenate([s[None], jnp.sin(angles), jnp.cos(angles)])
@@ -40,38 +28,23 @@ class MLP(eqx.Module):
     """
 
     layers: tuple[eqx.nn.Linear, ...]
-    activation: Activation = eqx.field(static=True)
 
-    def __init__(
-        self,
-        inputs: int,
-        outputs: int,
-        *,
-        width: int,
-        depth: int,
-        activation: Activation = "silu",
-        key: RandomKey,
-    ):
+    def __init__(self, inputs: int, outputs: int, *, width: int, depth: int, key: RandomKey):
         sizes = [inputs, *[width] * depth, outputs]
         keys = jr.split(key, len(sizes) - 1)
-        layers = [eqx.nn.Linear(a, b, key=k) for a, b, k in zip(sizes, sizes[1:], keys)]
-        self.layers = (*layers[:-1], _zeroed(layers[-1]))
-        self.activation = activation
+        *layers, last = (eqx.nn.Linear(a, b, key=k) for a, b, k in zip(sizes, sizes[1:], keys))
+        self.layers = (*layers, jax.tree.map(jnp.zeros_like, last))
 
     def __call__(self, x: Float[Array, " inputs"]) -> Float[Array, " outputs"]:
         """Maps a vector of shape `(inputs,)` to `(outputs,)`."""
         for layer in self.layers[:-1]:
-            x = _activate(self.activation, layer(x))
+            x = jax.nn.silu(layer(x))
         return self.layers[-1](x)
 
     @property
-    def width(self) -> int:
-        """The number of units of the first layer."""
-        return self.layers[0].weight.shape[0]
-
-    def shifted(self, shift: Float[Array, " width"]) -> "MLP":
-        """The network with a vector added to what enters the first activation."""
-        return eqx.tree_at(lambda net: net.layers[0].bias, self, replace_fn=lambda b: b + shift)
+    def first(self) -> eqx.nn.Linear:
+        """The first layer."""
+        return self.layers[0]
 
 
 class SpaceTimeNetwork(eqx.Module):
@@ -85,7 +58,6 @@ class SpaceTimeNetwork(eqx.Module):
     space_layer: eqx.nn.Linear
     rest: MLP
     frequencies: int = eqx.field(static=True)
-    activation: Activation = eqx.field(static=True)
 
     def __init__(
         self,
@@ -95,31 +67,23 @@ class SpaceTimeNetwork(eqx.Module):
         width: int,
         depth: int,
         frequencies: int = 4,
-        activation: Activation = "silu",
         key: RandomKey,
     ):
         keys = jr.split(key, 3)
         self.time_layer = eqx.nn.Linear(1 + 2 * frequencies, width, key=keys[0])
         self.space_layer = eqx.nn.Linear(dim, width, use_bias=False, key=keys[1])
-        self.rest = MLP(
-            width, outputs, width=width, depth=depth - 1, activation=activation, key=keys[2]
-        )
+        self.rest = MLP(width, outputs, width=width, depth=depth - 1, key=keys[2])
         self.frequencies = frequencies
-        self.activation = activation
 
     def at(self, s: Scalar) -> "SpaceNetwork":
         """The network at one time $s$ of the unit interval."""
         shift = self.time_layer(time_features(s, self.frequencies))
-        return SpaceNetwork(shift, self.space_layer, self.rest, self.activation)
+        return SpaceNetwork(shift, self.space_layer, self.rest)
 
     @property
-    def width(self) -> int:
-        """The number of units of the first layer."""
-        return self.time_layer.weight.shape[0]
-
-    def shifted(self, shift: Float[Array, " width"]) -> "SpaceTimeNetwork":
-        """The network with a vector added to what enters the first activation."""
-        return eqx.tree_at(lambda net: net.time_layer.bias, self, replace_fn=lambda b: b + shift)
+    def first(self) -> eqx.nn.Linear:
+        """The layer whose bias enters the first activation."""
+        return self.time_layer
 
 
 class SpaceNetwork(eqx.Module):
@@ -128,24 +92,19 @@ class SpaceNetwork(eqx.Module):
     shift: Float[Array, " width"]
     space_layer: eqx.nn.Linear
     rest: MLP
-    activation: Activation = eqx.field(static=True)
 
     def __call__(self, x: Point) -> Float[Array, " outputs"]:
         """Maps a point of shape `(dim,)` to `(outputs,)`."""
-        return self.rest(_activate(self.activation, self.space_layer(x) + self.shift))
+        return self.rest(jax.nn.silu(self.space_layer(x) + self.shift))
 
 
 @runtime_checkable
 class Shiftable(Protocol):
-    """A network a vector can be added to, behind its first layer."""
+    """A network whose first layer has a bias, to which a vector can be added."""
 
     @property
-    def width(self) -> int:
-        """The number of units of the first layer."""
-        ...
-
-    def shifted(self, shift: Float[Array, " width"]) -> Any:
-        """The network with the vector added to what enters the first activation."""
+    def first(self) -> eqx.nn.Linear:
+        """The layer whose bias enters the first activation."""
         ...
 
 
@@ -156,7 +115,7 @@ class Conditioned(AbstractConditional):
     at initialisation.
 
     Attributes:
-        network: the network, anything with `width` and `shifted`.
+        network: the network, anything with a layer `first`.
         encoder: the network from the context to the shift.
     """
 
@@ -165,19 +124,16 @@ class Conditioned(AbstractConditional):
 
     def __init__(self, network: Shiftable, context: int, *, key: RandomKey):
         self.network = network
-        self.encoder = MLP(context, network.width, width=network.width, depth=1, key=key)
+        width = network.first.weight.shape[0]
+        self.encoder = MLP(context, width, width=width, depth=1, key=key)
 
     def given(self, context: Float[Array, " context"]) -> Shiftable:
         """The network for one context."""
-        return self.network.shifted(self.encoder(context))
+        shift = self.encoder(context)
+        return eqx.tree_at(lambda net: net.first.bias, self.network, replace_fn=lambda b: b + shift)
 
     def __call__(self, *_: object) -> NoReturn:
         """Raises an error: the network has no context yet."""
         raise ValueError(AWAITS)
 
     at = __call__
-
-
-def _zeroed(layer: eqx.nn.Linear) -> eqx.nn.Linear:
-    zeros = jax.tree.map(jnp.zeros_like, (layer.weight, layer.bias))
-    return eqx.tree_at(lambda linear: (linear.weight, linear.bias), layer, zeros)

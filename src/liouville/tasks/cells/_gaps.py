@@ -31,15 +31,10 @@ _MOST_SHIFT = 2.0
 
 
 class Filled(NamedTuple):
-    """Chains with a point half-way between snapshots that overlap.
+    """Chains `(chains, n, dim)` with a point half-way between snapshots that overlap."""
 
-    Attributes:
-        times: of the snapshots and of the points half-way, increasing, shape `(n,)`.
-        chains: shape `(chains, n, dim)`; at the snapshots they are what they were.
-    """
-
-    times: np.ndarray
-    chains: np.ndarray
+    times: np.ndarray  # of the snapshots and of the points half-way, increasing
+    chains: np.ndarray  # at the snapshots they are what they were
 
 
 def fill_gaps(
@@ -52,13 +47,6 @@ def fill_gaps(
     minimised exactly; the pull enters by fixed-point steps with the inverse of the quadratic part
     plus half the largest curvature of the kernel along each coordinate. No step can then raise the
     action, however different the spreads of the coordinates are.
-
-    Args:
-        times: of the snapshots, increasing, shape `(m,)`.
-        joined: the chains, shape `(chains, m, dim)`.
-        config: inertia and pull.
-        energy: the kinetic energy of the chains.
-        seed: of the choice of cells for the kernel estimate.
     """
     chains, m, dim = joined.shape
     nodes = np.concatenate(

@@ -4,23 +4,34 @@ from dataclasses import dataclass
 from typing import Literal
 
 from liouville.runs.config import option
+from liouville.tasks.settings import ReportConfig, TrainingConfig
 
 
 @dataclass(frozen=True)
 class DataConfig:
     """What is read and how it is scaled."""
 
-    file: str | None = option(None, "the data file: .npz, .csv, .tsv or .h5ad")
-    time_key: str | None = option(None, "array, column or obs key that holds the time")
-    basis: str | None = option(None, "array or obsm key that holds the coordinates")
-    features: tuple[str, ...] | None = option(None, "columns to use as coordinates")
-    dims: int | None = option(None, "keep the first so many coordinates")
-    embedding: str | None = option(None, "two coordinates a cell, for pictures only")
-    weights: str | None = option(None, "mass of each cell")
-    scaling: Literal["standard", "global", "none"] = option(
-        "standard", "divide each coordinate by its spread, all by one number, or none"
+    file: str | None = option(None, "the data file: .npz, .csv, .tsv or .h5ad", argument="DATA")
+    time_key: str | None = option(
+        None, "array, column or obs key that holds the time", flag="--time-key"
     )
-    held_out: float = option(0.1, "share of cells of each time kept for validation")
+    basis: str | None = option(None, "array or obsm key that holds the coordinates", flag="--basis")
+    features: tuple[str, ...] | None = option(
+        None, "columns to use as coordinates", flag="--features"
+    )
+    dims: int | None = option(None, "keep the first so many coordinates", flag="--dims")
+    embedding: str | None = option(
+        None, "two coordinates a cell, for pictures only", flag="--embedding"
+    )
+    weights: str | None = option(None, "mass of each cell", flag="--weights")
+    scaling: Literal["standard", "global", "none"] = option(
+        "standard",
+        "divide each coordinate by its spread, all by one number, or none",
+        flag="--scaling",
+    )
+    held_out: float = option(
+        0.1, "share of cells of each time kept for validation", flag="--held-out"
+    )
     min_cells: int = option(10, "fewest cells a time may have")
 
 
@@ -29,7 +40,9 @@ class PathConfig:
     """The family of densities."""
 
     components: int | None = option(
-        None, "components of a member; by default as many as the snapshots show"
+        None,
+        "components of a member; by default as many as the snapshots show",
+        flag="--components",
     )
     scale: Literal["diagonal", "full"] = option("full", "their covariance")
     members: int = option(6, "independently started paths that are averaged")
@@ -56,43 +69,37 @@ class ObjectiveConfig:
     """Likelihood plus kinetic energy."""
 
     energy: float | None = option(
-        None, "weight of the kinetic energy (standardised units); by default from the data"
+        None,
+        "weight of the kinetic energy (standardised units); by default from the data",
+        flag="--energy",
     )
     energy_of: Literal["velocity", "drift"] = option("velocity", "whose energy")
-    sigma: float = option(0.3, "noise of the diffusion, in standardised units")
+    batch_size: int | None = option(None, "cells of each time a step; null: all, up to 4096")
+    sigma: float | None = option(
+        None,
+        "noise of the diffusion, in length per root of time; by default 0.3 of each coordinate's "
+        "spread over the root of the whole duration",
+        flag="--sigma",
+    )
     times: int = option(32, "times a step at which the energy is measured")
     particles: int = option(128, "particles at each of them")
 
 
 @dataclass(frozen=True)
-class TrainingConfig:
-    """The optimisation."""
-
-    steps: int = option(200, "most steps")
-    rate: float = option(0.01, "learning rate")
-    average: float = option(0.97, "decay of the moving average of the parameters")
-    patience: int | None = option(3, "validations without progress before stopping; null: never")
-    validate_every: int = option(20, "steps between validations")
-    checkpoint_every: int = option(20, "steps between checkpoints")
-    chunk: int = option(20, "steps a compiled call")
-    batch_size: int | None = option(None, "cells of each time a step; null: all, up to 4096")
-    seed: int = option(0, "of all random numbers")
-
-
-@dataclass(frozen=True)
-class ReportConfig:
-    """The report."""
-
-    movie: bool = option(True, "make the GIF of the moving density")
-
-
-@dataclass(frozen=True)
 class CellsConfig:
-    """Everything `liouville fit cells` can be told."""
+    """Fit a moving density to snapshots of cells and write model, log and report."""
 
     data: DataConfig = DataConfig()
     path: PathConfig = PathConfig()
     gaps: GapsConfig = GapsConfig()
     objective: ObjectiveConfig = ObjectiveConfig()
-    training: TrainingConfig = TrainingConfig()
+    training: TrainingConfig = TrainingConfig(
+        steps=200,
+        rate=0.01,
+        average=0.97,
+        patience=3,
+        validate_every=20,
+        checkpoint_every=20,
+        chunk=20,
+    )
     report: ReportConfig = ReportConfig()

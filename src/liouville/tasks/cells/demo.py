@@ -2,6 +2,7 @@
 
 import itertools
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +12,7 @@ from liouville.curves import Knots
 from liouville.data import Snapshots, Standardisation
 from liouville.model import Model
 from liouville.paths import Full, Gaussian, LocationScale
+from liouville.tasks.task import Demo, Rows
 
 DAYS = (0.0, 1.0, 2.0, 3.0, 4.0)
 COUNTS = (250, 350, 500, 700, 1000)
@@ -40,7 +42,7 @@ def demo_cells(seed: int = 0) -> Truth:
     Args:
         seed: of the cells.
     """
-    clock = np.array([0.0, 1.0, 2.5, 4.0])
+    clock = (0.0, 1.0, 2.5, 4.0)
     # (days, branches, 2): three branches that start as one cloud.
     middle = np.array(
         [
@@ -58,14 +60,12 @@ def demo_cells(seed: int = 0) -> Truth:
             [[0.45, 0.4], [0.4, 0.45], [0.75, 0.5]],
         ]
     )
-    dtype = jnp.zeros(()).dtype
-    scale = Full()
-    covariance = spread[..., None] ** 2 * np.eye(2)
+    dtype, scale = jnp.zeros(()).dtype, Full()
+    covariance = jnp.asarray(spread[..., None] ** 2 * np.eye(2), dtype)
+    raw = jax.jit(scale.from_covariance)(covariance)
     path = LocationScale(
-        location=Knots(tuple(clock), jnp.asarray(middle, dtype), "monotone"),
-        raw_scale=Knots(
-            tuple(clock), jax.jit(scale.from_covariance)(jnp.asarray(covariance, dtype)), "monotone"
-        ),
+        location=Knots(clock, jnp.asarray(middle, dtype), "monotone"),
+        raw_scale=Knots(clock, raw, "monotone"),
         logits=jnp.log(jnp.asarray([0.25, 0.25, 0.5], dtype)),
         family=Gaussian(),
         scale=scale,
@@ -73,9 +73,7 @@ def demo_cells(seed: int = 0) -> Truth:
     features = ("gene A", "gene B")
     units = Standardisation(np.zeros(2), np.ones(2), 0.0, 1.0)
     model = Model(path, units, np.array(DAYS), features, "day", sigma=0.3)
-    points = [
-        model.sample(t, n, seed=seed + i) for i, (t, n) in enumerate(zip(DAYS, COUNTS, strict=True))
-    ]
+    points = [model.sample(t, n, seed=seed + i) for i, (t, n) in enumerate(zip(DAYS, COUNTS))]
     cells = Snapshots(
         points=np.concatenate(points),
         times=np.repeat(DAYS, COUNTS),
@@ -90,20 +88,13 @@ def demo_cells(seed: int = 0) -> Truth:
 def distance_to_truth(model: Model, truth: Model, *, n: int = 4000, seed: int = 1) -> list[dict]:
     r"""How far a model is from the truth, at the snapshots' days and half-way between them.
 
-    Args:
-        model: the model.
-        truth: the exact density and velocity.
-        n: draws from the truth at each time.
-        seed: of the draws; use another one than for the cells.
-
-    Returns:
-        One row a time: `time`, whether it was `seen`, the Kullback-Leibler divergence
-        $E[\log\rho^* - \log\rho]$ in nats with its standard error, and the relative error
-        $(E|u - u^*|^2 / E|u^*|^2)^{1/2}$ of the velocity.
+    A row says whether its time was `seen`, the Kullback-Leibler divergence $E[\log\rho^* -
+    \log\rho]$ in nats with its standard error, and the relative error $(E|u - u^*|^2 /
+    E|u^*|^2)^{1/2}$ of the velocity, over `n` draws from the truth with another seed than that of
+    the cells.
     """
-    days = sorted({*DAYS, *(0.5 * (a + b) for a, b in itertools.pairwise(DAYS))})
     rows = []
-    for day in days:
+    for day in sorted({*DAYS, *(0.5 * (a + b) for a, b in itertools.pairwise(DAYS))}):
         x = truth.sample(day, n, seed=seed)
         ratio = truth.log_density(day, x) - model.log_density(day, x)
         right = truth.velocity(day, x)
@@ -118,3 +109,21 @@ def distance_to_truth(model: Model, truth: Model, *, n: int = 4000, seed: int = 
             }
         )
     return rows
+
+
+def demonstration(seed: int) -> Demo:
+    """The population, and how far a model that was fitted to it is from the truth."""
+    truth = demo_cells(seed)
+    headings = {
+        "time": "day",
+        "seen": "in the data",
+        "divergence": "KL to the truth (nats)",
+        "standard_error": "± standard error",
+        "velocity_error": "relative velocity error",
+    }
+
+    def compare(fitted: Any) -> list[Rows]:
+        rows = distance_to_truth(fitted.model, truth.model)
+        return [Rows("truth", "Distance between the model and the truth", rows, headings)]
+
+    return Demo(truth.cells, {"training.seed": seed}, compare)

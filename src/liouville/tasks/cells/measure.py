@@ -1,102 +1,115 @@
 """How good a model of cells is: on held-out cells, and on a whole time that was left out."""
 
-import dataclasses
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 
 from liouville.data import Snapshots, Standardisation
-from liouville.dynamics import solve_ode
 from liouville.errors import LiouvilleError
 from liouville.model import Model
-from liouville.numerics.couplings import assignment, wasserstein
-from liouville.runs import config as configuration
+from liouville.numerics.couplings import wasserstein
+from liouville.numerics.mixtures import fit_by_bic
+from liouville.objectives import NegativeLogLikelihood, negative_log_likelihoods
 from liouville.tasks.cells.config import CellsConfig
-from liouville.tasks.cells.fit import fit_cells
+from liouville.tasks.task import Rows, Start
 
 # Exact distances cost the number of cells cubed; larger snapshots are thinned to this many.
-_MOST = 2000
+MOST_MATCHED = 2000
+_OURS, _MIXTURE = "liouville", "mixture for each time (BIC)"
+_HELD_OUT = "held-out nats per cell by time"
 
 
-def leave_out(
-    cells: Snapshots,
-    times: Sequence[float],
-    settings: CellsConfig | Mapping[str, Any] | None = None,
-    *,
-    seeds: Sequence[int] = (0,),
-    progress: Callable[[str], None] = lambda _: None,
-) -> list[dict[str, Any]]:
-    r"""Leaves whole times out, one after the other, and predicts them.
+def measure(
+    model: Model, start: Start, cells: Snapshots
+) -> tuple[dict[str, Any], dict[str, dict[str, dict[float, float]]]]:
+    """The likelihood of held-out cells, beside a mixture for each time."""
+    del cells
+    held_out = start.known.held_out
+    if held_out is None:
+        return {}, {}
+    scores = compare_held_out(model, start.known.training, held_out)
+    means = {
+        f"held-out nats per cell, {name}": round(
+            float(np.average(list(values.values()), weights=held_out.counts)), 4
+        )
+        for name, values in scores.items()
+    }
+    rows = [{"time": t, **{name: scores[name][t] for name in scores}} for t in scores[_OURS]]
+    return {**means, _HELD_OUT: rows}, {"held_out": scores}
 
-    The protocol of Tong et al. (TMLR 2024, torchcfm): coordinates are standardised over all
-    cells; the model is fitted without time $t$; all true cells of the time before are carried to
-    $t$ along the velocity (Euler, 100 steps); $W_1$ is the exact Euclidean transport distance to
-    all true cells at $t$. Nothing of the left-out time is seen, except in the standardisation.
 
-    Args:
-        cells: the snapshots.
-        times: the times to leave out in turn, neither the first nor the last.
-        settings: of the fits.
-        seeds: every time is fitted once a seed.
-        progress: told what is going on.
+def recall(
+    model: Model, cells: Snapshots, config: CellsConfig, summary: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The held-out likelihoods of an earlier run, from its summary."""
+    del model, cells, config
+    rows = summary.get(_HELD_OUT, [])
+    names = [name for row in rows[:1] for name in row if name != "time"]
+    return {"held_out": {name: {row["time"]: row[name] for row in rows} for name in names}}
 
-    Returns:
-        A row for each time and seed. Distances, in standardised units: `push` of the true cells
-        of the time before; `direct` for draws from the density; `floor` between two halves of
-        the true cells; `midpoint` for the optimal-transport interpolation between the neighbours;
-        `no_motion` for the cells of the time before. Besides `nats` and `baseline_nats` per
-        held-out cell at the training times, in the user's units, and `seconds` of the fit.
+
+def compare_held_out(
+    model: Model, training: Snapshots, held_out: Snapshots
+) -> dict[str, dict[float, float]]:
+    """Negative log-likelihood per held-out cell by time: the model and a mixture for each time.
+
+    The baseline is a full-covariance Gaussian mixture fitted to each time by itself, its number
+    of parts chosen by the Bayesian information criterion on the training cells.
+    """
+    term = likelihood(held_out, model.units, "held out")
+    times = [float(t) for t in held_out.distinct_times]
+    volume = float(model.units.log_volume(held_out.points).mean())
+    ours = np.asarray(negative_log_likelihoods(model.path, term)) - volume
+    baseline = {}
+    for t in times:
+        mixture = fit_by_bic(model.units.to_model(training.at(t)))
+        nats = -mixture.log_density(model.units.to_model(held_out.at(t))).mean()
+        baseline[t] = float(nats - volume)
+    return {_OURS: dict(zip(times, ours.tolist(), strict=True)), _MIXTURE: baseline}
+
+
+def likelihood(cells: Snapshots, units: Standardisation, name: str) -> NegativeLogLikelihood:
+    """The likelihood of all cells at once, in the model's units."""
+    return NegativeLogLikelihood(
+        np.asarray(units.time_to_model(cells.distinct_times)),
+        [units.to_model(cells.at(t)) for t in cells.distinct_times],
+        weights=weights_by_time(cells),
+        name=name,
+    )
+
+
+def weights_by_time(cells: Snapshots) -> list[np.ndarray] | None:
+    """The masses of the cells of each time, or `None` if all are equal."""
+    if cells.weights is None:
+        return None
+    return [cells.weights[cells.times == t] for t in cells.distinct_times]
+
+
+def evaluate(model: Model, cells: Snapshots, config: CellsConfig) -> Rows:
+    """A run on its held-out cells: distances and likelihoods, time by time.
 
     Raises:
-        LiouvilleError: if a time is not among the cells' or is the first or last.
-        KeyboardInterrupt: if a fit was told to stop.
+        LiouvilleError: if it held no cells out.
     """
-    known = cells.distinct_times
-    for t in times:
-        if not np.any(np.isclose(known, t)):
-            raise LiouvilleError(f"no cells at time {t:g}; the times are {known.tolist()}")
-        if np.isclose(t, known[0]) or np.isclose(t, known[-1]):
-            raise LiouvilleError(
-                f"time {t:g} is the first or the last; leave out one in between: "
-                f"{known[1:-1].tolist()}"
-            )
-    units = Standardisation.fit(cells.points, cells.times, features=cells.features)
-    scaled = dataclasses.replace(cells, points=units.points_to_model(cells.points), embedding=None)
-    if not isinstance(settings, CellsConfig):
-        settings = configuration.merge(CellsConfig, values=settings)
-    rows = []
-    for t in times:
-        place = int(np.argmin(np.abs(known - t)))
-        left_out = float(known[place])
-        before, after = float(known[place - 1]), float(known[place + 1])
-        bounds = _bounds(scaled, before, left_out, after)
-        for seed in seeds:
-            progress(f"time {left_out:g} left out, seed {seed}")
-            chosen = configuration.apply_settings(
-                settings, [f"training.seed={seed}", "data.scaling=none"]
-            )
-            begun = time.monotonic()
-            result = fit_cells(scaled.select(scaled.times != left_out), chosen, progress=False)
-            if result.reason == "interrupted":
-                raise KeyboardInterrupt
-            seconds = time.monotonic() - begun
-            predicted = _predictions(result.model, scaled, before, left_out, seed)
-            rows.append(
-                {
-                    "time": left_out,
-                    "seed": seed,
-                    **predicted,
-                    **bounds,
-                    **_nats(result.summary),
-                    "components": result.summary["components"],
-                    "steps": result.summary["steps"],
-                    "seconds": seconds,
-                }
-            )
-    return rows
+    training, held_out = cells.split(config.data.held_out, config.training.seed)
+    if not len(held_out):
+        raise LiouvilleError("the run held no cells out; fit with --held-out 0.1")
+    nats = compare_held_out(model, training, held_out)
+    rows = evaluate_model(model, training, held_out)
+    for row in rows:
+        row["nats"], row["baseline_nats"] = (nats[n][row["time"]] for n in (_OURS, _MIXTURE))
+    headings = {
+        "time": model.time_name,
+        "cells": "held-out cells",
+        "w1": "W1",
+        "floor_w1": "W1 floor",
+        "w2": "W2",
+        "floor_w2": "W2 floor",
+        "nats": f"nats, {_OURS}",
+        "baseline_nats": "nats, BIC mixture",
+    }
+    return Rows("rows", "Held-out cells", rows, headings)
 
 
 def evaluate_model(
@@ -104,20 +117,13 @@ def evaluate_model(
 ) -> list[dict[str, float]]:
     """Distances between a fitted model and held-out cells, time by time, in the user's units.
 
-    Args:
-        model: the model.
-        training: the cells it was fitted to.
-        held_out: other cells of the same times.
-        seed: of the draws.
-
-    Returns:
-        One row a time: `w1` and `w2` between as many draws of the model as there are held-out
-        cells and these cells; `floor_w1` and `floor_w2` between as many training cells and them.
+    `w1` and `w2` are between as many draws of the model as there are held-out cells and these
+    cells, `floor_w1` and `floor_w2` between as many training cells and them.
     """
     rng = np.random.default_rng(seed)
     rows = []
     for t in held_out.distinct_times:
-        y = _thinned(held_out.at(t), _MOST, rng)
+        y = thinned(held_out.at(t), MOST_MATCHED, rng)
         x = model.sample(float(t), len(y), seed=seed)
         pool = training.at(t)
         z = pool[rng.permutation(len(pool))[: len(y)]]
@@ -129,42 +135,6 @@ def evaluate_model(
     return rows
 
 
-def _predictions(
-    model: Model, cells: Snapshots, before: float, t: float, seed: int
-) -> dict[str, float]:
-    rng = np.random.default_rng(seed)
-    start = _thinned(cells.at(before), _MOST, rng)
-    target = _thinned(cells.at(t), _MOST, rng)
-    ends = jnp.asarray(model.units.time_to_model(np.array([before, t])), jnp.zeros(()).dtype)
-    moved = solve_ode(model.path, jnp.asarray(start, ends.dtype), ends, steps=100, method="euler")
-    drawn = model.sample(t, len(target), seed=seed)
-    return {
-        "push": wasserstein(np.asarray(moved[-1], float), target, 1),
-        "direct": wasserstein(drawn, target, 1),
-    }
-
-
-def _bounds(cells: Snapshots, before: float, t: float, after: float) -> dict[str, float]:
-    """What costs no model: the sampling floor, the transport midpoint, and no motion."""
-    rng = np.random.default_rng(0)
-    old, target, new = (_thinned(cells.at(s), _MOST, rng) for s in (before, t, after))
-    half = rng.permutation(len(target))
-    middle = len(target) // 2
-    n = min(len(old), len(new))
-    x, y = old[rng.permutation(len(old))[:n]], new[rng.permutation(len(new))[:n]]
-    share = (t - before) / (after - before)
-    between = (1.0 - share) * x + share * y[assignment(x, y)]
-    return {
-        "floor": wasserstein(target[half[:middle]], target[half[middle : 2 * middle]], 1),
-        "midpoint": wasserstein(between, target, 1),
-        "no_motion": wasserstein(old, target, 1),
-    }
-
-
-def _thinned(x: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
+def thinned(x: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
+    """At most so many of the points, chosen by chance."""
     return x if len(x) <= most else x[rng.permutation(len(x))[:most]]
-
-
-def _nats(summary: dict[str, Any]) -> dict[str, float]:
-    values = [value for name, value in summary.items() if name.startswith("held-out nats")]
-    return dict(zip(("nats", "baseline_nats"), values))

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from liouville.diffusions import shown
+from liouville.diffusions import check_values, checked_noise, shown
 from liouville.errors import LiouvilleError
 from liouville.objectives import Interaction, Potential
 from liouville.tasks.control.problem import ControlProblem
@@ -18,14 +18,8 @@ _MOST_INSIDE = 0.01
 
 
 def check(problem: ControlProblem) -> None:
-    """Evaluates every function of a problem at draws of its ends.
-
-    Raises:
-        LiouvilleError: naming the function, the point and the value that cannot be used.
-    """
-    if not (np.isfinite(problem.horizon) and problem.horizon > 0):
-        raise LiouvilleError(f"the horizon is {problem.horizon}; give a positive duration")
-    ends = [problem.source] if problem.target is None else [problem.source, problem.target]
+    """Evaluates every function of a problem at draws of its ends."""
+    ends = problem.ends
     if ends[-1].dim != problem.dim:
         raise LiouvilleError(
             f"the source has {problem.dim} coordinates but the target {ends[-1].dim}; they must "
@@ -41,17 +35,16 @@ def check(problem: ControlProblem) -> None:
         known = ", ".join(problem.costs) or "none"
         raise LiouvilleError(f"there is no cost {min(names)!r} to weigh; the costs are: {known}")
     clouds = [end.sample(_DRAWS, seed=i)[0] for i, end in enumerate(ends)]
-    points = jnp.asarray(np.concatenate(clouds), jnp.zeros(()).dtype)
-    _check_noise(problem, points)
+    points = np.concatenate(clouds)
+    checked_noise(points, problem.drift, problem.sigma, problem.horizon)
     for t in (0.0, 0.5 * problem.horizon, problem.horizon):
-        for what, function, shape in _functions(problem, jnp.asarray(t, points.dtype), points[0]):
-            _check_values(what, function, points, shape, t)
+        for what, function, shape in _functions(problem, jnp.asarray(t), jnp.asarray(points[0])):
+            check_values(what, function, points, shape, t)
     if problem.terminal is not None:
-        _check_values("the terminal cost", problem.terminal, points, (), problem.horizon)
+        check_values("the terminal cost", problem.terminal, points, (), problem.horizon)
     if problem.obstacle is not None:
-        _check_values("the obstacle", problem.obstacle, points, (), 0.0)
         for end, cloud in zip(("source", "target"), clouds):
-            inside = np.asarray(jax.vmap(problem.obstacle)(jnp.asarray(cloud, points.dtype))) > 0
+            inside = check_values("the obstacle", problem.obstacle, cloud, (), 0.0) > 0
             if inside.mean() > _MOST_INSIDE:
                 raise LiouvilleError(
                     f"{100 * inside.mean():.0f} % of the {end} lies inside an obstacle, for "
@@ -70,51 +63,3 @@ def _functions(
             yield f"the cost {name!r}", partial(cost.cost, t), ()
         elif isinstance(cost, Interaction):
             yield f"the kernel of {name!r}", partial(cost.kernel, other), ()
-
-
-def _check_noise(problem: ControlProblem, points: jax.Array) -> None:
-    sigma, dim = problem.sigma, problem.dim
-    if isinstance(sigma, int | float | np.floating):
-        if not (np.isfinite(sigma) and sigma > 0):
-            raise LiouvilleError(
-                f"sigma is {sigma}; control acts through the noise, so give a positive number (for "
-                "motion without noise use 'fit transport')"
-            )
-        return
-    if callable(sigma):
-        time = jnp.zeros((), points.dtype)
-        _check_values("sigma", lambda x: sigma(time, x), points, (dim, dim), 0.0)
-        matrices = np.asarray(jax.vmap(lambda x: sigma(time, x))(points), float)
-    else:
-        matrices = np.asarray(sigma, float)[None]
-        if matrices.shape != (1, dim, dim):
-            raise LiouvilleError(
-                f"sigma has shape {matrices.shape[1:]}; give a number or a matrix {(dim, dim)}"
-            )
-    values = np.linalg.svd(matrices, compute_uv=False)
-    if not np.all(values[:, -1] > 1e-6 * values[:, 0]):
-        raise LiouvilleError(
-            "sigma is a singular matrix: some directions cannot be controlled, and a given density "
-            "cannot be met; give an invertible one"
-        )
-
-
-def _check_values(
-    what: str, function: Callable, points: jax.Array, shape: tuple[int, ...], t: float
-) -> None:
-    """Every value must have the shape and be finite."""
-    found = jax.eval_shape(function, jax.ShapeDtypeStruct(points.shape[1:], points.dtype))
-    found_shape = getattr(found, "shape", None)
-    if found_shape != shape:
-        raise LiouvilleError(
-            f"{what} returns shape {found_shape} at one point of shape {points.shape[1:]}; it must "
-            f"return {shape}: write it for one point"
-        )
-    values = np.asarray(jax.vmap(function)(points)).reshape(len(points), -1)
-    bad = ~np.isfinite(values).all(axis=1)
-    if bad.any():
-        point = np.asarray(points)[bad][0]
-        raise LiouvilleError(
-            f"{what} is {values[bad][0].squeeze()} at t = {t:g}, x = {shown(point)}; it must be "
-            "finite wherever the population goes"
-        )

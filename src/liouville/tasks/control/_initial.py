@@ -16,10 +16,8 @@ import optax
 from liouville.data import Standardisation
 from liouville.diffusions.bridges import path_along, split_parts, whole_parts
 from liouville.errors import LiouvilleError
-from liouville.numerics.mixtures import GaussianMixture
-from liouville.numerics.parameters import Fixed
 from liouville.objectives import Potential
-from liouville.paths import LocationScale, Rescaled
+from liouville.paths import Rescaled, function_in_model, path_in_user
 from liouville.tasks.control.config import PathConfig
 from liouville.tasks.control.problem import ControlProblem
 
@@ -32,31 +30,26 @@ _MOMENTS = 96
 def initial_path(problem: ControlProblem, config: PathConfig, *, seed: int = 0) -> Rescaled:
     """The path to start from, in the user's units; source and target are met exactly.
 
-    Args:
-        problem: the problem, with a target.
-        config: parts, knots and bends.
-        seed: of draws and bends.
-
     Raises:
-        LiouvilleError: if no parts couple the ends.
+        LiouvilleError: if no way of finite cost is found.
     """
     assert problem.target is not None
     units = units_of(problem)
-    length = float(units.scale[0])
-    noise = noise_of(problem) * np.sqrt(problem.horizon) / length
-    source, target = (_in_model(end, units) for end in (problem.source, problem.target))
+    noise = float(units.noise_to_model(noise_of(problem))[0])
+    scale = 1.0 / units.scale
+    source, target = (
+        end.rescaled(-units.center * scale, scale) for end in (problem.source, problem.target)
+    )
     parts = split_parts(source, target, config.parts, noise**2, seed=seed)
-    if parts is None:
-        parts = whole_parts(source, target)
+    parts = whole_parts(source, target) if parts is None else parts
     potential = _potential(problem)
     bend = None
     if potential is not None and config.bends > 0:
-        center = jnp.asarray(units.center)
         # Half way a bridge has a quarter of the variance the noise adds.
         bend, actions = least_curves(
             parts.means,
             0.5 * config.spread * noise,
-            lambda s, x: problem.horizon * potential(problem.horizon * s, center + length * x),
+            function_in_model(potential, units, problem.horizon),
             noise,
             starts=config.bends,
             steps=config.bend_steps,
@@ -67,7 +60,6 @@ def initial_path(problem: ControlProblem, config: PathConfig, *, seed: int = 0) 
                 "no way of finite cost from the source to the target was found; look at the "
                 "running costs between them"
             )
-    clock = np.linspace(0.0, 1.0, config.knots + 2)[1:-1].tolist()
     inner = path_along(
         parts,
         source,
@@ -76,51 +68,28 @@ def initial_path(problem: ControlProblem, config: PathConfig, *, seed: int = 0) 
         noise,
         opening=config.opening,
         min_scale=config.min_scale,
-        clock=clock,
+        clock=np.linspace(0.0, 1.0, config.knots + 2)[1:-1].tolist(),
         bend=bend,
     )
-    return rescaled(inner, units)
-
-
-def rescaled(inner: LocationScale, units: Standardisation) -> Rescaled:
-    """A path of the model's units in the user's."""
-    dtype = jnp.zeros(()).dtype
-    return Rescaled(
-        inner,
-        Fixed(jnp.asarray(units.center, dtype)),
-        Fixed(jnp.asarray(units.scale, dtype)),
-        units.time_origin,
-        units.time_scale,
-    )
+    return path_in_user(inner, units)
 
 
 def units_of(problem: ControlProblem) -> Standardisation:
     """One length for all coordinates, from the ends and what the noise adds."""
-    ends = [problem.source] if problem.target is None else [problem.source, problem.target]
-    means = np.stack([end.mean for end in ends])
-    within = float(np.mean([np.trace(end.covariance) / problem.dim for end in ends]))
+    means = np.stack([end.mean for end in problem.ends])
+    within = float(np.mean([np.trace(end.covariance) / problem.dim for end in problem.ends]))
     added = 0.25 * noise_of(problem) ** 2 * problem.horizon
     between = float(means.var(axis=0).sum()) / problem.dim
-    length = float(np.sqrt(within + added + between))
-    dim = problem.dim
-    return Standardisation(means.mean(axis=0), np.full(dim, length), 0.0, problem.horizon)
+    lengths = np.full(problem.dim, np.sqrt(within + added + between))
+    return Standardisation(means.mean(axis=0), lengths, 0.0, problem.horizon)
 
 
 def noise_of(problem: ControlProblem) -> float:
     """One number for the noise: the root mean square over the coordinates at the source's mean."""
     sigma = problem.sigma
-    if isinstance(sigma, int | float | np.floating):
-        return float(sigma)
     if callable(sigma):
         sigma = sigma(jnp.zeros(()), jnp.asarray(problem.source.mean, jnp.zeros(()).dtype))
-    return float(np.sqrt(np.mean(np.sum(np.asarray(sigma, float) ** 2, axis=1))))
-
-
-def _in_model(end: GaussianMixture, units: Standardisation) -> GaussianMixture:
-    length = float(units.scale[0])
-    return GaussianMixture(
-        end.weights, units.points_to_model(end.means), end.covariances / length**2
-    )
+    return float(np.sqrt(np.mean(np.sum(np.atleast_2d(np.asarray(sigma, float)) ** 2, axis=1))))
 
 
 def _potential(problem: ControlProblem) -> Callable | None:
@@ -147,18 +116,10 @@ def least_curves(
 ) -> tuple[Callable[[float], Array], Array]:
     r"""Curves of least action $\int \tfrac12 |m'|^2/\sigma^2 + E\,V(t, m + r z)\,dt$ on $[0, 1]$.
 
-    Args:
-        means: where the curves begin and end, shape `(2, parts, dim)`.
-        spread: $r$.
-        potential: $V(t, x)$.
-        sigma: the noise.
-        starts: bent starts of each part; the first is straight.
-        steps: of descent.
-        seed: of the bends.
-
-    Returns:
-        A function from a share of the time to how far the curves are from the straight line there,
-        shape `(parts, dim)`, and the action of each curve, shape `(parts,)`.
+    The `means` where they begin and end have the shape `(2, parts, dim)`; of the bent `starts` of
+    each part the first is straight. Returns a function from a share of the time to how far the
+    curves are from the straight line there, shape `(parts, dim)`, and the action of each, shape
+    `(parts,)`.
     """
     _, parts, dim = means.shape
     dtype = jnp.zeros(()).dtype
@@ -169,9 +130,8 @@ def least_curves(
     rates = jnp.asarray(np.pi * np.cos(np.pi * np.outer(s, modes)), dtype)
     begin, end = (jnp.asarray(m, dtype) for m in means)
     clock = jnp.asarray(s, dtype)
-    ray = float(np.sqrt(dim)) * spread
-    cloud = jnp.asarray(np.concatenate([np.zeros((1, dim)), ray * np.eye(dim), -ray * np.eye(dim)]))
-    cloud = cloud.astype(dtype)
+    rays = float(np.sqrt(dim)) * spread * np.eye(dim)
+    cloud = jnp.asarray(np.concatenate([np.zeros((1, dim)), rays, -rays]), dtype)
 
     def action(coefficients, first, last, factor):
         place = (1.0 - clock)[:, None] * first + clock[:, None] * last + shapes @ coefficients

@@ -3,21 +3,26 @@
 from dataclasses import dataclass
 
 from liouville.runs.config import option
+from liouville.tasks.settings import ReportConfig, TrainingConfig
 
 
 @dataclass(frozen=True)
 class ProblemConfig:
     """What is solved."""
 
-    name: str = option("", "name of a problem, or a Python file that makes `problem`")
-    sigma: float | None = option(None, "noise in length per root of time; that of the problem")
+    name: str = option(
+        "", "name of a problem, or a Python file that makes `problem`", argument="NAME|FILE.py"
+    )
+    sigma: float | None = option(
+        None, "noise in length per root of time; that of the problem", flag="--sigma"
+    )
 
 
 @dataclass(frozen=True)
 class PathConfig:
     """The moving parts, and how they are laid around what is dear."""
 
-    parts: int = option(32, "moving parts, at least one for each pair of end parts")
+    parts: int = option(32, "moving parts, at least one for each pair of end parts", flag="--parts")
     knots: int = option(12, "inner knots of every curve")
     opening: float = option(0.1, "share of the time in which parts leave their common start")
     min_scale: float = option(1e-3, "smallest scale of a part, in standardised units")
@@ -38,18 +43,6 @@ class ObjectiveConfig:
 
 
 @dataclass(frozen=True)
-class TrainingConfig:
-    """The optimisation."""
-
-    steps: int = option(5000, "steps")
-    rate: float = option(1e-2, "learning rate")
-    average: float = option(0.995, "decay of the moving average of the parameters")
-    checkpoint_every: int = option(500, "steps between checkpoints")
-    chunk: int = option(50, "steps a compiled call")
-    seed: int = option(0, "of all random numbers")
-
-
-@dataclass(frozen=True)
 class RolloutConfig:
     """The check on fresh noise after training."""
 
@@ -57,24 +50,20 @@ class RolloutConfig:
     steps: int = option(1000, "equal steps in time")
 
 
-@dataclass(frozen=True)
-class ReportConfig:
-    """The report."""
-
-    movie: bool = option(True, "make the GIF of the moving density")
-
-
 _WEIGHTS = option({}, "of running costs by name; those of the problem")
 
 
 @dataclass(frozen=True)
 class ControlConfig:
-    """Everything `liouville fit control` can be told."""
+    """Steer a population past obstacles at least cost, and check it on fresh noise.
+
+    A Python file makes `problem = ControlProblem(...)`.
+    """
 
     problem: ProblemConfig = ProblemConfig()
     weights: dict[str, float] = _WEIGHTS
     path: PathConfig = PathConfig()
     objective: ObjectiveConfig = ObjectiveConfig()
-    training: TrainingConfig = TrainingConfig()
+    training: TrainingConfig = TrainingConfig(steps=5000, rate=0.01, average=0.995)
     rollout: RolloutConfig = RolloutConfig()
     report: ReportConfig = ReportConfig()

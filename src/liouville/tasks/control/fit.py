@@ -1,18 +1,17 @@
-"""Solving a control problem, from Python."""
+"""Solving a control problem."""
 
 import dataclasses
-import time
-import warnings
+import runpy
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
-from liouville.data import Standardisation
 from liouville.diffusions import best_of, free_paths
 from liouville.errors import LiouvilleError
 from liouville.model import Model
@@ -20,18 +19,22 @@ from liouville.numerics.parameters import value_of
 from liouville.objectives import Objective, Terminal
 from liouville.paths import LocationScale, Rescaled
 from liouville.runs import config as configuration
+from liouville.runs.folder import data_of, open_run
+from liouville.tasks.ask import load
+from liouville.tasks.control import scenes
 from liouville.tasks.control._check import check
 from liouville.tasks.control._initial import initial_path
 from liouville.tasks.control.config import ControlConfig
-from liouville.tasks.control.measure import figures, running_term
+from liouville.tasks.control.measure import evaluate, measure, running_term
 from liouville.tasks.control.policy import Policy
-from liouville.tasks.control.problem import ControlProblem
-from liouville.tasks.control.rollout import Rollout
-from liouville.training import Reason, check_options, fit
+from liouville.tasks.control.problem import ControlProblem, Loaded
+from liouville.tasks.control.rollout import Rollout, roll_out
+from liouville.tasks.skeleton import fit_given
+from liouville.tasks.task import Start, Task, later
+from liouville.training import Fit, Reason
 
-# Above this share of path time inside an obstacle the scene is said to be infeasible.
-_MOST_INSIDE = 0.01
-
+# Trajectories of a report that is drawn again.
+_DRAWN = 1000
 
 _POSITIVE = (
     *("path.parts", "path.knots", "path.opening", "path.min_scale", "path.bend_steps"),
@@ -45,27 +48,27 @@ class ControlFit(NamedTuple):
     """What solving a control problem returns.
 
     Attributes:
-        policy: the feedback control, in the user's units.
+        model: the density and its velocity, in the user's units.
         config: the configuration.
-        problem: the problem, with the configuration's noise and weights.
         history: the rows of the training log.
         summary: the figures, as JSON can hold them.
         reason: why training ended.
+        problem: the problem, with the configuration's noise and weights.
         rollout: the simulated check; `None` if training was interrupted.
     """
 
-    policy: Policy
+    model: Model
     config: ControlConfig
-    problem: ControlProblem
     history: list[dict[str, Any]]
     summary: dict[str, Any]
     reason: Reason
-    rollout: Rollout | None
+    problem: ControlProblem
+    rollout: Rollout | None = None
 
     @property
-    def model(self) -> Model:
-        """The density and its velocity, in the user's units."""
-        return self.policy.model
+    def policy(self) -> Policy:
+        """The feedback control, in the user's units."""
+        return Policy(self.model, self.problem)
 
 
 def fit_control(
@@ -100,65 +103,95 @@ def fit_control(
         LiouvilleError: if the problem cannot be used; the message says what to do.
         TrainingError: if training meets a number that is not finite.
     """
-    begun = time.monotonic()
-    if not isinstance(settings, ControlConfig):
-        settings = configuration.merge(ControlConfig, values=settings)
-    problem = chosen_problem(problem, settings)
+    return fit_given(TASK, problem, settings, folder=folder, resume=resume, progress=progress)
+
+
+def read(config: ControlConfig, given: ControlProblem | None = None) -> Loaded:
+    """The problem of a configuration, or the one given, checked."""
+    name = config.problem.name
+    problem = chosen_problem(read_problem(name) if given is None else given, config)
     check(problem)
-    options, seed = settings.training, settings.training.seed
-    objective = objective_of(problem, settings)
-    result = fit(
-        _start(problem, settings, objective),
-        objective,
-        steps=options.steps,
-        optimizer=options.rate,
-        seed=seed,
-        decay=options.average,
-        chunk=options.chunk,
-        checkpoint=None if folder is None else folder / "checkpoint.lv",
-        checkpoint_every=options.checkpoint_every,
-        metrics=None if folder is None else folder / "metrics.jsonl",
-        resume=resume,
-        progress=progress,
-    )
-    seen = result.path
-    center, scale = (np.asarray(part.value, float) for part in (seen.center, seen.scale))
-    units = Standardisation(center, scale, seen.origin, seen.duration)
-    # Another than scalar noise has no place in a model; its own paths then are those of the flow.
-    scalar = problem.sigma if isinstance(problem.sigma, int | float | np.floating) else 0.0
-    sigma = float(scalar) * float(np.sqrt(problem.horizon)) / float(units.scale[0])
-    inner = seen.path
-    assert isinstance(inner, LocationScale)
-    model = Model(
-        path=inner,
-        units=units,
-        times=np.array([0.0, problem.horizon]),
-        features=tuple(f"x{i + 1}" for i in range(problem.dim)),
-        sigma=sigma,
-        notes={"task": "control", "problem": problem.name, "steps": result.step},
-    )
-    policy = Policy(model, problem)
-    summary: dict[str, Any] = {
+    return Loaded(problem, Path(name).read_bytes() if name.endswith(".py") else name.encode())
+
+
+def load_policy(folder: Path | str) -> Policy:
+    """The feedback control of a run. A problem from a Python file executes that file again.
+
+    Raises:
+        LiouvilleError: if the folder holds no run of control, or the problem has changed.
+    """
+    folder = Path(folder)
+    loaded, _ = data_of(open_run(folder), ControlConfig, read, _arrays)
+    return Policy(load(folder), loaded.problem)
+
+
+def read_problem(name: str) -> ControlProblem:
+    """A problem by its name, or from a Python file that makes `problem`, which is executed."""
+    if name.endswith(".py"):
+        if not Path(name).is_file():
+            raise LiouvilleError(f"there is no file {name}; check the path")
+        problem = runpy.run_path(name).get("problem")
+        if not isinstance(problem, ControlProblem):
+            raise LiouvilleError(
+                f"{name} makes no `problem = ControlProblem(...)`; see docs/control.md"
+            )
+        is_named = problem.name != "problem"
+        return problem if is_named else dataclasses.replace(problem, name=Path(name).stem)
+    if name not in scenes.NAMES:
+        raise LiouvilleError(
+            f"there is no problem {name!r}; the names are: {', '.join(scenes.NAMES)}; or give a "
+            "Python file"
+        )
+    return scenes.NAMES[name]()
+
+
+def resolve(loaded: Loaded, config: ControlConfig, progress: bool | None = None) -> Start:
+    """The path to start from: laid between both ends, or carried by the drift from one."""
+    del progress
+    problem = loaded.problem
+    objective = objective_of(problem, config)
+    path = _start(problem, config, objective)
+    assert isinstance(path.path, LocationScale)
+    facts = {
         "problem": problem.name,
         "coordinates": problem.dim,
-        "moving parts": int(jax.eval_shape(value_of, inner.logits).shape[0]),
-        "steps": result.step,
-        "stopped": result.reason,
+        "moving parts": int(jax.eval_shape(value_of, path.path.logits).shape[0]),
     }
-    rollout = None
-    if result.reason != "interrupted":
-        summary["seconds of training"] = round(time.monotonic() - begun, 1)
-        found, rollout = figures(
-            policy.path,
-            problem,
-            trajectories=settings.rollout.trajectories,
-            steps=settings.rollout.steps,
-            seed=seed + 1000,
-        )
-        summary |= found
-        _warn_of_collisions(found)
-    summary["seconds"] = round(time.monotonic() - begun, 1)
-    return ControlFit(policy, settings, problem, result.history, summary, result.reason, rollout)
+    return Start(
+        config,
+        path,
+        objective,
+        objective if config.training.patience is not None else None,
+        facts,
+        known=problem,
+        details={"problem": problem},
+    )
+
+
+def model(start: Start, result: Fit) -> Model:
+    """The model in the units of the problem."""
+    problem: ControlProblem = start.known
+    return Model(
+        path=result.path.path,
+        units=result.path.units,
+        times=np.array([0.0, problem.horizon]),
+        features=tuple(f"x{i + 1}" for i in range(problem.dim)),
+        # Another than scalar noise has no place in a model; its own paths then are the flow's.
+        sigma=problem.noise if isinstance(problem.noise, float) else 0.0,
+        notes={"problem": problem.name},
+    )
+
+
+def recall(
+    model: Model, loaded: Loaded, config: ControlConfig, summary: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The problem, and a rollout on other noise than that of the figures."""
+    del summary
+    problem = loaded.problem
+    starts = jnp.asarray(problem.source.sample(_DRAWN, seed=1)[0], jnp.zeros(()).dtype)
+    path, steps = model.path_in_user, config.rollout.steps
+    rollout = roll_out(path, problem, starts, steps=steps, key=jr.key(1))
+    return {"problem": problem, "rollout": rollout}
 
 
 def _start(problem: ControlProblem, settings: ControlConfig, objective: Objective) -> Rescaled:
@@ -179,13 +212,8 @@ def _start(problem: ControlProblem, settings: ControlConfig, objective: Objectiv
 
 
 def chosen_problem(problem: ControlProblem, settings: ControlConfig) -> ControlProblem:
-    """The problem with the noise and the weights of a configuration.
-
-    Raises:
-        LiouvilleError: if a number of the configuration cannot be used.
-    """
+    """The problem with the noise and the weights of a configuration, whose numbers are checked."""
     configuration.check_positive(settings, _POSITIVE)
-    check_options(settings.training)
     if settings.rollout.trajectories % 2:
         raise LiouvilleError(
             f"rollout.trajectories is {settings.rollout.trajectories}; give an even number, as "
@@ -198,7 +226,8 @@ def chosen_problem(problem: ControlProblem, settings: ControlConfig) -> ControlP
 
 def objective_of(problem: ControlProblem, settings: ControlConfig) -> Objective:
     """What training makes small: all running costs at the same particles, and the terminal one."""
-    options = settings.objective
+    options, steps = settings.objective, settings.training.steps
+    assert steps is not None  # has a default, and is checked
     running = running_term(
         problem,
         times=options.times,
@@ -206,7 +235,7 @@ def objective_of(problem: ControlProblem, settings: ControlConfig) -> Objective:
         places=options.places,
         crowding=options.crowding,
         ramp=dict.fromkeys(problem.stiff, options.ramp),
-        ramp_steps=settings.training.steps // 2 if options.ramp < 1.0 else 0,
+        ramp_steps=steps // 2 if options.ramp < 1.0 else 0,
     )
     objective = running * 1.0
     if problem.terminal is not None:
@@ -214,11 +243,22 @@ def objective_of(problem: ControlProblem, settings: ControlConfig) -> Objective:
     return objective
 
 
-def _warn_of_collisions(found: Mapping[str, Any]) -> None:
-    share = found.get("inside an obstacle (share of path time)", 0.0)
-    if share > _MOST_INSIDE:
-        warnings.warn(
-            f"the population spends {100 * share:.1f} % of its time inside an obstacle: either no "
-            "free way exists, or more path.bends, path.parts or training.steps are needed",
-            stacklevel=3,
-        )
+def _arrays(loaded: Loaded) -> list[np.ndarray | None]:
+    problem = loaded.problem
+    arrays = [array for end in problem.ends for array in (end.weights, end.means, end.covariances)]
+    return [*arrays, np.frombuffer(loaded.source, np.uint8)]
+
+
+TASK = Task(
+    name="control",
+    config=ControlConfig,
+    result=ControlFit,
+    read=read,
+    arrays=_arrays,
+    resolve=resolve,
+    model=model,
+    measure=measure,
+    contents=later("liouville.tasks.control.report:contents"),
+    evaluate=evaluate,
+    recall=recall,
+)

@@ -1,5 +1,6 @@
 """What a control costs: from the closed forms, from a rollout, and as others measure it."""
 
+import warnings
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -9,56 +10,59 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float
 
+from liouville.model import Model
 from liouville.numerics.couplings import wasserstein
 from liouville.numerics.types import Point, Points, RandomKey, Scalar
 from liouville.objectives import AbstractRunningCost, Running
 from liouville.paths import AbstractMarginal, AbstractPath
-from liouville.tasks.control.problem import ControlProblem
+from liouville.tasks.control.config import ControlConfig, RolloutConfig
+from liouville.tasks.control.problem import ControlProblem, Loaded
 from liouville.tasks.control.rollout import Rollout, equal_particles, roll_out
+from liouville.tasks.task import Start
 
 _REPLICATES = 16
+# Above this share of path time inside an obstacle the scene is said to be infeasible.
+_MOST_INSIDE = 0.01
 # Exact assignment takes a few seconds at this size.
 _MOST_MATCHED = 2000
 _LOGGED, _BANDWIDTH = 15, 0.2
+_INSIDE = "inside an obstacle (share of path time)"
 
 
 class Costs(NamedTuple):
-    """An objective and its parts, with standard errors.
-
-    Attributes:
-        total: the objective.
-        error: its standard error.
-        parts: each weighted cost by name.
-    """
+    """An objective and its standard error, and each weighted cost by name."""
 
     total: float
     error: float
     parts: dict[str, float]
 
 
-def running_term(
-    problem: ControlProblem, *, times: int, particles: int, crowding: float = 0.0, **options: Any
-) -> Running:
+def measure(model: Model, start: Start, loaded: Loaded) -> tuple[dict[str, Any], dict[str, Any]]:
+    """All figures of a control, and the rollout they are from."""
+    config: ControlConfig = start.config
+    found, rollout = _figures(model, loaded.problem, config.rollout, config.training.seed + 1000)
+    share = found.get(_INSIDE, 0.0)
+    if share > _MOST_INSIDE:
+        warnings.warn(
+            f"the population spends {100 * share:.1f} % of its time inside an obstacle: either no "
+            "free way exists, or more path.bends, path.parts or training.steps are needed",
+            stacklevel=2,
+        )
+    return found, {"rollout": rollout}
+
+
+def evaluate(model: Model, loaded: Loaded, config: ControlConfig) -> dict[str, Any]:
+    """The figures of a run again, with other random numbers."""
+    return _figures(model, loaded.problem, config.rollout, config.training.seed + 2000)[0]
+
+
+def running_term(problem: ControlProblem, **options: Any) -> Running:
     """The running costs of a problem as one term, in the user's units."""
-    return Running(
-        (0.0, problem.horizon),
-        problem.running,
-        problem.weights,
-        times=times,
-        particles=particles,
-        crowding=crowding,
-        **options,
-    )
+    return Running((0.0, problem.horizon), problem.running, problem.weights, **options)
 
 
 def closed_form(path: AbstractPath, problem: ControlProblem, *, seed: int = 0) -> Costs:
-    """The objective from density and velocity alone, without a simulation.
-
-    Args:
-        path: the path, in the user's units.
-        problem: the problem.
-        seed: of the particles.
-    """
+    """The objective from density and velocity alone, without a simulation, in the user's units."""
     term = running_term(problem, times=128, particles=512, places=4096)
     keys = jr.split(jr.key(seed), _REPLICATES)
     values = np.asarray(_each(term, path, keys), float) * np.asarray(term.weights, float)
@@ -90,16 +94,10 @@ def _terminal(
 
 
 def rolled_out(rollout: Rollout, problem: ControlProblem) -> Costs:
-    """The objective along simulated trajectories, with the path's own density.
-
-    Args:
-        rollout: the trajectories.
-        problem: the problem.
-    """
-    names = list(problem.running)
-    weights = np.array([problem.weights.get(name, 1.0) for name in names])
+    """The objective along simulated trajectories, with the path's own density."""
+    weights = np.array([problem.weights.get(name, 1.0) for name in problem.running])
     rates = np.asarray(rollout.rates, float) * weights
-    parts = dict(zip(names, (problem.horizon * rates.mean(axis=0)).tolist()))
+    parts = dict(zip(problem.running, (problem.horizon * rates.mean(axis=0)).tolist()))
     parts |= _terminal_part(rollout, problem)
     return Costs(float(sum(parts.values())), float("nan"), parts)
 
@@ -109,16 +107,11 @@ def logged(rollout: Rollout, problem: ControlProblem) -> Costs:
 
     It is the mean over 15 equally spaced times of the rollout; the entropy is that of a Gaussian
     kernel density estimate of width 0.2, which counts each point itself (Liu et al., ICLR 2024).
-
-    Args:
-        rollout: the trajectories.
-        problem: the problem.
     """
     steps = rollout.rates.shape[0]
     moments = np.linspace(0, steps, _LOGGED).round().astype(int)
-    running = problem.running
     parts = {"effort": np.asarray(rollout.rates, float)[np.minimum(moments, steps - 1), 0].mean()}
-    for name, cost in list(running.items())[1:]:
+    for name, cost in problem.costs.items():
         values = [_of_points(cost, rollout.times[i], rollout.points[i], jr.key(0)) for i in moments]
         parts[name] = problem.weights.get(name, 1.0) * float(np.mean(values))
     parts = {name: problem.horizon * float(value) for name, value in parts.items()}
@@ -135,10 +128,10 @@ def _terminal_part(rollout: Rollout, problem: ControlProblem) -> dict[str, float
 
 @eqx.filter_jit
 def _of_points(cost: AbstractRunningCost, t: Scalar, points: Points, key: RandomKey) -> Scalar:
-    return cost(t, Estimated(points), *equal_particles(points), key=key)
+    return cost(t, KernelMarginal(points), *equal_particles(points), key=key)
 
 
-class Estimated(AbstractMarginal):
+class KernelMarginal(AbstractMarginal):
     """A kernel density estimate; it does not move."""
 
     points: Points
@@ -168,26 +161,14 @@ class Estimated(AbstractMarginal):
         return equal_particles(self.points)
 
 
-def figures(
-    path: AbstractPath,
-    problem: ControlProblem,
-    *,
-    trajectories: int,
-    steps: int,
-    seed: int = 1000,
+def _figures(
+    model: Model, problem: ControlProblem, options: RolloutConfig, seed: int
 ) -> tuple[dict[str, Any], Rollout]:
-    """All figures of a control, and the rollout they are from.
-
-    Args:
-        path: the path, in the user's units.
-        problem: the problem.
-        trajectories: how many are simulated.
-        steps: in time.
-        seed: of particles, starts and noise.
-    """
+    path = model.path_in_user
     exact = closed_form(path, problem, seed=seed)
-    x0 = jnp.asarray(problem.source.sample(trajectories, seed=seed)[0], jnp.zeros(()).dtype)
-    rollout = roll_out(path, problem, x0, steps=steps, key=jr.key(seed))
+    starts = problem.source.sample(options.trajectories, seed=seed)[0]
+    x0 = jnp.asarray(starts, jnp.zeros(()).dtype)
+    rollout = roll_out(path, problem, x0, steps=options.steps, key=jr.key(seed))
     simulated, theirs = rolled_out(rollout, problem), logged(rollout, problem)
     found: dict[str, Any] = {
         "objective (closed form)": exact.total,
@@ -201,7 +182,7 @@ def figures(
     if problem.target is not None:
         found |= _arrival(rollout, problem, seed)
     if problem.obstacle is not None:
-        found["inside an obstacle (share of path time)"] = float(np.mean(rollout.inside))
+        found[_INSIDE] = float(np.mean(rollout.inside))
     return {k: float(f"{v:.6g}") for k, v in found.items()}, rollout
 
 

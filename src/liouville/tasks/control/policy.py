@@ -10,8 +10,6 @@ import numpy as np
 from liouville.errors import LiouvilleError
 from liouville.model import Model
 from liouville.objectives import control_at
-from liouville.paths import LocationScale, Rescaled
-from liouville.tasks.control._initial import rescaled
 from liouville.tasks.control.problem import ControlProblem
 
 
@@ -26,12 +24,6 @@ class Policy:
 
     model: Model
     problem: ControlProblem
-
-    @property
-    def path(self) -> Rescaled:
-        """The path in the user's units."""
-        assert isinstance(self.model.path, LocationScale)
-        return rescaled(self.model.path, self.model.units)
 
     def __call__(self, t: float, x: np.ndarray) -> np.ndarray:
         """The control at time `t` and points of shape `(..., dim)`, of the same shape.
@@ -49,9 +41,8 @@ class Policy:
             )
         dtype = jnp.zeros(()).dtype
         flat = jnp.asarray(x.reshape(-1, x.shape[-1]), dtype)
-        found = _controls(
-            self.path, jnp.asarray(t, dtype), flat, self.problem.noise, self.problem.drift
-        )
+        path, problem = self.model.path_in_user, self.problem
+        found = _controls(path, jnp.asarray(t, dtype), flat, problem.noise, problem.drift)
         return np.asarray(found, float).reshape(x.shape)
 
 

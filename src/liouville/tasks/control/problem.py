@@ -2,18 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import jax.numpy as jnp
 import numpy as np
 
 from liouville.numerics.mixtures import GaussianMixture
-from liouville.objectives import (
-    AbstractRunningCost,
-    Effort,
-    Field,
-    Noise,
-)
+from liouville.objectives import AbstractRunningCost, Effort, Field, Noise
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +51,11 @@ class ControlProblem:
         return self.source.dim
 
     @property
+    def ends(self) -> list[GaussianMixture]:
+        """The source, and the target if there is one."""
+        return [self.source] if self.target is None else [self.source, self.target]
+
+    @property
     def noise(self) -> Noise:
         """The noise as costs take it: a number, an array or a function."""
         sigma = self.sigma
@@ -71,3 +71,10 @@ class ControlProblem:
     def weighted(self, **weights: float) -> "ControlProblem":
         """The same problem with other weights."""
         return replace(self, weights={**self.weights, **weights})
+
+
+class Loaded(NamedTuple):
+    """A problem with a configuration's noise and weights, and what it is recognised by."""
+
+    problem: ControlProblem
+    source: bytes = b""

@@ -1,9 +1,5 @@
 """Pictures of a control: the crowd among the obstacles, the control, and what is paid when."""
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,10 +7,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from liouville.data import Snapshots
-from liouville.plots import Picture, write_report
-from liouville.plots._style import MUTED, Scenery, headline, tidy
+from liouville.plots import MODEL, MUTED, Page, Picture, Scenery, density_page, headline, sheet
+from liouville.tasks.control.fit import ControlFit
 from liouville.tasks.control.policy import Policy
-from liouville.tasks.control.problem import ControlProblem
+from liouville.tasks.control.problem import ControlProblem, Loaded
 from liouville.tasks.control.rollout import Rollout
 
 _SHOWN = 400
@@ -36,26 +32,11 @@ _TO_GO = (
 )
 
 
-def write_control_report(
-    folder: Path,
-    policy: Policy,
-    rollout: Rollout,
-    history: Sequence[Mapping[str, Any]],
-    summary: Mapping[str, Any],
-    *,
-    movie: bool = True,
-) -> Path:
-    """Draws `report.html` and its pictures.
-
-    Args:
-        folder: the run's folder.
-        policy: the control.
-        rollout: simulated trajectories.
-        history: the rows of the training log.
-        summary: the figures of the fit.
-        movie: whether to make the GIF.
-    """
-    problem = policy.problem
+def contents(fitted: ControlFit, data: Loaded) -> Page:
+    """The moving density among the obstacles, after what it costs and how it is pushed."""
+    del data
+    policy, problem, rollout = fitted.policy, fitted.problem, fitted.rollout
+    assert rollout is not None, "there is no report of a fit that was interrupted"
     scenery = _scenery(problem)
     more = [Picture("costs.png", "Costs over time", _COSTS, lambda: _costs(problem, rollout))]
     if problem.dim > 1:
@@ -68,16 +49,16 @@ def write_control_report(
                 "cost_to_go.png", "Cost to go", _TO_GO, lambda: _to_go(policy, rollout, scenery)
             )
         )
-    return write_report(
-        folder,
+    return density_page(
         policy.model,
         _snapshots(policy, rollout),
-        history,
-        {"title": f"Control: {problem.name}", **summary},
-        movie=movie,
+        fitted.history,
+        fitted.summary,
+        title=f"Control: {problem.name}",
+        movie=fitted.config.report.movie,
         more=more,
         scenery=scenery,
-        stochastic=policy.model.sigma > 0,
+        stochastic=bool(np.any(policy.model.sigma)),
     )
 
 
@@ -114,14 +95,12 @@ def _scenery(problem: ControlProblem) -> Scenery | None:
 
 def _costs(problem: ControlProblem, rollout: Rollout) -> Figure:
     """Every running cost against time."""
-    figure = Figure(figsize=(6.4, 3.2), facecolor="white", layout="constrained")
-    axes = figure.add_subplot()
+    figure, (axes,) = sheet(6.4, 3.2)
     times, rates = np.asarray(rollout.times, float)[:-1], np.asarray(rollout.rates, float)
     for number, name in enumerate(problem.running):
         axes.plot(times, problem.weights.get(name, 1.0) * rates[:, number], label=name, lw=1.4)
     axes.set(xlabel="time", ylabel="cost per unit of time")
     axes.legend(frameon=False, fontsize=9)
-    tidy(axes)
     return figure
 
 
@@ -135,17 +114,15 @@ def _arrows(policy: Policy, rollout: Rollout, scenery: Scenery | None) -> Figure
     low, high = seen.min(axis=0), seen.max(axis=0)
     pad = 0.05 * (high - low)
     ratio = float(np.clip((high - low)[1] / (high - low)[0], 0.4, 1.6))
-    figure = Figure(figsize=(9.6, 3.2 * ratio + 0.6), facecolor="white", layout="constrained")
-    panels = figure.subplots(1, len(shares))
-    for axes, moment in zip(panels, moments):
+    figure, panels = sheet(9.6, 3.2 * ratio + 0.6, columns=len(shares))
+    for axes, moment in zip(panels, moments, strict=True):
         t, x = float(rollout.times[moment]), places[moment, :_SHOWN]
         c = policy(t, x)
-        axes.quiver(*x[:, :2].T, *c[:, :2].T, angles="xy", width=0.004, color="#0072b2", zorder=3)
+        axes.quiver(*x[:, :2].T, *c[:, :2].T, angles="xy", width=0.004, color=MODEL, zorder=3)
         axes.set(xlim=(low[0] - pad[0], high[0] + pad[0]), ylim=(low[1] - pad[1], high[1] + pad[1]))
         if scenery is not None:
             scenery(axes)
         headline(axes, f"time {t:.3g}")
-        tidy(axes)
     return figure
 
 
@@ -167,9 +144,9 @@ def cost_to_go(policy: Policy, t: float, points: np.ndarray, start: np.ndarray) 
 
 def _to_go(policy: Policy, rollout: Rollout, scenery: Scenery | None) -> Figure:
     """The cost to go at three times, where the crowd is."""
-    figure = Figure(figsize=(9.6, 3.2), facecolor="white", layout="constrained")
+    figure, panels = sheet(9.6, 3.2, columns=3)
     places = np.asarray(rollout.points, float)
-    for axes, share in zip(figure.subplots(1, 3), (0.1, 0.5, 0.9)):
+    for axes, share in zip(panels, (0.1, 0.5, 0.9), strict=True):
         moment = round(share * (len(rollout.times) - 1))
         t, crowd = float(rollout.times[moment]), places[moment]
         low, high = np.quantile(crowd, [0.002, 0.998], axis=0)
@@ -183,5 +160,4 @@ def _to_go(policy: Policy, rollout: Rollout, scenery: Scenery | None) -> Figure:
         if scenery is not None:
             scenery(axes)
         headline(axes, f"time {t:.3g}")
-        tidy(axes)
     return figure

@@ -89,7 +89,6 @@ def roll_out(
         steps: the number of equal steps.
         key: random key.
     """
-    running = problem.running
     sigma, drift = problem.noise, problem.drift
     half, h = x0.shape[0] // 2, problem.horizon / steps
     depth = problem.obstacle or (lambda x: jnp.full((), -1.0, x.dtype))
@@ -103,10 +102,10 @@ def roll_out(
         effort = 0.5 * jnp.mean(jnp.sum(controls**2, axis=-1))
         others = [
             cost(t, crowd, *equal_particles(x[:half]), key=jr.fold_in(step_key, n))
-            for n, cost in enumerate(list(running.values())[1:])
+            for n, cost in enumerate(problem.costs.values())
         ]
         hit = jnp.mean(jax.vmap(depth)(x) > 0.0)
-        noise = jr.normal(jr.fold_in(step_key, len(running)), x.shape, x.dtype)
+        noise = jr.normal(jr.fold_in(step_key, 1 + len(problem.costs)), x.shape, x.dtype)
         kick = h * controls + jnp.sqrt(jnp.asarray(h, x.dtype)) * noise
         moved = x + jax.vmap(lambda y, k: _noise(sigma, t, y, k))(x, kick)
         if drift is not None:

@@ -1,6 +1,7 @@
 """Between families that the number of coordinates leaves open, a short trial decides."""
 
 import dataclasses
+from functools import partial
 from typing import NamedTuple
 
 import equinox as eqx
@@ -11,7 +12,7 @@ import numpy as np
 from liouville.data import Samples, Standardisation
 from liouville.objectives import PerMember
 from liouville.paths import AbstractPath
-from liouville.tasks.density._families import automatic, initial_path
+from liouville.tasks.density._families import initial_path, resolve_choices
 from liouville.tasks.density._terms import training_likelihood
 from liouville.tasks.density.config import DensityConfig
 from liouville.training import default_optimizer, fit
@@ -26,23 +27,16 @@ _ERRORS = 3.0
 
 
 class Choice(NamedTuple):
-    """A configuration without open choices, the path to start from, and how it was chosen.
+    """A configuration without open choices, the path to start from, and how it was chosen."""
 
-    Attributes:
-        settings: the configuration.
-        path: the path to start from.
-        gain: what the trial said for maps, in nats a validation row; `None` without a trial.
-        is_interrupted: whether the user stopped the trial.
-    """
-
-    settings: DensityConfig
+    config: DensityConfig
     path: AbstractPath
-    gain: float | None = None
-    is_interrupted: bool = False
+    gain: float | None = None  # what the trial said for maps, in nats a validation row
+    is_interrupted: bool = False  # the user stopped the trial
 
 
 def chosen(
-    settings: DensityConfig,
+    config: DensityConfig,
     training: Samples,
     validation: Samples | None,
     units: Standardisation,
@@ -52,29 +46,24 @@ def chosen(
     """Fills in what the configuration leaves to the data, if need be by a trial.
 
     A mixture of a moderate number of parts cannot follow a sharp edge; seen through maps it can.
-    Where both are open and there are enough validation samples, each is trained for the
-    likelihood alone for a few hundred steps, and the maps are taken if they win on the validation
-    samples by more than chance and by more than their cost.
-
-    Args:
-        settings: the configuration as the user gave it.
-        training: samples to train on.
-        validation: samples to judge by.
-        units: of the model.
-        progress: show a progress bar; by default on a terminal only.
+    Where both are open and there are enough validation samples, each is trained for the likelihood
+    alone for a few hundred steps, and the maps are taken if they win on the validation samples by
+    more than chance and by more than their cost.
     """
-    smallest, size = int(training.counts.min()), (training.dim, len(training))
     lattice = training.quantisation
     whole = 0.0 if lattice is None else float(lattice.is_discrete.mean())
-    plain = automatic(settings, *size, smallest, whole)
-    is_open = settings.path.family == "auto" and plain.path.family == "mixture"
+    known = (training.dim, len(training), int(training.counts.min()), whole)
+    points, seed = units.to_model(training.points), config.training.seed
+    start = partial(initial_path, points, training.labels, seed=seed)
+    plain = resolve_choices(config, *known)
+    is_open = config.path.family == "auto" and plain.path.family == "mixture"
     if not is_open or validation is None or len(validation) < _FEWEST_KEPT:
-        return Choice(plain, _initial(plain, training, units))
-    wished = dataclasses.replace(settings.path, family="warped")
-    warped = automatic(dataclasses.replace(settings, path=wished), *size, smallest, whole)
+        return Choice(plain, start(plain.path))
+    wished = dataclasses.replace(config.path, family="warped")
+    warped = resolve_choices(dataclasses.replace(config, path=wished), *known)
     tried = []
     for candidate in (plain, warped):
-        path = _initial(candidate, training, units)
+        path = start(candidate.path)
         nats = _tried(path, candidate, training, validation, units, progress)
         if nats is None:
             return Choice(candidate, path, is_interrupted=True)
@@ -86,31 +75,27 @@ def chosen(
     return Choice(candidate, path, gain)
 
 
-def _initial(settings: DensityConfig, training: Samples, units: Standardisation) -> AbstractPath:
-    points = units.points_to_model(training.points)
-    return initial_path(points, training.labels, settings.path, seed=settings.training.seed)
-
-
 def _tried(
     path: AbstractPath,
-    settings: DensityConfig,
+    config: DensityConfig,
     training: Samples,
     validation: Samples,
     units: Standardisation,
     progress: bool | None,
 ) -> np.ndarray | None:
     """The negative log-likelihoods of validation samples after a trial; `None` if stopped."""
-    options = settings.training
-    assert options.steps is not None  # filled in by `automatic`
+    options = config.training
+    assert options.steps is not None  # filled in by `resolve_choices`
     assert options.rate is not None
+    assert options.weight_decay is not None
     steps = min(_STEPS, options.steps)
     result = fit(
         path,
-        PerMember(training_likelihood(training, units, options.batch_size)),
+        PerMember(training_likelihood(training, units, config.objective.batch_size)),
         steps=steps,
-        optimizer=default_optimizer(options.rate, steps, options.decay or 0.0),
+        optimizer=default_optimizer(options.rate, steps, options.weight_decay),
         seed=options.seed,
-        decay=options.average,
+        average=options.average,
         chunk=options.chunk,
         checkpoint_every=options.checkpoint_every,
         validate_every=options.validate_every,
@@ -118,10 +103,6 @@ def _tried(
     )
     if result.reason == "interrupted":
         return None
-    points = jnp.asarray(units.points_to_model(validation.points), jnp.zeros(()).dtype)
-    return -np.asarray(_log_densities(result.path, points), float)
-
-
-@eqx.filter_jit
-def _log_densities(path: AbstractPath, points: jax.Array) -> jax.Array:
-    return jax.vmap(path.at(jnp.ones(())).log_density)(points)
+    points = jnp.asarray(units.to_model(validation.points), jnp.zeros(()).dtype)
+    log_density = eqx.filter_jit(lambda path, x: jax.vmap(path.at(jnp.ones(())).log_density)(x))
+    return -np.asarray(log_density(result.path, points), float)

@@ -9,7 +9,7 @@ import numpy as np
 
 from liouville.curves import AbstractCurve, HardStarted, Knots
 from liouville.maps import coupling_flow
-from liouville.numerics.mixtures import GaussianMixture, fit_mixture
+from liouville.numerics.mixtures import fit_mixture
 from liouville.paths import (
     AbstractPath,
     Autoregressive,
@@ -28,94 +28,112 @@ from liouville.tasks.density.config import DensityConfig, PathConfig
 
 INTERVAL = (0.0, 1.0)
 _CLOCK = (0.0, 0.25, 0.5, 0.75, 1.0)
-# An autoregressive velocity is a recursion over the coordinates; beyond so many of them the
-# pushforward, whose cost per coordinate is flat, is the quicker one to train.
-_MOST_AUTOREGRESSIVE = 256
-_MOST_MIXTURE = 3
 # Expectation maximisation for the start sees at most so many points.
 _MOST_POINTS = 4000
 
+# Which family: in few coordinates a mixture of moving parts is quick and moves its mass at little
+# cost; in many, conditional mixtures find dependences that no small number of parts has. Their
+# velocity is a recursion over the coordinates; beyond so many of them the pushforward, whose cost
+# per coordinate is flat, is the quicker one to train.
+_MOST_MIXTURE = 3
+_MOST_AUTOREGRESSIVE = 256
+# Columns of whole steps: from this share of them on they rule the choices below.
+_MOSTLY_WHOLE = 0.5
+# Parts of a mixture: one for so many samples of the smallest class, and at most so many; those of a
+# conditional mixture are fixed.
+_SAMPLES_A_PART = 40
+_MOST_PARTS = {"mixture": 128, "warped": 16}
+_CONDITIONAL_PARTS = 8
+# Units of a layer: for each coordinate if autoregressive, so that all together are about 64;
+# without noise to learn by heart, as with columns of whole steps, more units pay.
+_WIDTH, _WARPED_WIDTH, _LEAST_WIDTH, _WHOLE_WIDTH = 64, 32, 4, 512
+_MEMBERS = {"autoregressive": 4}
+# Maps of a pushforward; few maps with many bins make sharp edges at the least cost.
+_LAYERS, _BINS, _WARPED_LAYERS, _WARPED_BINS = 8, 8, 4, 32
+# Networks overfit small tables within a hundred steps; pulling the weights toward zero is what
+# helped most, in proportion to how little the data say. The locations of a mixture are no such
+# weights, and noise that is drawn anew at every step does part of the same work.
+_ENOUGH_SAMPLES, _ENOUGH_WHOLE, _WEIGHT_DECAYS = 4000.0, 1200.0, (1e-3, 3.0)
+# Bells blur the edges that the map of the marginals draws, so these have none.
+_MOST_NOISE, _NOISE = 0.1, 3.5
+# A mixture starts from a fitted end; the others learn for about ten passes over the samples.
+_MIXTURE_STEPS, _SAMPLES_25_STEPS, _FEWEST_STEPS = 1000, 250, 400
+_MOST_STEPS, _MOST_WARPED_STEPS = 2000, 2500
+_RATE, _WARPED_RATE, _BATCH, _WARPED_BATCH = 3e-3, 5e-3, 256, 512
 
-def automatic(
+
+def resolve_choices(
     config: DensityConfig, dim: int, n: int, smallest: int, whole: float = 0.0
 ) -> DensityConfig:
     """Fills in what the configuration leaves to the data.
 
-    In few coordinates a mixture of moving parts is quick and moves its mass at little cost; in
-    many, conditional mixtures find dependences that no small number of parts has.
-
-    Args:
-        config: the configuration.
-        dim: the number of coordinates.
-        n: the number of training samples.
-        smallest: the number of training samples of the smallest class.
-        whole: the share of the columns that have whole steps.
+    These are the numbers of coordinates, of training samples and of those of the smallest class,
+    and the share of the columns that have whole steps.
     """
     path, training = config.path, config.training
     family = path.family
     if family == "auto":
         few = "mixture" if dim <= _MOST_MIXTURE else "autoregressive"
         family = few if dim <= _MOST_AUTOREGRESSIVE else "pushforward"
-    is_mixture, is_warped = family == "mixture", family == "warped"
-    is_network = not (is_mixture or is_warped)
-    marginals = whole > 0.5 if path.marginals is None else path.marginals
-    marginals = marginals and family == "autoregressive"
-    parts = int(np.clip(smallest // 40, 2, 128 if is_mixture else 16))
-    if is_network:
-        parts = 8
-    # Without noise to learn by heart, more units pay.
-    least = int(np.clip(512 // dim, 4, 8)) if whole > 0.5 else 4
-    width = {"autoregressive": max(least, 64 // dim), "warped": 32}.get(family, 64)
-    members = 4 if family == "autoregressive" else 1
-    # Networks overfit small tables within a hundred steps; pulling the weights toward zero is
-    # what helped most, in proportion to how little the data say. The locations of a mixture are
-    # no such weights, and noise that is drawn anew at every step does part of the same work.
-    enough = 1200.0 if whole > 0.5 else 4000.0
-    decay = float(np.clip(enough / n, 1e-3, 3.0)) if is_network else 0.0
-    # Bells blur the edges that the map of the marginals draws.
-    noise = min(0.1, 3.5 / n**0.5) if is_network and not marginals else 0.0
-    steps = int(np.clip(n // 250 * 25, 400, 2500 if is_warped else 2000))
-    if is_mixture:
-        steps = 1000
-    return dataclasses.replace(
+    is_warped, is_whole = family == "warped", whole > _MOSTLY_WHOLE
+    is_network = family not in _MOST_PARTS
+    marginals = family == "autoregressive" and (
+        is_whole if path.marginals is None else path.marginals
+    )
+    parts = _CONDITIONAL_PARTS
+    if not is_network:
+        parts = int(np.clip(smallest // _SAMPLES_A_PART, 2, _MOST_PARTS[family]))
+    least = int(np.clip(_WHOLE_WIDTH // dim, 4, 8)) if is_whole else _LEAST_WIDTH
+    width = _WARPED_WIDTH if is_warped else _WIDTH
+    if family == "autoregressive":
+        width = max(least, _WIDTH // dim)
+    enough = _ENOUGH_WHOLE if is_whole else _ENOUGH_SAMPLES
+    weight_decay = float(np.clip(enough / n, *_WEIGHT_DECAYS)) if is_network else 0.0
+    noise = min(_MOST_NOISE, _NOISE / n**0.5) if is_network and not marginals else 0.0
+    most = _MOST_WARPED_STEPS if is_warped else _MOST_STEPS
+    steps = int(np.clip(n // _SAMPLES_25_STEPS * 25, _FEWEST_STEPS, most))
+    if family == "mixture":
+        steps = _MIXTURE_STEPS
+    replace = dataclasses.replace
+    return replace(
         config,
-        path=dataclasses.replace(
+        data=replace(config.data, noise=_or(config.data.noise, noise)),
+        path=replace(
             path,
             family=family,
-            members=path.members or members,
+            members=path.members or _MEMBERS.get(family, 1),
             parts=path.parts or parts,
             width=path.width or width,
             marginals=marginals,
-            layers=path.layers or (4 if is_warped else 8),
-            # Few maps with many bins make sharp edges at the least cost.
-            bins=path.bins or (32 if is_warped else 8),
+            layers=path.layers or (_WARPED_LAYERS if is_warped else _LAYERS),
+            bins=path.bins or (_WARPED_BINS if is_warped else _BINS),
         ),
-        training=dataclasses.replace(
+        objective=replace(
+            config.objective,
+            batch_size=config.objective.batch_size or (_WARPED_BATCH if is_warped else _BATCH),
+        ),
+        training=replace(
             training,
             steps=training.steps or steps,
-            rate=training.rate or (5e-3 if is_warped else 3e-3),
-            batch_size=training.batch_size or (512 if is_warped else 256),
-            decay=decay if training.decay is None else training.decay,
-            noise=noise if training.noise is None else training.noise,
+            rate=training.rate or (_WARPED_RATE if is_warped else _RATE),
+            weight_decay=_or(training.weight_decay, weight_decay),
         ),
     )
+
+
+def _or(wished: float | None, otherwise: float) -> float:
+    return otherwise if wished is None else wished
 
 
 def initial_path(
     points: np.ndarray, labels: np.ndarray | None, config: PathConfig, *, seed: int = 0
 ) -> AbstractPath:
-    """The path to start from.
+    """The path to start from, after `resolve_choices`.
 
-    Args:
-        points: training samples in standardised units, shape `(n, dim)`.
-        labels: their classes, numbers from 0, or `None`.
-        config: the configuration, after `automatic`.
-        seed: of all random choices.
+    Points are in standardised units, shape `(n, dim)`; labels are numbers from 0.
     """
-    assert config.members is not None  # filled in by `automatic`
-    members = [
-        _member(points, labels, config, number, seed + number) for number in range(config.members)
-    ]
+    assert config.members is not None  # filled in by `resolve_choices`
+    members = [_member(points, labels, config, i, seed + i) for i in range(config.members)]
     return members[0] if len(members) == 1 else Ensemble.of(members)
 
 
@@ -126,7 +144,7 @@ def _member(
     dim, key = points.shape[1], jr.key(seed)
     counts = None if labels is None else np.bincount(labels)
     context = 0 if counts is None else len(counts)
-    assert config.parts is not None  # filled in by `automatic`
+    assert config.parts is not None  # filled in by `resolve_choices`
     assert config.width is not None
     assert config.layers is not None
     assert config.bins is not None
@@ -138,7 +156,7 @@ def _member(
             config.parts,
             INTERVAL,
             hard_start=config.start == "hard",
-            order=_order(dim, number, config.members),
+            order=_order(dim, number, config.members or 1),
             units=config.width,
             depth=config.depth,
             family=_kernel(config),
@@ -168,13 +186,13 @@ def _member(
     return path if counts is None else Contextual.of_classes(path, jnp.asarray(counts, float))
 
 
-def _order(dim: int, number: int, members: int | None) -> np.ndarray:
+def _order(dim: int, number: int, members: int) -> np.ndarray:
     """The columns from some place on, round and round, every other member backwards.
 
     Neighbours in a table are often neighbours in kind, such as pixels: with such an order each
     draw is made of parts that saw their surroundings, which a shuffled order leaves to chance.
     """
-    pairs = -(-(members or 1) // 2)
+    pairs = -(-members // 2)
     turned = np.roll(np.arange(dim), -(number // 2 * dim // pairs))
     return turned[::-1].copy() if number % 2 else turned
 
@@ -186,9 +204,11 @@ def _kernel(config: PathConfig) -> Gaussian | Logistic:
 def _mixture(
     points: np.ndarray, labels: np.ndarray | None, config: PathConfig, seed: int
 ) -> AbstractPath:
-    classes = [points] if labels is None else [points[labels == c] for c in np.unique(labels)]
-    paths = [_mixture_path(x, config, seed) for x in classes]
-    return paths[0] if labels is None else Selected.of(paths)
+    if labels is None:
+        return _mixture_path(points, config, seed)
+    return Selected.of(
+        [_mixture_path(points[labels == c], config, seed) for c in np.unique(labels)]
+    )
 
 
 def _mixture_path(points: np.ndarray, config: PathConfig, seed: int) -> LocationScale:
@@ -198,20 +218,17 @@ def _mixture_path(points: np.ndarray, config: PathConfig, seed: int) -> Location
     end = fit_mixture(points[chosen], min(config.parts, len(chosen)), seed=seed)
     parts, dim = end.means.shape
     scale, dtype = Full(float(np.log(config.min_scale))), jnp.zeros(()).dtype
-    family = _kernel(config)
     spread = 3.0 / np.pi**2 if config.kernel == "logistic" else 1.0
 
     def raw(covariances: np.ndarray) -> jax.Array:
         return jax.jit(scale.from_covariance)(jnp.asarray(spread * covariances, dtype))
 
-    start = GaussianMixture(
-        end.weights, np.zeros_like(end.means), np.tile(np.eye(dim), (parts, 1, 1))
-    )
+    means, eyes = jnp.asarray(end.means, dtype), np.tile(np.eye(dim), (parts, 1, 1))
     return LocationScale(
-        location=_curve(jnp.asarray(start.means, dtype), jnp.asarray(end.means, dtype), config),
-        raw_scale=_curve(raw(start.covariances), raw(end.covariances), config),
+        location=_curve(jnp.zeros_like(means), means, config),
+        raw_scale=_curve(raw(eyes), raw(end.covariances), config),
         logits=jnp.asarray(np.log(end.weights), dtype),
-        family=family,
+        family=_kernel(config),
         scale=scale,
     )
 

@@ -33,10 +33,6 @@ def marginal_map(points: np.ndarray, interval: tuple[float, float]) -> Opened:
 
     It is not learned, and beyond six units it is the identity. Where many samples share a narrow
     range the bins of the spline are too wide to follow all of it, which keeps slopes moderate.
-
-    Args:
-        points: samples in standardised units, shape `(n, dim)`.
-        interval: start and end of the times.
     """
     widths, heights = _sides(points)
     raw = np.stack([_raw(widths, (1.0 - s) * widths + s * heights) for s in _CLOCK])

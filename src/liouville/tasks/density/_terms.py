@@ -60,11 +60,8 @@ def training_likelihood(
 ) -> AbstractTerm:
     """What training minimises: `likelihood`, or `Renoised` if there are columns of whole steps.
 
-    Args:
-        samples: the dequantised samples, in the user's units.
-        units: the map to the model's.
-        batch_size: samples a step; all of them by default.
-        noise: the width of the bells, in standardised units; half a step at most.
+    The samples are dequantised, in the user's units; `noise` is the width of the bells in
+    standardised ones.
     """
     lattice = samples.quantisation
     if lattice is None or not lattice.is_discrete.any():
@@ -72,7 +69,7 @@ def training_likelihood(
     dtype = jnp.zeros(()).dtype
     step = lattice.step / units.scale
     return Renoised(
-        values=jnp.asarray(units.points_to_model(lattice.remove_noise(samples.points)), dtype),
+        values=jnp.asarray(units.to_model(lattice.remove_noise(samples.points)), dtype),
         contexts=jnp.asarray(_contexts(samples), dtype),
         step=jnp.asarray(step, dtype),
         width=jnp.asarray(np.minimum(noise, 0.5 * step), dtype),
@@ -84,15 +81,8 @@ def training_likelihood(
 def likelihood(
     samples: Samples, units: Standardisation, name: str, batch_size: int | None = None
 ) -> AbstractTerm:
-    """The negative log-likelihood of samples at time 1, given their classes if they have some.
-
-    Args:
-        samples: the samples, in the user's units.
-        units: the map to the model's.
-        name: under which the term is logged.
-        batch_size: samples a step; all of them by default.
-    """
-    points = units.points_to_model(samples.points)
+    """The negative log-likelihood of samples at time 1, given their classes if they have some."""
+    points = units.to_model(samples.points)
     if samples.labels is None:
         return NegativeLogLikelihood([1.0], [points], batch_size=batch_size, name=name)
     dtype = jnp.zeros(()).dtype

@@ -4,21 +4,34 @@ from dataclasses import dataclass
 from typing import Literal
 
 from liouville.runs.config import option
+from liouville.tasks.settings import ReportConfig, TrainingConfig
 
 
 @dataclass(frozen=True)
 class DataConfig:
     """What is read and how it is scaled."""
 
-    file: str | None = option(None, "the data file: .csv, .tsv, .npz or .npy")
-    label: str | None = option(None, "column or array of the classes")
-    features: tuple[str, ...] | None = option(None, "columns to use as coordinates")
-    dims: int | None = option(None, "keep the first so many coordinates")
+    file: str | None = option(None, "the data file: .csv, .tsv, .npz or .npy", argument="DATA")
+    label: str | None = option(None, "column or array of the classes", flag="--label")
+    features: tuple[str, ...] | None = option(
+        None, "columns to use as coordinates", flag="--features"
+    )
+    dims: int | None = option(None, "keep the first so many coordinates", flag="--dims")
     scaling: Literal["standard", "global", "none"] = option(
-        "standard", "divide each coordinate by its spread, all by one number, or none"
+        "standard",
+        "divide each coordinate by its spread, all by one number, or none",
+        flag="--scaling",
     )
     dequantise: Literal["auto", "uniform", "none"] = option(
         "auto", "fill the gaps of columns of whole steps with uniform noise"
+    )
+    noise: float | None = option(
+        None,
+        "width of the bells added to columns of whole steps, in standardised units, half a step "
+        "at most; by default the wider, the fewer samples there are",
+    )
+    image: str | None = option(
+        None, "samples are images of so many rows and columns: 8x8", flag="--image"
     )
     validation: float = option(0.1, "share of the samples that stops the training")
     test: float = option(0.1, "share of the samples kept for the report alone")
@@ -33,9 +46,10 @@ class PathConfig:
         "auto",
         "mixture of moving parts, the same seen through moving invertible maps, conditional "
         "mixtures, or the normal law seen through such maps",
+        flag="--family",
     )
     start: Literal["hard", "fitted"] = option(
-        "hard", "the standard normal law at time 0, exactly or by likelihood"
+        "hard", "the standard normal law at time 0, exactly or by likelihood", flag="--start"
     )
     members: int | None = option(None, "independently started paths, averaged")
     parts: int | None = option(None, "parts of a mixture, or of each conditional mixture")
@@ -62,48 +76,22 @@ class PathConfig:
 class ObjectiveConfig:
     """Likelihood plus kinetic energy."""
 
-    energy: float = option(0.01, "weight of the kinetic energy for each coordinate")
+    batch_size: int | None = option(None, "samples a step")
+    energy: float = option(
+        0.01, "weight of the kinetic energy for each coordinate", flag="--energy"
+    )
     times: int = option(4, "times a step at which the energy is measured")
     particles: int = option(16, "particles at each of them")
 
 
 @dataclass(frozen=True)
-class TrainingConfig:
-    """The optimisation."""
-
-    steps: int | None = option(None, "most steps; by default from the number of samples")
-    rate: float | None = option(None, "learning rate")
-    decay: float | None = option(
-        None, "weight decay of networks; by default the more, the fewer samples there are"
-    )
-    noise: float | None = option(
-        None,
-        "width of the bells added to columns of whole steps, in standardised units, half a step "
-        "at most; by default the wider, the fewer samples there are",
-    )
-    average: float = option(0.99, "decay of the moving average of the parameters")
-    patience: int | None = option(5, "validations without progress before stopping; null: never")
-    validate_every: int = option(25, "steps between validations")
-    checkpoint_every: int = option(500, "steps between checkpoints")
-    chunk: int = option(25, "steps a compiled call")
-    batch_size: int | None = option(None, "samples a step")
-    seed: int = option(0, "of all random numbers")
-
-
-@dataclass(frozen=True)
-class ReportConfig:
-    """The report."""
-
-    movie: bool = option(True, "make the GIF of the moving density")
-    image: str | None = option(None, "samples are images of so many rows and columns: 8x8")
-
-
-@dataclass(frozen=True)
 class DensityConfig:
-    """Everything `liouville fit density` can be told."""
+    """Fit a density to samples, as the end of a path from the standard normal law."""
 
     data: DataConfig = DataConfig()
     path: PathConfig = PathConfig()
     objective: ObjectiveConfig = ObjectiveConfig()
-    training: TrainingConfig = TrainingConfig()
+    training: TrainingConfig = TrainingConfig(
+        weight_decay=None, patience=5, validate_every=25, checkpoint_every=500, chunk=25
+    )
     report: ReportConfig = ReportConfig()

@@ -1,63 +1,40 @@
 """What is known of the world besides the events, as it changes with time."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from liouville.data import Events
-from liouville.data._event_files import TIME_COLUMNS
-from liouville.data._tables import existing_file, not_found, read_text_table
+from liouville.data import Events, not_found, read_table
 from liouville.errors import LiouvilleError
 
 
 @dataclass(frozen=True, eq=False)
 class Covariates:
-    """A table whose rows hold from their time on, the first one before it as well.
-
-    Attributes:
-        names: of the covariates.
-        times: shape `(n,)`, increasing, on the clock of the events.
-        values: shape `(n, covariates)`, of mean zero and deviation one over the rows.
-        means: of the covariates as given, shape `(covariates,)`.
-        deviations: of the covariates as given, shape `(covariates,)`.
-    """
+    """A table whose rows hold from their time on, the first one before it as well."""
 
     names: tuple[str, ...]
-    times: np.ndarray
-    values: np.ndarray
-    means: np.ndarray
-    deviations: np.ndarray
+    times: np.ndarray  # (n,), increasing, on the clock of the events
+    values: np.ndarray  # (n, covariates), of mean zero and deviation one over the rows
 
 
 def read_covariates(file: str | None, events: Events) -> Covariates | None:
-    """Reads a table with a column of times and a column of numbers for every covariate.
-
-    Args:
-        file: a `.csv` or `.tsv`; `None` is none.
-        events: whose clock the times are put on.
-
-    Raises:
-        LiouvilleError: if a column, a time or a value is missing, a time stands twice, or a
-            covariate never changes.
-    """
+    """Reads a table of times, put on the clock of the events, and a column for every covariate."""
     if file is None:
         return None
-    table = read_text_table(existing_file(Path(file), (".csv", ".tsv")))
-    lower = {name.casefold(): name for name in table.names}
-    time = next((lower[name] for name in TIME_COLUMNS if name in lower), None)
+    table = read_table(file)
+    time = table.usual("time")
     if time is None:
         raise not_found("column", "time", table.names, file)
     names = tuple(name for name in table.names if name != time)
-    if not names or not table.rows:
+    if not names or not len(table):
         raise LiouvilleError(f"{file} has no covariates; give rows of a time and numbers")
     columns = {name: table.numbers(name) for name in names}
-    columns[time] = events.numbers(table.text(time).tolist())
+    columns[time] = events.numbers(table.values(time).tolist())
     for name, column in columns.items():
         absent = np.flatnonzero(~np.isfinite(column))
         if absent.size:
             raise LiouvilleError(
-                f"{name!r} is missing on line {table.lines[absent[0]]} of {file}; a row holds "
+                f"{name!r} is missing on {table.where(absent[0])} of {file}; a row holds "
                 "until the next one, so leave it out or fill it in"
             )
     order = np.argsort(columns[time], kind="stable")
@@ -68,10 +45,10 @@ def read_covariates(file: str | None, events: Events) -> Covariates | None:
             f"{events.instant(float(times[twice[0]]))} stands twice in {file}; keep one row a time"
         )
     values = np.column_stack([columns[name][order] for name in names])
-    means, deviations = values.mean(axis=0), values.std(axis=0)
+    deviations = values.std(axis=0)
     still = np.flatnonzero(~(deviations > 0))
     if still.size:
         raise LiouvilleError(
             f"{names[still[0]]!r} of {file} never changes and can explain nothing; leave it out"
         )
-    return Covariates(names, times, (values - means) / deviations, means, deviations)
+    return Covariates(names, times, (values - values.mean(axis=0)) / deviations)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import warnings
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -68,7 +69,7 @@ _MARK_PARTS = 4
 _SMALLEST, _LARGEST = 0.008, 0.3
 
 
-def automatic(settings: EventsConfig, events: Events) -> EventsConfig:
+def resolve_choices(settings: EventsConfig, events: Events) -> EventsConfig:
     """Fills in what is left to choose."""
     places, training = settings.places, settings.training
     total = int(events.counts.sum())
@@ -98,7 +99,7 @@ def parts_for(places: np.ndarray, most: int, each: int = _EVENTS_A_PART) -> int:
 def initial(
     settings: EventsConfig, events: Events, units: EventUnits, known: Covariates | None = None
 ) -> PointProcess:
-    """The process training starts from; `automatic` has filled in the settings."""
+    """The process training starts from; `resolve_choices` has filled in the settings."""
     return PointProcess(
         initial_intensity(settings.times, events, units, settings.training.seed, known),
         _places(settings.places, events, units, settings.training.seed),
@@ -155,7 +156,7 @@ def _places(options: PlacesConfig, events: Events, units: EventUnits, seed: int)
     own = units.to_model(np.unique(events.places, axis=0))
     rng = np.random.default_rng(seed)
     own = own[rng.permutation(len(own))[:_MOST_ROWS]]
-    assert options.parts is not None  # filled in by `automatic`
+    assert options.parts is not None  # filled in by `resolve_choices`
     mixture = fit_mixture(own, options.parts, seed=seed, iterations=10, floor=FLOOR)
     background = static_density(mixture)
     if options.family == "static":
@@ -179,38 +180,41 @@ def _routed(
     rates: np.ndarray,
     key: jax.Array,
 ) -> Routed:
-    dtype = jnp.zeros(()).dtype
-    logits = jnp.asarray(background.logits, dtype)
-    network = MLP(events.dim, len(logits), width=options.width, depth=3, key=key)
+    logits = _own(background.logits)
     return Routed(
         background,
         logits,
-        network,
-        jnp.full((len(rates),), np.log(_SHARE_TRIGGERED), dtype),
-        jnp.asarray(np.log(rates), dtype),
-        jnp.zeros((), dtype) if _has_size(events) else None,
+        MLP(events.dim, len(logits), width=options.width, depth=3, key=key),
+        _own(np.full(len(rates), np.log(_SHARE_TRIGGERED))),
+        _own(np.log(rates)),
+        _zero_of_sizes(events),
     )
 
 
-def _has_size(events: Events) -> bool:
-    return events.marks is not None and not events.kinds
+def _own(values: Any) -> jax.Array:
+    """Numbers in the model's own type."""
+    return jnp.asarray(values, jnp.zeros(()).dtype)
+
+
+def _zero_of_sizes(events: Events) -> jax.Array | None:
+    """Where an exponent of the size of an event starts, if events have sizes."""
+    return None if events.marks is None or events.kinds else _own(0.0)
 
 
 def _offspring(
     options: PlacesConfig, events: Events, rates: np.ndarray, key: jax.Array
 ) -> Offspring:
     """Circles of several scales around the parent."""
-    dim, parts, dtype = events.dim, options.zones, jnp.zeros(()).dtype
-    number = jnp.zeros((), dtype) if _has_size(events) else None
+    dim, parts = events.dim, options.zones
     log_scales = np.log(np.geomspace(_SMALLEST, _LARGEST, parts))
     offspring = Offspring(
-        jnp.zeros((parts, dim), dtype),
-        jnp.asarray(log_scales[:, None, None] * np.eye(dim), dtype),
-        jnp.full((parts, len(rates)), np.log(_SHARE_TRIGGERED / parts), dtype),
-        jnp.asarray(np.log(rates), dtype),
-        productivity=number,
-        reach=number,
-        raw_spread=jnp.full((parts,), -3.0, dtype) if options.spreads else None,
+        _own(np.zeros((parts, dim))),
+        _own(log_scales[:, None, None] * np.eye(dim)),
+        _own(np.full((parts, len(rates)), np.log(_SHARE_TRIGGERED / parts))),
+        _own(np.log(rates)),
+        productivity=_zero_of_sizes(events),
+        reach=_zero_of_sizes(events),
+        raw_spread=_own(np.full(parts, -3.0)) if options.spreads else None,
         spread_time=float(1.0 / np.median(rates)),
     )
     if not options.network:
@@ -221,11 +225,11 @@ def _offspring(
 
 def static_density(mixture: GaussianMixture) -> LocationScale:
     """A mixture of Gaussians that does not move, in the model's own type."""
-    dtype, scale = jnp.zeros(()).dtype, Full()
+    scale = Full()
     return LocationScale(
-        Constant(jnp.asarray(mixture.means, dtype)),
-        Constant(scale.from_covariance(jnp.asarray(mixture.covariances, dtype))),
-        jnp.asarray(np.log(mixture.weights), dtype),
+        Constant(_own(mixture.means)),
+        Constant(scale.from_covariance(_own(mixture.covariances))),
+        _own(np.log(mixture.weights)),
         scale=scale,
     )
 
@@ -250,7 +254,7 @@ def _recalled(
 ) -> Recalled:
     first, second = jr.split(key)
     heads = np.geomspace(rates.max(), rates.min(), options.heads)
-    encoder = Encoder.of(dim, jnp.asarray(heads, jnp.zeros(()).dtype), key=first)
+    encoder = Encoder.of(dim, _own(heads), key=first)
     zero = jnp.zeros(())
     location, raw = background.location(zero), background.raw_scale(zero)
     logits = jnp.asarray(value_of(background.logits))

@@ -7,9 +7,7 @@ import numpy as np
 
 from liouville.data import Events
 from liouville.paths import Gaussian, LocationScaleMarginal
-from liouville.plots import Picture
-from liouville.plots._events import Clock
-from liouville.plots._events_checks import triggering_figure
+from liouville.plots import Clock, Picture, triggering_figure
 from liouville.processes import History, Offspring, Triggered
 from liouville.tasks.events.model import EventModel
 

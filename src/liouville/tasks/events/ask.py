@@ -3,37 +3,89 @@
 import dataclasses
 import re
 import warnings
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from liouville.data import Events, Region, check_history, read_events, read_points
-from liouville.data._event_checks import Missing
-from liouville.data._event_files import TIME_COLUMNS
-from liouville.data._tables import TextTable, existing_file, read_text_table
+from liouville.data import (
+    Events,
+    Missing,
+    Region,
+    Table,
+    check_history,
+    read_events,
+    read_points,
+    read_table,
+)
 from liouville.errors import LiouvilleError
-from liouville.tasks.events._divide import above
+from liouville.runs.folder import Run, open_run
+from liouville.tasks.ask import Question
 from liouville.tasks.events.model import EventModel
+from liouville.tasks.events.model import load_events as load
+from liouville.tasks.events.parts import above
 
-_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 7 * 86400.0}
+_SECONDS = {
+    word: seconds
+    for seconds, words in (
+        (1.0, "s sec second seconds"),
+        (60.0, "m min minute minutes"),
+        (3600.0, "h hour hours"),
+        (86400.0, "d day days"),
+        (604800.0, "w week weeks"),
+    )
+    for word in words.split()
+}
 _DURATION = re.compile(r"([0-9.eE+-]+)\s*([a-zA-Z]*)")
-_UNITS = {
-    "second": "s", "seconds": "s", "s": "s", "sec": "s",
-    "minute": "m", "minutes": "m", "min": "m", "m": "m",
-    "hour": "h", "hours": "h", "h": "h",
-    "day": "d", "days": "d", "d": "d",
-    "week": "w", "weeks": "w", "w": "w",
-}  # fmt: skip
+
+
+def query(run: Run, question: Question) -> dict[str, np.ndarray]:
+    """Rate, density and intensity at the points of a file, given the events before, by column."""
+    if question.points is None:
+        raise LiouvilleError("no points: name a file with --at, of places and perhaps times")
+    model, known = model_and_history(run.folder, question.history, question.sequence_name)
+    places, times, texts = read_points_and_times(model, known, question.points, question.time)
+    future = "drop" if question.drop_future else "refuse"
+    found = answers(model, known, times, places, future=future)
+    return {"time": texts, **{f: places[:, i] for i, f in enumerate(model.features)}, **found}
+
+
+def model_and_history(
+    folder: Path, history: Path | None, sequence: str | None
+) -> tuple[EventModel, Events]:
+    """The model of a run of events and one sequence of events so far, on its clock.
+
+    They are read with the columns of the run, from its own data if `history` is `None`. `sequence`
+    is the name of the one to take if there are several.
+    """
+    run = open_run(folder)
+    if run.task != "events":
+        raise LiouvilleError(
+            f"{folder} is a run of {run.task}; forecasts are of runs of 'liouville fit events'"
+        )
+    model, data = load(folder), run.settings["data"]
+    options = {key: data.get(key) for key in ("time", "features", "mark", "sequence")}
+    file = history or data.get("file")
+    if file is None:
+        raise LiouvilleError(f"{folder} was fitted to data in memory; name a --history")
+    if history is None:
+        options |= {"region": data.get("region"), "missing": data.get("missing", "refuse")}
+    if not model.mark_name:
+        options["mark"] = "none"
+    with warnings.catch_warnings():
+        # When observation began is of no consequence for what comes after.
+        warnings.filterwarnings("ignore", message="no window of observation")
+        events = read_events(Path(file), **options)
+    if not len(events):
+        raise LiouvilleError(f"{file} has no events; a history needs at least one")
+    events = events.check(min_events=1, missing=options.get("missing", "refuse"))
+    if events.marks is not None and not events.kinds and model.mark_name:
+        # Smaller events than it was fitted to mean nothing to the model.
+        events = above(events, model.units.mark_origin)
+    return model, on_clock(model, _one_sequence(events, sequence))
 
 
 def duration(text: str | float, unit: str) -> float:
-    """A duration in the unit of time of a model.
-
-    Args:
-        text: a number, or one with a unit: `7d`; s, m (minutes), h, d and w.
-        unit: the model's unit.
+    """A duration in a model's unit of time: a number, or one with s, m (minutes), h, d or w.
 
     Raises:
         LiouvilleError: if it is neither, not positive, or the units cannot be converted.
@@ -51,48 +103,14 @@ def duration(text: str | float, unit: str) -> float:
         raise LiouvilleError(f"the duration is {text}; give a positive one")
     if not letter:
         return number
-    if letter not in _UNITS:
+    if letter not in _SECONDS:
         raise LiouvilleError(f"the unit {letter!r} of {text} is none of s, m, h, d, w")
-    if unit.lower() not in _UNITS:
+    if unit.lower() not in _SECONDS:
         raise LiouvilleError(
             f"times of the model are in {unit or 'a unit without name'}, which is no part of a "
             f"day: give {text} as a plain number of it"
         )
-    return number * _SECONDS[_UNITS[letter]] / _SECONDS[_UNITS[unit.lower()]]
-
-
-def read_history(
-    model: EventModel,
-    file: Path,
-    *,
-    columns: Mapping[str, Any] | None = None,
-    sequence: str | None = None,
-) -> Events:
-    """Reads what was observed, as a history of one sequence on the clock of a model.
-
-    Args:
-        model: the model.
-        file: as for `read_events`.
-        columns: arguments of `read_events`, such as those of the run.
-        sequence: the name of the sequence to take if there are several.
-
-    Raises:
-        LiouvilleError: if it cannot be read or does not fit the model.
-    """
-    options = dict(columns or {})
-    if not model.mark_name:
-        options["mark"] = "none"
-    with warnings.catch_warnings():
-        # When observation began is of no consequence for what comes after.
-        warnings.filterwarnings("ignore", message="no window of observation")
-        events = read_events(file, **options)
-    if not len(events):
-        raise LiouvilleError(f"{file} has no events; a history needs at least one")
-    events = events.check(min_events=1, missing=options.get("missing", "refuse"))
-    if events.marks is not None and not events.kinds and model.mark_name:
-        # Smaller events than it was fitted to mean nothing to the model.
-        events = above(events, model.units.mark_origin)
-    return on_clock(model, _one_sequence(events, sequence))
+    return number * _SECONDS[letter] / _SECONDS[unit.lower()]
 
 
 def _one_sequence(events: Events, name: str | None) -> Events:
@@ -107,16 +125,9 @@ def _one_sequence(events: Events, name: str | None) -> Events:
 
 
 def on_clock(model: EventModel, events: Events) -> Events:
-    """Events on the clock of a model, their kinds numbered as the model's.
-
-    Raises:
-        LiouvilleError: if one has dates and the other plain numbers, a kind is unknown, or the
-            columns differ.
-    """
+    """Events on the clock of a model, their kinds numbered as the model's."""
     if (events.origin is None) != (model.origin is None):
-        have, want = (
-            ("plain numbers", "dates") if events.origin is None else ("dates", "plain numbers")
-        )
+        have, want = ("plain numbers", "dates")[:: 1 if events.origin is None else -1]
         raise LiouvilleError(
             f"times of {events.source} are {have}, those the model was fitted to {want}; convert "
             "them"
@@ -124,12 +135,8 @@ def on_clock(model: EventModel, events: Events) -> Events:
     if model.origin is not None:
         # The origin of the model as a time on the clock of the events.
         shift = events.number(model.origin)
-        events = dataclasses.replace(
-            events,
-            times=events.times - shift,
-            windows=events.windows - shift,
-            origin=model.origin,
-        )
+        times, windows = events.times - shift, events.windows - shift
+        events = dataclasses.replace(events, times=times, windows=windows, origin=model.origin)
     if model.kinds and events.marks is not None and events.kinds != model.kinds:
         unknown = [kind for kind in events.kinds if kind not in model.kinds]
         if unknown or not events.kinds:
@@ -145,11 +152,7 @@ def on_clock(model: EventModel, events: Events) -> Events:
 
 
 def known_at(model: EventModel, history: Events, now: float, future: Missing = "refuse") -> Events:
-    """The events known at a time, observed from before the first of them.
-
-    Raises:
-        LiouvilleError: if there are later ones and they are refused, or none is known.
-    """
+    """The events known at a time, observed from before the first of them."""
     first = float(history.times.min())
     if now < first:
         raise LiouvilleError(
@@ -172,20 +175,9 @@ def answers(
 ) -> dict[str, np.ndarray]:
     """The rate, density and intensity at times and places, each given the events before its time.
 
-    An event exactly at a time is not known at it: rates are those just before.
-
-    Args:
-        model: the model.
-        history: the events, on the clock of the model.
-        times: shape `(n,)`.
-        places: in the user's coordinates, shape `(n, dim)`.
-        future: whether events after the last of the times are refused or dropped.
-
-    Returns:
-        Columns of shape `(n,)`; per km² too if the model has a map.
-
-    Raises:
-        LiouvilleError: if a time is before all events, or later events are refused.
+    An event exactly at a time is not known at it: rates are those just before. Events after the
+    last of the times are refused or dropped. Columns have shape `(n,)`; those per km² are there if
+    the model has a map.
     """
     places = np.asarray(places, np.float64)
     latest = known_at(model, history, float(times.max()), future)
@@ -204,7 +196,7 @@ def answers(
         f"intensity{unit}{area.replace(' per', '')}": rate * density,
     }
     if projection is not None:
-        per_km = density * np.exp(-projection.log_jacobian(places))
+        per_km = density * np.exp(-projection.log_volume(places))
         found |= {"density per km2": per_km, f"intensity{unit} km2": rate * per_km}
     return found
 
@@ -217,22 +209,13 @@ def region_of(given: str | None, model: EventModel) -> Region | None:
 def read_points_and_times(
     model: EventModel, history: Events, file: Path, time: str | None = None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Places, times on the clock of a model, and the times as they were given.
+    """Places, times on the clock of a history, and the times as they were given.
 
-    Args:
-        model: the model.
-        history: whose clock the times are on.
-        file: a table with the coordinates, and the times if `time` is not given.
-        time: one time for all points, a number or a stamp.
-
-    Returns:
-        Shapes `(n, dim)`, `(n,)` and `(n,)`.
-
-    Raises:
-        LiouvilleError: if columns are missing or hold something else.
+    They are those of the file, with one `time` for all points if it is given. Shapes `(n, dim)`,
+    `(n,)` and `(n,)`.
     """
     is_text = file.suffix.lower() in (".csv", ".tsv")
-    rows = read_text_table(existing_file(file, (".csv", ".tsv")), header=False) if is_text else None
+    rows = read_table(file, header=False) if is_text else None
     has_names = rows is not None and all(name in rows.names for name in model.features)
     if time is not None:
         if rows is not None and has_names:
@@ -240,29 +223,25 @@ def read_points_and_times(
         else:
             places, _ = read_points(file, model.features, dim=model.dim)
         now = history.number(time)
-        return places, np.full(len(places), now), np.full(len(places), _given(model, time, now))
+        given = now if model.origin is None else time
+        return places, np.full(len(places), now), np.full(len(places), given)
     if rows is None:
         raise LiouvilleError(f"{file}: points with times of their own are read from .csv or .tsv")
-    lower = {name.casefold(): name for name in rows.names}
-    column = next((lower[name] for name in TIME_COLUMNS if name in lower), None)
+    column = rows.usual("time")
     if column is None or not has_names:
         raise LiouvilleError(
             f"{file} has the columns {', '.join(rows.names)}; a question needs time and "
             f"{', '.join(model.features)}, or give --time for all points"
         )
-    places, texts = _places(model, rows, file), rows.text(column)
+    places, texts = _places(model, rows, file), rows.values(column)
     times = history.numbers(texts.tolist())
     if not np.isfinite(times).all():
         raise LiouvilleError(f"{file} has times that are missing or infinite; give finite ones")
     return places, times, times if model.origin is None else texts
 
 
-def _places(model: EventModel, rows: TextTable, file: Path) -> np.ndarray:
-    places = np.stack([rows.numbers(name) for name in model.features], axis=1)
+def _places(model: EventModel, rows: Table, file: Path) -> np.ndarray:
+    places = rows.matrix(model.features)
     if not len(places) or not np.isfinite(places).all():
         raise LiouvilleError(f"{file} has no points, or places that are missing or infinite")
     return places
-
-
-def _given(model: EventModel, text: str, number: float) -> str | float:
-    return number if model.origin is None else text

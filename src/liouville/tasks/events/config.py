@@ -4,32 +4,43 @@ from dataclasses import dataclass
 from typing import Literal
 
 from liouville.runs.config import option
+from liouville.tasks.settings import ReportConfig, TrainingConfig
 
 
 @dataclass(frozen=True)
 class DataConfig:
     """What is read, and how it is divided."""
 
-    file: str | None = option(None, "the catalogue: .csv, .tsv, .parquet, .npz or QuakeML")
-    time: str | None = option(None, "column of the times")
-    features: tuple[str, ...] | None = option(None, "columns of the coordinates")
-    mark: str | None = option(None, "column of the marks, such as the magnitude; none: no marks")
+    file: str | None = option(
+        None, "the catalogue: .csv, .tsv, .parquet, .npz or QuakeML", argument="DATA"
+    )
+    time: str | None = option(None, "column of the times", flag="--time")
+    features: tuple[str, ...] | None = option(None, "columns of the coordinates", flag="--features")
+    mark: str | None = option(
+        None, "column of the marks, such as the magnitude; none: no marks", flag="--mark"
+    )
     least_mark: float | None = option(
         None, "leave out events with a smaller mark, such as the magnitude of completeness"
     )
-    sequence: str | None = option(None, "column or array of the sequence an event belongs to")
-    window: str | tuple[float, float] | None = option(
-        None, "begin and end of observation: numbers, or stamps with a comma"
+    sequence: str | None = option(
+        None, "column or array of the sequence an event belongs to", flag="--sequence"
     )
-    region: str | None = option(None, "west,south,east,north or a GeoJSON file")
+    window: str | tuple[float, float] | None = option(
+        None, "begin and end of observation: numbers, or stamps with a comma", flag="--window"
+    )
+    region: str | None = option(None, "west,south,east,north or a GeoJSON file", flag="--region")
     missing: Literal["refuse", "drop"] = option("refuse", "events with missing numbers")
     space: Literal["auto", "geographic", "plain"] = option(
         "auto", "longitude and latitude on an equal-area map in km, or coordinates as they are"
     )
     validation: float = option(0.1, "share of the events (or sequences) that stops the training")
     test: float = option(0.1, "share kept for the report alone: the latest, or whole sequences")
-    validate_from: str | None = option(None, "first day of validation, instead of a share")
-    test_from: str | None = option(None, "first day of the test, instead of a share")
+    validate_from: str | None = option(
+        None, "first day of validation, instead of a share", flag="--validate-from"
+    )
+    test_from: str | None = option(
+        None, "first day of the test, instead of a share", flag="--test-from"
+    )
     validation_file: str | None = option(None, "sequences for validation in a file of their own")
     test_file: str | None = option(None, "sequences for the test in a file of their own")
     min_events: int = option(20, "fewest events")
@@ -40,7 +51,7 @@ class TimesConfig:
     """When events happen."""
 
     family: Literal["hawkes", "poisson", "neural"] = option(
-        "hawkes", "self-exciting, of the clock alone, or a network of the history"
+        "hawkes", "self-exciting, of the clock alone, or a network of the history", flag="--times"
     )
     exponentials: int = option(3, "exponentials of the kernel")
     powers: int = option(1, "power laws of the kernel (Omori-Utsu)")
@@ -60,6 +71,7 @@ class PlacesConfig:
         "triggered",
         "background and zones around past events; events that send the next ones elsewhere; a "
         "mixture read from an encoded history; a moving mixture without history; one that stays",
+        flag="--family",
     )
     parts: int | None = option(None, "parts of the background; by default from the events")
     zones: int = option(6, "zones of different width around an event")
@@ -74,38 +86,29 @@ class PlacesConfig:
 
 
 @dataclass(frozen=True)
-class TrainingConfig:
-    """The optimisation."""
+class ObjectiveConfig:
+    """The likelihood, estimated from excerpts."""
 
     reach: int = option(512, "latest past events an event sees")
-    steps: int | None = option(None, "most steps; by default from the number of events")
-    rate: float | None = option(None, "learning rate; by default from the number of events")
-    decay: float = option(0.0, "weight decay")
-    average: float = option(0.99, "decay of the moving average of the parameters")
-    patience: int | None = option(5, "validations without progress before stopping; null: never")
-    validate_every: int = option(100, "steps between validations")
-    checkpoint_every: int = option(500, "steps between checkpoints")
-    chunk: int = option(25, "steps a compiled call")
-    batch_size: int = option(32, "excerpts a step")
     targets: int = option(32, "events an excerpt predicts")
-    seed: int = option(0, "of all random numbers")
+    batch_size: int = option(32, "excerpts a step")
 
 
 @dataclass(frozen=True)
-class ReportConfig:
-    """The report."""
+class MeasureConfig:
+    """What the figures stand beside."""
 
-    movie: bool = option(True, "make the GIF of the moving intensity")
     baselines: bool = option(True, "fit the plain models the figures stand beside")
-    forecast: float | None = option(None, "horizon of a forecast from the end of the data")
 
 
 @dataclass(frozen=True)
 class EventsConfig:
-    """Everything `liouville fit events` can be told."""
+    """Fit a point process to events in space and time and write model, log and report."""
 
     data: DataConfig = DataConfig()
     times: TimesConfig = TimesConfig()
     places: PlacesConfig = PlacesConfig()
-    training: TrainingConfig = TrainingConfig()
+    objective: ObjectiveConfig = ObjectiveConfig()
+    training: TrainingConfig = TrainingConfig(patience=5, validate_every=100, chunk=25)
+    measure: MeasureConfig = MeasureConfig()
     report: ReportConfig = ReportConfig()

@@ -17,8 +17,9 @@ from liouville.processes import (
     Hawkes,
     Triggered,
 )
-from liouville.tasks.events._divide import Parts
 from liouville.tasks.events.model import EventModel
+from liouville.tasks.events.parts import Parts, divide
+from liouville.tasks.task import Demo, Rows
 
 HORIZON = 600.0
 SETTINGS: dict[str, Any] = {
@@ -30,32 +31,23 @@ SETTINGS: dict[str, Any] = {
     "places.network": False,
     "training.steps": 400,
     "training.rate": 0.03,
-    "training.reach": 256,
+    "objective.reach": 256,
 }
 
 
 @dataclass(frozen=True)
 class Truth:
-    """The process and the events drawn from it.
-
-    Attributes:
-        events: what a fit sees.
-        process: the process.
-        drawn: the same events as the process knows them.
-    """
+    """The process and the events drawn from it."""
 
     events: Events
     process: HawkesProcess
-    drawn: Sequences
+    drawn: Sequences  # the same events as the process knows them
 
 
 def demo_events(seed: int = 0) -> Truth:
     """Draws a catalogue: background events in a square, each with children near it and soon after.
 
     Magnitudes are exponential above 3; an event has more children the larger it is.
-
-    Args:
-        seed: of the events.
     """
     process = HawkesProcess(
         rate=0.8,
@@ -81,15 +73,7 @@ def demo_events(seed: int = 0) -> Truth:
 
 
 def recovered(model: EventModel, truth: HawkesProcess) -> list[dict[str, Any]]:
-    """The parameters of the process beside those of a model fitted with `SETTINGS`.
-
-    Args:
-        model: the model.
-        truth: the process.
-
-    Raises:
-        LiouvilleError: if the model is of another family.
-    """
+    """The parameters of the process beside those of a model fitted with `SETTINGS`."""
     times, places, marks = model.process.intensity, model.process.places, model.process.marks
     if not (
         isinstance(times, Hawkes)
@@ -114,14 +98,11 @@ def recovered(model: EventModel, truth: HawkesProcess) -> list[dict[str, Any]]:
         np.sqrt(model.units.scale.prod())
     )
     pairs = {
-        "background events per day": (truth.rate, float(jnp.exp(times.background.log_level))),
+        "background events per day": (truth.rate, jnp.exp(times.background.log_level)),
         "children of the least event": (truth.children, children),
         "growth of children with magnitude": (truth.slope, slope),
         "branching ratio": (truth.branching_ratio, children * decay / max(decay - slope, 1e-9)),
-        "mean delay of a child (days)": (
-            truth.kernel[1],
-            float(jnp.exp(-times.kernel.log_rates[0])),
-        ),
+        "mean delay of a child (days)": (truth.kernel[1], jnp.exp(-times.kernel.log_rates[0])),
         "standard deviation of its displacement": (truth.displacement[1], spread),
         "b-value": (truth.decay / np.log(10.0), decay / np.log(10.0)),
     }
@@ -132,16 +113,7 @@ def recovered(model: EventModel, truth: HawkesProcess) -> list[dict[str, Any]]:
 
 
 def distance_to_truth(model: EventModel, truth: Truth, parts: Parts) -> list[dict[str, Any]]:
-    """Nats per event of the test events under the model and under the process they are from.
-
-    Args:
-        model: the model.
-        truth: the process.
-        parts: the events as they were divided.
-
-    Raises:
-        LiouvilleError: if there are no test events.
-    """
+    """Nats per event of the test events under the model and under the process they are from."""
     if parts.test is None:
         raise LiouvilleError("no event was kept for the test; give data.test a share")
     begin = float(parts.test.windows[0, 0])
@@ -158,3 +130,19 @@ def distance_to_truth(model: EventModel, truth: Truth, parts: Parts) -> list[dic
         {"test events": name, "truth": true, "model": found, "difference": found - true}
         for name, (true, found) in pairs.items()
     ]
+
+
+def demonstration(seed: int) -> Demo:
+    """The catalogue, and how near the parameters and the likelihood of a fit are to the truth."""
+    truth = demo_events(seed)
+
+    def compare(fitted: Any) -> list[Rows]:
+        rows = recovered(fitted.model, truth.process)
+        nats = distance_to_truth(fitted.model, truth, divide(truth.events, fitted.config))
+        return [
+            Rows("truth", "Parameters of the process", rows, {n: n for n in rows[0]}),
+            Rows("nats", "Nats per event kept from training", nats, {n: n for n in nats[0]}),
+        ]
+
+    flags = {**SETTINGS, "training.seed": seed, "measure.baselines": False}
+    return Demo(truth.events, flags, compare)

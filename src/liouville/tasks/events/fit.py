@@ -1,16 +1,12 @@
-"""Fitting a point process to events, from Python."""
+"""Fitting a point process to events."""
 
-import time
 import warnings
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax.numpy as jnp
-import numpy as np
-
 from liouville.data import Events
+from liouville.errors import LiouvilleError
 from liouville.objectives import (
     AbstractTerm,
     MarkLikelihood,
@@ -18,23 +14,20 @@ from liouville.objectives import (
     PlaceLikelihood,
     TimeLikelihood,
 )
-from liouville.processes import (
-    Excerpts,
-    PointProcess,
-    Poisson,
-    WithCovariates,
-)
-from liouville.runs import config as configuration
+from liouville.processes import Excerpts
+from liouville.tasks.events import measure
 from liouville.tasks.events._covariates import read_covariates
-from liouville.tasks.events._divide import Parts, divide, read
-from liouville.tasks.events._initial import automatic, initial
+from liouville.tasks.events._initial import initial, resolve_choices
+from liouville.tasks.events.baselines import baselines
 from liouville.tasks.events.config import EventsConfig
+from liouville.tasks.events.demo import demonstration
+from liouville.tasks.events.measure import Judged
 from liouville.tasks.events.model import EventModel, Scores
+from liouville.tasks.events.parts import Loaded, Parts, divide, read_catalogue
 from liouville.tasks.events.units import EventUnits
-from liouville.training import Reason, default_optimizer, fit
-
-# Events on which the cut-off is measured.
-_SAMPLE = 1000
+from liouville.tasks.skeleton import fit_given
+from liouville.tasks.task import Rows, Say, Start, Task, later
+from liouville.training import Fit, Reason
 
 
 class EventsFit(NamedTuple):
@@ -45,27 +38,18 @@ class EventsFit(NamedTuple):
         config: the configuration with every automatic choice filled in.
         history: the rows of the training log.
         summary: the figures of the fit, as JSON can hold them.
-        scores: the log-likelihoods of the parts that were kept from training, by name.
         reason: why training ended.
+        scores: the log-likelihoods of the parts that were kept from training, by name.
+        judged: what the model says of every part; empty until a report asks for it.
     """
 
     model: EventModel
     config: EventsConfig
     history: list[dict[str, Any]]
     summary: dict[str, Any]
-    scores: dict[str, Scores]
     reason: Reason
-
-
-class EventLikelihood(AbstractTerm):
-    """The sum of the terms of time, place and mark, for validation."""
-
-    terms: tuple[AbstractTerm, ...]
-    name: str = "validation"
-
-    def __call__(self, path: PointProcess, *, key: Any) -> Any:
-        """Nats per event."""
-        return sum(term(path, key=key) for term in self.terms)
+    scores: dict[str, Scores] = {}  # noqa: RUF012 - a tuple's default
+    judged: Sequence[Judged] = ()
 
 
 def fit_events(
@@ -93,79 +77,104 @@ def fit_events(
         LiouvilleError: if the events cannot be used; the message says what to do.
         TrainingError: if training meets a number that is not finite.
     """
-    begun = time.monotonic()
-    if not isinstance(settings, EventsConfig):
-        settings = configuration.merge(EventsConfig, values=settings)
-    if isinstance(events, str | Path):
-        events = read(str(events), settings)
-    if isinstance(events, Events):
-        events = events.check(min_events=settings.data.min_events, missing=settings.data.missing)
-        events = divide(events, settings)
-    parts = events
+    return fit_given(TASK, events, settings, folder=folder, resume=resume, progress=progress)
+
+
+def read(config: EventsConfig, given: Any = None) -> Loaded:
+    """The events of a configuration, or those given, checked and divided."""
+    options = config.data
+    source = options.file if given is None else given
+    if source is None:
+        raise LiouvilleError("no data: name a file")
+    if isinstance(source, Parts):
+        events, parts = source.training, source
+    else:
+        events = source if isinstance(source, Events) else read_catalogue(str(source), config)
+        events = events.check(min_events=options.min_events, missing=options.missing)
+        parts = divide(events, config)
+    # Places that no map can hold are refused here, too.
+    EventUnits.chosen(config, parts.training)
+    return Loaded(events, parts, read_covariates(config.times.covariates, parts.training))
+
+
+def resolve(loaded: Loaded, config: EventsConfig, progress: bool | None = None) -> Start:
+    """The process that is guessed from the events, and their likelihood in excerpts."""
+    del progress
+    parts, known = loaded.parts, loaded.covariates
     training = parts.training
-    settings = automatic(settings, training)
-    units = EventUnits.chosen(settings, training)
-    known = read_covariates(settings.times.covariates, training)
+    config = resolve_choices(config, training)
+    units = EventUnits.chosen(config, training)
     if known is not None and known.times[0] > training.windows[:, 0].min():
         warnings.warn(
             f"the covariates begin at {training.instant(float(known.times[0]))}, after the "
             "observation does; the first row is taken to hold before",
             stacklevel=2,
         )
-    options = settings.training
+    options = config.objective
     reach, n = options.reach, options.targets
-    chosen = units.excerpts(training, reach, n)
-    assert options.steps is not None  # filled in by `automatic`
-    assert options.rate is not None
-    result = fit(
-        initial(settings, training, units, known),
-        Objective.of(terms_of(chosen, training, options.batch_size)),
-        steps=options.steps,
-        optimizer=default_optimizer(options.rate, options.steps, options.decay),
-        seed=options.seed,
-        decay=options.average,
-        validation=None
-        if parts.validation is None
-        else EventLikelihood(
-            terms=terms_of(units.excerpts(parts.validation, reach, n), parts.validation)
-        ),
-        patience=options.patience if parts.validation is not None else None,
-        validate_every=options.validate_every,
-        chunk=options.chunk,
-        checkpoint=None if folder is None else folder / "checkpoint.lv",
-        checkpoint_every=options.checkpoint_every,
-        metrics=None if folder is None else folder / "metrics.jsonl",
-        resume=resume,
-        progress=progress,
+    validation = None
+    if parts.validation is not None:
+        excerpts = units.excerpts(parts.validation, reach, n)
+        validation = Objective.of(terms_of(excerpts, parts.validation))
+    return Start(
+        config,
+        initial(config, training, units, known),
+        Objective.of(terms_of(units.excerpts(training, reach, n), training, options.batch_size)),
+        validation,
+        facts={
+            "events": int(sum(p.counts.sum() for p in parts if p is not None)),
+            "sequences": len(training.windows),
+        },
+        known=(loaded, units),
     )
-    model = EventModel(
+
+
+def model(start: Start, result: Fit) -> EventModel:
+    """The process in the units of the events."""
+    loaded, units = start.known
+    training, known = loaded.parts.training, loaded.covariates
+    return EventModel(
         process=result.path,
         units=units,
-        reach=reach,
+        reach=start.config.objective.reach,
         features=training.features,
         time_unit=training.time_unit,
         origin=training.origin,
         mark_name="" if training.marks is None else training.mark_name,
         kinds=training.kinds,
         region=training.region,
-        notes={
-            "task": "events",
-            "steps": result.step,
-            "covariates": [] if known is None else list(known.names),
-        },
+        notes={"covariates": [] if known is None else list(known.names)},
     )
-    summary: dict[str, Any] = {
-        "events": int(sum(p.counts.sum() for p in parts if p is not None)),
-        "sequences": len(training.windows),
-        "steps": result.step,
-        "stopped": result.reason,
-    }
-    scores: dict[str, Scores] = {}
-    if result.reason != "interrupted":
-        scores = scores_of(model, parts)
-        summary |= parameters(model, training) | figures(scores, parts) | cut_off(model, parts)
-    summary["seconds"] = round(time.monotonic() - begun, 1)
-    return EventsFit(model, settings, result.history, summary, scores, result.reason)
+
+
+def judge(fitted: EventsFit, loaded: Loaded, say: Say) -> EventsFit:
+    """Residuals, errors of the next event and the plain models beside: what only a run has."""
+    say("measuring residuals and next events")
+    judged = measure.judge(fitted.model, loaded.parts, fitted.scores)
+    summary = fitted.summary | measure.assess(fitted.model, loaded.parts, judged, fitted.config)
+    if fitted.config.measure.baselines:
+        say("fitting the plain models")
+        rows = baselines(loaded.parts, fitted.config, fitted.model.units)
+        if rows:
+            summary["baselines"] = rows
+    return fitted._replace(summary=summary, judged=judged)
+
+
+def recall(
+    model: EventModel, loaded: Loaded, config: EventsConfig, summary: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What the model says of every part of its data, again."""
+    del config, summary
+    scores = measure.scores_of(model, loaded.parts)
+    return {"scores": scores, "judged": measure.judge(model, loaded.parts, scores)}
+
+
+def tables(summary: Mapping[str, Any]) -> list[Rows]:
+    """The figures of the model above those of the plain models."""
+    if not summary.get("baselines"):
+        return []
+    rows = measure.beside_plain_models(summary)
+    return [Rows("baselines", "Nats per event", rows, {n: n for row in rows for n in row})]
 
 
 def terms_of(
@@ -176,80 +185,27 @@ def terms_of(
     return tuple(kind(excerpts=excerpts, batch_size=batch_size) for kind in kinds)
 
 
-def scores_of(model: EventModel, parts: Parts) -> dict[str, Scores]:
-    """The log-likelihoods of the parts that were kept from training and hold an event."""
-    kept = {"validation": parts.validation, "test": parts.test}
-    return {n: model.scores(e) for n, e in kept.items() if e is not None and e.counts.sum()}
+def _arrays(loaded: Loaded) -> list[Any]:
+    """What the data are recognised by: all numbers of all parts that were read."""
+    every = [loaded.events, *(part for part in loaded.parts if part is not None)]
+    found = [a for e in every for a in (e.times, e.places, e.marks, e.windows)]
+    known = loaded.covariates
+    return found if known is None else [*found, known.times, known.values]
 
 
-def figures(scores: Mapping[str, Scores], parts: Parts) -> dict[str, float]:
-    """Nats per event in time and in space, of the events that were kept from training.
-
-    In space they are given per user's unit of area and in standardised units: coordinates of the
-    user divided by their standard deviation over the training events.
-    """
-    shift = standard_shift(parts)
-    found = {}
-    for name, own in scores.items():
-        found[f"{name} nats in time"] = own.nats_in_time
-        found[f"{name} nats in space"] = own.nats_in_space
-        found[f"{name} nats in space, standardised"] = own.nats_in_space - shift
-        if parts.training.marks is not None:
-            found[f"{name} nats of marks"] = float(-own.log_marks.mean())
-    return {key: round(value, 4) for key, value in found.items()}
-
-
-def cut_off(model: EventModel, parts: Parts) -> dict[str, float]:
-    """What the past out of reach would have said.
-
-    How much the nats per event change if twice as many past events are seen, on the latest events
-    that were kept from training; nothing if all of the past is in reach.
-    """
-    kept = parts.test or parts.validation
-    if kept is None or not kept.counts.sum():
-        return {}
-    found: dict[str, float] = {}
-    longest = int(np.bincount(kept.sequence).max())
-    if longest > model.reach:
-        sample = _latest(kept)
-        farther = replace(model, reach=2 * model.reach).scores(sample)
-        scores = model.scores(sample)
-        found["nats in time changed by twice the reach"] = (
-            farther.nats_in_time - scores.nats_in_time
-        )
-        found["nats in space changed by twice the reach"] = (
-            farther.nats_in_space - scores.nats_in_space
-        )
-    return {key: round(value, 4) for key, value in found.items()}
-
-
-def _latest(events: Events) -> Events:
-    """The latest events of the longest sequence, with what came before as history."""
-    one = events.select([int(np.argmax(events.counts))])
-    times = one.times[~one.is_history]
-    if len(times) <= _SAMPLE:
-        return one
-    first = float(one.times.min())
-    return one.between(float(times[-_SAMPLE]), float(one.windows[0, 1]), history_from=first)
-
-
-def standard_shift(parts: Parts) -> float:
-    """What standardised units take from a negative log-density per user's unit of area."""
-    return float(np.log(parts.training.places.std(axis=0)).sum())
-
-
-def parameters(model: EventModel, training: Events) -> dict[str, float]:
-    """What a person reads off a fitted process."""
-    found: dict[str, float] = {}
-    hawkes = model.hawkes
-    if hawkes is not None:
-        own = jnp.asarray(model.units.marks(training))
-        found["branching ratio"] = float(hawkes.branching_ratio(own))
-    driven = hawkes.background if hawkes is not None else model.process.intensity
-    driven = driven.rate if isinstance(driven, Poisson) else driven
-    if isinstance(driven, WithCovariates):
-        for name, effect in zip(model.notes["covariates"], driven.coefficients.tolist()):
-            found[f"background times, one deviation of {name} more"] = float(np.exp(effect))
-    if model.b_value is not None:
-        found["b-value"] = model.b_value
-    return {key: round(value, 4) for key, value in found.items()}
+TASK = Task(
+    name="events",
+    config=EventsConfig,
+    result=EventsFit,
+    read=read,
+    arrays=_arrays,
+    resolve=resolve,
+    model=model,
+    measure=measure.measure,
+    contents=later("liouville.tasks.events.report:contents"),
+    evaluate=measure.evaluate,
+    judge=judge,
+    recall=recall,
+    tables=tables,
+    demo=demonstration,
+)

@@ -1,7 +1,8 @@
 """Forecasts: catalogues drawn from a process, what they say on average, and files of both."""
 
+import dataclasses
 import json
-import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,12 +13,11 @@ from liouville.data import Events, Region, write_table
 from liouville.errors import LiouvilleError
 from liouville.runs.files import write_bytes
 from liouville.runs.folder import make_folder
-from liouville.tasks.events._catalogues import Catalogue
 from liouville.tasks.events.ask import known_at
+from liouville.tasks.events.catalogues import Catalogue
 from liouville.tasks.events.model import EventModel
 
 FILES = ("catalogues.csv", "expected.csv", "numbers.csv", "forecast.png", "summary.json")
-_CHUNK = 200
 _QUANTILES = (0.025, 0.25, 0.5, 0.75, 0.975)
 _CELLS = {1: 100, 2: 50, 3: 20}
 _MOST_CELLS = 2_000_000
@@ -25,21 +25,15 @@ _LARGEST = 10.0
 _DEEPEST = 800.0
 """Kilometres: the model does not know depths, and means all of them."""
 
+# Latest events in the picture.
 _SHOWN = 100
 Tell = Callable[[str], None]
 
 
 class Forecast(NamedTuple):
-    """Catalogues of what may happen, and what was known before.
+    """Catalogues of what may happen, and what was known before."""
 
-    Attributes:
-        start: when the forecast begins, on the clock of the model.
-        horizon: how long it lasts.
-        history: the events it knows.
-        drawn: the catalogues.
-    """
-
-    start: float
+    start: float  # on the clock of the model
     horizon: float
     history: Events
     drawn: Catalogue
@@ -51,17 +45,11 @@ class Forecast(NamedTuple):
 
 
 class Grid(NamedTuple):
-    """Cells of equal size in the coordinates.
+    """Cells of equal size in the coordinates."""
 
-    Attributes:
-        edges: of every coordinate.
-        expected: events in every cell on average, shape `(cells, cells, ...)`.
-        mask: which cells have their center in the region, same shape.
-    """
-
-    edges: tuple[np.ndarray, ...]
-    expected: np.ndarray
-    mask: np.ndarray
+    edges: tuple[np.ndarray, ...]  # of every coordinate
+    expected: np.ndarray  # events in every cell on average, (cells, cells, ...)
+    mask: np.ndarray  # which cells have their center in the region, same shape
 
 
 def forecast_events(
@@ -94,18 +82,8 @@ def forecast_events(
         raise LiouvilleError(f"{n} catalogues are asked for; give at least 1")
     start = float(history.times.max()) if start is None else float(start)
     known = known_at(model, history, start, "drop" if drop_future else "refuse")
-    pieces: list[Catalogue] = []
-    for number, begin in enumerate(range(0, n, _CHUNK)):
-        size = min(_CHUNK, n - begin)
-        own = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
-        drawn = model.forecast(known, start, horizon, size, seed=own)
-        pieces.append(drawn._replace(number=drawn.number + begin))
-        tell(f"{begin + size} of {n} catalogues")
-    arrays = (
-        np.concatenate([getattr(piece, name) for piece in pieces])
-        for name in ("number", "times", "places", "marks")
-    )
-    return Forecast(start, horizon, known, Catalogue(*arrays, size=n))
+    drawn = model.forecast(known, start, horizon, n, seed=seed, tell=tell)
+    return Forecast(start, horizon, known, drawn)
 
 
 def expected_on_grid(forecast: Forecast, region: Region | None, size: float | None = None) -> Grid:
@@ -142,49 +120,38 @@ def expected_on_grid(forecast: Forecast, region: Region | None, size: float | No
         )
     edges = tuple(first[i] + size * np.arange(counts[i] + 1) for i in range(dim))
     found, _ = np.histogramdd(places.reshape(-1, dim), edges)
-    centers = np.stack(np.meshgrid(*(_middle(e) for e in edges), indexing="ij"), axis=-1)
+    middles = (0.5 * (e[1:] + e[:-1]) for e in edges)
+    centers = np.stack(np.meshgrid(*middles, indexing="ij"), axis=-1)
     mask = np.ones(found.shape, bool) if region is None else region.contains(centers)
     return Grid(edges, found / forecast.drawn.size, mask)
 
 
 def _round(value: float) -> float:
-    """A number with one digit of 1, 2 or 5, not larger than a factor of about two apart."""
+    """The number of one digit, 1, 2 or 5, that is nearest."""
     power = 10.0 ** np.floor(np.log10(value))
-    digit = value / power
     return float(
-        power * (1.0 if digit < 1.5 else 2.0 if digit < 3.5 else 5.0 if digit < 7.5 else 10.0)
+        power * (1.0, 2.0, 5.0, 10.0)[np.searchsorted((1.5, 3.5, 7.5), value / power, "right")]
     )
-
-
-def _middle(edges: np.ndarray) -> np.ndarray:
-    return 0.5 * (edges[1:] + edges[:-1])
 
 
 def grid_table(model: EventModel, grid: Grid, bins: np.ndarray | None) -> dict[str, np.ndarray]:
     """The cells as columns; those of CSEP if places are geographic and marks magnitudes.
 
-    Args:
-        model: the model, whose law of marks divides a cell among magnitudes.
-        grid: the cells.
-        bins: edges of magnitudes, in the user's units; None for one bin with all of them.
+    `bins` are the edges among which the law of marks divides a cell; None for one bin with all.
     """
-    lower, upper = [e[:-1] for e in grid.edges], [e[1:] for e in grid.edges]
-    low = [a.ravel() for a in np.meshgrid(*lower, indexing="ij")]
-    high = [a.ravel() for a in np.meshgrid(*upper, indexing="ij")]
     rate, mask = grid.expected.ravel(), grid.mask.ravel().astype(int)
     is_map = model.units.projection is not None
-    names = ("lon", "lat") if is_map else model.features
     columns: dict[str, np.ndarray] = {}
+    numbers = np.indices(grid.expected.shape).reshape(len(grid.edges), -1)
+    for name, edges, i in zip(("lon", "lat") if is_map else model.features, grid.edges, numbers):
+        columns |= {f"{name}_min": edges[i], f"{name}_max": edges[i + 1]}
     if not (is_map and model.mark_name and not model.kinds):
-        for name, a, b in zip(names, low, high, strict=True):
-            columns |= {f"{name}_min": a, f"{name}_max": b}
         return columns | {"rate": rate, "mask": mask}
     edges = np.array([model.units.mark_origin, _LARGEST]) if bins is None else bins
     shares = mark_shares(model, edges)
     count = len(shares)
-    for name, a, b in zip(names, low, high, strict=True):
-        columns |= {f"{name}_min": np.repeat(a, count), f"{name}_max": np.repeat(b, count)}
-    columns |= {
+    columns = {name: np.repeat(column, count) for name, column in columns.items()}
+    return columns | {
         "depth_min": np.zeros(len(rate) * count),
         "depth_max": np.full(len(rate) * count, _DEEPEST),
         "mag_min": np.tile(edges[:-1], len(rate)),
@@ -192,7 +159,6 @@ def grid_table(model: EventModel, grid: Grid, bins: np.ndarray | None) -> dict[s
         "rate": (rate[:, None] * shares).ravel(),
         "mask": np.repeat(mask, count),
     }
-    return columns
 
 
 def mark_shares(model: EventModel, edges: np.ndarray) -> np.ndarray:
@@ -220,12 +186,11 @@ def summary_of(model: EventModel, forecast: Forecast, grid: Grid, n: int) -> dic
         "quantiles": {f"{q:g}": round(float(np.quantile(numbers, q)), 4) for q in _QUANTILES},
     }
     if model.mark_name and not model.kinds and len(drawn.marks):
-        least = int(np.ceil(model.units.mark_origin))
-        chances = {}
-        for m in range(least, int(np.floor(drawn.marks.max())) + 1):
-            hit = np.unique(drawn.number[drawn.marks >= m])
-            chances[f"{m}"] = len(hit) / n
-        found[f"chance of {model.mark_name} at least"] = chances
+        least, largest = int(np.ceil(model.units.mark_origin)), int(np.floor(drawn.marks.max()))
+        found[f"chance of {model.mark_name} at least"] = {
+            f"{m}": len(np.unique(drawn.number[drawn.marks >= m])) / n
+            for m in range(least, largest + 1)
+        }
     return found
 
 
@@ -238,29 +203,15 @@ def write_forecast(
     bins: np.ndarray | None = None,
     force: bool = False,
 ) -> dict[str, Any]:
-    """Writes the files of a forecast into a folder, all of them or none.
+    """Writes the files of a forecast into a folder, all of them or none; see `check_folder`.
 
-    Args:
-        folder: made if needed.
-        model: the model.
-        forecast: the forecast.
-        grid: its cells.
-        bins: edges of magnitudes for `expected.csv`.
-        force: replace a forecast that the folder holds.
-
-    Returns:
-        The figures of `summary.json`.
-
-    Raises:
-        LiouvilleError: if the folder holds a forecast or cannot be written.
+    `bins` are those of `grid_table`. Returns the figures of `summary.json`.
     """
     check_folder(folder, force=force)
     make_folder(folder)
     summary = summary_of(model, forecast, grid, forecast.drawn.size)
-    partial = folder / ".partial"
-    shutil.rmtree(partial, ignore_errors=True)
-    make_folder(partial)
-    try:
+    with tempfile.TemporaryDirectory(prefix=".partial", dir=folder) as name:
+        partial = Path(name)
         write_table(partial / "catalogues.csv", _catalogue_table(model, forecast))
         write_table(partial / "expected.csv", grid_table(model, grid, bins))
         values, counts = np.unique(forecast.numbers, return_counts=True)
@@ -270,17 +221,11 @@ def write_forecast(
         (partial / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
         for name in FILES:
             (partial / name).replace(folder / name)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return summary
 
 
 def check_folder(folder: Path, *, force: bool) -> None:
-    """Refuses a folder that is a file, or holds a forecast that is not to be replaced.
-
-    Raises:
-        LiouvilleError: in these cases.
-    """
+    """Refuses a folder that is a file, or holds a forecast that is not to be replaced."""
     if folder.exists() and not folder.is_dir():
         raise LiouvilleError(f"{folder} is a file; choose another --out")
     taken = [name for name in FILES if (folder / name).exists()]
@@ -308,15 +253,14 @@ def _catalogue_table(model: EventModel, forecast: Forecast) -> dict[str, np.ndar
 
 
 def _picture(model: EventModel, forecast: Forecast, grid: Grid) -> bytes:
-    from liouville.plots._events import Clock, Ground, forecast_figure
-    from liouville.plots._report import to_png
-    from liouville.tasks.events.report import ground_of
+    from liouville.plots import forecast_figure, to_png
+    from liouville.tasks.events.report import clock_of, ground_of
 
     history, drawn = forecast.history, forecast.drawn
     ground = ground_of(model, history)
     if ground is not None:
         (x, y) = ((float(e[0]), float(e[-1])) for e in grid.edges)
-        ground = Ground(x, y, ground.labels, ground.area, ground.aspect, ground.outline)
+        ground = dataclasses.replace(ground, x=x, y=y)
     after = np.linspace(0.0, forecast.horizon, 61)
     counts = np.zeros((drawn.size, len(after)))
     slots = np.searchsorted(after, drawn.times - forecast.start)
@@ -324,8 +268,7 @@ def _picture(model: EventModel, forecast: Forecast, grid: Grid) -> bytes:
     fan = np.quantile(counts.cumsum(axis=1), _QUANTILES, axis=0)
     latest = slice(max(0, len(history) - _SHOWN), None)
     marks = None if history.marks is None or model.kinds else history.marks[latest]
-    clock = Clock(model.time_unit, model.origin)
-    end = forecast.start + forecast.horizon
+    clock = clock_of(model)
     figure = forecast_figure(
         ground,
         clock,
@@ -334,6 +277,6 @@ def _picture(model: EventModel, forecast: Forecast, grid: Grid) -> bytes:
         marks,
         forecast.numbers,
         (after, fan),
-        f"{clock.say(forecast.start)} to {clock.say(end)}",
+        f"{clock.say(forecast.start)} to {clock.say(forecast.start + forecast.horizon)}",
     )
     return to_png(figure)

@@ -1,32 +1,53 @@
-"""What a model says of every part of its data."""
+"""What a model says of every part of its data, and the figures it is judged by."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from dataclasses import replace
+from typing import Any, NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 
 from liouville.data import Events
-from liouville.tasks.events._divide import Parts
-from liouville.tasks.events._next import NextEvents, predict_next
-from liouville.tasks.events._residuals import Residuals, residuals
+from liouville.errors import LiouvilleError
+from liouville.processes import Poisson, WithCovariates
 from liouville.tasks.events.config import EventsConfig
 from liouville.tasks.events.model import EventModel, Scores
+from liouville.tasks.events.next_event import NextEvents, predict_next
+from liouville.tasks.events.parts import Loaded, Parts
+from liouville.tasks.events.residuals import Residuals, residuals
+from liouville.tasks.task import Start
+
+# Events on which the cut-off is measured.
+_SAMPLE = 1000
 
 
 class Judged(NamedTuple):
-    """What a model says of one part of the data.
+    """What a model says of one part of the data."""
 
-    Attributes:
-        name: `training`, `validation` or `test`.
-        events: the events.
-        scores: their log-likelihoods.
-        residuals: of the parts that were kept from training, else None.
-    """
-
-    name: str
+    name: str  # training, validation or test
     events: Events
     scores: Scores
-    residuals: Residuals | None
+    residuals: Residuals | None  # of the parts that were kept from training
+
+
+def measure(
+    model: EventModel, start: Start, loaded: Loaded
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Parameters, likelihoods of the parts kept from training, and what the reach cuts off."""
+    del start
+    parts = loaded.parts
+    scores = scores_of(model, parts)
+    found = parameters(model, parts.training) | figures(scores, parts) | cut_off(model, parts)
+    return found, {"scores": scores}
+
+
+def evaluate(model: EventModel, loaded: Loaded, config: EventsConfig) -> dict[str, float]:
+    """A run again on the events it kept from training, with the tests of its residuals."""
+    parts = loaded.parts
+    scores = scores_of(model, parts)
+    if not scores:
+        raise LiouvilleError("the run kept no events; fit with --set data.test=0.1")
+    return figures(scores, parts) | assess(model, parts, judge(model, parts, scores), config)
 
 
 def judge(model: EventModel, parts: Parts, scores: Mapping[str, Scores]) -> list[Judged]:
@@ -38,24 +59,20 @@ def judge(model: EventModel, parts: Parts, scores: Mapping[str, Scores]) -> list
     return found
 
 
-def assessed(
+def assess(
     model: EventModel, parts: Parts, judged: Sequence[Judged], settings: EventsConfig
 ) -> dict[str, float]:
     """Figures of the parts kept from training: tests of the residuals, next-event errors."""
     found: dict[str, float] = {}
-    coordinates = coordinate_names(model)
     for part in judged:
-        if part.residuals is None:
-            continue
-        names = ["times", *coordinates]
-        for name, value in zip(names, part.residuals.p_values().values()):
+        values = part.residuals.p_values().values() if part.residuals is not None else ()
+        for name, value in zip(["times", *coordinate_names(model)], values):
             found[f"{part.name} p-value, {name}"] = float(f"{value:.3g}")
     last = judged[-1]
     if model.region is not None and len(last.events.windows) == 1:
         end = float(last.events.windows[0, 1])
-        found["mass of the density in the region, at the end"] = round(
-            model.mass_inside(end, last.events), 4
-        )
+        mass = model.mass_inside(end, last.events)
+        found["mass of the density in the region, at the end"] = round(mass, 4)
     if last.name != "training" and np.any(np.diff(last.events.sequence) == 0):
         gap, seed = parts.training.mean_gap, settings.training.seed
         errors = predict_next(model, last.events, gap, seed=seed)
@@ -79,3 +96,90 @@ def _next_figures(model: EventModel, part: str, errors: NextEvents) -> dict[str,
 def coordinate_names(model: EventModel) -> list[str]:
     """The names of the model's coordinates: east and north on a map."""
     return ["east", "north"] if model.units.projection is not None else list(model.features)
+
+
+def scores_of(model: EventModel, parts: Parts) -> dict[str, Scores]:
+    """The log-likelihoods of the parts that were kept from training and hold an event."""
+    kept = {"validation": parts.validation, "test": parts.test}
+    return {n: model.scores(e) for n, e in kept.items() if e is not None and e.counts.sum()}
+
+
+def figures(scores: Mapping[str, Scores], parts: Parts) -> dict[str, float]:
+    """Nats per event in time and in space, of the events that were kept from training.
+
+    In space they are given per user's unit of area and in standardised units: coordinates of the
+    user divided by their standard deviation over the training events.
+    """
+    shift = standard_shift(parts)
+    found = {}
+    for name, own in scores.items():
+        found[f"{name} nats in time"] = own.nats_in_time
+        found[f"{name} nats in space"] = own.nats_in_space
+        found[f"{name} nats in space, standardised"] = own.nats_in_space - shift
+        if parts.training.marks is not None:
+            found[f"{name} nats of marks"] = float(-own.log_marks.mean())
+    return {key: round(value, 4) for key, value in found.items()}
+
+
+def cut_off(model: EventModel, parts: Parts) -> dict[str, float]:
+    """What the past out of reach would have said.
+
+    How much the nats per event change if twice as many past events are seen, on the latest events
+    that were kept from training; nothing if all of the past is in reach.
+    """
+    kept = parts.test or parts.validation
+    if kept is None or not kept.counts.sum():
+        return {}
+    if np.bincount(kept.sequence).max() <= model.reach:
+        return {}
+    sample = _latest(kept)
+    farther, own = replace(model, reach=2 * model.reach).scores(sample), model.scores(sample)
+    pairs = {
+        "time": (farther.nats_in_time, own.nats_in_time),
+        "space": (farther.nats_in_space, own.nats_in_space),
+    }
+    return {
+        f"nats in {k} changed by twice the reach": round(a - b, 4) for k, (a, b) in pairs.items()
+    }
+
+
+def _latest(events: Events) -> Events:
+    """The latest events of the longest sequence, with what came before as history."""
+    one = events.select([int(np.argmax(events.counts))])
+    times = one.times[~one.is_history]
+    if len(times) <= _SAMPLE:
+        return one
+    first = float(one.times.min())
+    return one.between(float(times[-_SAMPLE]), float(one.windows[0, 1]), history_from=first)
+
+
+def standard_shift(parts: Parts) -> float:
+    """What standardised units take from a negative log-density per user's unit of area."""
+    return float(np.log(parts.training.places.std(axis=0)).sum())
+
+
+def parameters(model: EventModel, training: Events) -> dict[str, float]:
+    """What a person reads off a fitted process."""
+    found: dict[str, float] = {}
+    hawkes = model.hawkes
+    if hawkes is not None:
+        own = jnp.asarray(model.units.marks(training))
+        found["branching ratio"] = float(hawkes.branching_ratio(own))
+    driven = hawkes.background if hawkes is not None else model.process.intensity
+    driven = driven.rate if isinstance(driven, Poisson) else driven
+    if isinstance(driven, WithCovariates):
+        for name, effect in zip(model.notes["covariates"], driven.coefficients.tolist()):
+            found[f"background times, one deviation of {name} more"] = float(np.exp(effect))
+    if model.b_value is not None:
+        found["b-value"] = model.b_value
+    return {key: round(value, 4) for key, value in found.items()}
+
+
+def beside_plain_models(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The nats per event of a summary, one row a model, this one first."""
+    names = [n for row in summary["baselines"] for n in row if n != "model"]
+    names = sorted(dict.fromkeys(names), key=lambda n: (n.split()[0] != "validation", n))
+    rows = [{"model": "this model", **{n: summary.get(n) for n in names}}]
+    return rows + [
+        {"model": r["model"]} | {n: r.get(n) for n in names} for r in summary["baselines"]
+    ]

@@ -1,5 +1,6 @@
 """A fitted point process as a user meets it: NumPy in and out, in the user's own units."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +14,7 @@ from liouville import processes
 from liouville.data import Events, Region, check_history
 from liouville.errors import LiouvilleError
 from liouville.model import CLASSES, MODEL_FILE
+from liouville.numerics.parameters import learned_leaves
 from liouville.processes import (
     AbstractMagnitudes,
     Excerpts,
@@ -25,11 +27,13 @@ from liouville.processes import (
     log_rates,
 )
 from liouville.runs import storage
-from liouville.tasks.events._catalogues import Catalogue, draw_catalogues
+from liouville.tasks.events.catalogues import Catalogue, draw_catalogues
 from liouville.tasks.events.units import EventUnits
 
 _TARGETS = 64
 _BLOCK = 1024
+# The fields that a file holds as they are.
+_PLAIN = ("reach", "features", "time_unit", "origin", "mark_name", "kinds", "notes")
 
 
 class Scores(NamedTuple):
@@ -110,6 +114,21 @@ class EventModel:
         law = self.process.marks
         slope = law.b_value if isinstance(law, AbstractMagnitudes) else None
         return None if slope is None else float(slope)
+
+    def facts(self) -> dict[str, Any]:
+        """What `liouville info` says of the model, as JSON can hold it."""
+        return {
+            **self.notes,
+            "when": type(self.process.intensity).__name__,
+            "where": type(self.process.places).__name__,
+            "features": list(self.features),
+            "marks": self.mark_name or "none",
+            "time": self.time_unit or "plain numbers",
+            "origin": self.origin or "none",
+            "map": "equal-area, km" if self.units.projection is not None else "none",
+            "reach": self.reach,
+            "parameters": sum(leaf.size for leaf in learned_leaves(self.process).values()),
+        }
 
     def excerpts(self, events: Events, *, targets: int = _TARGETS) -> Excerpts:
         """The events in the model's units, in pieces; see `Excerpts`."""
@@ -203,6 +222,7 @@ class EventModel:
         *,
         seed: int = 0,
         most: int = 100_000,
+        tell: Callable[[str], None] = lambda _: None,
     ) -> Catalogue:
         """Draws what may happen after `start`, exactly.
 
@@ -215,6 +235,7 @@ class EventModel:
             n: the number of catalogues.
             seed: of the draws.
             most: events in a catalogue above which a process counts as explosive.
+            tell: told how many catalogues are drawn.
 
         Raises:
             LiouvilleError: if a catalogue has more events, or the horizon is not positive.
@@ -225,7 +246,7 @@ class EventModel:
         expected = float(self.rate(np.array([start]), history)[0]) * horizon
         region = None if self.region is None else self.units.polygon(self.region)
         drawn = draw_catalogues(
-            self.process, past, horizon, n, expected, region, most=most, seed=seed
+            self.process, past, horizon, n, expected, region, most=most, seed=seed, tell=tell
         )
         return drawn._replace(
             times=drawn.times + start,
@@ -239,14 +260,8 @@ class EventModel:
         content = {
             "process": description,
             "units": self.units.to_dict(),
-            "reach": self.reach,
-            "features": list(self.features),
-            "time_unit": self.time_unit,
-            "origin": self.origin,
-            "mark_name": self.mark_name,
-            "kinds": list(self.kinds),
             "region": None if self.region is None else self.region.to_dict(),
-            "notes": self.notes,
+            **{name: getattr(self, name) for name in _PLAIN},
         }
         storage.write(file, arrays, content, kind="events")
 
@@ -309,17 +324,13 @@ def load_events(run: Path | str) -> EventModel:
     table = storage.class_table(*CLASSES, processes)
     try:
         region = content["region"]
+        plain = {name: content[name] for name in _PLAIN}
+        plain |= {name: tuple(plain[name]) for name in ("features", "kinds")}
         return EventModel(
             process=storage.rebuild(content["process"], arrays, table, to_array=jnp.asarray),
             units=EventUnits.from_dict(content["units"]),
-            reach=content["reach"],
-            features=tuple(content["features"]),
-            time_unit=content["time_unit"],
-            origin=content["origin"],
-            mark_name=content["mark_name"],
-            kinds=tuple(content["kinds"]),
             region=None if region is None else Region.from_dict(region),
-            notes=content["notes"],
+            **plain,
         )
     except (KeyError, TypeError) as error:
         raise LiouvilleError(

@@ -1,6 +1,6 @@
 """The report of a point process: what it learned, and how it judges the events it did not see."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,24 +9,34 @@ import jax.numpy as jnp
 import numpy as np
 
 from liouville.data import Events
-from liouville.plots import Picture
-from liouville.plots._events import Clock, Ground, event_maps, rate_over_time
-from liouville.plots._events_checks import (
+from liouville.plots import (
+    Clock,
+    Film,
+    Ground,
+    Page,
+    Picture,
+    Table,
     event_likelihoods,
+    event_maps,
+    event_movie,
     kinds_figure,
     magnitude_figure,
+    rate_over_time,
     residual_figure,
+    training_picture,
 )
-from liouville.plots._events_movie import event_movie
-from liouville.plots._page import Film, Table, write_page
-from liouville.plots._training import explained, loss_curves
-from liouville.tasks.events._divide import Parts
-from liouville.tasks.events._residuals import Residuals
 from liouville.tasks.events._triggering import triggering_picture
-from liouville.tasks.events.config import EventsConfig
-from liouville.tasks.events.fit import standard_shift
-from liouville.tasks.events.measure import Judged, coordinate_names
+from liouville.tasks.events.fit import EventsFit
+from liouville.tasks.events.measure import (
+    Judged,
+    beside_plain_models,
+    coordinate_names,
+    judge,
+    standard_shift,
+)
 from liouville.tasks.events.model import EventModel
+from liouville.tasks.events.parts import Loaded, Parts
+from liouville.tasks.events.residuals import Residuals
 
 _COLUMNS = 96
 _FILM_COLUMNS = 60
@@ -37,60 +47,41 @@ _RATES = 600
 _MARKS = 200
 
 
-def write_events_report(
-    folder: Path,
-    model: EventModel,
-    events: Events,
-    parts: Parts,
-    judged: Sequence[Judged],
-    settings: EventsConfig,
-    history: Sequence[Mapping[str, Any]],
-    summary: Mapping[str, Any],
-    *,
-    progress: Callable[[str], None] | None = None,
-) -> Path:
-    """Draws `report.html` and its pictures.
-
-    Args:
-        folder: the run's folder.
-        model: the fitted process.
-        events: all events of the data file, checked.
-        parts: as they were divided.
-        judged: what the model says of the parts.
-        settings: the resolved configuration.
-        history: the rows of the training log.
-        summary: the figures of the fit; `baselines` in it becomes a table.
-        progress: told in words what is being drawn.
-    """
+def contents(fitted: EventsFit, data: Loaded) -> Page:
+    """Likelihoods, maps, rates, residuals, marks and triggering, and the moving intensity."""
+    model, events, parts = fitted.model, data.events, data.parts
+    judged = fitted.judged or judge(model, parts, fitted.scores)
     shown, begins = _shown(events, parts)
-    clock, ground = Clock(model.time_unit, model.origin), ground_of(model, shown)
-    contents: list[Table | Picture] = [_likelihood_table(model, parts, judged)]
-    if summary.get("baselines"):
-        contents.append(_baseline_table(summary))
+    clock, ground = clock_of(model), ground_of(model, shown)
+    items: list[Table | Picture] = [_likelihood_table(model, parts, judged)]
+    if fitted.summary.get("baselines"):
+        items.append(_baseline_table(fitted.summary))
     if ground is not None:
-        contents.append(_map_picture(model, shown, ground, clock))
-    contents += _over_time(model, shown, begins, clock)
+        items.append(_map_picture(model, shown, ground, clock))
+    items += _over_time(model, shown, begins, clock)
     for part in judged:
         if part.residuals is not None:
-            contents.append(_residual_picture(model, part.name, part.residuals))
-    contents += _mark_pictures(model, judged)
-    contents += triggering_picture(model, parts.training, clock)
-    logged = _without_constants(history)
-    contents.append(Picture("loss.png", "Training", explained(logged), lambda: loss_curves(logged)))
+            items.append(_residual_picture(model, part.name, part.residuals))
+    items += _mark_pictures(model, judged)
+    items += triggering_picture(model, parts.training, clock)
+    items.append(training_picture(_without_constants(fitted.history)))
     film = None
-    if settings.report.movie and ground is not None:
+    if fitted.config.report.movie and ground is not None:
         film = Film(
             "movie.gif",
             "The intensity as it moves",
             "Darker is more likely, on one log scale for the whole film; rings are events in the "
             "frames after they happened. The strip shows all events and where the frame stands.",
-            lambda path: _make_film(path, model, shown, ground, clock),
+            lambda path, tell: _make_film(path, model, shown, ground, clock),
         )
-    numbers = {k: v for k, v in summary.items() if k != "baselines"}
+    numbers = {k: v for k, v in fitted.summary.items() if k != "baselines"}
     title = f"Events: {Path(events.source).name}"
-    return write_page(
-        folder, title, _subject(model, events), numbers, contents, film, progress=progress
-    )
+    return Page(title, _subject(model, events), numbers, items, film)
+
+
+def clock_of(model: EventModel) -> Clock:
+    """How the times of a model are said."""
+    return Clock(model.time_unit, model.origin)
 
 
 def ground_of(model: EventModel, events: Events) -> Ground | None:
@@ -155,14 +146,14 @@ def _likelihood_table(model: EventModel, parts: Parts, judged: Sequence[Judged])
         row: dict[str, Any] = {
             "part": part.name,
             "events": len(part.scores.log_rates),
-            f"in time (events per {Clock(model.time_unit).one})": part.scores.nats_in_time,
+            f"in time (events per {clock_of(model).per})": part.scores.nats_in_time,
         }
         if projection is None:
             row["in space, your units"] = space
         else:
             places = part.events.places[~part.events.is_history]
             row["in space, per degree²"] = space
-            row["in space, per km²"] = space + float(projection.log_jacobian(places).mean())
+            row["in space, per km²"] = space + float(projection.log_volume(places).mean())
         row["in space, standardised"] = space - shift
         if part.events.marks is not None:
             row[f"of the {model.mark_name}"] = float(-part.scores.log_marks.mean())
@@ -178,15 +169,11 @@ def _likelihood_table(model: EventModel, parts: Parts, judged: Sequence[Judged])
 
 
 def _baseline_table(summary: Mapping[str, Any]) -> Table:
-    names = [n for row in summary["baselines"] for n in row if n != "model"]
-    names = sorted(dict.fromkeys(names), key=lambda n: (n.split()[0] != "validation", n))
-    rows = [{"model": "this model", **{n: summary.get(n) for n in names}}]
-    rows += [{"model": r["model"], **{n: r.get(n) for n in names}} for r in summary["baselines"]]
     return Table(
         "Beside plain models",
         "Nats per event, smaller is better. The plain models were fitted to the same training "
         "events; an empty cell means that a model says nothing about time or about space.",
-        rows,
+        beside_plain_models(summary),
         own=(0,),
     )
 
@@ -238,7 +225,7 @@ def _over_time(
     order = np.argsort(grid, kind="stable")
     area = "degree²" if model.units.projection is not None else "unit of area"
     series = {
-        f"time, log of events per {clock.one}": scores.log_rates - scores.rescaled,
+        f"time, log of events per {clock.per}": scores.log_rates - scores.rescaled,
         f"space, log of the density per {area}": scores.log_places,
     }
     return [

@@ -7,7 +7,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from liouville.data import Events, Projection, Region
+from liouville.data import AbstractUnits, Events, Projection, Region
 from liouville.processes import Excerpts, Polygon
 from liouville.tasks.events.config import EventsConfig
 
@@ -16,23 +16,17 @@ _EDGE_PIECES, _EDGE_NODES, _LONGEST = 16, 8, 0.1
 
 
 @dataclass(frozen=True, eq=False)
-class EventUnits:
+class EventUnits(AbstractUnits):
     r"""Places go to an equal-area map if they are geographic, then to standardised coordinates.
 
     Times keep their unit: rates are per user's unit of time. Marks are counted from their least,
     which the model's reference is.
-
-    Attributes:
-        center: of the coordinates, on the map if there is one, shape `(dim,)`.
-        scale: likewise; on a map all coordinates have one.
-        mark_origin: the mark that the model calls zero.
-        projection: the equal-area map, or none.
     """
 
-    center: np.ndarray
-    scale: np.ndarray
-    mark_origin: float = 0.0
-    projection: Projection | None = None
+    center: np.ndarray  # of the coordinates, on the map if there is one, (dim,)
+    scale: np.ndarray  # likewise; on a map all coordinates have one
+    mark_origin: float = 0.0  # the mark that the model calls zero
+    projection: Projection | None = None  # the equal-area map
 
     @classmethod
     def of(cls, events: Events, *, geographic: bool) -> "EventUnits":
@@ -40,7 +34,7 @@ class EventUnits:
         projection, places = None, events.places
         if geographic:
             projection = Projection.of(places[:, 0], places[:, 1])
-            places = projection.forward(places)
+            places = projection.to_model(places)
         scale = places.std(axis=0)
         if geographic:
             scale = np.full_like(scale, np.sqrt(np.mean(scale**2)))
@@ -51,20 +45,18 @@ class EventUnits:
     def chosen(cls, settings: EventsConfig, events: Events) -> "EventUnits":
         """Measures the map of a configuration on its training events."""
         space = settings.data.space
-        return cls.of(
-            events,
-            geographic=space == "geographic" or (space == "auto" and events.is_geographic),
-        )
+        is_map = space == "geographic" or (space == "auto" and events.is_geographic)
+        return cls.of(events, geographic=is_map)
 
     def to_model(self, places: np.ndarray) -> np.ndarray:
         """Places in the user's coordinates, shape `(n, dim)`, to the model's."""
-        on_map = places if self.projection is None else self.projection.forward(places)
+        on_map = places if self.projection is None else self.projection.to_model(places)
         return (on_map - self.center) / self.scale
 
     def to_user(self, points: np.ndarray) -> np.ndarray:
         """Inverse of `to_model`."""
         on_map = points * self.scale + self.center
-        return on_map if self.projection is None else self.projection.inverse(on_map)
+        return on_map if self.projection is None else self.projection.to_user(on_map)
 
     def marks(self, events: Events) -> np.ndarray:
         """Marks as the model counts them; zeros without marks."""
@@ -94,14 +86,11 @@ class EventUnits:
         )
 
     def log_volume(self, places: np.ndarray) -> np.ndarray:
-        """The log of the model's area per user's area at places, shape `(n,)`.
-
-        It is added to a log-density of the model to get one per user's unit, such as degree².
-        """
+        """The log of the model's area per user's area, such as degree², at places, `(n,)`."""
         constant = np.full(len(places), -np.log(self.scale).sum())
         if self.projection is None:
             return constant
-        return constant + self.projection.log_jacobian(places)
+        return constant + self.projection.log_volume(places)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""

@@ -10,14 +10,12 @@ learned flow whose gate vanishes at both ends, and $A_t$ an affine map between t
 At the ends all factors are what they should be, whatever was learned.
 """
 
-from typing import Any
-
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
 from liouville.curves import AbstractCurve, Constant, HardEnded, Knots
-from liouville.diffusions.bridges import path_along, split_parts, whole_parts
+from liouville.diffusions.bridges import Parts, path_along, split_parts, whole_parts
 from liouville.errors import LiouvilleError
 from liouville.maps import AbstractMap, Chain, Linear, coupling_flow
 from liouville.numerics.couplings import transport_plan
@@ -27,7 +25,7 @@ from liouville.paths import AbstractPath, Ensemble, LocationScale, Mixture, Open
 from liouville.problems import bures
 from liouville.tasks.transport._images import Density, Image, Member, as_image
 from liouville.tasks.transport.config import PathConfig
-from liouville.tasks.transport.measure import measured
+from liouville.tasks.transport.measure import estimate
 from liouville.tasks.transport.problem import Problem, energy_term
 
 Times = tuple[float, float]
@@ -46,21 +44,13 @@ def piece_between(
     *,
     seed: int = 0,
 ) -> AbstractPath:
-    """The path to start from between two ends, which it meets exactly.
-
-    Args:
-        source: the density at the start, in the model's units.
-        target: the density at the end.
-        times: start and end, in the model's units.
-        problem: the problem, for its noise and for what a path costs.
-        config: parts, opening and maps.
-        seed: of the draws and of the networks.
+    """The path to start from between two ends in the model's units, which it meets exactly.
 
     Raises:
         LiouvilleError: if the ends have too many members.
     """
     if isinstance(source, GaussianMixture) and isinstance(target, GaussianMixture):
-        return mixture_between(source, target, times, problem, config, seed=seed)
+        return _mixture_between(source, target, times, problem, config, seed)
     images = as_image(source), as_image(target)
     count = max(len(image.members) for image in images)
     if count > _MOST_MEMBERS:
@@ -88,24 +78,20 @@ def piece_between(
     return Mixture(paths, Fixed(jnp.asarray(np.log(weights), jnp.zeros(()).dtype)))
 
 
-def mixture_between(
+def _mixture_between(
     source: GaussianMixture,
     target: GaussianMixture,
     times: Times,
     problem: Problem,
     config: PathConfig,
-    *,
-    seed: int = 0,
+    seed: int,
 ) -> LocationScale:
-    """Between two mixtures the cheaper one of whole parts and cut ones; see `piece_between`."""
-    candidates = [whole_parts(source, target)]
+    """Between two mixtures the cheaper one of whole parts and cut ones."""
     noise = problem.sigma**2 * (times[1] - times[0])
     cut = split_parts(source, target, config.parts, noise, seed=seed)
-    candidates += [cut] if cut is not None else []
-    paths = [
-        path_along(c, source, target, times, problem.sigma, **_options(config)) for c in candidates
-    ]
-    costs = [measured(energy_term(problem, times, 32, 256), path).value for path in paths]
+    candidates = [whole_parts(source, target), *([] if cut is None else [cut])]
+    paths = [_laid(parts, source, target, times, problem, config) for parts in candidates]
+    costs = [estimate(energy_term(problem, times, 32, 256), path).value for path in paths]
     return paths[int(np.argmin(np.where(np.isfinite(costs), costs, np.inf)))]
 
 
@@ -113,9 +99,7 @@ def _coupling(source: Image, target: Image) -> np.ndarray:
     """Which members go where: the best coupling, as if they were Gaussian."""
     if len(source.members) == len(target.members) == 1:
         return np.ones((1, 1))
-    one, other = (
-        [image.member(i) for i in range(len(image.members))] for image in (source, target)
-    )
+    one, other = ([i.member(j) for j in range(len(i.members))] for i in (source, target))
     cost = [[bures(a.mean, a.covariance, b.mean, b.covariance) for b in other] for a in one]
     return transport_plan(np.array(cost), source.weights, target.weights)
 
@@ -125,21 +109,14 @@ def _between(
 ) -> Pushforward:
     """The path between two ends of one member each."""
     (first,), (last,) = source.members, target.members
+    ends = (first.base, last.base, times, problem, config)
     if len(first.base.weights) == len(last.base.weights) == 1:
-        parts = whole_parts(first.base, last.base)
-        inner = path_along(parts, first.base, last.base, times, problem.sigma, **_options(config))
+        inner = _laid(whole_parts(first.base, last.base), *ends)
     else:
-        inner = mixture_between(first.base, last.base, times, problem, config, seed=seed)
-    flow = coupling_flow(
-        source.dim,
-        times,
-        layers=config.layers,
-        width=config.width,
-        hard_start=False,
-        key=jr.key(seed),
-    )
-    shut = jnp.zeros(2)
-    gate = HardEnded(times, shut, Constant(4.0 * jnp.ones(())))
+        inner = _mixture_between(*ends, seed)
+    layers, width, key = config.layers, config.width, jr.key(seed)
+    flow = coupling_flow(source.dim, times, layers=layers, width=width, hard_start=False, key=key)
+    gate = HardEnded(times, jnp.zeros(2), Constant(4.0 * jnp.ones(())))
     maps: list[AbstractMap] = [
         *_frozen(first, times, (1.0, 0.0)),
         *_frozen(last, times, (0.0, 1.0)),
@@ -165,19 +142,29 @@ def _affine(source: Image, target: Image, times: Times) -> Linear:
     straight = np.log((1.0 - s) * source.scale + s * target.scale)
     bend = (straight - (1.0 - s) * logs[0] - s * logs[1]) / (s * (1.0 - s))
 
-    def diagonal(rows: np.ndarray) -> np.ndarray:
-        return rows[..., None] * np.eye(source.dim)
-
     def curve(ends: np.ndarray, inside: np.ndarray) -> AbstractCurve:
         return HardEnded(times, jnp.asarray(ends, dtype), Knots(knots, jnp.asarray(inside, dtype)))
 
-    centers = np.stack([source.center, target.center])
-    return Linear(curve(diagonal(logs), diagonal(bend)), curve(centers, np.zeros((n, source.dim))))
+    eye, centers = np.eye(source.dim), np.stack([source.center, target.center])
+    linear = curve(logs[..., None] * eye, bend[..., None] * eye)
+    return Linear(linear, curve(centers, np.zeros((n, source.dim))))
 
 
-def _options(config: PathConfig) -> dict[str, Any]:
-    return {
-        "opening": config.opening,
-        "min_scale": config.min_scale,
-        "weights": config.weights,
-    }
+def _laid(
+    parts: Parts,
+    source: GaussianMixture,
+    target: GaussianMixture,
+    times: Times,
+    problem: Problem,
+    config: PathConfig,
+) -> LocationScale:
+    return path_along(
+        parts,
+        source,
+        target,
+        times,
+        problem.sigma,
+        opening=config.opening,
+        min_scale=config.min_scale,
+        weights=config.weights,
+    )

@@ -45,17 +45,11 @@ _MOMENTS = 8192
 
 
 class Member(NamedTuple):
-    """One mixture seen through a map.
-
-    Attributes:
-        base: the mixture, in coordinates of order one.
-        map: the frozen map, or `None` for the identity.
-        time: the time at which the map is the end's.
-    """
+    """One mixture, in coordinates of order one, seen through a map."""
 
     base: GaussianMixture
-    map: AbstractMap | None = None
-    time: float = 1.0
+    map: AbstractMap | None = None  # frozen; `None` for the identity
+    time: float = 1.0  # at which the map is the end's
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -89,15 +83,19 @@ class Image:
         """The covariance, of evenly spread points, shape `(dim, dim)`."""
         return self._moments[1]
 
+    def rescaled(self, center: Array, scale: Array) -> "Image":
+        """The density of `center + scale * x` for `x` of this one; both of shape `(dim,)`."""
+        moved = center + scale * self.center
+        return dataclasses.replace(self, center=moved, scale=scale * self.scale)
+
     def sample(self, n: int, *, seed: int = 0) -> tuple[Array, Array]:
         """`n` independent draws, shape `(n, dim)`, and the member each is from, shape `(n,)`."""
         label = np.random.default_rng(seed).choice(len(self.weights), n, p=self.weights)
         x = np.empty((n, self.dim))
-        for number in range(len(self.members)):
+        for number in np.unique(label).tolist():
             rows = np.flatnonzero(label == number)
-            if len(rows):
-                base = self.members[number].base.sample(len(rows), seed=self._seed(seed, number))[0]
-                x[rows] = self.moved(number, base)
+            base = self.members[number].base.sample(len(rows), seed=self._seed(seed, number))[0]
+            x[rows] = self.moved(number, base)
         return x, label
 
     def spread(self, n: int, *, seed: int = 0) -> Array:
@@ -116,15 +114,20 @@ class Image:
         y = (x - self.center) / self.scale
         joint = []
         for weight, member in zip(self.weights, self.members):
-            base, volume = (y, 0.0) if member.map is None else _inverse(member, y)
+            base, volume = y, 0.0
+            if member.map is not None:
+                found = _origins(member.map, member.time, jnp.asarray(y, jnp.zeros(()).dtype))
+                base, volume = (np.asarray(a, float) for a in found)
             joint.append(np.log(weight) + member.base.log_density(base) - volume)
         return np.asarray(logsumexp(joint, axis=0)) - np.log(self.scale).sum()
 
     def moved(self, number: int, z: Array) -> Array:
         """Points of the base of a member, seen through its map, in the end's own units."""
         member = self.members[number]
-        y = z if member.map is None else _forward(member, z)
-        return self.center + self.scale * y
+        if member.map is not None:
+            found = _images(member.map, member.time, jnp.asarray(z, jnp.zeros(()).dtype))
+            z = np.asarray(found, float)
+        return self.center + self.scale * z
 
     def member(self, number: int) -> "Image":
         """One member alone."""
@@ -146,10 +149,6 @@ Density = GaussianMixture | Image
 def density_of(model: Model, source: str) -> Density:
     """The density of a fitted model at its last time, in the user's units.
 
-    Args:
-        model: the model.
-        source: its name, for messages.
-
     Raises:
         LiouvilleError: if it is of no family whose density can be met exactly.
     """
@@ -165,29 +164,17 @@ def density_of(model: Model, source: str) -> Density:
             np.concatenate([m.base.means for m in members]),
             np.concatenate([m.base.covariances for m in members]),
         )
-        return rescaled(whole, model.units.center, model.units.scale)
+        return whole.rescaled(model.units.center, model.units.scale)
     return Image(weights, members, model.units.center, model.units.scale)
-
-
-def rescaled(density: Density, center: Array, scale: Array) -> Density:
-    """The density of `center + scale * x` for `x` of a given one.
-
-    Args:
-        density: the given one.
-        center: shape `(dim,)`.
-        scale: positive, shape `(dim,)`.
-    """
-    if isinstance(density, Image):
-        moved = center + scale * density.center
-        return dataclasses.replace(density, center=moved, scale=scale * density.scale)
-    covariances = density.covariances * (scale[:, None] * scale)
-    return GaussianMixture(density.weights, center + scale * density.means, covariances)
 
 
 def arrays_of(density: Density) -> list[Array]:
     """All numbers of a density, by which it is recognised."""
     if isinstance(density, Image):
-        inner = [array for member in density.members for array in _member_arrays(member)]
+        inner: list[Array] = []
+        for member in density.members:
+            leaves = jax.tree.leaves(eqx.filter(member.map, eqx.is_array))
+            inner += [*arrays_of(member.base), *map(np.asarray, leaves)]
         return [density.weights, density.center, density.scale, *inner]
     return [density.means, density.covariances, density.weights]
 
@@ -197,14 +184,8 @@ def as_image(density: Density) -> Image:
     if isinstance(density, Image):
         return density
     center, scale = density.mean, np.sqrt(np.diag(density.covariance))
-    base = rescaled(density, -center / scale, 1.0 / scale)
-    assert isinstance(base, GaussianMixture)
+    base = density.rescaled(-center / scale, 1.0 / scale)
     return Image(np.ones(1), (Member(base),), center, scale)
-
-
-def _member_arrays(member: Member) -> list[Array]:
-    leaves = jax.tree.leaves(eqx.filter(member.map, eqx.is_array))
-    return [*arrays_of(member.base), *(np.asarray(leaf) for leaf in leaves)]
 
 
 def _member(path: AbstractPath, time: float, source: str) -> Member:
@@ -214,8 +195,8 @@ def _member(path: AbstractPath, time: float, source: str) -> Member:
         return Member(_normal(path.dim), Rosenblatt(path), time)
     if isinstance(path, Pushforward) and not isinstance(path.base, Pushforward):
         base, maps = path.base, _closable(path.map, time)
-        inner = Member(_normal(path.dim)) if isinstance(base, Normal) else None
-        inner = _member(base, time, source) if inner is None else inner
+        is_normal = isinstance(base, Normal)
+        inner = Member(_normal(path.dim)) if is_normal else _member(base, time, source)
         if maps:
             maps = maps if inner.map is None else [inner.map, *maps]
             return Member(inner.base, maps[0] if len(maps) == 1 else Chain(maps), time)
@@ -254,17 +235,6 @@ def _mixture_at(path: LocationScale, time: float) -> GaussianMixture:
     weights = np.exp(np.asarray(marginal.log_weights, float))
     covariances = np.einsum("jki,jkl->kil", axes, axes)
     return GaussianMixture(weights / weights.sum(), location, covariances)
-
-
-def _forward(member: Member, z: Array) -> Array:
-    assert member.map is not None
-    return np.asarray(_images(member.map, member.time, jnp.asarray(z, jnp.zeros(()).dtype)), float)
-
-
-def _inverse(member: Member, y: Array) -> tuple[Array, Array]:
-    assert member.map is not None
-    x, volume = _origins(member.map, member.time, jnp.asarray(y, jnp.zeros(()).dtype))
-    return np.asarray(x, float), np.asarray(volume, float)
 
 
 @eqx.filter_jit

@@ -4,16 +4,25 @@ from dataclasses import dataclass
 from typing import Literal
 
 from liouville.runs.config import option
+from liouville.tasks.settings import ReportConfig, TrainingConfig
 
 
 @dataclass(frozen=True)
 class DataConfig:
     """The distributions, and when they are met."""
 
-    ends: tuple[str, ...] = option((), "files or names of distributions, in the order of time")
-    times: tuple[float, ...] | None = option(None, "one increasing time each; 0, 1, 2, ...")
-    features: tuple[str, ...] | None = option(None, "columns to use as coordinates")
-    dims: int | None = option(None, "keep the first so many coordinates")
+    ends: tuple[str, ...] = option(
+        (),
+        "files or names of distributions, in the order of time",
+        argument="SOURCE TARGET [MORE]...",
+    )
+    times: tuple[float, ...] | None = option(
+        None, "one increasing time each; 0, 1, 2, ...", flag="--times"
+    )
+    features: tuple[str, ...] | None = option(
+        None, "columns to use as coordinates", flag="--features"
+    )
+    dims: int | None = option(None, "keep the first so many coordinates", flag="--dims")
     scaling: Literal["global", "none"] = option(
         "global", "divide space by one number, which keeps ratios of distances, or leave it"
     )
@@ -26,7 +35,9 @@ class DataConfig:
 class EndsConfig:
     """The mixtures that samples are replaced by."""
 
-    components: int | None = option(None, "parts of every end; by default chosen by BIC")
+    components: int | None = option(
+        None, "parts of every end; by default chosen by BIC", flag="--components"
+    )
     most: int = option(40, "the most parts that are tried")
     restarts: int = option(1, "starts for each number of parts")
 
@@ -35,7 +46,9 @@ class EndsConfig:
 class PathConfig:
     """The moving parts between two ends."""
 
-    parts: int = option(32, "moving parts of a piece, at least one for each pair of end parts")
+    parts: int = option(
+        32, "moving parts of a piece, at least one for each pair of end parts", flag="--parts"
+    )
     opening: float = option(0.02, "share of a piece in which parts leave their common start")
     weights: Literal["learned", "fixed"] = option("learned", "how mass is shared among the parts")
     gauge: bool = option(False, "add a divergence-free flux, which costs as much time again")
@@ -50,27 +63,14 @@ class PathConfig:
 class ObjectiveConfig:
     """Kinetic energy, of the velocity or of the drift."""
 
-    sigma: float = option(0.0, "noise, in length per square root of time; 0: optimal transport")
+    sigma: float = option(
+        0.0, "noise, in length per square root of time; 0: optimal transport", flag="--sigma"
+    )
     pull: float = option(0.0, "the reference drifts at -pull * x (with noise); one over time")
     asymmetry: float = option(0.0, "weight of the Jacobian asymmetry, zero for gradient fields")
     times: int = option(16, "times a step at which the energy is measured")
     crowding: float = option(0.9, "how much denser these times are at the ends of a piece")
     particles: int = option(128, "particles at each of them")
-
-
-@dataclass(frozen=True)
-class TrainingConfig:
-    """The optimisation."""
-
-    steps: int = option(600, "most steps")
-    rate: float = option(1e-2, "learning rate")
-    average: float = option(0.99, "decay of the moving average of the parameters")
-    tolerance: float = option(1e-3, "stop when the energy changes by less than this share ...")
-    patience: int | None = option(2, "... at so many measurements in a row; null: never")
-    validate_every: int = option(50, "steps between measurements")
-    checkpoint_every: int = option(200, "steps between checkpoints")
-    chunk: int = option(50, "steps a compiled call")
-    seed: int = option(0, "of all random numbers")
 
 
 @dataclass(frozen=True)
@@ -82,20 +82,15 @@ class CertificateConfig:
 
 
 @dataclass(frozen=True)
-class ReportConfig:
-    """The report."""
-
-    movie: bool = option(True, "make the GIF of the moving density")
-
-
-@dataclass(frozen=True)
 class TransportConfig:
-    """Everything `liouville fit transport` can be told."""
+    """Find the path of least energy through distributions, which it meets exactly."""
 
     data: DataConfig = DataConfig()
     ends: EndsConfig = EndsConfig()
     path: PathConfig = PathConfig()
     objective: ObjectiveConfig = ObjectiveConfig()
-    training: TrainingConfig = TrainingConfig()
+    training: TrainingConfig = TrainingConfig(
+        steps=600, rate=0.01, patience=2, tolerance=1e-3, checkpoint_every=200
+    )
     certificate: CertificateConfig = CertificateConfig()
     report: ReportConfig = ReportConfig()

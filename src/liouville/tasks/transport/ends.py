@@ -19,11 +19,7 @@ from liouville.tasks.transport.config import DataConfig, EndsConfig
 
 Source = GaussianMixture | Image | Model | AbstractPath | Samples | np.ndarray | str | Path
 
-_ALIASES = {
-    "8gaussians": "eight_gaussians",
-    "gaussian": "normal",
-    "moons": "two_moons",
-}
+_ALIASES = {"8gaussians": "eight_gaussians", "gaussian": "normal", "moons": "two_moons"}
 # Expectation maximisation sees at most so many samples of an end.
 _MOST_POINTS = 20_000
 _TIES = 0.2
@@ -56,13 +52,7 @@ class End:
 def read_ends(
     sources: Sequence[Source | End], data: DataConfig, options: EndsConfig, *, seed: int = 0
 ) -> list[End]:
-    """The ends in the order of time, all of one dimension.
-
-    Args:
-        sources: what `end_of` takes, or ends that are made already.
-        data: what is read of a file.
-        options: how mixtures are fitted.
-        seed: of the first fit.
+    """The ends in the order of time, all of one dimension; each is fitted with a seed of its own.
 
     Raises:
         LiouvilleError: if there are fewer than two, or they do not belong together.
@@ -71,19 +61,17 @@ def read_ends(
         raise LiouvilleError(
             f"{len(sources)} distributions were given; transport needs two or more"
         )
-    ends, later = {}, []
-    for number, source in enumerate(sources):
-        # A Gaussian by name takes the dimension of the others, so it is made last.
-        if isinstance(source, End):
-            ends[number] = source
-        elif str(source) in ("gaussian", "normal"):
-            later.append(number)
-        else:
-            ends[number] = end_of(source, data, options, seed=seed + number)
-    dim = next((end.dim for end in ends.values()), 2)
-    for number in later:
-        ends[number] = end_of(str(sources[number]), data, options, dim=dim)
-    found = [ends[i] for i in range(len(sources))]
+    # A Gaussian by name takes the dimension of the others, so it is made last.
+    by_name = [str(source) if isinstance(source, str | Path) else "" for source in sources]
+    late = [i for i, name in enumerate(by_name) if name in ("gaussian", "normal")]
+    made = {
+        i: source if isinstance(source, End) else end_of(source, data, options, seed=seed + i)
+        for i, source in enumerate(sources)
+        if i not in late
+    }
+    dim = next((end.dim for end in made.values()), 2)
+    made |= {i: end_of(by_name[i], data, options, dim=dim) for i in late}
+    found = [made[i] for i in range(len(sources))]
     for end in found:
         if end.dim != found[0].dim:
             raise LiouvilleError(
@@ -113,43 +101,34 @@ def end_of(
 ) -> End:
     """Makes an end of whatever a user may name.
 
-    Args:
-        source: a mixture; samples, fitted by a mixture; the name of a file or distribution; or a
-            fitted density: a model, the folder of a run, or a path, of which time 1 counts.
-        data: what is read of a file.
-        ends: how a mixture is fitted.
-        dim: the number of coordinates of a named Gaussian.
-        seed: of the fit.
-
-    Raises:
-        LiouvilleError: if the source cannot be used.
+    It is a mixture; samples, fitted by a mixture; the name of a file or distribution (a Gaussian of
+    `dim` coordinates); or a fitted density: a model, the folder of a run, or a path, of which time
+    1 counts.
     """
     if isinstance(source, GaussianMixture):
         _check_mixture(source)
-        return End(source, features=_features(source.dim))
-    if isinstance(source, Image):
+    if isinstance(source, GaussianMixture | Image):
         return End(source, features=_features(source.dim))
     if isinstance(source, AbstractPath):
         still = Standardisation(np.zeros(source.dim), np.ones(source.dim), 0.0, 1.0)
         source = Model(source, still, np.array([0.0, 1.0]), _features(source.dim))
     if isinstance(source, Model):
         return End(density_of(source, "the model"), features=source.features, source="model")
-    if isinstance(source, str | Path) and _is_model(Path(source)):
-        model = load(source)
-        name = str(source)
-        return End(density_of(model, name), features=model.features, source=name)
     if isinstance(source, str | Path):
-        name = _ALIASES.get(str(source), str(source))
-        if name in toys.NAMES and not Path(source).exists():
-            return _named(name, data, ends, dim, seed)
+        place, name = Path(source), _ALIASES.get(str(source), str(source))
+        if (place / MODEL_FILE).is_file() or (place.is_file() and place.suffix == ".lv"):
+            model = load(source)
+            return End(density_of(model, str(source)), features=model.features, source=str(source))
+        if name in toys.NAMES and not place.exists():
+            toy = toys.normal(dim) if name == "normal" else toys.named(name)
+            if toy.mixture is not None:
+                return End(toy.mixture, features=_features(toy.dim), source=name)
+            source = Samples(toy.sample(data.draws, seed=seed), source=name)
+            return _fitted(source, data, ends, seed)
         source = _read(source, data)
     if isinstance(source, np.ndarray):
         source = Samples(source)
     return _fitted(source.check(min_rows=data.min_samples), data, ends, seed)
-
-
-def _is_model(source: Path) -> bool:
-    return (source / MODEL_FILE).is_file() or (source.is_file() and source.suffix == ".lv")
 
 
 def _read(source: str | Path, data: DataConfig) -> Samples:
@@ -162,13 +141,6 @@ def _read(source: str | Path, data: DataConfig) -> Samples:
         known = ", ".join(sorted([*_ALIASES, *toys.NAMES]))
         raise LiouvilleError(f"{source} is neither a file nor a distribution; known are: {known}")
     return read_samples(source, features=data.features, dims=data.dims)
-
-
-def _named(name: str, data: DataConfig, ends: EndsConfig, dim: int, seed: int) -> End:
-    toy = toys.normal(dim) if name == "normal" else toys.named(name)
-    if toy.mixture is not None:
-        return End(toy.mixture, features=_features(toy.dim), source=name)
-    return _fitted(Samples(toy.sample(data.draws, seed=seed), source=name), data, ends, seed)
 
 
 def _fitted(samples: Samples, data: DataConfig, ends: EndsConfig, seed: int) -> End:
@@ -189,13 +161,8 @@ def _fitted(samples: Samples, data: DataConfig, ends: EndsConfig, seed: int) -> 
                 f"set ends.components to 1 to {len(points)}"
             )
         mixture = fit_mixture(points, ends.components, seed=seed)
-    return End(
-        mixture,
-        training.points,
-        test.points if len(test) else None,
-        samples.features,
-        samples.source,
-    )
+    kept = test.points if len(test) else None
+    return End(mixture, training.points, kept, samples.features, samples.source)
 
 
 def _check_ties(samples: Samples) -> None:

@@ -1,7 +1,6 @@
-"""Least-energy paths through given distributions, from Python."""
+"""Least-energy paths through given distributions."""
 
 import dataclasses
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,13 +9,10 @@ import jax
 import jax.random as jr
 import numpy as np
 
-from liouville.gauges import AbstractGauge, FullGauge, LowRankGauge
+from liouville.gauges import FullGauge, LowRankGauge
 from liouville.model import Model
 from liouville.numerics.parameters import value_of
-from liouville.objectives import (
-    Cost,
-    Field,
-)
+from liouville.objectives import Cost, Field
 from liouville.paths import (
     AbstractPath,
     Gauged,
@@ -25,19 +21,23 @@ from liouville.paths import (
     Pushforward,
 )
 from liouville.runs import config as configuration
+from liouville.tasks.skeleton import fit_given
+from liouville.tasks.task import Start, Task, later
+from liouville.tasks.transport import measure
 from liouville.tasks.transport._crossing import piece_between
+from liouville.tasks.transport._images import arrays_of
 from liouville.tasks.transport.config import PathConfig, TransportConfig
 from liouville.tasks.transport.ends import End, Source, read_ends
-from liouville.tasks.transport.measure import certify, measured
 from liouville.tasks.transport.problem import (
+    Given,
     Problem,
     objective_of,
     problem_of,
-    resolved,
+    resolve_times,
     total_term,
     units_of,
 )
-from liouville.training import Reason, fit
+from liouville.training import Fit, Reason
 
 # In so many dimensions one potential for each plane of rotation is cheap.
 _MOST_FULL_GAUGE = 3
@@ -50,18 +50,18 @@ class TransportFit(NamedTuple):
     Attributes:
         model: the fitted model, in the user's units.
         config: the configuration with every automatic choice filled in.
-        ends: the distributions it meets, in the user's units.
         history: the rows of the training log.
         summary: the figures of the fit, as JSON can hold them.
         reason: why training ended.
+        ends: the distributions it meets, in the user's units.
     """
 
     model: Model
     config: TransportConfig
-    ends: list[End]
     history: list[dict[str, Any]]
     summary: dict[str, Any]
     reason: Reason
+    ends: list[End]
 
 
 def fit_transport(
@@ -104,72 +104,64 @@ def fit_transport(
         LiouvilleError: if the input cannot be used; the message says what to do.
         TrainingError: if training meets a number that is not finite.
     """
-    begun = time.monotonic()
     if not isinstance(settings, TransportConfig):
         settings = configuration.merge(TransportConfig, values=settings)
     if times is not None:
-        settings = dataclasses.replace(
-            settings, data=dataclasses.replace(settings.data, times=tuple(map(float, times)))
-        )
-    ends = read_ends(sources, settings.data, settings.ends, seed=settings.training.seed)
-    settings = resolved(settings, ends)
-    units = units_of(ends, settings)
-    problem = problem_of(ends, units, settings, reference, cost)
-    options = settings.training
-    path = initial_path(problem, settings.path, seed=options.seed)
-    objective = objective_of(problem, settings.objective)
-    asymmetry = settings.objective.asymmetry
-    result = fit(
+        data = dataclasses.replace(settings.data, times=tuple(map(float, times)))
+        settings = dataclasses.replace(settings, data=data)
+    given = Given(sources, reference, cost)
+    return fit_given(TASK, given, settings, folder=folder, resume=resume, progress=progress)
+
+
+def read(config: TransportConfig, given: Given | None = None) -> Given:
+    """The ends of a configuration, or those given, as distributions that fit each other."""
+    given = given or Given(config.data.ends)
+    ends = read_ends(given.ends, config.data, config.ends, seed=config.training.seed)
+    resolve_times(config, ends)
+    return given._replace(ends=ends)
+
+
+def resolve(given: Given, config: TransportConfig, progress: bool | None = None) -> Start:
+    """The problem in the model's units, and the path that starts from moving parts of its ends."""
+    del progress
+    config = resolve_times(config, given.ends)
+    problem = problem_of(given, units_of(given.ends, config), config)
+    path = initial_path(problem, config.path, seed=config.training.seed)
+    facts = {
+        "ends": len(given.ends),
+        "coordinates": path.dim,
+        "parts of the ends": [len(end.mixture.weights) for end in given.ends],
+        "moving parts": [_count(piece) for piece in path.pieces],
+        "sigma": config.objective.sigma,
+    }
+    return Start(
+        config,
         path,
-        objective,
-        steps=options.steps,
-        optimizer=options.rate,
-        seed=options.seed,
-        decay=options.average,
-        validation=total_term(problem, times=32, particles=256, asymmetry=asymmetry),
-        patience=options.patience,
-        tolerance=options.tolerance,
-        validate_every=options.validate_every,
-        chunk=options.chunk,
-        checkpoint=None if folder is None else folder / "checkpoint.lv",
-        checkpoint_every=options.checkpoint_every,
-        metrics=None if folder is None else folder / "metrics.jsonl",
-        resume=resume,
-        progress=progress,
+        objective_of(problem, config.objective),
+        total_term(problem, times=32, particles=256, asymmetry=config.objective.asymmetry),
+        facts,
+        known=(given, problem),
+        details={"ends": given.ends},
     )
-    trained = result.path
+
+
+def model(start: Start, result: Fit) -> Model:
+    """The model in the units of the ends."""
+    config, path = start.config, result.path
+    given, problem = start.known
     if result.reason != "interrupted":
         # A start that is optimal already, as between two Gaussians, is only shaken by few steps.
+        asymmetry = config.objective.asymmetry
         total = total_term(problem, times=64, particles=512, asymmetry=asymmetry)
-        trained = min(path, trained, key=lambda candidate: measured(total, candidate).value)
-    assert settings.data.times is not None
-    model = Model(
-        path=trained,
-        units=units,
-        times=np.array(settings.data.times),
-        features=ends[0].features,
-        sigma=problem.sigma,
-        notes={
-            "task": "transport",
-            "ends": [end.source for end in ends],
-            "steps": result.step,
-        },
+        path = min(start.path, path, key=lambda p: measure.estimate(total, p).value)
+    return Model(
+        path=path,
+        units=units_of(given.ends, config),
+        times=np.array(config.data.times),
+        features=given.ends[0].features,
+        sigma=config.objective.sigma,
+        notes={"ends": [end.source for end in given.ends]},
     )
-    summary: dict[str, Any] = {
-        "ends": len(ends),
-        "coordinates": model.dim,
-        "parts of the ends": [len(end.mixture.weights) for end in ends],
-        "moving parts": [_count(piece) for piece in result.path.pieces],
-        "sigma": settings.objective.sigma,
-        "steps": result.step,
-        "stopped": result.reason,
-    }
-    if result.reason != "interrupted":
-        summary |= certify(
-            model, ends, settings, reference=reference, cost=cost, seed=options.seed + 1000
-        )
-    summary["seconds"] = round(time.monotonic() - begun, 1)
-    return TransportFit(model, settings, ends, result.history, summary, result.reason)
 
 
 def initial_path(problem: Problem, config: PathConfig, *, seed: int = 0) -> Joined:
@@ -178,15 +170,13 @@ def initial_path(problem: Problem, config: PathConfig, *, seed: int = 0) -> Join
     for number, (source, target, times) in enumerate(problem.pieces):
         path = piece_between(source, target, times, problem, config, seed=seed + number)
         if config.gauge:
-            path = Gauged(path, _gauge(path.dim, times, config.width, seed + number))
+            options: dict[str, Any] = {"width": config.width, "key": jr.key(seed + number)}
+            if path.dim <= _MOST_FULL_GAUGE:
+                path = Gauged(path, FullGauge(path.dim, times, **options))
+            else:
+                path = Gauged(path, LowRankGauge(path.dim, _RANK, times, **options))
         pieces.append(path)
     return Joined(pieces, problem.times)
-
-
-def _gauge(dim: int, times: tuple[float, float], width: int, seed: int) -> AbstractGauge:
-    if dim <= _MOST_FULL_GAUGE:
-        return FullGauge(dim, times, width=width, key=jr.key(seed))
-    return LowRankGauge(dim, _RANK, times, width=width, key=jr.key(seed))
 
 
 def _count(path: AbstractPath) -> int:
@@ -198,3 +188,22 @@ def _count(path: AbstractPath) -> int:
         assert isinstance(branch, LocationScale)
         count += jax.eval_shape(value_of, branch.logits).shape[0]
     return count
+
+
+def _arrays(given: Given) -> list[np.ndarray | None]:
+    return [array for end in given.ends for array in (end.points, *arrays_of(end.mixture))]
+
+
+TASK = Task(
+    name="transport",
+    config=TransportConfig,
+    result=TransportFit,
+    read=read,
+    arrays=_arrays,
+    resolve=resolve,
+    model=model,
+    measure=measure.measure,
+    contents=later("liouville.tasks.transport.report:contents"),
+    evaluate=measure.evaluate,
+    recall=lambda model, given, config, summary: {"ends": given.ends},
+)

@@ -12,14 +12,15 @@ from scipy.spatial.distance import cdist
 from liouville.model import Model
 from liouville.numerics.couplings import sinkhorn, wasserstein
 from liouville.numerics.mixtures import GaussianMixture
-from liouville.objectives import AbstractTerm, Cost, Field, JacobianAsymmetry, StateCost
+from liouville.objectives import AbstractTerm, JacobianAsymmetry, StateCost
 from liouville.paths import AbstractPath, Joined
 from liouville.problems import GaussianBridge, bures
+from liouville.tasks.task import Start
 from liouville.tasks.transport._images import Density
 from liouville.tasks.transport.answers import transport_map
 from liouville.tasks.transport.config import TransportConfig
 from liouville.tasks.transport.ends import End
-from liouville.tasks.transport.problem import energy_term, problem_of
+from liouville.tasks.transport.problem import Given, energy_term, problem_of
 
 _REPLICATES = 16
 _ARRIVALS = 10
@@ -31,12 +32,8 @@ class Estimate(NamedTuple):
     value: float
     error: float
 
-    def times(self, factor: float) -> "Estimate":
-        """The estimate in other units."""
-        return Estimate(self.value * factor, self.error * abs(factor))
 
-
-def measured(term: AbstractTerm, path: AbstractPath, *, seed: int = 0) -> Estimate:
+def estimate(term: AbstractTerm, path: AbstractPath, *, seed: int = 0) -> Estimate:
     """A term from independent random numbers: mean and standard error of 16 replicates."""
     values = np.asarray(_replicates(term, path, jr.split(jr.key(seed), _REPLICATES)), float)
     return Estimate(float(values.mean()), float(values.std(ddof=1) / np.sqrt(_REPLICATES)))
@@ -50,19 +47,16 @@ def _replicates(term: AbstractTerm, path: AbstractPath, keys: jax.Array) -> jax.
 class Bounds(NamedTuple):
     r"""What the energy between two ends is compared with.
 
-    Attributes:
-        gaussian: without noise half the squared distance of the Gaussians with the ends' moments,
-            which is never more than the least energy (Gelbrich, Math. Nachr. 1990); `None` with
-            noise, or if an end is seen through maps. If both ends are Gaussian, it is the least
-            energy itself.
-        discrete: the least energy from the discrete problem between draws of the ends, its bias
-            taken away; the error is that of the repeats.
-        is_exact: whether `gaussian` is the least energy.
+    `gaussian` is without noise half the squared distance of the Gaussians with the ends' moments,
+    which is never more than the least energy (Gelbrich, Math. Nachr. 1990); `None` with noise, or
+    if an end is seen through maps. If both ends are Gaussian, it is the least energy itself.
+    `discrete` is the least energy from the discrete problem between draws of the ends, its bias
+    taken away; the error is that of the repeats.
     """
 
     gaussian: float | None
     discrete: Estimate
-    is_exact: bool
+    is_exact: bool  # whether `gaussian` is the least energy
 
     @property
     def least(self) -> float:
@@ -84,36 +78,24 @@ def bounds(
     Without noise the discrete problem is $\tfrac12 W_2^2$ between points that are spread over the
     ends. It is too large by the distance of the points from what they stand for, of which half the
     squared distance between two independent clouds of one end is an estimate, for each end. With
-    noise it is, with the cost
-    $\tfrac12|x-y|^2$ and $\varepsilon = \sigma^2$,
+    noise it is, with the cost $\tfrac12|x-y|^2$ and $\varepsilon = \sigma^2$,
 
     $$\min_\pi \sum \pi c + \varepsilon\,\mathrm{KL}(\pi | \rho_0 \otimes \rho_1)
       + \varepsilon E_{\rho_1} \log\rho_1 + \tfrac{d}{2} \varepsilon \log 2\pi\varepsilon,$$
 
     whose bias is extrapolated from problems of half the size, as if it fell like one over it.
-
-    Args:
-        source: the mixture at the start.
-        target: the mixture at the end.
-        sigma: the noise over unit time.
-        points: points of each end.
-        repeats: independent problems, two or more for an error.
-        seed: of the draws.
     """
     plain = isinstance(source, GaussianMixture) and isinstance(target, GaussianMixture)
     is_exact = plain and len(source.weights) == len(target.weights) == 1
+    # The moments of a density seen through maps are not known in closed form.
+    moments: Any = (source.mean, source.covariance, target.mean, target.covariance) if plain else ()
+    seeds = range(seed, seed + 10 * repeats, 10)
     if sigma > 0:
-        gaussian = None
-        if is_exact:
-            moments = (source.mean, source.covariance, target.mean, target.covariance)
-            gaussian = GaussianBridge(*moments, sigma).energy()
-        values = [_with_noise(source, target, sigma, points, seed + 10 * i) for i in range(repeats)]
+        gaussian = GaussianBridge(*moments, sigma).energy() if is_exact else None
+        values = [_with_noise(source, target, sigma, points, own) for own in seeds]
     else:
-        # The moments of a density seen through maps are not known in closed form.
-        gaussian = None
-        if plain:
-            gaussian = 0.5 * bures(source.mean, source.covariance, target.mean, target.covariance)
-        values = [_without_noise(source, target, points, seed + 10 * i) for i in range(repeats)]
+        gaussian = 0.5 * bures(*moments) if plain else None
+        values = [_without_noise(source, target, points, own) for own in seeds]
     error = float(np.std(values, ddof=1) / np.sqrt(repeats)) if repeats > 1 else float("nan")
     return Bounds(gaussian, Estimate(float(np.mean(values)), error), is_exact)
 
@@ -141,17 +123,10 @@ def _with_noise(source: Density, target: Density, sigma: float, points: int, see
 
 
 def mean_distance(first: Sequence[np.ndarray], second: Sequence[np.ndarray]) -> Estimate:
-    """W2 between two distributions of which several pairs of clouds are given.
+    """W2 between two distributions of which several pairs of clouds `(n, dim)` are given.
 
-    Chance decides how many draws fall into each part of a distribution, and a few too many in a
-    far one weigh as much as all the rest: so it is the root mean square over the pairs.
-
-    Args:
-        first: clouds of the one, each of shape `(n, dim)`.
-        second: as many clouds of the other, of the same shapes.
-
-    Returns:
-        The root mean square of W2 and its standard error.
+    Chance decides how many draws fall into each part of a distribution, and a few too many in a far
+    one weigh as much as all the rest: so it is the root mean square over the pairs.
     """
     squares = [wasserstein(x, y) ** 2 for x, y in zip(first, second, strict=True)]
     root = np.sqrt(np.mean(squares))
@@ -159,33 +134,29 @@ def mean_distance(first: Sequence[np.ndarray], second: Sequence[np.ndarray]) -> 
     return Estimate(float(root), float(error))
 
 
-def certify(
-    model: Model,
-    ends: Sequence[End],
-    settings: TransportConfig,
-    *,
-    reference: Field | None = None,
-    cost: Cost | None = None,
-    seed: int = 1000,
-) -> dict[str, Any]:
-    """The figures of a fitted path: energy, the least there can be, arrival, asymmetry.
+def measure(model: Model, start: Start, given: Given) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The figures of a fit, with the seed that all fits of it share."""
+    config: TransportConfig = start.config
+    return certify(model, given, config, seed=config.training.seed + 1000), {}
 
-    Args:
-        model: the model.
-        ends: the distributions it meets, in the user's units.
-        settings: the configuration of the fit, after `resolved`.
-        reference: the reference drift of the fit.
-        cost: the running cost of the fit.
-        seed: of all draws.
-    """
+
+def evaluate(model: Model, given: Given, config: TransportConfig) -> dict[str, Any]:
+    """The figures of a run again, with other random numbers."""
+    return certify(model, given, config, seed=config.training.seed + 2000)
+
+
+def certify(
+    model: Model, given: Given, settings: TransportConfig, *, seed: int = 1000
+) -> dict[str, Any]:
+    """The figures of a fitted path: energy, the least there can be, arrival, asymmetry."""
     assert isinstance(model.path, Joined)
-    problem = problem_of(ends, model.units, settings, reference, cost)
+    problem = problem_of(given, model.units, settings)
     figures: dict[str, Any] = {}
     clock = np.asarray(settings.data.times)
     for number, (source, target, times) in enumerate(problem.pieces):
         piece = model.path.pieces[number]
         prefix = "" if len(problem.pieces) == 1 else f"{clock[number]:g} to {clock[number + 1]:g}: "
-        energy = measured(energy_term(problem, times, 64, 512), piece, seed=seed)
+        energy = estimate(energy_term(problem, times, 64, 512), piece, seed=seed)
         scale, length = problem.energy_scale, times[1] - times[0]
         found: dict[str, Any] = {
             "energy": energy.value * scale,
@@ -193,7 +164,7 @@ def certify(
         }
         if problem.cost is not None:
             term = StateCost(interval=times, cost=problem.cost, times=64, particles=512)
-            found["cost"] = measured(term, piece, seed=seed).value * scale
+            found["cost"] = estimate(term, piece, seed=seed).value * scale
         elif problem.reference is None:
             least = bounds(
                 source,
@@ -207,11 +178,11 @@ def certify(
             if problem.sigma == 0:
                 user_length = length * model.units.time_scale
                 found["W2"] = float(np.sqrt(2.0 * energy.value * scale * user_length))
-        asymmetry = measured(
+        asymmetry = estimate(
             JacobianAsymmetry(interval=times, times=16, particles=64), piece, seed=seed
         )
         found["Jacobian asymmetry"] = asymmetry.value / model.units.time_scale
-        found |= _arrivals(model, ends, number, settings.certificate.points, seed)
+        found |= _arrivals(model, given.ends, number, settings.certificate.points, seed)
         figures |= {prefix + name: value for name, value in _rounded(found).items()}
     return figures
 
@@ -243,7 +214,7 @@ def _arrivals(
     target, seeds = ends[number + 1].mixture, range(seed + 8, seed + 8 + 2 * _ARRIVALS)
     drawn = [target.sample(points, seed=own)[0] for own in seeds]
     ones, others = drawn[::2], drawn[1::2]
-    kinds = [False, True] if model.sigma > 0 else [False]
+    kinds = [False, True] if np.any(model.sigma) else [False]
     found: dict[str, Any] = {}
     for stochastic in kinds:
         moved = transport_map(model, x, start=first, end=last, draws=int(stochastic), seed=seed)

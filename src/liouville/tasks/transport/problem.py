@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from liouville.data import Standardisation
@@ -22,17 +21,14 @@ from liouville.objectives import (
     OverPieces,
     StateCost,
 )
-from liouville.paths import AbstractPath
+from liouville.paths import AbstractPath, function_in_model
 from liouville.runs import config as configuration
-from liouville.tasks.transport._images import Density, rescaled
+from liouville.tasks.transport._images import Density
 from liouville.tasks.transport.config import ObjectiveConfig, TransportConfig
 from liouville.tasks.transport.ends import End
-from liouville.training import check_options
 
 # A Jacobian costs as much as many velocities, so its asymmetry is measured at fewer particles.
 _ASYMMETRY_SHARE = 8
-
-
 _POSITIVE = (
     *("path.parts", "path.min_scale", "path.width", "path.layers"),
     *("objective.times", "objective.particles", "training.chunk", "training.rate"),
@@ -40,24 +36,23 @@ _POSITIVE = (
 )
 
 
-class Problem(NamedTuple):
-    """Ends in the model's units, and what moving between them costs.
+class Given(NamedTuple):
+    """What a user gives."""
 
-    Attributes:
-        ends: the densities, in the model's units.
-        times: when they are met, from 0 to 1.
-        sigma: noise, in the model's units.
-        reference: the reference drift in the model's units, or `None`.
-        cost: the running cost in units of the energy, or `None`.
-        energy_scale: the user's energy for one unit of the model's.
-    """
+    ends: Sequence[Any]  # the distributions; before they are read, what names them
+    reference: Field | None = None
+    cost: Cost | None = None
+
+
+class Problem(NamedTuple):
+    """Ends in the model's units, and what moving between them costs."""
 
     ends: list[Density]
-    times: tuple[float, ...]
+    times: tuple[float, ...]  # when they are met, from 0 to 1
     sigma: float
     reference: Field | None
-    cost: Cost | None
-    energy_scale: float
+    cost: Cost | None  # in units of the energy
+    energy_scale: float  # the user's energy for one unit of the model's
 
     @property
     def pieces(self) -> list[tuple[Density, Density, tuple[float, float]]]:
@@ -66,7 +61,7 @@ class Problem(NamedTuple):
         return list(zip(self.ends, self.ends[1:], spans))
 
 
-def resolved(settings: TransportConfig, ends: Sequence[End]) -> TransportConfig:
+def resolve_times(settings: TransportConfig, ends: Sequence[End]) -> TransportConfig:
     """The configuration with every automatic choice filled in.
 
     Raises:
@@ -79,9 +74,7 @@ def resolved(settings: TransportConfig, ends: Sequence[End]) -> TransportConfig:
         raise LiouvilleError(f"times {list(times)} are not increasing; sort ends and times")
     sigma, pull = settings.objective.sigma, settings.objective.pull
     if not (np.isfinite(sigma) and sigma >= 0):
-        raise LiouvilleError(
-            f"sigma is {sigma}; give a positive noise, or 0 for transport without noise"
-        )
+        raise LiouvilleError(f"sigma is {sigma}; give a positive noise, or 0 for none")
     for name in ("pull", "asymmetry"):
         value = getattr(settings.objective, name)
         if not np.isfinite(value):
@@ -91,7 +84,6 @@ def resolved(settings: TransportConfig, ends: Sequence[End]) -> TransportConfig:
     if not 0 < settings.path.opening <= 0.5:
         raise LiouvilleError(f"path.opening is {settings.path.opening}; give a share up to 0.5")
     configuration.check_positive(settings, _POSITIVE)
-    check_options(settings.training)
     if settings.path.gauge and ends[0].dim < 2:
         raise LiouvilleError("path.gauge needs two coordinates or more; leave it out")
     return dataclasses.replace(settings, data=dataclasses.replace(settings.data, times=times))
@@ -110,47 +102,29 @@ def units_of(ends: Sequence[End], settings: TransportConfig) -> Standardisation:
     return Standardisation(means.mean(axis=0), np.full(dim, spread), origin, duration)
 
 
-def problem_of(
-    ends: Sequence[End],
-    units: Standardisation,
-    settings: TransportConfig,
-    reference: Field | None = None,
-    cost: Cost | None = None,
-) -> Problem:
+def problem_of(given: Given, units: Standardisation, settings: TransportConfig) -> Problem:
     """The problem in the model's units.
-
-    Args:
-        ends: the distributions, in the user's units.
-        units: the map between both.
-        settings: the configuration, after `resolved`.
-        reference: the reference drift in the user's units, or `None`.
-        cost: the running cost in the user's units, or `None`.
 
     Raises:
         LiouvilleError: if a pull and a reference are given.
     """
     length, duration = float(units.scale[0]), units.time_scale
     energy_scale = length**2 / duration
-    center, origin = jnp.asarray(units.center), units.time_origin
-    sigma = settings.objective.sigma * float(np.sqrt(duration)) / length
-
-    def in_model(field: Callable, factor: float) -> Callable:
-        return lambda t, x: factor * field(origin + duration * t, center + length * x)
-
+    ends, reference, cost = given
     pull = settings.objective.pull
     if pull and reference is not None:
         raise LiouvilleError("both objective.pull and a reference were given; choose one")
     if pull:
         reference = _Pull(pull)
     scale = 1.0 / units.scale
-    densities = [rescaled(end.mixture, -units.center * scale, scale) for end in ends]
+    densities = [end.mixture.rescaled(-units.center * scale, scale) for end in ends]
     assert settings.data.times is not None
     return Problem(
         densities,
         tuple(float(units.time_to_model(t)) for t in settings.data.times),
-        sigma,
-        None if reference is None else in_model(reference, duration / length),
-        None if cost is None else in_model(cost, duration / energy_scale),
+        float(units.noise_to_model(settings.objective.sigma)[0]),
+        None if reference is None else function_in_model(reference, units, duration / length),
+        None if cost is None else function_in_model(cost, units, duration / energy_scale),
         energy_scale,
     )
 
@@ -162,15 +136,7 @@ def energy_term(
     particles: int,
     crowding: float = 0.9,
 ) -> KineticEnergy:
-    """The energy of one piece, in the model's units.
-
-    Args:
-        problem: the problem.
-        times: start and end of the piece.
-        moments: the number of times at which it is measured.
-        particles: the number of particles at each.
-        crowding: see `liouville.objectives.KineticEnergy`.
-    """
+    """The energy of one piece, in the model's units."""
     return KineticEnergy(
         interval=times,
         g=problem.sigma,
@@ -184,23 +150,21 @@ def energy_term(
 
 def objective_of(problem: Problem, config: ObjectiveConfig) -> Objective:
     """What training makes small: energy, plus cost and asymmetry if there are any."""
-    spans = [times for *_, times in problem.pieces]
-    energies: tuple[AbstractTerm, ...] = tuple(
-        energy_term(problem, t, config.times, config.particles, config.crowding) for t in spans
-    )
-    objective = OverPieces(terms=energies) * 1.0
-    if problem.cost is not None:
-        costs = tuple(
-            StateCost(interval=t, cost=problem.cost, times=config.times, particles=config.particles)
-            for t in spans
-        )
-        objective = objective + OverPieces(terms=costs, name="cost")
+    sizes: dict[str, Any] = {"times": config.times, "particles": config.particles}
+
+    def over(name: str, term: Callable[[tuple[float, float]], AbstractTerm]) -> OverPieces:
+        return OverPieces(terms=tuple(term(span) for *_, span in problem.pieces), name=name)
+
+    def energy(span: tuple[float, float]) -> KineticEnergy:
+        return energy_term(problem, span, config.times, config.particles, config.crowding)
+
+    objective = over("energy", energy) * 1.0
+    cost = problem.cost
+    if cost is not None:
+        objective += over("cost", lambda span: StateCost(interval=span, cost=cost, **sizes))
     if config.asymmetry:
-        terms = tuple(
-            JacobianAsymmetry(interval=t, times=config.times, particles=config.particles)
-            for t in spans
-        )
-        objective = objective + config.asymmetry * OverPieces(terms=terms, name="asymmetry")
+        asymmetry = over("asymmetry", lambda span: JacobianAsymmetry(interval=span, **sizes))
+        objective += config.asymmetry * asymmetry
     return objective
 
 
@@ -209,7 +173,9 @@ def total_term(
 ) -> OverPieces:
     """The whole objective as it is measured during training: energy, cost and asymmetry."""
     terms = tuple(
-        _Total(energy_term(problem, t, times, particles), problem.cost, asymmetry)
+        _Total(
+            energy=energy_term(problem, t, times, particles), cost=problem.cost, asymmetry=asymmetry
+        )
         for *_, t in problem.pieces
     )
     return OverPieces(terms=terms, name="total")
@@ -218,21 +184,16 @@ def total_term(
 class _Pull(NamedTuple):
     rate: float
 
-    def __call__(self, t: jax.Array, x: jax.Array) -> jax.Array:
+    def __call__(self, _: jax.Array, x: jax.Array) -> jax.Array:
         """The drift toward the origin, the same at all times."""
-        del t
         return -self.rate * x
 
 
 class _Total(AbstractTerm):
-    name: str = eqx.field(static=True)
     energy: KineticEnergy
     cost: Cost | None
     asymmetry: float = eqx.field(static=True)
-
-    def __init__(self, energy: KineticEnergy, cost: Cost | None, asymmetry: float):
-        self.name, self.energy, self.cost = "total", energy, cost
-        self.asymmetry = asymmetry
+    name: str = eqx.field(static=True, default="total")
 
     def __call__(self, path: AbstractPath, *, key: jax.Array) -> jax.Array:
         """The sum for one piece; the energy alone may crowd its times at the ends."""
@@ -243,7 +204,6 @@ class _Total(AbstractTerm):
             value = value + cost(path, key=key)
         if self.asymmetry:
             fewer = max(1, of.particles // _ASYMMETRY_SHARE)
-            value = value + self.asymmetry * JacobianAsymmetry(particles=fewer, **shared)(
-                path, key=key
-            )
+            asymmetry = JacobianAsymmetry(particles=fewer, **shared)
+            value = value + self.asymmetry * asymmetry(path, key=key)
         return value

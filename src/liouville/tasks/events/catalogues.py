@@ -1,5 +1,6 @@
 """Simulated catalogues: what a point process says may happen."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import equinox as eqx
@@ -43,21 +44,12 @@ def draw_catalogues(
     *,
     most: int,
     seed: int,
+    tell: Callable[[str], None],
 ) -> Catalogue:
     """Draws catalogues after a history, exactly, in the model's units; times since the history.
 
-    Args:
-        process: the point process.
-        past: the history, whose local time ends at zero.
-        horizon: how long a catalogue is.
-        n: the number of catalogues.
-        expected: about how many events a catalogue may have; room is doubled until it is enough.
-        region: places outside of it are drawn again.
-        most: events in a catalogue above which a process counts as explosive.
-        seed: of the draws.
-
-    Raises:
-        LiouvilleError: if a catalogue has more events.
+    The local time of the history ends at zero. Room for the `expected` events of a catalogue is
+    doubled until it is enough, or `most` is reached; see `EventModel.forecast`.
     """
     room = int(2 ** np.ceil(np.log2(max(32.0, 2.0 * expected))))
     found: list[tuple[np.ndarray, ...]] = []
@@ -80,6 +72,7 @@ def draw_catalogues(
         columns = (drawn.times, drawn.places, drawn.marks)
         own = (np.asarray(column, np.float64)[valid] for column in columns)
         found.append((np.nonzero(valid)[0] + begin, *own))
+        tell(f"{begin + len(chunk)} of {n} catalogues")
     number, times, places, marks = (np.concatenate(a) for a in zip(*found, strict=True))
     return Catalogue(number, times, places, marks, n)
 
@@ -96,17 +89,8 @@ def _simulated(
     start = jnp.zeros_like(past.origin)
 
     def one(key: jax.Array) -> tuple[History, jax.Array]:
-        grown, is_whole = simulate_times(
-            process.intensity,
-            process.marks,
-            past,
-            start,
-            start + horizon,
-            room,
-            places=process.places,
-            region=region,
-            key=key,
-        )
+        own = (process.intensity, process.marks, past, start, start + horizon, room)
+        grown, is_whole = simulate_times(*own, places=process.places, region=region, key=key)
         return jax.tree.map(lambda a: a[-room:] if a.ndim else a, grown), is_whole
 
     return jax.vmap(one)(keys)

@@ -4,8 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from liouville.data import Events, Region, read_events
+from liouville.data import Events, read_events
 from liouville.errors import LiouvilleError
+from liouville.tasks.events._covariates import Covariates
 from liouville.tasks.events.config import EventsConfig
 
 # Below so many sequences a share of them is too coarse: each is divided in time instead.
@@ -20,29 +21,24 @@ class Parts(NamedTuple):
     test: Events | None
 
 
-def read(file: str, settings: EventsConfig) -> Events:
+class Loaded(NamedTuple):
+    """The data of a run: all events of its file, how they are divided, what else is known."""
+
+    events: Events
+    parts: Parts
+    covariates: Covariates | None
+
+
+def read_catalogue(file: str, settings: EventsConfig) -> Events:
     """Reads the events of a configuration from a file."""
     options = settings.data
-    region = None if options.region is None else Region.parse(options.region)
-    events = read_events(
-        file,
-        time=options.time,
-        features=options.features,
-        mark=options.mark,
-        sequence=options.sequence,
-        window=options.window,
-        region=region,
-        missing=options.missing,
-    )
+    names = ("time", "features", "mark", "sequence", "window", "region", "missing")
+    events = read_events(file, **{name: getattr(options, name) for name in names})
     return events if options.least_mark is None else above(events, options.least_mark)
 
 
 def above(events: Events, least: float) -> Events:
-    """Leaves out events with a smaller mark.
-
-    Raises:
-        LiouvilleError: if events have no marks that are sizes.
-    """
+    """Leaves out events with a smaller mark."""
     if events.marks is None or events.kinds:
         raise LiouvilleError(
             f"{events.source} has no sizes to compare with the least mark {least:g}; name their "
@@ -53,15 +49,11 @@ def above(events: Events, least: float) -> Events:
 
 
 def divide(events: Events, settings: EventsConfig) -> Parts:
-    """Divides events: by files of their own, by whole sequences, or by time.
-
-    Raises:
-        LiouvilleError: if a part has no events, or the parts are not one after the other.
-    """
+    """Divides events: by files of their own, by whole sequences, or by time."""
     options = settings.data
     if options.validation_file or options.test_file:
         own = (options.validation_file, options.test_file)
-        kept = [None if file is None else read(file, settings).check() for file in own]
+        kept = [None if file is None else read_catalogue(file, settings).check() for file in own]
         return Parts(events, kept[0], kept[1])
     dated = options.validate_from is not None or options.test_from is not None
     if len(events.windows) >= _FEWEST_SEQUENCES and not dated:

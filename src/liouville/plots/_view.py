@@ -1,4 +1,4 @@
-"""How to look at points with more than two coordinates: projections onto a plane."""
+"""How to look at points with more than two coordinates: maps onto a plane."""
 
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -12,7 +12,7 @@ MOST_CELLS = 6000
 
 
 @runtime_checkable
-class Projection(Protocol):
+class View(Protocol):
     """A map from points to a plane, and of velocities along with them."""
 
     @property
@@ -36,18 +36,10 @@ class Projection(Protocol):
 
 @dataclass(frozen=True)
 class FirstTwo:
-    """The first two coordinates; for two-dimensional models this is the identity.
-
-    Args:
-        labels: Names of the two coordinates.
-    """
+    """The first two coordinates; for two-dimensional models this is the identity."""
 
     labels: tuple[str, str] = ("x1", "x2")
-
-    @property
-    def has_scale(self) -> bool:
-        """True: the axes carry the user's units."""
-        return True
+    has_scale = True  # the axes carry the user's units
 
     def points(self, x: np.ndarray) -> np.ndarray:
         """First two coordinates of points ``(..., dim)``, shape ``(..., 2)``."""
@@ -60,7 +52,7 @@ class FirstTwo:
 
 
 class Embedding:
-    r"""A given two-dimensional picture of the cells, extended to all points.
+    """A given two-dimensional picture of the cells, extended to all points.
 
     A point goes to the weighted mean of the pictures of its $k$ nearest cells. The weight of
     a cell at distance $r$ is $(1 - r^2/r_{k+1}^2)^2$, where $r_{k+1}$ is the distance of the
@@ -74,19 +66,12 @@ class Embedding:
         cells: Cells in the coordinates of the model, shape ``(n, dim)``.
         coords: Their places in the picture, shape ``(n, 2)``.
         neighbours: Number $k$ of cells to average over.
-        labels: Names of the two axes.
-
-    Raises:
-        ValueError: If the arrays do not fit together or ``neighbours`` is not positive.
     """
 
-    def __init__(
-        self,
-        cells: np.ndarray,
-        coords: np.ndarray,
-        neighbours: int = 15,
-        labels: tuple[str, str] = ("embedding 1", "embedding 2"),
-    ) -> None:
+    labels = ("embedding 1", "embedding 2")
+    has_scale = False  # distances in such pictures have no unit
+
+    def __init__(self, cells: np.ndarray, coords: np.ndarray, neighbours: int = 15) -> None:
         cells, coords = np.asarray(cells, float), np.asarray(coords, float)
         if cells.ndim != 2 or coords.shape != (len(cells), 2) or len(cells) < 2:
             raise ValueError(
@@ -97,17 +82,11 @@ class Embedding:
             raise ValueError(f"Embedding expects neighbours >= 1, got {neighbours}.")
         self.cells = cells
         self.coords = coords
-        self.labels = labels
         chosen = thin(len(cells), MOST_CELLS)
         self.neighbours = min(neighbours, len(chosen) - 1)
         self._tree = KDTree(cells[chosen])
         self._searched = coords[chosen]
         self._spacing = self._typical_spacing()
-
-    @property
-    def has_scale(self) -> bool:
-        """False: distances in such pictures have no unit."""
-        return False
 
     def points(self, x: np.ndarray) -> np.ndarray:
         """Places in the picture of points ``(..., dim)``, shape ``(..., 2)``."""
@@ -152,17 +131,10 @@ def thin(count: int, most: int) -> np.ndarray:
     return np.sort(np.random.default_rng(0).choice(count, most, replace=False))
 
 
-def default_projection(
-    model: DrawableModel, snapshots: DrawableSnapshots | None = None
-) -> Projection:
-    """The embedding of the snapshots where one is needed and there, else two coordinates.
+def default_view(model: DrawableModel, snapshots: DrawableSnapshots | None = None) -> View:
+    """The embedding of the snapshots if the model has more than two coordinates and there is one.
 
-    Args:
-        model: The model to be drawn.
-        snapshots: Its data; the embedding is used when the model has more than two coordinates.
-
-    Returns:
-        A projection to the plane.
+    Otherwise the first two coordinates.
     """
     if model.dim > 2 and snapshots is not None and snapshots.embedding is not None:
         return Embedding(snapshots.points, snapshots.embedding)
@@ -170,16 +142,16 @@ def default_projection(
     return FirstTwo((names[0], names[1] if model.dim > 1 else "x2"))
 
 
-def is_identity(model: DrawableModel, projection: Projection) -> bool:
+def is_identity(model: DrawableModel, view: View) -> bool:
     """Whether the plane is the space of the model, so that nothing needs to be estimated."""
-    return model.dim == 2 and isinstance(projection, FirstTwo)
+    return model.dim == 2 and isinstance(view, FirstTwo)
 
 
-def place_data(snapshots: DrawableSnapshots, projection: Projection) -> np.ndarray:
+def place_data(snapshots: DrawableSnapshots, view: View) -> np.ndarray:
     """Places of the observed points, shape ``(n, 2)``.
 
     Cells the embedding was made of keep their own place; only other points are averaged.
     """
-    if isinstance(projection, Embedding) and np.array_equal(projection.cells, snapshots.points):
-        return projection.coords
-    return projection.points(snapshots.points)
+    if isinstance(view, Embedding) and np.array_equal(view.cells, snapshots.points):
+        return view.coords
+    return view.points(snapshots.points)

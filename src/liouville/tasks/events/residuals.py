@@ -61,13 +61,6 @@ def joined_gaps(events: Events, scores: Scores) -> np.ndarray:
 
     Rescaled windows are pieces of one Poisson process of rate one. Joining them leaves one gap cut
     off in all, where treating each by itself would cut off one a window and favour short ones.
-
-    Args:
-        events: the events.
-        scores: their scores.
-
-    Returns:
-        Shape `(n,)` for the n events in the windows.
     """
     number = events.sequence[~events.is_history]
     gaps = np.array(scores.rescaled, np.float64)
@@ -90,14 +83,8 @@ def levels(model: EventModel, events: Events) -> np.ndarray | None:
       \gamma_k(x_{<i}) \propto w_k \prod_{j<i} \varphi(z_{kj}) / L_{k,jj},$$
 
     which makes them independent and uniform if the density is the true one (Rosenblatt 1952).
-    Coordinates are those of the model: for geographic places east and north on its map.
-
-    Args:
-        model: the process.
-        events: the events.
-
-    Returns:
-        Shape `(n, dim)`, or None if the density is not a mixture of this kind.
+    Coordinates are those of the model: for geographic places east and north on its map. Shape
+    `(n, dim)`, or None if the density is not a mixture of this kind.
     """
     found = _levels(model.process, model.excerpts(events, targets=_TARGETS))
     if found is None:

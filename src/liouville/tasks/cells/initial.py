@@ -11,14 +11,7 @@ from scipy.cluster.vq import kmeans2
 from liouville.curves import Knots
 from liouville.numerics.couplings import chains
 from liouville.numerics.mixtures import fit_by_bic
-from liouville.paths import (
-    Diagonal,
-    Ensemble,
-    Full,
-    Gaussian,
-    LocationScale,
-    Logistic,
-)
+from liouville.paths import Diagonal, Ensemble, Full, Gaussian, LocationScale, Logistic
 from liouville.tasks.cells.config import PathConfig
 
 # Chains are matched exactly, which costs their number cubed: about a second a pair of snapshots.
@@ -29,37 +22,22 @@ _LOGISTIC_DEVIATION = float(np.pi / np.sqrt(3.0))
 
 
 def automatic_components(snapshots: Sequence[np.ndarray], *, seed: int = 0) -> int:
-    """The number of components: the most that the Bayesian information criterion sees at a time.
-
-    Args:
-        snapshots: clouds of shapes `(n_i, dim)`; of large ones some points are looked at.
-        seed: of the fits.
-    """
+    """The number of components: the most that the Bayesian information criterion sees at a time."""
     rng = np.random.default_rng(seed)
     thinned = [x[rng.permutation(len(x))[:_MOST_LOOKED_AT]] for x in snapshots]
     return max(len(fit_by_bic(x, seed=seed).weights) for x in thinned)
 
 
 def chains_through(snapshots: Sequence[np.ndarray], *, seed: int = 0) -> np.ndarray:
-    """Optimal-transport chains through clouds, as many as the largest cloud has cells, or 1500.
+    """Optimal-transport chains through clouds `(n_i, dim)`, shape `(chains, times, dim)`.
 
-    Args:
-        snapshots: clouds of shapes `(n_i, dim)`, in the order of time.
-        seed: of the choice of cells.
-
-    Returns:
-        Shape `(chains, len(snapshots), dim)`.
+    They are as many as the largest cloud has cells, or 1500.
     """
     return chains(snapshots, min(_MOST_CHAINS, max(len(x) for x in snapshots)), seed)
 
 
 def energy_of_chains(times: np.ndarray, joined: np.ndarray) -> float:
-    r"""The kinetic energy $\sum_i \tfrac12 E|x_{i+1} - x_i|^2 / (t_{i+1} - t_i)$ of chains.
-
-    Args:
-        times: increasing, shape `(times,)`.
-        joined: shape `(chains, times, dim)`.
-    """
+    r"""The kinetic energy $\sum_i \tfrac12 E|x_{i+1} - x_i|^2 / (t_{i+1} - t_i)$ of chains."""
     squares = (np.diff(joined, axis=1) ** 2).sum(-1).mean(0)
     return float(0.5 * (squares / np.diff(times)).sum())
 
@@ -90,7 +68,8 @@ def _member(times: np.ndarray, joined: np.ndarray, config: PathConfig, seed: int
     assert config.components is not None  # checked by `initial_path`
     label, share = _clusters(joined, config.components, seed)
     mean, covariance = _moments(joined, label, share)
-    knots = _knot_times(times, config.knots)
+    is_few = len(times) <= config.knots
+    knots = times if is_few else np.linspace(times[0], times[-1], config.knots)
     clock = knots.tolist()
     mean, covariance = _resample(times, knots, mean), _resample(times, knots, covariance)
     family = Gaussian() if config.family == "gaussian" else Logistic()
@@ -133,18 +112,13 @@ def _moments(
     three more chains had been seen.
     """
     prior = 0.1 * np.stack([np.diag(v) for v in joined.var(axis=0) + 1e-12])
-    means, covariances = [], []
-    for part in range(len(share)):
-        group = joined[label == part]
-        centred = group - group.mean(axis=0)
-        scatter = np.einsum("nti,ntj->tij", centred, centred)
-        means.append(group.mean(axis=0))
-        covariances.append((scatter + 3.0 * prior) / (len(group) + 3.0))
+    groups = [joined[label == part] for part in range(len(share))]
+    means = [group.mean(axis=0) for group in groups]
+    covariances = [
+        (np.einsum("nti,ntj->tij", x - m, x - m) + 3.0 * prior) / (len(x) + 3.0)
+        for x, m in zip(groups, means)
+    ]
     return np.stack(means, axis=1), np.stack(covariances, axis=1)
-
-
-def _knot_times(times: np.ndarray, most: int) -> np.ndarray:
-    return times if len(times) <= most else np.linspace(times[0], times[-1], most)
 
 
 def _resample(times: np.ndarray, knots: np.ndarray, values: np.ndarray) -> np.ndarray:

@@ -1,0 +1,59 @@
+"""Names: those that columns usually have, those a user gives, and how a message shows them."""
+
+import difflib
+from collections.abc import Collection, Iterable, Sequence
+
+from liouville.errors import LiouvilleError
+
+USUAL = {
+    "time": (
+        *("time", "times", "datetime", "timestamp", "origin_time", "date", "t", "day", "days"),
+        *("hour", "timepoint", "age", "stage", "sample_labels"),
+    ),
+    "points": ("x", "points", "data", "images", "pcs", "embedding", "phate"),
+    "label": ("label", "labels", "class", "target", "y"),
+    "longitude": ("longitude", "lon", "long", "lng"),
+    "latitude": ("latitude", "lat"),
+    "mark": ("magnitude", "mag", "mark", "marks"),
+    "sequence": ("sequence", "sequences", "sequence_id", "seq"),
+}
+"""By role, the names in lower case that are taken for it when none is given, best first."""
+
+MISSING = {"", "na", "n/a", "<na>", "nan", "nat", "null", "none"}
+"""Texts, in lower case, that stand for a value that is not there."""
+
+
+def usual(role: str, names: Iterable[str], apart: Collection[str] = ()) -> list[str]:
+    """Those of some names, besides some, that are usual for a role, in any case; best first."""
+    rank = {name: i for i, name in enumerate(USUAL[role])}
+    found = [name for name in names if name.strip().casefold() in rank and name not in apart]
+    return sorted(found, key=lambda name: rank[name.strip().casefold()])
+
+
+def names_among(
+    names: str | Sequence[str], what: str, *, example: str = "PC1,PC2"
+) -> tuple[str, ...]:
+    """Names given as a list or separated by commas; refuses none, and one that stands twice."""
+    parts = names.split(",") if isinstance(names, str) else names
+    found = tuple(part.strip() for part in parts if part.strip())
+    if not found or len(set(found)) < len(found):
+        raise LiouvilleError(f"{what} must be different names, such as {example!r}, got {names!r}")
+    return found
+
+
+def not_found(kind: str, name: str, available: Sequence[str], source: str) -> LiouvilleError:
+    """The error for a name that a file does not have: the nearest one, and those there are."""
+    near = difflib.get_close_matches(name, available, n=1)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return LiouvilleError(f"no {kind} {name!r} in {source}; {hint}It has: {listed(available)}")
+
+
+def listed(names: Sequence[str], limit: int = 12) -> str:
+    """Names joined by commas, the rest counted: what a message can show of a long list."""
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return (", ".join(names[:limit]) + more) if names else "none"
+
+
+def one_line(error: BaseException) -> str:
+    """The message of an error, on one line."""
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,186 @@
+"""What the records of samples, snapshots and events have in common: checks, choices and splits."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from liouville.data._names import listed
+from liouville.errors import LiouvilleError
+
+
+def put(record: Any, **values: Any) -> None:
+    """Sets fields of a frozen record while it is made."""
+    for name, value in values.items():
+        object.__setattr__(record, name, value)
+
+
+def fields_of(data: Any, expected: Sequence[str], what: str) -> list[Any]:
+    """The values of a mapping in the order of its fields; refuses missing and unknown ones."""
+    if set(data) != set(expected):
+        got = ", ".join(sorted(map(str, data))) or "none"
+        field = "fields" if len(expected) > 1 else "field"
+        has = (", " if len(expected) > 2 else " and ").join(expected)
+        raise LiouvilleError(f"{what} has the {field} {has}; got {got}")
+    return [data[name] for name in expected]
+
+
+def reals(value: Any, claim: str) -> np.ndarray:
+    """A value as float64; one that is not is refused with what is claimed of it."""
+    try:
+        return np.asarray(value, np.float64)
+    except (TypeError, ValueError):
+        raise LiouvilleError(f"{claim}, got {str(value)[:80]}") from None
+
+
+def matrix_of(record: Any, name: str, axes: str) -> np.ndarray:
+    """A field with two axes as float64."""
+    array = np.asarray(getattr(record, name), dtype=np.float64)
+    if array.ndim != 2:
+        raise LiouvilleError(
+            f"{name} of {record.source} must have shape ({axes}), got {array.shape}"
+        )
+    return array
+
+
+def put_columns(record: Any, count: int, rows: str, **columns: tuple[int, ...]) -> None:
+    """Makes fields float64 of shape ``(count, *columns[name])``; those that are None stay."""
+    for name, rest in columns.items():
+        value, shape = getattr(record, name), (count, *rest)
+        if value is None:
+            continue
+        value = np.asarray(value, dtype=np.float64)
+        if value.shape != shape:
+            raise LiouvilleError(
+                f"{name} of {record.source} must have shape {shape} to match {count} {rows}, "
+                f"got {value.shape}"
+            )
+        put(record, **{name: value})
+
+
+def put_names(record: Any, name: str, default: Iterable[str], what: str) -> None:
+    """Makes a field as many different names as there are by default, which are taken if none."""
+    default = tuple(default)
+    names = tuple(getattr(record, name)) or default
+    if len(names) != len(default) or len(set(names)) != len(names):
+        raise LiouvilleError(
+            f"{name} of {record.source} must be {len(default)} different {what}, "
+            f"got {listed(names)}"
+        )
+    put(record, **{name: names})
+
+
+def numbered(count: int, stem: str = "x") -> tuple[str, ...]:
+    """The names ``x1``, ``x2``, …."""
+    return tuple(f"{stem}{i + 1}" for i in range(count))
+
+
+def chosen_rows(selection: np.ndarray | Sequence[int], count: int, what: str) -> np.ndarray:
+    """Numbers of the chosen rows, from booleans or numbers in order."""
+    selection = np.asarray(selection)
+    if not selection.size and selection.dtype != bool:
+        selection = selection.astype(np.intp)
+    if selection.ndim != 1 or selection.dtype.kind not in "biu":
+        raise LiouvilleError(
+            f"a selection of {what} must be a list of booleans or indices, got shape "
+            f"{selection.shape} of {selection.dtype}"
+        )
+    try:
+        return np.arange(count)[selection]
+    except IndexError as error:
+        raise LiouvilleError(f"the selection does not fit the {count} {what}: {error}") from None
+
+
+def check_finite(points: np.ndarray, columns: Iterable[tuple[str, Any]], rows: str, source: str):
+    """Refuses points, shape ``(n, d)``, without rows or columns, and columns that are not finite.
+
+    Columns are name and numbers; None is left out. `rows` says what the rows are.
+    """
+    if not points.size:
+        raise LiouvilleError(
+            f"{source} has {points.shape[0]} {rows} and {points.shape[1]} columns; "
+            "at least one of each is needed"
+        )
+    counts = [(name, int(np.sum(~np.isfinite(a)))) for name, a in columns if a is not None]
+    bad = [f"{name} ({count})" for name, count in counts if count]
+    if bad:
+        raise LiouvilleError(
+            f"NaN or infinite values in {source}, by column: {listed(bad)}; "
+            f"drop those {rows} or columns, or fill them in"
+        )
+
+
+def column_warnings(
+    points: np.ndarray, features: Sequence[str], source: str, *, constant: str
+) -> list[str]:
+    """What looks wrong with columns: that they are constant (what that means), or copies."""
+    still, copies = [], []
+    seen: dict[bytes, str] = {}
+    for name, column in zip(features, points.T, strict=True):
+        if np.all(column == column[0]):
+            still.append(name)
+            continue
+        # Adding zero turns -0.0 into 0.0, so that equal columns have equal bytes.
+        digest = hashlib.sha256(np.ascontiguousarray(column + 0.0).tobytes()).digest()
+        first = seen.setdefault(digest, name)
+        if first != name:
+            copies.append(f"{name} (of {first})")
+    found = [f"constant columns in {source}: {listed(still)}; {constant}"] if still else []
+    if copies:
+        found.append(
+            f"duplicated columns in {source}: {listed(copies)}; "
+            "the points lie on a plane and their density is singular, drop the copies"
+        )
+    return found
+
+
+def shuffled(labels: np.ndarray, seed: int) -> list[np.ndarray]:
+    """The rows of every label, from 0, each in the order of ``default_rng([seed, label])``."""
+    if seed < 0:
+        raise LiouvilleError(f"the seed of a split must not be negative, got {seed}")
+    orders = []
+    for label in np.unique(labels).tolist():
+        rows = np.flatnonzero(labels == label)
+        orders.append(rows[np.random.default_rng([seed, label]).permutation(rows.size)])
+    return orders
+
+
+def split_rows(
+    labels: np.ndarray | None, n: int, sizes: Sequence[int], seed: int
+) -> tuple[np.ndarray, ...]:
+    """Draws parts of given sizes from every class in proportion, the rest is for training.
+
+    Each class is shuffled by ``numpy.random.default_rng([seed, class])``. Parts are filled one
+    after another; the share of each class is rounded so that the sizes hold exactly (largest
+    remainders first, then the smaller class number), and every class keeps a row for training.
+    Labels are class numbers, shape ``(n,)``, or None for one class.
+
+    Returns:
+        Row numbers in increasing order: the training part, then the parts of `sizes`.
+    """
+    orders = shuffled(np.zeros(n, dtype=np.intp) if labels is None else labels, seed)
+    counts = np.array([order.size for order in orders], dtype=np.intp)
+    if min(sizes, default=0) < 0 or sum(sizes) > n - len(orders):
+        raise LiouvilleError(
+            f"cannot draw parts of {listed([str(s) for s in sizes])} rows from {n} rows of "
+            f"{len(orders)} classes; every class must keep a row for training"
+        )
+    taken, parts = np.zeros_like(counts), []
+    for size in sizes:
+        share = _shares(size, counts, counts - 1 - taken)
+        rows = [order[a : a + m] for order, a, m in zip(orders, taken, share, strict=True)]
+        parts.append(np.sort(np.concatenate(rows)))
+        taken = taken + share
+    rest = [order[a:] for order, a in zip(orders, taken, strict=True)]
+    return (np.sort(np.concatenate(rest)), *parts)
+
+
+def _shares(size: int, counts: np.ndarray, room: np.ndarray) -> np.ndarray:
+    """Whole numbers of a given sum, near `size` in proportion to `counts`, at most `room`."""
+    quota = size * counts / counts.sum()
+    share = np.minimum(np.floor(quota).astype(np.intp), room)
+    while share.sum() < size:
+        remainder = np.where(share < room, quota - share, -np.inf)
+        share[np.argmax(remainder)] += 1
+    return share

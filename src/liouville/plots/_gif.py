@@ -1,0 +1,145 @@
+"""Films: a figure with a strip of time below it, frame by frame into a GIF."""
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+from scipy.spatial import KDTree
+
+from liouville.plots._clock import Clock
+from liouville.plots._style import DENSITY, FAINT, INK, MUTED, tidy
+from liouville.runs.files import write_bytes
+
+LARGEST_FILE = 3_000_000
+DPI = 110
+# Margins in inches; a layout engine would make every frame several times slower.
+LEFT, RIGHT, TOP, BOTTOM, STRIP = 0.62, 0.2, 0.42, 1.02, 0.5
+
+
+def film_sheet(ratio: float) -> tuple[Axes, Axes]:
+    """A figure's panel of the given shape and a strip below it, at fixed places."""
+    width = min(4.6, 4.6 / ratio**0.5)
+    height = width * ratio
+    across, up = LEFT + width + RIGHT, BOTTOM + height + TOP
+    figure = Figure(figsize=(across, up), dpi=DPI, facecolor="white")
+    FigureCanvasAgg(figure)
+    axes = figure.add_axes((LEFT / across, BOTTOM / up, width / across, height / up))
+    strip = figure.add_axes((LEFT / across, (STRIP - 0.1) / up, width / across, 0.12 / up))
+    tidy(axes)
+    return axes, strip
+
+
+def film_clock(
+    axes: Axes, strip: Axes, clock: Clock, ends: np.ndarray, form: str = ".4g"
+) -> Callable[[float], None]:
+    """Makes a strip, with its marks drawn, a line of time from the first of `ends` to the last.
+
+    Returns what moves its hand and says the time, in the given form, on the panel.
+    """
+    ends = clock.values(ends)
+    strip.set(xlim=ends, ylim=(-1, 1), yticks=[])
+    for side in strip.spines.values():
+        side.set_visible(False)
+    strip.tick_params(labelsize=8, color=MUTED, labelcolor=INK, length=0, pad=4)
+    strip.axhline(0.0, color=FAINT, linewidth=2.0, zorder=0)
+    clock.dress(strip)
+    (hand,) = strip.plot(ends[:1], [0.0], "o", markersize=9, clip_on=False, zorder=2)
+    hand.set(markerfacecolor="none", markeredgecolor=INK, markeredgewidth=1.6)
+    title = axes.set_title("", loc="left", fontsize=11, color=INK, fontweight="bold")
+
+    def move(t: float) -> None:
+        hand.set_xdata([clock.value(t)])
+        title.set_text(clock.say(t, form))
+
+    return move
+
+
+def write_film(
+    path: Path,
+    axes: Axes,
+    times: np.ndarray,
+    show: Callable[[int, float], None],
+    seconds: float,
+    progress: Callable[[str], None] | None,
+) -> Path:
+    """Writes a GIF that rests on its last frame; `show` moves all to a frame and its time."""
+    canvas = axes.figure.canvas
+    assert isinstance(canvas, FigureCanvasAgg)
+    pictures = []
+    for index, t in enumerate(times.tolist()):
+        show(index, t)
+        canvas.draw()
+        pictures.append(Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy()))
+        if progress is not None:
+            progress(f"film: frame {index + 1} of {len(times)}")
+    step = max(20, round(1000 * seconds / max(len(times), 1)))
+    durations = [step] * (len(times) - 1) + [step + 1200]
+    data = _encode(pictures, durations)
+    for _ in range(6):
+        if len(data) <= LARGEST_FILE:
+            break
+        # Small enough to mail.
+        width, height = (int(0.85 * side) for side in pictures[0].size)
+        pictures = [p.resize((width, height), Image.Resampling.LANCZOS) for p in pictures]
+        data = _encode(pictures, durations)
+    return write_bytes(Path(path), data)
+
+
+def _encode(pictures: list[Image.Image], durations: list[int]) -> bytes:
+    """GIF bytes; one palette for all frames, so that colours stand still."""
+    palette = _palette(pictures[:: max(1, len(pictures) // 8)])
+    nearest = KDTree(palette)
+    frames = [_indexed(picture, palette, nearest) for picture in pictures]
+    out = io.BytesIO()
+    frames[0].save(
+        out,
+        format="GIF",
+        save_all=True,
+        append_images=frames[1:],
+        duration=durations,
+        loop=0,
+        optimize=False,
+    )
+    return out.getvalue()
+
+
+def _palette(pictures: list[Image.Image]) -> np.ndarray:
+    """Up to 256 colours: the scale of the density, and what lies apart from it, ``(n, 3)``.
+
+    A palette made from frequent colours alone would leave rings in the smooth density, tint
+    the white and lose the colours of the few pixels that show data.
+    """
+    ramp = (255 * np.asarray(DENSITY(np.linspace(0, 1, 96)))[:, :3]).round()
+    colours = np.unique(np.concatenate([_packed(picture) for picture in pictures]))
+    used = _unpacked(colours)
+    apart = used[KDTree(ramp).query(used)[0] > 4.0].astype(np.uint8)
+    if len(apart) == 0:
+        return ramp
+    strip = Image.fromarray(apart[None])
+    others = strip.quantize(160, method=Image.Quantize.MAXCOVERAGE).getpalette() or []
+    return np.concatenate([ramp, np.reshape(others, (-1, 3))[:160]])
+
+
+def _indexed(picture: Image.Image, palette: np.ndarray, nearest: KDTree) -> Image.Image:
+    """The picture in colours of the palette, each pixel in the nearest one."""
+    colours, inverse = np.unique(_packed(picture), return_inverse=True)
+    index = np.asarray(nearest.query(_unpacked(colours))[1], np.uint8)
+    image = Image.fromarray(index[inverse].reshape(picture.height, picture.width))
+    image.putpalette(palette.astype(int).ravel().tolist())
+    return image
+
+
+def _packed(picture: Image.Image) -> np.ndarray:
+    """One number per pixel instead of three, shape ``(pixels,)``."""
+    pixels = np.asarray(picture, np.uint32).reshape(-1, 3)
+    return (pixels[:, 0] << 16) | (pixels[:, 1] << 8) | pixels[:, 2]
+
+
+def _unpacked(colours: np.ndarray) -> np.ndarray:
+    """Red, green and blue of packed colours, shape ``(n, 3)``."""
+    return np.stack([colours >> 16, (colours >> 8) & 255, colours & 255], axis=-1).astype(float)

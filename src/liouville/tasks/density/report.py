@@ -1,0 +1,93 @@
+"""What the report of a density holds: besides the usual, samples that are images, as images."""
+
+from pathlib import Path
+
+import numpy as np
+
+from liouville.data import Samples, Snapshots
+from liouville.model import Model
+from liouville.plots import Page, Picture, density_page, image_grid
+from liouville.tasks.density.fit import DensityFit
+from liouville.tasks.density.parts import divide, image_shape, quantisation_of
+
+_SHOWN = 10
+_MOST_MOVING = 8
+
+
+def contents(fitted: DensityFit, samples: Samples) -> Page:
+    """The density on its way from noise, and samples as images if they are images."""
+    model, settings = fitted.model, fitted.config
+    parts = divide(samples, settings)
+    is_discrete = bool(quantisation_of(parts.training).is_discrete.all())
+    shape = image_shape(settings, samples.dim, is_discrete)
+    # Beyond, a picture of the motion is a projection that costs minutes and shows little.
+    is_low = samples.dim <= _MOST_MOVING
+    kept = parts.test or parts.validation or parts.training
+    return density_page(
+        model,
+        _snapshots(model, parts.training),
+        fitted.history,
+        fitted.summary,
+        title=f"Density: {Path(samples.source).name}",
+        movie=settings.report.movie and is_low,
+        more=[] if shape is None else _images(model, samples, kept, shape, settings.training.seed),
+        motion=is_low,
+    )
+
+
+def _images(
+    model: Model, samples: Samples, kept: Samples, shape: tuple[int, int], seed: int
+) -> list[Picture]:
+    """Draws from the model under images of the data, and on their way from noise."""
+    limits = (float(samples.points.min()), float(samples.points.max()))
+    rows = _rows_of_images(model, kept, seed)
+    images = np.stack([x.reshape(-1, *shape) for x in rows.values()])
+    times = np.linspace(0.0, 1.0, 9)
+    some = model.classes[:6] or ("model",) * 6
+    film = np.stack([_emergence(model, name, times, i) for i, name in enumerate(some)])
+    film = film.reshape(len(some), len(times), *shape)
+    columns = [f"{t:.2g}" for t in times]
+    return [
+        Picture(
+            "samples.png",
+            "Samples as images",
+            "Draws from the model, class by class if there are classes, under images of the "
+            "data that were kept from training.",
+            lambda: image_grid(images, rows=list(rows), limits=limits),
+        ),
+        Picture(
+            "emergence.png",
+            "From noise to images",
+            "Draws of the standard normal law, carried along the velocity from time 0 to 1.",
+            lambda: image_grid(film, rows=some, columns=columns, limits=limits),
+        ),
+    ]
+
+
+def _emergence(model: Model, name: str, times: np.ndarray, seed: int) -> np.ndarray:
+    """One draw of the start, carried to the end along the velocity of its class."""
+    own = model.given(name) if model.classes else model
+    return own.trajectories(own.sample(0.0, 1, seed=seed), times, steps=4)[:, 0]
+
+
+def _rows_of_images(model: Model, kept: Samples, seed: int) -> dict[str, np.ndarray]:
+    """Ten images a row: of the data, then of the model, by class if there are classes."""
+    rows = {"data": kept.points[np.random.default_rng(seed).permutation(len(kept))[:_SHOWN]]}
+    if not model.classes:
+        for number in range(3):
+            rows[f"model {number + 1}"] = model.sample(1.0, _SHOWN, seed=seed + number)
+    for name in model.classes[:20]:
+        rows[name] = model.given(name).sample(1.0, _SHOWN, seed=seed)
+    rows["data"] = np.resize(rows["data"], (_SHOWN, kept.dim))
+    return rows
+
+
+def _snapshots(model: Model, training: Samples) -> Snapshots:
+    """The two ends as snapshots: draws of the start, and the training samples."""
+    points = training.points
+    return Snapshots(
+        points=np.concatenate([model.sample(0.0, len(points)), points]),
+        times=np.repeat([0.0, 1.0], len(points)),
+        features=training.features,
+        source=training.source,
+    )

@@ -1,0 +1,117 @@
+"""What a task is: a record of functions. The skeleton, the command line and the tests ask it."""
+
+import importlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import numpy as np
+
+from liouville.objectives import AbstractTerm, Objective
+from liouville.training import Fit
+
+Config = TypeVar("Config")
+Data = TypeVar("Data")
+Say = Callable[[str], None]
+
+
+class Start(NamedTuple):
+    """What training starts from.
+
+    Attributes:
+        config: the configuration with every open choice filled in.
+        path: the path, or another module that the terms know.
+        objective: what training makes small.
+        validation: what ends training and picks the best path, or `None`.
+        facts: what the summary says before anything is trained.
+        known: whatever else the task's `model` and `measure` ask for.
+        details: fields of the task's result that are known already.
+        is_interrupted: whether the user stopped it before training began.
+    """
+
+    config: Any
+    path: Any
+    objective: Objective
+    validation: AbstractTerm | Objective | None = None
+    facts: Mapping[str, Any] = {}
+    known: Any = None
+    details: Mapping[str, Any] = {}
+    is_interrupted: bool = False
+
+
+class Rows(NamedTuple):
+    """A table for a person, or a list for a program."""
+
+    key: str  # its name in JSON
+    title: str
+    rows: list[dict[str, Any]]
+    headings: Mapping[str, str]  # the columns in order, each with its heading
+
+
+class Demo(NamedTuple):
+    """A demonstration: data whose truth is known."""
+
+    given: Any  # the data, as the task's `read` takes them
+    flags: Mapping[str, Any]  # settings by dotted key
+    compare: Callable[[Any], list[Rows]]  # of the result of the fit with the truth
+
+
+def later(place: str) -> Callable[..., Any]:
+    """A function of a module that is imported when it is called, for what imports slowly.
+
+    The place is module and function, such as `liouville.tasks.cells.report:contents`.
+    """
+    module, name = place.split(":")
+
+    def call(*arguments: Any) -> Any:
+        return getattr(importlib.import_module(module), name)(*arguments)
+
+    return call
+
+
+def tables_of(summary: Mapping[str, Any]) -> list[Rows]:
+    """The tables among the figures of a summary: its lists of rows."""
+    return [
+        Rows(key, key, value, {name: name for row in value for name in row})
+        for key, value in summary.items()
+        if isinstance(value, list) and value and isinstance(value[0], Mapping)
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task(Generic[Config, Data]):
+    """What `fit`, `evaluate`, `plot` and `demo` do for one kind of data.
+
+    Attributes:
+        name: of the task and of its room.
+        config: the class of its configuration, with the groups `training` and `report`.
+        result: the named tuple a fit returns: `model`, `config`, `history`, `summary`, `reason`,
+            and what is special, with defaults for a fit that was interrupted.
+        read: `(config, given)`: the data, read from where the configuration says or `given` in
+            Python, and checked.
+        arrays: the arrays by which the data are recognised again.
+        resolve: `(data, config, progress)`: fills in open choices and makes the `Start`.
+        model: `(start, fit)`: the model, in the user's units.
+        measure: `(model, start, data)`: figures for the summary, and fields of the result.
+        contents: `(result, data)`: the `liouville.plots.Page` of the report.
+        evaluate: `(model, data, config)`: measures a run again.
+        judge: `(result, data, say)`: adds dear figures that only a run has.
+        recall: `(model, data, config, summary)`: fields of the result of an earlier run.
+        tables: the tables of a summary, for a person.
+        demo: `(seed)`: data with a known truth, or `None`.
+    """
+
+    name: str
+    config: type[Config]
+    result: Callable[..., Any]
+    read: Callable[[Any, Any], Data]
+    arrays: Callable[[Any], Iterable[np.ndarray | None]]
+    resolve: Callable[[Any, Any, bool | None], Start]
+    model: Callable[[Start, Fit], Any]
+    measure: Callable[[Any, Start, Any], tuple[dict[str, Any], dict[str, Any]]]
+    contents: Callable[[Any, Any], Any]
+    evaluate: Callable[[Any, Any, Any], Mapping[str, Any] | Rows]
+    judge: Callable[[Any, Any, Say], Any] = lambda fitted, *_: fitted
+    recall: Callable[[Any, Any, Any, Mapping[str, Any]], dict[str, Any]] = lambda *_: {}
+    tables: Callable[[Mapping[str, Any]], list[Rows]] = tables_of
+    demo: Callable[[int], Demo] | None = None
