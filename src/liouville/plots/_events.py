@@ -241,7 +241,8 @@ def forecast_figure(
         draw_field(figure, axes, ground, expected, "expected events per cell")
         _rings(axes, places, mark_sizes(marks, len(places)))
         headline(axes, "expected events", f"rings: last {len(places)} known")
-        count, growth = grid[1].subgridspec(2, 1).subplots()
+        column = grid[1].subgridspec(2, 1)
+        count, growth = figure.add_subplot(column[0]), figure.add_subplot(column[1])
     else:
         count, growth = figure.subplots(1, 2)
     for axes in (count, growth):

@@ -49,7 +49,7 @@ class Renoised(AbstractTerm):
         bells = jr.normal(bell_key, values.shape, values.dtype)
         points = values + self.step * within + self.width * bells
         time = jnp.ones((), values.dtype)
-        return ContextLikelihood(time, points, contexts)(path, key=key)
+        return ContextLikelihood(time=time, points=points, contexts=contexts)(path, key=key)
 
 
 def training_likelihood(
@@ -87,9 +87,9 @@ def likelihood(
         return NegativeLogLikelihood([1.0], [points], batch_size=batch_size, name=name)
     dtype = jnp.zeros(()).dtype
     return ContextLikelihood(
-        jnp.ones((), dtype),
-        jnp.asarray(points, dtype),
-        jnp.asarray(_contexts(samples), dtype),
+        time=jnp.ones((), dtype),
+        points=jnp.asarray(points, dtype),
+        contexts=jnp.asarray(_contexts(samples), dtype),
         batch_size=batch_size,
         name=name,
     )

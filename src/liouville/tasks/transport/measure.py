@@ -91,7 +91,7 @@ def bounds(
     moments: Any = (source.mean, source.covariance, target.mean, target.covariance) if plain else ()
     seeds = range(seed, seed + 10 * repeats, 10)
     if sigma > 0:
-        gaussian = GaussianBridge(*moments, sigma).energy() if is_exact else None
+        gaussian = GaussianBridge(*moments, sigma=sigma).energy() if is_exact else None
         values = [_with_noise(source, target, sigma, points, own) for own in seeds]
     else:
         gaussian = 0.5 * bures(*moments) if plain else None
