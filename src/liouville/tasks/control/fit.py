@@ -47,14 +47,10 @@ _POSITIVE = (
 class ControlFit(NamedTuple):
     """What solving a control problem returns.
 
-    Attributes:
-        model: the density and its velocity, in the user's units.
-        config: the configuration.
-        history: the rows of the training log.
-        summary: the figures, as JSON can hold them.
-        reason: why training ended.
-        problem: the problem, with the configuration's noise and weights.
-        rollout: the simulated check; `None` if training was interrupted.
+    The model is in the user's units, and of the configuration every open choice is filled in. The
+    history has the rows of the training log, and the summary the figures as JSON can hold them. The
+    reason says why training ended. The problem has the configuration's noise and weights; without a
+    rollout training was interrupted.
     """
 
     model: Model
@@ -145,9 +141,8 @@ def read_problem(name: str) -> ControlProblem:
     return scenes.NAMES[name]()
 
 
-def resolve(loaded: Loaded, config: ControlConfig, progress: bool | None = None) -> Start:
+def resolve(loaded: Loaded, config: ControlConfig, _: bool | None = None) -> Start:
     """The path to start from: laid between both ends, or carried by the drift from one."""
-    del progress
     problem = loaded.problem
     objective = objective_of(problem, config)
     path = _start(problem, config, objective)
@@ -183,10 +178,9 @@ def model(start: Start, result: Fit) -> Model:
 
 
 def recall(
-    model: Model, loaded: Loaded, config: ControlConfig, summary: Mapping[str, Any]
+    model: Model, loaded: Loaded, config: ControlConfig, _: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The problem, and a rollout on other noise than that of the figures."""
-    del summary
     problem = loaded.problem
     starts = jnp.asarray(problem.source.sample(_DRAWN, seed=1)[0], jnp.zeros(()).dtype)
     path, steps = model.path_in_user, config.rollout.steps
@@ -195,7 +189,6 @@ def recall(
 
 
 def _start(problem: ControlProblem, settings: ControlConfig, objective: Objective) -> Rescaled:
-    """The path to start from: laid between both ends, or carried by the drift from one."""
     config, key = settings.path, jr.key(settings.training.seed)
     if problem.target is not None:
         return initial_path(problem, config, seed=settings.training.seed)

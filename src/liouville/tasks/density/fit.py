@@ -24,12 +24,9 @@ from liouville.training import Fit, Reason
 class DensityFit(NamedTuple):
     """What fitting to samples returns.
 
-    Attributes:
-        model: the fitted model, in the user's units; its end time 1 is the data.
-        config: the configuration with every automatic choice filled in.
-        history: the rows of the training log.
-        summary: the figures of the fit, as JSON can hold them.
-        reason: why training ended.
+    The model is in the user's units, and of the configuration every open choice is filled in. The
+    history has the rows of the training log, and the summary the figures as JSON can hold them. The
+    reason says why training ended. Time 1 of the model is that of the data.
     """
 
     model: Model

@@ -28,10 +28,9 @@ _LEAP = 1e6
 
 
 def measure(
-    model: Model, start: Start, data: Samples | Parts
+    model: Model, start: Start, _: Samples | Parts
 ) -> tuple[dict[str, float], dict[str, Any]]:
     """Likelihoods of samples kept from training, and figures of the motion."""
-    del data
     return scores(model, start.known[0]) | motion_figures(model), {}
 
 
