@@ -129,12 +129,6 @@ def cut(
     return Pieces(owners, source.weights[owners] * shares, moments, within)
 
 
-def uncut(source: GaussianMixture, whole: Moments) -> Pieces:
-    """Every part of a source as one piece."""
-    parts = len(source.weights)
-    return Pieces(np.arange(parts), source.weights, whole, np.ones((parts, 1, 1)))
-
-
 def step_matrices(moments: Moments) -> Array:
     """The linearised flow over each step of the clock, shape `(times - 1, parts, dim, dim)`."""
     h = np.diff(moments.times)[:, None, None, None]

@@ -126,10 +126,8 @@ def path_along(
         (source.means[parts.sources], source.covariances[parts.sources]),
         (target.means[parts.targets], target.covariances[parts.targets]),
     )
-    # The floor lies below every scale of the ends, or they would not be met.
-    least = min(np.linalg.eigvalsh(covariances).min() for _, covariances in ends)
-    floor = min(min_scale, 0.5 * float(np.sqrt(max(least, 1e-24))))
-    scale, dtype = Full(float(np.log(floor))), jnp.zeros(()).dtype
+    scale = Full(log_floor(np.stack([c for _, c in ends]), min_scale))
+    dtype = jnp.zeros(()).dtype
     o = opening
     near = np.array([0.0, 0.25 * o, 0.5 * o, o, 2.0 * o, 4.0 * o])
     knots = np.unique(np.concatenate([near, clock, 1.0 - near]))
@@ -168,6 +166,12 @@ def path_along(
         logits,
         scale=scale,
     )
+
+
+def log_floor(covariances: Array, most: float) -> float:
+    """The logarithm of a floor below every scale of covariances, or they would not be met."""
+    least = float(np.linalg.eigvalsh(covariances).min())
+    return float(np.log(min(most, 0.5 * float(np.sqrt(max(least, 1e-24))))))
 
 
 def _state(

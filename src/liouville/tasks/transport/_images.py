@@ -12,7 +12,7 @@ several members for averages and classes.
 
 import dataclasses
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
@@ -227,10 +227,12 @@ def _member(path: AbstractPath, time: float, source: str) -> Member:
         if maps:
             maps = maps if inner.map is None else [inner.map, *maps]
             return Member(inner.base, maps[0] if len(maps) == 1 else Chain(maps), time)
+    family = getattr(path, "family", None)
+    of = f" of {type(family).__name__} parts" if family else ""
     raise LiouvilleError(
-        f"{source} holds a {_name(path)}, whose density no path can be made to meet; fit it with "
-        "liouville fit density --set path.kernel=gaussian, or draw from it (liouville sample) and "
-        "give the file"
+        f"{source} holds a {type(path).__name__}{of}, whose density no path can be made to meet; "
+        "fit it with liouville fit density --set path.kernel=gaussian, or draw from it (liouville "
+        "sample) and give the file"
     )
 
 
@@ -242,11 +244,6 @@ def _closable(mapping: AbstractMap, time: float) -> list[AbstractMap]:
         mapping = value_of(mapping.map) if is_open else mapping
     maps = list(mapping.maps) if isinstance(mapping, Chain) else [mapping]
     return maps if can_open(mapping) else []
-
-
-def _name(path: Any) -> str:
-    family = getattr(path, "family", None)
-    return type(path).__name__ + (f" of {type(family).__name__} parts" if family else "")
 
 
 def _mixture_at(path: LocationScale, time: float) -> GaussianMixture:
