@@ -106,7 +106,7 @@ class _Known(NamedTuple):
     held_out: Snapshots | None
 
 
-def resolve(cells: Snapshots, config: CellsConfig, _: bool | None = None) -> Start:
+def resolve(cells: Snapshots, config: CellsConfig, progress: bool | None = None) -> Start:
     """Chains through the snapshots, and the mixture paths that start along them."""
     seed = config.training.seed
     units, training, held_out = known = _divided(cells, config)

@@ -1,5 +1,6 @@
 """How good a model of cells is: on held-out cells, and on a whole time that was left out."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ _HELD_OUT = "held-out nats per cell by time"
 
 
 def measure(
-    model: Model, start: Start, _: Snapshots
+    model: Model, start: Start, cells: Snapshots
 ) -> tuple[dict[str, Any], dict[str, dict[str, dict[float, float]]]]:
     """The likelihood of held-out cells, beside a mixture for each time."""
     held_out = start.known.held_out
@@ -37,9 +38,11 @@ def measure(
     return {**means, _HELD_OUT: rows}, {"held_out": scores}
 
 
-def recall(*fit_and_summary: Any) -> dict[str, Any]:
+def recall(
+    model: Model, cells: Snapshots, config: CellsConfig, summary: Mapping[str, Any]
+) -> dict[str, Any]:
     """The held-out likelihoods of an earlier run, from its summary."""
-    rows = fit_and_summary[-1].get(_HELD_OUT, [])
+    rows = summary.get(_HELD_OUT, [])
     names = [name for row in rows[:1] for name in row if name != "time"]
     return {"held_out": {name: {row["time"]: row[name] for row in rows} for name in names}}
 

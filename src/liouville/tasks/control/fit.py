@@ -141,7 +141,7 @@ def read_problem(name: str) -> ControlProblem:
     return scenes.NAMES[name]()
 
 
-def resolve(loaded: Loaded, config: ControlConfig, _: bool | None = None) -> Start:
+def resolve(loaded: Loaded, config: ControlConfig, progress: bool | None = None) -> Start:
     """The path to start from: laid between both ends, or carried by the drift from one."""
     problem, options, seed = loaded.problem, config.path, config.training.seed
     objective = objective_of(problem, config)
@@ -190,7 +190,7 @@ def model(start: Start, result: Fit) -> Model:
 
 
 def recall(
-    model: Model, loaded: Loaded, config: ControlConfig, _: Mapping[str, Any]
+    model: Model, loaded: Loaded, config: ControlConfig, summary: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The problem, and a rollout on other noise than that of the figures."""
     problem = loaded.problem

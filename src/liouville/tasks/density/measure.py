@@ -28,7 +28,7 @@ _LEAP = 1e6
 
 
 def measure(
-    model: Model, start: Start, _: Samples | Parts
+    model: Model, start: Start, data: Samples | Parts
 ) -> tuple[dict[str, float], dict[str, Any]]:
     """Likelihoods of samples kept from training, and figures of the motion."""
     return scores(model, start.known[0]) | motion_figures(model), {}

@@ -218,12 +218,10 @@ def _member(path: AbstractPath, time: float, source: str) -> Member:
         return Member(gaussian(np.zeros(path.dim), np.eye(path.dim)), Rosenblatt(path), time)
     if isinstance(path, Pushforward) and not isinstance(path.base, Pushforward):
         base, maps = path.base, _closable(path.map, time)
-        is_normal = isinstance(base, Normal)
-        inner = (
-            Member(gaussian(np.zeros(path.dim), np.eye(path.dim)))
-            if is_normal
-            else _member(base, time, source)
-        )
+        if isinstance(base, Normal):
+            inner = Member(gaussian(np.zeros(path.dim), np.eye(path.dim)))
+        else:
+            inner = _member(base, time, source)
         if maps:
             maps = maps if inner.map is None else [inner.map, *maps]
             return Member(inner.base, maps[0] if len(maps) == 1 else Chain(maps), time)

@@ -120,7 +120,7 @@ def read(config: TransportConfig, given: Given | None = None) -> Given:
     return given._replace(ends=ends)
 
 
-def resolve(given: Given, config: TransportConfig, _: bool | None = None) -> Start:
+def resolve(given: Given, config: TransportConfig, progress: bool | None = None) -> Start:
     """The problem in the model's units, and the path that starts from moving parts of its ends."""
     config = resolve_times(config, given.ends)
     problem = problem_of(given, units_of(given.ends, config), config)
