@@ -21,20 +21,12 @@ class Renoised(AbstractTerm):
     Noise that is drawn once is learned by heart with the samples. The bells of width $h$ smooth
     over what few samples cannot tell; they are at most half a step wide, where the values say
     nothing.
-
-    Attributes:
-        values: $v$, in the model's units, shape `(n, dim)`.
-        contexts: $c$, shape `(n, size)`; of size zero without classes.
-        step: $s$, zero for continuous columns, shape `(dim,)`.
-        width: $h$, shape `(dim,)`.
-        batch_size: samples drawn a call; `None` uses all of them.
-        name: under which the term is logged.
     """
 
-    values: Points
-    contexts: Float[Array, "n size"]
-    step: Float[Array, " dim"]
-    width: Float[Array, " dim"]
+    values: Points  # v, in the model's units
+    contexts: Float[Array, "n size"]  # c, of size zero without classes
+    step: Float[Array, " dim"]  # s, zero for continuous columns
+    width: Float[Array, " dim"]  # h
     batch_size: int | None = eqx.field(static=True)
     name: str = eqx.field(static=True)
 
