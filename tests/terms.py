@@ -292,7 +292,9 @@ TERMS: dict[str, Case] = RUNNING | {
     "likelihood": _likelihood(None),
     "likelihood-weighted": _likelihood(WEIGHTS),
     "context-likelihood": Case(
-        lambda: ContextLikelihood(jnp.asarray(0.5), POINTS, CLASSES, batch_size=2),
+        lambda: ContextLikelihood(
+            time=jnp.asarray(0.5), points=POINTS, contexts=CLASSES, batch_size=2
+        ),
         _contextual,
         _conditional,
     ),

@@ -1,18 +1,19 @@
 """Reading cells from the files that people have: archives, text tables and AnnData."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from liouville.data._names import listed, names_among, not_found, one_line, usual
+from liouville.data._names import listed, names_among, not_found, usual
 from liouville.data._records import numbered
 from liouville.data._snapshots import Snapshots
 from liouville.data._tables import (
     Archive,
     existing_file,
+    foreign,
     kept_columns,
     read_table,
     real_matrix,
@@ -68,7 +69,8 @@ def read_cells(
 
     Times are numbers; text with one number and the same words everywhere (``"day 3"``, ``"D7.5"``,
     ``"3h"``, ``"E8.5"``); ranges such as ``"Day 00-03"``, which become their midpoint (1.5);
-    durations, which become days; or dates, which become days since the first.
+    durations, which become days; or dates, which become days since the first. Values are finite;
+    `Snapshots.check` looks further.
 
     Args:
         path: The file.
@@ -80,9 +82,6 @@ def read_cells(
         embedding: Two coordinates for pictures: an array, an ``obsm`` key (their first two columns
             are used), or two columns of a text table, ``"u1,u2"``.
         weights: Column (``obs`` column, array) of the mass of each cell.
-
-    Returns:
-        The cells, finite and in the order of the file. `Snapshots.check` looks further.
 
     Raises:
         LiouvilleError: If the file, a name in it or a value cannot be used.
@@ -116,19 +115,6 @@ def _column_names(key: str, count: int) -> tuple[str, ...]:
     return numbered(count, {"X": "x", "pca": "PC", "pcs": "PC"}.get(stem, stem))
 
 
-def _first_two(array: Any, key: str, source: str) -> np.ndarray:
-    matrix = real_matrix(array, f"embedding {key!r} of {source}")
-    if matrix.shape[1] < 2:
-        raise LiouvilleError(
-            f"embedding {key!r} of {source} has one column but a picture needs two; name another"
-        )
-    return matrix[:, :2]
-
-
-def _masses(array: np.ndarray, key: str, source: str) -> np.ndarray:
-    return real_matrix(array, f"weights {key!r} of {source}")[:, 0]
-
-
 def _time_column(names: Sequence[str], time_key: str | None, source: str) -> str:
     """The column of times: the named one, or the only one with a usual name."""
     if time_key is not None:
@@ -143,8 +129,7 @@ def _time_column(names: Sequence[str], time_key: str | None, source: str) -> str
 
 
 def _read_archive(path: Path, request: _Request) -> _Columns:
-    archive, source = Archive.open(path), str(path)
-    embedding, weights = request.embedding, request.weights
+    archive = Archive.open(path)
     point_key = request.basis or archive.usual("points")
     time_key = request.time_key or archive.usual("time")
     if point_key is None or time_key is None:
@@ -155,17 +140,35 @@ def _read_archive(path: Path, request: _Request) -> _Columns:
             f"It has: {listed(archive.described())}"
         )
     points = real_matrix(archive.array(point_key), f"array {point_key!r} of {path}")
-    count = len(points)
-    return _Columns(
-        points,
-        _column_names(point_key, points.shape[1]),
-        archive.column(time_key, count, "cell"),
-        time_key,
-        None if embedding is None else _first_two(archive.array(embedding), embedding, source),
-        None
-        if weights is None
-        else _masses(archive.column(weights, count, "cell"), weights, source),
-    )
+
+    def column(name: str) -> np.ndarray:
+        return archive.column(name, len(points), "cell")
+
+    names = _column_names(point_key, points.shape[1])
+    return _completed(points, names, time_key, archive.array, column, request, str(path))
+
+
+def _completed(
+    points: np.ndarray,
+    names: tuple[str, ...],
+    time_name: str,
+    array: Callable[[str], Any],
+    column: Callable[[str], np.ndarray],
+    request: _Request,
+    source: str,
+) -> _Columns:
+    """Points with all else that is asked for; `array` and `column` look up a name in the file."""
+    embedding, weights, drawn, masses = request.embedding, request.weights, None, None
+    if embedding is not None:
+        drawn = real_matrix(array(embedding), f"embedding {embedding!r} of {source}")[:, :2]
+        if drawn.shape[1] < 2:
+            raise LiouvilleError(
+                f"embedding {embedding!r} of {source} has one column but a picture needs two; "
+                "name another"
+            )
+    if weights is not None:
+        masses = real_matrix(column(weights), f"weights {weights!r} of {source}")[:, 0]
+    return _Columns(points, names, column(time_name), time_name, drawn, masses)
 
 
 def _read_text(path: Path, request: _Request) -> _Columns:
@@ -189,30 +192,17 @@ def _read_text(path: Path, request: _Request) -> _Columns:
         raise LiouvilleError(
             f"{path} has no columns besides {listed(apart)}; add columns of coordinates"
         )
-    return _Columns(
-        table.matrix(names),
-        names,
-        table.values(time_name),
-        time_name,
-        embedding,
-        weights,
-    )
+    times = table.values(time_name)
+    return _Columns(table.matrix(names), names, times, time_name, embedding, weights)
 
 
 def _read_anndata(path: Path, request: _Request) -> _Columns:
-    try:
+    absent = "it needs anndata; install it with: pip install 'liouville[cells]'"
+    with foreign(path, absent, "not an .h5ad file, or damaged ({}); save it again"):
         import anndata
-    except ImportError:
-        raise LiouvilleError(
-            f"reading {path} needs anndata; install it with: pip install 'liouville[cells]'"
-        ) from None
-    try:
+
         # Backed, so that an expression matrix that is not asked for stays on disk.
         cells = anndata.read_h5ad(path, backed="r")
-    except Exception as error:
-        raise LiouvilleError(
-            f"cannot read {path}: not an .h5ad file, or damaged ({one_line(error)}); save it again"
-        ) from None
     try:
         return _anndata_columns(cells, path, request)
     finally:
@@ -220,32 +210,29 @@ def _read_anndata(path: Path, request: _Request) -> _Columns:
 
 
 def _anndata_columns(cells: Any, path: Path, request: _Request) -> _Columns:
-    source = str(path)
-    time_name = _time_column(_texts(cells.obs.columns), request.time_key, f"obs of {source}")
+    source, columns = str(path), _texts(cells.obs.columns)
+
+    def obs(name: str) -> np.ndarray:
+        if name not in columns:
+            raise not_found("obs column", name, columns, source)
+        return np.asarray(cells.obs[name])
+
+    def obsm(key: str) -> np.ndarray:
+        if key not in cells.obsm:
+            raise not_found("obsm array", key, _texts(cells.obsm), source)
+        return _dense(cells.obsm[key])
+
+    time_name = _time_column(columns, request.time_key, f"obs of {source}")
     basis = request.basis or _default_basis(_texts(cells.obsm), source)
     if basis == "X":
         points, names = _dense(cells.X), _texts(cells.var_names)
     else:
-        array = _obsm(cells, basis, source)
-        points = _dense(array)
+        points = obsm(basis)
         # A table in obsm names its own columns.
-        names = _texts(array.columns) if hasattr(array, "columns") else ()
+        names = _texts(getattr(cells.obsm[basis], "columns", ()))
     points = real_matrix(points, f"{basis!r} of {source}")
-    embedding, weights, masses = request.embedding, request.weights, None
-    if weights is not None:
-        if weights not in cells.obs:
-            raise not_found("obs column", weights, _texts(cells.obs.columns), source)
-        masses = _masses(np.asarray(cells.obs[weights]), weights, source)
-    return _Columns(
-        points,
-        names or _column_names(basis, points.shape[1]),
-        np.asarray(cells.obs[time_name]),
-        time_name,
-        None
-        if embedding is None
-        else _first_two(_dense(_obsm(cells, embedding, source)), embedding, source),
-        masses,
-    )
+    names = names or _column_names(basis, points.shape[1])
+    return _completed(points, names, time_name, obsm, obs, request, source)
 
 
 def _texts(names: Any) -> tuple[str, ...]:
@@ -262,12 +249,6 @@ def _default_basis(keys: Sequence[str], source: str) -> str:
         f"{source} has {problem}; name one with basis, or basis='X' for the expression matrix. "
         f"It has: {listed(keys)}"
     )
-
-
-def _obsm(cells: Any, key: str, source: str) -> Any:
-    if key not in cells.obsm:
-        raise not_found("obsm array", key, _texts(cells.obsm), source)
-    return cells.obsm[key]
 
 
 def _dense(array: Any) -> np.ndarray:

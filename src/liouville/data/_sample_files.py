@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from liouville.data._names import names_among, not_found, usual
+from liouville.data._names import names_among, usual
 from liouville.data._records import numbered
 from liouville.data._samples import Samples
 from liouville.data._tables import (
@@ -58,7 +58,8 @@ def read_samples(
     Arrays of more than two axes, such as images, become one row each. The class column is the only
     one called label, labels, class, target or y, in any case, unless `label` names it; one of
     numbers counts only if they are whole and repeat, and a ``y`` beside an ``x`` is a coordinate.
-    Numeric classes are ordered by value, others by name. `Samples.describe` says what was found.
+    Numeric classes are ordered by value, others by name. `Samples.describe` says what was found;
+    values are finite, and `Samples.check` looks further.
 
     Args:
         file: The file, in the user's units.
@@ -66,9 +67,6 @@ def read_samples(
         features: Columns to read, as a list or separated by commas. Columns of an array are named
             ``x1``, ``x2``, ….
         dims: Keep only the first columns, this many.
-
-    Returns:
-        The rows, finite and in the order of the file. `Samples.check` looks further.
 
     Raises:
         LiouvilleError: If the file, a name in it or a value cannot be used.
@@ -106,10 +104,7 @@ def _read_archive(path: Path, label: str | None, _: tuple[str, ...] | None) -> _
         archive.array(label)  # refuses an unknown name
     else:
         label = _label_among(archive.names, archive.array, str(path))
-    others = [name for name in archive.names if name != label]
-    key = archive.usual("points", label or "") or (others[0] if len(others) == 1 else None)
-    if key is None:
-        raise not_found("array", "X", archive.described(), str(path))
+    key = archive.points(label)
     points = _matrix(archive.array(key), f"array {key!r} of {path}")
     labels = None if label is None else archive.column(label, len(points), "row")
     return _Columns(points, numbered(points.shape[1]), labels, label or "")

@@ -198,6 +198,14 @@ class Archive:
         """The first array, besides some, whose name is usual for a role."""
         return next(iter(usual(role, self.names, apart)), None)
 
+    def points(self, label: str | None = None) -> str:
+        """The array of points: one with a usual name, or the only one besides the classes."""
+        others = [name for name in self.names if name != label]
+        found = usual("points", others) or others
+        if len(found) != 1 and found == others:
+            raise not_found("array", "X", self.described(), str(self.path))
+        return found[0]
+
     def described(self) -> list[str]:
         """Name and shape of every array, such as ``pcs (500, 5)``."""
         described = []
@@ -236,6 +244,17 @@ def readable(path: Path, part: str = "") -> Iterator[None]:
         raise LiouvilleError(
             f"cannot read {part}{path}: not a {path.suffix} file, or damaged{cause}; save it again"
         ) from None
+
+
+@contextlib.contextmanager
+def foreign(path: Path, absent: str, damaged: str) -> Iterator[None]:
+    """Says what is wrong if a library for a file is absent, or cannot read it for a reason {}."""
+    try:
+        yield
+    except ImportError:
+        raise LiouvilleError(f"cannot read {path}: {absent}") from None
+    except Exception as error:  # every library has its own kinds
+        raise LiouvilleError(f"cannot read {path}: {damaged.format(one_line(error))}") from None
 
 
 def real_matrix(array: np.ndarray, what: str, one: str = "cells") -> np.ndarray:

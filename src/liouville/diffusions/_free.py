@@ -14,10 +14,10 @@ from liouville.diffusions._moments import (
     Pieces,
     cut,
     graded_clock,
-    uncut,
     whole_moments,
 )
 from liouville.diffusions._turning import spins
+from liouville.diffusions.bridges import log_floor
 from liouville.errors import LiouvilleError
 from liouville.numerics.mixtures import GaussianMixture
 from liouville.numerics.parameters import Fixed
@@ -80,7 +80,8 @@ def free_pieces(
     # Every part gets its share of the pieces, at least one.
     counts = np.maximum(1, np.round(parts * source.weights).astype(int))
     if counts.max() == 1 or (is_linear and not is_cut):
-        return whole, [uncut(source, whole)]
+        count = len(counts)
+        return whole, [Pieces(np.arange(count), source.weights, whole, np.ones((count, 1, 1)))]
     return whole, [
         cut(source, field, sigma, whole, counts, share * clock[-1], axes)
         for axes in range(1, min(source.dim, 2) + 1)
@@ -125,9 +126,7 @@ def least_squares(basis: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 def turning_for(covariances: np.ndarray) -> Turning:
     """Scales with a floor below all that is met."""
-    least = float(np.linalg.eigvalsh(covariances).min())
-    floor = min(_MIN_SCALE, 0.5 * float(np.sqrt(max(least, 1e-24))))
-    return Turning(float(np.log(floor)))
+    return Turning(log_floor(covariances, _MIN_SCALE))
 
 
 def raw_of(scale: Turning, covariances: np.ndarray, moments: Moments, width: np.ndarray):

@@ -1,5 +1,6 @@
 """Drift matching: Fokker-Planck equations solved by minimisation."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -17,7 +18,7 @@ from liouville.numerics.mixtures import GaussianMixture
 from liouville.numerics.types import RandomKey
 from liouville.objectives import Effort, Field, Objective, Running
 from liouville.paths import AbstractPath, Rescaled
-from liouville.training import fit
+from liouville.training import Fit, fit
 
 # Cells in time and particles in each with which results are measured, and independent repeats.
 _CELLS, _PARTICLES, _REPEATS = 128, 512, 24
@@ -101,8 +102,8 @@ def solve_fokker_planck(
     starts = free_paths(source, noise, float(horizon), drift, parts=parts, knots=knots)
     mismatch = {"mismatch": Effort(noise, drift)}
 
-    def term(times: int, particles: int) -> Running:
-        return Running(
+    def term(times: int, particles: int) -> Objective:
+        running = Running(
             (0.0, float(horizon)),
             mismatch,
             times=times,
@@ -110,16 +111,11 @@ def solve_fokker_planck(
             crowding=_CROWDING,
             name="mismatch",
         )
+        return 1.0 * running
 
-    start = first_of(starts, term(32, 256) * 1.0, drift, horizon)
-    fitted = fit(
-        start,
-        term(times, max(particles, 4 * parts)),
-        steps=steps,
-        optimizer=rate,
-        seed=seed,
-        progress=progress,
-    )
+    sizes = (times, max(particles, 4 * parts))
+    options = {"steps": steps, "optimizer": rate, "seed": seed, "progress": progress}
+    fitted = trained(starts, term, sizes, drift, horizon, **options)
     edges = graded_clock(source, noise, float(horizon), _CELLS)
     cost, key = mismatch["mismatch"], jr.key(seed + 1)
     rates = _rates(fitted.path, cost, jnp.asarray(edges), key)
@@ -135,14 +131,23 @@ def solve_fokker_planck(
     )
 
 
-def first_of(
-    starts: list[Rescaled], objective: Objective, drift: Field, horizon: float
-) -> Rescaled:
-    """The best start, after a look at the drift wherever it goes."""
+def trained(
+    starts: list[Rescaled],
+    objective: Callable[[int, int], Objective],
+    sizes: tuple[int, int],
+    drift: Field,
+    horizon: float,
+    **options: Any,
+) -> Fit:
+    """Trains the best start, after a look at the drift wherever it goes.
+
+    An objective is of so many times and particles at each, in training of `sizes`.
+    """
+    rough = objective(32, 256)
 
     @eqx.filter_jit
     def judge(path):
-        return objective(path, key=jr.key(0))[0]
+        return rough(path, key=jr.key(0))[0]
 
     @eqx.filter_jit
     def cloud(path, t):
@@ -152,7 +157,7 @@ def first_of(
     for t in jnp.linspace(0.0, horizon, 5):
         points = cloud(start, t)
         check_values("the drift", partial(drift, t), points, points.shape[1:], float(t))
-    return start
+    return fit(start, objective(*sizes), **options)
 
 
 @eqx.filter_jit

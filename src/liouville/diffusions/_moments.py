@@ -129,12 +129,6 @@ def cut(
     return Pieces(owners, source.weights[owners] * shares, moments, within)
 
 
-def uncut(source: GaussianMixture, whole: Moments) -> Pieces:
-    """Every part of a source as one piece."""
-    parts = len(source.weights)
-    return Pieces(np.arange(parts), source.weights, whole, np.ones((parts, 1, 1)))
-
-
 def step_matrices(moments: Moments) -> Array:
     """The linearised flow over each step of the clock, shape `(times - 1, parts, dim, dim)`."""
     h = np.diff(moments.times)[:, None, None, None]
@@ -156,8 +150,7 @@ def _standard_pieces(count: int, axes: int) -> tuple[Array, Array, Array]:
         shares = np.exp(-0.5 * places[:, 0] ** 2 / (1.0 - 0.72 * gap**2))
         shares /= shares.sum()
     else:
-        even = qmc.Sobol(axes, rng=np.random.default_rng(0)).random_base2(11)
-        points = norm.ppf(np.clip(even, 1e-9, 1.0 - 1e-9))
+        points = _even_normals(axes, 11)
         places, label = kmeans2(points, count, minit="++", rng=0)
         shares = np.bincount(label, minlength=count) / len(points)
         places = places - shares @ places
@@ -187,8 +180,7 @@ def _forcing(whole: Moments, part: int, last: int, curvature: Array, axes: int) 
 def _curvature(drift: Field, moments: Moments, j: int) -> tuple[Array, float, float]:
     """How much the Jacobian varies along each direction of each part, in all, and its size."""
     dtype, dim = jnp.zeros(()).dtype, moments.means.shape[-1]
-    even = qmc.Sobol(dim, rng=np.random.default_rng(0)).random_base2(6)
-    z = norm.ppf(np.clip(even, 1e-9, 1.0 - 1e-9))
+    z = _even_normals(dim, 6)
     values, vectors = np.linalg.eigh(moments.covariances[j])
     roots = np.sqrt(np.maximum(values, 0.0))[:, None, :] * vectors @ vectors.swapaxes(-1, -2)
     points = moments.means[j][:, None] + np.einsum("pij,nj->pni", roots, z)
@@ -199,6 +191,11 @@ def _curvature(drift: Field, moments: Moments, j: int) -> tuple[Array, float, fl
     hermite = np.einsum("ni,nj->nij", z, z) - np.eye(dim)
     matrix = np.einsum("pn,nij->pij", varied, hermite) / len(z)
     return matrix, float(varied.mean()), float(np.mean(np.sum(slopes**2, axis=(-1, -2))))
+
+
+def _even_normals(dim: int, logarithm: int) -> Array:
+    even = qmc.Sobol(dim, rng=np.random.default_rng(0)).random_base2(logarithm)
+    return norm.ppf(np.clip(even, 1e-9, 1.0 - 1e-9))
 
 
 @eqx.filter_jit

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from liouville.diffusions._free import free_pieces
-from liouville.diffusions._matching import first_of
+from liouville.diffusions._matching import trained
 from liouville.diffusions._moments import graded_clock
 from liouville.diffusions._posterior import posterior
 from liouville.diffusions._posterior_path import smoothed_path
@@ -21,7 +21,6 @@ from liouville.numerics.mixtures import GaussianMixture
 from liouville.numerics.types import Point, RandomKey, Scalar
 from liouville.objectives import AbstractTerm, Effort, Field, Objective, Running
 from liouville.paths import AbstractPath, Rescaled
-from liouville.training import fit
 
 # Times and particles at each with which the result is measured, and independent repeats.
 _TIMES, _PARTICLES, _REPEATS = 128, 512, 24
@@ -170,15 +169,9 @@ def smooth(
         start = StartEntropy.of(source, 4 * particles)
         return start + (running + Surprise.of(observations, particles))
 
-    start = first_of(starts, objective(32, 256), drift, horizon)
-    fitted = fit(
-        start,
-        objective(times, max(particles, 4 * parts)),
-        steps=steps,
-        optimizer=rate,
-        seed=seed,
-        progress=progress,
-    )
+    sizes = (times, max(particles, 4 * parts))
+    options = {"steps": steps, "optimizer": rate, "seed": seed, "progress": progress}
+    fitted = trained(starts, objective, sizes, drift, horizon, **options)
     keys = jr.split(jr.key(seed + 1), _REPEATS)
     totals, terms = _measured(fitted.path, objective(_TIMES, _PARTICLES), keys)
     return Smoothed(

@@ -8,12 +8,9 @@ def spins(covariances: np.ndarray, slopes: np.ndarray, noises: np.ndarray) -> np
     symmetric $A_*$ of the same $A_* S + S A_* = A S + S A^\top$, $W = L^{-1}(A - A_*) L$. All have
     the shape `(..., dim, dim)`: covariances $S = L L^\top$, slopes $J$ and noises $D$.
     """
-    values, vectors = np.linalg.eigh(covariances)
-    turned = vectors.swapaxes(-1, -2)
     generator = slopes + 0.5 * noises @ np.linalg.inv(covariances)
     rate = generator @ covariances
-    rate = turned @ (rate + rate.swapaxes(-1, -2)) @ vectors
-    symmetric = vectors @ (rate / (values[..., :, None] + values[..., None, :])) @ turned
+    symmetric = _lyapunov(covariances, rate + rate.swapaxes(-1, -2))
     factor = np.linalg.cholesky(covariances)
     spin = np.linalg.solve(factor, (generator - symmetric) @ factor)
     return 0.5 * (spin - spin.swapaxes(-1, -2))
@@ -33,8 +30,13 @@ def steered_slopes(
     carried = slopes @ covariances
     missing = rates - carried - carried.swapaxes(-1, -2) - noises
     white = inverse @ missing @ inverse.swapaxes(-1, -2)
-    values, vectors = np.linalg.eigh(inverse @ covariances @ inverse.swapaxes(-1, -2))
+    control = _lyapunov(inverse @ covariances @ inverse.swapaxes(-1, -2), white)
+    return slopes + factor @ control @ inverse
+
+
+def _lyapunov(covariances: np.ndarray, rates: np.ndarray) -> np.ndarray:
+    """The symmetric $X$ of $X S + S X = R$."""
+    values, vectors = np.linalg.eigh(covariances)
     turned = vectors.swapaxes(-1, -2)
     sums = values[..., :, None] + values[..., None, :]
-    control = vectors @ ((turned @ white @ vectors) / sums) @ turned
-    return slopes + factor @ control @ inverse
+    return vectors @ ((turned @ rates @ vectors) / sums) @ turned

@@ -30,19 +30,18 @@ _CLOCK = (0.15, 0.3, 0.5, 0.7, 0.85)
 # Pairs of end parts with fewer of the draws than this share are noise at first, and then, if the
 # others cannot couple the ends without them, are kept.
 _SHARES = (4e-3, 1e-3, 0.0)
-# A covariance of few draws is drawn toward a part of the whole cloud's, as if so many more draws
-# with so small a share of its variances had been seen.
+# What covariances of few draws are drawn toward, see `group_moments`.
 _PRIOR_DRAWS, _PRIOR_SHARE = 3.0, 0.05
 
 
 class Parts(NamedTuple):
     """Moving parts between two ends, before they have curves."""
 
-    sources: Array
-    targets: Array
-    weights: Array
-    means: Array
-    covariances: Array
+    sources: Array  # the source part of each, shape `(parts,)`
+    targets: Array  # the target part of each
+    weights: Array  # they couple the ends' weights
+    means: Array  # where each leaves from and arrives once separated, shape `(2, parts, dim)`
+    covariances: Array  # likewise, shape `(2, parts, dim, dim)`
 
 
 def whole_parts(source: GaussianMixture, target: GaussianMixture) -> Parts:
@@ -89,18 +88,13 @@ def split_parts(
         count = label.max() + 1
         first = np.array([np.flatnonzero(label == j)[0] for j in range(count)])
         sources, targets = row[first], column[first]
-        weights = _balanced(
-            np.bincount(label[label >= 0]) / _DRAWS,
-            sources,
-            targets,
-            source.weights,
-            target.weights,
-        )
+        seen = np.bincount(label[label >= 0]) / _DRAWS
+        weights = _balanced(seen, sources, targets, source.weights, target.weights)
         if weights is not None:
             break
     else:
         return None
-    moments = [_moments(z, label) for z in (x, y)]
+    moments = [group_moments(z, label, _PRIOR_DRAWS, _PRIOR_SHARE) for z in (x, y)]
     means = [
         _centred(m, weights, own, end.means)
         for (m, _), own, end in zip(moments, (sources, targets), (source, target))
@@ -123,26 +117,17 @@ def path_along(
 ) -> LocationScale:
     """A path whose parts open, follow Gaussian bridges and close again on the ends' parts.
 
-    Args:
-        parts: the parts.
-        source: the mixture at the start, met exactly.
-        target: the mixture at the end, met exactly.
-        times: start and end, in the model's units, as are noise and smallest scale.
-        sigma: noise.
-        opening: the share of the time in which parts leave their common start.
-        min_scale: the smallest scale of a part.
-        weights: whether the weights of the parts are learned; both ends stay exact.
-        clock: shares of the time between the ends at which the curves have knots.
-        bend: how far from the bridges the means go at a share of the time, shape `(parts, dim)`.
+    Both ends are met exactly, also if the weights of the parts are learned. All is in the model's
+    units. The parts leave their common start in the share `opening` of the time; `clock` are the
+    shares at which the curves have knots, and `bend` is how far from the bridges the means go at
+    a share, shape `(parts, dim)`.
     """
     ends = (
         (source.means[parts.sources], source.covariances[parts.sources]),
         (target.means[parts.targets], target.covariances[parts.targets]),
     )
-    # The floor lies below every scale of the ends, or they would not be met.
-    least = min(np.linalg.eigvalsh(covariances).min() for _, covariances in ends)
-    floor = min(min_scale, 0.5 * float(np.sqrt(max(least, 1e-24))))
-    scale, dtype = Full(float(np.log(floor))), jnp.zeros(()).dtype
+    scale = Full(log_floor(np.stack([c for _, c in ends]), min_scale))
+    dtype = jnp.zeros(()).dtype
     o = opening
     near = np.array([0.0, 0.25 * o, 0.5 * o, o, 2.0 * o, 4.0 * o])
     knots = np.unique(np.concatenate([near, clock, 1.0 - near]))
@@ -181,6 +166,12 @@ def path_along(
         logits,
         scale=scale,
     )
+
+
+def log_floor(covariances: Array, most: float) -> float:
+    """The logarithm of a floor below every scale of covariances, or they would not be met."""
+    least = float(np.linalg.eigvalsh(covariances).min())
+    return float(np.log(min(most, 0.5 * float(np.sqrt(max(least, 1e-24))))))
 
 
 def _state(
@@ -248,21 +239,27 @@ def _balanced(
     return weights if error < 1e-7 and weights.min() > 1e-8 else None
 
 
-def _moments(z: Array, label: Array) -> tuple[Array, Array]:
-    prior = _PRIOR_SHARE * np.diag(z.var(axis=0) + 1e-12)
-    groups = [z[label == j] for j in range(label.max() + 1)]
-    means = np.stack([g.mean(axis=0) for g in groups])
+def group_moments(
+    x: Array, label: Array, prior_draws: float, prior_share: float
+) -> tuple[Array, Array]:
+    """Means `(groups, ..., dim)` and covariances of the groups of points `(n, ..., dim)`.
+
+    A covariance of few points is drawn toward a share of the variances of the whole cloud, as if
+    so many more points with these had been seen.
+    """
+    prior = prior_share * (x.var(axis=0) + 1e-12)[..., None] * np.eye(x.shape[-1])
+    groups = [x[label == j] for j in range(label.max() + 1)]
+    means = [group.mean(axis=0) for group in groups]
     covariances = [
-        ((g - m).T @ (g - m) + _PRIOR_DRAWS * prior) / (len(g) + _PRIOR_DRAWS)
+        (np.einsum("n...i,n...j->...ij", g - m, g - m) + prior_draws * prior)
+        / (len(g) + prior_draws)
         for g, m in zip(groups, means)
     ]
-    return means, np.stack(covariances)
+    return np.stack(means), np.stack(covariances)
 
 
 def _centred(means: Array, weights: Array, own: Array, ends: Array) -> Array:
     """The means shifted so that the parts of each end part separate about its mean."""
     mass = np.bincount(own, weights, len(ends))
-    shift = np.stack(
-        [np.bincount(own, weights * means[:, i], len(ends)) / mass for i in range(ends.shape[1])], 1
-    )
-    return means - (shift - ends)[own]
+    shift = [np.bincount(own, weights * column, len(ends)) / mass for column in means.T]
+    return means - (np.stack(shift, axis=1) - ends)[own]

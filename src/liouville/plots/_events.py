@@ -31,6 +31,7 @@ from liouville.plots._style import (
 
 # Orders of magnitude that the colours of an intensity tell apart.
 _ORDERS = 4.0
+_RECENT = 100  # events drawn on the intensity
 
 
 @dataclass(frozen=True)
@@ -93,9 +94,8 @@ def event_maps(
     marks: np.ndarray | None,
     intensity: np.ndarray,
     now: float,
-    recent: int = 100,
 ) -> Figure:
-    """All events coloured by time, beside the intensity at the time `now` with the `recent` events.
+    """All events coloured by time, beside the intensity at the time `now` with the latest events.
 
     Places have shape ``(n, 2)``, times and marks, which make markers larger, ``(n,)``, all in order
     of time; the intensity is on the grid of the plane, shape ``(rows, columns)``.
@@ -112,9 +112,9 @@ def event_maps(
     if clock.origin is not None:
         clock.tick(bar.ax.yaxis)
     draw_field(figure, right, ground, intensity, f"events per {clock.per} and {ground.area}")
-    latest = slice(max(0, len(places) - recent), None)
+    latest = slice(max(0, len(places) - _RECENT), None)
     _rings(right, places[latest], sizes[latest])
-    headline(right, f"intensity, {clock.say(now)}", f"rings: last {min(recent, len(places))}")
+    headline(right, f"intensity, {clock.say(now)}", f"rings: last {min(_RECENT, len(places))}")
     return figure
 
 
@@ -241,9 +241,10 @@ def forecast_figure(
         draw_field(figure, axes, ground, expected, "expected events per cell")
         _rings(axes, places, mark_sizes(marks, len(places)))
         headline(axes, "expected events", f"rings: last {len(places)} known")
-        count, growth = grid[1].subgridspec(2, 1).subplots()
+        column = grid[1].subgridspec(2, 1)
+        count, growth = figure.add_subplot(column[0]), figure.add_subplot(column[1])
     else:
-        count, growth = figure.subplots(1, 2)
+        count, growth = list(figure.subplots(1, 2))
     for axes in (count, growth):
         tidy(axes)
     top = int(max(np.quantile(numbers, 0.995), 1))

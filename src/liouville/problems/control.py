@@ -111,10 +111,8 @@ class MeanFieldBridge:
 
         def slope(_, y):
             m, m_rate, s, s_rate = y
-            force = (self.q + 2.0 * self.attraction) * s - self.entropy / s
-            return np.stack(
-                [m_rate, noise * self.q * m, s_rate, noise * force - 0.25 * noise**2 / s**3]
-            )
+            force = noise * ((self.q + 2.0 * self.attraction) * s - self.entropy / s)
+            return np.stack([m_rate, noise * self.q * m, s_rate, force - 0.25 * noise**2 / s**3])
 
         def miss(a, b):
             return np.array([a[0] - self.mean0, b[0] - self.mean1, a[2] - ends[0], b[2] - ends[1]])
@@ -123,9 +121,8 @@ class MeanFieldBridge:
         bump = np.sqrt(noise * clock * (1.0 - clock) + (ends @ [0.5, 0.5]) ** 2)
         line = self.mean0 + clock * (self.mean1 - self.mean0)
         rates = [np.gradient(line, clock), bump, np.gradient(bump, clock)]
-        found = solve_bvp(
-            slope, miss, clock, np.stack([line, *rates]), tol=1e-10, max_nodes=100_000
-        )
+        guess = np.stack([line, *rates])
+        found = solve_bvp(slope, miss, clock, guess, tol=1e-10, max_nodes=100_000)
         if not found.success:
             raise RuntimeError(f"the moments of {self} were not found: {found.message}")
         return found.sol(times)
@@ -261,7 +258,6 @@ class DoubleWell:
             return x**n * np.exp(-2.0 * self.kappa * (x**2 - 1.0) ** 2 / self.sigma**2)
 
         far = 2.0 + (6.0 * self.sigma / np.sqrt(self.kappa)) ** 0.5
-        above, below = (
-            quad(weigh, -far, far, args=(n,), epsabs=1e-13, limit=200)[0] for n in (power, 0)
-        )
+        options = {"epsabs": 1e-13, "limit": 200}
+        above, below = (quad(weigh, -far, far, args=(n,), **options)[0] for n in (power, 0))
         return above / below

@@ -22,10 +22,6 @@ class AbstractKernel(eqx.Module):
         r"""$\log g(\tau)$, per unit of time."""
 
     @abc.abstractmethod
-    def log_survival(self, elapsed: Scalar) -> Scalar:
-        r"""$\log \int_\tau^\infty g$, what is still to come."""
-
-    @abc.abstractmethod
     def mass(self, elapsed: Scalar, duration: Scalar) -> Scalar:
         r"""$\int_\tau^{\tau + d} g$ from an elapsed time on, for a duration, without cancellation.
 
@@ -65,10 +61,6 @@ class Exponentials(AbstractKernel):
         r"""$\log g(\tau)$."""
         parts = self.log_rates - jnp.exp(self.log_rates) * elapsed
         return jax.nn.logsumexp(log_weights(self.logits) + parts)
-
-    def log_survival(self, elapsed: Scalar) -> Scalar:
-        r"""$\log \sum_k w_k e^{-b_k \tau}$."""
-        return jax.nn.logsumexp(log_weights(self.logits) - jnp.exp(self.log_rates) * elapsed)
 
     def mass(self, elapsed: Scalar, duration: Scalar) -> Scalar:
         r"""$\sum_k w_k e^{-b_k \tau} (1 - e^{-b_k d})$."""
@@ -116,11 +108,6 @@ class PowerLaws(AbstractKernel):
         parts = self.log_excesses - self.log_offsets - (1.0 + excess) * spread
         return jax.nn.logsumexp(log_weights(self.logits) + parts)
 
-    def log_survival(self, elapsed: Scalar) -> Scalar:
-        r"""$\log \sum_k w_k (1 + \tau/c_k)^{1 - p_k}$."""
-        parts = -jnp.exp(self.log_excesses) * self._log_spread(elapsed)
-        return jax.nn.logsumexp(log_weights(self.logits) + parts)
-
     def mass(self, elapsed: Scalar, duration: Scalar) -> Scalar:
         r"""$\sum_k w_k (1 + \tau/c_k)^{1 - p_k} [1 - (1 + d/(c_k + \tau))^{1 - p_k}]$."""
         excess = jnp.exp(self.log_excesses)
@@ -154,11 +141,6 @@ class KernelMixture(AbstractKernel):
     def log_density(self, elapsed: Scalar) -> Scalar:
         r"""$\log g(\tau)$."""
         parts = jnp.stack([kernel.log_density(elapsed) for kernel in self.kernels])
-        return jax.nn.logsumexp(log_weights(self.logits) + parts)
-
-    def log_survival(self, elapsed: Scalar) -> Scalar:
-        r"""$\log \int_\tau^\infty g$."""
-        parts = jnp.stack([kernel.log_survival(elapsed) for kernel in self.kernels])
         return jax.nn.logsumexp(log_weights(self.logits) + parts)
 
     def mass(self, elapsed: Scalar, duration: Scalar) -> Scalar:

@@ -19,6 +19,8 @@ _CONTRAST = 8.0
 # Below this number of mean times a difference of exponentials is a series.
 _SERIES = 0.5
 _TERMS = 17
+# How many rates there are, from 30 times the rate of events down to a third of it.
+_RATES = 4
 # What `_gap_features` gives.
 _GAP_FEATURES = 3
 
@@ -121,9 +123,6 @@ class Neural(AbstractIntensity):
         kinds: int = 0,
         width: int = 32,
         heads: int = 4,
-        depth: int = 2,
-        rates: int = 4,
-        offsets: int = 1,
         key: RandomKey,
     ):
         """Starts as nearly a constant rate, or as nearly its `base`.
@@ -135,9 +134,6 @@ class Neural(AbstractIntensity):
             kinds: the number of kinds if marks are kinds.
             width: of the embedding, of the heads together and of the network.
             heads: of the attention.
-            depth: of the network.
-            rates: how many exponential rates $b$ there are.
-            offsets: how many offsets $c$ there are.
             key: random key.
 
         Raises:
@@ -154,11 +150,11 @@ class Neural(AbstractIntensity):
         self.value = eqx.nn.Linear(width, width, key=keys[3])
         # From ten times shorter to ten times longer than the time between events.
         self.log_decays = jnp.linspace(math.log(10.0), -math.log(10.0), heads, dtype=dtype)
-        log_rates = jnp.linspace(math.log(30.0), -math.log(3.0), rates, dtype=dtype)
-        log_offsets = jnp.linspace(-math.log(10.0), 0.0, offsets, dtype=dtype)
+        log_rates = jnp.linspace(math.log(30.0), -math.log(3.0), _RATES, dtype=dtype)
+        log_offsets = jnp.asarray([-math.log(10.0)], dtype)
         self.growth = Growth(log_rates + math.log(rate), log_offsets - math.log(rate))
         context = width + 3 * heads + width + _GAP_FEATURES
-        self.network = MLP(context, self.growth.size, width=width, depth=depth, key=keys[4])
+        self.network = MLP(context, self.growth.size, width=width, depth=2, key=keys[4])
         share = 1.0 if base is None else 0.01
         others = jnp.full((self.growth.size - 1,), math.log(0.1 * share / self.growth.size), dtype)
         self.log_first = jnp.asarray(math.log(rate * share), dtype)

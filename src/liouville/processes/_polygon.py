@@ -43,15 +43,13 @@ class Polygon(eqx.Module):
             TypeError: if the marginal is no such mixture.
         """
         if not isinstance(marginal, LocationScaleMarginal):
-            raise TypeError(
-                f"a {type(marginal).__name__} has no conditional distribution functions"
-            )
+            name = type(marginal).__name__
+            raise TypeError(f"a {name} has no conditional distribution functions")
 
         def integrand(x: Point) -> Scalar:
             at_x = marginal.coordinates(x)
-            return jax.nn.logsumexp(
-                marginal.log_weights + at_x.log_density[:, 0] + at_x.log_left[:, 1]
-            )
+            parts = marginal.log_weights + at_x.log_density[:, 0] + at_x.log_left[:, 1]
+            return jax.nn.logsumexp(parts)
 
         return self.weights @ jnp.exp(jax.lax.map(integrand, self.nodes, batch_size=16))
 

@@ -131,9 +131,8 @@ class PeriodicSteps(AbstractRate):
         _, widths = _overlaps(self._edges(), at, at + rest, 0.0, duration=rest)
         # The rest may reach into the following period.
         widths = jnp.sum(widths.reshape(2, -1), axis=0)
-        return jnp.exp(self.log_level) * (
-            whole * self.period + jnp.exp(self._log_factors()) @ widths
-        )
+        expected = whole * self.period + jnp.exp(self._log_factors()) @ widths
+        return jnp.exp(self.log_level) * expected
 
     def _log_factors(self) -> Float[Array, " parts"]:
         return log_weights(self.logits) + math.log(len(self.logits) + 1)
@@ -204,8 +203,8 @@ class PeriodicSeries(AbstractRate):
 
     def _autocorrelation(self) -> tuple[Array, Array, Array]:
         r"""$|A|^2 = r_0 + \sum_k 2 \Re(r_k e^{ik\theta})$ as $r_0$, $\Re r_k$ and $\Im r_k$."""
-        a = jnp.concatenate([jnp.ones_like(self.coefficients[0, :1]), self.coefficients[0]])
-        b = jnp.concatenate([jnp.zeros_like(self.coefficients[1, :1]), self.coefficients[1]])
+        one = jnp.asarray([[1.0], [0.0]], self.coefficients.dtype)
+        a, b = jnp.concatenate([one, self.coefficients], axis=1)
         lags = range(1, len(a))
         real = [a[k:] @ a[:-k] + b[k:] @ b[:-k] for k in lags]
         imaginary = [b[k:] @ a[:-k] - a[k:] @ b[:-k] for k in lags]

@@ -14,7 +14,6 @@ import itertools
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
@@ -68,7 +67,8 @@ def fill_gaps(
         # One matrix a coordinate, of shape (dim, free, free).
         preconditioner = np.linalg.inv(inner + np.stack(curvature))
         for _ in range(_ITERATIONS):
-            pull = _gradient(x[free].reshape(-1, dim), pool, width).reshape(len(free), -1)
+            pull = np.asarray(_gradient(x[free].reshape(-1, dim), pool, width), float)
+            pull = pull.reshape(len(free), -1)
             slope = inner @ x[free] + force + strength * pull
             slope = slope.reshape(len(free), chains, dim).transpose(2, 0, 1)
             x[free] -= (preconditioner @ slope).transpose(1, 2, 0).reshape(len(free), -1)
@@ -107,19 +107,16 @@ def _kernel(cells: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return cells[np.random.default_rng(seed).permutation(n)[:_MOST_POOLED]], width
 
 
-def _gradient(x: np.ndarray, pool: np.ndarray, width: np.ndarray) -> np.ndarray:
-    """The gradient of minus the logarithm of the kernel estimate, in blocks of points."""
-    centres, scale = jnp.asarray(pool), jnp.asarray(width)
-    padded = np.concatenate([x, np.zeros((-len(x) % _BLOCK, x.shape[1]))])
-    blocks = padded.reshape(-1, _BLOCK, x.shape[1])
-    found = [np.asarray(_gradient_of_block(jnp.asarray(b), centres, scale)) for b in blocks]
-    return np.concatenate(found)[: len(x)]
-
-
 @jax.jit
-def _gradient_of_block(
+def _gradient(
     x: Float[Array, "n dim"], pool: Float[Array, "m dim"], width: Float[Array, " dim"]
 ) -> Float[Array, "n dim"]:
-    a, b = x / width, pool / width
-    share = jax.nn.softmax(a @ b.T - 0.5 * (b**2).sum(axis=1), axis=1)
-    return (a - share @ b) / width
+    """The gradient of minus the logarithm of the kernel estimate, in blocks of points."""
+    centres = pool / width
+    heights = 0.5 * (centres**2).sum(axis=1)
+
+    def at(point):
+        place = point / width
+        return (place - jax.nn.softmax(centres @ place - heights) @ centres) / width
+
+    return jax.lax.map(at, x, batch_size=_BLOCK)

@@ -36,14 +36,11 @@ _LARGEST_BATCH = 4096
 class CellsFit(NamedTuple):
     """What fitting to cells returns.
 
-    Attributes:
-        model: the fitted model, in the user's units.
-        config: the configuration with every automatic choice filled in.
-        history: the rows of the training log.
-        summary: the figures of the fit, as JSON can hold them.
-        reason: why training ended.
-        held_out: negative log-likelihood per held-out cell in nats (user's units), for the model
-            and the baseline, by time; empty if no cell was held out.
+    The model is in the user's units, and of the configuration every open choice is filled in. The
+    history has the rows of the training log, and the summary the figures as JSON can hold them. The
+    reason says why training ended. `held_out` has the negative log-likelihood per held-out cell in
+    nats (user's units), for the model and the baseline, by time; it is empty if no cell was held
+    out.
     """
 
     model: Model
@@ -113,7 +110,6 @@ class _Known(NamedTuple):
 
 def resolve(cells: Snapshots, config: CellsConfig, progress: bool | None = None) -> Start:
     """Chains through the snapshots, and the mixture paths that start along them."""
-    del progress
     seed = config.training.seed
     units, training, held_out = known = _divided(cells, config)
     times = np.asarray(units.time_to_model(training.distinct_times))

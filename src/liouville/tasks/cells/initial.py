@@ -9,6 +9,7 @@ import numpy as np
 from scipy.cluster.vq import kmeans2
 
 from liouville.curves import Knots
+from liouville.diffusions.bridges import group_moments
 from liouville.numerics.couplings import chains
 from liouville.numerics.mixtures import fit_by_bic
 from liouville.paths import Diagonal, Ensemble, Full, Gaussian, LocationScale, Logistic
@@ -18,6 +19,8 @@ from liouville.tasks.cells.config import PathConfig
 _MOST_CHAINS = 1500
 # The criterion settles on a number of components long before it has seen so many cells.
 _MOST_LOOKED_AT = 1000
+# What covariances of few chains are drawn toward, see `group_moments`.
+_PRIOR_CHAINS, _PRIOR_SHARE = 3.0, 0.1
 _LOGISTIC_DEVIATION = float(np.pi / np.sqrt(3.0))
 
 
@@ -67,7 +70,8 @@ def _member(times: np.ndarray, joined: np.ndarray, config: PathConfig, seed: int
     """
     assert config.components is not None  # checked by `initial_path`
     label, share = _clusters(joined, config.components, seed)
-    mean, covariance = _moments(joined, label, share)
+    moments = group_moments(joined, label, _PRIOR_CHAINS, _PRIOR_SHARE)
+    mean, covariance = (m.swapaxes(0, 1) for m in moments)
     is_few = len(times) <= config.knots
     knots = times if is_few else np.linspace(times[0], times[-1], config.knots)
     clock = knots.tolist()
@@ -101,24 +105,6 @@ def _clusters(joined: np.ndarray, components: int, seed: int) -> tuple[np.ndarra
         crowded = np.flatnonzero(np.bincount(label, minlength=components)[label] > 1)
         label[rng.choice(crowded)] = empty
     return label, np.bincount(label, minlength=components) / len(label)
-
-
-def _moments(
-    joined: np.ndarray, label: np.ndarray, share: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Means `(times, parts, dim)` and covariances `(times, parts, dim, dim)` of the groups.
-
-    A covariance of few chains is drawn toward a tenth of the whole snapshot's variances, as if
-    three more chains had been seen.
-    """
-    prior = 0.1 * np.stack([np.diag(v) for v in joined.var(axis=0) + 1e-12])
-    groups = [joined[label == part] for part in range(len(share))]
-    means = [group.mean(axis=0) for group in groups]
-    covariances = [
-        (np.einsum("nti,ntj->tij", x - m, x - m) + 3.0 * prior) / (len(x) + 3.0)
-        for x, m in zip(groups, means)
-    ]
-    return np.stack(means, axis=1), np.stack(covariances, axis=1)
 
 
 def _resample(times: np.ndarray, knots: np.ndarray, values: np.ndarray) -> np.ndarray:

@@ -24,7 +24,6 @@ def measure(
     model: Model, start: Start, cells: Snapshots
 ) -> tuple[dict[str, Any], dict[str, dict[str, dict[float, float]]]]:
     """The likelihood of held-out cells, beside a mixture for each time."""
-    del cells
     held_out = start.known.held_out
     if held_out is None:
         return {}, {}
@@ -43,7 +42,6 @@ def recall(
     model: Model, cells: Snapshots, config: CellsConfig, summary: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The held-out likelihoods of an earlier run, from its summary."""
-    del model, cells, config
     rows = summary.get(_HELD_OUT, [])
     names = [name for row in rows[:1] for name in row if name != "time"]
     return {"held_out": {name: {row["time"]: row[name] for row in rows} for name in names}}
@@ -89,6 +87,9 @@ def weights_by_time(cells: Snapshots) -> list[np.ndarray] | None:
 def evaluate(model: Model, cells: Snapshots, config: CellsConfig) -> Rows:
     """A run on its held-out cells: distances and likelihoods, time by time.
 
+    W1 and W2 are between as many draws of the model as there are held-out cells and these cells,
+    the floors between as many training cells and them, in the user's units.
+
     Raises:
         LiouvilleError: if it held no cells out.
     """
@@ -96,9 +97,17 @@ def evaluate(model: Model, cells: Snapshots, config: CellsConfig) -> Rows:
     if not len(held_out):
         raise LiouvilleError("the run held no cells out; fit with --held-out 0.1")
     nats = compare_held_out(model, training, held_out)
-    rows = evaluate_model(model, training, held_out)
-    for row in rows:
-        row["nats"], row["baseline_nats"] = (nats[n][row["time"]] for n in (_OURS, _MIXTURE))
+    rng, rows = np.random.default_rng(0), []
+    for t in held_out.distinct_times.tolist():
+        y = thinned(held_out.at(t), MOST_MATCHED, rng)
+        x = model.sample(t, len(y), seed=0)
+        pool = training.at(t)
+        z = pool[rng.permutation(len(pool))[: len(y)]]
+        row = {"time": t, "cells": len(y)}
+        for order in (1, 2):
+            row[f"w{order}"] = wasserstein(x, y, order)
+            row[f"floor_w{order}"] = wasserstein(z, y, order)
+        rows.append(row | {"nats": nats[_OURS][t], "baseline_nats": nats[_MIXTURE][t]})
     headings = {
         "time": model.time_name,
         "cells": "held-out cells",
@@ -110,29 +119,6 @@ def evaluate(model: Model, cells: Snapshots, config: CellsConfig) -> Rows:
         "baseline_nats": "nats, BIC mixture",
     }
     return Rows("rows", "Held-out cells", rows, headings)
-
-
-def evaluate_model(
-    model: Model, training: Snapshots, held_out: Snapshots, *, seed: int = 0
-) -> list[dict[str, float]]:
-    """Distances between a fitted model and held-out cells, time by time, in the user's units.
-
-    `w1` and `w2` are between as many draws of the model as there are held-out cells and these
-    cells, `floor_w1` and `floor_w2` between as many training cells and them.
-    """
-    rng = np.random.default_rng(seed)
-    rows = []
-    for t in held_out.distinct_times:
-        y = thinned(held_out.at(t), MOST_MATCHED, rng)
-        x = model.sample(float(t), len(y), seed=seed)
-        pool = training.at(t)
-        z = pool[rng.permutation(len(pool))[: len(y)]]
-        row = {"time": float(t), "cells": len(y)}
-        for order in (1, 2):
-            row[f"w{order}"] = wasserstein(x, y, order)
-            row[f"floor_w{order}"] = wasserstein(z, y, order)
-        rows.append(row)
-    return rows
 
 
 def thinned(x: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:

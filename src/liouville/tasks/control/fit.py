@@ -17,7 +17,7 @@ from liouville.errors import LiouvilleError
 from liouville.model import Model
 from liouville.numerics.parameters import value_of
 from liouville.objectives import Objective, Terminal
-from liouville.paths import LocationScale, Rescaled
+from liouville.paths import LocationScale
 from liouville.runs import config as configuration
 from liouville.runs.folder import data_of, open_run
 from liouville.tasks.ask import load
@@ -47,14 +47,10 @@ _POSITIVE = (
 class ControlFit(NamedTuple):
     """What solving a control problem returns.
 
-    Attributes:
-        model: the density and its velocity, in the user's units.
-        config: the configuration.
-        history: the rows of the training log.
-        summary: the figures, as JSON can hold them.
-        reason: why training ended.
-        problem: the problem, with the configuration's noise and weights.
-        rollout: the simulated check; `None` if training was interrupted.
+    The model is in the user's units, and of the configuration every open choice is filled in. The
+    history has the rows of the training log, and the summary the figures as JSON can hold them. The
+    reason says why training ended. The problem has the configuration's noise and weights; without a
+    rollout training was interrupted.
     """
 
     model: Model
@@ -147,10 +143,21 @@ def read_problem(name: str) -> ControlProblem:
 
 def resolve(loaded: Loaded, config: ControlConfig, progress: bool | None = None) -> Start:
     """The path to start from: laid between both ends, or carried by the drift from one."""
-    del progress
-    problem = loaded.problem
+    problem, options, seed = loaded.problem, config.path, config.training.seed
     objective = objective_of(problem, config)
-    path = _start(problem, config, objective)
+    if problem.target is not None:
+        path = initial_path(problem, options, seed=seed)
+    else:
+        paths = free_paths(
+            problem.source,
+            problem.noise,
+            problem.horizon,
+            problem.drift,
+            parts=options.parts,
+            knots=options.knots + 2,
+            is_cut=True,
+        )
+        path = best_of(paths, eqx.filter_jit(lambda path: objective(path, key=jr.key(seed))[0]))
     assert isinstance(path.path, LocationScale)
     facts = {
         "problem": problem.name,
@@ -186,29 +193,11 @@ def recall(
     model: Model, loaded: Loaded, config: ControlConfig, summary: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The problem, and a rollout on other noise than that of the figures."""
-    del summary
     problem = loaded.problem
     starts = jnp.asarray(problem.source.sample(_DRAWN, seed=1)[0], jnp.zeros(()).dtype)
     path, steps = model.path_in_user, config.rollout.steps
     rollout = roll_out(path, problem, starts, steps=steps, key=jr.key(1))
     return {"problem": problem, "rollout": rollout}
-
-
-def _start(problem: ControlProblem, settings: ControlConfig, objective: Objective) -> Rescaled:
-    """The path to start from: laid between both ends, or carried by the drift from one."""
-    config, key = settings.path, jr.key(settings.training.seed)
-    if problem.target is not None:
-        return initial_path(problem, config, seed=settings.training.seed)
-    paths = free_paths(
-        problem.source,
-        problem.noise,
-        problem.horizon,
-        problem.drift,
-        parts=config.parts,
-        knots=config.knots + 2,
-        is_cut=True,
-    )
-    return best_of(paths, eqx.filter_jit(lambda path: objective(path, key=key)[0]))
 
 
 def chosen_problem(problem: ControlProblem, settings: ControlConfig) -> ControlProblem:

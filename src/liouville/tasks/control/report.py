@@ -34,7 +34,6 @@ _TO_GO = (
 
 def contents(fitted: ControlFit, data: Loaded) -> Page:
     """The moving density among the obstacles, after what it costs and how it is pushed."""
-    del data
     policy, problem, rollout = fitted.policy, fitted.problem, fitted.rollout
     assert rollout is not None, "there is no report of a fit that was interrupted"
     scenery = _scenery(problem)

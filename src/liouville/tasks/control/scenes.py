@@ -174,12 +174,5 @@ def linear_quadratic(sigma: float = 1.0) -> ControlProblem:
 
 
 # What the command line knows by name.
-NAMES = {
-    "s-tunnel": s_tunnel,
-    "v-neck": v_neck,
-    "gmm": gmm,
-    "linear-quadratic": linear_quadratic,
-    "double-well": double_well,
-    "opinion": opinion,
-    "drones": drones,
-}
+_SCENES = (s_tunnel, v_neck, gmm, linear_quadratic, double_well, opinion, drones)
+NAMES = {scene.__name__.replace("_", "-"): scene for scene in _SCENES}

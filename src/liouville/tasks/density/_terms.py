@@ -21,20 +21,12 @@ class Renoised(AbstractTerm):
     Noise that is drawn once is learned by heart with the samples. The bells of width $h$ smooth
     over what few samples cannot tell; they are at most half a step wide, where the values say
     nothing.
-
-    Attributes:
-        values: $v$, in the model's units, shape `(n, dim)`.
-        contexts: $c$, shape `(n, size)`; of size zero without classes.
-        step: $s$, zero for continuous columns, shape `(dim,)`.
-        width: $h$, shape `(dim,)`.
-        batch_size: samples drawn a call; `None` uses all of them.
-        name: under which the term is logged.
     """
 
-    values: Points
-    contexts: Float[Array, "n size"]
-    step: Float[Array, " dim"]
-    width: Float[Array, " dim"]
+    values: Points  # v, in the model's units
+    contexts: Float[Array, "n size"]  # c, of size zero without classes
+    step: Float[Array, " dim"]  # s, zero for continuous columns
+    width: Float[Array, " dim"]  # h
     batch_size: int | None = eqx.field(static=True)
     name: str = eqx.field(static=True)
 
@@ -49,7 +41,7 @@ class Renoised(AbstractTerm):
         bells = jr.normal(bell_key, values.shape, values.dtype)
         points = values + self.step * within + self.width * bells
         time = jnp.ones((), values.dtype)
-        return ContextLikelihood(time, points, contexts)(path, key=key)
+        return ContextLikelihood(time=time, points=points, contexts=contexts)(path, key=key)
 
 
 def training_likelihood(
@@ -87,9 +79,9 @@ def likelihood(
         return NegativeLogLikelihood([1.0], [points], batch_size=batch_size, name=name)
     dtype = jnp.zeros(()).dtype
     return ContextLikelihood(
-        jnp.ones((), dtype),
-        jnp.asarray(points, dtype),
-        jnp.asarray(_contexts(samples), dtype),
+        time=jnp.ones((), dtype),
+        points=jnp.asarray(points, dtype),
+        contexts=jnp.asarray(_contexts(samples), dtype),
         batch_size=batch_size,
         name=name,
     )

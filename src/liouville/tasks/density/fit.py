@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from liouville.data import Samples, Standardisation, read_samples
+from liouville.data import Samples, read_samples
 from liouville.errors import LiouvilleError
 from liouville.model import Model
-from liouville.objectives import AbstractTerm, KineticEnergy, Objective, PerContext, PerMember
+from liouville.objectives import KineticEnergy, PerContext, PerMember
 from liouville.tasks.density import measure
 from liouville.tasks.density._choose import chosen
 from liouville.tasks.density._families import INTERVAL
@@ -24,12 +24,9 @@ from liouville.training import Fit, Reason
 class DensityFit(NamedTuple):
     """What fitting to samples returns.
 
-    Attributes:
-        model: the fitted model, in the user's units; its end time 1 is the data.
-        config: the configuration with every automatic choice filled in.
-        history: the rows of the training log.
-        summary: the figures of the fit, as JSON can hold them.
-        reason: why training ended.
+    The model is in the user's units, and of the configuration every open choice is filled in. The
+    history has the rows of the training log, and the summary the figures as JSON can hold them. The
+    reason says why training ended. Time 1 of the model is that of the data.
     """
 
     model: Model
@@ -92,7 +89,18 @@ def resolve(data: Samples | Parts, config: DensityConfig, progress: bool | None 
     training = parts.training
     units = training.standardisation(config.data.scaling)
     choice = chosen(config, training, parts.validation, units, progress=progress)
-    objective, validation = _terms(parts, units, choice.config)
+    options, noise = choice.config.objective, choice.config.data.noise
+    assert noise is not None  # filled in by `resolve_choices`
+    likelihoods = training_likelihood(training, units, options.batch_size, noise)
+    energy = KineticEnergy(interval=INTERVAL, times=options.times, particles=options.particles)
+    objective = PerMember(likelihoods) + options.energy * PerMember(PerContext(energy))
+    if config.path.start == "fitted":
+        objective += PerMember(start_likelihood(training, config.training.seed))
+    # A mixture starts from a fitted end, and what is left to learn is how to get there: that costs
+    # likelihood nothing, so likelihood must not stop it.
+    validation = None
+    if parts.validation is not None and choice.config.path.family != "mixture":
+        validation = PerMember(likelihood(parts.validation, units, "validation"))
     facts = {
         "samples": sum(len(part) for part in parts if part is not None),
         "coordinates": training.dim,
@@ -127,26 +135,6 @@ def model(start: Start, result: Fit) -> Model:
             "quantisation": quantisation_of(parts.training).to_dict(),
         },
     )
-
-
-def _terms(
-    parts: Parts, units: Standardisation, config: DensityConfig
-) -> tuple[Objective, AbstractTerm | None]:
-    """What training minimises, and the term that ends it."""
-    options = config.objective
-    energy = KineticEnergy(interval=INTERVAL, times=options.times, particles=options.particles)
-    noise = config.data.noise
-    assert noise is not None  # filled in by `resolve_choices`
-    likelihoods = training_likelihood(parts.training, units, options.batch_size, noise)
-    objective = PerMember(likelihoods) + options.energy * PerMember(PerContext(energy))
-    if config.path.start == "fitted":
-        draws = start_likelihood(parts.training, config.training.seed)
-        objective = objective + PerMember(draws)
-    # A mixture starts from a fitted end, and what is left to learn is how to get there: that costs
-    # likelihood nothing, so likelihood must not stop it.
-    if parts.validation is None or config.path.family == "mixture":
-        return objective, None
-    return objective, PerMember(likelihood(parts.validation, units, "validation"))
 
 
 TASK = Task(

@@ -31,7 +31,6 @@ def measure(
     model: Model, start: Start, data: Samples | Parts
 ) -> tuple[dict[str, float], dict[str, Any]]:
     """Likelihoods of samples kept from training, and figures of the motion."""
-    del data
     return scores(model, start.known[0]) | motion_figures(model), {}
 
 
@@ -57,7 +56,7 @@ def scores(model: Model, parts: Parts) -> dict[str, float]:
     kept, name = (parts.test, "test") if parts.test is not None else (parts.validation, "held-out")
     if kept is None:
         return {}
-    nats = -log_densities(model, kept)
+    nats = -model.log_density(1.0, kept.points)
     # Covariances of many coordinates need more points than a part of a small table has.
     most = int(np.clip(len(parts.training) // (5 * model.dim), 1, 12))
     baseline = fit_by_bic(model.units.to_model(parts.training.points), most=most)
@@ -71,21 +70,12 @@ def scores(model: Model, parts: Parts) -> dict[str, float]:
         f"{name} bits per dimension": float(quantisation_of(kept).bits_per_dimension(-nats.mean())),
     }
     if kept.labels is not None:
-        own = -log_densities(model, kept, given=True)
-        found[f"{name} nats per sample, class given"] = float(own.mean())
+        own = [
+            model.given(kept.classes[i]).log_density(1.0, kept.points[kept.labels == i])
+            for i in np.unique(kept.labels)
+        ]
+        found[f"{name} nats per sample, class given"] = -float(np.concatenate(own).mean())
     return {key: round(value, 4) for key, value in found.items()}
-
-
-def log_densities(model: Model, samples: Samples, *, given: bool = False) -> np.ndarray:
-    """The log-densities of samples at time 1, of all classes together or of their own class."""
-    if not given or samples.labels is None:
-        return model.log_density(1.0, samples.points)
-    values = np.empty(len(samples))
-    for number, name in enumerate(samples.classes):
-        rows = samples.labels == number
-        if rows.any():
-            values[rows] = model.given(name).log_density(1.0, samples.points[rows])
-    return values
 
 
 def motion_figures(model: Model) -> dict[str, float]:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import warnings
-from typing import Any
+from typing import Any, TypeVar
 
 import equinox as eqx
 import jax
@@ -49,13 +49,14 @@ from liouville.processes import (
 from liouville.tasks.events._covariates import Covariates
 from liouville.tasks.events.config import EventsConfig, PlacesConfig, TimesConfig
 from liouville.tasks.events.units import EventUnits
+from liouville.tasks.settings import TrainingConfig
 
-# The most parts of a background; a network that names parts, or moves them, has one output each.
-_MOST_PARTS = {"routed": 250, "recalled": 32}
-_MOST_PARTS_STILL = 500
-# Where no history helps, the background has to say all there is to say.
-_MOST_PARTS_ALONE, _EVENTS_A_PART_ALONE = 1000, 30
-_EVENTS_A_PART = 60
+Options = TypeVar("Options", PlacesConfig, TrainingConfig)
+
+# The most parts of a background, and the events for each. A network that names parts, or moves
+# them, has one output each; where no history helps, they have to say all there is to say.
+_MOST_PARTS = {"routed": 250, "recalled": 32, "triggered": 500, "moving": 500, "static": 1000}
+_EVENTS_A_PART, _EVENTS_A_PART_ALONE = 60, 30
 # From so many events on a network of the place learns more than chance, and small steps do.
 _MANY = 5000
 _MOST_ROWS = 20_000
@@ -73,22 +74,21 @@ def resolve_choices(settings: EventsConfig, events: Events) -> EventsConfig:
     """Fills in what is left to choose."""
     places, training = settings.places, settings.training
     total = int(events.counts.sum())
-    if places.parts is None:
-        if places.family == "static":
-            parts = parts_for(events.places, _MOST_PARTS_ALONE, _EVENTS_A_PART_ALONE)
-        else:
-            most = _MOST_PARTS.get(places.family, _MOST_PARTS_STILL)
-            parts = parts_for(events.places, most)
-        places = dataclasses.replace(places, parts=parts)
-    if places.network is None:
-        places = dataclasses.replace(places, network=total >= _MANY)
-    if training.rate is None:
-        training = dataclasses.replace(training, rate=0.01 if total >= _MANY else 0.03)
-    if training.steps is None:
-        steps = int(np.clip(total // 25, 600, 1200))
-        steps += -steps % training.chunk
-        training = dataclasses.replace(training, steps=steps)
-    return dataclasses.replace(settings, places=places, training=training)
+    each = _EVENTS_A_PART_ALONE if places.family == "static" else _EVENTS_A_PART
+    parts = parts_for(events.places, _MOST_PARTS[places.family], each)
+    steps = int(np.clip(total // 25, 600, 1200))
+    steps += -steps % training.chunk
+    return dataclasses.replace(
+        settings,
+        places=_filled(places, parts=parts, network=total >= _MANY),
+        training=_filled(training, rate=0.01 if total >= _MANY else 0.03, steps=steps),
+    )
+
+
+def _filled(options: Options, **choices: Any) -> Options:
+    """The options with choices for those that are left open."""
+    is_open = {name: v for name, v in choices.items() if getattr(options, name) is None}
+    return dataclasses.replace(options, **is_open)
 
 
 def parts_for(places: np.ndarray, most: int, each: int = _EVENTS_A_PART) -> int:
@@ -181,14 +181,10 @@ def _routed(
     key: jax.Array,
 ) -> Routed:
     logits = _own(background.logits)
-    return Routed(
-        background,
-        logits,
-        MLP(events.dim, len(logits), width=options.width, depth=3, key=key),
-        _own(np.full(len(rates), np.log(_SHARE_TRIGGERED))),
-        _own(np.log(rates)),
-        _zero_of_sizes(events),
-    )
+    network = MLP(events.dim, len(logits), width=options.width, depth=3, key=key)
+    amplitudes = _own(np.full(len(rates), np.log(_SHARE_TRIGGERED)))
+    sizes = _zero_of_sizes(events)
+    return Routed(background, logits, network, amplitudes, _own(np.log(rates)), sizes)
 
 
 def _own(values: Any) -> jax.Array:

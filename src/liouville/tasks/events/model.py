@@ -166,9 +166,11 @@ class EventModel:
         """
         places = self._checked(places)
         past = self._history(history, time)
+        # In blocks of one size, so that one compiled call does for any number of places.
+        points = np.pad(self.units.to_model(places), [(0, -len(places) % _BLOCK), (0, 0)], "edge")
         values = [
             np.asarray(_densities(self.process, past, jnp.asarray(block, past.times.dtype)))
-            for block in _blocks(self.units.to_model(places))
+            for block in points.reshape(-1, _BLOCK, self.dim)
         ]
         log_density = np.concatenate(values)[: len(places)] + self.units.log_volume(places)
         return np.exp(log_density)
@@ -366,12 +368,3 @@ def _densities(process: PointProcess, past: History, points: jax.Array) -> jax.A
 @eqx.filter_jit
 def _mass(process: PointProcess, past: History, region: Polygon) -> jax.Array:
     return region.mass(process.places.after(past).at(jnp.zeros_like(past.origin)))
-
-
-def _blocks(x: np.ndarray) -> list[np.ndarray]:
-    """Rows in blocks of one size, the last one padded."""
-    blocks = []
-    for begin in range(0, len(x), _BLOCK):
-        block = x[begin : begin + _BLOCK]
-        blocks.append(np.concatenate([block, np.repeat(block[-1:], _BLOCK - len(block), axis=0)]))
-    return blocks

@@ -68,15 +68,11 @@ def predict_next(
         raise LiouvilleError(f"no event of {events.source} has one before it to be predicted from")
     rows = rows[np.unique(np.linspace(0, len(rows) - 1, min(most, len(rows))).round().astype(int))]
     keys = jr.split(jr.key(seed), len(rows))
-    gaps, places = [], []
+    gaps, places, limit = [], [], float(_LONGEST * mean_gap)
     for key, row in zip(keys, rows.tolist(), strict=True):
         past = known_until(events, row - 1)
-        drawn, where = _drawn(
-            model.process,
-            model._history(past, float(past.times[-1])),
-            float(_LONGEST * mean_gap),
-            jr.split(key, draws),
-        )
+        history = model._history(past, float(past.times[-1]))
+        drawn, where = _drawn(model.process, history, limit, jr.split(key, draws))
         gaps.append(float(np.median(np.asarray(drawn, np.float64))))
         places.append(_medoid(np.asarray(where, np.float64)))
     found = model.units.to_user(np.array(places))

@@ -71,9 +71,8 @@ def _by_sequence(events: Events, settings: EventsConfig) -> Parts:
             f"data.validation {options.validation:g} and data.test {options.test:g} leave none of "
             f"{total} sequences to train on; give smaller shares"
         )
-    kept = (np.sort(rows) if len(rows) else None for rows in (validation, test))
-    parts = [None if rows is None else events.select(rows) for rows in kept]
-    return Parts(events.select(np.sort(training)), *parts)
+    kept = [events.select(np.sort(rows)) if len(rows) else None for rows in (validation, test)]
+    return Parts(events.select(np.sort(training)), *kept)
 
 
 def _by_time(events: Events, settings: EventsConfig) -> Parts:

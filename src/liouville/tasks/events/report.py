@@ -59,9 +59,8 @@ def contents(fitted: EventsFit, data: Loaded) -> Page:
     if ground is not None:
         items.append(_map_picture(model, shown, ground, clock))
     items += _over_time(model, shown, begins, clock)
-    for part in judged:
-        if part.residuals is not None:
-            items.append(_residual_picture(model, part.name, part.residuals))
+    kept = [(part.name, part.residuals) for part in judged if part.residuals is not None]
+    items += [_residual_picture(model, *part) for part in kept]
     items += _mark_pictures(model, judged)
     items += triggering_picture(model, parts.training, clock)
     items.append(training_picture(_without_constants(fitted.history)))
@@ -131,10 +130,9 @@ def _subject(model: EventModel, events: Events) -> str:
 
 def _without_constants(history: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The log without a law of marks that was fitted in closed form and does not change."""
-    values = [row["marks"] for row in history if "marks" in row]
-    if not values or np.ptp(values) > 1e-3 * max(1.0, abs(float(np.mean(values)))):
-        return [dict(row) for row in history]
-    return [{k: v for k, v in row.items() if k != "marks"} for row in history]
+    values = [row["marks"] for row in history if "marks" in row] or [0.0]
+    moves = np.ptp(values) > 1e-3 * max(1.0, abs(float(np.mean(values))))
+    return [{k: v for k, v in row.items() if moves or k != "marks"} for row in history]
 
 
 def _likelihood_table(model: EventModel, parts: Parts, judged: Sequence[Judged]) -> Table:
@@ -273,11 +271,8 @@ def _mark_pictures(model: EventModel, judged: Sequence[Judged]) -> list[Picture]
     law = model.process.marks
     if law is None:
         return []
-    marks = {}
-    for part in judged:
-        values = part.events.marks
-        if values is not None:
-            marks[part.name] = values[~part.events.is_history]
+    given = {part.name: part.events for part in judged}
+    marks = {k: e.marks[~e.is_history] for k, e in given.items() if e.marks is not None}
     if model.kinds:
         count = len(model.kinds)
         shares = np.bincount(np.concatenate(list(marks.values())).astype(int), minlength=count)

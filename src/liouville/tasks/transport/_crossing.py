@@ -18,11 +18,9 @@ from liouville.curves import AbstractCurve, Constant, HardEnded, Knots
 from liouville.diffusions.bridges import Parts, path_along, split_parts, whole_parts
 from liouville.errors import LiouvilleError
 from liouville.maps import AbstractMap, Chain, Linear, coupling_flow
-from liouville.numerics.couplings import transport_plan
 from liouville.numerics.mixtures import GaussianMixture
 from liouville.numerics.parameters import Fixed
 from liouville.paths import AbstractPath, Ensemble, LocationScale, Mixture, Opened, Pushforward
-from liouville.problems import bures
 from liouville.tasks.transport._images import Density, Image, Member, as_image
 from liouville.tasks.transport.config import PathConfig
 from liouville.tasks.transport.measure import estimate
@@ -59,17 +57,18 @@ def piece_between(
             f"{_MOST_MEMBERS}); fit the density with --set path.members=1, or take one class: "
             "load(RUN).given(CLASS)"
         )
-    plan = _coupling(*images)
-    rows, columns = np.nonzero(plan > 1e-9)
     # A reference and a cost are functions of the end's own units, which a base is not in.
     bare = problem._replace(reference=None, cost=None)
+    if count == 1:
+        return _between(*images, times, bare, config, seed)
+    # Which members go where: the best coupling, as if they were Gaussian.
+    members = [[image.member(i) for i in range(len(image.members))] for image in images]
+    pairs = whole_parts(*map(_moments_of, images, members))
     paths = [
-        _between(images[0].member(i), images[1].member(j), times, bare, config, seed + number)
-        for number, (i, j) in enumerate(zip(rows.tolist(), columns.tolist()))
+        _between(members[0][i], members[1][j], times, bare, config, seed + number)
+        for number, (i, j) in enumerate(zip(pairs.sources, pairs.targets))
     ]
-    weights = plan[rows, columns]
-    if len(paths) == 1:
-        return paths[0]
+    weights = pairs.weights
     if np.allclose(weights, weights[0]):
         try:
             return Ensemble.of(paths)
@@ -95,13 +94,9 @@ def _mixture_between(
     return paths[int(np.argmin(np.where(np.isfinite(costs), costs, np.inf)))]
 
 
-def _coupling(source: Image, target: Image) -> np.ndarray:
-    """Which members go where: the best coupling, as if they were Gaussian."""
-    if len(source.members) == len(target.members) == 1:
-        return np.ones((1, 1))
-    one, other = ([i.member(j) for j in range(len(i.members))] for i in (source, target))
-    cost = [[bures(a.mean, a.covariance, b.mean, b.covariance) for b in other] for a in one]
-    return transport_plan(np.array(cost), source.weights, target.weights)
+def _moments_of(image: Image, members: list[Image]) -> GaussianMixture:
+    means, covariances = (np.stack(m) for m in zip(*((m.mean, m.covariance) for m in members)))
+    return GaussianMixture(image.weights, means, covariances)
 
 
 def _between(

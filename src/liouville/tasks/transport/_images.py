@@ -12,7 +12,7 @@ several members for averages and classes.
 
 import dataclasses
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
@@ -23,7 +23,7 @@ from scipy.special import logsumexp
 from liouville.errors import LiouvilleError
 from liouville.maps import AbstractMap, Chain
 from liouville.model import Model
-from liouville.numerics.mixtures import GaussianMixture
+from liouville.numerics.mixtures import GaussianMixture, gaussian
 from liouville.numerics.parameters import value_of
 from liouville.paths import (
     AbstractPath,
@@ -192,18 +192,22 @@ def _member(path: AbstractPath, time: float, source: str) -> Member:
     if isinstance(path, LocationScale) and isinstance(path.family, Gaussian):
         return Member(_mixture_at(path, time))
     if isinstance(path, Autoregressive) and isinstance(path.family, Gaussian):
-        return Member(_normal(path.dim), Rosenblatt(path), time)
+        return Member(gaussian(np.zeros(path.dim), np.eye(path.dim)), Rosenblatt(path), time)
     if isinstance(path, Pushforward) and not isinstance(path.base, Pushforward):
         base, maps = path.base, _closable(path.map, time)
-        is_normal = isinstance(base, Normal)
-        inner = Member(_normal(path.dim)) if is_normal else _member(base, time, source)
+        if isinstance(base, Normal):
+            inner = Member(gaussian(np.zeros(path.dim), np.eye(path.dim)))
+        else:
+            inner = _member(base, time, source)
         if maps:
             maps = maps if inner.map is None else [inner.map, *maps]
             return Member(inner.base, maps[0] if len(maps) == 1 else Chain(maps), time)
+    family = getattr(path, "family", None)
+    of = f" of {type(family).__name__} parts" if family else ""
     raise LiouvilleError(
-        f"{source} holds a {_name(path)}, whose density no path can be made to meet; fit it with "
-        "liouville fit density --set path.kernel=gaussian, or draw from it (liouville sample) and "
-        "give the file"
+        f"{source} holds a {type(path).__name__}{of}, whose density no path can be made to meet; "
+        "fit it with liouville fit density --set path.kernel=gaussian, or draw from it (liouville "
+        "sample) and give the file"
     )
 
 
@@ -215,15 +219,6 @@ def _closable(mapping: AbstractMap, time: float) -> list[AbstractMap]:
         mapping = value_of(mapping.map) if is_open else mapping
     maps = list(mapping.maps) if isinstance(mapping, Chain) else [mapping]
     return maps if can_open(mapping) else []
-
-
-def _name(path: Any) -> str:
-    family = getattr(path, "family", None)
-    return type(path).__name__ + (f" of {type(family).__name__} parts" if family else "")
-
-
-def _normal(dim: int) -> GaussianMixture:
-    return GaussianMixture(np.ones(1), np.zeros((1, dim)), np.eye(dim)[None])
 
 
 def _mixture_at(path: LocationScale, time: float) -> GaussianMixture:

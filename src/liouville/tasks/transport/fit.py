@@ -47,13 +47,10 @@ _RANK = 8
 class TransportFit(NamedTuple):
     """What fitting a transport path returns.
 
-    Attributes:
-        model: the fitted model, in the user's units.
-        config: the configuration with every automatic choice filled in.
-        history: the rows of the training log.
-        summary: the figures of the fit, as JSON can hold them.
-        reason: why training ended.
-        ends: the distributions it meets, in the user's units.
+    The model is in the user's units, and of the configuration every open choice is filled in. The
+    history has the rows of the training log, and the summary the figures as JSON can hold them. The
+    reason says why training ended. The ends are the distributions that are met, in the user's
+    units.
     """
 
     model: Model
@@ -123,7 +120,6 @@ def read(config: TransportConfig, given: Given | None = None) -> Given:
 
 def resolve(given: Given, config: TransportConfig, progress: bool | None = None) -> Start:
     """The problem in the model's units, and the path that starts from moving parts of its ends."""
-    del progress
     config = resolve_times(config, given.ends)
     problem = problem_of(given, units_of(given.ends, config), config)
     path = initial_path(problem, config.path, seed=config.training.seed)

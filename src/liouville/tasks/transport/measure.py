@@ -88,10 +88,11 @@ def bounds(
     plain = isinstance(source, GaussianMixture) and isinstance(target, GaussianMixture)
     is_exact = plain and len(source.weights) == len(target.weights) == 1
     # The moments of a density seen through maps are not known in closed form.
-    moments: Any = (source.mean, source.covariance, target.mean, target.covariance) if plain else ()
+    ends = (source, target) if plain else ()
+    moments: list[Any] = [m for end in ends for m in (end.mean, end.covariance)]
     seeds = range(seed, seed + 10 * repeats, 10)
     if sigma > 0:
-        gaussian = GaussianBridge(*moments, sigma).energy() if is_exact else None
+        gaussian = GaussianBridge(*moments, sigma=sigma).energy() if is_exact else None
         values = [_with_noise(source, target, sigma, points, own) for own in seeds]
     else:
         gaussian = 0.5 * bures(*moments) if plain else None
