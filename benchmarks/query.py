@@ -1,11 +1,12 @@
 """What a question to a fitted model costs: once, from a cold start, and many times over.
 
-    python benchmarks/query.py RUN [--old SRC] [--repeats N]
+    python benchmarks/query.py RUN [--old SRC] [--old-run RUN] [--repeats N]
 
 `RUN` is the folder of a fitted model (`liouville demo --out RUN`), `--old` the folder `src` of a
-version to compare with. Printed are the seconds of a whole process of `liouville query` with 1,000
-points at one time, of both versions in turn, and how much longer 2,000 points take that have a time
-each than 2,000 points of one time, in a process that has answered both before. All are medians.
+version to compare with and `--old-run` a run of it, if it cannot read the other. Printed are the
+seconds of a whole process of `liouville query` with 1,000 points at one time, of both versions in
+turn, and how much longer 2,000 points take that have a time each than 2,000 points of one time, in
+a process that has answered both before. All are medians.
 """
 
 import argparse
@@ -62,12 +63,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("run", type=Path)
     parser.add_argument("--old", type=Path)
+    parser.add_argument("--old-run", type=Path)
     parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args()
     model = load(options.run)
-    sources = {"new": Path(liouville.__file__).parents[1]}
+    sources = {"new": (Path(liouville.__file__).parents[1], options.run)}
     if options.old is not None:
-        sources["old"] = options.old.resolve()
+        sources["old"] = (options.old.resolve(), options.old_run or options.run)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         points, x = folder / "points.csv", model.sample(model.interval[0], 1000)
@@ -76,8 +78,8 @@ def main() -> None:
         write_table(points, {model.time_name: middle, **columns})
         took: dict[str, list[float]] = {version: [] for version in sources}
         for repeat in range(options.repeats + 1):
-            for version, source in sources.items():
-                seconds = cold(source, options.run, points, folder)
+            for version, (source, run) in sources.items():
+                seconds = cold(source, run, points, folder)
                 if repeat:  # the first one compiles the modules
                     took[version].append(seconds)
     for version, seconds in took.items():
