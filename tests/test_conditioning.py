@@ -9,6 +9,7 @@ import pytest
 
 import liouville as lv
 from liouville.curves import Constant, Network
+from liouville.gauges import FullGauge
 from liouville.maps import coupling_flow
 from liouville.numerics.conditioning import is_conditional
 from liouville.numerics.parameters import Fixed
@@ -16,12 +17,12 @@ from liouville.paths import (
     Autoregressive,
     Contextual,
     Ensemble,
+    Gauged,
     LocationScale,
     Mixture,
     Normal,
     Pushforward,
     Selected,
-    path_of,
 )
 from tolerances import ROUNDING
 
@@ -116,7 +117,7 @@ def _residuals(path, t, x):
 
 def test_contextual_is_the_weighted_sum_of_its_classes(path):
     whole = Contextual.of_classes(path, COUNTS)
-    parts = [_answers(whole.member(c), T, X) for c in range(2)]
+    parts = [_answers(whole.in_context(c), T, X) for c in range(2)]
     joint = np.asarray([0.75, 0.25]) * np.exp([float(p[0]) for p in parts])
     log_density, velocity = _answers(whole, T, X)
     np.testing.assert_allclose(np.exp(log_density), joint.sum(), rtol=ROUNDING)
@@ -132,27 +133,44 @@ def test_shares_and_contexts_are_not_learned(path):
     assert isinstance(whole.contexts, Fixed)
     assert isinstance(whole.log_weights, Fixed)
     np.testing.assert_allclose(jnp.exp(whole.log_shares), [0.75, 0.25], rtol=ROUNDING)
-    assert whole.size == 2
+    assert len(whole.branches()) == 2
 
 
-def test_path_of_reaches_into_ensembles_and_mixtures():
+def test_in_context_reaches_into_ensembles_and_mixtures():
     members = [
         Contextual.of_classes(_moved(_pushforward(jr.key(k)), jr.key(k + 5)), COUNTS)
         for k in range(2)
     ]
-    own = [_answers(member.member(1), T, X)[0] for member in members]
+    own = [_answers(member.in_context(1), T, X)[0] for member in members]
     expected = jax.nn.logsumexp(jnp.stack(own)) - jnp.log(2.0)
     for whole in (Ensemble.of(members), Mixture(members, jnp.zeros(2))):
-        found = path_of(whole, 1)
+        found = whole.in_context(1)
         assert not is_conditional(found)
         np.testing.assert_allclose(_answers(found, T, X)[0], expected, rtol=ROUNDING)
-        other = _answers(path_of(whole, 0), T, X)[0]
+        other = _answers(whole.in_context(0), T, X)[0]
         assert abs(float(other - expected)) > 0.01
 
 
-def test_path_of_leaves_other_paths_alone():
+def test_branches_make_up_the_density():
+    """Through ensembles, mixtures, contexts, maps and gauges, down to paths of one branch."""
+    members = [
+        Contextual.of_classes(_moved(_pushforward(jr.key(k)), jr.key(k + 5)), COUNTS)
+        for k in range(2)
+    ]
+    inner = Mixture([Ensemble.of(members), Normal(2)], jnp.asarray([0.4, -0.3]))
+    gauged = Gauged(inner, FullGauge(2, INTERVAL, width=4, depth=1, key=jr.key(4)))
+    whole = Pushforward(gauged, coupling_flow(2, INTERVAL, width=4, depth=1, key=jr.key(6)))
+    branches = whole.branches()
+    assert len(branches) == 5
+    joint = [share + _answers(branch, T, X)[0] for share, branch in branches]
+    expected = _answers(whole, T, X)[0]
+    np.testing.assert_allclose(jax.nn.logsumexp(jnp.stack(joint)), expected, rtol=ROUNDING)
+    assert all(len(branch.branches()) == 1 for _, branch in branches)
+
+
+def test_in_context_leaves_other_paths_alone():
     path = Normal(2)
-    assert path_of(path, 1) is path
+    assert path.in_context(1) is path
 
 
 def test_selected_picks_one_path_for_each_class():

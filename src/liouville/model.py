@@ -102,7 +102,7 @@ class Model:
         if str(label) not in self.classes:
             known = ", ".join(self.classes[:20]) or "none: it was fitted without classes"
             raise LiouvilleError(f"the model knows no class {str(label)!r}; its classes: {known}")
-        path = paths.path_of(self.path, self.classes.index(str(label)))
+        path = self.path.in_context(self.classes.index(str(label)))
         return replace(self, path=path, classes=())
 
     @property
@@ -402,20 +402,22 @@ def _answers(path: paths.AbstractPath, names: tuple[str, ...], times, x):
 
 
 def _draw(path: paths.AbstractPath, t: jax.Array, key: jax.Array, count: int) -> np.ndarray:
-    """Draws; of an average of paths each member draws its own share of them.
+    """Draws; of an average of paths each branch draws its own share of them.
 
-    A member picked anew for every point would be copied for every point.
+    A branch picked anew for every point would be copied for every point.
     """
     size = _padded(count)
-    if not isinstance(path, paths.Ensemble | paths.Contextual):
+    branches = path.branches()
+    if len(branches) == 1:
         return np.asarray(_sample(path, t, jr.split(key, size)))[:count]
-    label_key, *keys = jr.split(key, path.size + 1)
-    label = np.asarray(jr.categorical(label_key, path.log_shares, shape=(size,)))[:count]
+    label_key, *keys = jr.split(key, len(branches) + 1)
+    shares = jnp.stack([share for share, _ in branches])
+    label = np.asarray(jr.categorical(label_key, shares, shape=(size,)))[:count]
     drawn = np.empty((count, path.dim))
-    for number, own in enumerate(keys):
+    for number, ((_, branch), own) in enumerate(zip(branches, keys)):
         rows = np.flatnonzero(label == number)
         if len(rows):
-            drawn[rows] = _draw(path.member(number), t, own, len(rows))
+            drawn[rows] = _draw(branch, t, own, len(rows))
     return drawn
 
 

@@ -4,7 +4,7 @@ import jax.random as jr
 
 from liouville.numerics.types import RandomKey, Scalar
 from liouville.objectives._base import AbstractTerm
-from liouville.paths import AbstractPath, Contextual, Ensemble, Mixture
+from liouville.paths import AbstractPath, Contextual
 
 
 class PerMember(AbstractTerm):
@@ -28,14 +28,7 @@ class PerMember(AbstractTerm):
 
     def __call__(self, path: AbstractPath, *, key: RandomKey) -> Scalar:
         """The mean over the members; each draws its own random numbers."""
-        if isinstance(path, Ensemble):
-            keys = jr.split(key, path.size)
-            return eqx.filter_vmap(lambda m, k: self(m, key=k))(path.members, keys).mean()
-        if isinstance(path, Mixture):
-            keys = jr.split(key, len(path.parts))
-            values = [self(part, key=k) for part, k in zip(path.parts, keys)]
-            return jnp.stack(values).mean()
-        return self.term(path, key=key)
+        return path.mean_over_members(self.term, key=key)
 
 
 class PerContext(AbstractTerm):

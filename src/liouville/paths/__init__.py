@@ -45,7 +45,6 @@ from liouville.paths._base import AbstractMarginal as AbstractMarginal
 from liouville.paths._base import AbstractPath as AbstractPath
 from liouville.paths._contextual import Contextual as Contextual
 from liouville.paths._contextual import Selected as Selected
-from liouville.paths._contextual import path_of as path_of
 from liouville.paths._ensemble import Ensemble as Ensemble
 from liouville.paths._factorised import Factorised as Factorised
 from liouville.paths._families import AbstractFamily as AbstractFamily

@@ -1,4 +1,5 @@
 import abc
+from collections.abc import Callable, Sequence
 
 import equinox as eqx
 import jax
@@ -76,3 +77,37 @@ class AbstractPath(eqx.Module):
     @abc.abstractmethod
     def at(self, t: Scalar) -> AbstractMarginal:
         """The marginal at time `t` of shape `()`; all work that depends on time alone is here."""
+
+    # What a path is made of. Most are made of nothing but themselves; averages say otherwise.
+
+    def branches(self) -> tuple[tuple[Scalar, "AbstractPath"], ...]:
+        r"""Paths $\rho_k$ with $\rho = \sum_k w_k \rho_k$ at all times, each after its $\log w_k$.
+
+        This is about densities: velocities mix by the rule of `Mixture`, if no gauge adds to them.
+        No branch has branches of its own.
+        """
+        return ((jnp.zeros(()), self),)
+
+    def mean_over_members(self, function: Callable[..., Scalar], *, key: RandomKey) -> Scalar:
+        """The plain mean of `function(member, key=...)` over the members of averages, in turn.
+
+        Args:
+            function: from a path and a random key to a number of shape `()`.
+            key: random key; every member has its own.
+        """
+        return function(self, key=key)
+
+    def in_context(self, number: int) -> "AbstractPath":
+        """The path of one context of every `Contextual` of which the path is an average."""
+        return self
+
+
+def branches_of(
+    log_shares: Float[Array, " paths"], paths: Sequence[AbstractPath]
+) -> tuple[tuple[Scalar, AbstractPath], ...]:
+    """The branches of paths that are mixed with constant shares."""
+    return tuple(
+        (share + inner, branch)
+        for share, path in zip(log_shares, paths, strict=True)
+        for inner, branch in path.branches()
+    )

@@ -1,5 +1,5 @@
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import equinox as eqx
 import jax
@@ -9,9 +9,8 @@ from jaxtyping import Array, Float
 from liouville.numerics.conditioning import AWAITS, AbstractConditional, given
 from liouville.numerics.parameters import Fixed
 from liouville.numerics.types import Scalar
-from liouville.paths._base import AbstractPath
+from liouville.paths._base import AbstractPath, branches_of
 from liouville.paths._ensemble import Ensemble, EnsembleMarginal
-from liouville.paths._mixture import Mixture
 
 
 class Contextual(AbstractPath):
@@ -19,7 +18,7 @@ class Contextual(AbstractPath):
 
     $$\rho_t(x) = \sum_c w_c\, \rho_t(x \mid c), \qquad w \text{ constant},$$
 
-    is a path by the mixture rule: a model of all classes and of each in one. `path_of` picks one.
+    is a path by the mixture rule: a model of all classes, and of each by `in_context`.
 
     Attributes:
         path: a path that awaits a context (`liouville.numerics.conditioning`).
@@ -45,19 +44,18 @@ class Contextual(AbstractPath):
     @property
     def dim(self) -> int:
         """The number of coordinates of a point."""
-        return self.member(0).dim
-
-    @property
-    def size(self) -> int:
-        """The number of contexts in the list."""
-        return self.log_weights.value.shape[0]
+        return self.in_context(0).dim
 
     @property
     def log_shares(self) -> Float[Array, " contexts"]:
         """The logarithms of the contexts' weights, normalised in the precision of the path."""
         return jax.nn.log_softmax(self.log_weights.value)
 
-    def member(self, number: int) -> AbstractPath:
+    def branches(self) -> tuple[tuple[Scalar, AbstractPath], ...]:
+        """The branches of the paths of all contexts."""
+        return branches_of(self.log_shares, [self.given(c) for c in self.contexts.value])
+
+    def in_context(self, number: int) -> AbstractPath:
         """The path of one context of the list."""
         return self.given(self.contexts.value[number])
 
@@ -104,20 +102,3 @@ class Selected(AbstractPath, AbstractConditional):
     def at(self, t: Scalar) -> NoReturn:
         """Raises an error: no context was given."""
         raise ValueError(AWAITS)
-
-
-def path_of(path: Any, context: int) -> Any:
-    """The path of one of the contexts of every `Contextual` inside a path.
-
-    Args:
-        path: a `Contextual`, or an `Ensemble` or `Mixture` of them.
-        context: which of its contexts.
-    """
-    if isinstance(path, Contextual):
-        return path.member(context)
-    if isinstance(path, Ensemble):
-        chosen = eqx.filter_vmap(lambda member: path_of(member, context))(path.members)
-        return Ensemble(chosen, path.size)
-    if isinstance(path, Mixture):
-        return Mixture([path_of(part, context) for part in path.parts], path.logits)
-    return path

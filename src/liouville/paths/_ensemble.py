@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import equinox as eqx
 import jax
@@ -7,7 +7,7 @@ import jax.random as jr
 from jaxtyping import Array, Float
 
 from liouville.numerics.types import Point, Points, RandomKey, Scalar
-from liouville.paths._base import AbstractMarginal, AbstractPath, average_velocity
+from liouville.paths._base import AbstractMarginal, AbstractPath, average_velocity, branches_of
 
 
 class Ensemble(AbstractPath):
@@ -59,6 +59,21 @@ class Ensemble(AbstractPath):
         """The marginal at time `t` of shape `()`."""
         marginals = eqx.filter_vmap(lambda path: path.at(t))(self.members)
         return EnsembleMarginal(marginals, self.log_shares)
+
+    def branches(self) -> tuple[tuple[Scalar, AbstractPath], ...]:
+        """The branches of all members."""
+        return branches_of(self.log_shares, [self.member(i) for i in range(self.size)])
+
+    def mean_over_members(self, function: Callable[..., Scalar], *, key: RandomKey) -> Scalar:
+        """The mean over the members, traced once for all of them."""
+        keys = jr.split(key, self.size)
+        each = eqx.filter_vmap(lambda member, k: member.mean_over_members(function, key=k))
+        return each(self.members, keys).mean()
+
+    def in_context(self, number: int) -> "Ensemble":
+        """The ensemble of the members' paths of one context."""
+        chosen = eqx.filter_vmap(lambda member: member.in_context(number))(self.members)
+        return Ensemble(chosen, self.size)
 
 
 class EnsembleMarginal(AbstractMarginal):

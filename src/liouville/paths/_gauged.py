@@ -31,6 +31,10 @@ class Gauged(AbstractPath):
         """The marginal at time `t` of shape `()`."""
         return GaugedMarginal(self.path.at(t), self.gauge.at(t))
 
+    def branches(self) -> tuple[tuple[Scalar, AbstractPath], ...]:
+        """The branches of the path, whose density the gauge leaves as it is."""
+        return self.path.branches()
+
 
 class GaugedMarginal(AbstractMarginal):
     """A `Gauged` path at one time."""

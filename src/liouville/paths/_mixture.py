@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 from liouville.numerics.parameters import Fixed, value_of
 from liouville.numerics.special import log_sum_exp
 from liouville.numerics.types import Point, Points, RandomKey, Scalar
-from liouville.paths._base import AbstractMarginal, AbstractPath, average_velocity
+from liouville.paths._base import AbstractMarginal, AbstractPath, average_velocity, branches_of
 
 
 class Mixture(AbstractPath):
@@ -50,6 +50,20 @@ class Mixture(AbstractPath):
         return MixtureMarginal(
             tuple(part.at(t) for part in self.parts), jax.nn.log_softmax(value_of(self.logits))
         )
+
+    def branches(self) -> tuple[tuple[Scalar, AbstractPath], ...]:
+        """The branches of all parts."""
+        return branches_of(jax.nn.log_softmax(value_of(self.logits)), self.parts)
+
+    def mean_over_members(self, function: Callable[..., Scalar], *, key: RandomKey) -> Scalar:
+        """The mean over the parts, whatever their weights."""
+        keys = jr.split(key, len(self.parts))
+        values = [part.mean_over_members(function, key=k) for part, k in zip(self.parts, keys)]
+        return jnp.stack(values).mean()
+
+    def in_context(self, number: int) -> "Mixture":
+        """The mixture of the parts' paths of one context."""
+        return Mixture([part.in_context(number) for part in self.parts], self.logits)
 
 
 class MixtureMarginal(AbstractMarginal):

@@ -44,6 +44,10 @@ class Pushforward(AbstractPath):
         """The marginal at time `t` of shape `()`."""
         return PushforwardMarginal(self.base.at(t), *transform_and_rate(self.map, t))
 
+    def branches(self) -> tuple[tuple[Scalar, AbstractPath], ...]:
+        """The branches of the base, seen through the map."""
+        return tuple((share, Pushforward(base, self.map)) for share, base in self.base.branches())
+
 
 class PushforwardMarginal(AbstractMarginal):
     """A `Pushforward` at one time."""

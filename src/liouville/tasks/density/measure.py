@@ -15,7 +15,7 @@ from liouville.model import Model
 from liouville.numerics.couplings import wasserstein
 from liouville.numerics.mixtures import fit_by_bic
 from liouville.numerics.types import RandomKey
-from liouville.paths import AbstractPath, path_of
+from liouville.paths import AbstractPath
 from liouville.tasks.density.config import DensityConfig
 from liouville.tasks.density.parts import Parts, divide, quantisation_of
 from liouville.tasks.task import Start
@@ -132,7 +132,7 @@ def motion(path: AbstractPath, *, n: int = 1000, seed: int = 0, classes: int = 0
     if classes:
         keys = jr.split(jr.key(seed), classes)
         each = -(-n // classes)
-        parts = [_measured(path_of(path, c), keys[c], each) for c in range(classes)]
+        parts = [_measured(path.in_context(c), keys[c], each) for c in range(classes)]
         return Motion(*np.mean(parts, axis=0).tolist())
     return _measured(path, jr.key(seed), n)
 

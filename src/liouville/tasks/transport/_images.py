@@ -28,13 +28,9 @@ from liouville.numerics.parameters import value_of
 from liouville.paths import (
     AbstractPath,
     Autoregressive,
-    Contextual,
-    Ensemble,
-    Gauged,
     Gaussian,
     Joined,
     LocationScale,
-    Mixture,
     Normal,
     Opened,
     Pushforward,
@@ -157,9 +153,11 @@ def density_of(model: Model, source: str) -> Density:
         LiouvilleError: if it is of no family whose density can be met exactly.
     """
     time = float(model.units.time_to_model(model.interval[1]))
-    found = _members(model.path, time, source)
-    weights = np.exp([log_weight for log_weight, _ in found])
-    weights, members = weights / weights.sum(), tuple(member for _, member in found)
+    path = model.path.pieces[-1] if isinstance(model.path, Joined) else model.path
+    branches = path.branches()
+    weights = np.exp(np.array([log_weight for log_weight, _ in branches], float))
+    weights = weights / weights.sum()
+    members = tuple(_member(branch, time, source) for _, branch in branches)
     if all(member.map is None for member in members):
         whole = GaussianMixture(
             np.concatenate([w * m.base.weights for w, m in zip(weights, members)]),
@@ -188,27 +186,6 @@ def as_image(density: Density) -> Image:
     center, scale = density.mean, np.sqrt(np.diag(density.covariance))
     base = density.rescaled(-center / scale, 1.0 / scale)
     return Image(np.ones(1), (Member(base),), center, scale)
-
-
-def _members(path: AbstractPath, time: float, source: str) -> list[tuple[float, Member]]:
-    """The members of a path at one time, with the logarithms of their weights."""
-    if isinstance(path, Joined):
-        return _members(path.pieces[-1], time, source)
-    if isinstance(path, Gauged):
-        return _members(path.path, time, source)
-    if isinstance(path, Ensemble | Contextual):
-        shares = np.asarray(path.log_shares, float)
-        parts: list[AbstractPath] = [path.member(i) for i in range(len(shares))]
-    elif isinstance(path, Mixture):
-        shares = np.asarray(jax.nn.log_softmax(value_of(path.logits)), float)
-        parts = list(path.parts)
-    else:
-        return [(0.0, _member(path, time, source))]
-    return [
-        (share + inner, member)
-        for share, part in zip(shares.tolist(), parts)
-        for inner, member in _members(part, time, source)
-    ]
 
 
 def _member(path: AbstractPath, time: float, source: str) -> Member:

@@ -15,11 +15,9 @@ from liouville.numerics.parameters import value_of
 from liouville.objectives import Cost, Field
 from liouville.paths import (
     AbstractPath,
-    Ensemble,
     Gauged,
     Joined,
     LocationScale,
-    Mixture,
     Pushforward,
 )
 from liouville.runs import config as configuration
@@ -178,17 +176,14 @@ def initial_path(problem: Problem, config: PathConfig, *, seed: int = 0) -> Join
 
 
 def _count(path: AbstractPath) -> int:
-    """The number of moving parts, of all members together."""
-    if isinstance(path, Gauged):
-        return _count(path.path)
-    if isinstance(path, Pushforward):
-        return _count(path.base)
-    if isinstance(path, Ensemble):
-        return path.size * _count(path.member(0))
-    if isinstance(path, Mixture):
-        return sum(_count(part) for part in path.parts)
-    assert isinstance(path, LocationScale)
-    return jax.eval_shape(value_of, path.logits).shape[0]
+    """The number of moving parts, of all branches together."""
+    count = 0
+    for _, branch in path.branches():
+        while isinstance(branch, Pushforward):
+            branch = branch.base
+        assert isinstance(branch, LocationScale)
+        count += jax.eval_shape(value_of, branch.logits).shape[0]
+    return count
 
 
 def _arrays(given: Given) -> list[np.ndarray | None]:
