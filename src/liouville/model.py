@@ -168,11 +168,10 @@ class Model:
         """
         if n < 1:
             raise LiouvilleError(f"{n} samples were asked for; ask for one or more")
-        time = jnp.asarray(
-            self._model_times(np.asarray(t, float), extrapolate), jnp.zeros(()).dtype
-        )
-        if time.shape:
-            raise LiouvilleError(f"sample takes one time, got {time.shape[0]}; call it once a time")
+        clock = self._model_times(np.asarray(t, float), extrapolate)
+        if clock.shape:
+            raise LiouvilleError(f"sample takes one time, got {len(clock)}; call it once a time")
+        time = jnp.asarray(clock, jnp.zeros(()).dtype)
         # Draws come in whole blocks, so that another n compiles nothing and keeps the first ones.
         keys = jr.split(jr.key(seed), -(-n // _BLOCK))
         drawn = [_draw(self.path, time, key, _BLOCK) for key in keys]
@@ -206,11 +205,8 @@ class Model:
         """
         x0 = self._model_points(x0)
         clock = np.asarray(times, np.float64)
-        if (
-            clock.ndim != 1
-            or len(clock) < 2
-            or not (np.all(np.diff(clock) > 0) or np.all(np.diff(clock) < 0))
-        ):
+        signs = np.sign(np.diff(np.atleast_1d(clock)))
+        if clock.ndim != 1 or not signs.any() or np.any(signs != signs[0]):
             raise LiouvilleError(
                 "trajectories need two or more increasing (or decreasing) times, got "
                 f"{clock.tolist()}"
@@ -223,19 +219,14 @@ class Model:
             )
         dtype = jnp.zeros(()).dtype
         model_times = jnp.asarray(self._model_times(clock, extrapolate), dtype)
+        g = jnp.asarray(noise, dtype)
         blocks = [np.empty((len(clock), 0, self.dim))]
         flat = x0.reshape(-1, self.dim)
         for number, block in enumerate(_blocks(flat)):
-            start = jnp.asarray(block, dtype)
+            start, key = jnp.asarray(block, dtype), jr.fold_in(jr.key(seed), number)
             if stochastic:
-                key = jr.fold_in(jr.key(seed), number)
                 moved = dynamics.solve_sde(
-                    self.path,
-                    start,
-                    model_times,
-                    g=jnp.asarray(noise, dtype),
-                    steps=8 * steps,
-                    key=key,
+                    self.path, start, model_times, g=g, steps=8 * steps, key=key
                 )
             else:
                 moved = dynamics.solve_ode(self.path, start, model_times, steps=steps)
@@ -371,13 +362,8 @@ def _rows(times: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
 
     A row is about as wide as the mean number of points a time: one time for all points is one row,
     another time for each a column, and what fills up ragged rows is at most twice the points.
-
-    Args:
-        times: the time of every point, shape `(n,)`.
-
-    Yields:
-        The time of every row, shape `(rows,)`, and the numbers of its points, `(rows, width)`, in
-        which some come more than once.
+    Yields the time of every row, shape `(rows,)`, and the numbers of its points, `(rows, width)`,
+    in which some come more than once.
     """
     if not len(times):
         return

@@ -20,7 +20,10 @@ class AbstractCurve(eqx.Module):
 def value_and_rate(
     curve: AbstractCurve, t: Scalar
 ) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
-    r"""The value $\theta(t)$ and the rate $\theta'(t)$ of a curve, by one forward-mode product."""
+    r"""The value $\theta(t)$ and the rate $\theta'(t)$ per unit of time, both of the curve's shape.
+
+    By one forward-mode product, at a time of shape `()`.
+    """
     return jax.jvp(curve, (t,), (jnp.ones_like(t),))
 
 

@@ -56,12 +56,8 @@ class Knots(AbstractCurve):
             raise ValueError(
                 f"interpolation is {interpolation!r}; use 'linear', 'cubic' or 'monotone'"
             )
-
         if not 0.0 <= self.tension <= 1.0:
             raise ValueError(f"tension is {tension}; give a number from 0 (cubic) to 1 (straight)")
-
-    def __check_init__(self):
-        """The values must have one row a knot."""
         if self.values.shape[0] != len(self.times):
             raise ValueError(
                 f"{len(self.times)} knot times but values of shape {self.values.shape}; "

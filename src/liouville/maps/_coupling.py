@@ -62,16 +62,21 @@ class Coupling(AbstractMap):
         self.scalar = Affine() if scalar is None else scalar
         self.kept, self.moved, self.gate = kept, moved, gate
         self.interval = (float(interval[0]), float(interval[1]))
-        _check_groups(kept, moved)
+        every = sorted([*members(kept), *members(moved)])
+        if not kept or not moved or every != list(range(len(every))):
+            raise ValueError(
+                f"the groups {kept} and {moved} must hold some coordinates each and every "
+                "coordinate once, as progressions (start, stop, step); for one coordinate use "
+                "Elementwise"
+            )
         if not self.interval[0] < self.interval[1]:
             raise ValueError(f"interval {interval} is empty; give (start, end) with start < end")
         if gate not in ("linear", "fast", None):
             raise ValueError(f"gate is {gate!r}; use 'linear', 'fast' or None")
         keys = jr.split(key)
         outputs = self.scalar.parameters * len(members(moved))
-        network = SpaceTimeNetwork(
-            len(members(kept)), outputs, width=width, depth=depth, key=keys[0]
-        )
+        inputs = len(members(kept))
+        network = SpaceTimeNetwork(inputs, outputs, width=width, depth=depth, key=keys[0])
         self.network = Conditioned(network, context, key=keys[1]) if context else network
 
     @property
@@ -143,12 +148,3 @@ class CouplingTransform(AbstractTransform):
 
     def _joined(self, kept: Float[Array, " kept"], moved: Float[Array, " moved"]) -> Point:
         return joined((kept, self.kept), (moved, self.moved))
-
-
-def _check_groups(kept: Group, moved: Group) -> None:
-    every = sorted([*members(kept), *members(moved)])
-    if not kept or not moved or every != list(range(len(every))):
-        raise ValueError(
-            f"the groups {kept} and {moved} must hold some coordinates each and every coordinate "
-            "once, as progressions (start, stop, step); for one coordinate use Elementwise"
-        )

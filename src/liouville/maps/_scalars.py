@@ -128,13 +128,9 @@ class Spline(AbstractScalarMap):
 
 
 class SplineScalars(AbstractScalars):
-    """Rational-quadratic splines.
+    """Rational-quadratic splines."""
 
-    Attributes:
-        table: of every bin the left and lower end, width and height, and both end slopes.
-        box: half the width of the box.
-    """
-
+    # Of every bin the left and lower end, width and height, and both end slopes.
     table: Float[Array, "6 bins n"]
     box: float = eqx.field(static=True)
 

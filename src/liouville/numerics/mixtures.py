@@ -42,12 +42,7 @@ class GaussianMixture:
         return np.tensordot(self.weights, self.covariances, axes=1) + between
 
     def rescaled(self, center: Array, scale: Array) -> "GaussianMixture":
-        """The density of `center + scale * x` for `x` of this one.
-
-        Args:
-            center: shape `(dim,)`.
-            scale: positive, shape `(dim,)`.
-        """
+        """The density of `center + scale * x` for `x` of this one, both of shape `(dim,)`."""
         covariances = self.covariances * (scale[:, None] * scale)
         return GaussianMixture(self.weights, center + scale * self.means, covariances)
 
@@ -100,12 +95,7 @@ class GaussianMixture:
 
 
 def gaussian(mean: Array, covariance: Array) -> GaussianMixture:
-    """One Gaussian as a mixture of one part.
-
-    Args:
-        mean: shape `(dim,)`.
-        covariance: shape `(dim, dim)`, positive definite.
-    """
+    """One Gaussian, mean `(dim,)` and covariance `(dim, dim)`, as a mixture of one part."""
     mean, covariance = np.asarray(mean, float), np.asarray(covariance, float)
     return GaussianMixture(np.ones(1), mean[None], covariance[None])
 

@@ -44,12 +44,8 @@ def _is_fixed(node: Any) -> bool:
 def split(tree: Any) -> tuple[Any, Any]:
     """Splits a pytree into its learned arrays and everything else.
 
-    Args:
-        tree: any pytree.
-
-    Returns:
-        `(learned, rest)`, two trees with `None` where the other one has the leaf;
-        `equinox.combine(learned, rest)` gives the tree back.
+    Each tree has `None` where the other one has the leaf, and `equinox.combine(learned, rest)`
+    gives the whole back.
     """
     learned = jax.tree.map(
         lambda node: not _is_fixed(node) and eqx.is_inexact_array(node), tree, is_leaf=_is_fixed

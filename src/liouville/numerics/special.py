@@ -38,12 +38,8 @@ _ROOT_TWO_OVER_PI = 0.7978845608028654
 def log_ndtr(z: Float[Array, "..."]) -> Float[Array, "..."]:
     r"""$\log\Phi(z)$, the logarithm of the standard normal distribution function.
 
-    Args:
-        z: any shape.
-
-    Returns:
-        The same shape. Values and derivatives of every order have relative errors of a few
-        roundings for $z$ from $-10^{18}$ (single precision) to infinity.
+    Values and derivatives of every order have relative errors of a few roundings for $z$ from
+    $-10^{18}$ (single precision) to infinity.
     """
     tail = _log_mills_tail(z) + _log_density(jnp.minimum(z, _TAIL))
     body = jnp.log1p(-0.5 * jax.lax.erfc(jnp.clip(z, 0.0, _EMPTY) * 0.5**0.5))
@@ -65,9 +61,6 @@ def log_mills(z: Float[Array, "..."]) -> Float[Array, "..."]:
     r"""$\log(\Phi(z)/\phi(z))$, the logarithm of Mills' ratio of the left tail.
 
     About $-\log|z|$ in the tail; formed without the difference of two numbers of size $z^2/2$.
-
-    Args:
-        z: any shape.
     """
     centre = jnp.maximum(z, _TAIL)
     return jnp.where(z < _TAIL, _log_mills_tail(z), log_ndtr(centre) - _log_density(centre))
@@ -91,12 +84,8 @@ def log_sum_exp(values: Float[Array, " n"]) -> Float[Array, ""]:
 def log_gamma_ratio(a: Float[Array, "..."], steps: int) -> Float[Array, "..."]:
     r"""$\log\Gamma(a + n/2) - \log\Gamma(a) - \tfrac n2 \log a$, which is small for large $a$.
 
-    As logarithms of the factors between, and half a step by its series where the difference of two
-    large numbers would lose all digits.
-
-    Args:
-        a: above zero, any shape.
-        steps: $n$, the number of half steps, zero or more.
+    For $a > 0$ and $n \ge 0$ half steps. As logarithms of the factors between, and half a step by
+    its series where the difference of two large numbers would lose all digits.
     """
     offset = 0.5 * (steps % 2)
     factors = jnp.log1p((jnp.arange(steps // 2, dtype=a.dtype) + offset) / a[..., None]).sum(-1)

@@ -55,15 +55,12 @@ class CoupledWeights(AbstractParameter):
                 the ends.
         """
         sources, targets = np.asarray(sources), np.asarray(targets)
-        for name, own, masses in (
-            ("source", sources, source_weights),
-            ("target", targets, target_weights),
-        ):
+        a, b = (w / np.sum(w) for w in (source_weights, target_weights))
+        for name, own, masses in (("source", sources, a), ("target", targets, b)):
             missing = np.setdiff1d(np.arange(len(masses)), own)
             if missing.size:
                 raise ValueError(f"{name} part {missing[0]} belongs to no pair; add one")
         dtype = jnp.zeros(()).dtype
-        a, b = (w / np.sum(w) for w in (source_weights, target_weights))
         coupled = CoupledWeights(
             jnp.asarray(np.log(weights), dtype),
             jnp.asarray(sources),

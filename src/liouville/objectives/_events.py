@@ -77,13 +77,7 @@ def compensated(
 
 
 class PlaceLikelihood(AbstractEventTerm):
-    r"""$-\sum_i \log\rho_{t_i}(x_i \mid H_i)$, nats per event.
-
-    Attributes:
-        excerpts: the events.
-        batch_size: excerpts drawn a call; `None` uses all of them.
-        name: under which the term is logged.
-    """
+    r"""$-\sum_i \log\rho_{t_i}(x_i \mid H_i)$, nats per event."""
 
     excerpts: Excerpts
     batch_size: int | None = eqx.field(static=True, default=None)
@@ -95,13 +89,7 @@ class PlaceLikelihood(AbstractEventTerm):
 
 
 class TimeLikelihood(AbstractEventTerm):
-    r"""$-\sum_i \log\lambda(t_i \mid H_i) + \int\lambda$, nats per event.
-
-    Attributes:
-        excerpts: the events.
-        batch_size: excerpts drawn a call; `None` uses all of them.
-        name: under which the term is logged.
-    """
+    r"""$-\sum_i \log\lambda(t_i \mid H_i) + \int\lambda$, nats per event."""
 
     excerpts: Excerpts
     batch_size: int | None = eqx.field(static=True, default=None)
@@ -114,13 +102,7 @@ class TimeLikelihood(AbstractEventTerm):
 
 
 class MarkLikelihood(AbstractEventTerm):
-    r"""$-\sum_i \log f(m_i)$, nats per event.
-
-    Attributes:
-        excerpts: the events.
-        batch_size: excerpts drawn a call; `None` uses all of them.
-        name: under which the term is logged.
-    """
+    r"""$-\sum_i \log f(m_i)$, nats per event."""
 
     excerpts: Excerpts
     batch_size: int | None = eqx.field(static=True, default=None)

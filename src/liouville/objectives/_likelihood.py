@@ -54,10 +54,8 @@ class NegativeLogLikelihood(AbstractTerm):
         weights = [np.ones(n) for n in sizes] if weights is None else weights
         total = sum(float(np.sum(w)) for w in weights)
         largest, dim = int(sizes.max()), np.shape(points[0])[1]
-        padded, padded_weights = (
-            np.zeros((len(sizes), largest, dim)),
-            np.zeros((len(sizes), largest)),
-        )
+        padded_weights = np.zeros((len(sizes), largest))
+        padded = np.zeros((*padded_weights.shape, dim))
         for i, (x, w) in enumerate(zip(points, weights)):
             padded[i, : len(x)], padded_weights[i, : len(x)] = x, np.asarray(w) / total
         dtype = jnp.zeros(()).dtype

@@ -74,11 +74,7 @@ class KineticEnergy(AbstractTerm):
 class JacobianAsymmetry(AbstractTerm):
     r"""$\int_{t_0}^{t_1} E_{\rho_t} \tfrac12 \|Du - Du^\top\|_F^2\,dt$: the distance to a gradient.
 
-    Attributes:
-        interval: $(t_0, t_1)$.
-        times: the number of stratified times a step.
-        particles: the number of particles at each time.
-        name: under which the term is logged.
+    Its attributes are those of `KineticEnergy` with the same names.
     """
 
     interval: tuple[float, float] = eqx.field(static=True)
@@ -99,14 +95,10 @@ class StateCost(AbstractTerm):
     r"""$\int_{t_0}^{t_1} E_{\rho_t} V(t, x)\,dt$, a running cost of the place.
 
     Its gradient passes through the particles, so `cost` should be differentiable almost
-    everywhere.
+    everywhere. The other attributes are those of `KineticEnergy` with the same names.
 
     Attributes:
-        interval: $(t_0, t_1)$.
         cost: $V$, from a time of shape `()` and a point to a number of shape `()`.
-        times: the number of stratified times a step.
-        particles: the number of particles at each time.
-        name: under which the term is logged.
     """
 
     interval: tuple[float, float] = eqx.field(static=True)

@@ -104,12 +104,7 @@ class Coordinates(eqx.Module):
 
 
 class FactorisedMarginal(AbstractMarginal):
-    """A `Factorised` at one time.
-
-    Attributes:
-        lines: the densities of the coordinates, stacked: the leading axis is `dim`.
-        rates: the rates of their parameters per unit of time, in the same form.
-    """
+    """A `Factorised` at one time: the densities of its coordinates, stacked, and their rates."""
 
     lines: MixtureOnLine
     rates: MixtureOnLine
@@ -180,8 +175,7 @@ def _mirrored(line: MixtureOnLine, n: int, key: RandomKey) -> Float[Array, " n"]
 
 def coordinate_values(line: MixtureOnLine, x: Scalar) -> Coordinates:
     """What one density on the line says of one number: `Coordinates` of shape `()`."""
-    z = (x - line.location) * jnp.exp(-line.log_scale)
-    joint = line.log_weights - line.log_scale + line.family.log_density(z)
+    z, joint = line.standard(x), line.log_joint(x)
     log_density = jax.nn.logsumexp(joint)
     shares = joint - log_density + line.log_scale
     outward = jnp.abs(z)

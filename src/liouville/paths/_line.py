@@ -46,11 +46,11 @@ class MixtureOnLine(eqx.Module):
 
     def log_density(self, x: Scalar) -> Scalar:
         r"""$\log f(x)$."""
-        return jax.nn.logsumexp(self._log_joint(x))
+        return jax.nn.logsumexp(self.log_joint(x))
 
     def log_tails(self, x: Scalar) -> tuple[Scalar, Scalar]:
         r"""$\log F(x)$ and $\log(1 - F(x))$."""
-        left, right = self.family.log_tails(self._standard(x))
+        left, right = self.family.log_tails(self.standard(x))
         return (
             jax.nn.logsumexp(self.log_weights + left),
             jax.nn.logsumexp(self.log_weights + right),
@@ -78,8 +78,8 @@ class MixtureOnLine(eqx.Module):
             crossing: whether the weights may change, so that mass crosses from part to part;
                 without it their numbers are zero, and no distribution function is evaluated.
         """
-        z = self._standard(x)
-        joint = self._log_joint(x)
+        z = self.standard(x)
+        joint = self.log_joint(x)
         log_density = jax.nn.logsumexp(joint)
         share = jnp.exp(joint - log_density)
         # Not by way of z: it would bring the scale in and cancel it again.
@@ -185,11 +185,13 @@ class MixtureOnLine(eqx.Module):
         )
         return jnp.where(is_left, -crossed, crossed)
 
-    def _standard(self, x: Scalar) -> Float[Array, " parts"]:
+    def standard(self, x: Scalar) -> Float[Array, " parts"]:
+        r"""$z_k = (x - \mu_k)/s_k$, shape `(parts,)`."""
         return (x - self.location) * jnp.exp(-self.log_scale)
 
-    def _log_joint(self, x: Scalar) -> Float[Array, " parts"]:
-        return self.log_weights - self.log_scale + self.family.log_density(self._standard(x))
+    def log_joint(self, x: Scalar) -> Float[Array, " parts"]:
+        r"""$\log(w_k f_k(x))$, shape `(parts,)`."""
+        return self.log_weights - self.log_scale + self.family.log_density(self.standard(x))
 
 
 @jax.custom_jvp

@@ -268,12 +268,6 @@ def inverse_of_triangular(factor: Float[Array, "*n dim dim"]) -> Float[Array, "*
     `[[A, 0], [C, B]]` has the inverse `[[A^-1, 0], [-B^-1 C A^-1, B^-1]]`. As a few batched
     products this is far faster on CPU than a batched triangular solve (which runs matrix by
     matrix), and it is done once a time.
-
-    Args:
-        factor: lower triangular with a positive diagonal, shape `(..., dim, dim)`.
-
-    Returns:
-        The inverses, same shape.
     """
     dim = factor.shape[-1]
     if dim == 1:

@@ -102,22 +102,15 @@ class FactorisedMixture(AbstractPath):
         parts = eqx.filter_vmap(lambda part: part.at(t))(self.parts)
         logits, logits_rate = value_and_rate(self.logits, t)
         log_weights, log_weights_rate = jax.jvp(jax.nn.log_softmax, (logits,), (logits_rate,))
-        reference = value_of(self.reference)
-        lines = (
-            _default_reference(parts, log_weights) if reference is None else reference.at(t).lines
-        )
+        if self.reference is None:
+            lines = _default_reference(parts, log_weights)
+        else:
+            lines = value_of(self.reference).at(t).lines
         return FactorisedMixtureMarginal(parts, log_weights, log_weights_rate, lines)
 
 
 class FactorisedMixtureMarginal(AbstractMarginal):
-    r"""A `FactorisedMixture` at one time.
-
-    Attributes:
-        parts: the parts, stacked.
-        log_weights: $\log w$, shape `(parts,)`.
-        log_weights_rate: $w'/w$, shape `(parts,)`.
-        reference: the densities $r_i$ of the coordinates, stacked.
-    """
+    """A `FactorisedMixture` at one time; parts and coordinates of the reference are stacked."""
 
     parts: FactorisedMarginal
     log_weights: Float[Array, " parts"]
@@ -139,9 +132,8 @@ class FactorisedMixtureMarginal(AbstractMarginal):
         at_x = jax.vmap(lambda part: part.coordinates(x))(self.parts)
         joint = self.log_weights + at_x.log_density.sum(-1)
         velocities = jax.vmap(lambda part: part.velocity(x))(self.parts)
-        crossed = crossing(
-            at_x, jax.vmap(coordinate_values)(self.reference, x), self.log_weights, joint
-        )
+        reference = jax.vmap(coordinate_values)(self.reference, x)
+        crossed = crossing(at_x, reference, self.log_weights, joint)
         return average_velocity(joint, velocities) - self.log_weights_rate @ crossed
 
     def sample(self, *, key: RandomKey) -> Point:

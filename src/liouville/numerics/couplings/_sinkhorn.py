@@ -4,6 +4,7 @@ import numpy as np
 from scipy.special import logsumexp
 
 Array = np.ndarray
+Pair = tuple[Array, Array]
 
 # Scalings are moved into the potentials before they leave what a double can multiply safely.
 _MOST_SCALING = 1e100
@@ -66,14 +67,14 @@ def sinkhorn(
     b = np.full(m, 1.0 / m) if target is None else np.asarray(target, float)
     if a.shape != (n,) or b.shape != (m,):
         raise ValueError(f"a cost of shape {cost.shape} needs masses ({n},) and ({m},)")
-    f, g = np.zeros(n), np.zeros(m)
+    potentials = np.zeros(n), np.zeros(m)
     widest = max(float(np.ptp(cost)), epsilon)
     stages = int(np.ceil(np.log(widest / epsilon) / -np.log(_SHRINK)))
     done, error = 0, np.inf
     for eps in [widest * _SHRINK**i for i in range(stages)] + [epsilon]:
-        is_last = eps == epsilon
-        goal = tolerance if is_last else 1e-2
-        f, g, error, done = _at(cost, eps, a, b, f, g, goal, iterations)
+        goal = tolerance if eps == epsilon else 1e-2
+        potentials, error, done = _at(cost, eps, (a, b), potentials, goal, iterations)
+    f, g = potentials
     plan = a[:, None] * b * np.exp((f[:, None] + g - cost) / epsilon)
     dual = float(f @ a + g @ b - epsilon * (plan.sum() - 1.0))
     relative = np.log(np.maximum(plan, 1e-300)) - np.log(a)[:, None] - np.log(b)
@@ -82,16 +83,10 @@ def sinkhorn(
 
 
 def _at(
-    cost: Array,
-    epsilon: float,
-    a: Array,
-    b: Array,
-    f: Array,
-    g: Array,
-    tolerance: float,
-    iterations: int,
-) -> tuple[Array, Array, float, int]:
+    cost: Array, epsilon: float, masses: Pair, potentials: Pair, tolerance: float, iterations: int
+) -> tuple[Pair, float, int]:
     """The potentials at one epsilon, the error of the rows and the number of iterations."""
+    (a, b), (f, g) = masses, potentials
     # One exact round in the log domain, so that no row or column of the kernel underflows.
     f = -epsilon * np.asarray(logsumexp((g - cost) / epsilon, b=b[None], axis=1))
     g = -epsilon * np.asarray(logsumexp((f[:, None] - cost) / epsilon, b=a[:, None], axis=0))
@@ -110,4 +105,4 @@ def _at(
             f, g = f + epsilon * np.log(u), g + epsilon * np.log(v)
             kernel = a[:, None] * b * np.exp((f[:, None] + g - cost) / epsilon)
             u, v = np.ones_like(a), np.ones_like(b)
-    return f + epsilon * np.log(u), g + epsilon * np.log(v), error, done
+    return (f + epsilon * np.log(u), g + epsilon * np.log(v)), error, done
