@@ -89,13 +89,9 @@ class MaskedNetwork(eqx.Module):
         self.frequencies = frequencies
 
     @property
-    def width(self) -> int:
-        """The number of units of the first layer, those of all blocks together."""
-        return self.time_layer.weight.shape[0]
-
-    def shifted(self, shift: Float[Array, " width"]) -> "MaskedNetwork":
-        """The network with a vector added to what enters the first activation."""
-        return eqx.tree_at(lambda net: net.time_layer.bias, self, replace_fn=lambda b: b + shift)
+    def first(self) -> eqx.nn.Linear:
+        """The layer whose bias enters the first activation."""
+        return self.time_layer
 
     def shift(self, s: Scalar) -> Float[Array, "dim units"]:
         """All that depends on time: what time and bias add to what enters the first activation."""
@@ -129,10 +125,7 @@ class MaskedSpaceNetwork(eqx.Module):
     def filled(self, choose: Callable[[Any, Array], Scalar], given: Any) -> Point:
         r"""The point with $x_i = \mathrm{choose}(g_i, \theta_i(x_{<i}))$, one after the other.
 
-        Args:
-            choose: maps the $i$-th entry of `given` and the outputs of coordinate $i$, shape
-                `(outputs,)`, to $x_i$.
-            given: a pytree of arrays whose leading axis is that of the coordinates.
+        The $g_i$ are the entries of `given`, a pytree with the coordinates as leading axis.
         """
 
         def bend(layer, entry, entering):
@@ -152,13 +145,8 @@ class MaskedSpaceNetwork(eqx.Module):
         With few coordinates the steps are differentiated as they are. With many, derivatives of
         every order solve equations of the same kind, so that memory grows with the number of units
         and not with its product with the number of coordinates, as it would if reverse mode kept
-        every step of the substitution.
-
-        Args:
-            x: the point of the derivative, shape `(dim,)`.
-            coefficients: $c$, shape `(dim, outputs)`.
-            b: shape `(dim,)`.
-            shift_rate: a rate of `shift` that moves the outputs together with $v$, none by default.
+        every step of the substitution. `shift_rate` is a rate of `shift` that moves the outputs
+        together with $v$, none by default.
         """
         _, slopes = self._pass(x)
         still = jax.tree.map(jnp.zeros_like, (self.shift, self.biases))

@@ -1,6 +1,6 @@
 """The small networks everything learned is made of, and how a context enters them."""
 
-from typing import Any, NoReturn, Protocol, runtime_checkable
+from typing import NoReturn, Protocol, runtime_checkable
 
 import equinox as eqx
 import jax
@@ -42,13 +42,9 @@ class MLP(eqx.Module):
         return self.layers[-1](x)
 
     @property
-    def width(self) -> int:
-        """The number of units of the first layer."""
-        return self.layers[0].weight.shape[0]
-
-    def shifted(self, shift: Float[Array, " width"]) -> "MLP":
-        """The network with a vector added to what enters the first activation."""
-        return eqx.tree_at(lambda net: net.layers[0].bias, self, replace_fn=lambda b: b + shift)
+    def first(self) -> eqx.nn.Linear:
+        """The first layer."""
+        return self.layers[0]
 
 
 class SpaceTimeNetwork(eqx.Module):
@@ -85,13 +81,9 @@ class SpaceTimeNetwork(eqx.Module):
         return SpaceNetwork(shift, self.space_layer, self.rest)
 
     @property
-    def width(self) -> int:
-        """The number of units of the first layer."""
-        return self.time_layer.weight.shape[0]
-
-    def shifted(self, shift: Float[Array, " width"]) -> "SpaceTimeNetwork":
-        """The network with a vector added to what enters the first activation."""
-        return eqx.tree_at(lambda net: net.time_layer.bias, self, replace_fn=lambda b: b + shift)
+    def first(self) -> eqx.nn.Linear:
+        """The layer whose bias enters the first activation."""
+        return self.time_layer
 
 
 class SpaceNetwork(eqx.Module):
@@ -108,15 +100,11 @@ class SpaceNetwork(eqx.Module):
 
 @runtime_checkable
 class Shiftable(Protocol):
-    """A network a vector can be added to, behind its first layer."""
+    """A network whose first layer has a bias, to which a vector can be added."""
 
     @property
-    def width(self) -> int:
-        """The number of units of the first layer."""
-        ...
-
-    def shifted(self, shift: Float[Array, " width"]) -> Any:
-        """The network with the vector added to what enters the first activation."""
+    def first(self) -> eqx.nn.Linear:
+        """The layer whose bias enters the first activation."""
         ...
 
 
@@ -127,7 +115,7 @@ class Conditioned(AbstractConditional):
     at initialisation.
 
     Attributes:
-        network: the network, anything with `width` and `shifted`.
+        network: the network, anything with a layer `first`.
         encoder: the network from the context to the shift.
     """
 
@@ -136,11 +124,13 @@ class Conditioned(AbstractConditional):
 
     def __init__(self, network: Shiftable, context: int, *, key: RandomKey):
         self.network = network
-        self.encoder = MLP(context, network.width, width=network.width, depth=1, key=key)
+        width = network.first.weight.shape[0]
+        self.encoder = MLP(context, width, width=width, depth=1, key=key)
 
     def given(self, context: Float[Array, " context"]) -> Shiftable:
         """The network for one context."""
-        return self.network.shifted(self.encoder(context))
+        shift = self.encoder(context)
+        return eqx.tree_at(lambda net: net.first.bias, self.network, replace_fn=lambda b: b + shift)
 
     def __call__(self, *_: object) -> NoReturn:
         """Raises an error: the network has no context yet."""
