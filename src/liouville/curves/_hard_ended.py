@@ -64,14 +64,7 @@ class HardEnded(AbstractCurve):
 
 
 def gate_value(times: tuple[float, ...], t: Scalar, gate: Gate, opening: float = 0.05) -> Scalar:
-    r"""The gate $\gamma$ at time `t`: zero at every one of `times`, positive in between.
-
-    Args:
-        times: strictly increasing times.
-        t: time, shape `()`; outside the interval the gate is zero.
-        gate: `smooth` for $s(1-s)$, `fast` for $1 - \exp(-s(1-s)/\tau)$.
-        opening: $\tau$.
-    """
+    r"""The gate $\gamma$ of `HardEnded`: zero at and outside of the times, positive between."""
     knots = jnp.asarray(times, t.dtype)
     i = jnp.searchsorted(knots, t, side="right", method="compare_all") - 1
     i = jnp.clip(i, 0, len(times) - 2)

@@ -51,12 +51,9 @@ class HardStarted(AbstractCurve):
 
 
 def opening(interval: tuple[float, float], t: Scalar, gate: Opening) -> Scalar:
-    r"""A gate that is zero at the start of an interval and one at its end.
+    r"""A gate that is zero at the start of an interval and one at its end, and goes on outside.
 
-    Args:
-        interval: $(t_0, t_1)$.
-        t: time, shape `()`; the gate goes on outside the interval by the same formula.
-        gate: `linear` for $s$, `fast` for $(1 - e^{-s/0.05})/(1 - e^{-20})$.
+    `linear` for $s$, `fast` for $(1 - e^{-s/0.05})/(1 - e^{-20})$.
     """
     s = (t - interval[0]) / (interval[1] - interval[0])
     return s if gate == "linear" else jnp.expm1(-s / 0.05) / jnp.expm1(jnp.full_like(s, -20.0))

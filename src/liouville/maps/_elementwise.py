@@ -22,7 +22,6 @@ class Elementwise(AbstractMap):
     scalar: AbstractScalarMap = Affine()
 
     def __check_init__(self):
-        """The curve must have the parameters of the functions."""
         shape = shape_of(self.raw)
         if len(shape) != 2 or shape[0] != self.scalar.parameters:
             raise ValueError(

@@ -43,12 +43,7 @@ def picked(x: Point, group: Group) -> Float[Array, " picked"]:
 def joined(
     first: tuple[Float[Array, " a"], Group], second: tuple[Float[Array, " b"], Group]
 ) -> Point:
-    """The point whose two groups of coordinates have the given values: the inverse of `picked`.
-
-    Args:
-        first: values and group of some coordinates.
-        second: values and group of all the others.
-    """
+    """The point whose two groups of coordinates have the given values: the inverse of `picked`."""
     dim = len(first[0]) + len(second[0])
     placed = []
     for values, group in (first, second):
@@ -64,9 +59,6 @@ def partitions(dim: int) -> list[tuple[Group, Group]]:
     Even and odd coordinates, first and second half, even and odd pairs, odd and even quarters,
     and so on. They are the bits of a coordinate's number: any two coordinates of up to 1024 are
     on different sides of one of the partitions.
-
-    Args:
-        dim: the number of coordinates, two or more.
     """
     found: list[tuple[Group, Group]] = []
     for level in range(_LEVELS):

@@ -29,7 +29,6 @@ class Linear(AbstractMap):
     shift: AbstractCurve
 
     def __check_init__(self):
-        """The curves must agree on the number of coordinates."""
         raw, shift = shape_of(self.raw), shape_of(self.shift)
         if len(shift) != 1 or raw != shift * 2:
             raise ValueError(

@@ -99,7 +99,6 @@ class Spline(AbstractScalarMap):
     box: float = eqx.field(static=True, default=4.0)
 
     def __check_init__(self):
-        """Bins and box must make a spline."""
         if not 2 <= self.bins <= 100 or not self.box > 0:
             raise ValueError(
                 f"a spline needs 2 to 100 bins and a box above zero, got {self.bins} bins and box "

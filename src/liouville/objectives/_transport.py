@@ -49,7 +49,6 @@ class KineticEnergy(AbstractTerm):
     name: str = eqx.field(static=True, default="energy")
 
     def __check_init__(self):
-        """A drift needs noise."""
         if self.of not in ("velocity", "drift"):
             raise ValueError(f"of is {self.of!r}; use 'velocity' or 'drift'")
         if self.of == "drift" and not np.all(np.asarray(self.g) > 0):

@@ -74,7 +74,6 @@ class Autoregressive(AbstractPath):
     moving_weights: bool = eqx.field(static=True, default=True)
 
     def __check_init__(self):
-        """The arrays must agree on the number of coordinates and parts."""
         _, dim, parts = self.start.value.shape
         if self.offset.shape != (dim, 1 + 3 * parts) or self.order.shape != (dim,):
             raise ValueError(
@@ -228,24 +227,13 @@ class AutoregressiveMarginal(AbstractMarginal):
         return jax.jvp(at, moving(self.lines), (self.shift_rate, self.gate_rate))[1]
 
     def levels(self, x: Point) -> Point:
-        r"""The levels $\log F_i - \log(1 - F_i)$ of a point: the Knothe-Rosenblatt map.
-
-        Args:
-            x: shape `(dim,)`.
-
-        Returns:
-            The levels, shape `(dim,)`, each at the place of its coordinate.
-        """
+        r"""The level $\log F_i - \log(1 - F_i)$ of each coordinate: the Knothe-Rosenblatt map."""
         y = x[self.order]
         left, right = jax.vmap(MixtureOnLine.log_tails)(self.lines(y), y)
         return self._ordered(left - right)
 
     def from_levels(self, levels: Point) -> Point:
-        """The point of given levels, the inverse of `levels`; it moves with the parameters.
-
-        Args:
-            levels: any real numbers, shape `(dim,)`.
-        """
+        """The point of any given levels, the inverse of `levels`; it moves with the parameters."""
         ordered = levels[self.order]
         level, at_rest = jax.lax.stop_gradient((ordered, self.lines))
         found = at_rest.drawn(lambda one, line: line.quantile(one), level)

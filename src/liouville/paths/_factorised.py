@@ -52,7 +52,6 @@ class Factorised(AbstractPath):
     scale: Diagonal = Diagonal()
 
     def __check_init__(self):
-        """The curves must agree on the number of parts and of coordinates."""
         shapes = [shape_of(c) for c in (self.location, self.raw_scale, self.logits)]
         if len(shapes[0]) != 2 or len(set(shapes)) != 1:
             raise ValueError(

@@ -54,15 +54,10 @@ class Lines(eqx.Module):
     ) -> Point:
         r"""How a point moves whose levels rise at a given rate while the parameters change.
 
-        The mixture of coordinate $i$ changes at `rate`, and at $D\theta_i\, v$ because the earlier
-        coordinates move at $v_{<i}$; both carry $y_i$, a linear equation for $v$.
-
-        Args:
-            y: the point, in the order of the network.
-            rate: the rates of the mixtures at a fixed point, stacked like the mixtures.
-            lift: what is added to the motion of every coordinate, shape `(dim,)`.
-            shift_rate: the rate of the network's shift, if `rate` does not hold what it does.
-            crossing: whether weights change; see `MixtureOnLine.leverage`.
+        The mixture of coordinate $i$ changes at `rate` if the point is fixed, and at
+        $D\theta_i\, v$ because the earlier coordinates move at $v_{<i}$; both carry $y_i$, and
+        `lift` is added: a linear equation for $v$. `shift_rate` is that of the network's shift, if
+        `rate` does not hold what it does; for `crossing` see `MixtureOnLine.leverage`.
         """
         outputs, offset, start = self.network(y), self.offset, self.start
         lines, pulled = jax.vjp(lambda o: self._all(o, offset, start), outputs)

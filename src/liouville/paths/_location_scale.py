@@ -55,7 +55,6 @@ class LocationScale(AbstractPath):
     scale: AbstractScale = Diagonal()
 
     def __check_init__(self):
-        """The curves must agree on the number of parts and of coordinates."""
         if isinstance(self.logits, AbstractCurve) and not isinstance(self.family, AbstractFamily):
             raise ValueError(
                 f"weights that move need independent coordinates, and {type(self.family).__name__} "

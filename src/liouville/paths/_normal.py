@@ -25,7 +25,6 @@ class Normal(AbstractPath):
     size: int = eqx.field(static=True)
 
     def __check_init__(self):
-        """There must be a coordinate."""
         if self.size < 1:
             raise ValueError(f"a normal density of {self.size} coordinates; give one or more")
 

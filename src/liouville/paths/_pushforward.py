@@ -29,7 +29,6 @@ class Pushforward(AbstractPath):
     map: AbstractMap
 
     def __check_init__(self):
-        """The map must take points of the base."""
         if self.base.dim != self.map.dim:
             raise ValueError(
                 f"the base has {self.base.dim} coordinates and the map {self.map.dim}; "

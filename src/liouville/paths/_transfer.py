@@ -78,7 +78,6 @@ class FactorisedMixture(AbstractPath):
         return cls(stacked, logits, reference)
 
     def __check_init__(self):
-        """One logit a part, and a reference of the dimension of the parts."""
         logits = shape_of(self.logits)
         leading = {leaf.shape[:1] for leaf in jax.tree.leaves(self.parts)}
         if len(logits) != 1 or leading != {logits}:

@@ -33,12 +33,9 @@ def crossing(
 ) -> Values:
     r"""$w_k (\prod_{m<i} f_{km}) (F_{ki} - R_i) (\prod_{m>i} r_m) / \rho$ without underflow.
 
-    Args:
-        at_x: the coordinates of all parts, with arrays of shape `(parts, dim)`.
-        reference: those of the reference, shape `(dim,)`, or one for each part.
-        log_weights: $\log w$.
-        joint: $\log(w_k \rho_k)$.
-        total: logarithms whose sum of exponentials is $\rho$; by default `joint`.
+    From the coordinates of all parts and those of the reference, of shape `(dim,)` or one for each
+    part; `joint` is $\log(w_k \rho_k)$, and the exponentials of `total`, by default `joint`, add
+    up to $\rho$.
     """
     f, r = at_x.log_density, reference.log_density
     multiple, size, own = _differences(at_x, reference)
