@@ -12,10 +12,8 @@ from liouville.runs.config import Entry
 def with_flags(function: Callable[..., None], entries: Iterable[Entry]) -> Callable[..., None]:
     """A command of `function` that takes the flags and arguments of settings, too.
 
-    Args:
-        function: takes `flags`, values by dotted key, `None` for not given, besides parameters of
-            its own.
-        entries: the settings; those without a flag and without an argument are passed over.
+    The function gets them as `flags`, values by dotted key, `None` for not given. Settings without
+    a flag and without an argument are passed over.
     """
     offered = {e.key.replace(".", "__"): e for e in entries if e.flag or e.argument}
     kind = inspect.Parameter.KEYWORD_ONLY

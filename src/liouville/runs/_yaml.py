@@ -50,15 +50,7 @@ _Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_decimal)
 
 
 def parse_yaml(text: str, source: str) -> Any:
-    """The value of a YAML text.
-
-    Args:
-        text: The text.
-        source: What it is, for the message of an error.
-
-    Raises:
-        LiouvilleError: If the text is not YAML, or repeats a key.
-    """
+    """The value of a YAML text; errors name its `source`."""
     try:
         return yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as error:

@@ -23,13 +23,10 @@ T = TypeVar("T")
 
 
 def option(default: Any, doc: str, *, flag: str = "", argument: str = "") -> Any:
-    """A field of a configuration.
+    """A field of a configuration, with its explanation for `describe` and the help of commands.
 
-    Args:
-        default: Its default.
-        doc: Its explanation, for `describe` and the help of the command line.
-        flag: The option of the command line that sets it, such as ``"--time-key"``, if any.
-        argument: The name of the positional argument that sets it, such as ``"DATA"``, if any.
+    The command line sets it by an option, `flag`, such as ``"--time-key"``, or by a positional
+    `argument`, such as ``"DATA"``, if any.
     """
     metadata = {"doc": doc, "flag": flag, "argument": argument}
     if isinstance(default, dict):
@@ -38,21 +35,11 @@ def option(default: Any, doc: str, *, flag: str = "", argument: str = "") -> Any
 
 
 class Entry(NamedTuple):
-    """One field of a configuration, as `describe` lists it.
+    """One field of a configuration, as `describe` lists it."""
 
-    Attributes:
-        key: Path to the field, with dots.
-        type: The values it takes, in words.
-        default: Its default, or `REQUIRED`.
-        doc: What it means, from the field's metadata.
-        flag: The option of the command line that sets it, or an empty string.
-        argument: The positional argument that sets it, or an empty string.
-        annotation: The type itself.
-    """
-
-    key: str
-    type: str
-    default: Any
+    key: str  # path to the field, with dots
+    type: str  # the values it takes, in words
+    default: Any  # `REQUIRED` if it has none
     doc: str
     flag: str
     argument: str
@@ -69,46 +56,26 @@ REQUIRED = _Required()
 
 
 def from_dict(cls: type[T], data: Mapping[str, Any]) -> T:
-    """Builds a configuration from plain values.
+    """Builds a configuration from plain values by field name.
 
-    Whole floats are accepted as int, and int as float; a boolean is neither. Lists become tuples.
-
-    Args:
-        cls: A dataclass.
-        data: Values by field name, with mappings for nested configurations. Fields left out keep
-            their defaults, those of a nested configuration the ones that its parent gives it.
-
-    Returns:
-        The configuration.
+    Whole floats are accepted as int, and int as float; a boolean is neither. Lists become tuples,
+    and mappings nested configurations. Fields left out keep their defaults, those of a nested
+    configuration the ones that its parent gives it.
 
     Raises:
         LiouvilleError: If a key is unknown, a value has the wrong type, or a field without a
-            default is missing. The message names the key, the value and what is expected.
+            default is missing; it names the key, the value and what is expected.
     """
     return _build(cls, data, "")
 
 
 def to_dict(cfg: Any) -> dict[str, Any]:
-    """Inverse of `from_dict`: plain values that JSON and YAML can hold, tuples as lists.
-
-    Args:
-        cfg: A configuration.
-
-    Returns:
-        Values by field name, with dictionaries for nested configurations.
-    """
+    """Inverse of `from_dict`: plain values that JSON and YAML can hold, tuples as lists."""
     return {field.name: _plain(getattr(cfg, field.name)) for field in _fields(type(cfg))}
 
 
 def apply_settings(cfg: T, settings: Iterable[str]) -> T:
-    """Changes fields of a configuration by ``key=value`` texts; a later one wins.
-
-    Args:
-        cfg: A configuration.
-        settings: Texts such as ``"model.width=64"``; the value is read as YAML.
-
-    Returns:
-        The changed configuration.
+    """Changes fields by texts such as ``"model.width=64"``, read as YAML; a later one wins.
 
     Raises:
         LiouvilleError: If a text has no ``=``, or as in `from_dict`.
@@ -126,7 +93,7 @@ def merge(
     values: Mapping[str, Any] | None = None,
     settings: Iterable[str] = (),
 ) -> T:
-    """Builds a configuration from all its sources, the later ones winning.
+    """Builds a configuration from all its sources, the later ones winning; raises as `from_dict`.
 
     Args:
         cls: A dataclass.
@@ -135,12 +102,6 @@ def merge(
             of a setting, unless the field takes text as it is.
         values: Values by dotted key, each as it is, None too.
         settings: Texts as for `apply_settings`.
-
-    Returns:
-        The configuration.
-
-    Raises:
-        LiouvilleError: As `from_dict` and `apply_settings`.
     """
     tree = _merged({}, file or {})
     given = {
@@ -158,16 +119,7 @@ def merge(
 
 
 def load_yaml(path: str | Path) -> dict[str, Any]:
-    """Reads a YAML file of nested keys.
-
-    Numbers such as ``1e-3`` are numbers, and ``on``, ``off``, ``yes``, ``no`` are text, as in
-    YAML 1.2.
-
-    Args:
-        path: The file, in UTF-8.
-
-    Returns:
-        The values; nothing for an empty file.
+    """Reads a YAML 1.2 file of nested keys: ``1e-3`` is a number, and ``off`` is text.
 
     Raises:
         LiouvilleError: If the file is missing or unreadable, is not YAML, repeats a key, or is not
@@ -197,15 +149,7 @@ def load_yaml(path: str | Path) -> dict[str, Any]:
 
 
 def check_positive(cfg: Any, keys: Iterable[str]) -> None:
-    """Checks that numbers of a configuration are positive and finite.
-
-    Args:
-        cfg: A configuration.
-        keys: Dotted keys, such as ``"path.parts"``.
-
-    Raises:
-        LiouvilleError: Naming the first that is not.
-    """
+    """Refuses numbers that are not positive and finite, by dotted keys such as ``"path.parts"``."""
     for key in keys:
         value = cfg
         for name in key.split("."):
@@ -215,14 +159,7 @@ def check_positive(cfg: Any, keys: Iterable[str]) -> None:
 
 
 def describe(cls: type) -> list[Entry]:
-    """Lists the fields of a configuration, the nested ones under their dotted keys.
-
-    Args:
-        cls: A dataclass.
-
-    Returns:
-        One entry per field that holds a value, in order of definition.
-    """
+    """The fields of a configuration that hold a value, nested ones under their dotted keys."""
     return _described(cls, "", None)
 
 

@@ -17,12 +17,6 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     fails it is removed. A killed process leaves it behind under a fixed hidden name, which the
     next writing of `path` takes over.
 
-    Args:
-        path: where the file belongs. Its directory must exist.
-
-    Yields:
-        The path to write.
-
     Raises:
         LiouvilleError: if the directory is missing, `path` is no ordinary file, or the system
             refuses to write (no permission, disk full).
@@ -51,18 +45,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
 
 def write_bytes(path: Path, data: bytes) -> Path:
-    """Writes a file whole or not at all, and makes its folder if needed.
-
-    Args:
-        path: the file.
-        data: its content.
-
-    Returns:
-        The path.
-
-    Raises:
-        LiouvilleError: as for `atomic_path`.
-    """
+    """Writes a file as `atomic_path` does, and makes its folder if needed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as temporary:
         temporary.write_bytes(data)

@@ -27,26 +27,15 @@ _OURS = (CONFIG_FILE, "checkpoint.lv", "model.lv", "metrics.jsonl", "summary.jso
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """A folder and what its `config.yaml` says.
-
-    Attributes:
-        folder: the folder.
-        task: what was fitted, for instance `cells`.
-        settings: the configuration as nested plain values.
-        fingerprint: SHA-256 of the data.
-    """
+    """A folder and what its `config.yaml` says."""
 
     folder: Path
     task: str
-    settings: dict[str, Any]
-    fingerprint: str
+    settings: dict[str, Any]  # the configuration as nested plain values
+    fingerprint: str  # of the data
 
     def write(self) -> None:
-        """Makes the folder and writes its `config.yaml`.
-
-        Raises:
-            LiouvilleError: if the folder cannot be made or written.
-        """
+        """Makes the folder and writes its `config.yaml`."""
         make_folder(self.folder)
         content = {
             "task": self.task,
@@ -58,11 +47,7 @@ class Run:
 
 
 def open_run(folder: Path) -> Run:
-    """Reads what a run's `config.yaml` says.
-
-    Raises:
-        LiouvilleError: if the folder holds no run.
-    """
+    """Reads what a run's `config.yaml` says; refuses a folder without."""
     file = folder / CONFIG_FILE
     if not file.is_file():
         raise LiouvilleError(f"{folder} holds no run (no {CONFIG_FILE}); fit a model first")
@@ -91,20 +76,14 @@ def begin(
     Args:
         folder: the folder to fill.
         task: what is fitted, for instance `cells`.
-        kind: the class of the configuration.
+        kind: the class of the configuration, merged from `file`, `flags` and then `settings`.
         load: reads and checks the data of a configuration.
         arrays: the arrays of the data, by which they are recognised on resuming.
         file: the values of a YAML file.
-        flags: values by dotted key; `None` for not given. They win over the file.
-        settings: `key=value` strings; they win over the flags.
+        flags: values by dotted key; `None` for not given.
+        settings: `key=value` strings.
         force: replace the run the folder holds.
         resume: go on with it. The configuration is then the run's own.
-
-    Returns:
-        The run, the configuration and the data.
-
-    Raises:
-        LiouvilleError: on unusable input.
     """
     settings = list(settings)
     chosen = configuration.merge(kind, file=file, flags=flags, settings=settings)
@@ -130,16 +109,7 @@ def data_of(
     read: Callable[[Config], Data],
     arrays: Callable[[Data], Iterable[np.ndarray | None]],
 ) -> tuple[Data, Config]:
-    """Reads again the data a run was fitted to.
-
-    Args:
-        run: the run.
-        kind: the class of its configuration.
-        read: reads the data of a configuration.
-        arrays: the arrays of the data, by which they are recognised.
-
-    Returns:
-        The data and the configuration.
+    """Reads again the data a run was fitted to, by its own configuration; see `begin`.
 
     Raises:
         LiouvilleError: if a file is gone or its content has changed, or there was none.
@@ -172,10 +142,7 @@ def _resumed(
         flags={**dict(_flat(file or {})), **dict(flags or {})},
         settings=settings,
     )
-    before, after = (
-        dict(_flat(configuration.to_dict(saved))),
-        dict(_flat(configuration.to_dict(wished))),
-    )
+    before, after = (dict(_flat(configuration.to_dict(c))) for c in (saved, wished))
     changed = [key for key in before if before[key] != after[key] and key != "data.file"]
     if changed:
         key = changed[0]
@@ -195,14 +162,7 @@ def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]
 
 
 def claim(folder: Path, *, force: bool, resume: bool) -> None:
-    """Checks that a folder may be filled; with `force`, removes the run it holds.
-
-    Only files that a run writes are removed.
-
-    Raises:
-        LiouvilleError: if it holds a run and neither `force` nor `resume` is set, or it holds
-            none and `resume` is.
-    """
+    """Checks that a folder may be filled; with `force`, removes the files of the run it holds."""
     if force and resume:
         raise LiouvilleError("--force and --resume contradict each other; give one of them")
     if folder.exists() and not folder.is_dir():
@@ -222,11 +182,7 @@ def claim(folder: Path, *, force: bool, resume: bool) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Makes a folder and its parents.
-
-    Raises:
-        LiouvilleError: if the system does not let us.
-    """
+    """Makes a folder and its parents, and tries whether it can be written."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         # A read-only folder exists and cannot be written: better known now than after training.

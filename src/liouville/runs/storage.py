@@ -47,16 +47,13 @@ _DAMAGE = (
 
 
 def write(path: Path, arrays: Arrays, content: Any, *, kind: str) -> None:
-    """Writes arrays and a description in one sealed file.
+    """Writes arrays by name and a description that JSON can hold in one sealed file.
 
     Args:
         path: the file; its folder must exist.
         arrays: the arrays by name.
-        content: anything JSON can hold, kept in the manifest.
+        content: kept in the manifest.
         kind: what the file is, for instance `model` or `checkpoint`.
-
-    Raises:
-        LiouvilleError: if the file cannot be written.
     """
     members, entries = {}, {}
     for number, (name, array) in enumerate(arrays.items()):
@@ -80,14 +77,7 @@ def write(path: Path, arrays: Arrays, content: Any, *, kind: str) -> None:
 
 
 def read(path: Path, *, kind: str) -> tuple[dict[str, np.ndarray], Any]:
-    """Reads a file made by `write` and checks every byte of it.
-
-    Args:
-        path: the file.
-        kind: what the file must be.
-
-    Returns:
-        The arrays by name and the content of the manifest.
+    """The arrays and the content of a file made by `write`; every byte of it is checked.
 
     Raises:
         LiouvilleError: if the file is missing, damaged, altered, of another kind, or of a format
@@ -153,16 +143,10 @@ def _read_array(
 
 
 def describe(tree: Any) -> tuple[Any, dict[str, np.ndarray]]:
-    """Describes a tree of dataclasses, containers, arrays and plain values.
+    """A description of a tree that JSON can hold, and the arrays it refers to by name.
 
-    Args:
-        tree: the tree, for instance a path.
-
-    Returns:
-        A description JSON can hold, and the arrays it refers to by name.
-
-    Raises:
-        TypeError: on a value that cannot be described, such as a function.
+    A tree is made of dataclasses, containers, arrays and plain values; a value that cannot be
+    described, such as a function, raises TypeError.
     """
     arrays: dict[str, np.ndarray] = {}
     return _describe(tree, "", arrays), arrays
@@ -194,16 +178,11 @@ def _describe(node: Any, place: str, arrays: dict[str, np.ndarray]) -> Any:
 def rebuild(
     description: Any, arrays: Arrays, classes: Mapping[str, type], *, to_array=np.asarray
 ) -> Any:
-    """Builds the tree that `describe` described.
-
-    Args:
-        description: the description.
-        arrays: the arrays by name.
-        classes: the classes a file may name; see `class_table`.
-        to_array: applied to every array, for instance `jax.numpy.asarray`.
+    """Builds the tree that `describe` described, its arrays turned by `to_array`.
 
     Raises:
-        LiouvilleError: on a class that is not in `classes` or whose fields have changed.
+        LiouvilleError: on a class that is not in `classes` (see `class_table`) or whose fields
+            have changed.
     """
 
     def build(node: Any) -> Any:
@@ -243,11 +222,7 @@ def rebuild(
 
 
 def class_table(*sources: ModuleType | type) -> dict[str, type]:
-    """The classes a file may name, by their full names.
-
-    Args:
-        sources: classes, and namespaces that stand for all public final dataclasses in them.
-    """
+    """The classes a file may name, by their full names; namespaces stand for all they hold."""
     found = (
         item
         for source in sources

@@ -24,14 +24,11 @@ def save_state(path: Path, state: Any, content: Any = None) -> None:
 
 
 def restore_state(path: Path, like: Any) -> tuple[Any, Any]:
-    """Reads a pytree of the same structure, shapes and dtypes as `like`.
+    """Reads a pytree of the same structure, shapes and dtypes as `like`, and the content.
 
     Args:
         path: a file written by `save_state`.
         like: a pytree of the same structure.
-
-    Returns:
-        The pytree and the content.
 
     Raises:
         LiouvilleError: if the file is missing, damaged, or belongs to another model.

@@ -152,7 +152,7 @@ def fit(
                 if file is not None:
                     file.append(rows)
                 bar.update(step, rows[-1])
-                reason = reason_to_stop(state, step, bool(interrupted))
+                reason = reason_to_stop(state, step, interrupted.is_set())
                 if reason is not None or step % checkpoint_every == 0:
                     save(state)
                 if on_chunk is not None:
@@ -166,27 +166,15 @@ def fit(
 
 
 def check_options(training: Any) -> None:
-    """Checks the section `training` of a configuration before anything is written.
-
-    Args:
-        training: has `chunk`, `validate_every` and `checkpoint_every`.
-
-    Raises:
-        LiouvilleError: as `check_schedule`.
-    """
+    """Checks the section `training` of a configuration before anything is written."""
     names = ("validate_every", "checkpoint_every")
     check_schedule(training.chunk, {f"training.{n}": getattr(training, n) for n in names})
 
 
 def check_schedule(chunk: int, every: Mapping[str, int]) -> None:
-    """Checks that what happens every so many steps falls between two compiled calls.
+    """Refuses numbers of steps by name that are not positive or no multiple of a chunk.
 
-    Args:
-        chunk: steps a compiled call.
-        every: numbers of steps by their names.
-
-    Raises:
-        LiouvilleError: if a number is not positive, or no multiple of `chunk`.
+    What happens every so many steps falls between two compiled calls, of `chunk` steps each.
     """
     if chunk < 1:
         raise LiouvilleError(f"chunk is {chunk}; give a positive number")
@@ -202,13 +190,10 @@ def check_schedule(chunk: int, every: Mapping[str, int]) -> None:
 def default_optimizer(
     rate: float, steps: int, weight_decay: float = 0.0
 ) -> optax.GradientTransformation:
-    """Adam with a cosine decay from `rate` to a hundredth of it and clipped gradients.
+    """Adam with a cosine decay from `rate` to a hundredth of it in `steps`, and clipped gradients.
 
-    Args:
-        rate: the first learning rate.
-        steps: the length of the decay.
-        weight_decay: pulls every learned number toward zero, decoupled from the gradient
-            (Loshchilov and Hutter, ICLR 2019).
+    A `weight_decay` pulls every learned number toward zero, decoupled from the gradient
+    (Loshchilov and Hutter, ICLR 2019).
     """
     schedule = optax.cosine_decay_schedule(rate, max(steps, 1), alpha=0.01)
     adam = (
@@ -223,10 +208,7 @@ def _rows(objective: Objective, values: np.ndarray, begin: int, every: int) -> l
     last = len(values) - 1
     logged = [i for i in range(len(values)) if (begin + i + 1) % every == 0 or i == last]
     return [
-        {
-            "step": begin + i + 1,
-            **{name: float(v) for name, v in zip(names, values[i])},
-        }
+        {"step": begin + i + 1, **{name: float(v) for name, v in zip(names, values[i])}}
         for i in logged
     ]
 

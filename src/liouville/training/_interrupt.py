@@ -4,24 +4,14 @@ import threading
 from collections.abc import Iterator
 
 
-class Interruption:
-    """Whether the user or the system asked the run to stop, and by which signal."""
-
-    def __init__(self) -> None:
-        self.signal: int | None = None
-
-    def __bool__(self) -> bool:
-        return self.signal is not None
-
-
 @contextlib.contextmanager
-def graceful_interruption() -> Iterator[Interruption]:
-    """Turns SIGINT and SIGTERM into a flag that the loop reads between chunks.
+def graceful_interruption() -> Iterator[threading.Event]:
+    """Turns SIGINT and SIGTERM into an event that the loop asks for between chunks.
 
     A second signal acts at once, as usual. Outside the main thread signals cannot be caught and
-    the flag stays down.
+    it stays unset.
     """
-    interruption = Interruption()
+    interruption = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield interruption
         return
@@ -31,8 +21,8 @@ def graceful_interruption() -> Iterator[Interruption]:
         for number, handler in previous.items():
             signal.signal(number, handler)
 
-    def note(number: int, _frame: object) -> None:
-        interruption.signal = number
+    def note(_number: int, _frame: object) -> None:
+        interruption.set()
         restore()
 
     for number in previous:

@@ -1,3 +1,4 @@
+import dataclasses
 from typing import Any
 
 import equinox as eqx
@@ -13,27 +14,16 @@ from liouville.objectives import AbstractTerm, Objective
 
 
 class TrainState(eqx.Module):
-    """All that changes during training, and all that a checkpoint holds.
+    """All that changes during training, and all that a checkpoint holds."""
 
-    Attributes:
-        learned: the learned arrays of the path.
-        average: their exponential moving average.
-        optimizer: the optimiser's state.
-        step: the number of steps done.
-        failed: whether a step was not finite; the state is then frozen before that step.
-        best: the averaged arrays with the smallest validation so far.
-        best_validation: that validation, infinite before the first.
-        waited: validations since the best one.
-    """
-
-    learned: Any
-    average: Any
+    learned: Any  # arrays of the path
+    average: Any  # their exponential moving average
     optimizer: Any
-    step: Int[Array, ""]
-    failed: Bool[Array, ""]
-    best: Any
-    best_validation: Float[Array, ""]
-    waited: Int[Array, ""]
+    step: Int[Array, ""]  # how many were done
+    failed: Bool[Array, ""]  # a step was not finite; the state is that before it
+    best: Any  # the averaged arrays with the smallest validation so far
+    best_validation: Float[Array, ""]  # infinite before the first
+    waited: Int[Array, ""]  # validations since the best one
 
 
 def initial_state(path: Any, optimizer: optax.GradientTransformation) -> TrainState:
@@ -54,21 +44,12 @@ def initial_state(path: Any, optimizer: optax.GradientTransformation) -> TrainSt
 
 
 class Stepper(eqx.Module):
-    """The compiled part of training: several steps in one call.
+    """The compiled part of training: several steps in one call."""
 
-    Attributes:
-        rest: the parts of the path that are not learned.
-        objective: what is minimised.
-        key: the run's key; step `i` draws from `fold_in(key, i)`.
-        average: what the moving average keeps of itself at a step.
-        optimizer: the optimiser.
-        chunk: steps a call.
-    """
-
-    rest: Any
+    rest: Any  # what of the path is not learned
     objective: Objective
-    key: RandomKey
-    average: float = eqx.field(static=True)
+    key: RandomKey  # step `i` draws from `fold_in(key, i)`
+    average: float = eqx.field(static=True)  # what the moving average keeps of itself at a step
     optimizer: optax.GradientTransformation = eqx.field(static=True)
     chunk: int = eqx.field(static=True)
 
@@ -88,15 +69,8 @@ class Stepper(eqx.Module):
         count = state.step.astype(total.dtype)
         kept = jnp.minimum(self.average, (1.0 + count) / (10.0 + count))
         average = jax.tree.map(lambda a, p: a + (1.0 - kept) * (p - a), state.average, learned)
-        stepped = TrainState(
-            learned,
-            average,
-            optimizer,
-            state.step + 1,
-            state.failed,
-            state.best,
-            state.best_validation,
-            state.waited,
+        stepped = dataclasses.replace(
+            state, learned=learned, average=average, optimizer=optimizer, step=state.step + 1
         )
         norm = optax.tree.norm(gradient)
         fine = jnp.isfinite(total) & jnp.isfinite(norm)
@@ -112,8 +86,7 @@ class Stepper(eqx.Module):
     ) -> tuple[TrainState, Float[Array, "chunk metrics"]]:
         """Up to `chunk` steps, stopping before step `last` or at a failure.
 
-        Returns:
-            The state, and for each step the total, the terms in order, and the gradient's norm.
+        With the state come, for each step, the total, the terms in order and the gradient's norm.
         """
         width = len(self.objective.terms) + 2
 
@@ -121,7 +94,7 @@ class Stepper(eqx.Module):
             return jax.lax.cond(
                 state.failed | (state.step >= last),
                 lambda s: (s, jnp.full((width,), jnp.nan)),
-                lambda s: self.one(s),
+                lambda s: self.one(s),  # a method of a module hashes its arrays
                 state,
             )
 
