@@ -17,21 +17,13 @@ from liouville.plots._style import MUTED, TIME, colour_bar, label, plain
 
 @dataclass(frozen=True)
 class Clock:
-    """How times are said and drawn, the same in every figure of one model.
-
-    Args:
-        unit: Unit of time, or an empty string.
-        origin: The instant of time zero, ISO text in UTC; None for plain numbers.
-        name: What time is called, said before every number; may be empty.
-        first: Time with the first colour.
-        last: Time with the last colour.
-    """
+    """How times are said and drawn, the same in every figure of one model."""
 
     unit: str = ""
-    origin: str | None = None
-    name: str = ""
-    first: float = 0.0
-    last: float = 1.0
+    origin: str | None = None  # the instant of time zero, ISO text in UTC
+    name: str = ""  # what time is called, said before every number
+    first: float = 0.0  # time with the first colour
+    last: float = 1.0  # time with the last colour
 
     @property
     def norm(self) -> Normalize:

@@ -35,23 +35,14 @@ _ORDERS = 4.0
 
 @dataclass(frozen=True)
 class Ground:
-    """The plane of a map.
+    """The plane of a map."""
 
-    Args:
-        x: Left and right end.
-        y: Lower and upper end.
-        labels: Of both axes, with units.
-        area: The unit of area, such as ``degree²``.
-        aspect: Length of a unit of ``y`` over that of ``x`` on paper.
-        outline: Corners of the region, shape ``(n, 2)``, or None.
-    """
-
-    x: tuple[float, float]
-    y: tuple[float, float]
-    labels: tuple[str, str]
-    area: str
-    aspect: float = 1.0
-    outline: np.ndarray | None = None
+    x: tuple[float, float]  # left and right end
+    y: tuple[float, float]  # lower and upper end
+    labels: tuple[str, str]  # of both axes, with units
+    area: str  # its unit, such as ``degree²``
+    aspect: float = 1.0  # length of a unit of ``y`` over that of ``x`` on paper
+    outline: np.ndarray | None = None  # corners of the region, shape ``(n, 2)``
 
     @property
     def ratio(self) -> float:
@@ -104,17 +95,10 @@ def event_maps(
     now: float,
     recent: int = 100,
 ) -> Figure:
-    """All events coloured by time, beside the intensity at one time with the latest events.
+    """All events coloured by time, beside the intensity at the time `now` with the `recent` events.
 
-    Args:
-        ground: The plane.
-        clock: Of the times.
-        places: Shape ``(n, 2)``, in order of time.
-        times: Shape ``(n,)``.
-        marks: Numbers that make markers larger, shape ``(n,)``, or None.
-        intensity: On the grid of the plane, shape ``(rows, columns)``.
-        now: The time of the intensity.
-        recent: How many of the latest events to show on it.
+    Places have shape ``(n, 2)``, times and marks, which make markers larger, ``(n,)``, all in order
+    of time; the intensity is on the grid of the plane, shape ``(rows, columns)``.
     """
     width = 4.6 if ground.ratio < 1.6 else 3.4
     figure, (left, right) = sheet(2 * width + 2.4, width * ground.ratio + 0.9, columns=2)
@@ -191,13 +175,9 @@ def rate_over_time(
 ) -> Figure:
     """The rate with a tick per event, above the count of events against its expected value.
 
-    Args:
-        clock: Of the times.
-        grid: Times of the rates, shape ``(m,)``.
-        rates: Events per unit of time, shape ``(m,)``.
-        times: Of the events, in order, shape ``(n,)``.
-        integral: Times and the integral of the rate up to them.
-        parts: Name and begin of the parts of the data, in order.
+    Rates per unit of time, and the grid of their times, have shape ``(m,)``; times of events, in
+    order, ``(n,)``. `integral` is times and the integral of the rate up to them, `parts` name and
+    begin of the parts of the data.
     """
     heights = (3.0, 0.22, 2.4)
     figure, (top, ticks, bottom) = sheet(8.6, 4.6, rows=3, sharex=True, height_ratios=heights)
@@ -223,8 +203,7 @@ def rate_over_time(
     bottom.set_ylim(bottom=0)
     for panel in (top, bottom):
         mark_parts(panel, clock, parts, named=panel is top)
-    ends = clock.values(np.array([grid[0], grid[-1]]))
-    bottom.set_xlim(*ends)
+    bottom.set_xlim(*x[[0, -1]])
     clock.dress(bottom)
     return figure
 
@@ -262,12 +241,10 @@ def forecast_figure(
         draw_field(figure, axes, ground, expected, "expected events per cell")
         _rings(axes, places, mark_sizes(marks, len(places)))
         headline(axes, "expected events", f"rings: last {len(places)} known")
-        right = grid[1].subgridspec(2, 1)
-        panels = [figure.add_subplot(right[0]), figure.add_subplot(right[1])]
+        count, growth = grid[1].subgridspec(2, 1).subplots()
     else:
-        panels = list(figure.subplots(1, 2))
-    count, growth = panels
-    for axes in panels:
+        count, growth = figure.subplots(1, 2)
+    for axes in (count, growth):
         tidy(axes)
     top = int(max(np.quantile(numbers, 0.995), 1))
     width = max(1, -(-top // 40))
@@ -278,11 +255,10 @@ def forecast_figure(
     label(count, "events", "catalogues (%)")
     headline(count, "number of events", f"mean {numbers.mean():.3g}")
     after, quantiles = fan
-    for low, high, alpha in ((0, 4, 0.18), (1, 3, 0.35)):
-        growth.fill_between(
-            after, quantiles[low], quantiles[high], color=MODEL, alpha=alpha, linewidth=0
-        )
-    growth.plot(after, quantiles[2], color=MODEL, linewidth=1.4)
+    low, lower, middle, upper, high = quantiles
+    growth.fill_between(after, low, high, color=MODEL, alpha=0.18, linewidth=0)
+    growth.fill_between(after, lower, upper, color=MODEL, alpha=0.35, linewidth=0)
+    growth.plot(after, middle, color=MODEL, linewidth=1.4)
     growth.set(xlim=(0, after[-1]), ylim=(0, None))
     label(growth, f"{clock.unit or 'time'} after the start", "events so far")
     headline(growth, "how the number grows", "50 %, 95 %")

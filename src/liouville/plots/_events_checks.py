@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from scipy.stats import kstwo
 
 from liouville.plots._clock import Clock
 from liouville.plots._events import mark_parts
@@ -35,13 +34,9 @@ def residual_figure(
 ) -> Figure:
     """Rescaled times against the exponential law, levels of coordinates against the uniform one.
 
-    Bands hold the whole curve with probability 95 % if the model is true (Kolmogorov).
-
-    Args:
-        gaps: Rescaled times, shape ``(n,)``.
-        levels: Of the coordinates, shape ``(n, dim)``, or None.
-        names: Of the coordinates.
-        p_values: Of the Kolmogorov-Smirnov tests: times, then coordinates.
+    Bands hold the whole curve with probability 95 % if the model is true (Kolmogorov). Gaps are
+    the rescaled times, shape ``(n,)``; levels, shape ``(n, dim)``, and names are of coordinates;
+    p-values are of the Kolmogorov-Smirnov tests of times, then of coordinates.
     """
     columns = [] if levels is None else list(levels.T)
     figure, axes = panels(1 + 2 * len(columns), 0.92, width=2.9, most=5, share=False)
@@ -55,6 +50,8 @@ def residual_figure(
 
 def _ranks(n: int) -> tuple[np.ndarray, float]:
     """Levels of ordered values, and how far a true curve stays from them (Kolmogorov)."""
+    from scipy.stats import kstwo  # slow to import
+
     return (np.arange(n) + 0.5) / n, float(kstwo.ppf(_LEVEL, n))
 
 
@@ -108,11 +105,8 @@ def event_likelihoods(
 ) -> Figure:
     """Log-likelihoods of single events over time, with their moving average.
 
-    Args:
-        clock: Of the times.
-        times: Of the events, shape ``(n,)``.
-        series: Values of each event by name, shape ``(n,)``.
-        parts: Name and begin of the parts of the data.
+    The series are values of each event, shape ``(n,)``, by name; `parts` is name and begin of the
+    parts of the data.
     """
     figure, axes = sheet(8.6, 1.9 * len(series) + 0.4, rows=len(series), sharex=True)
     x = clock.values(times)
@@ -140,12 +134,8 @@ def magnitude_figure(
 ) -> Figure:
     """The share of events above each mark on a log scale, the data against the law.
 
-    Args:
-        marks: Marks of the events by part, shape ``(n,)``.
-        grid: Marks at which the law is known, shape ``(m,)``.
-        survival: The chance of that mark or more, shape ``(m,)``.
-        name: What the mark is.
-        note: A remark, such as the b-value.
+    Marks of the events, shape ``(n,)``, come by part; `survival` is the chance of a mark of `grid`
+    or more, both of shape ``(m,)``; `note` is a remark, such as the b-value.
     """
     figure, (axes,) = sheet(4.8, 3.5)
     shades = (INK, MARK, MUTED)
@@ -165,13 +155,7 @@ def magnitude_figure(
 
 
 def kinds_figure(kinds: Sequence[str], shares: np.ndarray, law: np.ndarray) -> Figure:
-    """The share of each kind in the data and its probability.
-
-    Args:
-        kinds: Names.
-        shares: In the data, shape ``(kinds,)``.
-        law: Of the model, shape ``(kinds,)``.
-    """
+    """The share of each kind in the data and its probability under the law, shapes ``(kinds,)``."""
     figure, (axes,) = sheet(4.8, 0.32 * len(kinds) + 1.2)
     rows = np.arange(len(kinds))
     axes.barh(rows, shares, color=FAINT, label="data")

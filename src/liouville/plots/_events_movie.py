@@ -30,19 +30,8 @@ def event_movie(
     """Writes a GIF of the intensity at given times, one log scale of colours for all frames.
 
     Events are rings that fade in the frames after theirs; the strip below shows all of them and
-    where the frame stands.
-
-    Args:
-        path: File to write.
-        ground: The plane.
-        clock: Of the times.
-        frames: Times of the frames, rising, shape ``(f,)``.
-        fields: Intensities on the grid of the plane, shape ``(f, rows, columns)``.
-        times: Of the events, shape ``(n,)``.
-        places: Of the events, shape ``(n, 2)``.
-        marks: Numbers that make markers larger, shape ``(n,)``, or None.
-        seconds: Length of the film.
-        progress: Told in words how far the work has come.
+    where the frame stands. `frames` are rising times, shape ``(f,)``, and `fields` intensities on
+    the grid of the plane, shape ``(f, rows, columns)``; `marks` make rings larger.
     """
     axes, strip = film_sheet(ground.ratio)
     norm = log_norm(fields)

@@ -45,8 +45,7 @@ def moving_density(
     linear interpolation.
     """
     if is_identity(model, view) or view.has_scale:
-        fields = [plane_density(model, float(t), window, view, cells) for t in times]
-        return np.stack(fields)
+        return np.stack([plane_density(model, float(t), window, view, cells) for t in times])
     keys = np.unique([*range(0, len(times), 3), len(times) - 1])
     paths = carried(model, model.sample(float(times[0]), 3000), times[keys])
     places = view.points(paths)
@@ -63,14 +62,10 @@ def plane_velocity(
     cells: int = 36,
     samples: int = 4000,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Velocity in the plane at time ``t`` and where it may be shown.
+    """Velocity in the plane at time ``t``, shape ``(cells, cells, 2)``, and where it may be shown.
 
-    Exact for two-dimensional models in their own coordinates; otherwise the mean velocity
-    of the points that project to the same place.
-
-    Returns:
-        Velocities ``(cells, cells, 2)`` and a mask ``(cells, cells)`` that is true on the
-        smallest region with 99 % of the mass.
+    Exact for two-dimensional models in their own coordinates; otherwise the mean velocity of the
+    points that project to the same place. It is shown on the smallest region with 99 % of the mass.
     """
     if is_identity(model, view):
         grid = window.grid(cells)

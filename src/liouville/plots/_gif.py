@@ -37,14 +37,9 @@ def film_sheet(ratio: float) -> tuple[Axes, Axes]:
 def film_clock(
     axes: Axes, strip: Axes, clock: Clock, ends: np.ndarray, form: str = ".4g"
 ) -> Callable[[float], None]:
-    """Makes the strip a line of time; returns what moves its hand and says the time on the panel.
+    """Makes a strip, with its marks drawn, a line of time from the first of `ends` to the last.
 
-    Args:
-        axes: The panel.
-        strip: The strip, with its marks drawn.
-        clock: Of the times.
-        ends: First and last time of the strip.
-        form: Of the number in the title.
+    Returns what moves its hand and says the time, in the given form, on the panel.
     """
     ends = clock.values(ends)
     strip.set(xlim=ends, ylim=(-1, 1), yticks=[])
@@ -72,16 +67,7 @@ def write_film(
     seconds: float,
     progress: Callable[[str], None] | None,
 ) -> Path:
-    """Writes a GIF that rests on its last frame.
-
-    Args:
-        path: File to write.
-        axes: A panel of the figure.
-        times: Of the frames.
-        show: Moves everything to the frame with this number and time.
-        seconds: Length of the film.
-        progress: Told in words how far the work has come.
-    """
+    """Writes a GIF that rests on its last frame; `show` moves all to a frame and its time."""
     canvas = axes.figure.canvas
     assert isinstance(canvas, FigureCanvasAgg)
     pictures = []

@@ -16,14 +16,10 @@ def image_grid(
     title: str = "",
     limits: tuple[float, float] | None = None,
 ) -> Figure:
-    """Draws a table of grey images, dark on white.
+    """Draws a table of grey images, dark on white, with names of rows and columns.
 
-    Args:
-        images: Shape ``(rows, columns, height, width)``.
-        rows: A name for each row.
-        columns: A name for each column.
-        title: Above the table.
-        limits: Values drawn white and black; by default the ends of the data.
+    Images have shape ``(rows, columns, height, width)``; `limits` are the values drawn white and
+    black, by default the ends of the data.
     """
     down, across, height, width = images.shape
     low, high = limits if limits is not None else (float(images.min()), float(images.max()))

@@ -49,15 +49,8 @@ def velocity_stream(
 
     Streamlines are dark where the motion is fast, on one scale for all panels, and are left
     out where the model puts less than one percent of its mass. Models of dimension one are
-    drawn as curves of velocity against position.
-
-    Args:
-        model: The model.
-        snapshots: The data.
-        view: The plane to look at; by default as in ``density_panels``.
-        most_panels: With more intervals than this, some are left out evenly.
-        most_cells: Most data points to draw from one snapshot.
-        scenery: Draws what stands in the plane on a panel.
+    drawn as curves of velocity against position. Arguments are those of ``density_panels``, with
+    a panel for each interval between snapshots.
     """
     known = known_times(model, snapshots)
     pairs = np.stack([known[:-1], known[1:]], axis=1) if len(known) > 1 else known[[0, 0]][None]

@@ -31,21 +31,11 @@ def density_movie(
     progress: Callable[[str], None] | None = None,
     scenery: Scenery | None = None,
 ) -> Path:
-    """Write a GIF of the density from the first time to the last.
+    """Writes a GIF of the density from the first time to the last.
 
-    One colour scale holds for all frames. Data fade in and out around their own time; the
-    strip at the foot shows where the frame stands between the snapshots.
-
-    Args:
-        model: The model.
-        path: File to write.
-        snapshots: Data to show, if any.
-        view: The plane to look at; by default as in ``density_panels``.
-        frames: Number of frames.
-        seconds: Length of the film.
-        most_cells: Most data points to draw from one snapshot.
-        progress: Told in words how far the work has come.
-        scenery: Draws what stands in the plane.
+    One colour scale holds for all frames. Data, if any, fade in and out around their own time; the
+    strip at the foot shows where the frame stands between the snapshots. `view`, `most_cells` and
+    `scenery` are as in ``density_panels``; `progress` is told in words how far the work has come.
     """
     clock = clock_of(model, snapshots)
     times = np.linspace(model.interval[0], model.interval[1], frames)

@@ -47,48 +47,28 @@ td:last-child { text-align: right; font-variant-numeric: tabular-nums; }
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture of the page, before it is drawn.
+    """A picture of the page, before it is drawn."""
 
-    Args:
-        name: File name.
-        title: Heading above it.
-        reading: How to read it, in a sentence or two.
-        draw: Makes the figure.
-    """
-
-    name: str
+    name: str  # of the file
     title: str
-    reading: str
+    reading: str  # how to read it, in a sentence or two
     draw: Callable[[], Figure]
 
 
 @dataclass(frozen=True)
 class Film:
-    """A film of the page, before it is made.
-
-    Args:
-        name: File name.
-        title: Heading above it.
-        reading: How to read it.
-        make: Writes the file it is given, and may tell in words how far it has come.
-    """
+    """A film of the page, before it is made."""
 
     name: str
     title: str
     reading: str
+    # Writes the file it is given, and may tell in words how far it has come.
     make: Callable[[Path, Callable[[str], None]], Any]
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table of the page.
-
-    Args:
-        title: Heading above it.
-        reading: How to read it.
-        rows: One mapping a row; its keys are the headings.
-        own: Which rows are the model's own, drawn in colour.
-    """
+    """A table of the page."""
 
     title: str
     reading: str
@@ -110,21 +90,13 @@ class Table:
 
 @dataclass(frozen=True)
 class Page:
-    """What a report holds, before anything is drawn.
-
-    Args:
-        title: Heading of the page.
-        subject: A sentence below it.
-        summary: Key numbers by name; nested mappings are flattened.
-        contents: Tables and pictures in order.
-        film: A film, shown first.
-    """
+    """What a report holds, before anything is drawn."""
 
     title: str
-    subject: str
-    summary: Mapping[str, Any]
+    subject: str  # a sentence below it
+    summary: Mapping[str, Any]  # key numbers by name; nested mappings are flattened
     contents: Sequence[Table | Picture]
-    film: Film | None = None
+    film: Film | None = None  # shown first
 
 
 def write_page(folder: Path, page: Page, progress: Callable[[str], None] | None = None) -> Path:
@@ -171,22 +143,10 @@ def write_page(folder: Path, page: Page, progress: Callable[[str], None] | None 
 
 
 def to_png(figure: Figure, dpi: int = DPI) -> bytes:
-    """The figure as PNG bytes, the same for the same figure.
-
-    Args:
-        figure: The figure.
-        dpi: Dots per inch.
-    """
+    """The figure as PNG bytes, the same for the same figure."""
     out = io.BytesIO()
-    figure.savefig(
-        out,
-        format="png",
-        dpi=dpi,
-        facecolor="white",
-        bbox_inches="tight",
-        pad_inches=0.1,
-        metadata={"Software": None},
-    )
+    tight = {"facecolor": "white", "bbox_inches": "tight", "pad_inches": 0.1}
+    figure.savefig(out, format="png", dpi=dpi, metadata={"Software": None}, **tight)
     return out.getvalue()
 
 

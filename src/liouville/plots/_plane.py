@@ -13,17 +13,11 @@ MARGIN = 0.08
 
 @dataclass(frozen=True)
 class Window:
-    """A rectangle of the plane.
+    """A rectangle of the plane."""
 
-    Args:
-        x: Lower and upper end of the first axis.
-        y: Lower and upper end of the second axis.
-        equal: Whether one unit is to be drawn equally long on both axes.
-    """
-
-    x: tuple[float, float]
+    x: tuple[float, float]  # lower and upper end
     y: tuple[float, float]
-    equal: bool = True
+    equal: bool = True  # one unit is to be drawn equally long on both axes
 
     @property
     def extent(self) -> tuple[float, float, float, float]:
@@ -57,17 +51,10 @@ def centres(limits: tuple[float, float], cells: int) -> np.ndarray:
 
 
 def limits_of(values: np.ndarray, times: np.ndarray) -> tuple[float, float]:
-    """An interval that shows nearly all values of every time, whatever the outliers.
+    """An interval with a margin that shows nearly all values of every time, whatever the outliers.
 
     Quantiles are taken time by time, so that a small snapshot far from the others is not
-    mistaken for outliers.
-
-    Args:
-        values: One coordinate of all points, shape ``(n,)``.
-        times: Their times, shape ``(n,)``.
-
-    Returns:
-        Lower and upper end, with a margin.
+    mistaken for outliers. Values and times have shape ``(n,)``.
     """
     finite = np.isfinite(values)
     values, times = values[finite], times[finite]
@@ -96,19 +83,12 @@ def window_of(places: np.ndarray, times: np.ndarray) -> Window:
 
 @dataclass(frozen=True)
 class Plane:
-    """What all panels of one figure share.
-
-    Args:
-        view: How points get to the plane.
-        window: The part that is shown.
-        places: Of the data, shape ``(n, 2)``.
-        times: Of the data, shape ``(n,)``.
-    """
+    """What all panels of one figure share."""
 
     view: View
     window: Window
-    places: np.ndarray
-    times: np.ndarray
+    places: np.ndarray  # of the data, shape ``(n, 2)``
+    times: np.ndarray  # of the data, shape ``(n,)``
 
     def seen(self, t: float) -> np.ndarray:
         """Places of the data of one time."""

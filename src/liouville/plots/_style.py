@@ -47,17 +47,10 @@ def plain(text: str, longest: int = 40) -> str:
 def panels(
     count: int, ratio: float = 0.75, width: float = 2.9, most: int = 4, share: bool = True
 ) -> tuple[Figure, list[Axes]]:
-    """A figure with ``count`` panels in rows of equal length.
+    """A figure with ``count`` panels in rows of equal length, and they in reading order.
 
-    Args:
-        count: Number of panels, at least one.
-        ratio: Height over width of a panel.
-        width: Width of a panel in inches.
-        most: Largest number of panels in a row, exceeded when there would be many rows.
-        share: Whether the panels share their axes; ticks then stand on the outside only.
-
-    Returns:
-        The figure and its panels in reading order.
+    `ratio` is height over width of a panel, `width` in inches, `most` the largest number in a row,
+    exceeded when there would be many rows. Panels that `share` axes have ticks on the outside only.
     """
     most = most if count <= 3 * most else most + 2
     rows = -(-count // most)
@@ -80,15 +73,7 @@ def panels(
 def sheet(
     width: float, height: float, rows: int = 1, columns: int = 1, **more: Any
 ) -> tuple[Figure, list[Axes]]:
-    """A figure of a given size in inches and its tidy panels in reading order.
-
-    Args:
-        width: Of the figure.
-        height: Of the figure.
-        rows: Of panels.
-        columns: Of panels.
-        more: Arguments of ``Figure.subplots``.
-    """
+    """A figure of a size in inches and its tidy panels; `more` goes to ``Figure.subplots``."""
     figure = Figure(figsize=(width, height), layout="constrained")
     axes = list(figure.subplots(rows, columns, squeeze=False, **more).flat)
     for panel in axes:
@@ -151,12 +136,7 @@ def show_field(
 ) -> AxesImage:
     """A field on the plane as an image in the colours of a density, below everything else.
 
-    Args:
-        axes: The panel.
-        field: Values on a regular grid, shape ``(rows, columns)``, lowest row first.
-        extent: Left, right, bottom, top.
-        norm: Map from values to the unit interval of colours.
-        interpolation: Between grid points, see ``Axes.imshow``.
+    The field has shape ``(rows, columns)``, lowest row first; see ``Axes.imshow`` for the rest.
     """
     return axes.imshow(
         field,

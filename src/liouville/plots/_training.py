@@ -72,11 +72,7 @@ def training_picture(history: Sequence[Mapping[str, Any]]) -> Picture:
 
 
 def explained(history: Sequence[Mapping[str, Any]]) -> str:
-    """How to read `loss_curves`: the validation is of data, of the objective itself, or not there.
-
-    Args:
-        history: As for ``loss_curves``.
-    """
+    """How to read `loss_curves`: the validation is of data, of the objective, or not there."""
     parts = [_LINES]
     if any("validation" in entry for entry in history):
         parts.append(_LOWEST)
@@ -112,14 +108,9 @@ def draw_curve(axes: Axes, curve: np.ndarray, smoothing: float) -> None:
 
 
 def moving_average(values: np.ndarray, span: float) -> np.ndarray:
-    """Exponential moving average without a bias toward the start.
+    """Exponential moving average, shape ``(n,)``, without a bias toward the start.
 
-    Args:
-        values: Values in order, shape ``(n,)``.
-        span: Number of entries after which a value has lost most of its weight.
-
-    Returns:
-        Averages, shape ``(n,)``.
+    After `span` entries a value has lost most of its weight.
     """
     keep = math.exp(-1.0 / span)
     total, weight, averages = 0.0, 0.0, np.empty(len(values))

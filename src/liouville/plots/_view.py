@@ -18,36 +18,24 @@ class View(Protocol):
     @property
     def labels(self) -> tuple[str, str]:
         """Names of the two axes of the plane."""
-        ...
 
     @property
     def has_scale(self) -> bool:
         """Whether the numbers along the axes mean something to a reader."""
-        ...
 
     def points(self, x: np.ndarray) -> np.ndarray:
         """Places in the plane of points ``(..., dim)``, shape ``(..., 2)``."""
-        ...
 
     def velocities(self, x: np.ndarray, u: np.ndarray) -> np.ndarray:
         """Velocities in the plane, shape ``(..., 2)``, of points ``x`` that move with ``u``."""
-        ...
 
 
 @dataclass(frozen=True)
 class FirstTwo:
-    """The first two coordinates; for two-dimensional models this is the identity.
-
-    Args:
-        labels: Names of the two coordinates.
-    """
+    """The first two coordinates; for two-dimensional models this is the identity."""
 
     labels: tuple[str, str] = ("x1", "x2")
-
-    @property
-    def has_scale(self) -> bool:
-        """True: the axes carry the user's units."""
-        return True
+    has_scale = True  # the axes carry the user's units
 
     def points(self, x: np.ndarray) -> np.ndarray:
         """First two coordinates of points ``(..., dim)``, shape ``(..., 2)``."""
@@ -60,7 +48,7 @@ class FirstTwo:
 
 
 class Embedding:
-    r"""A given two-dimensional picture of the cells, extended to all points.
+    """A given two-dimensional picture of the cells, extended to all points.
 
     A point goes to the weighted mean of the pictures of its $k$ nearest cells. The weight of
     a cell at distance $r$ is $(1 - r^2/r_{k+1}^2)^2$, where $r_{k+1}$ is the distance of the
@@ -74,19 +62,12 @@ class Embedding:
         cells: Cells in the coordinates of the model, shape ``(n, dim)``.
         coords: Their places in the picture, shape ``(n, 2)``.
         neighbours: Number $k$ of cells to average over.
-        labels: Names of the two axes.
-
-    Raises:
-        ValueError: If the arrays do not fit together or ``neighbours`` is not positive.
     """
 
-    def __init__(
-        self,
-        cells: np.ndarray,
-        coords: np.ndarray,
-        neighbours: int = 15,
-        labels: tuple[str, str] = ("embedding 1", "embedding 2"),
-    ) -> None:
+    labels = ("embedding 1", "embedding 2")
+    has_scale = False  # distances in such pictures have no unit
+
+    def __init__(self, cells: np.ndarray, coords: np.ndarray, neighbours: int = 15) -> None:
         cells, coords = np.asarray(cells, float), np.asarray(coords, float)
         if cells.ndim != 2 or coords.shape != (len(cells), 2) or len(cells) < 2:
             raise ValueError(
@@ -97,17 +78,11 @@ class Embedding:
             raise ValueError(f"Embedding expects neighbours >= 1, got {neighbours}.")
         self.cells = cells
         self.coords = coords
-        self.labels = labels
         chosen = thin(len(cells), MOST_CELLS)
         self.neighbours = min(neighbours, len(chosen) - 1)
         self._tree = KDTree(cells[chosen])
         self._searched = coords[chosen]
         self._spacing = self._typical_spacing()
-
-    @property
-    def has_scale(self) -> bool:
-        """False: distances in such pictures have no unit."""
-        return False
 
     def points(self, x: np.ndarray) -> np.ndarray:
         """Places in the picture of points ``(..., dim)``, shape ``(..., 2)``."""
@@ -153,14 +128,9 @@ def thin(count: int, most: int) -> np.ndarray:
 
 
 def default_view(model: DrawableModel, snapshots: DrawableSnapshots | None = None) -> View:
-    """The embedding of the snapshots where one is needed and there, else two coordinates.
+    """The embedding of the snapshots if the model has more than two coordinates and there is one.
 
-    Args:
-        model: The model to be drawn.
-        snapshots: Its data; the embedding is used when the model has more than two coordinates.
-
-    Returns:
-        A map to the plane.
+    Otherwise the first two coordinates.
     """
     if model.dim > 2 and snapshots is not None and snapshots.embedding is not None:
         return Embedding(snapshots.points, snapshots.embedding)
