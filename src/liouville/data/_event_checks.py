@@ -21,14 +21,9 @@ def missing_rows(
     where: Callable[[int], str],
     said: list[str],
 ) -> np.ndarray:
-    """Which events have a value in every column.
+    """Which events have a value in every column; `said` takes a message if others are dropped.
 
-    Args:
-        columns: Name and numbers of each column, all of shape ``(n,)``.
-        missing: Whether events without are refused or dropped.
-        source: Where they came from, for messages.
-        where: Says where an event stands, given its number.
-        said: Takes a message if events are dropped.
+    The columns are numbers by name, all of shape ``(n,)``.
     """
     if missing not in get_args(Missing):
         raise LiouvilleError(f"missing must be 'refuse' or 'drop', got {missing!r}")

@@ -10,7 +10,7 @@ import numpy as np
 
 from liouville.data._event_checks import Missing, missing_rows
 from liouville.data._event_tables import EventTable, read_event_table
-from liouville.data._event_times import clock_of, given_windows, guessed_windows
+from liouville.data._event_times import given_windows, guessed_windows, moments_of
 from liouville.data._events import Events
 from liouville.data._names import USUAL, names_among, not_found
 from liouville.data._regions import Region
@@ -107,8 +107,8 @@ def _events(
     kinds: tuple[str, ...] = ()
     if mark is not None:
         columns[mark], kinds = _marks(table, mark)
-    moments = table.values(time)
-    columns[time] = np.where(is_missing(moments), np.nan, 0.0)
+    texts = table.values(time)
+    columns[time] = np.where(is_missing(texts), np.nan, 0.0)
     said: list[str] = []
     whole = missing_rows(columns, missing, source, table.where, said)
     for message in said:
@@ -119,21 +119,21 @@ def _events(
             f"{source} has no row with a time and a place, and so no events; give events, or at "
             "least the window"
         )
-    clock = clock_of(moments[rows], time, lambda i: f"{table.where(int(rows[i]))} of {source}")
+    moments = moments_of(texts[rows], time, lambda i: f"{table.where(int(rows[i]))} of {source}")
     if given.names:
         numbers, names = table.numbers(key or "")[rows].astype(np.intp), given.names
     else:
         numbers, names = _sequences(table, key, rows)
     if window is not None:
-        windows, names, numbers = given_windows(window, clock, names, numbers, source)
+        windows, names, numbers = given_windows(window, moments, names, numbers, source)
     elif given.windows is not None:
         windows = given.windows
     else:
-        windows = guessed_windows(clock, len(names), source)
+        windows = guessed_windows(moments, len(names), source)
     order = np.argsort(numbers, kind="stable")
     rows = rows[order]
     return Events(
-        clock.times[order],
+        moments.times[order],
         np.stack([columns[name][rows] for name in features], axis=1),
         numbers[order],
         windows,
@@ -142,8 +142,8 @@ def _events(
         features=features,
         mark_name=(asked if given.names and mark else mark) or "magnitude",
         kinds=kinds,
-        origin=clock.origin,
-        time_unit=clock.unit,
+        origin=moments.origin,
+        time_unit=moments.unit,
         is_geographic=is_geographic(features),
         source=source,
     )

@@ -26,19 +26,13 @@ _SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet", ".npz", ".xml", "
 
 @dataclass(frozen=True)
 class EventTable:
-    """What a file holds.
-
-    Attributes:
-        table: The events.
-        names: Of an archive, the names of the m sequences that column ``sequence`` numbers.
-        features: Of an archive, the columns of coordinates; the time is in column ``time``.
-        windows: Shape ``(m, 2)``, if the archive has them.
-    """
+    """What a file holds."""
 
     table: Table
-    names: tuple[str, ...] = ()
-    features: tuple[str, ...] = ()
-    windows: np.ndarray | None = None
+    # Of an archive only, whose time is in column ``time``.
+    names: tuple[str, ...] = ()  # of the m sequences that column ``sequence`` numbers
+    features: tuple[str, ...] = ()  # the columns of coordinates
+    windows: np.ndarray | None = None  # shape ``(m, 2)``
 
 
 def read_event_table(path: Path, features: tuple[str, ...] | None, mark: str | None) -> EventTable:

@@ -1,4 +1,4 @@
-"""The clock of events: their times as numbers, and the windows in which they were observed."""
+"""When events are: their times as numbers, and the windows in which they were observed."""
 
 import warnings
 from collections.abc import Callable, Mapping
@@ -14,36 +14,27 @@ from liouville.errors import LiouvilleError
 
 
 @dataclass(frozen=True)
-class Clock:
-    """Times as numbers, with what zero and one mean.
+class Moments:
+    """Times as numbers, with what zero and one mean."""
 
-    Attributes:
-        times: Shape ``(n,)``, float64.
-        origin: The instant of zero, ISO text in UTC; None for plain numbers.
-        unit: Unit of time, empty if unknown.
-    """
-
-    times: np.ndarray
-    origin: str | None
-    unit: str
+    times: np.ndarray  # shape ``(n,)``, float64
+    origin: str | None  # the instant of zero, ISO text in UTC; None for plain numbers
+    unit: str  # empty if unknown
 
 
-def clock_of(texts: np.ndarray, name: str, where: Callable[[int], str]) -> Clock:
-    """Reads a column of times, none missing.
+def moments_of(texts: np.ndarray, name: str, where: Callable[[int], str]) -> Moments:
+    """Reads a column of times, none missing, shape ``(n,)``; `where` says where a value stands.
 
-    Args:
-        texts: Numbers, or as text numbers, numbers with a unit (``day 3``) or ISO stamps, shape
-            ``(n,)``. A text that can be read in more than one way or in none is refused.
-        name: Name of the column, for messages.
-        where: Says where a value stands, given its index.
+    They are numbers, or as text numbers, numbers with a unit (``day 3``) or ISO stamps. A text that
+    can be read in more than one way or in none is refused.
     """
     if texts.dtype.kind != "U":
-        return Clock(texts.astype(np.float64), None, "")
+        return Moments(texts.astype(np.float64), None, "")
     values = texts.tolist()
     if any(map(is_stamp, values)):
         found = microseconds(values, name, where, stacklevel=5)
         midnight = int(found.min()) // DAY * DAY
-        return Clock((found - midnight) / DAY, iso(midnight), "days")
+        return Moments((found - midnight) / DAY, iso(midnight), "days")
     for i, text in enumerate(values):
         if "/" in text or ":" in text or (len(text) == 8 and _is_compact_date(text)):
             raise LiouvilleError(
@@ -51,7 +42,7 @@ def clock_of(texts: np.ndarray, name: str, where: Callable[[int], str]) -> Clock
                 "write stamps as 2011-03-11T05:46:24Z, or plain numbers"
             )
     numbers, unit = numbers_from_times(texts, name=name, dates=False)
-    return Clock(numbers, None, unit)
+    return Moments(numbers, None, unit)
 
 
 def _is_compact_date(text: str) -> bool:
@@ -64,16 +55,16 @@ def _is_compact_date(text: str) -> bool:
     )
 
 
-def guessed_windows(clock: Clock, count: int, source: str) -> np.ndarray:
+def guessed_windows(moments: Moments, count: int, source: str) -> np.ndarray:
     """One window for all sequences around all events, shape ``(count, 2)``; a warning says which.
 
     Stamps: whole days. Numbers: from 0, or from a round number below the first event if that is
     negative or nearer to the last event than to 0, to the next round number.
     """
-    first, last = float(clock.times.min()), float(clock.times.max())
-    if clock.origin is not None:
+    first, last = float(moments.times.min()), float(moments.times.max())
+    if moments.origin is not None:
         begin, end = np.floor(first), np.floor(last) + 1
-        start = int(microseconds([clock.origin])[0])
+        start = int(microseconds([moments.origin])[0])
         shown = f"{iso(start + int(begin) * DAY)} to {iso(start + int(end) * DAY)}"
     else:
         begin, end = _round_interval(first, last)
@@ -97,19 +88,11 @@ def _round_interval(first: float, last: float) -> tuple[float, float]:
 
 
 def given_windows(
-    window: Any, clock: Clock, names: tuple[str, ...], numbers: np.ndarray, source: str
+    window: Any, moments: Moments, names: tuple[str, ...], numbers: np.ndarray, source: str
 ) -> tuple[np.ndarray, tuple[str, ...], np.ndarray]:
-    """Windows that the user gave: a pair, text with a comma, a table, or a mapping of names.
+    """Windows that the user gave, shape ``(m, 2)``, names of sequences, and that of each event.
 
-    Args:
-        window: As given to `read_events`.
-        clock: The clock of the events.
-        names: Names of the sequences that have events.
-        numbers: Sequence of each event, an index into `names`, shape ``(n,)``.
-        source: Name of the file, for messages.
-
-    Returns:
-        Windows, shape ``(m, 2)``, names of the m sequences, and the sequence of each event.
+    `names` are sequences that have events, `numbers` the index of that of each event.
     """
     if isinstance(window, Mapping):
         keys = tuple(str(key) for key in window)
@@ -118,9 +101,9 @@ def given_windows(
             raise LiouvilleError(
                 f"sequences of {source} without a window: {listed(lost)}; give one for each"
             )
-        windows = np.array([_pair(pair, clock, source) for pair in window.values()]).reshape(-1, 2)
+        windows = [_pair(pair, moments, source) for pair in window.values()]
         rank = np.array([keys.index(name) for name in names], np.intp)
-        return windows, keys, rank[numbers]
+        return np.reshape(windows, (-1, 2)), keys, rank[numbers]
     if isinstance(window, np.ndarray) and window.ndim == 2:
         if window.shape != (len(names), 2):
             raise LiouvilleError(
@@ -128,10 +111,10 @@ def given_windows(
                 f"got {window.shape}"
             )
         return window.astype(np.float64), names, numbers
-    return np.tile(_pair(window, clock, source), (len(names), 1)), names, numbers
+    return np.tile(_pair(window, moments, source), (len(names), 1)), names, numbers
 
 
-def _pair(window: Any, clock: Clock, source: str) -> list[float]:
+def _pair(window: Any, moments: Moments, source: str) -> list[float]:
     parts = window.split(",") if isinstance(window, str) else window
     try:
         begin, end = parts
@@ -140,4 +123,4 @@ def _pair(window: Any, clock: Clock, source: str) -> list[float]:
             f"a window is its begin and its end, such as '0,30' or "
             f"'2000-01-01T00:00Z,2020-01-01T00:00Z', got {window!r}"
         ) from None
-    return [time_number(moment, clock.origin, source) for moment in (begin, end)]
+    return [time_number(moment, moments.origin, source) for moment in (begin, end)]

@@ -163,9 +163,6 @@ class Events:
 
         Raises:
             LiouvilleError: If a stamp is given but there is no origin, or it cannot be read.
-
-        Warns:
-            UserWarning: If the stamp has no zone; it is taken as UTC.
         """
         return time_number(time, self.origin, self.source)
 
@@ -182,14 +179,7 @@ class Events:
         return iso(int(microseconds([self.origin])[0]) + round(time * DAY))
 
     def keep(self, events: np.ndarray) -> "Events":
-        """Keeps some events and all windows.
-
-        Args:
-            events: Booleans of shape ``(n,)``, or numbers of the events, in order.
-
-        Raises:
-            LiouvilleError: If a mask has the wrong length or a number is out of range.
-        """
+        """Keeps some events, by booleans of shape ``(n,)`` or numbers in order, and all windows."""
         chosen = chosen_rows(events, len(self), f"events of {self.source}")
         return replace(
             self,
@@ -202,11 +192,7 @@ class Events:
     def select(self, sequences: np.ndarray | Sequence[int]) -> "Events":
         """Keeps some sequences, renumbered from 0 in the order given.
 
-        Args:
-            sequences: Booleans of shape ``(m,)``, or numbers of the sequences, each once.
-
-        Raises:
-            LiouvilleError: If none is left, one stands twice, or a number is out of range.
+        They are given by booleans of shape ``(m,)``, or by numbers, at least one and each once.
         """
         chosen = chosen_rows(sequences, len(self.windows), f"sequences of {self.source}")
         if not chosen.size or np.unique(chosen).size < chosen.size:
@@ -232,12 +218,8 @@ class Events:
         """Cuts windows to the part from `start` to `end`; sequences without such a part go.
 
         Consecutive parts share no event: one exactly at `end` belongs to the next part, unless
-        the window itself ends there.
-
-        Args:
-            start: On the clock of the sequences.
-            end: Likewise.
-            history_from: Events from this time on stay as history; by default none before `start`.
+        the window itself ends there. Events from `history_from` on stay as history; by default none
+        before `start`.
 
         Raises:
             LiouvilleError: If `start` is not before `end`, `history_from` is after `start`, or no
@@ -346,22 +328,16 @@ def _cleaned(events: Events, missing: Missing) -> tuple[Events, list[str]]:
 
 
 def check_history(history: Events, now: int | float, *, future: Missing = "refuse") -> Events:
-    """The events known at a time, from which a forecast may start.
+    """The events up to the time `now` of a forecast, with windows that end there at the latest.
 
     Args:
         history: What was observed.
-        now: The time of the forecast, on the clock of the events. An event at `now` is known.
+        now: On the clock of the events. An event at `now` is known.
         future: Whether events after `now` are refused, or dropped with a warning.
-
-    Returns:
-        The events up to `now`, with windows that end there at the latest.
 
     Raises:
         LiouvilleError: If there are events after `now` and they are refused, or `now` is not after
             the begin of every window.
-
-    Warns:
-        UserWarning: If events are dropped.
     """
     begin = float(history.windows[:, 0].max())
     if not now > begin:

@@ -23,12 +23,7 @@ _ANTIPODE = 1e-9
 def great_circle_km(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     r"""Distance on the sphere, $2R\arcsin\sqrt h$ with the haversine $h$, in kilometres.
 
-    Args:
-        first: Longitude and latitude in degrees, shape ``(..., 2)``.
-        second: Likewise; the shapes broadcast.
-
-    Returns:
-        Shape ``(...)``.
+    Places are longitude and latitude in degrees; their shapes ``(..., 2)`` broadcast.
     """
     longitude, latitude = np.moveaxis(np.radians(np.asarray(first, np.float64)), -1, 0)
     other_longitude, other_latitude = np.moveaxis(np.radians(np.asarray(second)), -1, 0)
@@ -52,15 +47,8 @@ def near_longitude(longitudes: np.ndarray, center: int | float) -> np.ndarray:
 def mean_place(longitudes: np.ndarray, latitudes: np.ndarray) -> tuple[float, float]:
     """The direction of the mean of unit vectors: its longitude and latitude in degrees.
 
-    The longitude is given on the turn that is nearest to the mean of `longitudes`.
-
-    Args:
-        longitudes: In degrees, shape ``(n,)``.
-        latitudes: In degrees, shape ``(n,)``.
-
-    Raises:
-        LiouvilleError: If there are no places, some are not finite, a latitude is beyond the
-            poles, or they have no mean direction (spread over the whole globe).
+    The longitude is given on the turn that is nearest to the mean of `longitudes`. Places without a
+    mean direction, such as none or all around the globe, are refused.
     """
     lonlat = np.stack([np.asarray(longitudes, float), np.asarray(latitudes, float)], axis=-1)
     check_places(lonlat.reshape(-1, 2))
@@ -83,16 +71,7 @@ def mean_place(longitudes: np.ndarray, latitudes: np.ndarray) -> tuple[float, fl
 
 
 def check_places(lonlat: np.ndarray, source: str = "the places") -> None:
-    """Refuses what cannot be a longitude and a latitude in degrees.
-
-    Args:
-        lonlat: Shape ``(n, 2)``; NaN passes a reader's own check before.
-        source: Where they came from, for messages.
-
-    Raises:
-        LiouvilleError: If a number is not finite, a latitude is beyond 90 or a longitude beyond
-            360 degrees.
-    """
+    """Refuses what cannot be longitudes (to 360) and latitudes in degrees, shape ``(n, 2)``."""
     if not np.all(np.isfinite(lonlat)):
         raise LiouvilleError(f"longitudes or latitudes of {source} are NaN or infinite; drop them")
     for name, values, limit in (
@@ -142,22 +121,11 @@ class Projection(AbstractUnits):
 
     @classmethod
     def of(cls, longitudes: np.ndarray, latitudes: np.ndarray) -> "Projection":
-        """The projection centered on the mean direction of places; see `mean_place`.
-
-        Args:
-            longitudes: In degrees, shape ``(n,)``.
-            latitudes: In degrees, shape ``(n,)``.
-        """
+        """The projection centered on the mean direction of places in degrees; see `mean_place`."""
         return cls(*mean_place(longitudes, latitudes))
 
     def to_model(self, lonlat: np.ndarray) -> np.ndarray:
-        """Places to the map.
-
-        Args:
-            lonlat: Longitude and latitude in degrees, shape ``(..., 2)``.
-
-        Returns:
-            Kilometres east and north of the center, shape ``(..., 2)``.
+        """Longitude and latitude to kilometres east and north of the center, shape ``(..., 2)``.
 
         Raises:
             LiouvilleError: If a place is the antipode of the center.
@@ -177,13 +145,9 @@ class Projection(AbstractUnits):
         return self.radius * np.sqrt(2 / (1 + up))[..., None] * np.stack([east, north], axis=-1)
 
     def to_user(self, km: np.ndarray) -> np.ndarray:
-        """Points of the map to places.
+        """Kilometres east and north of the center to longitude and latitude, shape ``(..., 2)``.
 
-        Args:
-            km: Kilometres east and north of the center, shape ``(..., 2)``.
-
-        Returns:
-            Longitude, within 180 degrees of the center's, and latitude, shape ``(..., 2)``.
+        Longitudes are within 180 degrees of the center's.
 
         Raises:
             LiouvilleError: If a point is off the map, ``2 radius`` or more from its middle.
@@ -206,15 +170,9 @@ class Projection(AbstractUnits):
         return np.stack([longitude, np.degrees(latitude)], axis=-1)
 
     def log_volume(self, lonlat: np.ndarray) -> np.ndarray:
-        r"""$\log(R^2\cos\varphi\,(\pi/180)^2)$: km² of the map per square degree.
+        r"""$\log(R^2\cos\varphi\,(\pi/180)^2)$: km² of the map per square degree, shape ``(...)``.
 
-        A density per square degree is one per km² times its exponential.
-
-        Args:
-            lonlat: Longitude and latitude in degrees, shape ``(..., 2)``.
-
-        Returns:
-            Shape ``(...)``; -inf at the poles.
+        A density per square degree is one per km² times its exponential. It is -inf at the poles.
         """
         cosine = np.cos(np.radians(np.asarray(lonlat, np.float64)[..., 1]))
         with np.errstate(divide="ignore"):

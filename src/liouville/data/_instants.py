@@ -36,13 +36,8 @@ def microseconds(
 
     Stamps (``2011-03-11Z``, ``2011-03-11 05:46:24.1``) with a zone (``Z``, ``UTC``, ``+09:00``) are
     converted; those without are taken as UTC, with a warning. Formats such as ``3/11/2011``, in
-    which day and month can be mistaken, and zones by name (``JST``) are refused.
-
-    Args:
-        texts: ISO 8601 stamps, shape ``(n,)``.
-        name: Name of the column, for messages.
-        where: Says where a value stands, given its index.
-        stacklevel: Of the warning, counted from here.
+    which day and month can be mistaken, and zones by name (``JST``) are refused; `where` says where
+    the value of an index stands.
     """
     found = np.empty(len(texts), np.int64)
     bare = 0

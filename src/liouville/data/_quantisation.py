@@ -72,9 +72,7 @@ class Quantisation:
     def add_noise(self, points: np.ndarray, seed: int) -> np.ndarray:
         """Points with uniform noise of one step on the discrete columns, shape ``(n, d)``.
 
-        Args:
-            points: Shape ``(n, d)``, in the user's units.
-            seed: A whole number, not negative. The noise depends on it and on the shape alone.
+        The noise depends on the seed and the shape alone.
         """
         noise = np.random.default_rng(seed).random(points.shape)
         return points + noise * self.step
@@ -84,9 +82,6 @@ class Quantisation:
 
         It undoes `add_noise`, and turns samples of a model into values such as pixels. Points
         below the smallest value become that value.
-
-        Args:
-            points: Shape ``(n, d)``, in the user's units.
         """
         step = np.where(self.is_discrete, self.step, 1.0)
         # The sum of a value and its noise may round down by an ulp of the ratio.
@@ -95,14 +90,11 @@ class Quantisation:
         return np.where(self.is_discrete, values, points)
 
     def bits_per_dimension(self, nats: np.ndarray | float) -> np.ndarray | float:
-        r"""Bits per coordinate from log-densities of dequantised points in the user's units.
+        r"""Bits per coordinate from log-densities in nats of dequantised points in user's units.
 
         $-(\log p + \sum_i \log s_i) / (d \log 2)$, the sum over the discrete columns. If all
         columns are discrete it bounds the code length of the values from above. A continuous
         column enters with its density, whose unit is that of the column.
-
-        Args:
-            nats: Log-densities, or their mean, in nats per point and per unit of the user.
         """
         return -(nats + self.log_volume) / (self.step.size * np.log(2.0))
 
@@ -122,17 +114,11 @@ class Quantisation:
 
 
 def quantisation(points: np.ndarray, *, repeated: bool = True) -> Quantisation:
-    """Finds the columns whose values are whole steps from their smallest one.
+    """Finds the columns of points ``(n, d)`` whose values are whole steps from their smallest one.
 
-    The step is the largest one that fits all values. A constant column has step 1.
-
-    Args:
-        points: Shape ``(n, d)``, finite.
-        repeated: Count a column only if its values occur three times each on average, or more;
-            every column of numbers with few decimals is on some lattice.
-
-    Returns:
-        Origin and step of each column; step 0 for the continuous ones.
+    The step is the largest one that fits all values. A constant column has step 1, a continuous
+    one 0. Every column of numbers with few decimals is on some lattice: if `repeated`, a column
+    counts only if its values occur three times each on average, or more.
     """
     steps = [_step(column, repeated) for column in points.T]
     return Quantisation(points.min(axis=0), np.array(steps, dtype=np.float64))
@@ -146,25 +132,14 @@ def dequantise(
     seed: int = 0,
     source: str = "data",
 ) -> tuple[np.ndarray, Quantisation]:
-    """Fills the gaps of discrete columns with uniform noise.
+    """Fills the gaps of discrete columns of points ``(n, d)`` with uniform noise.
 
-    Args:
-        points: Shape ``(n, d)``, finite, in the user's units.
-        features: Names of the columns, shape ``(d,)``, for messages.
-        mode: ``"auto"`` treats columns of whole steps whose values repeat; ``"uniform"`` every
-            column of whole steps, also where few values repeat (small tables); ``"none"`` leaves
-            all values and warns about the columns that ``"auto"`` would treat.
-        seed: Of the noise, a whole number, not negative.
-        source: Where the points came from, for messages.
+    ``"auto"`` treats columns of whole steps whose values repeat; ``"uniform"`` every column of
+    whole steps, also where few values repeat (small tables); ``"none"`` leaves all values and
+    warns about the columns that ``"auto"`` would treat.
 
     Returns:
         The points, shape ``(n, d)``, and the lattices of the treated columns.
-
-    Raises:
-        LiouvilleError: If the mode is unknown or the seed negative.
-
-    Warns:
-        UserWarning: If discrete columns are left as they are.
     """
     if mode not in _MODES:
         raise LiouvilleError(

@@ -95,11 +95,7 @@ def chosen_rows(selection: np.ndarray | Sequence[int], count: int, what: str) ->
 def check_finite(points: np.ndarray, columns: Iterable[tuple[str, Any]], rows: str, source: str):
     """Refuses points, shape ``(n, d)``, without rows or columns, and columns that are not finite.
 
-    Args:
-        points: Shape ``(n, d)``.
-        columns: Name and numbers of every column; None is left out.
-        rows: What the rows are, for messages.
-        source: Where they came from, for messages.
+    Columns are name and numbers; None is left out. `rows` says what the rows are.
     """
     if not points.size:
         raise LiouvilleError(
@@ -158,18 +154,10 @@ def split_rows(
     Each class is shuffled by ``numpy.random.default_rng([seed, class])``. Parts are filled one
     after another; the share of each class is rounded so that the sizes hold exactly (largest
     remainders first, then the smaller class number), and every class keeps a row for training.
-
-    Args:
-        labels: Class numbers, shape ``(n,)``, or None for one class.
-        n: Number of rows.
-        sizes: Number of rows of each part besides the training part.
-        seed: A whole number, not negative.
+    Labels are class numbers, shape ``(n,)``, or None for one class.
 
     Returns:
         Row numbers in increasing order: the training part, then the parts of `sizes`.
-
-    Raises:
-        LiouvilleError: If the sizes leave a class without a training row, or the seed is negative.
     """
     orders = shuffled(np.zeros(n, dtype=np.intp) if labels is None else labels, seed)
     counts = np.array([order.size for order in orders], dtype=np.intp)

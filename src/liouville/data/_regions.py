@@ -62,17 +62,10 @@ class Region:
     def box(
         cls, west: int | float, south: int | float, east: int | float, north: int | float
     ) -> "Region":
-        """A rectangle with sides along the axes.
+        """A rectangle with sides along the axes; refuses an empty one.
 
-        Args:
-            west: Least first coordinate. In degrees it may be greater than `east`: the box then
-                crosses the date line, and `east` is moved by 360.
-            south: Least second coordinate.
-            east: Greatest first coordinate.
-            north: Greatest second coordinate.
-
-        Raises:
-            LiouvilleError: If the box is empty.
+        In degrees `west` may be greater than `east`: the box then crosses the date line, and
+        `east` is moved by 360.
         """
         corners = [float(value) for value in (west, south, east, north)]
         if corners[0] > corners[2] and -180 <= corners[2] < 0 < corners[0] <= 180:
@@ -87,11 +80,7 @@ class Region:
 
     @classmethod
     def parse(cls, given: "Region | str | Path | Sequence[int | float]") -> "Region":
-        """A region, four numbers or their text ``"122,22,150,46"``, or the name of a GeoJSON file.
-
-        Raises:
-            LiouvilleError: If it is none of these.
-        """
+        """A region, four numbers or their text ``"122,22,150,46"``, or the path of GeoJSON."""
         if isinstance(given, Region):
             return given
         parts = given.split(",") if isinstance(given, str) else given
@@ -110,10 +99,7 @@ class Region:
 
     @classmethod
     def from_file(cls, file: str | Path) -> "Region":
-        """The outer ring of the first polygon in a GeoJSON file.
-
-        Args:
-            file: A geometry, a feature or a collection of features.
+        """The outer ring of the first polygon in a GeoJSON geometry, feature or collection.
 
         Raises:
             LiouvilleError: If there is no such file, or it has no polygon.
@@ -166,14 +152,7 @@ class Region:
         return len(self.vertices) == 4 and self.area == (east - west) * (north - south)
 
     def contains(self, points: np.ndarray) -> np.ndarray:
-        """Which points lie inside or on the boundary.
-
-        Args:
-            points: Shape ``(..., 2)``.
-
-        Returns:
-            Booleans, shape ``(...)``; False for NaN.
-        """
+        """Which points, shape ``(..., 2)``, lie inside or on the boundary; False for NaN."""
         points = np.asarray(points, np.float64)
         x, y = np.moveaxis(points, -1, 0)
         inside, on_edge = np.zeros(x.shape, bool), np.zeros(x.shape, bool)
@@ -199,14 +178,8 @@ class Region:
         """The image under a map of the plane, such as `Projection.to_model`.
 
         Edges become curves; each is replaced by a polygon through `density` + 1 of its points, so
-        the area is off by a share of order ``density**-2``.
-
-        Args:
-            fn: Takes and returns points, shape ``(m, 2)``; one-to-one on the region.
-            density: Pieces per edge, at least 1.
-
-        Raises:
-            LiouvilleError: If `density` is less than 1, or the image is no simple polygon.
+        the area is off by a share of order ``density**-2``. The map takes and returns points, shape
+        ``(m, 2)``, and is one-to-one on the region; an image that is no simple polygon is refused.
         """
         if density < 1:
             raise LiouvilleError(f"density must be at least 1 piece per edge, got {density}")
@@ -218,26 +191,16 @@ class Region:
     def boundary_nodes(
         self, n: int, *, longest: int | float | None = None
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        r"""Nodes and weights of integrals around the boundary, for masses of densities.
+        r"""Coordinates and weights, shape ``(m,)``, of integrals around the boundary.
 
         By Green's theorem, with $f = \partial F/\partial x$ and the boundary counter-clockwise,
 
         $$\int_A f\,dx\,dy = \oint_{\partial A} F\,dy \approx \sum_i F(x_i, y_i)\,\delta_i.$$
 
         For a normal density with independent coordinates $F = \Phi(x)\phi(y)$, up to scales. The
-        rule is Gauss-Legendre's on every piece of an edge, exact for polynomials of degree 2n - 1
-        along it. Edges at constant y have weight zero and are left out.
-
-        Args:
-            n: Nodes per piece, at least 1.
-            longest: Edges are cut in equal pieces not longer than this; None leaves them whole.
-                Take one or two widths of the narrowest density.
-
-        Returns:
-            Coordinates x and y of the nodes and their weights, each of shape ``(m,)``.
-
-        Raises:
-            LiouvilleError: If `n` is less than 1 or `longest` not positive.
+        rule is Gauss-Legendre's with `n` nodes on every piece of an edge, exact for polynomials
+        of degree 2n - 1 along it. Edges are cut in equal pieces not longer than `longest`, if
+        given: one or two widths of the narrowest density. Edges at constant y have weight zero.
         """
         if n < 1 or (longest is not None and not longest > 0):
             raise LiouvilleError(

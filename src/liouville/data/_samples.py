@@ -107,11 +107,7 @@ class Samples:
         return f"{self.source}: {', '.join(parts)}"
 
     def class_number(self, name: str) -> int:
-        """The label of a class.
-
-        Raises:
-            LiouvilleError: If no row was of that class.
-        """
+        """The label of a class; refuses one that no row has."""
         if name in self.classes:
             return self.classes.index(name)
         if not self.classes:
@@ -121,24 +117,13 @@ class Samples:
         raise not_found("class", name, self.classes, self.source)
 
     def of_class(self, name: str) -> "Samples":
-        """The rows of one class, with all classes still named.
-
-        Raises:
-            LiouvilleError: If no row was of that class.
-        """
+        """The rows of one class, with all classes still named."""
         number = self.class_number(name)
         assert self.labels is not None  # there are classes
         return self.select(np.flatnonzero(self.labels == number))
 
     def select(self, rows: np.ndarray) -> "Samples":
-        """Keeps some of the rows.
-
-        Args:
-            rows: Booleans of shape ``(n,)``, or the numbers of the rows to keep, in order.
-
-        Raises:
-            LiouvilleError: If a mask has the wrong length or a number is out of range.
-        """
+        """Keeps some of the rows, by booleans of shape ``(n,)`` or their numbers in order."""
         kept = chosen_rows(rows, len(self), f"rows of {self.source}")
         labels = None if self.labels is None else self.labels[kept]
         return replace(self, points=self.points[kept], labels=labels)
@@ -146,16 +131,13 @@ class Samples:
     def split(
         self, validation: int | float = 0.15, test: int | float = 0.15, seed: int = 0
     ) -> tuple["Samples", "Samples", "Samples"]:
-        """Draws validation and test rows from every class in proportion.
+        """Draws training, validation and test rows, in their order, in proportion from classes.
 
         Args:
             validation: Share of the rows, below 1, or a whole number of rows.
             test: Likewise; 0 for none.
             seed: A whole number, not negative. The rows depend on it, on the labels and on the
                 two sizes alone; see `split_rows`.
-
-        Returns:
-            The training, validation and test parts, rows in their order.
 
         Raises:
             LiouvilleError: If a size or the seed is out of range.
@@ -184,12 +166,6 @@ class Samples:
             mode: ``"auto"`` for columns of whole steps whose values repeat, ``"uniform"`` for all
                 columns of whole steps, ``"none"`` to leave all values, with a warning.
             seed: Of the noise, a whole number, not negative.
-
-        Raises:
-            LiouvilleError: If the mode is unknown, the seed negative, or noise was added before.
-
-        Warns:
-            UserWarning: If discrete columns are left as they are.
         """
         if self.quantisation is not None:
             raise LiouvilleError(f"noise was already added to {self.source}; do it once")
@@ -202,29 +178,17 @@ class Samples:
     def standardisation(self, mode: StandardisationMode = "standard") -> Standardisation:
         """The map from the user's units to the model's, measured on these rows.
 
-        Time, which samples do not have, stays as it is: origin 0, scale 1.
-
-        Args:
-            mode: See `Standardisation.fit`.
-
-        Warns:
-            UserWarning: If a column has no spread; its scale is 1.
+        Time, which samples do not have, stays as it is. See `Standardisation.fit`.
         """
         times = np.zeros(len(self))
         return Standardisation.fit(self.points, times, mode=mode, features=self.features)
 
     def check(self, *, min_rows: int = 2) -> "Samples":
-        """Refuses data that cannot be fitted and warns about data that look wrong.
-
-        Args:
-            min_rows: Rows needed, in every class if there are classes.
-
-        Returns:
-            The same samples; from now on a check of them warns no more.
+        """Refuses data that cannot be fitted and warns about data that look wrong, once.
 
         Raises:
             LiouvilleError: If there are no rows or columns, numbers that are not finite, or fewer
-                rows than needed.
+                than `min_rows` rows, of any class if there are classes.
 
         Warns:
             UserWarning: If columns are constant, copies of another, or have one value in many
@@ -245,11 +209,7 @@ class Samples:
         return self
 
     def check_numbers(self) -> None:
-        """Refuses samples that are empty or hold numbers that are not finite.
-
-        Raises:
-            LiouvilleError: If so; the message names the columns and how many values are bad.
-        """
+        """Refuses samples that are empty or hold numbers that are not finite."""
         columns = zip(self.features, self.points.T, strict=True)
         check_finite(self.points, columns, "rows", self.source)
 

@@ -74,17 +74,7 @@ class Snapshots:
         return np.unique(self.times, return_counts=True)[1]
 
     def at(self, time: float) -> np.ndarray:
-        """Points observed at one time.
-
-        Args:
-            time: One of `distinct_times`, in the user's units.
-
-        Returns:
-            Shape ``(count, d)``.
-
-        Raises:
-            LiouvilleError: If there are no cells at that time.
-        """
+        """Points observed at one of `distinct_times`, shape ``(count, d)``; refuses other times."""
         chosen = self.times == time
         if not chosen.any():
             raise LiouvilleError(
@@ -94,17 +84,7 @@ class Snapshots:
         return self.points[chosen]
 
     def select(self, mask: np.ndarray) -> "Snapshots":
-        """Keeps some of the cells.
-
-        Args:
-            mask: Booleans of shape ``(n,)``, or the indices of the cells to keep, in order.
-
-        Returns:
-            The chosen cells with all their columns.
-
-        Raises:
-            LiouvilleError: If a mask has the wrong length or an index is out of range.
-        """
+        """Keeps some of the cells, by booleans of shape ``(n,)`` or their numbers in order."""
         kept = chosen_rows(mask, len(self), f"cells of {self.source}")
         return replace(
             self,
@@ -115,21 +95,14 @@ class Snapshots:
         )
 
     def split(self, share: float, seed: int) -> tuple["Snapshots", "Snapshots"]:
-        """Holds out a share of the cells of every time.
+        """Holds out a share of the cells of every time: the training part and the held-out part.
 
         Each time is split on its own, and its split depends only on the seed, the rank of the
         time and its number of cells. A time with ten cells or more always gives one; every time
         keeps one for training. The cells stay in their order.
 
-        Args:
-            share: Share to hold out, between 0 and 1, both excluded.
-            seed: A whole number, not negative.
-
-        Returns:
-            The training part and the held-out part.
-
         Raises:
-            LiouvilleError: If the share or the seed is out of range.
+            LiouvilleError: If the share is not between 0 and 1, or the seed is negative.
         """
         if not 0 < share < 1:
             raise LiouvilleError(f"the share to hold out must be between 0 and 1, got {share}")
@@ -141,17 +114,11 @@ class Snapshots:
         return self.select(~held_out), self.select(held_out)
 
     def check(self, *, min_cells: int = 1) -> "Snapshots":
-        """Refuses data that cannot be fitted and warns about data that look wrong.
-
-        Args:
-            min_cells: Cells needed at every time.
-
-        Returns:
-            The same snapshots; from now on a check of them warns no more.
+        """Refuses data that cannot be fitted and warns about data that look wrong, once.
 
         Raises:
             LiouvilleError: If there are no cells, no columns, numbers that are not finite,
-                negative weights, fewer than two times, or fewer cells than needed at a time.
+                negative weights, fewer than two times, or fewer than `min_cells` at a time.
 
         Warns:
             UserWarning: If columns are constant, or copies of another.
@@ -179,12 +146,7 @@ class Snapshots:
         return self
 
     def check_numbers(self) -> None:
-        """Refuses snapshots that are empty or hold numbers that are not finite.
-
-        Raises:
-            LiouvilleError: If so, naming the columns and how many values are bad; or if weights
-                are negative.
-        """
+        """Refuses snapshots that are empty, not finite, or with negative weights."""
         columns = [
             (self.time_name, self.times),
             *zip(self.features, self.points.T, strict=True),

@@ -22,17 +22,11 @@ _TABLE_SUFFIXES = (".csv", ".tsv", ".npz")
 
 @dataclass(frozen=True)
 class Table:
-    """Columns of text or numbers before they are given a meaning.
+    """Columns of text or numbers before they are given a meaning."""
 
-    Attributes:
-        source: Name of the file, for messages.
-        columns: Name and values of each column, text or numbers, all of shape ``(n,)``.
-        where: Says where a row stands, given its number, such as ``line 3``.
-    """
-
-    source: str
-    columns: Mapping[str, Sequence[str] | np.ndarray]
-    where: Callable[[int], str]
+    source: str  # name of the file, for messages
+    columns: Mapping[str, Sequence[str] | np.ndarray]  # by name, all of shape ``(n,)``
+    where: Callable[[int], str]  # says where a row stands, such as ``line 3``
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -43,11 +37,7 @@ class Table:
         return len(next(iter(self.columns.values())))
 
     def values(self, name: str) -> np.ndarray:
-        """One column as text without blanks around it, or as numbers, shape ``(n,)``.
-
-        Raises:
-            LiouvilleError: If there is no such column.
-        """
+        """One column as text without blanks around it, or as numbers, shape ``(n,)``."""
         if name not in self.columns:
             raise not_found("column", name, self.names, self.source)
         column = self.columns[name]
@@ -102,15 +92,7 @@ def as_numbers(values: np.ndarray) -> np.ndarray | None:
 
 
 def existing_file(path: str | Path, suffixes: Sequence[str]) -> Path:
-    """The path, if it is a file of a supported kind.
-
-    Args:
-        path: Where the file should be.
-        suffixes: Supported suffixes, in lower case.
-
-    Raises:
-        LiouvilleError: If there is no such file, it is a directory, or the suffix is not supported.
-    """
+    """The path, if it is a file with one of some suffixes, in lower case."""
     path = Path(path)
     if path.is_dir():
         raise LiouvilleError(f"{path} is a directory; name a file ({', '.join(suffixes)}) in it")
@@ -125,17 +107,10 @@ def existing_file(path: str | Path, suffixes: Sequence[str]) -> Path:
 
 
 def read_table(file: str | Path, *, header: bool = True) -> Table:
-    """Reads a file of comma- or tab-separated values.
+    """Reads a file of comma- or tab-separated values in UTF-8, its columns as text.
 
-    Blank lines are skipped. A first column without a name (row labels) is left out.
-
-    Args:
-        file: A ``.csv`` or ``.tsv`` file in UTF-8.
-        header: Whether the first line must hold names. If not, and it holds numbers only, columns
-            are named ``1``, ``2``, ….
-
-    Returns:
-        The table, its columns as text.
+    Blank lines are skipped. A first column without a name (row labels) is left out. Without a
+    `header`, a first line of numbers is a row, and columns are named ``1``, ``2``, ….
 
     Raises:
         LiouvilleError: If the file cannot be read, is empty, lacks names, repeats a name, or has a
@@ -190,12 +165,7 @@ def _raw_rows(path: Path) -> tuple[list[list[str]], list[int]]:
 
 @dataclass(frozen=True)
 class Archive:
-    """Arrays of a ``.npz`` file; each is read when asked for, never unpickled.
-
-    Attributes:
-        path: The file.
-        names: Names of the arrays.
-    """
+    """Arrays of a ``.npz`` file; each is read when asked for, never unpickled."""
 
     path: Path
     names: tuple[str, ...]
@@ -221,13 +191,7 @@ class Archive:
             return file[name]
 
     def column(self, name: str, count: int, one: str) -> np.ndarray:
-        """An array of one value for each of `count` rows, shape ``(count,)``.
-
-        Args:
-            name: Of the array.
-            count: How many rows there are.
-            one: What a row is, for messages.
-        """
+        """An array of one value for each of `count` rows, each of which is `one`."""
         return one_each(self.array(name), count, f"array {name!r} of {self.path}", one)
 
     def usual(self, role: str, *apart: str) -> str | None:
@@ -318,17 +282,11 @@ def kept_columns(
 
 
 def write_table(path: str | Path, columns: Mapping[str, np.ndarray]) -> None:
-    """Writes columns as a text table or an archive, whole or not at all.
-
-    Numbers are written with all their digits.
-
-    Args:
-        path: A ``.csv``, ``.tsv`` or ``.npz`` file; replaced if it exists.
-        columns: Name and values of each column, all of shape ``(n,)``.
+    """Writes columns by name, shape ``(n,)``, whole or not at all, and numbers with all digits.
 
     Raises:
-        LiouvilleError: If the suffix is not supported, the columns differ in length, or the file
-            cannot be written.
+        LiouvilleError: If the suffix is not .csv, .tsv or .npz, the columns differ in length, or
+            the file cannot be written.
     """
     path = Path(path)
     suffix = path.suffix.lower()

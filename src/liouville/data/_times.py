@@ -34,22 +34,13 @@ def unit_named(word: str) -> str:
 def numbers_from_times(
     values: np.ndarray, *, name: str = "time", dates: bool = True
 ) -> tuple[np.ndarray, str]:
-    """Reads times of any common type as float64 numbers.
+    """Reads times of any common type as float64 numbers; the unit that they name comes with them.
 
     Numbers stay as they are. Text must hold one number per value and the same words around it
     (``"day 3"``, ``"D7.5"``, ``"3h"``, ``"E8.5"``, ``"t2"``); a range such as ``"Day 00-03"``
-    becomes its midpoint, 1.5. Durations become days. Dates become days since the first.
-
-    Args:
-        values: Shape ``(n,)``, of numbers, text, durations or dates.
-        name: Name of the column, for messages.
-        dates: Whether dates are allowed.
-
-    Returns:
-        The times, shape ``(n,)``, and the unit that the values name (empty if they name none).
-
-    Raises:
-        LiouvilleError: If values are missing, cannot be read, or are worded differently.
+    becomes its midpoint, 1.5. Durations become days. Dates, if allowed, become days since the
+    first. Values that are missing, cannot be read, or are worded differently are refused; the unit
+    is empty if they name none.
     """
     values = np.asarray(values)
     if values.dtype.kind in "OUST":

@@ -38,12 +38,9 @@ class AbstractUnits(abc.ABC):
 
     @abc.abstractmethod
     def log_volume(self, points: np.ndarray, /) -> np.ndarray:
-        """The log of the model's volume per user's volume, shape ``(...)``.
+        """The log of the model's volume per user's volume at points ``(..., d)``, shape ``(...)``.
 
         It is added to a log-density of the model to get one per user's unit.
-
-        Args:
-            points: Shape ``(..., d)``, in the user's units.
         """
 
 
@@ -171,12 +168,8 @@ class Standardisation(AbstractUnits):
     def noise_to_model(self, sigma: np.ndarray | float) -> np.ndarray:
         r"""$\sigma \sqrt\tau / s$ along each coordinate, shape ``(d,)``.
 
-        Args:
-            sigma: Noise in user's length per root of user's time: a number, or one for each
-                coordinate, shape ``(d,)``.
-
-        Raises:
-            LiouvilleError: If it has another shape, or is negative or not finite.
+        The noise is in user's length per root of user's time: a number, or one for each coordinate,
+        shape ``(d,)``; others, and what is negative or not finite, are refused.
         """
         noise = np.asarray(sigma, np.float64)
         if noise.shape not in ((), self.scale.shape):

@@ -18,16 +18,20 @@ class View(Protocol):
     @property
     def labels(self) -> tuple[str, str]:
         """Names of the two axes of the plane."""
+        ...
 
     @property
     def has_scale(self) -> bool:
         """Whether the numbers along the axes mean something to a reader."""
+        ...
 
     def points(self, x: np.ndarray) -> np.ndarray:
         """Places in the plane of points ``(..., dim)``, shape ``(..., 2)``."""
+        ...
 
     def velocities(self, x: np.ndarray, u: np.ndarray) -> np.ndarray:
         """Velocities in the plane, shape ``(..., 2)``, of points ``x`` that move with ``u``."""
+        ...
 
 
 @dataclass(frozen=True)
