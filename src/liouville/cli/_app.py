@@ -34,6 +34,16 @@ Extrapolate = Annotated[
 Given = Annotated[
     str | None, typer.Option("--given", metavar="CLASS", help="One class, if the run has classes.")
 ]
+History = Annotated[
+    Path | None,
+    typer.Option("--history", help="File of the events so far; by default the run's own data."),
+]
+SequenceName = Annotated[
+    str | None, typer.Option("--sequence-name", help="Which sequence, if there are several.")
+]
+DropFuture = Annotated[
+    bool, typer.Option("--drop-future", help="Drop later events, which are refused otherwise.")
+]
 Seed = Annotated[int, typer.Option(help="Seed of the random numbers.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace the run the folder holds.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")]
@@ -47,7 +57,7 @@ Settings = Annotated[
 @contextlib.contextmanager
 def one_line_errors() -> Iterator[None]:
     """User errors are one line on stderr and exit code 2; warnings are one line each."""
-    warnings.showwarning = _one_line_warning
+    warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
     try:
         yield
     except LiouvilleError as error:
@@ -58,10 +68,6 @@ def one_line_errors() -> Iterator[None]:
         # The reader of our output has gone, for instance `| head`: nothing is wrong.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
-
-
-def _one_line_warning(message: Any, *_args: Any, **_kwargs: Any) -> None:
-    print(f"warning: {message}", file=sys.stderr)
 
 
 def _stop(message: str, code: int) -> None:
@@ -81,6 +87,17 @@ def finish(result: dict[str, Any], as_json: bool, lines: list[str]) -> None:
         print(json.dumps(result))
     else:
         print("\n".join(lines))
+
+
+def finish_table(
+    out: Path, columns: dict[str, Any], as_json: bool, what: str = "points", **more: Any
+) -> None:
+    """Ends a command that writes rows to a file; `more` is told to a program, too."""
+    from liouville.data import write_table
+
+    write_table(out, columns)
+    count = len(next(iter(columns.values())))
+    finish({"file": str(out), what: count, **more}, as_json, [f"{count} {what} in {out}"])
 
 
 def figures(result: dict[str, Any]) -> list[str]:

@@ -6,19 +6,9 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from liouville.cli._app import Json, RunFolder, Seed, finish, say
+from liouville.cli._app import DropFuture, History, Json, RunFolder, Seed, SequenceName, finish, say
 from liouville.errors import LiouvilleError
 
-History = Annotated[
-    Path | None,
-    typer.Option("--history", help="File of the events so far; by default the run's own data."),
-]
-SequenceName = Annotated[
-    str | None, typer.Option("--sequence-name", help="Which sequence, if there are several.")
-]
-DropFuture = Annotated[
-    bool, typer.Option("--drop-future", help="Drop later events, which are refused otherwise.")
-]
 RegionText = Annotated[
     str | None, typer.Option(metavar="W,S,E,N|FILE", help="Box or GeoJSON file.")
 ]

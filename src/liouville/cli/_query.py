@@ -7,15 +7,19 @@ import numpy as np
 import typer
 
 from liouville.cli._app import (
+    DropFuture,
     Extrapolate,
     Given,
+    History,
     Json,
     Out,
     RunFolder,
     Seed,
+    SequenceName,
     Time,
     figures,
     finish,
+    finish_table,
 )
 
 _POINTS_HELP = ".npz, .npy, .csv or .tsv file."
@@ -56,15 +60,14 @@ def check(
     times = model.units.time_to_model(np.asarray(model.times)).tolist()
     reports = check_path(path, times, n=points, seed=seed)
     passed = all(report.passed for report in reports)
-    result = {
-        "run": str(run),
-        "passed": passed,
-        "laws": [
-            {"law": r.law, "value": r.value, "tolerance": r.tolerance, "passed": r.passed}
-            for r in reports
-        ],
-    }
-    finish(result, as_json, [str(report) for report in reports])
+    laws = [
+        {key: getattr(r, key) for key in ("law", "value", "tolerance", "passed")} for r in reports
+    ]
+    finish(
+        {"run": str(run), "passed": passed, "laws": laws},
+        as_json,
+        [str(report) for report in reports],
+    )
     if not passed:
         raise typer.Exit(1)
 
@@ -80,13 +83,12 @@ def sample(
     as_json: Json = False,
 ) -> None:
     """Draw points from the density at one time and write them to a file."""
-    from liouville.data import write_table
     from liouville.tasks.ask import columns
 
     model = _model(run, given)
     drawn = model.sample(time, n, seed=seed, extrapolate=extrapolate)
-    write_table(out, {model.time_name: np.full(n, time), **columns("", model.features, drawn)})
-    finish({"file": str(out), "points": n, "time": time}, as_json, [f"{n} points in {out}"])
+    found = {model.time_name: np.full(n, time), **columns("", model.features, drawn)}
+    finish_table(out, found, as_json, time=time)
 
 
 def query(
@@ -102,15 +104,9 @@ def query(
     sigma: SigmaOption = None,
     given: Given = None,
     extrapolate: Extrapolate = False,
-    history: Annotated[
-        Path | None, typer.Option(help="Events so far, for a run of events; its data if not.")
-    ] = None,
-    sequence_name: Annotated[
-        str | None, typer.Option(help="Which sequence of the history, if there are several.")
-    ] = None,
-    drop_future: Annotated[
-        bool, typer.Option("--drop-future", help="Drop events of the history that are later.")
-    ] = False,
+    history: History = None,
+    sequence_name: SequenceName = None,
+    drop_future: DropFuture = False,
     as_json: Json = False,
 ) -> None:
     """Write what a model says at given points.
@@ -118,7 +114,6 @@ def query(
     Log-density, velocity, score and drift; for a run of events rate, density and intensity given
     what came before.
     """
-    from liouville.data import write_table
     from liouville.runs.folder import open_run
     from liouville.tasks import answers_of
     from liouville.tasks.ask import Question
@@ -127,10 +122,7 @@ def query(
         points or at, time, sigma, given, extrapolate, history, sequence_name, drop_future
     )
     opened = open_run(run)
-    columns = answers_of(opened.task).query(opened, asked)
-    write_table(out, columns)
-    count = len(next(iter(columns.values())))
-    finish({"file": str(out), "points": count}, as_json, [f"{count} points in {out}"])
+    finish_table(out, answers_of(opened.task).query(opened, asked), as_json)
 
 
 def trajectories(
@@ -151,14 +143,14 @@ def trajectories(
     as_json: Json = False,
 ) -> None:
     """Carry points along the velocity, or along the diffusion with the same densities."""
-    from liouville.data import read_points, write_table
+    from liouville.data import write_table
     from liouville.tasks.ask import columns
 
     model = _model(run, given)
     if points is None:
         x0 = model.sample(start, n, seed=seed, extrapolate=extrapolate)
     else:
-        x0, _ = read_points(points, model.features, dim=model.dim)
+        x0 = _points(points, model)
     clock = np.linspace(start, end, times)
     moved = model.trajectories(
         x0, clock, seed=seed, stochastic=stochastic, sigma=sigma, extrapolate=extrapolate
@@ -172,11 +164,8 @@ def trajectories(
             **columns("", model.features, moved.swapaxes(0, 1).reshape(count * times, model.dim)),
         },
     )
-    finish(
-        {"file": str(out), "trajectories": count, "times": times},
-        as_json,
-        [f"{count} trajectories at {times} times in {out}"],
-    )
+    told = f"{count} trajectories at {times} times in {out}"
+    finish({"file": str(out), "trajectories": count, "times": times}, as_json, [told])
 
 
 def map_command(
@@ -192,16 +181,14 @@ def map_command(
     as_json: Json = False,
 ) -> None:
     """Carry points from one time to another, by default from the first to the last."""
-    from liouville.data import read_points, write_table
     from liouville.tasks.ask import columns
     from liouville.tasks.transport.answers import transport_map
 
     model = _model(run, None)
-    x, _ = read_points(points, model.features, dim=model.dim)
+    x = _points(points, model)
     moved = transport_map(model, x, start=start, end=end, draws=draws, seed=seed)
     found = {**columns("", model.features, x), **columns("mapped ", model.features, moved)}
-    write_table(out, found)
-    finish({"file": str(out), "points": len(x)}, as_json, [f"{len(x)} points in {out}"])
+    finish_table(out, found, as_json)
 
 
 def couple_command(
@@ -214,14 +201,13 @@ def couple_command(
     as_json: Json = False,
 ) -> None:
     """Pair samples of two times: rows of both files, counted from 0, that belong together."""
-    from liouville.data import read_points, write_table
     from liouville.tasks.transport.answers import couple
 
     model = _model(run, None)
-    x, y = (read_points(file, model.features, dim=model.dim)[0] for file in (source, target))
+    x, y = _points(source, model), _points(target, model)
     pairs = couple(model, x, y, start=start, end=end)
-    write_table(out, {"source row": pairs[:, 0], "target row": pairs[:, 1]})
-    finish({"file": str(out), "pairs": len(pairs)}, as_json, [f"{len(pairs)} pairs in {out}"])
+    found = {"source row": pairs[:, 0], "target row": pairs[:, 1]}
+    finish_table(out, found, as_json, "pairs")
 
 
 def plot(
@@ -234,6 +220,12 @@ def plot(
 
     file = redraw_run(run, movie=movie)
     finish({"report": str(file)}, as_json, [f"report  {file}"])
+
+
+def _points(file: Path, model: Any) -> np.ndarray:
+    from liouville.data import read_points
+
+    return read_points(file, model.features, dim=model.dim)[0]
 
 
 def _model(run: Path, given: str | None) -> Any:

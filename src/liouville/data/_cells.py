@@ -1,6 +1,6 @@
 """Reading cells from the files that people have: archives, text tables and AnnData."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -116,19 +116,6 @@ def _column_names(key: str, count: int) -> tuple[str, ...]:
     return numbered(count, {"X": "x", "pca": "PC", "pcs": "PC"}.get(stem, stem))
 
 
-def _first_two(array: Any, key: str, source: str) -> np.ndarray:
-    matrix = real_matrix(array, f"embedding {key!r} of {source}")
-    if matrix.shape[1] < 2:
-        raise LiouvilleError(
-            f"embedding {key!r} of {source} has one column but a picture needs two; name another"
-        )
-    return matrix[:, :2]
-
-
-def _masses(array: np.ndarray, key: str, source: str) -> np.ndarray:
-    return real_matrix(array, f"weights {key!r} of {source}")[:, 0]
-
-
 def _time_column(names: Sequence[str], time_key: str | None, source: str) -> str:
     """The column of times: the named one, or the only one with a usual name."""
     if time_key is not None:
@@ -143,8 +130,7 @@ def _time_column(names: Sequence[str], time_key: str | None, source: str) -> str
 
 
 def _read_archive(path: Path, request: _Request) -> _Columns:
-    archive, source = Archive.open(path), str(path)
-    embedding, weights = request.embedding, request.weights
+    archive = Archive.open(path)
     point_key = request.basis or archive.usual("points")
     time_key = request.time_key or archive.usual("time")
     if point_key is None or time_key is None:
@@ -155,17 +141,35 @@ def _read_archive(path: Path, request: _Request) -> _Columns:
             f"It has: {listed(archive.described())}"
         )
     points = real_matrix(archive.array(point_key), f"array {point_key!r} of {path}")
-    count = len(points)
-    return _Columns(
-        points,
-        _column_names(point_key, points.shape[1]),
-        archive.column(time_key, count, "cell"),
-        time_key,
-        None if embedding is None else _first_two(archive.array(embedding), embedding, source),
-        None
-        if weights is None
-        else _masses(archive.column(weights, count, "cell"), weights, source),
-    )
+
+    def column(name: str) -> np.ndarray:
+        return archive.column(name, len(points), "cell")
+
+    names = _column_names(point_key, points.shape[1])
+    return _completed(points, names, time_key, archive.array, column, request, str(path))
+
+
+def _completed(
+    points: np.ndarray,
+    names: tuple[str, ...],
+    time_name: str,
+    array: Callable[[str], Any],
+    column: Callable[[str], np.ndarray],
+    request: _Request,
+    source: str,
+) -> _Columns:
+    """Points with all else that is asked for; `array` and `column` look up a name in the file."""
+    embedding, weights, drawn, masses = request.embedding, request.weights, None, None
+    if embedding is not None:
+        drawn = real_matrix(array(embedding), f"embedding {embedding!r} of {source}")[:, :2]
+        if drawn.shape[1] < 2:
+            raise LiouvilleError(
+                f"embedding {embedding!r} of {source} has one column but a picture needs two; "
+                "name another"
+            )
+    if weights is not None:
+        masses = real_matrix(column(weights), f"weights {weights!r} of {source}")[:, 0]
+    return _Columns(points, names, column(time_name), time_name, drawn, masses)
 
 
 def _read_text(path: Path, request: _Request) -> _Columns:
@@ -189,14 +193,8 @@ def _read_text(path: Path, request: _Request) -> _Columns:
         raise LiouvilleError(
             f"{path} has no columns besides {listed(apart)}; add columns of coordinates"
         )
-    return _Columns(
-        table.matrix(names),
-        names,
-        table.values(time_name),
-        time_name,
-        embedding,
-        weights,
-    )
+    times = table.values(time_name)
+    return _Columns(table.matrix(names), names, times, time_name, embedding, weights)
 
 
 def _read_anndata(path: Path, request: _Request) -> _Columns:
@@ -220,32 +218,29 @@ def _read_anndata(path: Path, request: _Request) -> _Columns:
 
 
 def _anndata_columns(cells: Any, path: Path, request: _Request) -> _Columns:
-    source = str(path)
-    time_name = _time_column(_texts(cells.obs.columns), request.time_key, f"obs of {source}")
+    source, columns = str(path), _texts(cells.obs.columns)
+
+    def obs(name: str) -> np.ndarray:
+        if name not in columns:
+            raise not_found("obs column", name, columns, source)
+        return np.asarray(cells.obs[name])
+
+    def obsm(key: str) -> np.ndarray:
+        if key not in cells.obsm:
+            raise not_found("obsm array", key, _texts(cells.obsm), source)
+        return _dense(cells.obsm[key])
+
+    time_name = _time_column(columns, request.time_key, f"obs of {source}")
     basis = request.basis or _default_basis(_texts(cells.obsm), source)
     if basis == "X":
         points, names = _dense(cells.X), _texts(cells.var_names)
     else:
-        array = _obsm(cells, basis, source)
-        points = _dense(array)
+        points = obsm(basis)
         # A table in obsm names its own columns.
-        names = _texts(array.columns) if hasattr(array, "columns") else ()
+        names = _texts(getattr(cells.obsm[basis], "columns", ()))
     points = real_matrix(points, f"{basis!r} of {source}")
-    embedding, weights, masses = request.embedding, request.weights, None
-    if weights is not None:
-        if weights not in cells.obs:
-            raise not_found("obs column", weights, _texts(cells.obs.columns), source)
-        masses = _masses(np.asarray(cells.obs[weights]), weights, source)
-    return _Columns(
-        points,
-        names or _column_names(basis, points.shape[1]),
-        np.asarray(cells.obs[time_name]),
-        time_name,
-        None
-        if embedding is None
-        else _first_two(_dense(_obsm(cells, embedding, source)), embedding, source),
-        masses,
-    )
+    names = names or _column_names(basis, points.shape[1])
+    return _completed(points, names, time_name, obsm, obs, request, source)
 
 
 def _texts(names: Any) -> tuple[str, ...]:
@@ -262,12 +257,6 @@ def _default_basis(keys: Sequence[str], source: str) -> str:
         f"{source} has {problem}; name one with basis, or basis='X' for the expression matrix. "
         f"It has: {listed(keys)}"
     )
-
-
-def _obsm(cells: Any, key: str, source: str) -> Any:
-    if key not in cells.obsm:
-        raise not_found("obsm array", key, _texts(cells.obsm), source)
-    return cells.obsm[key]
 
 
 def _dense(array: Any) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from liouville.data._records import fields_of, reals
+from liouville.data._records import from_plain, plain_numbers, reals
 from liouville.data._units import AbstractUnits
 from liouville.errors import LiouvilleError
 
@@ -181,14 +181,10 @@ class Projection(AbstractUnits):
 
     def to_dict(self) -> dict[str, Any]:
         """Plain Python numbers; through JSON and back they return bit for bit."""
-        return {"longitude": self.longitude, "latitude": self.latitude, "radius": self.radius}
+        return plain_numbers(self)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Projection":
-        """Inverse of `to_dict`.
-
-        Raises:
-            LiouvilleError: If a field is missing, unknown or out of range.
-        """
-        values = fields_of(data, ("longitude", "latitude", "radius"), "a projection")
-        return cls(*reals(values, "fields of a projection are numbers").tolist())
+        """Inverse of `to_dict`; refuses fields that are missing, unknown or out of range."""
+        claim = "fields of a projection are numbers"
+        return from_plain(cls, data, lambda _, value: float(reals(value, claim)))

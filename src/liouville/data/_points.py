@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from liouville.data._names import listed, not_found, usual
+from liouville.data._names import listed, usual
 from liouville.data._tables import (
     DELIMITERS,
     Archive,
@@ -96,9 +96,7 @@ def _from_arrays(
     if path.suffix.lower() == ".npy":
         return _rows(load_array(path), dim, str(path)), None
     archive = Archive.open(path)
-    key = archive.usual("points") or (archive.names[0] if len(archive.names) == 1 else None)
-    if key is None:
-        raise not_found("array", "X", archive.described(), str(path))
+    key = archive.points()
     points = _rows(archive.array(key), dim, f"array {key!r} of {path}")
     time_key = time_key or archive.usual("time")
     if time_key is None:

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 
 from liouville.data._names import listed
-from liouville.data._records import fields_of, put, reals
+from liouville.data._records import from_plain, plain_numbers, put, reals
 from liouville.errors import LiouvilleError
 
 DequantisationMode = Literal["auto", "uniform", "none"]
@@ -100,17 +100,13 @@ class Quantisation:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain Python numbers; through JSON and back they return bit for bit."""
-        return {"origin": self.origin.tolist(), "step": self.step.tolist()}
+        return plain_numbers(self)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Quantisation":
-        """Inverse of `to_dict`.
-
-        Raises:
-            LiouvilleError: If a field is missing, unknown, or not made of suitable numbers.
-        """
-        values = fields_of(data, ("origin", "step"), "a quantisation")
-        return cls(*(reals(v, "origin and step must be lists of numbers") for v in values))
+        """Inverse of `to_dict`; refuses fields that are missing, unknown or unsuitable."""
+        claim = "origin and step must be lists of numbers"
+        return from_plain(cls, data, lambda _, value: reals(value, claim))
 
 
 def quantisation(points: np.ndarray, *, repeated: bool = True) -> Quantisation:

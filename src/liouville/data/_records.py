@@ -1,13 +1,16 @@
 """What the records of samples, snapshots and events have in common: checks, choices and splits."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import fields
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
 from liouville.data._names import listed
 from liouville.errors import LiouvilleError
+
+T = TypeVar("T")
 
 
 def put(record: Any, **values: Any) -> None:
@@ -16,14 +19,22 @@ def put(record: Any, **values: Any) -> None:
         object.__setattr__(record, name, value)
 
 
-def fields_of(data: Any, expected: Sequence[str], what: str) -> list[Any]:
-    """The values of a mapping in the order of its fields; refuses missing and unknown ones."""
+def plain_numbers(record: Any) -> dict[str, Any]:
+    """The fields of a record of numbers as plain Python ones."""
+    return {
+        field.name: np.asarray(getattr(record, field.name)).tolist() for field in fields(record)
+    }
+
+
+def from_plain(cls: type[T], data: Any, read: Callable[[str, Any], Any]) -> T:
+    """Inverse of `plain_numbers`, each field read on its own; refuses missing and unknown ones."""
+    expected = [field.name for field in fields(cast(Any, cls))]
     if set(data) != set(expected):
         got = ", ".join(sorted(map(str, data))) or "none"
         field = "fields" if len(expected) > 1 else "field"
         has = (", " if len(expected) > 2 else " and ").join(expected)
-        raise LiouvilleError(f"{what} has the {field} {has}; got {got}")
-    return [data[name] for name in expected]
+        raise LiouvilleError(f"a {cls.__name__.lower()} has the {field} {has}; got {got}")
+    return cls(**{name: read(name, data[name]) for name in expected})
 
 
 def reals(value: Any, claim: str) -> np.ndarray:

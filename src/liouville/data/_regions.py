@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from liouville.data._names import one_line
-from liouville.data._records import fields_of, put, reals
+from liouville.data._records import from_plain, plain_numbers, put, reals
 from liouville.errors import LiouvilleError
 
 # Points this close to an edge, relative to the size of the region, are on it.
@@ -223,17 +223,12 @@ class Region:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain Python numbers; through JSON and back they return bit for bit."""
-        return {"vertices": self.vertices.tolist()}
+        return plain_numbers(self)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Region":
-        """Inverse of `to_dict`.
-
-        Raises:
-            LiouvilleError: If there are other fields, or the vertices are no polygon.
-        """
-        (vertices,) = fields_of(data, ("vertices",), "a region")
-        return cls(_corners(vertices))
+        """Inverse of `to_dict`; refuses other fields."""
+        return from_plain(cls, data, lambda _, value: _corners(value))
 
 
 def _corners(vertices: Any) -> np.ndarray:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from liouville.data._names import names_among, not_found, usual
+from liouville.data._names import names_among, usual
 from liouville.data._records import numbered
 from liouville.data._samples import Samples
 from liouville.data._tables import (
@@ -106,10 +106,7 @@ def _read_archive(path: Path, label: str | None, _: tuple[str, ...] | None) -> _
         archive.array(label)  # refuses an unknown name
     else:
         label = _label_among(archive.names, archive.array, str(path))
-    others = [name for name in archive.names if name != label]
-    key = archive.usual("points", label or "") or (others[0] if len(others) == 1 else None)
-    if key is None:
-        raise not_found("array", "X", archive.described(), str(path))
+    key = archive.points(label)
     points = _matrix(archive.array(key), f"array {key!r} of {path}")
     labels = None if label is None else archive.column(label, len(points), "row")
     return _Columns(points, numbered(points.shape[1]), labels, label or "")

@@ -198,6 +198,14 @@ class Archive:
         """The first array, besides some, whose name is usual for a role."""
         return next(iter(usual(role, self.names, apart)), None)
 
+    def points(self, label: str | None = None) -> str:
+        """The array of points: one with a usual name, or the only one besides the classes."""
+        others = [name for name in self.names if name != label]
+        found = usual("points", others) or others
+        if len(found) != 1 and found == others:
+            raise not_found("array", "X", self.described(), str(self.path))
+        return found[0]
+
     def described(self) -> list[str]:
         """Name and shape of every array, such as ``pcs (500, 5)``."""
         described = []

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from liouville.data._records import fields_of, put
+from liouville.data._records import from_plain, plain_numbers, put
 from liouville.errors import LiouvilleError
 
 StandardisationMode = Literal["standard", "global", "none"]
@@ -187,22 +187,12 @@ class Standardisation(AbstractUnits):
 
     def to_dict(self) -> dict[str, Any]:
         """Plain Python numbers; through JSON and back they return bit for bit."""
-        return {
-            "center": self.center.tolist(),
-            "scale": self.scale.tolist(),
-            "time_origin": self.time_origin,
-            "time_scale": self.time_scale,
-        }
+        return plain_numbers(self)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Standardisation":
-        """Inverse of `to_dict`.
-
-        Raises:
-            LiouvilleError: If a field is missing, unknown or refused by the class.
-        """
-        values = fields_of(data, tuple(_FIELDS), "a standardisation")
-        return cls(*map(_reals, _FIELDS, values))
+        """Inverse of `to_dict`; refuses fields that are missing, unknown or unsuitable."""
+        return from_plain(cls, data, _reals)
 
 
 def _reals(name: str, value: Any) -> Any:

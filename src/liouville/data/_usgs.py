@@ -89,9 +89,7 @@ def download_usgs(
         raise LiouvilleError(f"a catalogue is written as .csv, got {path}; change the name")
     if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
         raise LiouvilleError(f"the service must be at an http or https address, got {url!r}")
-    first, last = (
-        int(microseconds([text], name)[0]) for text, name in ((start, "start"), (end, "end"))
-    )
+    first, last = int(microseconds([start], "start")[0]), int(microseconds([end], "end")[0])
     if first >= last:
         raise LiouvilleError(f"a catalogue must start before it ends, got {start} and {end}")
     where = None if region is None else Region.parse(region)
@@ -153,11 +151,9 @@ class _Service:
 
     def _count(self, query: dict[str, str]) -> int:
         stored = self._stored({"count": "", **query})
-        text = (
-            stored.read_text(encoding="utf-8")
-            if stored.is_file()
-            else self._ask("count", {"format": "text", **query})
-        )
+        is_known = stored.is_file()
+        text = stored.read_text(encoding="utf-8") if is_known else ""
+        text = text or self._ask("count", {"format": "text", **query})
         try:
             count = int(text.strip())
         except ValueError:
@@ -165,7 +161,7 @@ class _Service:
                 f"{self.url}/count answered {text.strip()[:80]!r}, which is no number; is it an "
                 "FDSN event service?"
             ) from None
-        if not stored.is_file():
+        if not is_known:
             self._store(stored, text)
         return count
 
@@ -190,22 +186,20 @@ class _Service:
         reason, pause = "", None
         for attempt in range(self.retries + 1):
             if attempt:
-                time.sleep(
-                    min(
-                        pause if pause is not None else self.wait * 2 ** (attempt - 1),
-                        _LONGEST_WAIT,
-                    )
-                )
+                doubled = self.wait * 2 ** (attempt - 1)
+                time.sleep(min(doubled if pause is None else pause, _LONGEST_WAIT))
             pause = None
             try:
                 with urllib.request.urlopen(request, timeout=self.timeout) as answer:
                     text = answer.read().decode("utf-8")
-                if not is_catalogue or _is_catalogue(text):
+                names = text.split("\n", 1)[0].strip().split(",")
+                if not is_catalogue or all(name in names for name in _COLUMNS):
                     return text
                 reason = f"the answer is no table of events but {text.strip()[:60]!r}"
             except urllib.error.HTTPError as error:
                 with contextlib.suppress(OSError, http.client.HTTPException):
-                    reason = f"{error.code} {error.reason}: {_shown(error.read())}"
+                    body = " ".join(error.read().decode("utf-8", "replace").split())
+                    reason = f"{error.code} {error.reason}: {body[:200]}"
                 if error.code != 429 and error.code < 500:
                     raise LiouvilleError(
                         f"{self.url} refuses the query ({reason}); correct start, end, region or "
@@ -223,15 +217,6 @@ class _Service:
 def _stamp(instant: int) -> str:
     """An instant to the millisecond without its zone, which the service takes for UTC."""
     return str(np.datetime64(instant // 1000, "ms"))
-
-
-def _is_catalogue(text: str) -> bool:
-    names = text.split("\n", 1)[0].strip().split(",")
-    return all(name in names for name in _COLUMNS)
-
-
-def _shown(body: bytes) -> str:
-    return " ".join(body.decode("utf-8", "replace").split())[:200]
 
 
 def _retry_after(value: str | None) -> float | None:

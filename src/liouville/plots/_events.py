@@ -243,7 +243,7 @@ def forecast_figure(
         headline(axes, "expected events", f"rings: last {len(places)} known")
         count, growth = grid[1].subgridspec(2, 1).subplots()
     else:
-        count, growth = figure.subplots(1, 2)
+        count, growth = list(figure.subplots(1, 2))
     for axes in (count, growth):
         tidy(axes)
     top = int(max(np.quantile(numbers, 0.995), 1))
