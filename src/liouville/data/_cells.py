@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from liouville.data._names import listed, names_among, not_found, one_line, usual
+from liouville.data._names import listed, names_among, not_found, usual
 from liouville.data._records import numbered
 from liouville.data._snapshots import Snapshots
 from liouville.data._tables import (
     Archive,
     existing_file,
+    foreign,
     kept_columns,
     read_table,
     real_matrix,
@@ -198,19 +199,12 @@ def _read_text(path: Path, request: _Request) -> _Columns:
 
 
 def _read_anndata(path: Path, request: _Request) -> _Columns:
-    try:
+    absent = "it needs anndata; install it with: pip install 'liouville[cells]'"
+    with foreign(path, absent, "not an .h5ad file, or damaged ({}); save it again"):
         import anndata
-    except ImportError:
-        raise LiouvilleError(
-            f"reading {path} needs anndata; install it with: pip install 'liouville[cells]'"
-        ) from None
-    try:
+
         # Backed, so that an expression matrix that is not asked for stays on disk.
         cells = anndata.read_h5ad(path, backed="r")
-    except Exception as error:
-        raise LiouvilleError(
-            f"cannot read {path}: not an .h5ad file, or damaged ({one_line(error)}); save it again"
-        ) from None
     try:
         return _anndata_columns(cells, path, request)
     finally:

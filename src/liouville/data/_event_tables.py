@@ -8,13 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from liouville.data._names import listed, one_line
+from liouville.data._names import listed
 from liouville.data._records import numbered
 from liouville.data._tables import (
     DELIMITERS,
     Archive,
     Table,
     existing_file,
+    foreign,
     read_table,
     readable,
     real_matrix,
@@ -62,18 +63,12 @@ def _unpacked(path: Path) -> Table:
 
 def _parquet(path: Path) -> Table:
     """A table of the texts of all cells, so that one reader serves all files."""
-    try:
-        pandas = importlib.import_module("pandas")
-        frame = pandas.read_parquet(path)
-    except ImportError as error:
-        raise LiouvilleError(
-            f"cannot read {path}: {one_line(error)}; install pandas and pyarrow "
-            "(pip install 'liouville[events]'), or save the table as .csv"
-        ) from None
-    except Exception as error:  # pyarrow has its own kinds
-        raise LiouvilleError(
-            f"cannot read {path}: {one_line(error)}; save it as Parquet again, or as .csv"
-        ) from None
+    absent = (
+        "it is Parquet; install pandas and pyarrow (pip install 'liouville[events]'), or save the "
+        "table as .csv"
+    )
+    with foreign(path, absent, "{}; save it as Parquet again, or as .csv"):
+        frame = importlib.import_module("pandas").read_parquet(path)
     columns = {}
     for name in frame.columns:
         cells = zip(frame[name].tolist(), frame[name].isna().tolist(), strict=True)
@@ -89,30 +84,21 @@ def _line(row: int) -> str:
 
 
 def _quakeml(path: Path) -> Table:
-    try:
-        obspy = importlib.import_module("obspy")
-    except ImportError:
-        raise LiouvilleError(
-            f"{path} is QuakeML, which obspy reads; install obspy, or download the catalogue as "
-            "CSV (format=csv)"
-        ) from None
-    try:
-        catalogue = obspy.read_events(str(path))
-    except Exception as error:  # obspy raises many kinds
-        raise LiouvilleError(
-            f"cannot read {path}: {one_line(error)}; is it QuakeML? CSV is read too"
-        ) from None
-    rows = []
+    absent = (
+        "it is QuakeML, which obspy reads; install obspy, or download the catalogue as CSV "
+        "(format=csv)"
+    )
+    with foreign(path, absent, "{}; is it QuakeML? CSV is read too"):
+        catalogue = importlib.import_module("obspy").read_events(str(path))
+    columns: dict[str, list[str]] = {n: [] for n in ("time", "longitude", "latitude", "mag")}
     for event in catalogue:
         origin = event.preferred_origin() or next(iter(event.origins), None)
         size = event.preferred_magnitude() or next(iter(event.magnitudes), None)
-        values = [getattr(origin, name, None) for name in ("time", "longitude", "latitude")] + [
-            getattr(size, "mag", None)
-        ]
-        rows.append(["" if value is None else str(value) for value in values])
-    names = ("time", "longitude", "latitude", "magnitude")
-    columns = list(zip(*rows, strict=True)) or [()] * len(names)
-    return Table(str(path), dict(zip(names, columns, strict=True)), _line)
+        for name, cells in columns.items():
+            value = getattr(size if name == "mag" else origin, name, None)
+            cells.append("" if value is None else str(value))
+    columns["magnitude"] = columns.pop("mag")
+    return Table(str(path), columns, _line)
 
 
 def _archive(archive: Archive, features: tuple[str, ...] | None, mark: str | None) -> EventTable:

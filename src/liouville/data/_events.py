@@ -245,7 +245,7 @@ class Events:
         return replace(found, windows=windows).select(kept)
 
     def check(self, *, min_events: int = 2, missing: Missing = "refuse") -> "Events":
-        """Refuses data that cannot be fitted, and puts right what can be put right.
+        """Events as they can be fitted: puts right what can be put right, and refuses the rest.
 
         Longitudes across the date line are unwrapped. Events outside the region, after their
         window, or given twice are dropped. Events are put in order of sequence and time. Each of
@@ -254,9 +254,6 @@ class Events:
         Args:
             min_events: Events needed in all windows together.
             missing: Whether events with NaN or infinite values are refused or dropped.
-
-        Returns:
-            The events as they can be used; a further check of them changes and says nothing.
 
         Raises:
             LiouvilleError: If values are missing, coordinates are impossible, or too few events

@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Collection, Iterable, Sequence
+from typing import Any, get_args
 
 from liouville.errors import LiouvilleError
 
@@ -39,6 +40,13 @@ def names_among(
     if not found or len(set(found)) < len(found):
         raise LiouvilleError(f"{what} must be different names, such as {example!r}, got {names!r}")
     return found
+
+
+def check_choice(choice: str, choices: Any, what: str) -> None:
+    """Refuses what is none of the literals of a type."""
+    if choice not in get_args(choices):
+        listed = ", ".join(get_args(choices))
+        raise LiouvilleError(f"no {what} called {choice!r}; choose one of {listed}")
 
 
 def not_found(kind: str, name: str, available: Sequence[str], source: str) -> LiouvilleError:

@@ -14,12 +14,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from liouville.data._names import listed
+from liouville.data._names import check_choice, listed
 from liouville.data._records import from_plain, plain_numbers, put, reals
 from liouville.errors import LiouvilleError
 
 DequantisationMode = Literal["auto", "uniform", "none"]
-_MODES = ("auto", "uniform", "none")
 
 _FEW = 3
 """A column repeats its values if each occurs this many times on average, or more."""
@@ -137,10 +136,7 @@ def dequantise(
     Returns:
         The points, shape ``(n, d)``, and the lattices of the treated columns.
     """
-    if mode not in _MODES:
-        raise LiouvilleError(
-            f"no dequantisation called {mode!r}; choose one of {', '.join(_MODES)}"
-        )
+    check_choice(mode, DequantisationMode, "dequantisation")
     if seed < 0:
         raise LiouvilleError(f"the seed of the noise must not be negative, got {seed}")
     found = quantisation(points, repeated=mode != "uniform")

@@ -246,6 +246,17 @@ def readable(path: Path, part: str = "") -> Iterator[None]:
         ) from None
 
 
+@contextlib.contextmanager
+def foreign(path: Path, absent: str, damaged: str) -> Iterator[None]:
+    """Says what is wrong if a library for a file is absent, or cannot read it for a reason {}."""
+    try:
+        yield
+    except ImportError:
+        raise LiouvilleError(f"cannot read {path}: {absent}") from None
+    except Exception as error:  # every library has its own kinds
+        raise LiouvilleError(f"cannot read {path}: {damaged.format(one_line(error))}") from None
+
+
 def real_matrix(array: np.ndarray, what: str, one: str = "cells") -> np.ndarray:
     """A table of real numbers as float64, shape ``(n, d)``; one axis becomes one column."""
     array = np.asarray(array)

@@ -12,11 +12,11 @@ from typing import Any, Literal
 
 import numpy as np
 
+from liouville.data._names import check_choice
 from liouville.data._records import from_plain, plain_numbers, put
 from liouville.errors import LiouvilleError
 
 StandardisationMode = Literal["standard", "global", "none"]
-_MODES = ("standard", "global", "none")
 
 # The fields of a standardisation and their numbers of axes.
 _FIELDS = {"center": 1, "scale": 1, "time_origin": 0, "time_scale": 0}
@@ -101,10 +101,7 @@ class Standardisation(AbstractUnits):
         Raises:
             LiouvilleError: If the mode is unknown, or the data are empty, misshapen or not finite.
         """
-        if mode not in _MODES:
-            raise LiouvilleError(
-                f"no standardisation called {mode!r}; choose one of {', '.join(_MODES)}"
-            )
+        check_choice(mode, StandardisationMode, "standardisation")
         points, times = np.asarray(points, np.float64), np.asarray(times, np.float64)
         if points.ndim != 2 or times.shape != points.shape[:1] or not points.size:
             raise LiouvilleError(

@@ -52,7 +52,7 @@ def download_usgs(
     wait: int | float = 1.0,
     limit: int = _LIMIT,
 ) -> Path:
-    """Downloads a catalogue of earthquakes as a table that `read_events` reads.
+    """Downloads a catalogue of earthquakes to a file that `read_events` reads; returns its path.
 
     The service is asked first how many events there are, and the time is halved until no query
     gives more than it can. Finished pieces lie on disk, so a broken download goes on where it
@@ -63,19 +63,16 @@ def download_usgs(
         start: First instant, ISO 8601, such as ``1990-01-01T00:00:00Z``.
         end: Last instant, likewise.
         min_magnitude: Smaller events are left out; None for all.
-        region: A region, a box ``"west,south,east,north"`` or a GeoJSON file, in degrees. The
-            service is asked for the box around it, and events outside are left out. None for all.
+        region: A region, a box ``"west,south,east,north"`` or a GeoJSON file, in degrees; events
+            outside are left out. None for all.
         url: Where the service is, without ``/query``.
         retries: How often a query is asked again after a failure of the network or the server.
-        cache: A folder in which finished pieces are kept for ever. By default they lie beside
-            `file` in a hidden folder until it is written.
+        cache: A folder that keeps finished pieces; by default a hidden one beside `file`, until
+            it is written.
         timeout: Seconds to wait for an answer.
         wait: Seconds before the first repetition, doubled each time, unless the server says how
             long (Retry-After).
         limit: Events in one answer, at most.
-
-    Returns:
-        The path of the file.
 
     Raises:
         LiouvilleError: If the query makes no sense, or the service cannot be reached, refuses, or
