@@ -69,7 +69,8 @@ def read_cells(
 
     Times are numbers; text with one number and the same words everywhere (``"day 3"``, ``"D7.5"``,
     ``"3h"``, ``"E8.5"``); ranges such as ``"Day 00-03"``, which become their midpoint (1.5);
-    durations, which become days; or dates, which become days since the first.
+    durations, which become days; or dates, which become days since the first. Values are finite;
+    `Snapshots.check` looks further.
 
     Args:
         path: The file.
@@ -81,9 +82,6 @@ def read_cells(
         embedding: Two coordinates for pictures: an array, an ``obsm`` key (their first two columns
             are used), or two columns of a text table, ``"u1,u2"``.
         weights: Column (``obs`` column, array) of the mass of each cell.
-
-    Returns:
-        The cells, finite and in the order of the file. `Snapshots.check` looks further.
 
     Raises:
         LiouvilleError: If the file, a name in it or a value cannot be used.

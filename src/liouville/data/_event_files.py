@@ -44,6 +44,7 @@ def read_events(
     longitude and latitude (lon, lat), else x and y (and z); magnitude (mag, mark); sequence.
     Places named as longitude and latitude are geographic, with longitude first whatever the order.
     Time stamps become days since midnight (UTC) of the first event; numbers stay as they are.
+    Events are in the order of sequence; `Events.check` looks further.
 
     Args:
         file: The file, in the user's units.
@@ -58,9 +59,6 @@ def read_events(
         region: Where events are observed: a region, a box ``"west,south,east,north"``, or a
             GeoJSON file.
         missing: Whether rows without a time, place or mark are refused or dropped.
-
-    Returns:
-        The events of the file in the order of sequence; `Events.check` looks further.
 
     Raises:
         LiouvilleError: If the file, a name in it or a value cannot be used.

@@ -45,8 +45,8 @@ def names_among(
 def check_choice(choice: str, choices: Any, what: str) -> None:
     """Refuses what is none of the literals of a type."""
     if choice not in get_args(choices):
-        listed = ", ".join(get_args(choices))
-        raise LiouvilleError(f"no {what} called {choice!r}; choose one of {listed}")
+        valid = ", ".join(get_args(choices))
+        raise LiouvilleError(f"no {what} called {choice!r}; choose one of {valid}")
 
 
 def not_found(kind: str, name: str, available: Sequence[str], source: str) -> LiouvilleError:

@@ -58,7 +58,8 @@ def read_samples(
     Arrays of more than two axes, such as images, become one row each. The class column is the only
     one called label, labels, class, target or y, in any case, unless `label` names it; one of
     numbers counts only if they are whole and repeat, and a ``y`` beside an ``x`` is a coordinate.
-    Numeric classes are ordered by value, others by name. `Samples.describe` says what was found.
+    Numeric classes are ordered by value, others by name. `Samples.describe` says what was found;
+    values are finite, and `Samples.check` looks further.
 
     Args:
         file: The file, in the user's units.
@@ -66,9 +67,6 @@ def read_samples(
         features: Columns to read, as a list or separated by commas. Columns of an array are named
             ``x1``, ``x2``, ….
         dims: Keep only the first columns, this many.
-
-    Returns:
-        The rows, finite and in the order of the file. `Samples.check` looks further.
 
     Raises:
         LiouvilleError: If the file, a name in it or a value cannot be used.

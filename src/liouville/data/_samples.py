@@ -6,12 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from liouville.data._names import listed, not_found
-from liouville.data._quantisation import (
-    DequantisationMode,
-    Quantisation,
-    dequantise,
-    quantisation,
-)
+from liouville.data._quantisation import DequantisationMode, Quantisation, dequantise, quantisation
 from liouville.data._records import (
     check_finite,
     chosen_rows,

@@ -24,14 +24,16 @@ from liouville.plots._style import (
 )
 from liouville.plots._view import View, thin
 
+# With more snapshots some are left out evenly; more points in a panel hide the density.
+_MOST_PANELS = 24
+_MOST_CELLS = 600
+
 
 def density_panels(
     model: DrawableModel,
     snapshots: DrawableSnapshots,
     view: View | None = None,
     *,
-    most_panels: int = 24,
-    most_cells: int = 600,
     scenery: Scenery | None = None,
 ) -> Figure:
     """The density of the model at every snapshot time, with the data on top.
@@ -45,11 +47,9 @@ def density_panels(
         snapshots: The data.
         view: The plane to look at; by default the embedding of the data, if the model
             has more than two coordinates, else the first two coordinates.
-        most_panels: With more snapshots than this, some are left out evenly.
-        most_cells: Most data points to draw in one panel.
         scenery: Draws what stands in the plane on a panel.
     """
-    times = some_of(known_times(model, snapshots), most_panels)
+    times = some_of(known_times(model, snapshots), _MOST_PANELS)
     if model.dim == 1:
         return _line_panels(model, snapshots, times)
     plane, clock = plane_of(model, snapshots, view), clock_of(model, snapshots)
@@ -59,7 +59,7 @@ def density_panels(
     for panel, t, field in zip(axes, times, fields, strict=True):
         draw_density(panel, field, plane.window, norm)
         own = plane.seen(t)
-        draw_cells(panel, own, clock, float(t), most_cells)
+        draw_cells(panel, own, clock, float(t), _MOST_CELLS)
         headline(panel, clock.say(float(t)), f"{len(own):,} points")
     frame_plane(axes, plane, scenery)
     colour_bar(figure, axes, norm, DENSITY, "density")

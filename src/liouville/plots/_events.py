@@ -31,6 +31,7 @@ from liouville.plots._style import (
 
 # Orders of magnitude that the colours of an intensity tell apart.
 _ORDERS = 4.0
+_RECENT = 100  # events drawn on the intensity
 
 
 @dataclass(frozen=True)
@@ -93,9 +94,8 @@ def event_maps(
     marks: np.ndarray | None,
     intensity: np.ndarray,
     now: float,
-    recent: int = 100,
 ) -> Figure:
-    """All events coloured by time, beside the intensity at the time `now` with the `recent` events.
+    """All events coloured by time, beside the intensity at the time `now` with the latest events.
 
     Places have shape ``(n, 2)``, times and marks, which make markers larger, ``(n,)``, all in order
     of time; the intensity is on the grid of the plane, shape ``(rows, columns)``.
@@ -112,9 +112,9 @@ def event_maps(
     if clock.origin is not None:
         clock.tick(bar.ax.yaxis)
     draw_field(figure, right, ground, intensity, f"events per {clock.per} and {ground.area}")
-    latest = slice(max(0, len(places) - recent), None)
+    latest = slice(max(0, len(places) - _RECENT), None)
     _rings(right, places[latest], sizes[latest])
-    headline(right, f"intensity, {clock.say(now)}", f"rings: last {min(recent, len(places))}")
+    headline(right, f"intensity, {clock.say(now)}", f"rings: last {min(_RECENT, len(places))}")
     return figure
 
 

@@ -27,10 +27,7 @@ _BINS = 20
 
 
 def residual_figure(
-    gaps: np.ndarray,
-    levels: np.ndarray | None,
-    names: Sequence[str],
-    p_values: Sequence[float],
+    gaps: np.ndarray, levels: np.ndarray | None, names: Sequence[str], p_values: Sequence[float]
 ) -> Figure:
     """Rescaled times against the exponential law, levels of coordinates against the uniform one.
 

@@ -55,12 +55,7 @@ def moving_density(
 
 
 def plane_velocity(
-    model: DrawableModel,
-    t: float,
-    window: Window,
-    view: View,
-    cells: int = 36,
-    samples: int = 4000,
+    model: DrawableModel, t: float, window: Window, view: View, cells: int = 36, samples: int = 4000
 ) -> tuple[np.ndarray, np.ndarray]:
     """Velocity in the plane at time ``t``, shape ``(cells, cells, 2)``, and where it may be shown.
 
@@ -94,13 +89,12 @@ def carried(
     start: np.ndarray,
     times: np.ndarray,
     *,
-    seed: int = 0,
     stochastic: bool = False,
 ) -> np.ndarray:
     """Trajectories of the model; points stay where they are if it knows one time only."""
     if not times[-1] > times[0]:
         return np.repeat(start[None], len(times), axis=0)
-    return np.asarray(model.trajectories(start, times, seed=seed, stochastic=stochastic))
+    return np.asarray(model.trajectories(start, times, stochastic=stochastic))
 
 
 def known_times(model: DrawableModel, snapshots: DrawableSnapshots) -> np.ndarray:

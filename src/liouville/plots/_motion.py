@@ -35,14 +35,19 @@ from liouville.plots._style import (
 )
 from liouville.plots._view import View, thin
 
+# With more intervals some are left out evenly; more points in a panel hide the streamlines.
+_MOST_PANELS = 12
+_MOST_CELLS = 700
+_MOST_BELOW_PATHS = 4000
+_PATHS = 80
+_STEPS = 50  # times at which each path is asked for
+
 
 def velocity_stream(
     model: DrawableModel,
     snapshots: DrawableSnapshots,
     view: View | None = None,
     *,
-    most_panels: int = 12,
-    most_cells: int = 700,
     scenery: Scenery | None = None,
 ) -> Figure:
     """The velocity halfway between snapshots, as streamlines over the data before and after.
@@ -54,7 +59,7 @@ def velocity_stream(
     """
     known = known_times(model, snapshots)
     pairs = np.stack([known[:-1], known[1:]], axis=1) if len(known) > 1 else known[[0, 0]][None]
-    pairs = some_of(pairs, most_panels)
+    pairs = some_of(pairs, _MOST_PANELS)
     if model.dim == 1:
         return _line_velocities(model, snapshots, pairs.mean(axis=1))
     plane, clock = plane_of(model, snapshots, view), clock_of(model, snapshots)
@@ -64,7 +69,7 @@ def velocity_stream(
     figure, axes = panels(len(pairs), plane.window.ratio, width=3.2)
     for panel, (before, after), (flow, shown) in zip(axes, pairs, fields, strict=True):
         for t in np.unique([before, after]):
-            draw_cells(panel, plane.seen(t), clock, float(t), most_cells, alpha=0.45)
+            draw_cells(panel, plane.seen(t), clock, float(t), _MOST_CELLS, alpha=0.45)
         draw_stream(panel, flow, shown, plane.window, norm)
         headline(panel, clock.say(float(before + after) / 2))
     frame_plane(axes, plane, scenery)
@@ -110,11 +115,7 @@ def trajectories(
     snapshots: DrawableSnapshots,
     view: View | None = None,
     *,
-    count: int = 80,
-    steps: int = 50,
     stochastic: bool = False,
-    seed: int = 0,
-    most_cells: int = 4000,
     scenery: Scenery | None = None,
 ) -> Figure:
     """Paths of points drawn at the first time, followed to the last, coloured by time.
@@ -125,30 +126,26 @@ def trajectories(
         model: The model.
         snapshots: The data, drawn faintly below in the colours of their times.
         view: The plane to look at; by default as in ``density_panels``.
-        count: Number of paths.
-        steps: Number of times at which each path is asked for.
         stochastic: Whether to draw the noisy paths of the process instead of the flow.
-        seed: Seed of the starting points and of the noise.
-        most_cells: Most data points to draw.
         scenery: Draws what stands in the plane.
     """
-    times = np.linspace(model.interval[0], model.interval[1], steps)
-    start = model.sample(float(times[0]), count, seed=seed)
-    paths = carried(model, start, times, seed=seed, stochastic=stochastic)
+    times = np.linspace(model.interval[0], model.interval[1], _STEPS)
+    start = model.sample(float(times[0]), _PATHS)
+    paths = carried(model, start, times, stochastic=stochastic)
     clock, known = clock_of(model, snapshots), known_times(model, snapshots)
     if model.dim == 1:
         return _line_trajectories(model, snapshots, times, paths[..., 0])
     plane = plane_of(model, snapshots, view)
     figure, axes = panels(1, plane.window.ratio, width=5.6)
-    some = thin(len(plane.places), most_cells)
+    some = thin(len(plane.places), _MOST_BELOW_PATHS)
     _scatter(axes[0], plane.places[some], plane.times[some], clock, scatter_size(len(some)) + 3.0)
     lines = plane.view.points(paths)
     if not plane.view.has_scale:
         # An average over nearest cells trembles as neighbours change; the motion does not.
-        lines = gaussian_filter1d(lines, 0.02 * steps, axis=0, mode="nearest")
+        lines = gaussian_filter1d(lines, 0.02 * _STEPS, axis=0, mode="nearest")
     draw_paths(axes[0], lines, times, clock)
     frame_plane(axes, plane, scenery)
-    headline(axes[0], _span(clock, times), f"{count} {'noisy ' if stochastic else ''}paths")
+    headline(axes[0], _span(clock, times), f"{_PATHS} {'noisy ' if stochastic else ''}paths")
     clock.bar(figure, axes, known)
     return figure
 

@@ -15,6 +15,8 @@ from liouville.plots._plane import limits_of, plane_of
 from liouville.plots._style import Scenery, frame_plane, name_axes, show_field
 from liouville.plots._view import View
 
+_MOST_CELLS = 1200  # of one snapshot
+
 # A panel, and what moves all its parts to the frame with this number and time.
 _Stage = tuple[Axes, Callable[[int, float], None]]
 
@@ -26,24 +28,22 @@ def density_movie(
     view: View | None = None,
     *,
     frames: int = 40,
-    seconds: float = 5.0,
-    most_cells: int = 1200,
     progress: Callable[[str], None] | None = None,
     scenery: Scenery | None = None,
 ) -> Path:
     """Writes a GIF of the density from the first time to the last.
 
     One colour scale holds for all frames. Data, if any, fade in and out around their own time; the
-    strip at the foot shows where the frame stands between the snapshots. `view`, `most_cells` and
-    `scenery` are as in ``density_panels``; `progress` is told in words how far the work has come.
+    strip at the foot shows where the frame stands between the snapshots. `view` and `scenery`
+    are as in ``density_panels``; `progress` is told in words how far the work has come.
     """
     clock = clock_of(model, snapshots)
     times = np.linspace(model.interval[0], model.interval[1], frames)
     if model.dim == 1:
         axes, show = _line_stage(model, snapshots, times, clock)
     else:
-        axes, show = _plane_stage(model, snapshots, view, times, clock, most_cells, scenery)
-    return write_film(path, axes, times, show, seconds, progress)
+        axes, show = _plane_stage(model, snapshots, view, times, clock, scenery)
+    return write_film(path, axes, times, show, 5.0, progress)
 
 
 def _plane_stage(
@@ -52,7 +52,6 @@ def _plane_stage(
     view: View | None,
     times: np.ndarray,
     clock: Clock,
-    most: int,
     scenery: Scenery | None,
 ) -> _Stage:
     """The density as an image with the data on top."""
@@ -64,7 +63,7 @@ def _plane_stage(
     axes.set_aspect("auto")
     seen = [] if snapshots is None else np.asarray(snapshots.distinct_times, float).tolist()
     crowds = [
-        draw_cells(axes, plane.seen(t), clock, t, most, alpha=0.0, larger=1.0, zorder=1)
+        draw_cells(axes, plane.seen(t), clock, t, _MOST_CELLS, alpha=0.0, larger=1.0, zorder=1)
         for t in seen
     ]
     move = _hand(axes, strip, clock, np.asarray(model.times, float))
@@ -79,10 +78,7 @@ def _plane_stage(
 
 
 def _line_stage(
-    model: DrawableModel,
-    snapshots: DrawableSnapshots | None,
-    times: np.ndarray,
-    clock: Clock,
+    model: DrawableModel, snapshots: DrawableSnapshots | None, times: np.ndarray, clock: Clock
 ) -> _Stage:
     """The density of a one-dimensional model as a curve over fading histograms."""
     if snapshots is not None:

@@ -33,7 +33,7 @@ _SETTLED = (
 )
 
 
-def loss_curves(history: Sequence[Mapping[str, Any]], *, smoothing: float = 0.01) -> Figure:
+def loss_curves(history: Sequence[Mapping[str, Any]]) -> Figure:
     """Loss, its terms and the validation against the training step.
 
     Every curve has its own panel because terms and validation need not share a scale; a loss that
@@ -43,7 +43,6 @@ def loss_curves(history: Sequence[Mapping[str, Any]], *, smoothing: float = 0.01
     Args:
         history: One mapping per logged step with ``"step"``, ``"loss"``, one entry per term
             and, at some steps, ``"validation"``. May be empty.
-        smoothing: Memory of the moving average, as a part of the number of entries.
     """
     curves = _curves(history)
     figure, axes = panels(max(1, len(curves)), 0.66, width=3.3, most=3, share=False)
@@ -54,7 +53,7 @@ def loss_curves(history: Sequence[Mapping[str, Any]], *, smoothing: float = 0.01
     best = None if validation is None else validation[np.argmin(validation[:, 1])]
     pad = 0.03 * float(np.ptp(steps)) or 1.0
     for panel, (name, curve) in zip(axes, curves.items(), strict=True):
-        draw_curve(panel, curve, smoothing)
+        draw_curve(panel, curve)
         headline(panel, plain(name, 24))
         if best is not None:
             panel.axvline(best[0], color=MARK, linewidth=0.8, alpha=0.6, zorder=0)
@@ -81,7 +80,7 @@ def explained(history: Sequence[Mapping[str, Any]]) -> str:
     return " ".join(parts)
 
 
-def draw_curve(axes: Axes, curve: np.ndarray, smoothing: float) -> None:
+def draw_curve(axes: Axes, curve: np.ndarray) -> None:
     """A curve of shape ``(n, 2)`` and its moving average, on a log scale where that makes sense.
 
     Positive values that span more than a factor 20 are drawn on a log scale. Otherwise the
@@ -89,7 +88,7 @@ def draw_curve(axes: Axes, curve: np.ndarray, smoothing: float) -> None:
     """
     steps, values = curve.T
     few = len(values) <= 40
-    span = max(1.0, smoothing * len(values))
+    span = max(1.0, 0.01 * len(values))
     if few:
         axes.plot(steps, values, color=MODEL, linewidth=1.4, marker="o", markersize=2.5)
     else:
@@ -121,10 +120,7 @@ def moving_average(values: np.ndarray, span: float) -> np.ndarray:
 
 
 def held_out(
-    likelihood: Mapping[str, Mapping[float, float]],
-    *,
-    time_name: str = "time",
-    time_unit: str = "",
+    likelihood: Mapping[str, Mapping[float, float]], *, time_name: str = "time", time_unit: str = ""
 ) -> Figure:
     """Negative log-likelihood of held-out snapshots, the model against baselines.
 
