@@ -227,7 +227,7 @@ def _retry_after(value: str | None) -> float | None:
             seconds = email.utils.parsedate_to_datetime(value).timestamp() - time.time()
         except ValueError:
             return None
-    return min(max(seconds, 0.0), _LONGEST_WAIT) if np.isfinite(seconds) else None
+    return max(seconds, 0.0) if np.isfinite(seconds) else None
 
 
 def _joined(pieces: Iterator[str], region: Region | None) -> tuple[list[str], list[list[str]]]:
