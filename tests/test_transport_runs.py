@@ -161,7 +161,10 @@ SMALL = [
     for word in ("--set", f"{key}={value}")
 ]
 BAD_CALLS = [
-    (["gaussian", "8gaussians", "--times", "0,x"], "--times '0,x' must be numbers with commas"),
+    (
+        ["gaussian", "8gaussians", "--times", "0,x"],
+        "data.times is '0,x' but must be a list of numbers",
+    ),
     (["gaussian", "8gaussians", "--times", "1,0"], "are not increasing"),
     (["gaussian", "9gaussians"], "neither a file nor a distribution"),
     (["gaussian", "nowhere.csv"], "nowhere.csv"),

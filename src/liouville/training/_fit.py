@@ -101,7 +101,8 @@ def fit(
         LiouvilleError: if `resume` finds a checkpoint of another model.
     """
     objective = objective if isinstance(objective, Objective) else objective * 1.0
-    check_schedule(chunk, {"validate_every": validate_every, "checkpoint_every": checkpoint_every})
+    every = {"validate_every": validate_every, "checkpoint_every": checkpoint_every}
+    check_schedule(chunk, {"chunk": chunk, **every})
     if not isinstance(optimizer, optax.GradientTransformation):
         optimizer = default_optimizer(optimizer, steps)
     if not learned_leaves(path):
@@ -167,7 +168,7 @@ def fit(
 
 def check_options(training: Any) -> None:
     """Checks the section `training` of a configuration before anything is written."""
-    names = ("validate_every", "checkpoint_every")
+    names = ("chunk", "validate_every", "checkpoint_every")
     check_schedule(training.chunk, {f"training.{n}": getattr(training, n) for n in names})
 
 
@@ -176,12 +177,10 @@ def check_schedule(chunk: int, every: Mapping[str, int]) -> None:
 
     What happens every so many steps falls between two compiled calls, of `chunk` steps each.
     """
-    if chunk < 1:
-        raise LiouvilleError(f"chunk is {chunk}; give a positive number")
     for name, value in every.items():
         if value < 1:
             raise LiouvilleError(f"{name} is {value}; give a positive number")
-        if value % chunk:
+        if value % max(chunk, 1):
             raise LiouvilleError(
                 f"{name} is {value}, which is no multiple of chunk {chunk}; change one of them"
             )
