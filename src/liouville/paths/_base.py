@@ -42,7 +42,7 @@ class AbstractMarginal(eqx.Module):
         unbiased too: discrete choices are enumerated, never drawn.
 
         Args:
-            n: how many points are wanted. At least `n` come back: every component has the same
+            n: how many points are wanted. At least `n` come back: every part has the same
                 number of them.
             key: random key.
 

@@ -147,7 +147,7 @@ def fit(
                     save(eqx.tree_at(lambda s: s.failed, state, jnp.zeros((), bool)))
                     raise _failure(stepper, state, np.asarray(values)[done])
                 if validation is not None and (step % validate_every == 0 or step >= steps):
-                    state, value = _validated(stepper, state, validation, tolerance)
+                    state, value = _validate(stepper, state, validation, tolerance)
                     rows[-1]["validation"] = value
                 history += rows
                 if file is not None:
@@ -212,7 +212,7 @@ def _rows(objective: Objective, values: np.ndarray, begin: int, every: int) -> l
     ]
 
 
-def _validated(
+def _validate(
     stepper: Stepper, state: TrainState, term: AbstractTerm | Objective, tolerance: float
 ) -> tuple[TrainState, float]:
     value, before = float(stepper.validate(state, term)), float(state.best_validation)
