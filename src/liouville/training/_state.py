@@ -94,7 +94,7 @@ class Stepper(eqx.Module):
             return jax.lax.cond(
                 state.failed | (state.step >= last),
                 lambda s: (s, jnp.full((width,), jnp.nan)),
-                lambda s: self.one(s),  # a method of a module hashes its arrays
+                lambda s: self.one(s),  # a bound method would be hashed, with its arrays
                 state,
             )
 
