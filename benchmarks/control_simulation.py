@@ -28,7 +28,7 @@ import optax
 from liouville.numerics.couplings import wasserstein
 from liouville.tasks.control import scenes
 from liouville.tasks.control.fit import fit_control
-from liouville.tasks.control.measure import KernelMarginal, logged
+from liouville.tasks.control.measure import KernelMarginal, of_log
 from liouville.tasks.control.rollout import Rollout
 
 STEPS, MEASURED, CROWD = 100, 1000, 2000
@@ -122,7 +122,7 @@ def measured(control, problem):
         control
     )
     times = jnp.linspace(0.0, problem.horizon, MEASURED + 1)
-    found = logged(Rollout(times, places, rates, rates[:, 0]), problem)
+    found = of_log(Rollout(times, places, rates, rates[:, 0]), problem)
     arrived = problem.target.sample(CROWD, seed=78)[0]
     return found.total, wasserstein(np.asarray(places[-1], float), arrived)
 

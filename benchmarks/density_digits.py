@@ -28,7 +28,7 @@ import rivals
 from liouville.data import Samples, split_rows
 from liouville.model import Model
 from liouville.plots import image_grid
-from liouville.tasks.density.fit import Parts, fit_density
+from liouville.tasks.density.fit import Split, fit_density
 
 DRAWS = 100
 
@@ -38,7 +38,7 @@ def ours(data: tuple, rows: tuple, table: str, labels: bool, seed: int) -> dict:
     points, classes, lattice = data
     samples = Samples(points, classes if labels else None, quantisation=lattice, source=table)
     begun = time.perf_counter()
-    parts = Parts(*(samples.select(part) for part in rows))
+    parts = Split(*(samples.select(part) for part in rows))
     fitted = fit_density(parts, {"training.seed": seed}, progress=False)
     summary = fitted.summary
     told = ("family", "members", "steps", "path energy", "share of trajectories lost in gaps")

@@ -1,6 +1,6 @@
 """Fits toys of the plane whose density is known: likelihood, distance to the target, path energy.
 
-    python benchmarks/density_toys.py [NAME ...] [--samples 20000] [--family auto] [--seed 0]
+    python benchmarks/density_toys.py [NAME ...] [--samples 20000] [--model auto] [--seed 0]
 
 For each toy the table has the least negative log-likelihood of any model (the entropy, truth) and
 ours on fresh draws of the truth; W2 between 2,000 draws of the model and of the truth beside the
@@ -36,7 +36,7 @@ def row(name: str, samples: int, family: str, seed: int) -> dict[str, float]:
     data = Samples(toy.sample(samples, seed=seed), source=name)
     begun = time.monotonic()
     result = fit_density(
-        data, {"path.family": family, "training.seed": seed, "data.test": 0.0}, progress=False
+        data, {"path.model": family, "training.seed": seed, "data.test": 0.0}, progress=False
     )
     seconds = time.monotonic() - begun
     fresh = toy.sample(FRESH, seed=10**6 + seed)
@@ -66,7 +66,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", default=NAMES)
     parser.add_argument("--samples", type=int, default=20_000)
-    parser.add_argument("--family", default="auto")
+    parser.add_argument("--model", default="auto")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     print(f"{platform.machine()}, jax {jax.__version__}, {jax.devices()[0].device_kind}")

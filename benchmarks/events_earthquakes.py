@@ -24,14 +24,14 @@ from liouville.tasks.events.config import EventsConfig
 from liouville.tasks.events.fit import fit_events
 from liouville.tasks.events.measure import standard_shift
 from liouville.tasks.events.model import EventModel
-from liouville.tasks.events.parts import Parts, divide
+from liouville.tasks.events.split import Split, divide
 
 FAMILIES = {
-    "static mixture": {"places.family": "static"},
-    "moving mixture": {"places.family": "moving"},
-    "history, zones alike": {"places.family": "triggered", "places.network": False},
-    "history, zones by place": {"places.family": "triggered", "places.network": True},
-    "history, encoded": {"places.family": "recalled"},
+    "static mixture": {"places.model": "static"},
+    "moving mixture": {"places.model": "moving"},
+    "history, zones alike": {"places.model": "triggered", "places.network": False},
+    "history, zones by place": {"places.model": "triggered", "places.network": True},
+    "history, encoded": {"places.model": "recalled"},
 }
 SWARM = (datetime.datetime(2000, 6, 1), datetime.datetime(2000, 8, 1))
 COLUMNS = ("in time", "in space", "no overlap", "no swarm")
@@ -54,7 +54,7 @@ def identities(events: Events) -> set[tuple[float, float, float]]:
     return {tuple(row) for row in np.column_stack([when, np.round(events.places, 3)]).tolist()}
 
 
-def masks(parts: Parts, events: Events) -> dict[str, np.ndarray]:
+def masks(parts: Split, events: Events) -> dict[str, np.ndarray]:
     """Which events count in the columns beside all of them."""
     known = identities(parts.training)
     when = np.round(days(events), 3)
@@ -77,7 +77,7 @@ def main() -> None:
     warnings.simplefilter("ignore")
     settings: dict[str, Any] = {"training.seed": chosen.seed, "training.steps": chosen.steps}
     if chosen.data.is_dir():
-        parts = Parts(*(windows(chosen.data, name) for name in ("train", "val", "test")))
+        parts = Split(*(windows(chosen.data, name) for name in ("train", "val", "test")))
         settings |= {"data.space": "plain"}
         assert parts.test is not None
         apart = masks(parts, parts.test)
@@ -103,7 +103,7 @@ def main() -> None:
             show(str(row["model"]), [row.get(key.format(w)) for key in keys for w in where], None)
 
 
-def values(model: EventModel, parts: Parts, apart: dict[str, np.ndarray]) -> list[float]:
+def values(model: EventModel, parts: Split, apart: dict[str, np.ndarray]) -> list[float]:
     shift, found = standard_shift(parts), []
     for events in (parts.validation, parts.test):
         assert events is not None

@@ -18,12 +18,12 @@ from liouville.problems.events import PinwheelProcess, Sequences
 from liouville.tasks.events.baselines import baselines
 from liouville.tasks.events.fit import fit_events
 from liouville.tasks.events.measure import standard_shift
-from liouville.tasks.events.parts import Parts
+from liouville.tasks.events.split import Split
 
 FAMILIES = {
-    "static mixture": {"places.family": "static"},
-    "moving mixture": {"places.family": "moving"},
-    "history, routed": {"places.family": "routed"},
+    "static mixture": {"places.model": "static"},
+    "moving mixture": {"places.model": "moving"},
+    "history, routed": {"places.model": "routed"},
 }
 
 
@@ -42,7 +42,7 @@ def main() -> None:
     drawn = [
         process.sample(n, seed=3 * chosen.seed + i + 1) for i, n in enumerate(chosen.sequences)
     ]
-    parts = Parts(*(events_of(d) for d in drawn))
+    parts = Split(*(events_of(d) for d in drawn))
     test, shift = drawn[2], standard_shift(parts)
     in_time = (process.integrals(test).sum() - process.log_rates(test).sum()) / len(test.times)
     header = f"{'':38s} {'in time':>9s} {'in space':>9s} {'seconds':>9s}"

@@ -132,7 +132,7 @@ class Training:
 
 
 def mixture(dim, parts, width, depth):
-    """Parts that leave the standard normal law for places spread at random."""
+    """Split that leave the standard normal law for places spread at random."""
     keys = jr.split(jr.key(0), 3)
     scale = Full()
     shapes = (parts, dim), scale.raw_shape(parts, dim)

@@ -30,7 +30,7 @@ def step_milliseconds(parts: int, dim: int, points: int, scale: str, repeats: in
     times = np.linspace(0.0, 1.0, 5)
     clouds = [rng.normal(size=(points, dim)) + t for t in times]
     joined = np.stack([cloud[: max(200, 2 * parts)] for cloud in clouds], axis=1)
-    config = PathConfig(components=parts, scale=scale, members=1)
+    config = PathConfig(parts=parts, scale=scale, members=1)
     path = initial_path(times, joined, config).members
     path = jax.tree.map(lambda leaf: leaf[0], path)
     objective = NegativeLogLikelihood(times, clouds) + 0.01 * KineticEnergy(

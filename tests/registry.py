@@ -282,7 +282,7 @@ _LINE = narrow(leaf("gaussian", "diagonal", "linear", 2, 1))
 _POSITIVE = pushforward(_LINE, lambda key: Exp((0.5,)))
 _HALF, _UNIT = (0.5, math.inf), (-1.0, 2.0)
 BOUNDED = {
-    "bounded-exp": Entry(_POSITIVE, 1, "low", support=(_HALF,)),
+    "bounded-exp": Entry(_POSITIVE, 1, "middle", support=(_HALF,)),
     "bounded-softplus": Entry(
         pushforward(_BASE, MAPS["softplus"]), 2, support=((0.0, math.inf), (-2.0, math.inf))
     ),

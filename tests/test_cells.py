@@ -16,7 +16,7 @@ from liouville.tasks.cells import _gaps as gaps_module
 from liouville.tasks.cells._gaps import Filled, fill_gaps
 from liouville.tasks.cells.config import CellsConfig, GapsConfig, PathConfig
 from liouville.tasks.cells.demo import demo_cells, distance_to_truth
-from liouville.tasks.cells.fit import _filled, _training_likelihood, fit_cells
+from liouville.tasks.cells.fit import _fill, _training_likelihood, fit_cells
 from liouville.tasks.cells.initial import chains_through, energy_of_chains, initial_path
 from liouville.tasks.cells.leave_out import leave_out
 from tolerances import ROUNDING
@@ -45,7 +45,7 @@ def test_energy_of_chains_is_that_of_a_shift():
 
 def test_initial_path_matches_the_moments_of_the_snapshots(clouds):
     joined = chains_through(clouds)
-    path = initial_path(TIMES, joined, PathConfig(components=5, members=2), seed=1)
+    path = initial_path(TIMES, joined, PathConfig(parts=5, members=2), seed=1)
     draw = jax.jit(lambda t: path.at(t).particles(8_000, key=jax.random.key(0)))
     for t, cells in zip(TIMES, joined.swapaxes(0, 1), strict=True):
         x, w = draw(t)
@@ -180,12 +180,12 @@ def test_filled_gaps_do_not_depend_on_units(arc):
 
 def test_gaps_stay_open_on_request_and_with_many_snapshots(arc):
     settings = CellsConfig()
-    assert len(_filled(settings, ARC_TIMES, arc, 1.0).times) == 7
+    assert len(_fill(settings, ARC_TIMES, arc, 1.0).times) == 7
     many = np.linspace(0.0, 1.0, 13)  # twenty-five knots, one more than there may be
-    assert len(_filled(settings, many, np.zeros((5, 13, 2)), 1.0).times) == 13
-    assert len(_filled(settings, many[:12], np.zeros((5, 12, 2)), 1.0).times) == 23
+    assert len(_fill(settings, many, np.zeros((5, 13, 2)), 1.0).times) == 13
+    assert len(_fill(settings, many[:12], np.zeros((5, 12, 2)), 1.0).times) == 23
     closed = apply_settings(settings, ["gaps.fill=false"])
-    assert _filled(closed, ARC_TIMES, arc, 1.0).chains is arc
+    assert _fill(closed, ARC_TIMES, arc, 1.0).chains is arc
 
 
 def test_gaps_between_snapshots_that_do_not_overlap_stay_open():
@@ -210,7 +210,7 @@ def test_filled_gaps_weigh_as_much_as_snapshots(arc):
 def test_training_reports_the_gaps_it_filled(arc, fill):
     times = np.repeat([0.0, 1.0, 3.0], 60)
     cells = Snapshots(points=arc[:, :3].swapaxes(0, 1).reshape(-1, 2), times=times)
-    few = {"path.components": 2, "path.members": 1, "training.steps": 2, "training.chunk": 1}
+    few = {"path.parts": 2, "path.members": 1, "training.steps": 2, "training.chunk": 1}
     few |= {"objective.times": 2, "objective.particles": 4, "training.validate_every": 2}
     fitted = fit_cells(cells, {**few, "gaps.fill": fill}, progress=False)
     assert ("gaps" in fitted.history[-1]) == fill
@@ -220,7 +220,7 @@ def test_noise_is_in_the_user_s_units_and_by_default_a_share_of_the_spread(cloud
     scale = np.array([1.0, 50.0])
     times = np.repeat([0.0, 4.0], len(clouds[0]))
     cells = Snapshots(points=np.concatenate([clouds[0], clouds[0] + 1.0]) * scale, times=times)
-    few = {"path.components": 1, "path.members": 1, "training.steps": 1, "training.chunk": 1}
+    few = {"path.parts": 1, "path.members": 1, "training.steps": 1, "training.chunk": 1}
     few |= {"objective.times": 2, "objective.particles": 4, "gaps.fill": False}
     few |= {"objective.energy_of": "drift"}
     default = fit_cells(cells, few, progress=False).model
@@ -272,6 +272,6 @@ def test_a_straight_motion_is_predicted_at_the_time_left_out():
     rng = np.random.default_rng(0)
     times = np.repeat([0.0, 1.0, 2.0, 3.0], 150)
     points = rng.normal(size=(600, 2)) + 3.0 * times[:, None] * np.array([1.0, -0.5])
-    settings = apply_settings(CellsConfig(), ["path.components=4", "path.members=2"])
+    settings = apply_settings(CellsConfig(), ["path.parts=4", "path.members=2"])
     (row,) = leave_out(Snapshots(points=points, times=times), [2.0], settings)
     assert row["push"] < 1.3 * row["floor"] < row["no_motion"]

@@ -26,7 +26,7 @@ FAST = [
     "--set",
     "objective.particles=8",
     "--set",
-    "path.components=3",
+    "path.parts=3",
     "--set",
     "path.members=2",
     "--set",
@@ -152,7 +152,7 @@ def test_force_removes_a_run_and_nothing_else(tmp_path):
 BAD_FITS = [
     (["nowhere.npz"], "no file nowhere.npz"),
     (["{data}", "--set", "path.component=3"], "did you mean 'components'"),
-    (["{data}", "--set", "path.components=many"], "path.components"),
+    (["{data}", "--set", "path.parts=many"], "path.parts"),
     (["{data}", "--dims", "5"], "5"),
     (["{data}", "--time-key", "day"], "day"),
     (["{data}", "--resume"], "holds no run to resume"),

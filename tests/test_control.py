@@ -37,7 +37,7 @@ from liouville.tasks.control import scenes
 from liouville.tasks.control._check import check
 from liouville.tasks.control._initial import least_curves
 from liouville.tasks.control.fit import ControlFit, fit_control, load_policy, read_problem
-from liouville.tasks.control.measure import closed_form, logged, rolled_out
+from liouville.tasks.control.measure import closed_form, of_log, of_rollout
 from liouville.tasks.control.problem import ControlProblem
 from liouville.tasks.control.report import cost_to_go
 from liouville.tasks.control.rollout import roll_out
@@ -231,11 +231,11 @@ def test_closed_form_and_rollout_agree():
     )
     x0 = jax.vmap(lambda k: start.sample(key=k))(jr.split(jr.key(7), 4000))
     exact = closed_form(path, problem)
-    found = rolled_out(roll_out(path, problem, x0, steps=100, key=jr.key(8)), problem)
+    found = of_rollout(roll_out(path, problem, x0, steps=100, key=jr.key(8)), problem)
     assert found.parts.keys() == exact.parts.keys()
     for name, value in exact.parts.items():
         assert abs(found.parts[name] - value) < ROLLED_OUT * abs(exact.total), name
-    wrong = rolled_out(roll_out(Slowed(path), problem, x0, steps=100, key=jr.key(8)), problem)
+    wrong = of_rollout(roll_out(Slowed(path), problem, x0, steps=100, key=jr.key(8)), problem)
     assert abs(wrong.parts["place"] - exact.parts["place"]) > ROLLED_OUT * abs(exact.total)
 
 
@@ -250,7 +250,7 @@ def test_logged_costs_are_those_of_a_kernel_estimate():
     # E log N(0, s^2 + h^2) under N(0, s^2).
     wide = s**2 + 0.2**2
     expected = -np.log(2.0 * np.pi * wide) - s**2 / wide
-    assert np.isclose(logged(rollout, problem).parts["entropy"], expected, atol=0.1)
+    assert np.isclose(of_log(rollout, problem).parts["entropy"], expected, atol=0.1)
 
 
 def test_curves_go_around_an_obstacle():

@@ -74,7 +74,7 @@ def _moved(path):
 
 
 def test_few_coordinates_get_a_mixture(plane):
-    assert plane.config.path.family == "mixture"
+    assert plane.config.path.model == "mixture"
     assert isinstance(plane.model.path, LocationScale)
     assert plane.model.interval == (0.0, 1.0)
     assert plane.reason == "finished"
@@ -180,7 +180,7 @@ def _with_nan():
         (_with_nan(), {}, r"NaN or infinite values in data, by column: x2 \(1\)"),
         (plane_points(12), {}, "data has 12 rows but 20 are needed"),
         (np.zeros(12), {}, "must have shape"),
-        (plane_points(), {"path.family": "flow"}, "path.family"),
+        (plane_points(), {"path.model": "flow"}, "path.model"),
         (plane_points(), {"path.famly": "mixture"}, "did you mean 'family'"),
         (plane_points(), {"data.validation": 0.7, "data.test": 0.7}, "rows"),
     ],

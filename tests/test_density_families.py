@@ -22,7 +22,7 @@ from tolerances import ROUNDING
 @pytest.mark.parametrize("family", ["mixture", "warped", "autoregressive", "pushforward"])
 def test_every_family_can_start_as_the_standard_normal_law(family):
     samples = class_samples()
-    wished = {**TINY, "path.family": family, "path.kernel": "gaussian", "path.layers": 2}
+    wished = {**TINY, "path.model": family, "path.family": "gaussian", "path.layers": 2}
     settings = resolve_choices(merge(DensityConfig, flags=wished), 4, len(samples), 30)
     path = initial_path(samples.points, samples.labels, settings.path)
     x = np.random.default_rng(2).normal(size=(5, 4))
@@ -39,7 +39,7 @@ def _log_density(path, t, x):
 @pytest.mark.slow
 def test_more_coordinates_get_an_autoregressive_path_of_all_classes():
     found = fit_density(class_samples(), TINY)
-    assert found.config.path.family == "autoregressive"
+    assert found.config.path.model == "autoregressive"
     assert found.model.classes == ("ant", "bee")
     assert "test nats per sample, class given" in found.summary
     x = found.model.units.to_user(np.random.default_rng(2).normal(size=(20, 4)))
@@ -64,14 +64,14 @@ def test_members_read_the_columns_from_different_places_both_ways():
      (257, "pushforward")],
 )  # fmt: skip
 def test_the_family_follows_the_number_of_coordinates(dim, family):
-    assert resolve_choices(DensityConfig(), dim, 1000, 1000).path.family == family
+    assert resolve_choices(DensityConfig(), dim, 1000, 1000).path.model == family
 
 
 def test_automatic_choices_leave_what_the_user_said():
-    wished = {"path.family": "pushforward", "path.width": 7, "training.weight_decay": 0.0}
+    wished = {"path.model": "pushforward", "path.width": 7, "training.weight_decay": 0.0}
     settings = merge(DensityConfig, flags=wished)
     found = resolve_choices(settings, 2, 1000, 1000)
-    assert (found.path.family, found.path.width, found.training.weight_decay) == (
+    assert (found.path.model, found.path.width, found.training.weight_decay) == (
         "pushforward",
         7,
         0.0,
@@ -83,7 +83,7 @@ def _pretended(monkeypatch, gains):
     """Trials whose outcome is given: what the maps gain at each validation sample."""
 
     def tried(path, settings, *_):
-        return gains * (settings.path.family == "mixture")
+        return gains * (settings.path.model == "mixture")
 
     monkeypatch.setattr(_choose, "_tried", tried)
 
@@ -101,7 +101,7 @@ def test_maps_must_win_the_trial(gain, noise, family, monkeypatch):
     rng = np.random.default_rng(0)
     _pretended(monkeypatch, gain + noise * rng.normal(size=200))
     found = _choice(merge(DensityConfig, flags={"path.layers": 2}), 200)
-    assert found.config.path.family == family
+    assert found.config.path.model == family
     assert (found.config.path.bins, found.config.path.layers) == (
         (32, 2) if family == "warped" else (8, 2)
     )
@@ -111,17 +111,17 @@ def test_maps_must_win_the_trial(gain, noise, family, monkeypatch):
 def _choice(settings, kept):
     samples = Samples(plane_points(300))
     validation = samples.select(np.arange(kept))
-    return _choose.chosen(settings, samples, validation, samples.standardisation())
+    return _choose.choose(settings, samples, validation, samples.standardisation())
 
 
 @pytest.mark.parametrize(
-    ("flags", "kept"), [({}, 199), ({"path.family": "mixture"}, 200)], ids=["few rows", "told"]
+    ("flags", "kept"), [({}, 199), ({"path.model": "mixture"}, 200)], ids=["few rows", "told"]
 )
 def test_there_is_no_trial_where_nothing_can_be_said_or_is_asked(flags, kept, monkeypatch):
     _pretended(monkeypatch, np.ones(kept))
     found = _choice(merge(DensityConfig, flags=flags), kept)
     assert found.gain is None
-    assert found.config.path.family == "mixture"
+    assert found.config.path.model == "mixture"
 
 
 def test_an_interrupted_trial_is_an_interrupted_fit(monkeypatch):
@@ -138,15 +138,15 @@ def test_sharp_edges_are_seen_through_maps():
     square = Samples(np.random.default_rng(0).uniform(size=(5000, 2)))
     parts = square.split(0.1, 0.0, 0)
     settings = merge(DensityConfig, flags={"path.parts": 4})
-    found = _choose.chosen(settings, parts[0], parts[1], square.standardisation())
-    assert found.config.path.family == "warped"
+    found = _choose.choose(settings, parts[0], parts[1], square.standardisation())
+    assert found.config.path.model == "warped"
     assert found.gain is not None
     assert found.gain > 0.05
 
 
 @pytest.mark.slow
 def test_a_pushforward_can_be_fitted():
-    pushed = fit_density(plane_points(), {**TINY, "path.family": "pushforward", "path.layers": 2})
+    pushed = fit_density(plane_points(), {**TINY, "path.model": "pushforward", "path.layers": 2})
     x = pushed.model.sample(0.0, 10)
     found = pushed.model.log_density(0.0, x)
     np.testing.assert_allclose(found, log_normal(pushed.model, x), atol=1e-8)
@@ -155,6 +155,6 @@ def test_a_pushforward_can_be_fitted():
 @pytest.mark.slow
 def test_a_mixture_for_each_class():
     samples = class_samples()
-    found = fit_density(samples, {**BRIEF, "path.family": "mixture", "data.dims": None})
+    found = fit_density(samples, {**BRIEF, "path.model": "mixture", "data.dims": None})
     assert found.model.given("bee").log_density(1.0, [3.0] * 4) > -8.0
     assert found.model.given("ant").log_density(1.0, [3.0] * 4) < -10.0

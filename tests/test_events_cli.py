@@ -118,7 +118,7 @@ def test_a_run_is_evaluated_and_described(run, capsys):
     assert call("info", run) == 0
     assert "equal-area, km" in capsys.readouterr().out
     assert call("settings", "events") == 0
-    assert "places.family" in capsys.readouterr().out
+    assert "places.model" in capsys.readouterr().out
 
 
 @pytest.mark.slow
@@ -319,7 +319,7 @@ def changed(row: int, column: int, value: object) -> list[list[object]]:
         (rows_of(40), ("--mark", "size"), "size"),
         (rows_of(40), ("--time", "when"), "when"),
         (rows_of(40), ("--test-from", "2019-01-01T00:00Z"), "one after the other"),
-        (rows_of(40), ("--family", "nearby"), "places.family"),
+        (rows_of(40), ("--places", "nearby"), "places.model"),
         (rows_of(40), ("--set", "training.chunk=7"), "multiple"),
     ],
 )
@@ -416,7 +416,7 @@ def test_the_demo_recovers_the_process(tmp_path, capsys, monkeypatch):
 def test_small_events_are_left_out(tmp_path):
     from liouville.runs.config import merge
     from liouville.tasks.events.config import EventsConfig
-    from liouville.tasks.events.parts import read_catalogue as read_data
+    from liouville.tasks.events.split import read_catalogue as read_data
 
     file = write(tmp_path / "events.csv", rows_of())
     flags = {"data.least_mark": 4.4, "data.window": WINDOW}

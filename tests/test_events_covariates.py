@@ -15,8 +15,8 @@ from tolerances import STANDARD_ERRORS
 EFFECT = 0.8
 LENGTH, ROWS = 400.0, 40
 SETTINGS = {
-    "times.family": "poisson",
-    "places.family": "static",
+    "times.model": "poisson",
+    "places.model": "static",
     "places.parts": 1,
     "training.steps": 300,
     "training.rate": 0.03,

@@ -14,14 +14,14 @@ from liouville.tasks.events.baselines import baselines
 from liouville.tasks.events.fit import fit_events
 from liouville.tasks.events.measure import standard_shift
 from liouville.tasks.events.model import EventModel, load_events
-from liouville.tasks.events.parts import Parts
+from liouville.tasks.events.split import Split
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
 def fitted():
-    parts = Parts(drawn(40.0, 6, 0), drawn(40.0, 2, 1), drawn(40.0, 4, 2))
+    parts = Split(drawn(40.0, 6, 0), drawn(40.0, 2, 1), drawn(40.0, 4, 2))
     settings = {
         "training.steps": 300,
         "places.zones": 4,

@@ -56,7 +56,7 @@ from liouville.tasks.events.forecast import (
 )
 from liouville.tasks.events.model import EventModel
 from liouville.tasks.events.next_event import known_until, predict_next
-from liouville.tasks.events.residuals import joined_gaps, levels_of, residuals
+from liouville.tasks.events.residuals import join_gaps, levels_of, residuals
 from liouville.tasks.events.units import EventUnits
 from tolerances import STANDARD_ERRORS
 
@@ -144,7 +144,7 @@ def test_gaps_of_single_windows_would_be_too_short(hawkes, events):
     model = model_of(hawkes, HistoryFree(background()))
     scores = model.scores(events)
     assert kstest(scores.rescaled, "expon").pvalue < CHANCE
-    gaps = joined_gaps(events, scores)
+    gaps = join_gaps(events, scores)
     last = float(gaps.sum() + scores.rest[-1])
     assert last == pytest.approx(float(scores.rescaled.sum() + scores.rest.sum()))
     assert kstest(gaps, "expon").pvalue > CHANCE

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from liouville.paths._line import MixtureOnLine, attached
+from liouville.paths._line import MixtureOnLine, attach
 from makers import FAMILIES, cast
 from tolerances import CENTRAL_DIFFERENCE, ROUNDING, SINGLE, STANDARD_ERRORS
 
@@ -166,6 +166,6 @@ def test_gradients_of_draws_are_unbiased(family, getkey):
 def test_a_point_that_is_attached_keeps_its_value_and_its_own_rate():
     line, rate = line_and_rate("gaussian")
     x = jnp.asarray(0.4)
-    value, derivative = jax.jvp(attached, (line, x), (rate, jnp.asarray(2.0)))
+    value, derivative = jax.jvp(attach, (line, x), (rate, jnp.asarray(2.0)))
     assert value == x
     assert np.isclose(derivative, line.carry(rate, x) + 2.0, rtol=ROUNDING)

@@ -23,7 +23,7 @@ from liouville.maps import (
     coupling_flow,
     transform_and_rate,
 )
-from liouville.maps._groups import joined, members, partitions, picked
+from liouville.maps._groups import join, members, partitions, pick
 from liouville.numerics.conditioning import given
 from liouville.paths import Mixture, Normal, Pushforward
 from liouville.runs.storage import class_table, describe, rebuild
@@ -248,8 +248,8 @@ def test_partitions_are_fair_and_tell_every_two_coordinates_apart(dim):
 def test_groups_are_put_back(dim):
     @jax.jit
     def values(x):
-        picks = [(picked(x, a), picked(x, b)) for a, b in partitions(dim)]
-        return picks, [joined((u, a), (v, b)) for (u, v), (a, b) in zip(picks, partitions(dim))]
+        picks = [(pick(x, a), pick(x, b)) for a, b in partitions(dim)]
+        return picks, [join((u, a), (v, b)) for (u, v), (a, b) in zip(picks, partitions(dim))]
 
     x = jnp.arange(float(dim))
     for (u, v), again, (a, b) in zip(*values(x), partitions(dim)):

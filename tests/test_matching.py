@@ -26,7 +26,7 @@ from liouville.checks import continuity
 from liouville.curves import Constant, Jumping, Kinked, Knots
 from liouville.diffusions._free import free_paths, free_pieces
 from liouville.diffusions._matching import solve_fokker_planck
-from liouville.diffusions._moments import graded_clock
+from liouville.diffusions._moments import grade_clock
 from liouville.diffusions._smoothing import (
     gaussian_observations,
     smooth,
@@ -121,7 +121,7 @@ def test_only_turns_may_jump():
 
 
 def test_pieces_of_a_linear_diffusion_add_up():
-    clock = graded_clock(PAIR, jnp.asarray(NOISE), HORIZON, 100)
+    clock = grade_clock(PAIR, jnp.asarray(NOISE), HORIZON, 100)
     _, ways = free_pieces(PAIR, jnp.asarray(NOISE), clock, turning_drift, parts=12, is_cut=True)
     assert len(ways) == 8
     for pieces in ways:

@@ -396,7 +396,7 @@ def test_film_moves_and_is_small(tmp_path: Path) -> None:
 def test_film_without_data(tmp_path: Path, dim: int) -> None:
     told: list[str] = []
     model = FakeModel(dim=dim)
-    path = plots.density_movie(model, tmp_path / "film.gif", frames=3, progress=told.append)
+    path = plots.density_movie(model, tmp_path / "film.gif", frames=3, say=told.append)
     assert len(frames_of(path)) == 3
     assert told[-1] == "film: frame 3 of 3"
 
@@ -436,7 +436,7 @@ def test_full_report(tmp_path: Path, case: str) -> None:
     model, data = DRAWN[case]()
     told: list[str] = []
     page = plots.density_page(model, data, fake_history(), {"points": 1})
-    plots.write_page(tmp_path, page, progress=told.append)
+    plots.write_page(tmp_path, page, say=told.append)
     names = {"density.png", "velocity.png", "trajectories.png", "loss.png", "movie.gif"}
     check_report(tmp_path, names)
     assert len(frames_of(tmp_path / "figures" / "movie.gif")) == 40

@@ -17,7 +17,7 @@ from liouville.processes._hawkes import ByMagnitude, Hawkes, Poisson, Unmarked
 from liouville.processes._history import History
 from liouville.processes._kernels import Exponentials, PowerLaws
 from liouville.processes._marks import DetectedMagnitudes, GutenbergRichter, Kinds, MixtureMarks
-from liouville.processes._next import inverse_integral, next_time, rescaled_times, simulate_times
+from liouville.processes._next import inverse_integral, next_time, rescale_times, simulate_times
 from liouville.processes._rates import ConstantRate
 from makers import cast
 from processes_cases import (
@@ -142,7 +142,7 @@ def rescaled(intensity, histories, end):
     def one(events):
         hazard = intensity.after(events)
         times = jnp.append(events.times, end)
-        return rescaled_times(hazard, times, jnp.zeros(()))
+        return rescale_times(hazard, times, jnp.zeros(()))
 
     return jax.vmap(one)(histories)
 

@@ -13,7 +13,7 @@ from liouville.processes._history import History
 from liouville.processes._kernels import Exponentials, PowerLaws
 from liouville.processes._marks import DetectedMagnitudes, GutenbergRichter, MixtureMarks
 from liouville.processes._neural import Neural
-from liouville.processes._next import rescaled_times
+from liouville.processes._next import rescale_times
 from liouville.processes._rates import (
     ConstantRate,
     Piecewise,
@@ -290,7 +290,7 @@ def test_every_parameter_of_a_neural_intensity_has_a_gradient():
     def objective(intensity):
         hazard = intensity.after(events)
         logs = jax.vmap(hazard.log_rate)(events.times)
-        return jnp.sum(logs) - jnp.sum(rescaled_times(hazard, events.times, jnp.zeros(())))
+        return jnp.sum(logs) - jnp.sum(rescale_times(hazard, events.times, jnp.zeros(())))
 
     gradient = eqx.filter_jit(eqx.filter_grad(objective))(intensity)
     idle = [n for n, g in learned_leaves(gradient).items() if g.size and not jnp.any(g != 0.0)]

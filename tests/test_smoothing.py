@@ -22,7 +22,7 @@ from diffusions import (
 )
 from liouville.curves import Constant
 from liouville.diffusions._free import free_pieces
-from liouville.diffusions._moments import graded_clock
+from liouville.diffusions._moments import grade_clock
 from liouville.diffusions._posterior import posterior
 from liouville.diffusions._smoothing import (
     Observations,
@@ -62,7 +62,7 @@ def smoothed_by_kalman(times):
 
 
 def test_one_piece_of_a_linear_diffusion_is_smoothed_exactly():
-    clock = np.union1d(graded_clock(ONE, jnp.asarray(NOISE), HORIZON, 200), SEEN_AT)
+    clock = np.union1d(grade_clock(ONE, jnp.asarray(NOISE), HORIZON, 200), SEEN_AT)
     _, (pieces,) = free_pieces(ONE, jnp.asarray(NOISE), clock, turning_drift, parts=4)
     seen = gaussian_observations(SEEN_AT, SEEN, SPREAD, OPERATOR)
     after = posterior(pieces, np.searchsorted(clock, SEEN_AT), seen.values, seen.log_likelihood)

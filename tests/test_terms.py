@@ -22,7 +22,7 @@ from tolerances import STANDARD_ERRORS
 QUADRATURE = 1e-8
 
 # Sums of other terms, and a likelihood that adds nothing to how events are drawn.
-SUMS = {"EventLikelihood", "_Total", "EtasLikelihood"}
+SUMS = {"_Total", "EtasLikelihood"}
 
 QUICK = {"likelihood-weighted", "energy-crowded", "running-potential"}
 

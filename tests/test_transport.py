@@ -23,7 +23,7 @@ from liouville.tasks.transport.answers import couple, transport_map
 from liouville.tasks.transport.config import TransportConfig
 from liouville.tasks.transport.ends import End, read_ends
 from liouville.tasks.transport.fit import TransportFit, fit_transport
-from liouville.tasks.transport.measure import Estimate, _compared, bounds, certify, estimate
+from liouville.tasks.transport.measure import Estimate, _compare, bounds, certify, estimate
 from liouville.tasks.transport.problem import (
     Given,
     energy_term,
@@ -173,7 +173,7 @@ def test_what_is_measured_has_the_weight_of_the_asymmetry():
 def test_one_discrete_problem_has_no_error():
     found = bounds(GOOD, mixture(1, 2), 0.0, points=50, repeats=1)
     assert np.isnan(found.discrete.error)
-    written = _compared(Estimate(1.0, 0.0), found, 1.0, 1.0)
+    written = _compare(Estimate(1.0, 0.0), found, 1.0, 1.0)
     assert "least energy (discrete problem)" in written
     assert "least energy, standard error" not in written
     json.dumps(written, allow_nan=False)

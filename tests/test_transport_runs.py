@@ -14,7 +14,7 @@ from commands import call, draw_nothing, error_of
 from liouville.data import Samples
 from liouville.errors import LiouvilleError
 from liouville.numerics.mixtures import GaussianMixture, gaussian
-from liouville.plots import explained, loss_curves
+from liouville.plots import explain, loss_curves
 from liouville.tasks.transport import measure as measures
 from liouville.tasks.transport.answers import transport_map
 from liouville.tasks.transport.config import DataConfig, EndsConfig
@@ -76,8 +76,8 @@ def test_repeated_samples_are_warned_about():
 
 @pytest.mark.parametrize("components", [0, -1, 31])
 def test_parts_of_an_end_are_as_many_as_samples_at_most(components):
-    with pytest.raises(LiouvilleError, match=r"set ends.components to 1 to 30"):
-        ends_from(cloud(30), cloud(30), components=components)
+    with pytest.raises(LiouvilleError, match=r"set ends.parts to 1 to 30"):
+        ends_from(cloud(30), cloud(30), parts=components)
 
 
 def test_a_named_gaussian_takes_the_dimension_of_the_others():
@@ -161,7 +161,10 @@ SMALL = [
     for word in ("--set", f"{key}={value}")
 ]
 BAD_CALLS = [
-    (["gaussian", "8gaussians", "--times", "0,x"], "--times '0,x' must be numbers with commas"),
+    (
+        ["gaussian", "8gaussians", "--times", "0,x"],
+        "data.times is '0,x' but must be a list of numbers",
+    ),
     (["gaussian", "8gaussians", "--times", "1,0"], "are not increasing"),
     (["gaussian", "9gaussians"], "neither a file nor a distribution"),
     (["gaussian", "nowhere.csv"], "nowhere.csv"),
@@ -270,7 +273,7 @@ def test_runs_of_densities_are_met(families, tmp_path, monkeypatch):
         file = folder.with_suffix(".csv")
         x = rng.normal(size=(60, 2)) * [1.0, 3.0] + 5.0 * number
         np.savetxt(file, x, delimiter=",", header="length,width", comments="")
-        arguments = ("fit", "density", file, "--family", family, "--out", folder)
+        arguments = ("fit", "density", file, "--model", family, "--out", folder)
         assert call(*arguments, *SMALL) == 0
     out = tmp_path / "RUN"
     assert call("fit", "transport", *folders, "--out", out, *QUICK, "--steps", 10) == 0
@@ -301,10 +304,10 @@ def _panels(rows: list[dict[str, Any]]) -> list[str]:
 def test_what_is_trained_is_drawn_once_and_explained():
     rows = [{"step": i, "loss": 2.0 / i, "energy": 2.0 / i, "gradient": 1.0} for i in range(1, 9)]
     assert _panels(rows) == ["energy", "gradient"]
-    assert "validation" not in explained(rows)
+    assert "validation" not in explain(rows)
     rows[-1]["validation"] = 0.3
-    assert "No data are at stake" in explained(rows)
+    assert "No data are at stake" in explain(rows)
     # A weighted sum of terms is none of them, and likelihood is of data.
     both = [row | {"loss": 1.0 + row["energy"], "likelihood": 1.0} for row in rows]
     assert _panels(both) == ["loss", "validation", "energy", "gradient", "likelihood"]
-    assert "overfitting" in explained(both)
+    assert "overfitting" in explain(both)

@@ -384,7 +384,7 @@ def _blocks(x: np.ndarray, most: int = _BLOCK, least: int = _LEAST) -> list[np.n
     blocks = []
     for begin in range(0, len(x), most):
         block = x[begin : begin + most]
-        more = _padded(len(block), most, least) - len(block)
+        more = _pad(len(block), most, least) - len(block)
         blocks.append(np.concatenate([block, np.repeat(block[-1:], more, axis=0)]))
     return blocks
 
@@ -406,7 +406,7 @@ def _draw(path: paths.AbstractPath, t: jax.Array, key: jax.Array, count: int) ->
 
     A branch picked anew for every point would be copied for every point.
     """
-    size = _padded(count)
+    size = _pad(count)
     branches = path.branches()
     if len(branches) == 1:
         return np.asarray(_sample(path, t, jr.split(key, size)))[:count]
@@ -421,7 +421,7 @@ def _draw(path: paths.AbstractPath, t: jax.Array, key: jax.Array, count: int) ->
     return drawn
 
 
-def _padded(count: int, most: int = _BLOCK, least: int = _LEAST) -> int:
+def _pad(count: int, most: int = _BLOCK, least: int = _LEAST) -> int:
     """One of a few sizes, not below `count`: then another number of points seldom compiles."""
     return min(most, max(least, 1 << (count - 1).bit_length()))
 

@@ -103,7 +103,7 @@ def finish_table(
 def figures(result: dict[str, Any]) -> list[str]:
     """A line for each figure; tables are left out."""
     return [
-        f"{name:<55} {_shown(value)}"
+        f"{name:<55} {_show(value)}"
         for name, value in result.items()
         if not (isinstance(value, list) and value and isinstance(value[0], dict))
     ]
@@ -126,7 +126,7 @@ def _cell(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _shown(value: Any) -> str:
+def _show(value: Any) -> str:
     if not isinstance(value, list | tuple):
         return str(value)
     shown = ", ".join(map(str, value[:8]))

@@ -65,7 +65,7 @@ def forecast(
         start=None if start is None else known.number(start),
         drop_future=drop_future,
         seed=seed,
-        tell=say,
+        say=say,
     )
     cells = expected_on_grid(found, where, grid)
     summary = write_forecast(out, model, found, cells, bins=edges, force=force)

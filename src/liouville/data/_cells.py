@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from liouville.data._names import listed, names_among, not_found, usual
-from liouville.data._records import numbered
+from liouville.data._records import number_values
 from liouville.data._snapshots import Snapshots
 from liouville.data._tables import (
     Archive,
@@ -18,7 +18,7 @@ from liouville.data._tables import (
     read_table,
     real_matrix,
 )
-from liouville.data._times import numbers_from_times, unit_named
+from liouville.data._times import numbers_from_times, unit_of
 from liouville.errors import LiouvilleError
 
 _SUFFIXES = (".npz", ".csv", ".tsv", ".h5ad")
@@ -93,7 +93,7 @@ def read_cells(
     columns = readers.get(path.suffix.lower(), _read_text)(path, request)
     times, unit = numbers_from_times(columns.times, name=columns.time_name)
     if not unit and len(columns.time_name) > 2:  # a column called "w" need not mean weeks
-        unit = unit_named(columns.time_name)
+        unit = unit_of(columns.time_name)
     points, kept = kept_columns(columns.points, columns.names, names, dims, str(path))
     snapshots = Snapshots(
         points,
@@ -112,7 +112,7 @@ def read_cells(
 def _column_names(key: str, count: int) -> tuple[str, ...]:
     """Names for the columns of an array: ``X_pca`` gives ``PC1``, ``X_umap`` gives ``umap1``."""
     stem = key.removeprefix("X_")
-    return numbered(count, {"X": "x", "pca": "PC", "pcs": "PC"}.get(stem, stem))
+    return number_values(count, {"X": "x", "pca": "PC", "pcs": "PC"}.get(stem, stem))
 
 
 def _time_column(names: Sequence[str], time_key: str | None, source: str) -> str:

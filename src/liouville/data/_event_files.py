@@ -10,7 +10,7 @@ import numpy as np
 
 from liouville.data._event_checks import Missing, missing_rows
 from liouville.data._event_tables import EventTable, read_event_table
-from liouville.data._event_times import given_windows, guessed_windows, moments_of
+from liouville.data._event_times import given_windows, guess_windows, moments_of
 from liouville.data._events import Events
 from liouville.data._names import USUAL, names_among, not_found
 from liouville.data._regions import Region
@@ -95,7 +95,7 @@ def _events(
     time = time or table.usual("time", *(features or ()))
     if time is None:
         raise not_found("column", "time", table.names, source)
-    features = _ordered(features or _coordinates(table), source)
+    features = _sort(features or _coordinates(table), source)
     mark = None if asked == _NONE else asked or table.usual("mark", time, *features)
     key = None if key == _NONE else key or table.usual("sequence", time, *features)
     for name in (mark, key):
@@ -127,7 +127,7 @@ def _events(
     elif given.windows is not None:
         windows = given.windows
     else:
-        windows = guessed_windows(moments, len(names), source)
+        windows = guess_windows(moments, len(names), source)
     order = np.argsort(numbers, kind="stable")
     rows = rows[order]
     return Events(
@@ -161,7 +161,7 @@ def _coordinates(table: Table) -> tuple[str, ...]:
     return found
 
 
-def _ordered(features: tuple[str, ...], source: str) -> tuple[str, ...]:
+def _sort(features: tuple[str, ...], source: str) -> tuple[str, ...]:
     """Longitude before latitude."""
     if is_geographic(features[::-1]):
         return features[::-1]

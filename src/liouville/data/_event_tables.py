@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from liouville.data._names import listed
-from liouville.data._records import numbered
+from liouville.data._records import number_values
 from liouville.data._tables import (
     DELIMITERS,
     Archive,
@@ -42,11 +42,11 @@ def read_event_table(path: Path, features: tuple[str, ...] | None, mark: str | N
     existing_file(path, (".gz",) if suffix == ".gz" else _SUFFIXES)
     if suffix == ".npz":
         return _archive(Archive.open(path), features, mark)
-    readers = {".gz": _unpacked, ".parquet": _parquet, ".xml": _quakeml, ".quakeml": _quakeml}
+    readers = {".gz": _unpack, ".parquet": _parquet, ".xml": _quakeml, ".quakeml": _quakeml}
     return EventTable(readers.get(suffix, read_table)(path))
 
 
-def _unpacked(path: Path) -> Table:
+def _unpack(path: Path) -> Table:
     if path.with_suffix("").suffix.lower() not in DELIMITERS:
         raise LiouvilleError(
             f"cannot read {path}: only .csv.gz and .tsv.gz are read compressed; unpack it"
@@ -120,7 +120,7 @@ def _archive(archive: Archive, features: tuple[str, ...] | None, mark: str | Non
         )
     if mark is not None and "mark" not in columns:
         raise LiouvilleError(f"{path} has no marks, but mark is {mark!r}; leave it out")
-    features = features or (tuple("xyz"[:dim]) if dim <= 3 else numbered(dim))
+    features = features or (tuple("xyz"[:dim]) if dim <= 3 else number_values(dim))
     columns |= dict(zip(features, places.T, strict=True))
     if mark is not None:
         columns[mark] = columns.pop("mark")

@@ -55,7 +55,7 @@ def _is_compact_date(text: str) -> bool:
     )
 
 
-def guessed_windows(moments: Moments, count: int, source: str) -> np.ndarray:
+def guess_windows(moments: Moments, count: int, source: str) -> np.ndarray:
     """One window for all sequences around all events, shape ``(count, 2)``; a warning says which.
 
     Stamps: whole days. Numbers: from 0, or from a round number below the first event if that is

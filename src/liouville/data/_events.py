@@ -9,7 +9,14 @@ import numpy as np
 from liouville.data._event_checks import Missing, around, duplicates, missing_rows
 from liouville.data._instants import DAY, is_stamp, iso, microseconds, time_number
 from liouville.data._names import listed
-from liouville.data._records import chosen_rows, matrix_of, numbered, put, put_columns, put_names
+from liouville.data._records import (
+    chosen_rows,
+    matrix_of,
+    number_values,
+    put,
+    put_columns,
+    put_names,
+)
 from liouville.data._regions import Region
 from liouville.errors import LiouvilleError
 
@@ -59,7 +66,7 @@ class Events:
         source = self.source
         put(self, places=matrix_of(self, "places", "events, coordinates"), kinds=tuple(self.kinds))
         put_columns(self, len(self), "events", times=(), marks=())
-        put_names(self, "features", numbered(self.dim), "names, one per coordinate")
+        put_names(self, "features", number_values(self.dim), "names, one per coordinate")
         if self.is_geographic and self.dim != 2:
             raise LiouvilleError(
                 f"geographic places of {source} are longitude and latitude, got {self.dim} "
@@ -263,7 +270,7 @@ class Events:
             UserWarning: If anything was changed, or events of a sequence are simultaneous: those
                 are kept, and do not excite one another.
         """
-        found, said = (self, []) if self.is_checked else _cleaned(self, missing)
+        found, said = (self, []) if self.is_checked else _clean(self, missing)
         count = int(found.counts.sum())
         if count < max(min_events, 1):
             lost = f" ({'; '.join(said)})" if said else ""
@@ -277,7 +284,7 @@ class Events:
         return found
 
 
-def _cleaned(events: Events, missing: Missing) -> tuple[Events, list[str]]:
+def _clean(events: Events, missing: Missing) -> tuple[Events, list[str]]:
     """What can be used of events, and what was done to them."""
     source, said = events.source, []
     columns = {"time": events.times, **dict(zip(events.features, events.places.T, strict=True))}

@@ -53,13 +53,8 @@ def mean_place(longitudes: np.ndarray, latitudes: np.ndarray) -> tuple[float, fl
     lonlat = np.stack([np.asarray(longitudes, float), np.asarray(latitudes, float)], axis=-1)
     check_places(lonlat.reshape(-1, 2))
     longitude, latitude = np.radians(lonlat.reshape(-1, 2)).T
-    vectors = np.stack(
-        [
-            np.cos(latitude) * np.cos(longitude),
-            np.cos(latitude) * np.sin(longitude),
-            np.sin(latitude),
-        ]
-    )
+    flat = np.cos(latitude)
+    vectors = np.stack([flat * np.cos(longitude), flat * np.sin(longitude), np.sin(latitude)])
     x, y, z = vectors.mean(axis=1) if lonlat.size else np.zeros(3)
     if np.sqrt(x * x + y * y + z * z) < _ANTIPODE:
         raise LiouvilleError(
@@ -74,10 +69,7 @@ def check_places(lonlat: np.ndarray, source: str = "the places") -> None:
     """Refuses what cannot be longitudes (to 360) and latitudes in degrees, shape ``(n, 2)``."""
     if not np.all(np.isfinite(lonlat)):
         raise LiouvilleError(f"longitudes or latitudes of {source} are NaN or infinite; drop them")
-    for name, values, limit in (
-        ("latitude", lonlat[:, 1], 90.0),
-        ("longitude", lonlat[:, 0], 360.0),
-    ):
+    for name, values, limit in zip(("longitude", "latitude"), lonlat.T, (360.0, 90.0), strict=True):
         bad = np.flatnonzero(np.abs(values) > limit)
         if bad.size:
             raise LiouvilleError(

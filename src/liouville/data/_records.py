@@ -82,7 +82,7 @@ def put_names(record: Any, name: str, default: Iterable[str], what: str) -> None
     put(record, **{name: names})
 
 
-def numbered(count: int, stem: str = "x") -> tuple[str, ...]:
+def number_values(count: int, stem: str = "x") -> tuple[str, ...]:
     """The names ``x1``, ``x2``, …."""
     return tuple(f"{stem}{i + 1}" for i in range(count))
 
@@ -146,7 +146,7 @@ def column_warnings(
     return found
 
 
-def shuffled(labels: np.ndarray, seed: int) -> list[np.ndarray]:
+def shuffle(labels: np.ndarray, seed: int) -> list[np.ndarray]:
     """The rows of every label, from 0, each in the order of ``default_rng([seed, label])``."""
     if seed < 0:
         raise LiouvilleError(f"the seed of a split must not be negative, got {seed}")
@@ -170,7 +170,7 @@ def split_rows(
     Returns:
         Row numbers in increasing order: the training part, then the parts of `sizes`.
     """
-    orders = shuffled(np.zeros(n, dtype=np.intp) if labels is None else labels, seed)
+    orders = shuffle(np.zeros(n, dtype=np.intp) if labels is None else labels, seed)
     counts = np.array([order.size for order in orders], dtype=np.intp)
     if min(sizes, default=0) < 0 or sum(sizes) > n - len(orders):
         raise LiouvilleError(

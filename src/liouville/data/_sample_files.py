@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from liouville.data._names import names_among, usual
-from liouville.data._records import numbered
+from liouville.data._records import number_values
 from liouville.data._samples import Samples
 from liouville.data._tables import (
     Archive,
@@ -78,7 +78,7 @@ def read_samples(
     points, kept = kept_columns(columns.points, columns.names, names, dims, str(path))
     labels, classes = None, ()
     if columns.labels is not None:
-        labels, classes = _numbered(columns.labels, columns.label_name, str(path))
+        labels, classes = _number(columns.labels, columns.label_name, str(path))
     samples = Samples(points, labels, classes, kept, columns.label_name, source=str(path))
     samples.check_numbers()
     return samples
@@ -107,7 +107,7 @@ def _read_archive(path: Path, label: str | None, _: tuple[str, ...] | None) -> _
     key = archive.points(label)
     points = _matrix(archive.array(key), f"array {key!r} of {path}")
     labels = None if label is None else archive.column(label, len(points), "row")
-    return _Columns(points, numbered(points.shape[1]), labels, label or "")
+    return _Columns(points, number_values(points.shape[1]), labels, label or "")
 
 
 def _read_array(path: Path, label: str | None, _: tuple[str, ...] | None) -> _Columns:
@@ -117,7 +117,7 @@ def _read_array(path: Path, label: str | None, _: tuple[str, ...] | None) -> _Co
             "classes as label in an .npz file"
         )
     points = _matrix(load_array(path), str(path))
-    return _Columns(points, numbered(points.shape[1]), None, "")
+    return _Columns(points, number_values(points.shape[1]), None, "")
 
 
 def _matrix(array: np.ndarray, what: str) -> np.ndarray:
@@ -153,7 +153,7 @@ def _may_be_classes(values: np.ndarray) -> bool:
     return whole and different.size <= min(_MOST_CLASSES, max(2, values.size / _REPEATS))
 
 
-def _numbered(values: np.ndarray, name: str, source: str) -> tuple[np.ndarray, tuple[str, ...]]:
+def _number(values: np.ndarray, name: str, source: str) -> tuple[np.ndarray, tuple[str, ...]]:
     """Labels and names of classes: whole numbers by value, text by name."""
     if values.dtype.kind == "S":
         values = np.char.decode(values, "utf-8", "replace")

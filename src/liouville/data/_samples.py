@@ -12,7 +12,7 @@ from liouville.data._records import (
     chosen_rows,
     column_warnings,
     matrix_of,
-    numbered,
+    number_values,
     put,
     put_names,
     split_rows,
@@ -51,7 +51,7 @@ class Samples:
     def __post_init__(self) -> None:
         points = matrix_of(self, "points", "rows, columns")
         put(self, points=points)
-        put_names(self, "features", numbered(points.shape[1]), "names, one per column")
+        put_names(self, "features", number_values(points.shape[1]), "names, one per column")
         if self.labels is None:
             if self.classes:
                 raise LiouvilleError(

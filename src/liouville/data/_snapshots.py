@@ -11,11 +11,11 @@ from liouville.data._records import (
     chosen_rows,
     column_warnings,
     matrix_of,
-    numbered,
+    number_values,
     put,
     put_columns,
     put_names,
-    shuffled,
+    shuffle,
 )
 from liouville.errors import LiouvilleError
 
@@ -53,7 +53,7 @@ class Snapshots:
         points = matrix_of(self, "points", "cells, columns")
         put(self, points=points)
         put_columns(self, len(points), "cells", times=(), weights=(), embedding=(2,))
-        put_names(self, "features", numbered(points.shape[1]), "names, one per column")
+        put_names(self, "features", number_values(points.shape[1]), "names, one per column")
 
     def __len__(self) -> int:
         return self.points.shape[0]
@@ -107,7 +107,7 @@ class Snapshots:
         if not 0 < share < 1:
             raise LiouvilleError(f"the share to hold out must be between 0 and 1, got {share}")
         held_out = np.zeros(len(self), dtype=bool)
-        for cells in shuffled(np.unique(self.times, return_inverse=True)[1], seed):
+        for cells in shuffle(np.unique(self.times, return_inverse=True)[1], seed):
             least = int(cells.size >= _ALWAYS_HELD_OUT_FROM)
             count = min(max(round(share * cells.size), least), cells.size - 1)
             held_out[cells[:count]] = True

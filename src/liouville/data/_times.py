@@ -25,7 +25,7 @@ _UNITS = {
 _DAY = np.timedelta64(1, "D")
 
 
-def unit_named(word: str) -> str:
+def unit_of(word: str) -> str:
     """The unit of time that a word or abbreviation names, or an empty string."""
     word = word.strip(" _-.:=()#").casefold()
     return next((unit for unit, words in _UNITS.items() if word in words), "")
@@ -44,7 +44,7 @@ def numbers_from_times(
     """
     values = np.asarray(values)
     if values.dtype.kind in "OUST":
-        values = _unwrapped(values, name)
+        values = _unwrap(values, name)
     kind = values.dtype.kind
     if kind in "iuf":
         return values.astype(np.float64), ""
@@ -58,7 +58,7 @@ def numbers_from_times(
     )
 
 
-def _unwrapped(values: np.ndarray, name: str) -> np.ndarray:
+def _unwrap(values: np.ndarray, name: str) -> np.ndarray:
     """Text as a unicode array, and objects as the array type that they all belong to."""
     items: list[Any] = values.tolist()
     items = [v.decode("utf-8", "replace") if isinstance(v, bytes) else v for v in items]
@@ -149,7 +149,7 @@ def _numbers_from_text(values: np.ndarray, name: str, dates: bool) -> tuple[np.n
             "use the same words, or numbers only"
         )
     numbers = np.array([number for number, _ in pairs], dtype=np.float64)
-    return numbers[inverse], unit_named(next(iter(wordings), ""))
+    return numbers[inverse], unit_of(next(iter(wordings), ""))
 
 
 def _number_and_words(text: str) -> tuple[float, str] | None:

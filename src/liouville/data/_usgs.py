@@ -96,7 +96,7 @@ def download_usgs(
         fixed |= {name: f"{b:.10g}" for name, b in zip(names, where.bounds, strict=True)}
     folder = path.with_name(f".{path.stem}.pieces") if cache is None else Path(cache)
     service = _Service(url.rstrip("/"), fixed, folder, retries, timeout, wait, limit)
-    header, rows = _joined(service.pieces(first, last), where)
+    header, rows = _join(service.pieces(first, last), where)
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as out:
         csv.writer(out, lineterminator="\n").writerows([header, *rows])
     if cache is None:
@@ -227,10 +227,10 @@ def _retry_after(value: str | None) -> float | None:
             seconds = email.utils.parsedate_to_datetime(value).timestamp() - time.time()
         except ValueError:
             return None
-    return min(max(seconds, 0.0), _LONGEST_WAIT) if np.isfinite(seconds) else None
+    return max(seconds, 0.0) if np.isfinite(seconds) else None
 
 
-def _joined(pieces: Iterator[str], region: Region | None) -> tuple[list[str], list[list[str]]]:
+def _join(pieces: Iterator[str], region: Region | None) -> tuple[list[str], list[list[str]]]:
     """The header and the rows of all pieces in the region, each event once, in order of time."""
     header: list[str] = []
     rows: dict[str, list[str]] = {}

@@ -13,7 +13,7 @@ from liouville.diffusions._moments import (
     Moments,
     Pieces,
     cut,
-    graded_clock,
+    grade_clock,
     whole_moments,
 )
 from liouville.diffusions._turning import spins
@@ -50,9 +50,9 @@ def free_paths(
     have the same structure, so that one compiled function judges them: `best_of`. A linear drift
     needs no more parts than the source has; `is_cut` cuts also there, for costs that bend the way.
     """
-    clock = graded_clock(source, sigma, horizon, _STEPS)
+    clock = grade_clock(source, sigma, horizon, _STEPS)
     whole, found = free_pieces(source, sigma, clock, drift, parts=parts, is_cut=is_cut)
-    grid = graded_clock(source, sigma, 1.0, knots - 1)
+    grid = grade_clock(source, sigma, 1.0, knots - 1)
     paths = []
     for pieces in found:
         gate = -np.expm1(-clock / horizon / _OPENING)[:, None, None]
@@ -61,7 +61,7 @@ def free_paths(
         wide = whole.covariances[:, pieces.owners]
         covariances = wide + gate[..., None] ** 2 * (pieces.covariances - wide)
         if np.isfinite(means).all() and np.isfinite(covariances).all():
-            paths.append(_hard_started(source, pieces, clock, means, covariances, grid))
+            paths.append(_start_hard(source, pieces, clock, means, covariances, grid))
     return paths
 
 
@@ -143,7 +143,7 @@ def raw_of(scale: Turning, covariances: np.ndarray, moments: Moments, width: np.
     return np.asarray(raw, float) + np.triu(turn, 1)
 
 
-def _hard_started(
+def _start_hard(
     source: GaussianMixture,
     pieces: Pieces,
     clock: np.ndarray,

@@ -12,8 +12,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from liouville.diffusions._free import best_of, free_paths
-from liouville.diffusions._moments import graded_clock
-from liouville.diffusions._process import DRAWS, check_values, checked_noise
+from liouville.diffusions._moments import grade_clock
+from liouville.diffusions._process import DRAWS, check_noise, check_values
 from liouville.numerics.mixtures import GaussianMixture
 from liouville.numerics.types import RandomKey
 from liouville.objectives import Effort, Field, Objective, Running
@@ -98,7 +98,7 @@ def solve_fokker_planck(
             or are not finite where the population is; it names the point.
         TrainingError: if the mismatch is not finite at some step.
     """
-    noise = checked_noise(source.sample(DRAWS)[0], drift, sigma, horizon)
+    noise = check_noise(source.sample(DRAWS)[0], drift, sigma, horizon)
     starts = free_paths(source, noise, float(horizon), drift, parts=parts, knots=knots)
     mismatch = {"mismatch": Effort(noise, drift)}
 
@@ -116,7 +116,7 @@ def solve_fokker_planck(
     sizes = (times, max(particles, 4 * parts))
     options = {"steps": steps, "optimizer": rate, "seed": seed, "progress": progress}
     fitted = trained(starts, term, sizes, drift, horizon, **options)
-    edges = graded_clock(source, noise, float(horizon), _CELLS)
+    edges = grade_clock(source, noise, float(horizon), _CELLS)
     cost, key = mismatch["mismatch"], jr.key(seed + 1)
     rates = _rates(fitted.path, cost, jnp.asarray(edges), key)
     cells = np.asarray(rates, float) * np.diff(edges)

@@ -60,7 +60,7 @@ class Pieces(NamedTuple):
         return self.moments.covariances - (1.0 - 1e-4) * taken
 
 
-def graded_clock(source: GaussianMixture, sigma: Noise, horizon: float, steps: int) -> Array:
+def grade_clock(source: GaussianMixture, sigma: Noise, horizon: float, steps: int) -> Array:
     """Times from 0 to the horizon, denser near 0 the faster noise widens the source there."""
     # Covariances of a source of variance v change on the time scale v / sigma^2.
     mean = jnp.asarray(source.mean, jnp.zeros(()).dtype)

@@ -46,7 +46,7 @@ def posterior(
     # Of the places at all observations together.
     joint = cross[:, seen].reshape(count, len(seen) * dim, len(seen) * dim)
     joint = 0.5 * (joint + joint.swapaxes(-1, -2))
-    push, root, evidence = _conditioned(means[:, seen], joint, _expansion(values, log_likelihood))
+    push, root, evidence = _condition(means[:, seen], joint, _expansion(values, log_likelihood))
     whole = cross.reshape(count, times, dim, len(seen) * dim)
     gain = whole @ root[:, None]
     inner = np.eye(joint.shape[-1]) + root @ joint @ root
@@ -60,7 +60,7 @@ def posterior(
     )
 
 
-def _conditioned(before: Array, joint: Array, expand: Callable) -> tuple[Array, Array, Array]:
+def _condition(before: Array, joint: Array, expand: Callable) -> tuple[Array, Array, Array]:
     """How each piece is pushed, the root of what was learned of it, and its log-evidence.
 
     The prior means at the observations have the shape `(pieces, n, dim)`, their covariances

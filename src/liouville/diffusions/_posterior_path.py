@@ -13,11 +13,11 @@ from liouville.diffusions._free import (
 )
 from liouville.diffusions._moments import Moments
 from liouville.diffusions._posterior import Posterior
-from liouville.diffusions._turning import steered_slopes
+from liouville.diffusions._turning import steer_slopes
 from liouville.paths import LocationScale, Rescaled, path_in_user
 
 
-def smoothed_path(
+def smooth_path(
     moments: Moments, after: Posterior, parts: int, seen_at: np.ndarray, grid: np.ndarray
 ) -> Rescaled:
     """The path of the heaviest pieces of a posterior, with knots at `grid`, free at both ends."""
@@ -30,7 +30,7 @@ def smoothed_path(
     width = units.scale
     slopes, noises = moments.slopes[:, kept], moments.noises[:, kept]
     rates = np.gradient(covariances, clock, axis=0)
-    steered = steered_slopes(covariances, rates, slopes, noises)
+    steered = steer_slopes(covariances, rates, slopes, noises)
     moments = moments._replace(slopes=steered, noises=noises)
     covariances = covariances / np.outer(width, width)
     scale = turning_for(covariances)

@@ -15,7 +15,7 @@ from liouville.objectives import Field
 DRAWS = 32
 
 
-def checked_noise(points: np.ndarray, drift: Field | None, sigma: Any, horizon: float) -> Any:
+def check_noise(points: np.ndarray, drift: Field | None, sigma: Any, horizon: float) -> Any:
     """The noise as `Effort` takes it, after a look at all that makes up a diffusion.
 
     Points where the population is, shape `(n, dim)`, are what drift and noise are asked at.
@@ -56,20 +56,20 @@ def check_values(
     found_shape = getattr(found, "shape", type(found).__name__)
     if found_shape != shape:
         raise LiouvilleError(
-            f"{what} returns shape {found_shape} at x = {shown(points[0])}; it must return "
+            f"{what} returns shape {found_shape} at x = {show(points[0])}; it must return "
             f"{shape}: write it for one point"
         )
     values = np.asarray(jax.vmap(function)(points), float)
     bad = ~np.isfinite(values.reshape(len(values), -1)).all(axis=1)
     if bad.any():
         raise LiouvilleError(
-            f"{what} is {shown(values[bad][0])} at t = {t:.4g}, x = "
-            f"{shown(np.asarray(points)[bad][0])}; make it finite wherever the population may be"
+            f"{what} is {show(values[bad][0])} at t = {t:.4g}, x = "
+            f"{show(np.asarray(points)[bad][0])}; make it finite wherever the population may be"
         )
     return values
 
 
-def shown(x: Any) -> str:
+def show(x: Any) -> str:
     """A number, or a point in brackets, in a message."""
     text = ", ".join(f"{v:.4g}" for v in np.ravel(x))
     return f"({text})" if np.ndim(x) else text

@@ -12,10 +12,10 @@ from jaxtyping import Array, Float, Key
 
 from liouville.diffusions._free import free_pieces
 from liouville.diffusions._matching import trained
-from liouville.diffusions._moments import graded_clock
+from liouville.diffusions._moments import grade_clock
 from liouville.diffusions._posterior import posterior
-from liouville.diffusions._posterior_path import smoothed_path
-from liouville.diffusions._process import DRAWS, checked_noise
+from liouville.diffusions._posterior_path import smooth_path
+from liouville.diffusions._process import DRAWS, check_noise
 from liouville.errors import LiouvilleError
 from liouville.numerics.mixtures import GaussianMixture
 from liouville.numerics.types import Point, RandomKey, Scalar
@@ -143,24 +143,24 @@ def smooth(
             $[0, T]$, is not finite, or has a log-likelihood that is none.
         TrainingError: if the objective is not finite at some step.
     """
-    noise = checked_noise(source.sample(DRAWS)[0], drift, sigma, horizon)
+    noise = check_noise(source.sample(DRAWS)[0], drift, sigma, horizon)
     horizon = float(horizon)
     _check_observations(observations, source, horizon)
     seen_at, values, likelihood = observations
-    clock = np.union1d(graded_clock(source, noise, horizon, _STEPS), seen_at)
+    clock = np.union1d(grade_clock(source, noise, horizon, _STEPS), seen_at)
     is_gaussian = isinstance(likelihood, GaussianLikelihood)
     wanted = parts if parts <= len(source.weights) else 4 * parts
     _, ways = free_pieces(source, noise, clock, drift, parts=wanted, is_cut=not is_gaussian)
     places = np.searchsorted(clock, seen_at)
     count = 17 + 2 * len(seen_at) if knots is None else knots
-    grid = graded_clock(source, noise, horizon, count - 1)
+    grid = grade_clock(source, noise, horizon, count - 1)
     starts = []
     for pieces in ways:
         if not np.isfinite(pieces.covariances).all():
             continue
         after = posterior(pieces, places, values, likelihood)
         if np.isfinite(after.means).all() and np.isfinite(after.covariances).all():
-            starts.append(smoothed_path(pieces.moments, after, parts, seen_at, grid))
+            starts.append(smooth_path(pieces.moments, after, parts, seen_at, grid))
 
     def objective(times: int, particles: int) -> Objective:
         effort = {"mismatch": Effort(noise, drift)}
@@ -173,7 +173,7 @@ def smooth(
     options = {"steps": steps, "optimizer": rate, "seed": seed, "progress": progress}
     fitted = trained(starts, objective, sizes, drift, horizon, **options)
     keys = jr.split(jr.key(seed + 1), _REPEATS)
-    totals, terms = _measured(fitted.path, objective(_TIMES, _PARTICLES), keys)
+    totals, terms = _measure(fitted.path, objective(_TIMES, _PARTICLES), keys)
     return Smoothed(
         fitted.path,
         -float(totals.mean()),
@@ -249,7 +249,7 @@ class Surprise(AbstractTerm):
 
 
 @eqx.filter_jit
-def _measured(path: AbstractPath, objective: Objective, keys: Key[Array, " repeats"]):
+def _measure(path: AbstractPath, objective: Objective, keys: Key[Array, " repeats"]):
     return jax.lax.map(lambda k: objective(path, key=k), keys)
 
 

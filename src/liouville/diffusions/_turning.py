@@ -16,7 +16,7 @@ def spins(covariances: np.ndarray, slopes: np.ndarray, noises: np.ndarray) -> np
     return 0.5 * (spin - spin.swapaxes(-1, -2))
 
 
-def steered_slopes(
+def steer_slopes(
     covariances: np.ndarray, rates: np.ndarray, slopes: np.ndarray, noises: np.ndarray
 ) -> np.ndarray:
     r"""The linear drift that a control by a gradient makes of another one.

@@ -89,14 +89,14 @@ def split_parts(
         first = np.array([np.flatnonzero(label == j)[0] for j in range(count)])
         sources, targets = row[first], column[first]
         seen = np.bincount(label[label >= 0]) / _DRAWS
-        weights = _balanced(seen, sources, targets, source.weights, target.weights)
+        weights = _balance(seen, sources, targets, source.weights, target.weights)
         if weights is not None:
             break
     else:
         return None
     moments = [group_moments(z, label, _PRIOR_DRAWS, _PRIOR_SHARE) for z in (x, y)]
     means = [
-        _centred(m, weights, own, end.means)
+        _centre(m, weights, own, end.means)
         for (m, _), own, end in zip(moments, (sources, targets), (source, target))
     ]
     return Parts(sources, targets, weights, np.stack(means), np.stack([c for _, c in moments]))
@@ -223,7 +223,7 @@ def _clusters(joined: Array, pair: Array, kept: Array, parts: int, seed: int) ->
     return label
 
 
-def _balanced(
+def _balance(
     weights: Array, sources: Array, targets: Array, rows: Array, columns: Array
 ) -> Array | None:
     """The nearest weights that couple the ends, or `None` if there are none on these pairs."""
@@ -258,7 +258,7 @@ def group_moments(
     return np.stack(means), np.stack(covariances)
 
 
-def _centred(means: Array, weights: Array, own: Array, ends: Array) -> Array:
+def _centre(means: Array, weights: Array, own: Array, ends: Array) -> Array:
     """The means shifted so that the parts of each end part separate about its mean."""
     mass = np.bincount(own, weights, len(ends))
     shift = [np.bincount(own, weights * column, len(ends)) / mass for column in means.T]

@@ -23,7 +23,7 @@ the map start there exactly. `coupling_flow` builds a chain with good defaults.
 from liouville.maps._base import AbstractMap as AbstractMap
 from liouville.maps._base import AbstractTransform as AbstractTransform
 from liouville.maps._base import Push as Push
-from liouville.maps._base import pushed as pushed
+from liouville.maps._base import push as push
 from liouville.maps._base import transform_and_rate as transform_and_rate
 from liouville.maps._bounded import AbstractBounded as AbstractBounded
 from liouville.maps._bounded import Exp as Exp

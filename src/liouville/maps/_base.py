@@ -70,7 +70,7 @@ def transform_and_rate(
     return transform, full
 
 
-def pushed(transform: AbstractTransform, rate: Any, x: Point) -> Push:
+def push(transform: AbstractTransform, rate: Any, x: Point) -> Push:
     r"""The function $v \mapsto \dot T(x) + T'(x) v$ by one forward-mode product.
 
     For transforms whose way back has evaluated nothing that this could use again.

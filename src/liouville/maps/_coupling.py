@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 from liouville.curves import Opening, opening
 from liouville.maps._base import AbstractMap, AbstractTransform, Push
-from liouville.maps._groups import Group, joined, members, picked
+from liouville.maps._groups import Group, join, members, pick
 from liouville.maps._scalars import AbstractScalarMap, AbstractScalars, Affine
 from liouville.numerics.networks import Conditioned, SpaceNetwork, SpaceTimeNetwork
 from liouville.numerics.types import Point, RandomKey, Scalar
@@ -103,14 +103,14 @@ class CouplingTransform(AbstractTransform):
 
     def forward(self, x: Point) -> tuple[Point, Scalar]:
         """The image: one evaluation of the network."""
-        kept = picked(x, self.kept)
-        moved, log_slopes = self._scalars(kept).forward(picked(x, self.moved))
+        kept = pick(x, self.kept)
+        moved, log_slopes = self._scalars(kept).forward(pick(x, self.moved))
         return self._joined(kept, moved), log_slopes.sum()
 
     def inverse(self, y: Point) -> tuple[Point, Scalar]:
         """The point: one evaluation of the same network at the same coordinates."""
-        kept = picked(y, self.kept)
-        moved, log_slopes = self._scalars(kept).inverse(picked(y, self.moved))
+        kept = pick(y, self.kept)
+        moved, log_slopes = self._scalars(kept).inverse(pick(y, self.moved))
         return self._joined(kept, moved), log_slopes.sum()
 
     def inverse_and_push(self, rate: Any, y: Point) -> tuple[Point, Push]:
@@ -124,17 +124,17 @@ class CouplingTransform(AbstractTransform):
             network = eqx.tree_at(lambda net: net.shift, self.network, shift)
             return self._functions(gate * network(kept))
 
-        kept = picked(y, self.kept)
+        kept = pick(y, self.kept)
         scalars, linear = jax.linearize(scalars_of, self.network.shift, self.opening, kept)
-        moved, _ = scalars.inverse(picked(y, self.moved))
+        moved, _ = scalars.inverse(pick(y, self.moved))
 
         def push(v: Point) -> Point:
-            kept_rate = picked(v, self.kept)
+            kept_rate = pick(v, self.kept)
             scalars_rate = linear(rate.network.shift, rate.opening, kept_rate)
             _, moved_rate = jax.jvp(
                 lambda functions, x: functions.forward(x)[0],
                 (scalars, moved),
-                (scalars_rate, picked(v, self.moved)),
+                (scalars_rate, pick(v, self.moved)),
             )
             return self._joined(kept_rate, moved_rate)
 
@@ -147,4 +147,4 @@ class CouplingTransform(AbstractTransform):
         return self.scalar.of(outputs.reshape(self.scalar.parameters, -1))
 
     def _joined(self, kept: Float[Array, " kept"], moved: Float[Array, " moved"]) -> Point:
-        return joined((kept, self.kept), (moved, self.moved))
+        return join((kept, self.kept), (moved, self.moved))

@@ -1,7 +1,7 @@
 from typing import Any
 
 from liouville.curves import AbstractCurve, shape_of
-from liouville.maps._base import AbstractMap, AbstractTransform, Push, pushed
+from liouville.maps._base import AbstractMap, AbstractTransform, Push, push
 from liouville.maps._scalars import AbstractScalarMap, AbstractScalars, Affine
 from liouville.numerics.types import Point, Scalar
 
@@ -57,4 +57,4 @@ class ElementwiseTransform(AbstractTransform):
     def inverse_and_push(self, rate: Any, y: Point) -> tuple[Point, Push]:
         """The points, and how their velocity is carried."""
         x, _ = self.scalars.inverse(y)
-        return x, pushed(self, rate, x)
+        return x, push(self, rate, x)

@@ -33,14 +33,14 @@ def members(group: Group) -> list[int]:
     return [i for progression in group for i in range(*progression)]
 
 
-def picked(x: Point, group: Group) -> Float[Array, " picked"]:
+def pick(x: Point, group: Group) -> Float[Array, " picked"]:
     """The coordinates of one group."""
     if not group:
         return x[:0]
     return jnp.concatenate([x[start:stop:step] for start, stop, step in group])
 
 
-def joined(
+def join(
     first: tuple[Float[Array, " a"], Group], second: tuple[Float[Array, " b"], Group]
 ) -> Point:
     """The point whose two groups of coordinates have the given values: the inverse of `picked`."""
@@ -49,7 +49,7 @@ def joined(
     for values, group in (first, second):
         sizes = [len(range(*progression)) for progression in group]
         pieces = jnp.split(values, np.cumsum(sizes)[:-1]) if group else []
-        placed += [_placed(piece, run, dim) for piece, run in zip(pieces, group)]
+        placed += [_place(piece, run, dim) for piece, run in zip(pieces, group)]
     return sum(placed[1:], start=placed[0])
 
 
@@ -78,7 +78,7 @@ def partitions(dim: int) -> list[tuple[Group, Group]]:
     return found
 
 
-def _placed(values: Float[Array, " n"], progression: Progression, dim: int) -> Point:
+def _place(values: Float[Array, " n"], progression: Progression, dim: int) -> Point:
     """Values at the places of a progression, zeros elsewhere."""
     start, _, step = progression
     last = start + (len(values) - 1) * step

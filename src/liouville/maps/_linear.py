@@ -5,7 +5,7 @@ from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float
 
 from liouville.curves import AbstractCurve, shape_of
-from liouville.maps._base import AbstractMap, AbstractTransform, Push, pushed
+from liouville.maps._base import AbstractMap, AbstractTransform, Push, push
 from liouville.numerics.types import Point, Scalar
 
 
@@ -72,4 +72,4 @@ class LinearTransform(AbstractTransform):
     def inverse_and_push(self, rate: Any, y: Point) -> tuple[Point, Push]:
         r"""The point, and $v \mapsto \dot M x + \dot b + M v$."""
         x, _ = self.inverse(y)
-        return x, pushed(self, rate, x)
+        return x, push(self, rate, x)

@@ -56,7 +56,7 @@ class Affine(AbstractScalarMap):
 
     def of(self, raw: Float[Array, "parameters n"]) -> "AffineScalars":
         """The functions of unconstrained log-scales `raw[0]` and shifts `raw[1]`."""
-        return AffineScalars(_bounded(raw[0], self.bound), raw[1])
+        return AffineScalars(_bound(raw[0], self.bound), raw[1])
 
 
 class AffineScalars(AbstractScalars):
@@ -120,7 +120,7 @@ class Spline(AbstractScalarMap):
         # Sums of the sides before, as a product: a running sum of eight numbers is slow.
         before = jnp.tril(jnp.ones((self.bins, self.bins), raw.dtype), -1)
         edges = jnp.einsum("jk,akn->ajn", before, sides, precision="highest") - self.box
-        log_slopes = jnp.pad(_bounded(raw[2 * self.bins :], LOG_SLOPE_BOUND), ((1, 1), (0, 0)))
+        log_slopes = jnp.pad(_bound(raw[2 * self.bins :], LOG_SLOPE_BOUND), ((1, 1), (0, 0)))
         slopes = jnp.exp(log_slopes)
         ends = jnp.stack([slopes[:-1], slopes[1:]])
         return SplineScalars(jnp.concatenate([edges, sides, ends]), self.box)
@@ -206,5 +206,5 @@ class _Bin(eqx.Module):
         return chord * (1.0 - 2.0 * mixed) + (self.first_slope + self.last_slope) * mixed
 
 
-def _bounded(p: Float[Array, "..."], bound: float) -> Float[Array, "..."]:
+def _bound(p: Float[Array, "..."], bound: float) -> Float[Array, "..."]:
     return bound * jnp.tanh(p / bound)

@@ -14,7 +14,7 @@ from liouville.objectives._events import AbstractEventTerm as AbstractEventTerm
 from liouville.objectives._events import MarkLikelihood as MarkLikelihood
 from liouville.objectives._events import PlaceLikelihood as PlaceLikelihood
 from liouville.objectives._events import TimeLikelihood as TimeLikelihood
-from liouville.objectives._events import compensated as compensated
+from liouville.objectives._events import compensate as compensate
 from liouville.objectives._likelihood import ContextLikelihood as ContextLikelihood
 from liouville.objectives._likelihood import NegativeLogLikelihood as NegativeLogLikelihood
 from liouville.objectives._likelihood import negative_log_likelihoods as negative_log_likelihoods

@@ -35,11 +35,11 @@ class AbstractEventTerm(AbstractTerm):
         if self.batch_size is not None and self.batch_size < total:
             picks = jr.choice(key, total, (self.batch_size,), replace=False)
             chosen = jax.tree.map(lambda a: a[picks], self.excerpts)
-        return -_summed(path, self.each, chosen) * (total / len(chosen) / self.excerpts.number)
+        return -_sum(path, self.each, chosen) * (total / len(chosen) / self.excerpts.number)
 
 
 @eqx.filter_custom_vjp
-def _summed(path: Any, each: Callable[[Any, Any], Array], items: Any) -> Scalar:
+def _sum(path: Any, each: Callable[[Any, Any], Array], items: Any) -> Scalar:
     """The sum of `each(path, item)`, one item after the other: memory is that of one.
 
     Its gradient is found with the value, so that no item is computed twice.
@@ -47,7 +47,7 @@ def _summed(path: Any, each: Callable[[Any, Any], Array], items: Any) -> Scalar:
     return jax.lax.map(lambda item: each(path, item).sum(), items).sum()
 
 
-@_summed.def_fwd
+@_sum.def_fwd
 def _summed_forward(_: Any, path: Any, each: Callable[[Any, Any], Array], items: Any) -> Any:
     value_and_gradient = eqx.filter_value_and_grad(lambda path, item: each(path, item).sum())
 
@@ -60,12 +60,12 @@ def _summed_forward(_: Any, path: Any, each: Callable[[Any, Any], Array], items:
     return jax.lax.scan(add, (jnp.zeros((), dtype), zeros), items)[0]
 
 
-@_summed.def_bwd
+@_sum.def_bwd
 def _summed_backward(gradient: Any, cotangent: Scalar, *_: Any) -> Any:
     return jax.tree.map(lambda g: cotangent * g, gradient)
 
 
-def compensated(
+def compensate(
     log_values: Float[Array, " targets"], hazard: AbstractHazard, excerpt: Excerpts
 ) -> Float[Array, " targets"]:
     """Logarithms at the events; the last one less the integral of the hazard over all of them.
@@ -98,7 +98,7 @@ class TimeLikelihood(AbstractEventTerm):
     def each(self, process: PointProcess, excerpt: Excerpts) -> Float[Array, " targets"]:
         """Log-rates at the targets, less the integral over the excerpt."""
         hazard = process.intensity.after(excerpt.history)
-        return compensated(log_rates(hazard, excerpt), hazard, excerpt)
+        return compensate(log_rates(hazard, excerpt), hazard, excerpt)
 
 
 class MarkLikelihood(AbstractEventTerm):

@@ -237,7 +237,7 @@ class AutoregressiveMarginal(AbstractMarginal):
         ordered = levels[self.order]
         level, at_rest = jax.lax.stop_gradient((ordered, self.lines))
         found = at_rest.drawn(lambda one, line: line.quantile(one), level)
-        return self._ordered(_attached(self.lines, ordered, found))
+        return self._ordered(_attach(self.lines, ordered, found))
 
     def sample(self, *, key: RandomKey) -> Point:
         """One draw: for every coordinate a part, then a point of it; it keeps its levels."""
@@ -261,15 +261,15 @@ class AutoregressiveMarginal(AbstractMarginal):
         return jr.uniform(parts_key, z.shape, dtype), z
 
     def _drawn(self, u: Point, z: Point) -> Point:
-        found = jax.lax.stop_gradient(self.lines).drawn(_picked, (u, z))
-        return self._ordered(_attached(self.lines, jnp.zeros_like(z), found))
+        found = jax.lax.stop_gradient(self.lines).drawn(_pick, (u, z))
+        return self._ordered(_attach(self.lines, jnp.zeros_like(z), found))
 
     def _ordered(self, values: Point) -> Point:
         """Numbers in the order of the network, each put at the place of its coordinate."""
         return jnp.zeros_like(values).at[self.order].set(values)
 
 
-def _picked(drawn: tuple[Array, Array], line: MixtureOnLine) -> Scalar:
+def _pick(drawn: tuple[Array, Array], line: MixtureOnLine) -> Scalar:
     u, z = drawn
     below = jnp.cumsum(jnp.exp(line.log_weights))[:-1]
     part = jnp.sum(below < u)
@@ -277,7 +277,7 @@ def _picked(drawn: tuple[Array, Array], line: MixtureOnLine) -> Scalar:
 
 
 @eqx.filter_custom_jvp
-def _attached(lines: Lines, levels: Point, found: Point) -> Point:
+def _attach(lines: Lines, levels: Point, found: Point) -> Point:
     """The point `found`, with the derivative of the point that keeps its levels.
 
     The derivative is implicit: the parameters' change carries every coordinate, and the change of
@@ -287,7 +287,7 @@ def _attached(lines: Lines, levels: Point, found: Point) -> Point:
     return found
 
 
-@_attached.def_jvp
+@_attach.def_jvp
 def _attached_jvp(primals: Any, tangents: Any) -> tuple[Point, Point]:
     (lines, _, found), (lines_rate, levels_rate, _) = primals, tangents
     mixtures, rate = eqx.filter_jvp(lambda at: at(found), (lines,), (lines_rate,))

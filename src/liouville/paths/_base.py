@@ -42,7 +42,7 @@ class AbstractMarginal(eqx.Module):
         unbiased too: discrete choices are enumerated, never drawn.
 
         Args:
-            n: how many points are wanted. At least `n` come back: every component has the same
+            n: how many points are wanted. At least `n` come back: every part has the same
                 number of them.
             key: random key.
 
@@ -57,8 +57,9 @@ def average_velocity(
     r"""$\sum_k \gamma_k u_k$ with $\gamma = \mathrm{softmax}$ of the log-densities of the parts.
 
     Where a part has no share left, its velocity may be beyond all numbers; it then has no say.
+    Where no part has density all are at rest, and any average will do.
     """
-    shares = jax.nn.softmax(log_joint)
+    shares = jax.nn.softmax(jnp.where(log_joint.max() > -jnp.inf, log_joint, 0.0))
     return shares @ jnp.where(shares[:, None] > 0.0, velocities, 0.0)
 
 

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float
 
+from liouville.numerics.special import log_sum_exp
 from liouville.numerics.types import Point, Points, RandomKey, Scalar
 from liouville.paths._base import AbstractMarginal, AbstractPath, average_velocity, branches_of
 
@@ -89,7 +90,7 @@ class EnsembleMarginal(AbstractMarginal):
 
     def log_density(self, x: Point) -> Scalar:
         r"""$\log \sum_m w_m \rho_m(x)$."""
-        return jax.nn.logsumexp(self._log_joint(x))
+        return log_sum_exp(self._log_joint(x))
 
     def velocity(self, x: Point) -> Point:
         r"""$\sum_m \gamma_m u_m$ with $\gamma = \mathrm{softmax}(\log w_m + \log\rho_m)$."""

@@ -8,7 +8,7 @@ from liouville.curves import AbstractCurve, shape_of, value_and_rate
 from liouville.numerics.types import Point, Points, RandomKey, Scalar
 from liouville.paths._base import AbstractMarginal, AbstractPath
 from liouville.paths._families import AbstractFamily, Gaussian
-from liouville.paths._line import MixtureOnLine, attached
+from liouville.paths._line import MixtureOnLine, attach
 from liouville.paths._scales import Diagonal
 
 
@@ -145,11 +145,11 @@ def _spread(line: MixtureOnLine, n: int, key: RandomKey) -> Float[Array, " n"]:
     """`n` draws in random order, spread over the parts more evenly than chance would."""
     part_key, point_key, order_key = jr.split(key, 3)
     part = _systematic(line.log_weights, n, part_key)
-    z = _mirrored(line, n, point_key)
+    z = _mirror(line, n, point_key)
     points = jax.lax.stop_gradient(line.location[part] + jnp.exp(line.log_scale[part]) * z)
     # The order makes coordinates independent of each other.
     points = jr.permutation(order_key, points)
-    return jax.vmap(lambda x: attached(line, x))(points)
+    return jax.vmap(lambda x: attach(line, x))(points)
 
 
 def _systematic(log_weights: Float[Array, " parts"], n: int, key: RandomKey) -> Int[Array, " n"]:
@@ -162,7 +162,7 @@ def _systematic(log_weights: Float[Array, " parts"], n: int, key: RandomKey) -> 
     return jnp.searchsorted(ends[:-1], levels, side="right")
 
 
-def _mirrored(line: MixtureOnLine, n: int, key: RandomKey) -> Float[Array, " n"]:
+def _mirror(line: MixtureOnLine, n: int, key: RandomKey) -> Float[Array, " n"]:
     """Standard draws; neighbours, which mostly share a part, are mirror images if possible."""
     if line.family.is_symmetric:
         half = line.family.sample((-(-n // 2),), key=key)

@@ -148,7 +148,7 @@ class MixtureOnLine(eqx.Module):
         part = jr.categorical(part_key, self.log_weights)
         z = self.family.sample((), key=point_key).astype(self.location.dtype)
         drawn = self.location[part] + jnp.exp(self.log_scale[part]) * z
-        return attached(self, jax.lax.stop_gradient(drawn))
+        return attach(self, jax.lax.stop_gradient(drawn))
 
     def paired(self, other: "MixtureOnLine") -> Scalar:
         """The sum of the products of all parameters: of a `leverage` and a rate."""
@@ -195,7 +195,7 @@ class MixtureOnLine(eqx.Module):
 
 
 @jax.custom_jvp
-def attached(line: MixtureOnLine, x: Scalar) -> Scalar:
+def attach(line: MixtureOnLine, x: Scalar) -> Scalar:
     """The point `x` itself, with the derivative of the point at its level in `line`.
 
     Args:
@@ -205,7 +205,7 @@ def attached(line: MixtureOnLine, x: Scalar) -> Scalar:
     return x
 
 
-@attached.defjvp
+@attach.defjvp
 def _attached_jvp(primals: Any, tangents: Any) -> tuple[Scalar, Scalar]:
     (line, x), (rate, x_rate) = primals, tangents
     return x, line.carry(rate, x) + x_rate

@@ -81,15 +81,15 @@ class Lines(eqx.Module):
     ) -> MixtureOnLine:
         raw = offset + outputs
         distance, log_scale, logits = raw[1:].reshape(3, -1)
-        location = start[0] + self.gate * (raw[0] + _bounded(distance, _SPREAD))
-        log_scale = start[1] + self.gate * _bounded(log_scale, -self.floor)
+        location = start[0] + self.gate * (raw[0] + _bound(distance, _SPREAD))
+        log_scale = start[1] + self.gate * _bound(log_scale, -self.floor)
         if self.moving_weights:
-            logits = start[2] + self.gate * _bounded(logits, _CONTRAST)
+            logits = start[2] + self.gate * _bound(logits, _CONTRAST)
         else:
-            logits = start[2] + _bounded(offset[1:].reshape(3, -1)[2], _CONTRAST)
+            logits = start[2] + _bound(offset[1:].reshape(3, -1)[2], _CONTRAST)
         return MixtureOnLine(location, log_scale, jax.nn.log_softmax(logits), self.family)
 
 
-def _bounded(raw: Array, bound: float) -> Array:
+def _bound(raw: Array, bound: float) -> Array:
     """The identity near zero, within the bound everywhere."""
     return bound * jnp.tanh(raw / bound)

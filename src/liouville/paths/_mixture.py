@@ -84,9 +84,7 @@ class MixtureMarginal(AbstractMarginal):
     def velocity(self, x: Point) -> Point:
         r"""$\sum_k \gamma_k u_k$."""
         velocities = jnp.stack([part.velocity(x) for part in self.parts])
-        joint = self._log_joint(x)
-        # Where no part has density all are at rest, and any average will do.
-        return average_velocity(jnp.where(joint.max() > -jnp.inf, joint, 0.0), velocities)
+        return average_velocity(self._log_joint(x), velocities)
 
     def sample(self, *, key: RandomKey) -> Point:
         """One draw: a part by its weight, then a point of it."""

@@ -65,7 +65,7 @@ class Opened(AbstractMap):
     def at(self, t: Scalar) -> AbstractTransform:
         """The map at time `t` of shape `()`, as far open as the gate."""
         time = t if self.held is None else jnp.full_like(t, self.held)
-        return _opened(value_of(self.map), time, self.gate.value(t))
+        return _open(value_of(self.map), time, self.gate.value(t))
 
 
 class Rosenblatt(AbstractMap):
@@ -159,10 +159,10 @@ def can_open(mapping: AbstractMap) -> bool:
     return all(isinstance(part, Coupling | Elementwise | Rosenblatt) for part in parts)
 
 
-def _opened(mapping: AbstractMap, t: Scalar, share: Scalar) -> AbstractTransform:
+def _open(mapping: AbstractMap, t: Scalar, share: Scalar) -> AbstractTransform:
     """The transform at time `t` with its parameters multiplied by `share`."""
     if isinstance(mapping, Chain):
-        return ChainTransform(tuple(_opened(part, t, share) for part in mapping.maps))
+        return ChainTransform(tuple(_open(part, t, share) for part in mapping.maps))
     if isinstance(mapping, Elementwise):
         return ElementwiseTransform(mapping.scalar.of(share * mapping.raw(t)))
     transform: Any = mapping.at(t)

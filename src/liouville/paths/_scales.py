@@ -92,12 +92,12 @@ class AbstractScale(eqx.Module):
         """The frames at one time, from values and rates of the parameters."""
 
 
-def _floored(p: Float[Array, "..."], floor: float) -> Float[Array, "..."]:
+def _floor(p: Float[Array, "..."], floor: float) -> Float[Array, "..."]:
     return floor + jax.nn.softplus(p - floor)
 
 
-def _unfloored(log_scale: Float[Array, "..."], floor: float) -> Float[Array, "..."]:
-    """The inverse of `_floored`; scales at or below the floor are put just above it."""
+def _unfloor(log_scale: Float[Array, "..."], floor: float) -> Float[Array, "..."]:
+    """The inverse of `_floor`; scales at or below the floor are put just above it."""
     above = jnp.maximum(log_scale - floor, 1e-4)
     return floor + above + jnp.log(-jnp.expm1(-above))
 
@@ -118,7 +118,7 @@ class Diagonal(AbstractScale):
     def from_covariance(self, covariance: Float[Array, "*n dim dim"]) -> Float[Array, "*n dim"]:
         """The log-scales of the diagonal of a covariance."""
         variance = jnp.diagonal(covariance, axis1=-2, axis2=-1)
-        return _unfloored(0.5 * jnp.log(variance), self.floor)
+        return _unfloor(0.5 * jnp.log(variance), self.floor)
 
     def frames(
         self,
@@ -131,7 +131,7 @@ class Diagonal(AbstractScale):
     ) -> "DiagonalFrames":
         """The frames at one time. Scales along the axes never turn, so there is no gauge to fix."""
         del is_rotation_invariant
-        log_scale, log_scale_rate = jax.jvp(lambda p: _floored(p, self.floor), (raw,), (raw_rate,))
+        log_scale, log_scale_rate = jax.jvp(lambda p: _floor(p, self.floor), (raw,), (raw_rate,))
         return DiagonalFrames(location, location_rate, log_scale, log_scale_rate)
 
 
@@ -190,7 +190,7 @@ class Full(AbstractScale):
         """The Cholesky factor, with the logarithm of its diagonal."""
         factor = jnp.linalg.cholesky(covariance)
         diagonal = jnp.diagonal(factor, axis1=-2, axis2=-1)
-        log_scale = _unfloored(jnp.log(diagonal), self.floor)
+        log_scale = _unfloor(jnp.log(diagonal), self.floor)
         return jnp.tril(factor, -1) + _diagonal_matrix(log_scale)
 
     def frames(
@@ -217,7 +217,7 @@ class Full(AbstractScale):
         return jnp.tril(raw, -1) + _diagonal_matrix(jnp.exp(self._log_scale(raw)))
 
     def _log_scale(self, raw: Float[Array, "parts dim dim"]) -> Locations:
-        return _floored(jnp.diagonal(raw, axis1=-2, axis2=-1), self.floor)
+        return _floor(jnp.diagonal(raw, axis1=-2, axis2=-1), self.floor)
 
 
 class FullFrames(AbstractFrames):

@@ -14,7 +14,7 @@ from liouville.paths._base import AbstractMarginal, AbstractPath, average_veloci
 from liouville.paths._ensemble import Ensemble
 from liouville.paths._factorised import Factorised, FactorisedMarginal, coordinate_values
 from liouville.paths._line import MixtureOnLine
-from liouville.paths._transfer_flux import NARROWER, crossing, picked
+from liouville.paths._transfer_flux import NARROWER, crossing, pick
 
 
 class FactorisedMixture(AbstractPath):
@@ -159,8 +159,8 @@ def _default_reference(
     means = (jnp.exp(lines.log_weights) * lines.location).sum(-1)
     location = jnp.exp(log_weights) @ means
     # The widest part of a coordinate rules its tails; the narrowest of those bounds the reference.
-    widest = picked(lines.log_scale, jnp.argmax(lines.log_scale, -1))
-    log_scale = picked(widest.T, jnp.argmin(widest, 0)) - NARROWER
+    widest = pick(lines.log_scale, jnp.argmax(lines.log_scale, -1))
+    log_scale = pick(widest.T, jnp.argmin(widest, 0)) - NARROWER
     return jax.vmap(
         lambda m, s: MixtureOnLine(m[None], s[None], jnp.zeros_like(m)[None], lines.family)
     )(location, log_scale)

@@ -14,7 +14,7 @@ NARROWER = 0.5 * math.log(2.0)
 Values = Float[Array, "parts dim"]
 
 
-def picked(a: Float[Array, "*n choices"], index: Int[Array, "*n"]) -> Float[Array, "*n"]:
+def pick(a: Float[Array, "*n choices"], index: Int[Array, "*n"]) -> Float[Array, "*n"]:
     """The chosen entries of the last axis, with the derivative of what is chosen.
 
     The derivative of `max` finds the largest entry by comparison with the result: where a compiler

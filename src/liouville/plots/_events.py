@@ -29,7 +29,7 @@ from liouville.plots._style import (
     tidy_bar,
 )
 
-# Orders of magnitude that the colours of an intensity tell apart.
+# Orders of magnitude that the colours of an intensity say apart.
 _ORDERS = 4.0
 _RECENT = 100  # events drawn on the intensity
 

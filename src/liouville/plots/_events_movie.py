@@ -24,7 +24,7 @@ def event_movie(
     places: np.ndarray,
     marks: np.ndarray | None = None,
     *,
-    progress: Callable[[str], None] | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> Path:
     """Writes a GIF of the intensity at given times, one log scale of colours for all frames.
 
@@ -58,4 +58,4 @@ def event_movie(
         rings.set_edgecolor([(MARK, 1.0 - 0.8 * share) for share in age[fresh].tolist()])
         move(t)
 
-    return write_film(path, axes, frames, show, 8.0, progress)
+    return write_film(path, axes, frames, show, 8.0, say)

@@ -47,7 +47,7 @@ def moving_density(
     if is_identity(model, view) or view.has_scale:
         return np.stack([plane_density(model, float(t), window, view, cells) for t in times])
     keys = np.unique([*range(0, len(times), 3), len(times) - 1])
-    paths = carried(model, model.sample(float(times[0]), 3000), times[keys])
+    paths = carry(model, model.sample(float(times[0]), 3000), times[keys])
     places = view.points(paths)
     if len(keys) > 1:
         places = interp1d(keys, places, axis=0)(np.arange(len(times)))
@@ -84,7 +84,7 @@ def _density_of(places: np.ndarray, window: Window, cells: int) -> np.ndarray:
     return counts / (len(places) * window.cell_area(cells))
 
 
-def carried(
+def carry(
     model: DrawableModel,
     start: np.ndarray,
     times: np.ndarray,

@@ -65,7 +65,7 @@ def write_film(
     times: np.ndarray,
     show: Callable[[int, float], None],
     seconds: float,
-    progress: Callable[[str], None] | None,
+    say: Callable[[str], None] | None,
 ) -> Path:
     """Writes a GIF that rests on its last frame; `show` moves all to a frame and its time."""
     canvas = axes.figure.canvas
@@ -75,8 +75,8 @@ def write_film(
         show(index, t)
         canvas.draw()
         pictures.append(Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy()))
-        if progress is not None:
-            progress(f"film: frame {index + 1} of {len(times)}")
+        if say is not None:
+            say(f"film: frame {index + 1} of {len(times)}")
     step = max(20, round(1000 * seconds / max(len(times), 1)))
     durations = [step] * (len(times) - 1) + [step + 1200]
     data = _encode(pictures, durations)
@@ -94,7 +94,7 @@ def _encode(pictures: list[Image.Image], durations: list[int]) -> bytes:
     """GIF bytes; one palette for all frames, so that colours stand still."""
     palette = _palette(pictures[:: max(1, len(pictures) // 8)])
     nearest = KDTree(palette)
-    frames = [_indexed(picture, palette, nearest) for picture in pictures]
+    frames = [_index(picture, palette, nearest) for picture in pictures]
     out = io.BytesIO()
     frames[0].save(
         out,
@@ -115,8 +115,8 @@ def _palette(pictures: list[Image.Image]) -> np.ndarray:
     the white and lose the colours of the few pixels that show data.
     """
     ramp = (255 * np.asarray(DENSITY(np.linspace(0, 1, 96)))[:, :3]).round()
-    colours = np.unique(np.concatenate([_packed(picture) for picture in pictures]))
-    used = _unpacked(colours)
+    colours = np.unique(np.concatenate([_pack(picture) for picture in pictures]))
+    used = _unpack(colours)
     apart = used[KDTree(ramp).query(used)[0] > 4.0].astype(np.uint8)
     if len(apart) == 0:
         return ramp
@@ -125,21 +125,21 @@ def _palette(pictures: list[Image.Image]) -> np.ndarray:
     return np.concatenate([ramp, np.reshape(others, (-1, 3))[:160]])
 
 
-def _indexed(picture: Image.Image, palette: np.ndarray, nearest: KDTree) -> Image.Image:
+def _index(picture: Image.Image, palette: np.ndarray, nearest: KDTree) -> Image.Image:
     """The picture in colours of the palette, each pixel in the nearest one."""
-    colours, inverse = np.unique(_packed(picture), return_inverse=True)
-    index = np.asarray(nearest.query(_unpacked(colours))[1], np.uint8)
+    colours, inverse = np.unique(_pack(picture), return_inverse=True)
+    index = np.asarray(nearest.query(_unpack(colours))[1], np.uint8)
     image = Image.fromarray(index[inverse].reshape(picture.height, picture.width))
     image.putpalette(palette.astype(int).ravel().tolist())
     return image
 
 
-def _packed(picture: Image.Image) -> np.ndarray:
+def _pack(picture: Image.Image) -> np.ndarray:
     """One number per pixel instead of three, shape ``(pixels,)``."""
     pixels = np.asarray(picture, np.uint32).reshape(-1, 3)
     return (pixels[:, 0] << 16) | (pixels[:, 1] << 8) | pixels[:, 2]
 
 
-def _unpacked(colours: np.ndarray) -> np.ndarray:
+def _unpack(colours: np.ndarray) -> np.ndarray:
     """Red, green and blue of packed colours, shape ``(n, 3)``."""
     return np.stack([colours >> 16, (colours >> 8) & 255, colours & 255], axis=-1).astype(float)

@@ -10,7 +10,7 @@ from scipy.ndimage import gaussian_filter1d
 from liouville.plots._clock import Clock, clock_of
 from liouville.plots._density import draw_cells
 from liouville.plots._fields import (
-    carried,
+    carry,
     known_times,
     line_density,
     mass_level,
@@ -131,7 +131,7 @@ def trajectories(
     """
     times = np.linspace(model.interval[0], model.interval[1], _STEPS)
     start = model.sample(float(times[0]), _PATHS)
-    paths = carried(model, start, times, stochastic=stochastic)
+    paths = carry(model, start, times, stochastic=stochastic)
     clock, known = clock_of(model, snapshots), known_times(model, snapshots)
     if model.dim == 1:
         return _line_trajectories(model, snapshots, times, paths[..., 0])

@@ -28,14 +28,14 @@ def density_movie(
     view: View | None = None,
     *,
     frames: int = 40,
-    progress: Callable[[str], None] | None = None,
+    say: Callable[[str], None] | None = None,
     scenery: Scenery | None = None,
 ) -> Path:
     """Writes a GIF of the density from the first time to the last.
 
     One colour scale holds for all frames. Data, if any, fade in and out around their own time; the
     strip at the foot shows where the frame stands between the snapshots. `view` and `scenery`
-    are as in ``density_panels``; `progress` is told in words how far the work has come.
+    are as in ``density_panels``; `say` is told in words how far the work has come.
     """
     clock = clock_of(model, snapshots)
     times = np.linspace(model.interval[0], model.interval[1], frames)
@@ -43,7 +43,7 @@ def density_movie(
         axes, show = _line_stage(model, snapshots, times, clock)
     else:
         axes, show = _plane_stage(model, snapshots, view, times, clock, scenery)
-    return write_film(path, axes, times, show, 5.0, progress)
+    return write_film(path, axes, times, show, 5.0, say)
 
 
 def _plane_stage(

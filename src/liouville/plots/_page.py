@@ -62,7 +62,7 @@ class Film:
     name: str
     title: str
     reading: str
-    # Writes the file it is given, and may tell in words how far it has come.
+    # Writes the file it is given, and may say in words how far it has come.
     make: Callable[[Path, Callable[[str], None]], Any]
 
 
@@ -99,7 +99,7 @@ class Page:
     film: Film | None = None  # shown first
 
 
-def write_page(folder: Path, page: Page, progress: Callable[[str], None] | None = None) -> Path:
+def write_page(folder: Path, page: Page, say: Callable[[str], None] | None = None) -> Path:
     """Writes ``report.html`` and its pictures.
 
     The page loads nothing from anywhere: pictures are inside it. The same pictures are in
@@ -108,15 +108,15 @@ def write_page(folder: Path, page: Page, progress: Callable[[str], None] | None 
     Args:
         folder: Where to write; made if needed.
         page: What to write.
-        progress: Told in words what is being drawn.
+        say: Told in words what is being drawn.
     """
-    folder, tell = Path(folder), progress or (lambda _: None)
+    folder, say = Path(folder), say or (lambda _: None)
     cards = []
     for item in page.contents:
         if isinstance(item, Table):
             cards.append(_card(item, item.body))
             continue
-        tell(f"drawing {item.title.lower()}")
+        say(f"drawing {item.title.lower()}")
         data = to_png(item.draw())
         write_bytes(folder / "figures" / item.name, data)
         cards.append(_card(item, _image(item, data)))
@@ -126,10 +126,10 @@ def write_page(folder: Path, page: Page, progress: Callable[[str], None] | None 
     )
     first = f'<div class="card"><h2>Key numbers</h2><table>{rows}</table></div>' if rows else ""
     if page.film is not None:
-        tell(f"drawing {page.film.title.lower()}")
+        say(f"drawing {page.film.title.lower()}")
         path = folder / "figures" / page.film.name
         path.parent.mkdir(parents=True, exist_ok=True)
-        page.film.make(path, tell)
+        page.film.make(path, say)
         first += _card(page.film, _image(page.film, path.read_bytes()))
     title = html.escape(page.title)
     text = (

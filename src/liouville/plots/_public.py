@@ -39,7 +39,7 @@ from liouville.plots._style import name_axes as name_axes
 from liouville.plots._style import panels as panels
 from liouville.plots._style import sheet as sheet
 from liouville.plots._style import tidy as tidy
-from liouville.plots._training import explained as explained
+from liouville.plots._training import explain as explain
 from liouville.plots._training import held_out as held_out
 from liouville.plots._training import loss_curves as loss_curves
 from liouville.plots._training import training_picture as training_picture

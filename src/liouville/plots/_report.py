@@ -130,9 +130,7 @@ def density_page(
         "movie.gif",
         "The density as it moves",
         _FILM,
-        lambda path, tell: density_movie(
-            model, path, snapshots, view, progress=tell, scenery=scenery
-        ),
+        lambda path, say: density_movie(model, path, snapshots, view, say=say, scenery=scenery),
     )
     subject = _subject(model, snapshots)
     return Page(title, subject, summary, contents, film if movie else None)

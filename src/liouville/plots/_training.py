@@ -67,10 +67,10 @@ def loss_curves(history: Sequence[Mapping[str, Any]]) -> Figure:
 
 def training_picture(history: Sequence[Mapping[str, Any]]) -> Picture:
     """The picture of `loss_curves` for a report."""
-    return Picture("loss.png", "Training", explained(history), lambda: loss_curves(history))
+    return Picture("loss.png", "Training", explain(history), lambda: loss_curves(history))
 
 
-def explained(history: Sequence[Mapping[str, Any]]) -> str:
+def explain(history: Sequence[Mapping[str, Any]]) -> str:
     """How to read `loss_curves`: the validation is of data, of the objective, or not there."""
     parts = [_LINES]
     if any("validation" in entry for entry in history):

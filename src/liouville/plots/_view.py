@@ -46,7 +46,7 @@ class FirstTwo:
         return np.asarray(x)[..., :2]
 
     def velocities(self, x: np.ndarray, u: np.ndarray) -> np.ndarray:
-        """First two components of the velocities ``u``, shape ``(..., 2)``."""
+        """First two parts of the velocities ``u``, shape ``(..., 2)``."""
         del x
         return np.asarray(u)[..., :2]
 

@@ -32,7 +32,7 @@ class Sequences(NamedTuple):
     parents: Int[np.ndarray, " n"]
 
 
-def grown(
+def grow(
     times: np.ndarray,
     states: np.ndarray,
     sequence: np.ndarray,

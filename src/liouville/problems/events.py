@@ -14,7 +14,7 @@ from scipy.special import logsumexp
 
 from liouville.errors import LiouvilleError
 from liouville.numerics.mixtures import GaussianMixture
-from liouville.problems._clusters import Points, Values, ages_of, grown, rows_of
+from liouville.problems._clusters import Points, Values, ages_of, grow, rows_of
 from liouville.problems._clusters import Sequences as Sequences
 from liouville.problems.toys import turned
 
@@ -60,7 +60,7 @@ class PinwheelProcess:
         def children(kinds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             return rng.exponential(1.0 / self.decay, len(kinds)), (kinds + 1) % self.classes
 
-        times, kinds, sequence, parents = grown(
+        times, kinds, sequence, parents = grow(
             times,
             kinds,
             rng.integers(sequences, size=size),
@@ -220,7 +220,7 @@ class HawkesProcess:
             states = np.concatenate([self._magnitudes(rng, number), places], axis=1)
             return self._delays(rng, number), states
 
-        times, states, sequence, parents = grown(
+        times, states, sequence, parents = grow(
             rng.uniform(0.0, horizon, size),
             first,
             rng.integers(sequences, size=size),

@@ -36,7 +36,7 @@ from liouville.processes._marks import MixtureMarks as MixtureMarks
 from liouville.processes._neural import Growth as Growth
 from liouville.processes._neural import Neural as Neural
 from liouville.processes._next import next_time as next_time
-from liouville.processes._next import rescaled_times as rescaled_times
+from liouville.processes._next import rescale_times as rescale_times
 from liouville.processes._next import simulate_times as simulate_times
 from liouville.processes._polygon import Polygon as Polygon
 from liouville.processes._process import PointProcess as PointProcess

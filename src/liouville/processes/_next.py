@@ -130,7 +130,7 @@ def simulate_times(
     return events, is_complete
 
 
-def rescaled_times(
+def rescale_times(
     hazard: AbstractHazard, times: Float[Array, " n"], start: Scalar
 ) -> Float[Array, " n"]:
     r"""The integrals of the hazard between events, $\int_{t_{i-1}}^{t_i} \lambda$.

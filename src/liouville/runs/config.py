@@ -103,7 +103,7 @@ def merge(
         values: Values by dotted key, each as it is, None too.
         settings: Texts as for `apply_settings`.
     """
-    tree = _merged({}, file or {})
+    tree = _merge({}, file or {})
     given = {
         key: _setting_value(annotation, value, key)
         if isinstance(value, str) and str not in _members(annotation := _type_at(cls, key))
@@ -160,7 +160,7 @@ def check_positive(cfg: Any, keys: Iterable[str]) -> None:
 
 def describe(cls: type) -> list[Entry]:
     """The fields of a configuration that hold a value, nested ones under their dotted keys."""
-    return _described(cls, "", None)
+    return _describe(cls, "", None)
 
 
 def _fields(cls: type) -> list[dataclasses.Field[Any]]:
@@ -313,7 +313,7 @@ def _default(field: dataclasses.Field[Any]) -> Any:
     return REQUIRED
 
 
-def _described(cls: type, prefix: str, instance: Any) -> list[Entry]:
+def _describe(cls: type, prefix: str, instance: Any) -> list[Entry]:
     hints = _type_hints(cls)
     entries = []
     for field in _fields(cls):
@@ -329,7 +329,7 @@ def _described(cls: type, prefix: str, instance: Any) -> list[Entry]:
             )
         for member in nested:
             inner = default if isinstance(default, member) else None
-            entries += _described(member, f"{key}.", inner)
+            entries += _describe(member, f"{key}.", inner)
     return entries
 
 
@@ -343,13 +343,13 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+def _merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     """A copy of two nested mappings, the second one winning."""
     merged = dict(under)
     for key, value in over.items():
         if isinstance(value, Mapping):
             below = merged.get(key)
-            value = _merged(below if isinstance(below, Mapping) else {}, value)
+            value = _merge(below if isinstance(below, Mapping) else {}, value)
         merged[key] = value
     return merged
 
@@ -389,7 +389,7 @@ def _set(tree: dict[str, Any], key: str, value: Any) -> None:
                 f"cannot set {key!r}: {above} is {tree[name]!r}, not a mapping; correct it first"
             )
         tree = tree[name]
-    tree.update(_merged(tree, {last: value}))
+    tree.update(_merge(tree, {last: value}))
 
 
 def _overlay_settings(cls: type, tree: dict[str, Any], settings: Iterable[str]) -> None:

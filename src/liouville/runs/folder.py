@@ -89,7 +89,7 @@ def begin(
     chosen = configuration.merge(kind, file=file, flags=flags, settings=settings)
     if resume:
         claim(folder, force=force, resume=True)
-        chosen = _resumed(open_run(folder), kind, file, flags, settings)
+        chosen = _resume(open_run(folder), kind, file, flags, settings)
     data = load(chosen)
     run = Run(folder, task, configuration.to_dict(chosen), fingerprint(arrays(data)))
     if not resume:
@@ -127,7 +127,7 @@ def data_of(
     return data, settings
 
 
-def _resumed(
+def _resume(
     run: Run,
     kind: type[Config],
     file: Mapping[str, Any] | None,

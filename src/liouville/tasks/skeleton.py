@@ -33,7 +33,7 @@ def fit_given(
     """
     if not isinstance(settings, task.config):
         settings = configuration.merge(task.config, values=settings)
-    data = _checked(task, settings, given)
+    data = _read_checked(task, settings, given)
     return fit_task(task, data, settings, folder=folder, resume=resume, progress=progress)
 
 
@@ -49,7 +49,7 @@ def fit_task(
     """Fits to data that were read and checked."""
     begun = time.monotonic()
     start = task.resolve(data, config, progress)
-    result = _trained(start, folder, resume, progress)
+    result = _train(start, folder, resume, progress)
     model = task.model(start, result)
     facts = {"task": task.name, "steps": result.step}
     model = dataclasses.replace(model, notes={**facts, **model.notes})
@@ -99,7 +99,7 @@ def run_task(
         folder,
         task.name,
         task.config,
-        lambda chosen: _checked(task, chosen, given),
+        lambda chosen: _read_checked(task, chosen, given),
         task.arrays,
         file=file,
         flags=flags,
@@ -120,7 +120,7 @@ def run_task(
     from liouville.plots import write_page
 
     say("drawing the report")
-    write_page(folder, task.contents(fitted, data), progress=say)
+    write_page(folder, task.contents(fitted, data), say=say)
     return fitted
 
 
@@ -157,7 +157,7 @@ def _run_again(folder: Path) -> tuple[Task, Any, Any]:
     return task, data, config
 
 
-def _checked(task: Task, config: Any, given: Any) -> Any:
+def _read_checked(task: Task, config: Any, given: Any) -> Any:
     """The data of a configuration, whose training options are checked before they are read."""
     check_options(config.training)
     for name, default in vars(task.config().training).items():
@@ -168,7 +168,7 @@ def _checked(task: Task, config: Any, given: Any) -> Any:
     return task.read(config, given)
 
 
-def _trained(start: Start, folder: Path | None, resume: bool, progress: bool | None) -> Fit:
+def _train(start: Start, folder: Path | None, resume: bool, progress: bool | None) -> Fit:
     """Trains from a start with the options of its configuration."""
     options = start.config.training
     if start.is_interrupted:

@@ -101,7 +101,8 @@ def fit(
         LiouvilleError: if `resume` finds a checkpoint of another model.
     """
     objective = objective if isinstance(objective, Objective) else objective * 1.0
-    check_schedule(chunk, {"validate_every": validate_every, "checkpoint_every": checkpoint_every})
+    every = {"validate_every": validate_every, "checkpoint_every": checkpoint_every}
+    check_schedule(chunk, {"chunk": chunk, **every})
     if not isinstance(optimizer, optax.GradientTransformation):
         optimizer = default_optimizer(optimizer, steps)
     if not learned_leaves(path):
@@ -146,7 +147,7 @@ def fit(
                     save(eqx.tree_at(lambda s: s.failed, state, jnp.zeros((), bool)))
                     raise _failure(stepper, state, np.asarray(values)[done])
                 if validation is not None and (step % validate_every == 0 or step >= steps):
-                    state, value = _validated(stepper, state, validation, tolerance)
+                    state, value = _validate(stepper, state, validation, tolerance)
                     rows[-1]["validation"] = value
                 history += rows
                 if file is not None:
@@ -167,7 +168,7 @@ def fit(
 
 def check_options(training: Any) -> None:
     """Checks the section `training` of a configuration before anything is written."""
-    names = ("validate_every", "checkpoint_every")
+    names = ("chunk", "validate_every", "checkpoint_every")
     check_schedule(training.chunk, {f"training.{n}": getattr(training, n) for n in names})
 
 
@@ -176,12 +177,10 @@ def check_schedule(chunk: int, every: Mapping[str, int]) -> None:
 
     What happens every so many steps falls between two compiled calls, of `chunk` steps each.
     """
-    if chunk < 1:
-        raise LiouvilleError(f"chunk is {chunk}; give a positive number")
     for name, value in every.items():
         if value < 1:
             raise LiouvilleError(f"{name} is {value}; give a positive number")
-        if value % chunk:
+        if value % max(chunk, 1):
             raise LiouvilleError(
                 f"{name} is {value}, which is no multiple of chunk {chunk}; change one of them"
             )
@@ -213,7 +212,7 @@ def _rows(objective: Objective, values: np.ndarray, begin: int, every: int) -> l
     ]
 
 
-def _validated(
+def _validate(
     stepper: Stepper, state: TrainState, term: AbstractTerm | Objective, tolerance: float
 ) -> tuple[TrainState, float]:
     value, before = float(stepper.validate(state, term)), float(state.best_validation)

@@ -80,9 +80,9 @@ class MaskedNetwork(eqx.Module):
         keys = jr.split(key, depth + 1)
         self.time_layer = eqx.nn.Linear(1 + 2 * frequencies, dim * units, key=keys[0])
         reads = np.arange(dim)
-        self.space = _drawn((dim, units, dim), reads, keys[1]) * _before(dim)
+        self.space = _draw((dim, units, dim), reads, keys[1]) * _before(dim)
         self.hidden = tuple(
-            _drawn((dim, units, dim, units), (reads + 1) * units, k) * _up_to(dim) for k in keys[2:]
+            _draw((dim, units, dim, units), (reads + 1) * units, k) * _up_to(dim) for k in keys[2:]
         )
         self.biases = tuple(jnp.zeros((dim, units)) for _ in keys[2:])
         self.out = jnp.zeros((dim, outputs, dim, units))
@@ -279,7 +279,7 @@ def _up_to(dim: int) -> np.ndarray:
     return np.tri(dim, dtype=bool)[:, None, :, None]
 
 
-def _drawn(shape: tuple[int, ...], reads: np.ndarray, key: RandomKey) -> Array:
+def _draw(shape: tuple[int, ...], reads: np.ndarray, key: RandomKey) -> Array:
     """Uniform numbers within one over the root of how many inputs a block reads."""
     bound = (1.0 / np.sqrt(np.maximum(reads, 1))).reshape(-1, *[1] * (len(shape) - 1))
     return jr.uniform(key, shape, minval=-1.0, maxval=1.0) * jnp.asarray(bound, jnp.zeros(()).dtype)

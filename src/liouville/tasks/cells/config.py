@@ -39,20 +39,20 @@ class DataConfig:
 class PathConfig:
     """The family of densities."""
 
-    components: int | None = option(
+    parts: int | None = option(
         None,
-        "components of a member; by default as many as the snapshots show",
-        flag="--components",
+        "parts of a member; by default as many as the snapshots show",
+        flag="--parts",
     )
     scale: Literal["diagonal", "full"] = option("full", "their covariance")
     members: int = option(6, "independently started paths that are averaged")
-    family: Literal["gaussian", "logistic"] = option("gaussian", "shape of a component")
+    family: Literal["gaussian", "logistic"] = option("gaussian", "shape of a part")
     interpolation: Literal["linear", "cubic", "monotone"] = option(
         "cubic", "how parameters run between snapshots"
     )
     tension: float = option(0.4, "pull of a cubic toward straight pieces, 0 to 1")
     knots: int = option(24, "most knots; with more snapshots they are spread evenly")
-    min_scale: float = option(0.05, "smallest scale of a component, in standardised units")
+    min_scale: float = option(0.05, "smallest scale of a part, in standardised units")
 
 
 @dataclass(frozen=True)

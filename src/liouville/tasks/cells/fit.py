@@ -17,8 +17,8 @@ from liouville.tasks.cells._gaps import Filled, fill_gaps
 from liouville.tasks.cells.config import CellsConfig
 from liouville.tasks.cells.demo import demonstration
 from liouville.tasks.cells.initial import (
-    automatic_components,
     chains_through,
+    choose_parts,
     energy_of_chains,
     initial_path,
 )
@@ -64,7 +64,7 @@ def fit_cells(
     Args:
         cells: the snapshots, or a file for `liouville.read_cells`.
         settings: a configuration, or some of its values by dotted key, for instance
-            `{"path.components": 48, "training.steps": 500}`.
+            `{"path.parts": 48, "training.steps": 500}`.
         folder: where the checkpoint and the metrics go, if anywhere.
         resume: go on from the checkpoint in `folder`.
         progress: show a progress bar; by default on a terminal only.
@@ -111,7 +111,7 @@ class _Known(NamedTuple):
 def resolve(cells: Snapshots, config: CellsConfig, progress: bool | None = None) -> Start:
     """Chains through the snapshots, and the mixture paths that start along them."""
     seed = config.training.seed
-    units, training, held_out = known = _divided(cells, config)
+    units, training, held_out = known = _divide(cells, config)
     times = np.asarray(units.time_to_model(training.distinct_times))
     clouds = [units.to_model(training.at(t)) for t in training.distinct_times]
     joined = chains_through(clouds, seed=seed)
@@ -119,7 +119,7 @@ def resolve(cells: Snapshots, config: CellsConfig, progress: bool | None = None)
     config = _resolved(config, clouds, straight)
     options = config.objective
     assert options.energy is not None  # just filled in
-    filled = _filled(config, times, joined, straight)
+    filled = _fill(config, times, joined, straight)
     batch_size = options.batch_size or _LARGEST_BATCH
     weights = measure.weights_by_time(training)
     likelihood = _training_likelihood(times, clouds, weights, filled, batch_size)
@@ -140,7 +140,7 @@ def resolve(cells: Snapshots, config: CellsConfig, progress: bool | None = None)
             "cells": len(cells),
             "times": len(times),
             "coordinates": cells.dim,
-            "components": config.path.components,
+            "parts": config.path.parts,
             "members": config.path.members,
         },
         known=known,
@@ -158,11 +158,11 @@ def model(start: Start, result: Fit) -> Model:
         time_name=cells.time_name,
         time_unit=cells.time_unit,
         sigma=_noise(start.config, start.known.units),
-        notes={"components": start.config.path.components},
+        notes={"parts": start.config.path.parts},
     )
 
 
-def _divided(cells: Snapshots, config: CellsConfig) -> _Known:
+def _divide(cells: Snapshots, config: CellsConfig) -> _Known:
     """The units of all cells, and the cells for training and those held out."""
     units = Standardisation.fit(
         cells.points, cells.times, mode=config.data.scaling, features=cells.features
@@ -173,7 +173,7 @@ def _divided(cells: Snapshots, config: CellsConfig) -> _Known:
     return _Known(units, training, held_out if len(held_out) else None)
 
 
-def _filled(config: CellsConfig, times: np.ndarray, joined: np.ndarray, energy: float) -> Filled:
+def _fill(config: CellsConfig, times: np.ndarray, joined: np.ndarray, energy: float) -> Filled:
     """The chains with the gaps filled, unless that is not wanted or would need too many knots."""
     if not config.gaps.fill or 2 * len(times) - 1 > config.path.knots:
         return Filled(times, joined)
@@ -200,15 +200,15 @@ def _training_likelihood(
 
 
 def _resolved(config: CellsConfig, clouds: list[np.ndarray], energy: float) -> CellsConfig:
-    """Fills in the number of components, and what the kinetic energy weighs.
+    """Fills in the number of parts, and what the kinetic energy weighs.
 
     The motion along the chains costs a fortieth of a nat a coordinate. The rule has no unit: it
     gives the same answer whatever the scale of space, of time and of the displacements.
     """
     path, objective = config.path, config.objective
-    if path.components is None:
-        components = automatic_components(clouds, seed=config.training.seed)
-        path = dataclasses.replace(path, components=components)
+    if path.parts is None:
+        parts = choose_parts(clouds, seed=config.training.seed)
+        path = dataclasses.replace(path, parts=parts)
     if objective.energy is None:
         weight = _ENERGY_SHARE * clouds[0].shape[1] / max(energy, 1e-6)
         objective = dataclasses.replace(objective, energy=float(f"{weight:.3g}"))

@@ -1,4 +1,4 @@
-"""The start of training: components that follow optimal-transport chains through the snapshots."""
+"""The start of training: parts that follow optimal-transport chains through the snapshots."""
 
 import warnings
 from collections.abc import Sequence
@@ -17,15 +17,15 @@ from liouville.tasks.cells.config import PathConfig
 
 # Chains are matched exactly, which costs their number cubed: about a second a pair of snapshots.
 _MOST_CHAINS = 1500
-# The criterion settles on a number of components long before it has seen so many cells.
+# The criterion settles on a number of parts long before it has seen so many cells.
 _MOST_LOOKED_AT = 1000
 # What covariances of few chains are drawn toward, see `group_moments`.
 _PRIOR_CHAINS, _PRIOR_SHARE = 3.0, 0.1
 _LOGISTIC_DEVIATION = float(np.pi / np.sqrt(3.0))
 
 
-def automatic_components(snapshots: Sequence[np.ndarray], *, seed: int = 0) -> int:
-    """The number of components: the most that the Bayesian information criterion sees at a time."""
+def choose_parts(snapshots: Sequence[np.ndarray], *, seed: int = 0) -> int:
+    """The number of parts: the most that the Bayesian information criterion sees at a time."""
     rng = np.random.default_rng(seed)
     thinned = [x[rng.permutation(len(x))[:_MOST_LOOKED_AT]] for x in snapshots]
     return max(len(fit_by_bic(x, seed=seed).weights) for x in thinned)
@@ -53,11 +53,11 @@ def initial_path(
     Args:
         times: the snapshots' times in standardised units, increasing, shape `(times,)`.
         joined: chains, shape `(chains, times, dim)`, in standardised units.
-        config: members, family, scale, knots and the number of components.
+        config: members, family, scale, knots and the number of parts.
         seed: of all random choices.
     """
-    if config.components is None:
-        raise ValueError("path.components is not set; see automatic_components")
+    if config.parts is None:
+        raise ValueError("path.parts is not set; see choose_parts")
     seeds = np.random.SeedSequence(seed).generate_state(config.members)
     return Ensemble.of([_member(times, joined, config, int(member)) for member in seeds])
 
@@ -65,11 +65,11 @@ def initial_path(
 def _member(times: np.ndarray, joined: np.ndarray, config: PathConfig, seed: int) -> LocationScale:
     """A mixture path along chains.
 
-    k-means groups chains that run together, and each group becomes a component: its mean and
+    k-means groups chains that run together, and each group becomes a part: its mean and
     spread at each snapshot, its share as weight.
     """
-    assert config.components is not None  # checked by `initial_path`
-    label, share = _clusters(joined, config.components, seed)
+    assert config.parts is not None  # checked by `initial_path`
+    label, share = _clusters(joined, config.parts, seed)
     moments = group_moments(joined, label, _PRIOR_CHAINS, _PRIOR_SHARE)
     mean, covariance = (m.swapaxes(0, 1) for m in moments)
     is_few = len(times) <= config.knots
@@ -92,19 +92,19 @@ def _member(times: np.ndarray, joined: np.ndarray, config: PathConfig, seed: int
     )
 
 
-def _clusters(joined: np.ndarray, components: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def _clusters(joined: np.ndarray, parts: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """The group of each chain, and the share of each group; no group is empty."""
     flat = joined.reshape(len(joined), -1)
-    components = min(components, len(flat))
+    parts = min(parts, len(flat))
     with warnings.catch_warnings():
         # An empty cluster is no failure: it is given a chain below.
         warnings.simplefilter("ignore", UserWarning)
-        _, label = kmeans2(flat, components, minit="++", rng=seed)
+        _, label = kmeans2(flat, parts, minit="++", rng=seed)
     rng = np.random.default_rng(seed)
-    for empty in np.setdiff1d(np.arange(components), label):
-        crowded = np.flatnonzero(np.bincount(label, minlength=components)[label] > 1)
+    for empty in np.setdiff1d(np.arange(parts), label):
+        crowded = np.flatnonzero(np.bincount(label, minlength=parts)[label] > 1)
         label[rng.choice(crowded)] = empty
-    return label, np.bincount(label, minlength=components) / len(label)
+    return label, np.bincount(label, minlength=parts) / len(label)
 
 
 def _resample(times: np.ndarray, knots: np.ndarray, values: np.ndarray) -> np.ndarray:

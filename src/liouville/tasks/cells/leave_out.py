@@ -16,7 +16,7 @@ from liouville.numerics.couplings import assignment, wasserstein
 from liouville.runs import config as configuration
 from liouville.tasks.cells.config import CellsConfig
 from liouville.tasks.cells.fit import fit_cells, read
-from liouville.tasks.cells.measure import MOST_MATCHED, thinned
+from liouville.tasks.cells.measure import MOST_MATCHED, thin
 from liouville.tasks.task import Rows, Say
 
 
@@ -110,7 +110,7 @@ def leave_out(
                     **_predictions(result.model, scaled, before, left_out, seed),
                     **bounds,
                     **dict(zip(("nats", "baseline_nats"), nats)),
-                    "components": found["components"],
+                    "parts": found["parts"],
                     "steps": found["steps"],
                     "seconds": seconds,
                 }
@@ -122,8 +122,8 @@ def _predictions(
     model: Model, cells: Snapshots, before: float, t: float, seed: int
 ) -> dict[str, float]:
     rng = np.random.default_rng(seed)
-    start = thinned(cells.at(before), MOST_MATCHED, rng)
-    target = thinned(cells.at(t), MOST_MATCHED, rng)
+    start = thin(cells.at(before), MOST_MATCHED, rng)
+    target = thin(cells.at(t), MOST_MATCHED, rng)
     ends = jnp.asarray(model.units.time_to_model(np.array([before, t])), jnp.zeros(()).dtype)
     moved = solve_ode(model.path, jnp.asarray(start, ends.dtype), ends, steps=100, method="euler")
     drawn = model.sample(t, len(target), seed=seed)
@@ -136,7 +136,7 @@ def _predictions(
 def _bounds(cells: Snapshots, before: float, t: float, after: float) -> dict[str, float]:
     """What costs no model: the sampling floor, the transport midpoint, and no motion."""
     rng = np.random.default_rng(0)
-    old, target, new = (thinned(cells.at(s), MOST_MATCHED, rng) for s in (before, t, after))
+    old, target, new = (thin(cells.at(s), MOST_MATCHED, rng) for s in (before, t, after))
     half = rng.permutation(len(target))
     middle = len(target) // 2
     n = min(len(old), len(new))

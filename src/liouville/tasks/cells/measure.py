@@ -99,7 +99,7 @@ def evaluate(model: Model, cells: Snapshots, config: CellsConfig) -> Rows:
     nats = compare_held_out(model, training, held_out)
     rng, rows = np.random.default_rng(0), []
     for t in held_out.distinct_times.tolist():
-        y = thinned(held_out.at(t), MOST_MATCHED, rng)
+        y = thin(held_out.at(t), MOST_MATCHED, rng)
         x = model.sample(t, len(y), seed=0)
         pool = training.at(t)
         z = pool[rng.permutation(len(pool))[: len(y)]]
@@ -121,6 +121,6 @@ def evaluate(model: Model, cells: Snapshots, config: CellsConfig) -> Rows:
     return Rows("rows", "Held-out cells", rows, headings)
 
 
-def thinned(x: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
+def thin(x: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
     """At most so many of the points, chosen by chance."""
     return x if len(x) <= most else x[rng.permutation(len(x))[:most]]

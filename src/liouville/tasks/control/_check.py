@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from liouville.diffusions import check_values, checked_noise, shown
+from liouville.diffusions import check_noise, check_values, show
 from liouville.errors import LiouvilleError
 from liouville.objectives import Interaction, Potential
 from liouville.tasks.control.problem import ControlProblem
@@ -36,7 +36,7 @@ def check(problem: ControlProblem) -> None:
         raise LiouvilleError(f"there is no cost {min(names)!r} to weigh; the costs are: {known}")
     clouds = [end.sample(_DRAWS, seed=i)[0] for i, end in enumerate(ends)]
     points = np.concatenate(clouds)
-    checked_noise(points, problem.drift, problem.sigma, problem.horizon)
+    check_noise(points, problem.drift, problem.sigma, problem.horizon)
     for t in (0.0, 0.5 * problem.horizon, problem.horizon):
         for what, function, shape in _functions(problem, jnp.asarray(t), jnp.asarray(points[0])):
             check_values(what, function, points, shape, t)
@@ -48,7 +48,7 @@ def check(problem: ControlProblem) -> None:
             if inside.mean() > _MOST_INSIDE:
                 raise LiouvilleError(
                     f"{100 * inside.mean():.0f} % of the {end} lies inside an obstacle, for "
-                    f"instance {shown(cloud[inside][0])}; move the {end} or the obstacle"
+                    f"instance {show(cloud[inside][0])}; move the {end} or the obstacle"
                 )
 
 

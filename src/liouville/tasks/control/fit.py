@@ -105,7 +105,7 @@ def fit_control(
 def read(config: ControlConfig, given: ControlProblem | None = None) -> Loaded:
     """The problem of a configuration, or the one given, checked."""
     name = config.problem.name
-    problem = chosen_problem(read_problem(name) if given is None else given, config)
+    problem = choose_problem(read_problem(name) if given is None else given, config)
     check(problem)
     return Loaded(problem, Path(name).read_bytes() if name.endswith(".py") else name.encode())
 
@@ -200,7 +200,7 @@ def recall(
     return {"problem": problem, "rollout": rollout}
 
 
-def chosen_problem(problem: ControlProblem, settings: ControlConfig) -> ControlProblem:
+def choose_problem(problem: ControlProblem, settings: ControlConfig) -> ControlProblem:
     """The problem with the noise and the weights of a configuration, whose numbers are checked."""
     configuration.check_positive(settings, _POSITIVE)
     if settings.rollout.trajectories % 2:

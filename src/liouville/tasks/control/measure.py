@@ -93,7 +93,7 @@ def _terminal(
     return jax.lax.map(mean, keys)
 
 
-def rolled_out(rollout: Rollout, problem: ControlProblem) -> Costs:
+def of_rollout(rollout: Rollout, problem: ControlProblem) -> Costs:
     """The objective along simulated trajectories, with the path's own density."""
     weights = np.array([problem.weights.get(name, 1.0) for name in problem.running])
     rates = np.asarray(rollout.rates, float) * weights
@@ -102,7 +102,7 @@ def rolled_out(rollout: Rollout, problem: ControlProblem) -> Costs:
     return Costs(float(sum(parts.values())), float("nan"), parts)
 
 
-def logged(rollout: Rollout, problem: ControlProblem) -> Costs:
+def of_log(rollout: Rollout, problem: ControlProblem) -> Costs:
     """The objective as Generalized Schrödinger Bridge Matching reports it.
 
     It is the mean over 15 equally spaced times of the rollout; the entropy is that of a Gaussian
@@ -169,7 +169,7 @@ def _figures(
     starts = problem.source.sample(options.trajectories, seed=seed)[0]
     x0 = jnp.asarray(starts, jnp.zeros(()).dtype)
     rollout = roll_out(path, problem, x0, steps=options.steps, key=jr.key(seed))
-    simulated, theirs = rolled_out(rollout, problem), logged(rollout, problem)
+    simulated, theirs = of_rollout(rollout, problem), of_log(rollout, problem)
     found: dict[str, Any] = {
         "objective (closed form)": exact.total,
         "objective (closed form), standard error": exact.error,

@@ -35,7 +35,7 @@ class Choice(NamedTuple):
     is_interrupted: bool = False  # the user stopped the trial
 
 
-def chosen(
+def choose(
     config: DensityConfig,
     training: Samples,
     validation: Samples | None,
@@ -56,15 +56,15 @@ def chosen(
     points, seed = units.to_model(training.points), config.training.seed
     start = partial(initial_path, points, training.labels, seed=seed)
     plain = resolve_choices(config, *known)
-    is_open = config.path.family == "auto" and plain.path.family == "mixture"
+    is_open = config.path.model == "auto" and plain.path.model == "mixture"
     if not is_open or validation is None or len(validation) < _FEWEST_KEPT:
         return Choice(plain, start(plain.path))
-    wished = dataclasses.replace(config.path, family="warped")
+    wished = dataclasses.replace(config.path, model="warped")
     warped = resolve_choices(dataclasses.replace(config, path=wished), *known)
     tried = []
     for candidate in (plain, warped):
         path = start(candidate.path)
-        nats = _tried(path, candidate, training, validation, units, progress)
+        nats = _try_out(path, candidate, training, validation, units, progress)
         if nats is None:
             return Choice(candidate, path, is_interrupted=True)
         tried.append((candidate, path, nats))
@@ -75,7 +75,7 @@ def chosen(
     return Choice(candidate, path, gain)
 
 
-def _tried(
+def _try_out(
     path: AbstractPath,
     config: DensityConfig,
     training: Samples,

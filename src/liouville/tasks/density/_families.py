@@ -1,4 +1,4 @@
-"""Where training starts: for each family, a path from the standard normal law toward the data."""
+"""Where training starts: for each model, a path from the standard normal law toward the data."""
 
 import dataclasses
 
@@ -31,7 +31,7 @@ _CLOCK = (0.0, 0.25, 0.5, 0.75, 1.0)
 # Expectation maximisation for the start sees at most so many points.
 _MOST_POINTS = 4000
 
-# Which family: in few coordinates a mixture of moving parts is quick and moves its mass at little
+# Which model: in few coordinates a mixture of moving parts is quick and moves its mass at little
 # cost; in many, conditional mixtures find dependences that no small number of parts has. Their
 # velocity is a recursion over the coordinates; beyond so many of them the pushforward, whose cost
 # per coordinate is flat, is the quicker one to train.
@@ -71,28 +71,28 @@ def resolve_choices(
     and the share of the columns that have whole steps.
     """
     path, training = config.path, config.training
-    family = path.family
-    if family == "auto":
+    model = path.model
+    if model == "auto":
         few = "mixture" if dim <= _MOST_MIXTURE else "autoregressive"
-        family = few if dim <= _MOST_AUTOREGRESSIVE else "pushforward"
-    is_warped, is_whole = family == "warped", whole > _MOSTLY_WHOLE
-    is_network = family not in _MOST_PARTS
-    marginals = family == "autoregressive" and (
+        model = few if dim <= _MOST_AUTOREGRESSIVE else "pushforward"
+    is_warped, is_whole = model == "warped", whole > _MOSTLY_WHOLE
+    is_network = model not in _MOST_PARTS
+    marginals = model == "autoregressive" and (
         is_whole if path.marginals is None else path.marginals
     )
     parts = _CONDITIONAL_PARTS
     if not is_network:
-        parts = int(np.clip(smallest // _SAMPLES_A_PART, 2, _MOST_PARTS[family]))
+        parts = int(np.clip(smallest // _SAMPLES_A_PART, 2, _MOST_PARTS[model]))
     least = int(np.clip(_WHOLE_WIDTH // dim, 4, 8)) if is_whole else _LEAST_WIDTH
     width = _WARPED_WIDTH if is_warped else _WIDTH
-    if family == "autoregressive":
+    if model == "autoregressive":
         width = max(least, _WIDTH // dim)
     enough = _ENOUGH_WHOLE if is_whole else _ENOUGH_SAMPLES
     weight_decay = float(np.clip(enough / n, *_WEIGHT_DECAYS)) if is_network else 0.0
     noise = min(_MOST_NOISE, _NOISE / n**0.5) if is_network and not marginals else 0.0
     most = _MOST_WARPED_STEPS if is_warped else _MOST_STEPS
     steps = int(np.clip(n // _SAMPLES_25_STEPS * 25, _FEWEST_STEPS, most))
-    if family == "mixture":
+    if model == "mixture":
         steps = _MIXTURE_STEPS
     replace = dataclasses.replace
     return replace(
@@ -100,8 +100,8 @@ def resolve_choices(
         data=replace(config.data, noise=_or(config.data.noise, noise)),
         path=replace(
             path,
-            family=family,
-            members=path.members or _MEMBERS.get(family, 1),
+            model=model,
+            members=path.members or _MEMBERS.get(model, 1),
             parts=path.parts or parts,
             width=path.width or width,
             marginals=marginals,
@@ -148,9 +148,9 @@ def _member(
     assert config.width is not None
     assert config.layers is not None
     assert config.bins is not None
-    if config.family == "mixture":
+    if config.model == "mixture":
         path = _mixture(points, labels, config, seed)
-    elif config.family == "autoregressive":
+    elif config.model == "autoregressive":
         path = Autoregressive.standard(
             dim,
             config.parts,
@@ -159,7 +159,7 @@ def _member(
             order=_order(dim, number, config.members or 1),
             units=config.width,
             depth=config.depth,
-            family=_kernel(config),
+            family=_family(config),
             floor=float(np.log(config.min_scale)),
             moving_weights=config.moving_weights,
             context=context,
@@ -180,7 +180,7 @@ def _member(
             context=context,
             key=key,
         )
-        is_warped = config.family == "warped"
+        is_warped = config.model == "warped"
         base = _mixture(points, labels, config, seed) if is_warped else Normal(dim)
         path = Pushforward(base, flow)
     return path if counts is None else Contextual.of_classes(path, jnp.asarray(counts, float))
@@ -197,8 +197,8 @@ def _order(dim: int, number: int, members: int) -> np.ndarray:
     return turned[::-1].copy() if number % 2 else turned
 
 
-def _kernel(config: PathConfig) -> Gaussian | Logistic:
-    return Logistic() if config.kernel == "logistic" else Gaussian()
+def _family(config: PathConfig) -> Gaussian | Logistic:
+    return Logistic() if config.family == "logistic" else Gaussian()
 
 
 def _mixture(
@@ -212,13 +212,13 @@ def _mixture(
 
 
 def _mixture_path(points: np.ndarray, config: PathConfig, seed: int) -> LocationScale:
-    """Parts that run from the standard normal law to those of a fitted mixture."""
+    """Split that run from the standard normal law to those of a fitted mixture."""
     assert config.parts is not None
     chosen = np.random.default_rng(seed).permutation(len(points))[:_MOST_POINTS]
     end = fit_mixture(points[chosen], min(config.parts, len(chosen)), seed=seed)
     parts, dim = end.means.shape
     scale, dtype = Full(float(np.log(config.min_scale))), jnp.zeros(()).dtype
-    spread = 3.0 / np.pi**2 if config.kernel == "logistic" else 1.0
+    spread = 3.0 / np.pi**2 if config.family == "logistic" else 1.0
 
     def raw(covariances: np.ndarray) -> jax.Array:
         return jax.jit(scale.from_covariance)(jnp.asarray(spread * covariances, dtype))
@@ -228,7 +228,7 @@ def _mixture_path(points: np.ndarray, config: PathConfig, seed: int) -> Location
         location=_curve(jnp.zeros_like(means), means, config),
         raw_scale=_curve(raw(eyes), raw(end.covariances), config),
         logits=jnp.asarray(np.log(end.weights), dtype),
-        family=_kernel(config),
+        family=_family(config),
         scale=scale,
     )
 

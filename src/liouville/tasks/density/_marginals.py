@@ -16,7 +16,7 @@ from liouville.numerics.parameters import Fixed
 from liouville.paths import Opened
 
 BINS, BOX = 32, 6.0
-# The outermost levels of the distribution function that samples tell.
+# The outermost levels of the distribution function that samples say.
 _TAIL = 2e-3
 # Room between the outermost knots and the box, beyond which the map is the identity.
 _MARGIN = 0.5

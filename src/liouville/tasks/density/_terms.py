@@ -19,7 +19,7 @@ class Renoised(AbstractTerm):
       U \sim \mathrm{uniform}(0, 1)^d, \quad Z \sim N(0, I).$$
 
     Noise that is drawn once is learned by heart with the samples. The bells of width $h$ smooth
-    over what few samples cannot tell; they are at most half a step wide, where the values say
+    over what few samples cannot say; they are at most half a step wide, where the values say
     nothing.
     """
 

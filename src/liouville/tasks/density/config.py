@@ -42,11 +42,11 @@ class DataConfig:
 class PathConfig:
     """The family of densities."""
 
-    family: Literal["auto", "mixture", "warped", "autoregressive", "pushforward"] = option(
+    model: Literal["auto", "mixture", "warped", "autoregressive", "pushforward"] = option(
         "auto",
         "mixture of moving parts, the same seen through moving invertible maps, conditional "
         "mixtures, or the normal law seen through such maps",
-        flag="--family",
+        flag="--model",
     )
     start: Literal["hard", "fitted"] = option(
         "hard", "the standard normal law at time 0, exactly or by likelihood", flag="--start"
@@ -66,7 +66,7 @@ class PathConfig:
     layers: int | None = option(None, "maps of a pushforward or a warped mixture")
     map: Literal["spline", "affine"] = option("spline", "coupling of such maps")
     bins: int | None = option(None, "bins of a spline; the more, the sharper an edge may be")
-    kernel: Literal["gaussian", "logistic"] = option(
+    family: Literal["gaussian", "logistic"] = option(
         "gaussian", "shape of a part; a path of logistic parts starts as a logistic law"
     )
     min_scale: float = option(0.01, "smallest scale of a part, in standardised units")

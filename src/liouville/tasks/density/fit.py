@@ -11,11 +11,11 @@ from liouville.errors import LiouvilleError
 from liouville.model import Model
 from liouville.objectives import KineticEnergy, PerContext, PerMember
 from liouville.tasks.density import measure
-from liouville.tasks.density._choose import chosen
+from liouville.tasks.density._choose import choose
 from liouville.tasks.density._families import INTERVAL
 from liouville.tasks.density._terms import likelihood, start_likelihood, training_likelihood
 from liouville.tasks.density.config import DensityConfig
-from liouville.tasks.density.parts import Parts, divide, image_shape, quantisation_of
+from liouville.tasks.density.split import Split, divide, image_shape, quantisation_of
 from liouville.tasks.skeleton import fit_given
 from liouville.tasks.task import Start, Task, later
 from liouville.training import Fit, Reason
@@ -37,7 +37,7 @@ class DensityFit(NamedTuple):
 
 
 def fit_density(
-    samples: Samples | Parts | np.ndarray | str | Path,
+    samples: Samples | Split | np.ndarray | str | Path,
     settings: DensityConfig | Mapping[str, Any] | None = None,
     *,
     folder: Path | None = None,
@@ -48,9 +48,9 @@ def fit_density(
 
     Args:
         samples: the samples, an array of shape `(n, dim)`, a file for `liouville.read_samples`,
-            or `Parts` if they are dequantised and divided already.
+            or `Split` if they are dequantised and divided already.
         settings: a configuration, or some of its values by dotted key, for instance
-            `{"path.family": "pushforward", "training.steps": 500}`.
+            `{"path.model": "pushforward", "training.steps": 500}`.
         folder: where the checkpoint and the metrics go, if anywhere.
         resume: go on from the checkpoint in `folder`.
         progress: show a progress bar; by default on a terminal only.
@@ -65,13 +65,13 @@ def fit_density(
     return fit_given(TASK, samples, settings, folder=folder, resume=resume, progress=progress)
 
 
-def read(config: DensityConfig, given: Any = None) -> Samples | Parts:
+def read(config: DensityConfig, given: Any = None) -> Samples | Split:
     """The samples of a configuration, or those given, checked."""
     options = config.data
     source = options.file if given is None else given
     if source is None:
         raise LiouvilleError("no data: name a file")
-    if isinstance(source, Parts):
+    if isinstance(source, Split):
         return source
     if isinstance(source, np.ndarray):
         source = Samples(source)
@@ -83,12 +83,12 @@ def read(config: DensityConfig, given: Any = None) -> Samples | Parts:
     return source.check(min_rows=options.min_samples)
 
 
-def resolve(data: Samples | Parts, config: DensityConfig, progress: bool | None = None) -> Start:
+def resolve(data: Samples | Split, config: DensityConfig, progress: bool | None = None) -> Start:
     """The family, if need be by a trial, the path it starts from, and what training makes small."""
-    parts = data if isinstance(data, Parts) else divide(data, config)
+    parts = data if isinstance(data, Split) else divide(data, config)
     training = parts.training
     units = training.standardisation(config.data.scaling)
-    choice = chosen(config, training, parts.validation, units, progress=progress)
+    choice = choose(config, training, parts.validation, units, progress=progress)
     options, noise = choice.config.objective, choice.config.data.noise
     assert noise is not None  # filled in by `resolve_choices`
     likelihoods = training_likelihood(training, units, options.batch_size, noise)
@@ -99,13 +99,13 @@ def resolve(data: Samples | Parts, config: DensityConfig, progress: bool | None 
     # A mixture starts from a fitted end, and what is left to learn is how to get there: that costs
     # likelihood nothing, so likelihood must not stop it.
     validation = None
-    if parts.validation is not None and choice.config.path.family != "mixture":
+    if parts.validation is not None and choice.config.path.model != "mixture":
         validation = PerMember(likelihood(parts.validation, units, "validation"))
     facts = {
         "samples": sum(len(part) for part in parts if part is not None),
         "coordinates": training.dim,
         "classes": len(training.classes),
-        "family": choice.config.path.family,
+        "model": choice.config.path.model,
         "members": choice.config.path.members,
     }
     if choice.gain is not None:
@@ -131,7 +131,7 @@ def model(start: Start, result: Fit) -> Model:
         features=parts.training.features,
         classes=parts.training.classes,
         notes={
-            "family": start.config.path.family,
+            "model": start.config.path.model,
             "quantisation": quantisation_of(parts.training).to_dict(),
         },
     )

@@ -17,7 +17,7 @@ from liouville.numerics.mixtures import fit_by_bic
 from liouville.numerics.types import RandomKey
 from liouville.paths import AbstractPath
 from liouville.tasks.density.config import DensityConfig
-from liouville.tasks.density.parts import Parts, divide, quantisation_of
+from liouville.tasks.density.split import Split, divide, quantisation_of
 from liouville.tasks.task import Start
 
 _TRAJECTORIES = 1000
@@ -28,7 +28,7 @@ _LEAP = 1e6
 
 
 def measure(
-    model: Model, start: Start, data: Samples | Parts
+    model: Model, start: Start, data: Samples | Split
 ) -> tuple[dict[str, float], dict[str, Any]]:
     """Likelihoods of samples kept from training, and figures of the motion."""
     return scores(model, start.known[0]) | motion_figures(model), {}
@@ -46,7 +46,7 @@ def evaluate(model: Model, samples: Samples, config: DensityConfig) -> dict[str,
     return found
 
 
-def scores(model: Model, parts: Parts) -> dict[str, float]:
+def scores(model: Model, parts: Split) -> dict[str, float]:
     """Negative log-likelihoods of samples kept from training, in nats and bits.
 
     Nats are per sample, for dequantised samples in the user's units; bits are per coordinate. The
@@ -132,12 +132,12 @@ def motion(path: AbstractPath, *, n: int = 1000, seed: int = 0, classes: int = 0
     if classes:
         keys = jr.split(jr.key(seed), classes)
         each = -(-n // classes)
-        parts = [_measured(path.in_context(c), keys[c], each) for c in range(classes)]
+        parts = [_measure_motion(path.in_context(c), keys[c], each) for c in range(classes)]
         return Motion(*np.mean(parts, axis=0).tolist())
-    return _measured(path, jr.key(seed), n)
+    return _measure_motion(path, jr.key(seed), n)
 
 
-def _measured(path: AbstractPath, key: RandomKey, n: int) -> Motion:
+def _measure_motion(path: AbstractPath, key: RandomKey, n: int) -> Motion:
     clock = jnp.linspace(0.0, 1.0, _STEPS + 1)
     found = _trajectories(path, clock, jr.split(key, n))
     start, end, energy = (np.asarray(a, float) for a in found)

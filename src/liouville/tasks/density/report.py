@@ -8,7 +8,7 @@ from liouville.data import Samples, Snapshots
 from liouville.model import Model
 from liouville.plots import Page, Picture, density_page, image_grid
 from liouville.tasks.density.fit import DensityFit
-from liouville.tasks.density.parts import divide, image_shape, quantisation_of
+from liouville.tasks.density.split import divide, image_shape, quantisation_of
 
 _SHOWN = 10
 _MOST_MOVING = 8

@@ -74,8 +74,8 @@ def resolve_choices(settings: EventsConfig, events: Events) -> EventsConfig:
     """Fills in what is left to choose."""
     places, training = settings.places, settings.training
     total = int(events.counts.sum())
-    each = _EVENTS_A_PART_ALONE if places.family == "static" else _EVENTS_A_PART
-    parts = parts_for(events.places, _MOST_PARTS[places.family], each)
+    each = _EVENTS_A_PART_ALONE if places.model == "static" else _EVENTS_A_PART
+    parts = parts_for(events.places, _MOST_PARTS[places.model], each)
     steps = int(np.clip(total // 25, 600, 1200))
     steps += -steps % training.chunk
     return dataclasses.replace(
@@ -116,7 +116,7 @@ def initial_intensity(
 ) -> AbstractIntensity:
     """An intensity of the family of the configuration, of the mean rate of the events."""
     level, longest = 1.0 / events.mean_gap, float(events.durations.max())
-    own = (1.0 if options.family == "poisson" else 1.0 - _SHARE_TRIGGERED) * level
+    own = (1.0 if options.model == "poisson" else 1.0 - _SHARE_TRIGGERED) * level
     begin, end = float(events.windows[:, 0].min()), float(events.windows[:, 1].max())
     rate = (
         Piecewise.of(own, np.linspace(begin, end, options.pieces + 1)[1:-1].tolist())
@@ -128,7 +128,7 @@ def initial_intensity(
         rate = SumOfRates((rate, halves))
     if known is not None:
         rate = WithCovariates.of(rate, known.times[1:].tolist(), known.values)
-    if options.family == "poisson":
+    if options.model == "poisson":
         return Poisson(rate)
     gap = min(1.0 / level, 0.1 * longest)
     kernels = []
@@ -147,7 +147,7 @@ def initial_intensity(
     else:
         productivity = Unmarked.of(_SHARE_TRIGGERED)
     hawkes = Hawkes(rate, productivity, kernel)
-    if options.family == "hawkes":
+    if options.model == "hawkes":
         return hawkes
     return Neural(events.dim, rate=level, base=hawkes, kinds=len(events.kinds), key=jr.key(seed))
 
@@ -159,21 +159,21 @@ def _places(options: PlacesConfig, events: Events, units: EventUnits, seed: int)
     assert options.parts is not None  # filled in by `resolve_choices`
     mixture = fit_mixture(own, options.parts, seed=seed, iterations=10, floor=FLOOR)
     background = static_density(mixture)
-    if options.family == "static":
+    if options.model == "static":
         return HistoryFree(background)
-    if options.family == "moving":
+    if options.model == "moving":
         window = (float(events.windows[:, 0].min()), float(events.windows[:, 1].max()))
         return HistoryFree(_moving(background, window, options.knots))
     gap = events.mean_gap
     rates = 1.0 / np.geomspace(0.1 * gap, 100.0 * gap, options.rates)
-    if options.family == "recalled":
-        return _recalled(background, options, events.dim, rates, jr.key(seed))
-    if options.family == "routed":
-        return _routed(background, options, events, rates, jr.key(seed))
+    if options.model == "recalled":
+        return _make_recalled(background, options, events.dim, rates, jr.key(seed))
+    if options.model == "routed":
+        return _make_routed(background, options, events, rates, jr.key(seed))
     return Triggered(background, _offspring(options, events, rates, jr.key(seed)))
 
 
-def _routed(
+def _make_routed(
     background: LocationScale,
     options: PlacesConfig,
     events: Events,
@@ -245,7 +245,7 @@ def _moving(static: LocationScale, window: tuple[float, float], knots: int) -> L
     )
 
 
-def _recalled(
+def _make_recalled(
     background: LocationScale, options: PlacesConfig, dim: int, rates: np.ndarray, key: jax.Array
 ) -> Recalled:
     first, second = jr.split(key)

@@ -22,7 +22,7 @@ from liouville.runs.folder import Run, open_run
 from liouville.tasks.ask import Question
 from liouville.tasks.events.model import EventModel
 from liouville.tasks.events.model import load_events as load
-from liouville.tasks.events.parts import above
+from liouville.tasks.events.split import above
 
 _SECONDS = {
     word: seconds

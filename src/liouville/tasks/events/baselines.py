@@ -14,13 +14,13 @@ from scipy.special import logsumexp
 from liouville.data import Events
 from liouville.numerics.mixtures import GaussianMixture, fit_mixture
 from liouville.numerics.parameters import Fixed, value_of
-from liouville.objectives import AbstractEventTerm, TimeLikelihood, compensated
+from liouville.objectives import AbstractEventTerm, TimeLikelihood, compensate
 from liouville.paths import Normal
 from liouville.processes import AbstractIntensity, Excerpts, Hawkes, HistoryFree, PointProcess
 from liouville.tasks.events._initial import FLOOR, initial_intensity, parts_for, static_density
 from liouville.tasks.events.config import EventsConfig, TimesConfig
 from liouville.tasks.events.measure import standard_shift
-from liouville.tasks.events.parts import Parts
+from liouville.tasks.events.split import Split
 from liouville.tasks.events.units import EventUnits
 from liouville.training import fit
 
@@ -74,13 +74,13 @@ class EtasLikelihood(AbstractEventTerm):
 
         times, places, _ = excerpt.predicted
         values = jnp.where(excerpt.is_event, jax.vmap(one)(times, places), 0.0)
-        return compensated(values, hazard, excerpt)
+        return compensate(values, hazard, excerpt)
 
 
 class _Plain(NamedTuple):
     """What every plain model is fitted to and judged on, in the units of the model beside."""
 
-    parts: Parts
+    parts: Split
     kept: dict[str, Events]
     units: EventUnits
     settings: EventsConfig
@@ -111,7 +111,7 @@ class _Plain(NamedTuple):
 
 
 def baselines(
-    parts: Parts, settings: EventsConfig, units: EventUnits
+    parts: Split, settings: EventsConfig, units: EventUnits
 ) -> list[dict[str, float | str]]:
     """Nats per event of plain models, in time and in space (standardised units).
 

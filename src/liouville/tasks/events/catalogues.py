@@ -44,7 +44,7 @@ def draw_catalogues(
     *,
     most: int,
     seed: int,
-    tell: Callable[[str], None],
+    say: Callable[[str], None],
 ) -> Catalogue:
     """Draws catalogues after a history, exactly, in the model's units; times since the history.
 
@@ -58,7 +58,7 @@ def draw_catalogues(
     for begin in range(0, n, _CHUNK):
         chunk = keys[begin : begin + _CHUNK]
         while True:
-            drawn, is_whole = _simulated(process, past, length, room, region, chunk)
+            drawn, is_whole = _simulate(process, past, length, room, region, chunk)
             if np.all(is_whole):
                 break
             if room >= most:
@@ -72,13 +72,13 @@ def draw_catalogues(
         columns = (drawn.times, drawn.places, drawn.marks)
         own = (np.asarray(column, np.float64)[valid] for column in columns)
         found.append((np.nonzero(valid)[0] + begin, *own))
-        tell(f"{begin + len(chunk)} of {n} catalogues")
+        say(f"{begin + len(chunk)} of {n} catalogues")
     number, times, places, marks = (np.concatenate(a) for a in zip(*found, strict=True))
     return Catalogue(number, times, places, marks, n)
 
 
 @eqx.filter_jit
-def _simulated(
+def _simulate(
     process: PointProcess,
     past: History,
     horizon: jax.Array,

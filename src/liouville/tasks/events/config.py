@@ -50,7 +50,7 @@ class DataConfig:
 class TimesConfig:
     """When events happen."""
 
-    family: Literal["hawkes", "poisson", "neural"] = option(
+    model: Literal["hawkes", "poisson", "neural"] = option(
         "hawkes", "self-exciting, of the clock alone, or a network of the history", flag="--times"
     )
     exponentials: int = option(3, "exponentials of the kernel")
@@ -67,11 +67,11 @@ class TimesConfig:
 class PlacesConfig:
     """Where events happen."""
 
-    family: Literal["triggered", "routed", "recalled", "moving", "static"] = option(
+    model: Literal["triggered", "routed", "recalled", "moving", "static"] = option(
         "triggered",
         "background and zones around past events; events that send the next ones elsewhere; a "
         "mixture read from an encoded history; a moving mixture without history; one that stays",
-        flag="--family",
+        flag="--places",
     )
     parts: int | None = option(None, "parts of the background; by default from the events")
     zones: int = option(6, "zones of different width around an event")

@@ -18,7 +18,7 @@ from liouville.processes import (
     Triggered,
 )
 from liouville.tasks.events.model import EventModel
-from liouville.tasks.events.parts import Parts, divide
+from liouville.tasks.events.split import Split, divide
 from liouville.tasks.task import Demo, Rows
 
 HORIZON = 600.0
@@ -72,7 +72,7 @@ def demo_events(seed: int = 0) -> Truth:
     return Truth(events, process, drawn)
 
 
-def recovered(model: EventModel, truth: HawkesProcess) -> list[dict[str, Any]]:
+def compare_parameters(model: EventModel, truth: HawkesProcess) -> list[dict[str, Any]]:
     """The parameters of the process beside those of a model fitted with `SETTINGS`."""
     times, places, marks = model.process.intensity, model.process.places, model.process.marks
     if not (
@@ -112,7 +112,7 @@ def recovered(model: EventModel, truth: HawkesProcess) -> list[dict[str, Any]]:
     ]
 
 
-def distance_to_truth(model: EventModel, truth: Truth, parts: Parts) -> list[dict[str, Any]]:
+def distance_to_truth(model: EventModel, truth: Truth, parts: Split) -> list[dict[str, Any]]:
     """Nats per event of the test events under the model and under the process they are from."""
     if parts.test is None:
         raise LiouvilleError("no event was kept for the test; give data.test a share")
@@ -137,7 +137,7 @@ def demonstration(seed: int) -> Demo:
     truth = demo_events(seed)
 
     def compare(fitted: Any) -> list[Rows]:
-        rows = recovered(fitted.model, truth.process)
+        rows = compare_parameters(fitted.model, truth.process)
         nats = distance_to_truth(fitted.model, truth, divide(truth.events, fitted.config))
         return [
             Rows("truth", "Parameters of the process", rows, {n: n for n in rows[0]}),

@@ -23,7 +23,7 @@ from liouville.tasks.events.config import EventsConfig
 from liouville.tasks.events.demo import demonstration
 from liouville.tasks.events.measure import Judged
 from liouville.tasks.events.model import EventModel, Scores
-from liouville.tasks.events.parts import Loaded, Parts, divide, read_catalogue
+from liouville.tasks.events.split import Loaded, Split, divide, read_catalogue
 from liouville.tasks.events.units import EventUnits
 from liouville.tasks.skeleton import fit_given
 from liouville.tasks.task import Rows, Say, Start, Task, later
@@ -53,7 +53,7 @@ class EventsFit(NamedTuple):
 
 
 def fit_events(
-    events: Events | Parts | str | Path,
+    events: Events | Split | str | Path,
     settings: EventsConfig | Mapping[str, Any] | None = None,
     *,
     folder: Path | None = None,
@@ -63,9 +63,9 @@ def fit_events(
     """Fits a point process to events by maximum likelihood.
 
     Args:
-        events: the events, a file for `liouville.read_events`, or `Parts` if they are divided.
+        events: the events, a file for `liouville.read_events`, or `Split` if they are divided.
         settings: a configuration, or some of its values by dotted key, for instance
-            `{"places.family": "routed", "training.steps": 500}`.
+            `{"places.model": "routed", "training.steps": 500}`.
         folder: where the checkpoint and the metrics go, if anywhere.
         resume: go on from the checkpoint in `folder`.
         progress: show a progress bar; by default on a terminal only.
@@ -86,7 +86,7 @@ def read(config: EventsConfig, given: Any = None) -> Loaded:
     source = options.file if given is None else given
     if source is None:
         raise LiouvilleError("no data: name a file")
-    if isinstance(source, Parts):
+    if isinstance(source, Split):
         events, parts = source.training, source
     else:
         events = source if isinstance(source, Events) else read_catalogue(str(source), config)

@@ -61,7 +61,7 @@ def forecast_events(
     start: float | None = None,
     drop_future: bool = False,
     seed: int = 0,
-    tell: Tell = lambda _: None,
+    say: Tell = lambda _: None,
 ) -> Forecast:
     """Draws catalogues of what may happen after a time, exactly.
 
@@ -73,7 +73,7 @@ def forecast_events(
         start: when it begins; by default at the last event.
         drop_future: drop events after the start, which are refused otherwise.
         seed: of the draws.
-        tell: told how far the work has come.
+        say: told how far the work has come.
 
     Raises:
         LiouvilleError: if the history does not fit, or the process explodes.
@@ -82,7 +82,7 @@ def forecast_events(
         raise LiouvilleError(f"{n} catalogues are asked for; give at least 1")
     start = float(history.times.max()) if start is None else float(start)
     known = known_at(model, history, start, "drop" if drop_future else "refuse")
-    drawn = model.forecast(known, start, horizon, n, seed=seed, tell=tell)
+    drawn = model.forecast(known, start, horizon, n, seed=seed, say=say)
     return Forecast(start, horizon, known, drawn)
 
 

@@ -13,8 +13,8 @@ from liouville.processes import Poisson, WithCovariates
 from liouville.tasks.events.config import EventsConfig
 from liouville.tasks.events.model import EventModel, Scores
 from liouville.tasks.events.next_event import NextEvents, predict_next
-from liouville.tasks.events.parts import Loaded, Parts
 from liouville.tasks.events.residuals import Residuals, residuals
+from liouville.tasks.events.split import Loaded, Split
 from liouville.tasks.task import Start
 
 # Events on which the cut-off is measured.
@@ -50,7 +50,7 @@ def evaluate(model: EventModel, loaded: Loaded, config: EventsConfig) -> dict[st
     return figures(scores, parts) | assess(model, parts, judge(model, parts, scores), config)
 
 
-def judge(model: EventModel, parts: Parts, scores: Mapping[str, Scores]) -> list[Judged]:
+def judge(model: EventModel, parts: Split, scores: Mapping[str, Scores]) -> list[Judged]:
     """Takes residuals of the parts kept from training, whose scores are known, and scores it."""
     found = [Judged("training", parts.training, model.scores(parts.training), None)]
     for name, own in scores.items():
@@ -60,7 +60,7 @@ def judge(model: EventModel, parts: Parts, scores: Mapping[str, Scores]) -> list
 
 
 def assess(
-    model: EventModel, parts: Parts, judged: Sequence[Judged], settings: EventsConfig
+    model: EventModel, parts: Split, judged: Sequence[Judged], settings: EventsConfig
 ) -> dict[str, float]:
     """Figures of the parts kept from training: tests of the residuals, next-event errors."""
     found: dict[str, float] = {}
@@ -98,13 +98,13 @@ def coordinate_names(model: EventModel) -> list[str]:
     return ["east", "north"] if model.units.projection is not None else list(model.features)
 
 
-def scores_of(model: EventModel, parts: Parts) -> dict[str, Scores]:
+def scores_of(model: EventModel, parts: Split) -> dict[str, Scores]:
     """The log-likelihoods of the parts that were kept from training and hold an event."""
     kept = {"validation": parts.validation, "test": parts.test}
     return {n: model.scores(e) for n, e in kept.items() if e is not None and e.counts.sum()}
 
 
-def figures(scores: Mapping[str, Scores], parts: Parts) -> dict[str, float]:
+def figures(scores: Mapping[str, Scores], parts: Split) -> dict[str, float]:
     """Nats per event in time and in space, of the events that were kept from training.
 
     In space they are given per user's unit of area and in standardised units: coordinates of the
@@ -121,7 +121,7 @@ def figures(scores: Mapping[str, Scores], parts: Parts) -> dict[str, float]:
     return {key: round(value, 4) for key, value in found.items()}
 
 
-def cut_off(model: EventModel, parts: Parts) -> dict[str, float]:
+def cut_off(model: EventModel, parts: Split) -> dict[str, float]:
     """What the past out of reach would have said.
 
     How much the nats per event change if twice as many past events are seen, on the latest events
@@ -153,7 +153,7 @@ def _latest(events: Events) -> Events:
     return one.between(float(times[-_SAMPLE]), float(one.windows[0, 1]), history_from=first)
 
 
-def standard_shift(parts: Parts) -> float:
+def standard_shift(parts: Split) -> float:
     """What standardised units take from a negative log-density per user's unit of area."""
     return float(np.log(parts.training.places.std(axis=0)).sum())
 

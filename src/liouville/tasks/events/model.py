@@ -139,7 +139,7 @@ class EventModel:
         self._check_features(events)
         chosen = self.excerpts(events)
         rates, places, marks, passed = (
-            np.asarray(a, np.float64) for a in _scored(self.process, chosen)
+            np.asarray(a, np.float64) for a in _score(self.process, chosen)
         )
         is_event = np.asarray(chosen.is_event)
         is_last = np.asarray(chosen.is_interval[:, -1])
@@ -224,7 +224,7 @@ class EventModel:
         *,
         seed: int = 0,
         most: int = 100_000,
-        tell: Callable[[str], None] = lambda _: None,
+        say: Callable[[str], None] = lambda _: None,
     ) -> Catalogue:
         """Draws what may happen after `start`, exactly.
 
@@ -237,7 +237,7 @@ class EventModel:
             n: the number of catalogues.
             seed: of the draws.
             most: events in a catalogue above which a process counts as explosive.
-            tell: told how many catalogues are drawn.
+            say: told how many catalogues are drawn.
 
         Raises:
             LiouvilleError: if a catalogue has more events, or the horizon is not positive.
@@ -248,7 +248,7 @@ class EventModel:
         expected = float(self.rate(np.array([start]), history)[0]) * horizon
         region = None if self.region is None else self.units.polygon(self.region)
         drawn = draw_catalogues(
-            self.process, past, horizon, n, expected, region, most=most, seed=seed, tell=tell
+            self.process, past, horizon, n, expected, region, most=most, seed=seed, say=say
         )
         return drawn._replace(
             times=drawn.times + start,
@@ -341,7 +341,7 @@ def load_events(run: Path | str) -> EventModel:
 
 
 @eqx.filter_jit
-def _scored(process: PointProcess, excerpts: Excerpts) -> tuple[jax.Array, ...]:
+def _score(process: PointProcess, excerpts: Excerpts) -> tuple[jax.Array, ...]:
     def one(excerpt: Excerpts) -> tuple[jax.Array, ...]:
         hazard = process.intensity.after(excerpt.history)
         return (

@@ -72,7 +72,7 @@ def predict_next(
     for key, row in zip(keys, rows.tolist(), strict=True):
         past = known_until(events, row - 1)
         history = model._history(past, float(past.times[-1]))
-        drawn, where = _drawn(model.process, history, limit, jr.split(key, draws))
+        drawn, where = _draw(model.process, history, limit, jr.split(key, draws))
         gaps.append(float(np.median(np.asarray(drawn, np.float64))))
         places.append(_medoid(np.asarray(where, np.float64)))
     found = model.units.to_user(np.array(places))
@@ -108,7 +108,7 @@ def distance(model: EventModel, first: np.ndarray, second: np.ndarray) -> np.nda
 
 
 @eqx.filter_jit
-def _drawn(
+def _draw(
     process: PointProcess, past: History, limit: float, keys: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     """Draws of the time and place of the next event after the local time zero."""

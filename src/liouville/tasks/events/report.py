@@ -35,8 +35,8 @@ from liouville.tasks.events.measure import (
     standard_shift,
 )
 from liouville.tasks.events.model import EventModel
-from liouville.tasks.events.parts import Loaded, Parts
 from liouville.tasks.events.residuals import Residuals
+from liouville.tasks.events.split import Loaded, Split
 
 _COLUMNS = 96
 _FILM_COLUMNS = 60
@@ -51,7 +51,7 @@ def contents(fitted: EventsFit, data: Loaded) -> Page:
     """Likelihoods, maps, rates, residuals, marks and triggering, and the moving intensity."""
     model, events, parts = fitted.model, data.events, data.parts
     judged = fitted.judged or judge(model, parts, fitted.scores)
-    shown, begins = _shown(events, parts)
+    shown, begins = _choose_shown(events, parts)
     clock, ground = clock_of(model), ground_of(model, shown)
     items: list[Table | Picture] = [_likelihood_table(model, parts, judged)]
     if fitted.summary.get("baselines"):
@@ -71,7 +71,7 @@ def contents(fitted: EventsFit, data: Loaded) -> Page:
             "The intensity as it moves",
             "Darker is more likely, on one log scale for the whole film; rings are events in the "
             "frames after they happened. The strip shows all events and where the frame stands.",
-            lambda path, tell: _make_film(path, model, shown, ground, clock),
+            lambda path, say: _make_film(path, model, shown, ground, clock),
         )
     numbers = {k: v for k, v in fitted.summary.items() if k != "baselines"}
     title = f"Events: {Path(events.source).name}"
@@ -104,7 +104,7 @@ def ground_of(model: EventModel, events: Events) -> Ground | None:
     return Ground(x, y, (model.features[0], model.features[1]), "unit of area", aspect, outline)
 
 
-def _shown(events: Events, parts: Parts) -> tuple[Events, list[tuple[str, float]]]:
+def _choose_shown(events: Events, parts: Split) -> tuple[Events, list[tuple[str, float]]]:
     """One sequence to draw over time, kept from training if whole ones were; begins of parts."""
     kept = {name: e for name, e in parts._asdict().items() if e is not None}
     end = float(parts.training.windows[:, 1].max())
@@ -135,7 +135,7 @@ def _without_constants(history: Sequence[Mapping[str, Any]]) -> list[dict[str, A
     return [{k: v for k, v in row.items() if moves or k != "marks"} for row in history]
 
 
-def _likelihood_table(model: EventModel, parts: Parts, judged: Sequence[Judged]) -> Table:
+def _likelihood_table(model: EventModel, parts: Split, judged: Sequence[Judged]) -> Table:
     """Negative log-likelihoods a part, in every unit that is in use."""
     shift, rows = standard_shift(parts), []
     projection = model.units.projection

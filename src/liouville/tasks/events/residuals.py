@@ -53,10 +53,10 @@ def residuals(model: EventModel, events: Events, scores: Scores | None = None) -
         scores: what `model.scores(events)` gave, if known.
     """
     scores = model.scores(events) if scores is None else scores
-    return Residuals(joined_gaps(events, scores), levels(model, events))
+    return Residuals(join_gaps(events, scores), levels(model, events))
 
 
-def joined_gaps(events: Events, scores: Scores) -> np.ndarray:
+def join_gaps(events: Events, scores: Scores) -> np.ndarray:
     r"""$\int\lambda$ between events on the axis of all windows, one after the other.
 
     Rescaled windows are pieces of one Poisson process of rate one. Joining them leaves one gap cut

@@ -206,7 +206,7 @@ def _member(path: AbstractPath, time: float, source: str) -> Member:
     of = f" of {type(family).__name__} parts" if family else ""
     raise LiouvilleError(
         f"{source} holds a {type(path).__name__}{of}, whose density no path can be made to meet; "
-        "fit it with liouville fit density --set path.kernel=gaussian, or draw from it (liouville "
+        "fit it with liouville fit density --set path.family=gaussian, or draw from it (liouville "
         "sample) and give the file"
     )
 

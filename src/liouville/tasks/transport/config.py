@@ -35,8 +35,8 @@ class DataConfig:
 class EndsConfig:
     """The mixtures that samples are replaced by."""
 
-    components: int | None = option(
-        None, "parts of every end; by default chosen by BIC", flag="--components"
+    parts: int | None = option(
+        None, "parts of every end; by default chosen by BIC", flag="--end-parts"
     )
     most: int = option(40, "the most parts that are tried")
     restarts: int = option(1, "starts for each number of parts")

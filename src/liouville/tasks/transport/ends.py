@@ -124,11 +124,11 @@ def end_of(
             if toy.mixture is not None:
                 return End(toy.mixture, features=_features(toy.dim), source=name)
             source = Samples(toy.sample(data.draws, seed=seed), source=name)
-            return _fitted(source, data, ends, seed)
+            return _fit_end(source, data, ends, seed)
         source = _read(source, data)
     if isinstance(source, np.ndarray):
         source = Samples(source)
-    return _fitted(source.check(min_rows=data.min_samples), data, ends, seed)
+    return _fit_end(source.check(min_rows=data.min_samples), data, ends, seed)
 
 
 def _read(source: str | Path, data: DataConfig) -> Samples:
@@ -143,24 +143,24 @@ def _read(source: str | Path, data: DataConfig) -> Samples:
     return read_samples(source, features=data.features, dims=data.dims)
 
 
-def _fitted(samples: Samples, data: DataConfig, ends: EndsConfig, seed: int) -> End:
+def _fit_end(samples: Samples, data: DataConfig, ends: EndsConfig, seed: int) -> End:
     # With few samples all are needed for the fit.
     share = data.test if len(samples) >= 100 else 0.0
     training, _, test = samples.split(0.0, share, seed)
     _check_ties(training)
     chosen = np.random.default_rng(seed).permutation(len(training))[:_MOST_POINTS]
     points = training.points[chosen]
-    if ends.components is None:
+    if ends.parts is None:
         # A part of a full covariance needs more points than coordinates.
         most = int(np.clip(len(points) // (2 * samples.dim + 1), 1, ends.most))
         mixture = fit_by_bic(points, most=most, restarts=ends.restarts, seed=seed)
     else:
-        if not 1 <= ends.components <= len(points):
+        if not 1 <= ends.parts <= len(points):
             raise LiouvilleError(
-                f"{ends.components} parts for {len(points)} samples of {samples.source}; "
-                f"set ends.components to 1 to {len(points)}"
+                f"{ends.parts} parts for {len(points)} samples of {samples.source}; "
+                f"set ends.parts to 1 to {len(points)}"
             )
-        mixture = fit_mixture(points, ends.components, seed=seed)
+        mixture = fit_mixture(points, ends.parts, seed=seed)
     kept = test.points if len(test) else None
     return End(mixture, training.points, kept, samples.features, samples.source)
 

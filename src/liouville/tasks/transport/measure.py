@@ -175,7 +175,7 @@ def certify(
                 repeats=settings.certificate.repeats,
                 seed=seed,
             )
-            found |= _compared(energy, least, length, scale)
+            found |= _compare(energy, least, length, scale)
             if problem.sigma == 0:
                 user_length = length * model.units.time_scale
                 found["W2"] = float(np.sqrt(2.0 * energy.value * scale * user_length))
@@ -184,11 +184,11 @@ def certify(
         )
         found["Jacobian asymmetry"] = asymmetry.value / model.units.time_scale
         found |= _arrivals(model, given.ends, number, settings.certificate.points, seed)
-        figures |= {prefix + name: value for name, value in _rounded(found).items()}
+        figures |= {prefix + name: value for name, value in _round(found).items()}
     return figures
 
 
-def _compared(energy: Estimate, least: Bounds, length: float, scale: float) -> dict[str, Any]:
+def _compare(energy: Estimate, least: Bounds, length: float, scale: float) -> dict[str, Any]:
     # The bounds are for unit time; over another the energy is in inverse proportion to it.
     factor = scale / length
     found: dict[str, Any] = {}
@@ -227,6 +227,6 @@ def _arrivals(
     return found
 
 
-def _rounded(values: dict[str, Any]) -> dict[str, Any]:
+def _round(values: dict[str, Any]) -> dict[str, Any]:
     """Floats to six significant digits, for a summary."""
     return {k: float(f"{v:.6g}") if isinstance(v, float) else v for k, v in values.items()}

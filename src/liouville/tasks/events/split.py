@@ -13,7 +13,7 @@ from liouville.tasks.events.config import EventsConfig
 _FEWEST_SEQUENCES = 10
 
 
-class Parts(NamedTuple):
+class Split(NamedTuple):
     """The events of a fit. Later parts of a sequence keep the earlier ones as history."""
 
     training: Events
@@ -25,7 +25,7 @@ class Loaded(NamedTuple):
     """The data of a run: all events of its file, how they are divided, what else is known."""
 
     events: Events
-    parts: Parts
+    parts: Split
     covariates: Covariates | None
 
 
@@ -48,20 +48,20 @@ def above(events: Events, least: float) -> Events:
     return events.keep(~(events.marks < least - 1e-9))
 
 
-def divide(events: Events, settings: EventsConfig) -> Parts:
+def divide(events: Events, settings: EventsConfig) -> Split:
     """Divides events: by files of their own, by whole sequences, or by time."""
     options = settings.data
     if options.validation_file or options.test_file:
         own = (options.validation_file, options.test_file)
         kept = [None if file is None else read_catalogue(file, settings).check() for file in own]
-        return Parts(events, kept[0], kept[1])
+        return Split(events, kept[0], kept[1])
     dated = options.validate_from is not None or options.test_from is not None
     if len(events.windows) >= _FEWEST_SEQUENCES and not dated:
         return _by_sequence(events, settings)
     return _by_time(events, settings)
 
 
-def _by_sequence(events: Events, settings: EventsConfig) -> Parts:
+def _by_sequence(events: Events, settings: EventsConfig) -> Split:
     options, total = settings.data, len(events.windows)
     order = np.random.default_rng(settings.training.seed).permutation(total)
     sizes = [round(share * total) for share in (options.test, options.validation)]
@@ -72,10 +72,10 @@ def _by_sequence(events: Events, settings: EventsConfig) -> Parts:
             f"{total} sequences to train on; give smaller shares"
         )
     kept = [events.select(np.sort(rows)) if len(rows) else None for rows in (validation, test)]
-    return Parts(events.select(np.sort(training)), *kept)
+    return Split(events.select(np.sort(training)), *kept)
 
 
-def _by_time(events: Events, settings: EventsConfig) -> Parts:
+def _by_time(events: Events, settings: EventsConfig) -> Split:
     options = settings.data
     begin, end = float(events.windows[:, 0].min()), float(events.windows[:, 1].max())
     seen = np.sort(events.times[~events.is_history])
@@ -108,4 +108,4 @@ def _by_time(events: Events, settings: EventsConfig) -> Parts:
             f"no event before {events.instant(middle)} is left to train on; set "
             "data.validate_from later"
         )
-    return Parts(training, part(middle, last), part(last, end))
+    return Split(training, part(middle, last), part(last, end))

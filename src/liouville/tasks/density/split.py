@@ -7,7 +7,7 @@ from liouville.errors import LiouvilleError
 from liouville.tasks.density.config import DensityConfig
 
 
-class Parts(NamedTuple):
+class Split(NamedTuple):
     """The samples of a fit, dequantised: for training, for stopping and for the report."""
 
     training: Samples
@@ -15,14 +15,14 @@ class Parts(NamedTuple):
     test: Samples | None
 
 
-def divide(samples: Samples, config: DensityConfig) -> Parts:
+def divide(samples: Samples, config: DensityConfig) -> Split:
     """Dequantises the samples and divides them, class by class, as the configuration says."""
     options = config.data
     seed = config.training.seed
     samples = samples.dequantise(options.dequantise, seed=seed)
     training, *kept = samples.split(options.validation, options.test, seed)
     validation, test = (part if len(part) else None for part in kept)
-    return Parts(training, validation, test)
+    return Split(training, validation, test)
 
 
 def quantisation_of(samples: Samples) -> Quantisation:
