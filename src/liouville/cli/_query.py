@@ -63,11 +63,8 @@ def check(
     laws = [
         {key: getattr(r, key) for key in ("law", "value", "tolerance", "passed")} for r in reports
     ]
-    finish(
-        {"run": str(run), "passed": passed, "laws": laws},
-        as_json,
-        [str(report) for report in reports],
-    )
+    lines = [str(report) for report in reports]
+    finish({"run": str(run), "passed": passed, "laws": laws}, as_json, lines)
     if not passed:
         raise typer.Exit(1)
 

@@ -1,7 +1,9 @@
 """Cells seen at a few times: the one record that readers produce and problems consume."""
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -48,6 +50,14 @@ class Snapshots:
     embedding: np.ndarray | None = None
     source: str = "data"
     is_checked: bool = field(default=False, init=False)
+
+    @staticmethod
+    def of(
+        clouds: Sequence[np.ndarray], times: Sequence[float] | np.ndarray, **more: Any
+    ) -> "Snapshots":
+        """One cloud ``(n, d)`` at each of some times; `more` are the other attributes."""
+        repeated = np.repeat(np.asarray(times, float), [len(cloud) for cloud in clouds])
+        return Snapshots(np.concatenate(clouds), repeated, **more)
 
     def __post_init__(self) -> None:
         points = matrix_of(self, "points", "cells, columns")

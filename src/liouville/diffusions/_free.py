@@ -9,13 +9,7 @@ from scipy.interpolate import CubicSpline
 
 from liouville.curves import AbstractCurve, HardStarted, Knots
 from liouville.data import Standardisation
-from liouville.diffusions._moments import (
-    Moments,
-    Pieces,
-    cut,
-    grade_clock,
-    whole_moments,
-)
+from liouville.diffusions._moments import Moments, Pieces, cut, grade_clock, whole_moments
 from liouville.diffusions._turning import spins
 from liouville.diffusions.bridges import log_floor
 from liouville.errors import LiouvilleError

@@ -100,25 +100,17 @@ def solve_fokker_planck(
     """
     noise = check_noise(source.sample(DRAWS)[0], drift, sigma, horizon)
     starts = free_paths(source, noise, float(horizon), drift, parts=parts, knots=knots)
-    mismatch = {"mismatch": Effort(noise, drift)}
+    cost, interval = Effort(noise, drift), (0.0, float(horizon))
+    running = partial(Running, interval, {"mismatch": cost}, crowding=_CROWDING, name="mismatch")
 
     def term(times: int, particles: int) -> Objective:
-        running = Running(
-            (0.0, float(horizon)),
-            mismatch,
-            times=times,
-            particles=particles,
-            crowding=_CROWDING,
-            name="mismatch",
-        )
-        return 1.0 * running
+        return 1.0 * running(times=times, particles=particles)
 
     sizes = (times, max(particles, 4 * parts))
     options = {"steps": steps, "optimizer": rate, "seed": seed, "progress": progress}
     fitted = trained(starts, term, sizes, drift, horizon, **options)
     edges = grade_clock(source, noise, float(horizon), _CELLS)
-    cost, key = mismatch["mismatch"], jr.key(seed + 1)
-    rates = _rates(fitted.path, cost, jnp.asarray(edges), key)
+    rates = _rates(fitted.path, cost, jnp.asarray(edges), jr.key(seed + 1))
     cells = np.asarray(rates, float) * np.diff(edges)
     totals = cells.sum(axis=1)
     return FokkerPlanck(

@@ -4,13 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from liouville.curves import AbstractCurve, Jumping, Kinked, Knots
-from liouville.diffusions._free import (
-    least_squares,
-    raw_of,
-    spline_basis,
-    turning_for,
-    units_of,
-)
+from liouville.diffusions._free import least_squares, raw_of, spline_basis, turning_for, units_of
 from liouville.diffusions._moments import Moments
 from liouville.diffusions._posterior import Posterior
 from liouville.diffusions._turning import steer_slopes

@@ -123,20 +123,9 @@ def smooth(
     up to the log-likelihood of the observations (Archambeau and Opper, in Bayesian Time Series
     Models, 2011, there for Gaussian posteriors).
 
-    Args:
-        drift: $f(t, x)$, written with `jax.numpy`.
-        source: the law of $X_0$ before anything was seen.
-        sigma: the noise, as in `solve_fokker_planck`.
-        horizon: the last time, positive.
-        observations: what was seen.
-        parts: the number of Gaussian parts; the start has the heaviest of four times as many.
-        steps: of training.
-        seed: of training and measurement.
-        knots: the number of knots of the curves; by default 17 and two for each observation.
-        rate: the learning rate.
-        times: at which the drift is compared at each step.
-        particles: at each of these times.
-        progress: show a progress bar; by default on a terminal only.
+    The source is the law of $X_0$ before anything was seen. The start has the heaviest of four
+    times as many parts, and the curves by default 17 knots and two for each observation. All else
+    is as in `solve_fokker_planck`.
 
     Raises:
         LiouvilleError: as `solve_fokker_planck`; or if an observation lies outside of

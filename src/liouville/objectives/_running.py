@@ -90,12 +90,7 @@ def control_at(
 ) -> Point:
     r"""The control $c = \sigma^{-1}(b - f)$ at one point, $b$ the Fokker-Planck drift.
 
-    Args:
-        t: time, shape `()`.
-        marginal: the path at that time.
-        x: point, shape `(dim,)`.
-        sigma: a number, a matrix, or a function of time and place.
-        drift: $f$; none for zero.
+    The marginal is the path at time `t`; noise and uncontrolled drift are as in `Effort`.
     """
     velocity, slope = marginal.velocity(x), score(marginal, x)
     excess = velocity if drift is None else velocity - drift(t, x)

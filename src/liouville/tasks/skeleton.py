@@ -29,7 +29,22 @@ def fit_given(
 ) -> Any:
     """What the public functions `fit_...` do: reads and checks what is given, and fits to it.
 
-    Settings are a configuration, some of its values by dotted key, or `None`.
+    Every result has the model, in the user's units; the configuration, of which every open choice
+    is filled in; the rows of the training log as its history; the figures as JSON can hold them as
+    its summary; and the reason why training ended.
+
+    Args:
+        task: what is fitted.
+        given: the data; what they may be, the function of the task says.
+        settings: a configuration, or some of its values by dotted key, for instance
+            `{"path.parts": 48, "training.steps": 500}`.
+        folder: where the checkpoint and the metrics go, if anywhere.
+        resume: go on from the checkpoint in `folder`.
+        progress: show a progress bar; by default on a terminal only.
+
+    Raises:
+        LiouvilleError: if the data cannot be used; the message says what to do.
+        TrainingError: if training meets a number that is not finite.
     """
     if not isinstance(settings, task.config):
         settings = configuration.merge(task.config, values=settings)
@@ -49,7 +64,7 @@ def fit_task(
     """Fits to data that were read and checked."""
     begun = time.monotonic()
     start = task.resolve(data, config, progress)
-    result = _train(start, folder, resume, progress)
+    result = train(start, folder, resume, progress)
     model = task.model(start, result)
     facts = {"task": task.name, "steps": result.step}
     model = dataclasses.replace(model, notes={**facts, **model.notes})
@@ -168,7 +183,9 @@ def _read_checked(task: Task, config: Any, given: Any) -> Any:
     return task.read(config, given)
 
 
-def _train(start: Start, folder: Path | None, resume: bool, progress: bool | None) -> Fit:
+def train(
+    start: Start, folder: Path | None = None, resume: bool = False, progress: bool | None = None
+) -> Fit:
     """Trains from a start with the options of its configuration."""
     options = start.config.training
     if start.is_interrupted:

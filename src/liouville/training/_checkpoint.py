@@ -10,12 +10,9 @@ from liouville.runs import storage
 
 
 def save_state(path: Path, state: Any, content: Any = None) -> None:
-    """Writes the arrays of a pytree, atomically and sealed.
+    """Writes a pytree of arrays to a file, atomically and sealed; its folder must exist.
 
-    Args:
-        path: the file; its folder must exist.
-        state: the pytree; its leaves must be arrays.
-        content: anything JSON can hold, returned by `restore_state`.
+    The content, anything JSON can hold, is returned by `restore_state`.
 
     Raises:
         LiouvilleError: if the file cannot be written.
@@ -25,10 +22,6 @@ def save_state(path: Path, state: Any, content: Any = None) -> None:
 
 def restore_state(path: Path, like: Any) -> tuple[Any, Any]:
     """Reads a pytree of the same structure, shapes and dtypes as `like`, and the content.
-
-    Args:
-        path: a file written by `save_state`.
-        like: a pytree of the same structure.
 
     Raises:
         LiouvilleError: if the file is missing, damaged, or belongs to another model.

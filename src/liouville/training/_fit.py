@@ -140,18 +140,16 @@ def fit(
                 done = int(state.step) - step
                 rows = _rows(objective, np.asarray(values)[:done], step, log_every)
                 step += done
-                if bool(state.failed):
-                    history += rows
-                    if file is not None:
-                        file.append(rows)
-                    save(eqx.tree_at(lambda s: s.failed, state, jnp.zeros((), bool)))
-                    raise _failure(stepper, state, np.asarray(values)[done])
-                if validation is not None and (step % validate_every == 0 or step >= steps):
+                failed, due = bool(state.failed), step % validate_every == 0 or step >= steps
+                if validation is not None and due and not failed:
                     state, value = _validate(stepper, state, validation, tolerance)
                     rows[-1]["validation"] = value
                 history += rows
                 if file is not None:
                     file.append(rows)
+                if failed:
+                    save(eqx.tree_at(lambda s: s.failed, state, jnp.zeros((), bool)))
+                    raise _failure(stepper, state, np.asarray(values)[done])
                 bar.update(step, rows[-1])
                 reason = reason_to_stop(state, step, interrupted.is_set())
                 if reason is not None or step % checkpoint_every == 0:

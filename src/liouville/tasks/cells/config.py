@@ -40,9 +40,7 @@ class PathConfig:
     """The family of densities."""
 
     parts: int | None = option(
-        None,
-        "parts of a member; by default as many as the snapshots show",
-        flag="--parts",
+        None, "parts of a member; by default as many as the snapshots show", flag="--parts"
     )
     scale: Literal["diagonal", "full"] = option("full", "their covariance")
     members: int = option(6, "independently started paths that are averaged")

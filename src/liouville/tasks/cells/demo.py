@@ -20,12 +20,7 @@ COUNTS = (250, 350, 500, 700, 1000)
 
 @dataclass(frozen=True)
 class Truth:
-    """The population: its cells and the exact model they were drawn from.
-
-    Attributes:
-        cells: the snapshots.
-        model: density and velocity at every time, in the same units.
-    """
+    """The population: its cells, and the exact density and velocity they were drawn from."""
 
     cells: Snapshots
     model: Model
@@ -37,10 +32,7 @@ def demo_cells(seed: int = 0) -> Truth:
     The upper branch splits once more at day 2.5. The numbers of cells grow with time; all
     branches grow at the same rate, so the shares of the branches stay as they are. In float64
     this is exact; the velocity is the mean of the branches' affine velocities, weighted by the
-    chance of each branch.
-
-    Args:
-        seed: of the cells.
+    chance of each branch. The seed is that of the cells.
     """
     clock = (0.0, 1.0, 2.5, 4.0)
     # (days, branches, 2): three branches that start as one cloud.
@@ -74,14 +66,8 @@ def demo_cells(seed: int = 0) -> Truth:
     units = Standardisation(np.zeros(2), np.ones(2), 0.0, 1.0)
     model = Model(path, units, np.array(DAYS), features, "day", sigma=0.3)
     points = [model.sample(t, n, seed=seed + i) for i, (t, n) in enumerate(zip(DAYS, COUNTS))]
-    cells = Snapshots(
-        points=np.concatenate(points),
-        times=np.repeat(DAYS, COUNTS),
-        features=features,
-        time_name="day",
-        time_unit="",
-        source="branching population (embedded)",
-    )
+    source = "branching population (embedded)"
+    cells = Snapshots.of(points, DAYS, features=features, time_name="day", source=source)
     return Truth(cells, model)
 
 

@@ -34,13 +34,10 @@ _LARGEST_BATCH = 4096
 
 
 class CellsFit(NamedTuple):
-    """What fitting to cells returns.
+    """What fitting to cells returns; the fields of all fits are told at `fit_given`.
 
-    The model is in the user's units, and of the configuration every open choice is filled in. The
-    history has the rows of the training log, and the summary the figures as JSON can hold them. The
-    reason says why training ended. `held_out` has the negative log-likelihood per held-out cell in
-    nats (user's units), for the model and the baseline, by time; it is empty if no cell was held
-    out.
+    `held_out` has the negative log-likelihood per held-out cell in nats (user's units), for the
+    model and the baseline, by time; it is empty if no cell was held out.
     """
 
     model: Model
@@ -61,20 +58,8 @@ def fit_cells(
 ) -> CellsFit:
     """Fits a path to snapshots by likelihood plus kinetic energy.
 
-    Args:
-        cells: the snapshots, or a file for `liouville.read_cells`.
-        settings: a configuration, or some of its values by dotted key, for instance
-            `{"path.parts": 48, "training.steps": 500}`.
-        folder: where the checkpoint and the metrics go, if anywhere.
-        resume: go on from the checkpoint in `folder`.
-        progress: show a progress bar; by default on a terminal only.
-
-    Returns:
-        The model, the resolved configuration, the log and the figures.
-
-    Raises:
-        LiouvilleError: if the cells cannot be used; the message says what to do.
-        TrainingError: if training meets a number that is not finite.
+    The cells are snapshots, or a file for `liouville.read_cells`. All other arguments, and the
+    errors, are those of `liouville.tasks.skeleton.fit_given`.
     """
     return fit_given(TASK, cells, settings, folder=folder, resume=resume, progress=progress)
 

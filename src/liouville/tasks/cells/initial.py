@@ -50,11 +50,8 @@ def initial_path(
 ) -> Ensemble:
     """An ensemble of mixture paths along chains, which differ in the start of their clusters.
 
-    Args:
-        times: the snapshots' times in standardised units, increasing, shape `(times,)`.
-        joined: chains, shape `(chains, times, dim)`, in standardised units.
-        config: members, family, scale, knots and the number of parts.
-        seed: of all random choices.
+    All is in standardised units: the snapshots' increasing times of shape `(times,)`, and the
+    chains `joined` of shape `(chains, times, dim)`.
     """
     if config.parts is None:
         raise ValueError("path.parts is not set; see choose_parts")

@@ -45,12 +45,10 @@ _POSITIVE = (
 
 
 class ControlFit(NamedTuple):
-    """What solving a control problem returns.
+    """What solving a control problem returns; the fields of all fits are told at `fit_given`.
 
-    The model is in the user's units, and of the configuration every open choice is filled in. The
-    history has the rows of the training log, and the summary the figures as JSON can hold them. The
-    reason says why training ended. The problem has the configuration's noise and weights; without a
-    rollout training was interrupted.
+    The problem has the configuration's noise and weights; without a rollout training was
+    interrupted.
     """
 
     model: Model
@@ -82,22 +80,8 @@ def fit_control(
 
     Density and drift are parameterised together, so nothing is simulated in training: for every
     path the control $c = \sigma^{-1}(b - f)$ that has its densities is known, and all costs are
-    expectations of an exact density. Afterwards the control is simulated once on fresh noise.
-
-    Args:
-        problem: the problem.
-        settings: a configuration, or some of its values by dotted key, for instance
-            `{"path.parts": 32}`.
-        folder: where the checkpoint and the metrics go, if anywhere.
-        resume: go on from the checkpoint in `folder`.
-        progress: show a progress bar; by default on a terminal only.
-
-    Returns:
-        The policy, the log and the figures.
-
-    Raises:
-        LiouvilleError: if the problem cannot be used; the message says what to do.
-        TrainingError: if training meets a number that is not finite.
+    expectations of an exact density. Afterwards the control is simulated once on fresh noise. All
+    other arguments, and the errors, are those of `liouville.tasks.skeleton.fit_given`.
     """
     return fit_given(TASK, problem, settings, folder=folder, resume=resume, progress=progress)
 

@@ -1,6 +1,7 @@
 """What a control costs: from the closed forms, from a rollout, and as others measure it."""
 
 import warnings
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -13,11 +14,11 @@ from jaxtyping import Array, Float
 from liouville.model import Model
 from liouville.numerics.couplings import wasserstein
 from liouville.numerics.types import Point, Points, RandomKey, Scalar
-from liouville.objectives import AbstractRunningCost, Running
-from liouville.paths import AbstractMarginal, AbstractPath
+from liouville.objectives import AbstractRunningCost, Running, Terminal
+from liouville.paths import AbstractPath
 from liouville.tasks.control.config import ControlConfig, RolloutConfig
 from liouville.tasks.control.problem import ControlProblem, Loaded
-from liouville.tasks.control.rollout import Rollout, equal_particles, roll_out
+from liouville.tasks.control.rollout import AbstractCrowd, Rollout, equal_particles, roll_out
 from liouville.tasks.task import Start
 
 _REPLICATES = 16
@@ -65,32 +66,21 @@ def closed_form(path: AbstractPath, problem: ControlProblem, *, seed: int = 0) -
     """The objective from density and velocity alone, without a simulation, in the user's units."""
     term = running_term(problem, times=128, particles=512, places=4096)
     keys = jr.split(jr.key(seed), _REPLICATES)
-    values = np.asarray(_each(term, path, keys), float) * np.asarray(term.weights, float)
+    values = np.asarray(_replicates(term.each, path, keys), float) * np.asarray(term.weights, float)
     parts = dict(zip(term.names, values.mean(axis=0).tolist()))
     totals = values.sum(axis=1)
     if problem.terminal is not None:
-        end = np.asarray(_terminal(path, problem, keys), float)
+        paid = Terminal(time=problem.horizon, cost=problem.terminal, particles=4096)
+        end = np.asarray(_replicates(paid, path, keys), float)
         parts["terminal"], totals = float(end.mean()), totals + end
     return Costs(float(totals.mean()), float(totals.std(ddof=1) / np.sqrt(_REPLICATES)), parts)
 
 
 @eqx.filter_jit
-def _each(term: Running, path: AbstractPath, keys: jax.Array) -> Float[Array, "keys costs"]:
-    return jax.lax.map(lambda key: term.each(path, key=key), keys)
-
-
-@eqx.filter_jit
-def _terminal(
-    path: AbstractPath, problem: ControlProblem, keys: jax.Array
-) -> Float[Array, " keys"]:
-    assert problem.terminal is not None
-    marginal, cost = path.at(jnp.asarray(problem.horizon)), problem.terminal
-
-    def mean(key):
-        points, weights = marginal.particles(4096, key=key)
-        return weights @ jax.vmap(cost)(points)
-
-    return jax.lax.map(mean, keys)
+def _replicates(
+    estimate: Callable, path: AbstractPath, keys: jax.Array
+) -> Float[Array, "keys ..."]:
+    return jax.lax.map(lambda key: estimate(path, key=key), keys)
 
 
 def of_rollout(rollout: Rollout, problem: ControlProblem) -> Costs:
@@ -131,15 +121,10 @@ def _of_points(cost: AbstractRunningCost, t: Scalar, points: Points, key: Random
     return cost(t, KernelMarginal(points), *equal_particles(points), key=key)
 
 
-class KernelMarginal(AbstractMarginal):
+class KernelMarginal(AbstractCrowd):
     """A kernel density estimate; it does not move."""
 
     points: Points
-
-    @property
-    def dim(self) -> int:
-        """The number of coordinates of a point."""
-        return self.points.shape[1]
 
     def log_density(self, x: Point) -> Scalar:
         """The logarithm of the mean of round Gaussians at the points."""
@@ -150,15 +135,6 @@ class KernelMarginal(AbstractMarginal):
     def velocity(self, x: Point) -> Point:
         """Zero."""
         return jnp.zeros_like(x)
-
-    def sample(self, *, key: RandomKey) -> Point:
-        """One of the points."""
-        return jr.choice(key, self.points)
-
-    def particles(self, n: int, *, key: RandomKey) -> tuple[Points, Float[Array, " n"]]:
-        """The points."""
-        del n, key
-        return equal_particles(self.points)
 
 
 def _figures(

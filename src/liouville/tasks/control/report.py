@@ -64,13 +64,9 @@ def contents(fitted: ControlFit, data: Loaded) -> Page:
 def _snapshots(policy: Policy, rollout: Rollout) -> Snapshots:
     """The crowd at some moments, as the points of the pictures."""
     moments = np.linspace(0, len(rollout.times) - 1, _PANELS).round().astype(int)
-    points = np.asarray(rollout.points, float)[moments, :_SHOWN]
-    return Snapshots(
-        points=points.reshape(-1, points.shape[-1]),
-        times=np.repeat(np.asarray(rollout.times, float)[moments], points.shape[1]),
-        features=policy.model.features,
-        source="rollout",
-    )
+    clouds = list(np.asarray(rollout.points, float)[moments, :_SHOWN])
+    times = np.asarray(rollout.times, float)[moments]
+    return Snapshots.of(clouds, times, features=policy.model.features, source="rollout")
 
 
 def _scenery(problem: ControlProblem) -> Scenery | None:
@@ -128,11 +124,8 @@ def _arrows(policy: Policy, rollout: Rollout, scenery: Scenery | None) -> Figure
 def cost_to_go(policy: Policy, t: float, points: np.ndarray, start: np.ndarray) -> np.ndarray:
     r"""$-\int_0^1 c(t, a + s (x - a)) \cdot (x - a)\,ds / \sigma$, by Gauss-Legendre quadrature.
 
-    Args:
-        policy: a control under scalar noise; where it is $-\sigma\nabla V$ this is $V(x) - V(a)$.
-        t: time.
-        points: $x$, shape `(n, dim)`.
-        start: $a$, shape `(dim,)`.
+    Under scalar noise; where the control is $-\sigma\nabla V$ this is $V(x) - V(a)$. The points $x$
+    have the shape `(n, dim)`, and the start $a$ `(dim,)`.
     """
     nodes, weights = np.polynomial.legendre.leggauss(16)
     ways = points - start

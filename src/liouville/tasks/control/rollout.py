@@ -16,19 +16,12 @@ from liouville.tasks.control.problem import ControlProblem
 
 
 class Rollout(NamedTuple):
-    """Simulated trajectories and what they pay.
+    """Simulated trajectories and what they pay."""
 
-    Attributes:
-        times: of all steps and the horizon, shape `(steps + 1,)`.
-        points: where everybody is then, shape `(steps + 1, n, dim)`.
-        rates: each running cost at the start of each step, shape `(steps, costs)`.
-        inside: the share of the population inside an obstacle then, shape `(steps,)`.
-    """
-
-    times: Float[Array, " moments"]
-    points: Float[Array, "moments n dim"]
-    rates: Float[Array, "steps costs"]
-    inside: Float[Array, " steps"]
+    times: Float[Array, " moments"]  # of all steps and the horizon
+    points: Float[Array, "moments n dim"]  # where everybody is then
+    rates: Float[Array, "steps costs"]  # each running cost at the start of each step
+    inside: Float[Array, " steps"]  # the share of the population inside an obstacle then
 
 
 def equal_particles(points: Points) -> tuple[Points, Float[Array, " n"]]:
@@ -37,24 +30,15 @@ def equal_particles(points: Points) -> tuple[Points, Float[Array, " n"]]:
     return points, jnp.full((count,), 1.0 / count, points.dtype)
 
 
-class _Crowd(AbstractMarginal):
-    """A marginal whose particles are given points, so that pairs are pairs of a rollout."""
+class AbstractCrowd(AbstractMarginal):
+    """A marginal whose particles are given points."""
 
-    marginal: AbstractMarginal
-    points: Points
+    points: eqx.AbstractVar[Points]
 
     @property
     def dim(self) -> int:
         """The number of coordinates of a point."""
-        return self.marginal.dim
-
-    def log_density(self, x: Point) -> Scalar:
-        """That of the path."""
-        return self.marginal.log_density(x)
-
-    def velocity(self, x: Point) -> Point:
-        """That of the path."""
-        return self.marginal.velocity(x)
+        return self.points.shape[1]
 
     def sample(self, *, key: RandomKey) -> Point:
         """One of the points."""
@@ -66,28 +50,32 @@ class _Crowd(AbstractMarginal):
         return equal_particles(self.points)
 
 
+class _Met(AbstractCrowd):
+    """The density of a path with the points of a rollout, so that pairs are pairs of it."""
+
+    marginal: AbstractMarginal
+    points: Points
+
+    def log_density(self, x: Point) -> Scalar:
+        """That of the path."""
+        return self.marginal.log_density(x)
+
+    def velocity(self, x: Point) -> Point:
+        """That of the path."""
+        return self.marginal.velocity(x)
+
+
 @eqx.filter_jit
 def roll_out(
-    path: AbstractPath,
-    problem: ControlProblem,
-    x0: Points,
-    *,
-    steps: int = 1000,
-    key: RandomKey,
+    path: AbstractPath, problem: ControlProblem, x0: Points, *, steps: int = 1000, key: RandomKey
 ) -> Rollout:
     r"""Euler-Maruyama for the controlled process, and every cost along it.
 
     The noise is that of the problem and the control $c(t, x)$ that of the path. The density that
     costs ask for is the path's own. Pairs are pairs of different trajectories: costs are
     averaged over the first half of them, and the second half is whom they meet. All places are
-    kept: `4 (steps + 1) n dim` bytes in single precision.
-
-    Args:
-        path: the path, in the user's units.
-        problem: the problem.
-        x0: an even number of draws of the start, shape `(n, dim)`.
-        steps: the number of equal steps.
-        key: random key.
+    kept: `4 (steps + 1) n dim` bytes in single precision. The path is in the user's units, `x0` an
+    even number of draws of the start, shape `(n, dim)`.
     """
     sigma, drift = problem.noise, problem.drift
     half, h = x0.shape[0] // 2, problem.horizon / steps
@@ -98,7 +86,7 @@ def roll_out(
         step_key = jr.fold_in(key, i)
         marginal = path.at(t)
         controls = jax.vmap(lambda y: control_at(t, marginal, y, sigma, drift))(x)
-        crowd = _Crowd(marginal, x[half:])
+        crowd = _Met(marginal=marginal, points=x[half:])
         effort = 0.5 * jnp.mean(jnp.sum(controls**2, axis=-1))
         others = [
             cost(t, crowd, *equal_particles(x[:half]), key=jr.fold_in(step_key, n))

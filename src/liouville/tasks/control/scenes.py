@@ -51,10 +51,7 @@ def v_neck(sigma: float = 1.0) -> ControlProblem:
         source=_balls([(-7.0, 0.0)], 0.2),
         target=_balls([(7.0, 0.0)], 0.2),
         sigma=sigma,
-        costs={
-            "obstacle": Potential(lambda t, x: jax.nn.softplus(depth(x))),
-            "entropy": Entropy(),
-        },
+        costs={"obstacle": Potential(lambda t, x: jax.nn.softplus(depth(x))), "entropy": Entropy()},
         weights={"obstacle": 3000.0, "entropy": 8.0},
         stiff=("obstacle",),
         obstacle=depth,

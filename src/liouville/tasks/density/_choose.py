@@ -15,7 +15,8 @@ from liouville.paths import AbstractPath
 from liouville.tasks.density._families import initial_path, resolve_choices
 from liouville.tasks.density._terms import training_likelihood
 from liouville.tasks.density.config import DensityConfig
-from liouville.training import default_optimizer, fit
+from liouville.tasks.skeleton import train
+from liouville.tasks.task import Start
 
 # A gap of hundredths of a nat is not seen in fewer rows, nor is a sharp edge.
 _FEWEST_KEPT = 200
@@ -86,21 +87,10 @@ def _try_out(
     """The negative log-likelihoods of validation samples after a trial; `None` if stopped."""
     options = config.training
     assert options.steps is not None  # filled in by `resolve_choices`
-    assert options.rate is not None
-    assert options.weight_decay is not None
-    steps = min(_STEPS, options.steps)
-    result = fit(
-        path,
-        PerMember(training_likelihood(training, units, config.objective.batch_size)),
-        steps=steps,
-        optimizer=default_optimizer(options.rate, steps, options.weight_decay),
-        seed=options.seed,
-        average=options.average,
-        chunk=options.chunk,
-        checkpoint_every=options.checkpoint_every,
-        validate_every=options.validate_every,
-        progress=progress,
-    )
+    short = dataclasses.replace(options, steps=min(_STEPS, options.steps))
+    trial = dataclasses.replace(config, training=short)
+    objective = training_likelihood(training, units, config.objective.batch_size)
+    result = train(Start(trial, path, 1.0 * PerMember(objective)), progress=progress)
     if result.reason == "interrupted":
         return None
     points = jnp.asarray(units.to_model(validation.points), jnp.zeros(()).dtype)

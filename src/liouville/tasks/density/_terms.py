@@ -45,10 +45,7 @@ class Renoised(AbstractTerm):
 
 
 def training_likelihood(
-    samples: Samples,
-    units: Standardisation,
-    batch_size: int | None = None,
-    noise: float = 0.0,
+    samples: Samples, units: Standardisation, batch_size: int | None = None, noise: float = 0.0
 ) -> AbstractTerm:
     """What training minimises: `likelihood`, or `Renoised` if there are columns of whole steps.
 

@@ -22,11 +22,9 @@ from liouville.training import Fit, Reason
 
 
 class DensityFit(NamedTuple):
-    """What fitting to samples returns.
+    """What fitting to samples returns; the fields of all fits are told at `fit_given`.
 
-    The model is in the user's units, and of the configuration every open choice is filled in. The
-    history has the rows of the training log, and the summary the figures as JSON can hold them. The
-    reason says why training ended. Time 1 of the model is that of the data.
+    Time 1 of the model is that of the data.
     """
 
     model: Model
@@ -46,21 +44,9 @@ def fit_density(
 ) -> DensityFit:
     """Fits a path from the standard normal law to samples by likelihood plus kinetic energy.
 
-    Args:
-        samples: the samples, an array of shape `(n, dim)`, a file for `liouville.read_samples`,
-            or `Split` if they are dequantised and divided already.
-        settings: a configuration, or some of its values by dotted key, for instance
-            `{"path.model": "pushforward", "training.steps": 500}`.
-        folder: where the checkpoint and the metrics go, if anywhere.
-        resume: go on from the checkpoint in `folder`.
-        progress: show a progress bar; by default on a terminal only.
-
-    Returns:
-        The model, the resolved configuration, the log and the figures.
-
-    Raises:
-        LiouvilleError: if the samples cannot be used; the message says what to do.
-        TrainingError: if training meets a number that is not finite.
+    The samples are `Samples`, an array of shape `(n, dim)`, a file for `liouville.read_samples`, or
+    a `Split` if they are dequantised and divided already. All other arguments, and the errors, are
+    those of `liouville.tasks.skeleton.fit_given`.
     """
     return fit_given(TASK, samples, settings, folder=folder, resume=resume, progress=progress)
 

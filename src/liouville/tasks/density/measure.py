@@ -120,14 +120,8 @@ def motion(path: AbstractPath, *, n: int = 1000, seed: int = 0, classes: int = 0
     r"""Measures the motion of a path from time 0 to 1 along its velocity.
 
     As $E\int|u - (x_1 - x_0)|^2 = E\int|u|^2 - E|x_1 - x_0|^2$ along trajectories, the energy and
-    the displacement say all about straightness (Liu, Gong and Liu, ICLR 2023).
-
-    Args:
-        path: the path.
-        n: the number of trajectories.
-        seed: of their starts.
-        classes: the number of classes of a path that has some; the figures are then the means
-            over the paths of the classes.
+    the displacement say all about straightness (Liu, Gong and Liu, ICLR 2023). It takes `n`
+    trajectories; the figures of a path of several classes are the means over their paths.
     """
     if classes:
         keys = jr.split(jr.key(seed), classes)

@@ -23,9 +23,12 @@ def contents(fitted: DensityFit, samples: Samples) -> Page:
     # Beyond, a picture of the motion is a projection that costs minutes and shows little.
     is_low = samples.dim <= _MOST_MOVING
     kept = parts.test or parts.validation or parts.training
+    points = parts.training.points
+    clouds, names = [model.sample(0.0, len(points)), points], parts.training.features
+    ends = Snapshots.of(clouds, [0.0, 1.0], features=names, source=parts.training.source)
     return density_page(
         model,
-        _snapshots(model, parts.training),
+        ends,
         fitted.history,
         fitted.summary,
         title=f"Density: {Path(samples.source).name}",
@@ -80,14 +83,3 @@ def _rows_of_images(model: Model, kept: Samples, seed: int) -> dict[str, np.ndar
         rows[name] = model.given(name).sample(1.0, _SHOWN, seed=seed)
     rows["data"] = np.resize(rows["data"], (_SHOWN, kept.dim))
     return rows
-
-
-def _snapshots(model: Model, training: Samples) -> Snapshots:
-    """The two ends as snapshots: draws of the start, and the training samples."""
-    points = training.points
-    return Snapshots(
-        points=np.concatenate([model.sample(0.0, len(points)), points]),
-        times=np.repeat([0.0, 1.0], len(points)),
-        features=training.features,
-        source=training.source,
-    )

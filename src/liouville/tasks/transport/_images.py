@@ -54,19 +54,12 @@ class Member(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Image:
-    """A mixture of mixtures seen through maps, with the methods of a `GaussianMixture`.
+    """A mixture of mixtures seen through maps, with the methods of a `GaussianMixture`."""
 
-    Attributes:
-        weights: of the members, shape `(members,)`, of sum one.
-        members: the mixtures and their maps, all in the same coordinates.
-        center: what is added to these coordinates, times `scale`, for the end's own units.
-        scale: shape `(dim,)`.
-    """
-
-    weights: Array
-    members: tuple[Member, ...]
-    center: Array
-    scale: Array
+    weights: Array  # of the members, shape `(members,)`, of sum one
+    members: tuple[Member, ...]  # all in the same coordinates
+    center: Array  # what is added to these coordinates, times `scale`, for the end's own units
+    scale: Array  # shape `(dim,)`
 
     @property
     def dim(self) -> int:

@@ -92,12 +92,7 @@ def read_ends(
 
 
 def end_of(
-    source: Source,
-    data: DataConfig,
-    ends: EndsConfig,
-    *,
-    dim: int = 2,
-    seed: int = 0,
+    source: Source, data: DataConfig, ends: EndsConfig, *, dim: int = 2, seed: int = 0
 ) -> End:
     """Makes an end of whatever a user may name.
 

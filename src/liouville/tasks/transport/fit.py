@@ -13,13 +13,7 @@ from liouville.gauges import FullGauge, LowRankGauge
 from liouville.model import Model
 from liouville.numerics.parameters import value_of
 from liouville.objectives import Cost, Field
-from liouville.paths import (
-    AbstractPath,
-    Gauged,
-    Joined,
-    LocationScale,
-    Pushforward,
-)
+from liouville.paths import AbstractPath, Gauged, Joined, LocationScale, Pushforward
 from liouville.runs import config as configuration
 from liouville.tasks.skeleton import fit_given
 from liouville.tasks.task import Start, Task, later
@@ -45,12 +39,9 @@ _RANK = 8
 
 
 class TransportFit(NamedTuple):
-    """What fitting a transport path returns.
+    """What fitting a transport path returns; the fields of all fits are told at `fit_given`.
 
-    The model is in the user's units, and of the configuration every open choice is filled in. The
-    history has the rows of the training log, and the summary the figures as JSON can hold them. The
-    reason says why training ended. The ends are the distributions that are met, in the user's
-    units.
+    The ends are the distributions that are met, in the user's units.
     """
 
     model: Model
@@ -93,9 +84,6 @@ def fit_transport(
         folder: where the checkpoint and the metrics go, if anywhere.
         resume: go on from the checkpoint in `folder`.
         progress: show a progress bar; by default on a terminal only.
-
-    Returns:
-        The model, the resolved configuration, the ends, the log and the figures.
 
     Raises:
         LiouvilleError: if the input cannot be used; the message says what to do.

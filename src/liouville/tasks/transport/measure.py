@@ -65,13 +65,7 @@ class Bounds(NamedTuple):
 
 
 def bounds(
-    source: Density,
-    target: Density,
-    sigma: float,
-    *,
-    points: int,
-    repeats: int,
-    seed: int = 0,
+    source: Density, target: Density, sigma: float, *, points: int, repeats: int, seed: int = 0
 ) -> Bounds:
     r"""Bounds of the least energy $\int_0^1 \tfrac12 E|b|^2\,dt$ between two mixtures.
 

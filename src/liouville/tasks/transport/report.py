@@ -39,9 +39,5 @@ def _snapshots(fitted: TransportFit) -> Snapshots:
         else:
             rows = np.random.default_rng(seed).permutation(len(end.points))[:_DRAWN]
             clouds.append(end.points[rows])
-    return Snapshots(
-        points=np.concatenate(clouds),
-        times=np.repeat(np.asarray(fitted.model.times, float), [len(c) for c in clouds]),
-        features=fitted.model.features,
-        source=", ".join(end.source for end in fitted.ends),
-    )
+    source = ", ".join(end.source for end in fitted.ends)
+    return Snapshots.of(clouds, fitted.model.times, features=fitted.model.features, source=source)
