@@ -43,11 +43,6 @@ class _Crowd(AbstractMarginal):
     marginal: AbstractMarginal
     points: Points
 
-    @property
-    def dim(self) -> int:
-        """The number of coordinates of a point."""
-        return self.marginal.dim
-
     def log_density(self, x: Point) -> Scalar:
         """That of the path."""
         return self.marginal.log_density(x)
