@@ -1,7 +1,7 @@
 """Cells seen at a few times: the one record that readers produce and problems consume."""
 
 import warnings
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from liouville.data._records import (
     put_columns,
     put_names,
     shuffle,
+    take,
 )
 from liouville.errors import LiouvilleError
 
@@ -86,13 +87,7 @@ class Snapshots:
     def select(self, mask: np.ndarray) -> "Snapshots":
         """Keeps some of the cells, by booleans of shape ``(n,)`` or their numbers in order."""
         kept = chosen_rows(mask, len(self), f"cells of {self.source}")
-        return replace(
-            self,
-            points=self.points[kept],
-            times=self.times[kept],
-            weights=None if self.weights is None else self.weights[kept],
-            embedding=None if self.embedding is None else self.embedding[kept],
-        )
+        return take(self, kept, "points", "times", "weights", "embedding")
 
     def split(self, share: float, seed: int) -> tuple["Snapshots", "Snapshots"]:
         """Holds out a share of the cells of every time: the training part and the held-out part.
