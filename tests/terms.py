@@ -100,9 +100,10 @@ def _joined() -> Joined:
 
 def mean(marginal: Any, f: Callable, n: int = 401, box: float = 9.0) -> Any:
     """E f(x) by the trapezoidal rule on a box."""
-    axis = jnp.linspace(-box, box, n if marginal.dim == 1 else 121)
-    grid = jnp.stack(jnp.meshgrid(*[axis] * marginal.dim), -1).reshape(-1, marginal.dim)
-    shares = jnp.exp(jax.vmap(marginal.log_density)(grid)) * (axis[1] - axis[0]) ** marginal.dim
+    dim = len(marginal.sample(key=jr.key(0)))
+    axis = jnp.linspace(-box, box, n if dim == 1 else 121)
+    grid = jnp.stack(jnp.meshgrid(*[axis] * dim), -1).reshape(-1, dim)
+    shares = jnp.exp(jax.vmap(marginal.log_density)(grid)) * (axis[1] - axis[0]) ** dim
     return shares @ jax.vmap(f)(grid)
 
 

@@ -330,10 +330,6 @@ class Steady(AbstractMarginal):
 
     marginal: Any
 
-    @property
-    def dim(self) -> int:
-        return self.marginal.dim
-
     def log_density(self, x: Point) -> Scalar:
         return self.marginal.log_density(x)
 

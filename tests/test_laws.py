@@ -344,10 +344,6 @@ class Altered(AbstractMarginal):
     marginal: AbstractMarginal
     fault: str = eqx.field(static=True)
 
-    @property
-    def dim(self) -> int:
-        return self.marginal.dim
-
     def log_density(self, x: Point) -> Scalar:
         extra = jnp.log(1.01) if self.fault == "mass" else 0.0
         return self.marginal.log_density(x) + extra

@@ -154,10 +154,6 @@ class AtRest(liouville.paths.AbstractMarginal):
 
     marginal: liouville.paths.AbstractMarginal
 
-    @property
-    def dim(self) -> int:
-        return self.marginal.dim
-
     def log_density(self, x: Point) -> Scalar:
         return self.marginal.log_density(x)
 

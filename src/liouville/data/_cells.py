@@ -223,7 +223,14 @@ def _anndata_columns(cells: Any, path: Path, request: _Request) -> _Columns:
         return _dense(cells.obsm[key])
 
     time_name = _time_column(columns, request.time_key, f"obs of {source}")
-    basis = request.basis or _default_basis(_texts(cells.obsm), source)
+    keys = _texts(cells.obsm)
+    basis = request.basis or ("X_pca" if "X_pca" in keys else keys[0] if len(keys) == 1 else None)
+    if basis is None:
+        problem = "no X_pca among several obsm arrays" if keys else "no obsm arrays"
+        raise LiouvilleError(
+            f"{source} has {problem}; name one with basis, or basis='X' for the expression matrix. "
+            f"It has: {listed(keys)}"
+        )
     if basis == "X":
         points, names = _dense(cells.X), _texts(cells.var_names)
     else:
@@ -237,18 +244,6 @@ def _anndata_columns(cells: Any, path: Path, request: _Request) -> _Columns:
 
 def _texts(names: Any) -> tuple[str, ...]:
     return tuple(str(name) for name in names)
-
-
-def _default_basis(keys: Sequence[str], source: str) -> str:
-    if "X_pca" in keys:
-        return "X_pca"
-    if len(keys) == 1:
-        return keys[0]
-    problem = "no X_pca among several obsm arrays" if keys else "no obsm arrays"
-    raise LiouvilleError(
-        f"{source} has {problem}; name one with basis, or basis='X' for the expression matrix. "
-        f"It has: {listed(keys)}"
-    )
 
 
 def _dense(array: Any) -> np.ndarray:

@@ -21,10 +21,7 @@ def missing_rows(
     where: Callable[[int], str],
     said: list[str],
 ) -> np.ndarray:
-    """Which events have a value in every column; `said` takes a message if others are dropped.
-
-    The columns are numbers by name, all of shape ``(n,)``.
-    """
+    """Which events have a value in all columns ``(n,)``; `said` is told of those dropped."""
     if missing not in get_args(Missing):
         raise LiouvilleError(f"missing must be 'refuse' or 'drop', got {missing!r}")
     bad = {name: ~np.isfinite(values) for name, values in columns.items()}

@@ -76,11 +76,7 @@ def _parquet(path: Path) -> Table:
             "" if gone else (cell.isoformat() if hasattr(cell, "isoformat") else str(cell))
             for cell, gone in cells
         ]
-    return Table(str(path), columns, _line)
-
-
-def _line(row: int) -> str:
-    return f"line {row + 1}"
+    return Table(str(path), columns, lambda row: f"line {row + 1}")
 
 
 def _quakeml(path: Path) -> Table:
@@ -98,7 +94,7 @@ def _quakeml(path: Path) -> Table:
             value = getattr(size if name == "mag" else origin, name, None)
             cells.append("" if value is None else str(value))
     columns["magnitude"] = columns.pop("mag")
-    return Table(str(path), columns, _line)
+    return Table(str(path), columns, lambda row: f"line {row + 1}")
 
 
 def _archive(archive: Archive, features: tuple[str, ...] | None, mark: str | None) -> EventTable:

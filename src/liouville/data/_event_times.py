@@ -1,5 +1,6 @@
 """When events are: their times as numbers, and the windows in which they were observed."""
 
+import re
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,6 +12,9 @@ from liouville.data._instants import DAY, is_stamp, iso, microseconds, time_numb
 from liouville.data._names import listed
 from liouville.data._times import numbers_from_times
 from liouville.errors import LiouvilleError
+
+# Eight digits that look like a year, a month and a day.
+_COMPACT_DATE = re.compile(r"(?:1[89]|2[01])[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])")
 
 
 @dataclass(frozen=True)
@@ -36,23 +40,13 @@ def moments_of(texts: np.ndarray, name: str, where: Callable[[int], str]) -> Mom
         midnight = int(found.min()) // DAY * DAY
         return Moments((found - midnight) / DAY, iso(midnight), "days")
     for i, text in enumerate(values):
-        if "/" in text or ":" in text or (len(text) == 8 and _is_compact_date(text)):
+        if "/" in text or ":" in text or _COMPACT_DATE.fullmatch(text):
             raise LiouvilleError(
                 f"{name} {text!r} on {where(i)} can be read in more than one way; "
                 "write stamps as 2011-03-11T05:46:24Z, or plain numbers"
             )
     numbers, unit = numbers_from_times(texts, name=name, dates=False)
     return Moments(numbers, None, unit)
-
-
-def _is_compact_date(text: str) -> bool:
-    """Whether eight digits look like a year, a month and a day."""
-    return (
-        text.isdigit()
-        and "1800" <= text[:4] <= "2199"
-        and "01" <= text[4:6] <= "12"
-        and "01" <= text[6:] <= "31"
-    )
 
 
 def guess_windows(moments: Moments, count: int, source: str) -> np.ndarray:

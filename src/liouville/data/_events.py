@@ -16,6 +16,7 @@ from liouville.data._records import (
     put,
     put_columns,
     put_names,
+    take,
 )
 from liouville.data._regions import Region
 from liouville.errors import LiouvilleError
@@ -188,13 +189,7 @@ class Events:
     def keep(self, events: np.ndarray) -> "Events":
         """Keeps some events, by booleans of shape ``(n,)`` or numbers in order, and all windows."""
         chosen = chosen_rows(events, len(self), f"events of {self.source}")
-        return replace(
-            self,
-            times=self.times[chosen],
-            places=self.places[chosen],
-            sequence=self.sequence[chosen],
-            marks=None if self.marks is None else self.marks[chosen],
-        )
+        return take(self, chosen, "times", "places", "sequence", "marks")
 
     def select(self, sequences: np.ndarray | Sequence[int]) -> "Events":
         """Keeps some sequences, renumbered from 0 in the order given.

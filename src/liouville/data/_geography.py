@@ -35,10 +35,7 @@ def great_circle_km(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def near_longitude(longitudes: np.ndarray, center: int | float) -> np.ndarray:
-    """Longitudes moved by whole turns to lie within 180 degrees of a center.
-
-    Those that already do keep all their digits.
-    """
+    """Longitudes moved by whole turns to within 180 degrees of a center; others keep all digits."""
     longitudes = np.asarray(longitudes, np.float64)
     turns = np.round((longitudes - center) / 360.0)
     return np.where(np.abs(longitudes - center) > 180.0, longitudes - 360.0 * turns, longitudes)

@@ -45,7 +45,10 @@ def microseconds(
         try:
             if not is_stamp(text):
                 raise ValueError("it does not begin with year-month-day")
-            moment = _moment(text)
+            own = _UTC.sub("Z", text.strip())
+            day = _DAY_AND_ZONE.fullmatch(own)  # `fromisoformat` reads no zone after a day
+            own = own if day is None else f"{day[1]}T00:00{day[2]}"
+            moment = datetime.datetime.fromisoformat(own)
         except ValueError as error:
             raise LiouvilleError(
                 f"{name} {text!r} on {where(i)} is no time stamp that can be read without guessing "
@@ -63,12 +66,6 @@ def microseconds(
             stacklevel=stacklevel,
         )
     return found
-
-
-def _moment(text: str) -> datetime.datetime:
-    own = _UTC.sub("Z", text.strip())
-    day = _DAY_AND_ZONE.fullmatch(own)  # a whole day, which `fromisoformat` reads without zone only
-    return datetime.datetime.fromisoformat(own if day is None else f"{day[1]}T00:00{day[2]}")
 
 
 def iso(instant: int) -> str:

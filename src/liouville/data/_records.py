@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -103,11 +103,15 @@ def chosen_rows(selection: np.ndarray | Sequence[int], count: int, what: str) ->
         raise LiouvilleError(f"the selection does not fit the {count} {what}: {error}") from None
 
 
-def check_finite(points: np.ndarray, columns: Iterable[tuple[str, Any]], rows: str, source: str):
-    """Refuses points, shape ``(n, d)``, without rows or columns, and columns that are not finite.
+def take(record: T, rows: np.ndarray, *names: str) -> T:
+    """A record with some rows of the fields named; those that are None stay."""
+    values = ((name, getattr(record, name)) for name in names)
+    taken = {name: value[rows] for name, value in values if value is not None}
+    return replace(cast(Any, record), **taken)
 
-    Columns are name and numbers; None is left out. `rows` says what the rows are.
-    """
+
+def check_finite(points: np.ndarray, columns: Iterable[tuple[str, Any]], rows: str, source: str):
+    """Refuses points ``(n, d)`` without rows or columns, and named columns that are not finite."""
     if not points.size:
         raise LiouvilleError(
             f"{source} has {points.shape[0]} {rows} and {points.shape[1]} columns; "

@@ -1,7 +1,6 @@
 """Reading samples, with a class for each row if there is one, from tables and arrays."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -30,14 +29,8 @@ _REPEATS = 3
 """A column called like a class is one if its numbers occur this many times each, on average."""
 
 
-@dataclass(frozen=True)
-class _Columns:
-    """What a file gave, before columns are chosen and classes numbered."""
-
-    points: np.ndarray
-    names: tuple[str, ...]
-    labels: np.ndarray | None
-    label_name: str
+_Columns = tuple[np.ndarray, tuple[str, ...], np.ndarray | None, str]
+"""Points and names of their columns, labels before they are numbered and the name of theirs."""
 
 
 def read_samples(
@@ -74,12 +67,12 @@ def read_samples(
     path = existing_file(file, _SUFFIXES)
     names = None if features is None else names_among(features, "features", example="a,b")
     reader = {".npz": _read_archive, ".npy": _read_array}.get(path.suffix.lower(), _read_text)
-    columns = reader(path, label, names)
-    points, kept = kept_columns(columns.points, columns.names, names, dims, str(path))
-    labels, classes = None, ()
-    if columns.labels is not None:
-        labels, classes = _number(columns.labels, columns.label_name, str(path))
-    samples = Samples(points, labels, classes, kept, columns.label_name, source=str(path))
+    points, found, labels, label_name = reader(path, label, names)
+    points, kept = kept_columns(points, found, names, dims, str(path))
+    classes: tuple[str, ...] = ()
+    if labels is not None:
+        labels, classes = _number(labels, label_name, str(path))
+    samples = Samples(points, labels, classes, kept, label_name, source=str(path))
     samples.check_numbers()
     return samples
 
@@ -95,7 +88,7 @@ def _read_text(path: Path, label: str | None, features: tuple[str, ...] | None) 
     names = features or tuple(name for name in table.names if name != label)
     if not names:
         raise LiouvilleError(f"{path} has no columns besides the classes {label!r}; add columns")
-    return _Columns(table.matrix(names), names, labels, label or "")
+    return table.matrix(names), names, labels, label or ""
 
 
 def _read_archive(path: Path, label: str | None, _: tuple[str, ...] | None) -> _Columns:
@@ -107,7 +100,7 @@ def _read_archive(path: Path, label: str | None, _: tuple[str, ...] | None) -> _
     key = archive.points(label)
     points = _matrix(archive.array(key), f"array {key!r} of {path}")
     labels = None if label is None else archive.column(label, len(points), "row")
-    return _Columns(points, number_values(points.shape[1]), labels, label or "")
+    return points, number_values(points.shape[1]), labels, label or ""
 
 
 def _read_array(path: Path, label: str | None, _: tuple[str, ...] | None) -> _Columns:
@@ -117,7 +110,7 @@ def _read_array(path: Path, label: str | None, _: tuple[str, ...] | None) -> _Co
             "classes as label in an .npz file"
         )
     points = _matrix(load_array(path), str(path))
-    return _Columns(points, number_values(points.shape[1]), None, "")
+    return points, number_values(points.shape[1]), None, ""
 
 
 def _matrix(array: np.ndarray, what: str) -> np.ndarray:

@@ -16,6 +16,7 @@ from liouville.data._records import (
     put,
     put_names,
     split_rows,
+    take,
 )
 from liouville.data._units import Standardisation, StandardisationMode
 from liouville.errors import LiouvilleError
@@ -120,8 +121,7 @@ class Samples:
     def select(self, rows: np.ndarray) -> "Samples":
         """Keeps some of the rows, by booleans of shape ``(n,)`` or their numbers in order."""
         kept = chosen_rows(rows, len(self), f"rows of {self.source}")
-        labels = None if self.labels is None else self.labels[kept]
-        return replace(self, points=self.points[kept], labels=labels)
+        return take(self, kept, "points", "labels")
 
     def split(
         self, validation: int | float = 0.15, test: int | float = 0.15, seed: int = 0

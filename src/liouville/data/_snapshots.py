@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from liouville.data._records import (
     put_columns,
     put_names,
     shuffle,
+    take,
 )
 from liouville.errors import LiouvilleError
 
@@ -96,13 +97,7 @@ class Snapshots:
     def select(self, mask: np.ndarray) -> "Snapshots":
         """Keeps some of the cells, by booleans of shape ``(n,)`` or their numbers in order."""
         kept = chosen_rows(mask, len(self), f"cells of {self.source}")
-        return replace(
-            self,
-            points=self.points[kept],
-            times=self.times[kept],
-            weights=None if self.weights is None else self.weights[kept],
-            embedding=None if self.embedding is None else self.embedding[kept],
-        )
+        return take(self, kept, "points", "times", "weights", "embedding")
 
     def split(self, share: float, seed: int) -> tuple["Snapshots", "Snapshots"]:
         """Holds out a share of the cells of every time: the training part and the held-out part.

@@ -192,7 +192,14 @@ class Archive:
 
     def column(self, name: str, count: int, one: str) -> np.ndarray:
         """An array of one value for each of `count` rows, each of which is `one`."""
-        return one_each(self.array(name), count, f"array {name!r} of {self.path}", one)
+        array = self.array(name)
+        array = array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
+        if array.shape != (count,):
+            raise LiouvilleError(
+                f"array {name!r} of {self.path} has shape {array.shape} but there are {count} "
+                f"{one}s; it needs one value per {one}"
+            )
+        return array
 
     def usual(self, role: str, *apart: str) -> str | None:
         """The first array, besides some, whose name is usual for a role."""
@@ -266,17 +273,6 @@ def real_matrix(array: np.ndarray, what: str, one: str = "cells") -> np.ndarray:
     if array.ndim != 2:
         raise LiouvilleError(f"{what} must have shape ({one}, columns), got {array.shape}")
     return array.astype(np.float64)
-
-
-def one_each(array: np.ndarray, count: int, what: str, one: str) -> np.ndarray:
-    """An array of shape ``(count,)`` or ``(count, 1)`` as the former."""
-    array = array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
-    if array.shape != (count,):
-        raise LiouvilleError(
-            f"{what} has shape {array.shape} but there are {count} {one}s; it needs one value "
-            f"per {one}"
-        )
-    return array
 
 
 def kept_columns(

@@ -191,11 +191,6 @@ class AutoregressiveMarginal(AbstractMarginal):
     gate_rate: Scalar
     order: Int[Array, " dim"]
 
-    @property
-    def dim(self) -> int:
-        """The number of coordinates of a point."""
-        return self.order.shape[0]
-
     def log_density(self, x: Point) -> Scalar:
         r"""$\sum_i \log f_i(x_i \mid x_{<i})$."""
         y = x[self.order]
@@ -257,7 +252,7 @@ class AutoregressiveMarginal(AbstractMarginal):
         """Uniform numbers that pick the parts, and standard draws within them."""
         parts_key, points_key = jr.split(key)
         dtype = self.lines.offset.dtype
-        z = self.lines.family.sample((*shape, self.dim), key=points_key).astype(dtype)
+        z = self.lines.family.sample((*shape, len(self.order)), key=points_key).astype(dtype)
         return jr.uniform(parts_key, z.shape, dtype), z
 
     def _drawn(self, u: Point, z: Point) -> Point:

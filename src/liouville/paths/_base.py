@@ -17,11 +17,6 @@ class AbstractMarginal(eqx.Module):
     weighted points whose averages have unbiased *gradients* with respect to every parameter.
     """
 
-    @property
-    @abc.abstractmethod
-    def dim(self) -> int:
-        """The number of coordinates of a point."""
-
     @abc.abstractmethod
     def log_density(self, x: Point) -> Scalar:
         r"""$\log\rho_t(x)$ in nats, for `x` of shape `(dim,)`."""

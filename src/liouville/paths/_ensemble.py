@@ -83,11 +83,6 @@ class EnsembleMarginal(AbstractMarginal):
     members: AbstractMarginal
     log_weights: Float[Array, " members"]
 
-    @property
-    def dim(self) -> int:
-        """The number of coordinates of a point."""
-        return self._member(0).dim
-
     def log_density(self, x: Point) -> Scalar:
         r"""$\log \sum_m w_m \rho_m(x)$."""
         return log_sum_exp(self._log_joint(x))

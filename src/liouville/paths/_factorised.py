@@ -108,11 +108,6 @@ class FactorisedMarginal(AbstractMarginal):
     lines: MixtureOnLine
     rates: MixtureOnLine
 
-    @property
-    def dim(self) -> int:
-        """The number of coordinates of a point."""
-        return self.lines.location.shape[0]
-
     def log_density(self, x: Point) -> Scalar:
         r"""$\sum_i \log f_i(x_i)$."""
         return jax.vmap(lambda line, y: line.log_density(y))(self.lines, x).sum()
@@ -123,7 +118,7 @@ class FactorisedMarginal(AbstractMarginal):
 
     def sample(self, *, key: RandomKey) -> Point:
         """One draw of every coordinate; it moves with the parameters."""
-        keys = jr.split(key, self.dim)
+        keys = jr.split(key, len(self.lines.location))
         return jax.vmap(lambda line, k: line.sample(key=k))(self.lines, keys)
 
     def particles(self, n: int, *, key: RandomKey) -> tuple[Points, Float[Array, " n"]]:
@@ -132,7 +127,7 @@ class FactorisedMarginal(AbstractMarginal):
         A point carries no label that could be enumerated: `parts ** dim` would be too many. Its
         derivative is implicit instead, which needs none.
         """
-        keys = jr.split(key, self.dim)
+        keys = jr.split(key, len(self.lines.location))
         points = jax.vmap(lambda line, k: _spread(line, n, k))(self.lines, keys).T
         return points, jnp.full((n,), 1.0 / n, points.dtype)
 

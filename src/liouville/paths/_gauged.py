@@ -42,11 +42,6 @@ class GaugedMarginal(AbstractMarginal):
     marginal: AbstractMarginal
     field: AbstractGaugeField
 
-    @property
-    def dim(self) -> int:
-        """The number of coordinates of a point."""
-        return self.marginal.dim
-
     def log_density(self, x: Point) -> Scalar:
         """The log-density, untouched by the gauge."""
         return self.marginal.log_density(x)

@@ -66,11 +66,6 @@ class JoinedMarginal(AbstractMarginal):
     marginals: tuple[AbstractMarginal, ...]
     number: Int[Array, ""]
 
-    @property
-    def dim(self) -> int:
-        """The number of coordinates of a point."""
-        return self.marginals[0].dim
-
     def log_density(self, x: Point) -> Scalar:
         """The log-density of the piece the time is in."""
         return self._chosen([m.log_density(x) for m in self.marginals])

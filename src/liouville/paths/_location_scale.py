@@ -114,11 +114,6 @@ class LocationScaleMarginal(AbstractMarginal):
     log_weights_rate: Float[Array, " parts"] | None
     family: AbstractShape
 
-    @property
-    def dim(self) -> int:
-        """The number of coordinates of a point."""
-        return self.frames.location.shape[1]
-
     def log_density(self, x: Point) -> Scalar:
         r"""$\log\sum_k w_k \rho_k(x)$."""
         return jax.nn.logsumexp(self._log_joint(x))
@@ -135,21 +130,21 @@ class LocationScaleMarginal(AbstractMarginal):
         """One draw: a part by its weight, then a point of it."""
         part_key, point_key = jr.split(key)
         part = jr.categorical(part_key, self.log_weights)
-        z = self.family.of_part(part).sample((self.dim,), key=point_key)
+        z = self.family.of_part(part).sample(self.frames.location.shape[1:], key=point_key)
         return self.frames.place(part, z.astype(self.log_weights.dtype))
 
     def particles(self, n: int, *, key: RandomKey) -> tuple[Points, Float[Array, " n"]]:
         """The same number of points in every part, mirrored if possible, weighted by the part."""
-        parts = self.log_weights.shape[0]
+        parts, dim = self.frames.location.shape
         each = -(-n // parts)
         if self.family.is_symmetric:
             # Points and their mirror images: exact for odd moments, and no less unbiased.
-            half = self.family.sample((-(-each // 2), parts, self.dim), key=key)
+            half = self.family.sample((-(-each // 2), parts, dim), key=key)
             z = jnp.concatenate([half, -half])[:each]
         else:
-            z = self.family.sample((each, parts, self.dim), key=key)
+            z = self.family.sample((each, parts, dim), key=key)
         z = z.astype(self.log_weights.dtype)
-        points = jax.vmap(self.frames.from_standard)(z).reshape(each * parts, self.dim)
+        points = jax.vmap(self.frames.from_standard)(z).reshape(each * parts, dim)
         return points, jnp.tile(jnp.exp(self.log_weights) / each, each)
 
     def coordinates(self, x: Point) -> Coordinates:

@@ -72,11 +72,6 @@ class MixtureMarginal(AbstractMarginal):
     parts: tuple[AbstractMarginal, ...]
     log_weights: Float[Array, " parts"]
 
-    @property
-    def dim(self) -> int:
-        """The number of coordinates of a point."""
-        return self.parts[0].dim
-
     def log_density(self, x: Point) -> Scalar:
         r"""$\log\sum_k w_k \rho_k(x)$, minus infinity where no part has density."""
         return log_sum_exp(self._log_joint(x))

@@ -44,14 +44,9 @@ class NormalMarginal(AbstractMarginal):
     zero: Scalar
     size: int = eqx.field(static=True)
 
-    @property
-    def dim(self) -> int:
-        """The number of coordinates of a point."""
-        return self.size
-
     def log_density(self, x: Point) -> Scalar:
         r"""$-\tfrac12 |x|^2 - \tfrac d2 \log 2\pi$."""
-        return -0.5 * (x @ x) - self.dim * _HALF_LOG_TWO_PI
+        return -0.5 * (x @ x) - self.size * _HALF_LOG_TWO_PI
 
     def velocity(self, x: Point) -> Point:
         """Zero."""
@@ -59,10 +54,10 @@ class NormalMarginal(AbstractMarginal):
 
     def sample(self, *, key: RandomKey) -> Point:
         """One draw."""
-        return jr.normal(key, (self.dim,), self.zero.dtype)
+        return jr.normal(key, (self.size,), self.zero.dtype)
 
     def particles(self, n: int, *, key: RandomKey) -> tuple[Points, Float[Array, " n"]]:
         """Points and their mirror images, of equal weight: exact for odd moments."""
-        half = jr.normal(key, (-(-n // 2), self.dim), self.zero.dtype)
+        half = jr.normal(key, (-(-n // 2), self.size), self.zero.dtype)
         points = jnp.concatenate([half, -half])[:n]
         return points, jnp.full((n,), 1.0 / n, self.zero.dtype)

@@ -1,5 +1,6 @@
 from collections.abc import Sequence
 
+import equinox as eqx
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
@@ -30,18 +31,15 @@ class Product(AbstractPath):
 
     def at(self, t: Scalar) -> "ProductMarginal":
         """The marginal at time `t` of shape `()`."""
-        return ProductMarginal(tuple(part.at(t) for part in self.parts))
+        ends = np.cumsum([part.dim for part in self.parts])[:-1].tolist()
+        return ProductMarginal(tuple(part.at(t) for part in self.parts), tuple(ends))
 
 
 class ProductMarginal(AbstractMarginal):
-    """A `Product` at one time."""
+    """A `Product` at one time; a block ends where the next one starts."""
 
     parts: tuple[AbstractMarginal, ...]
-
-    @property
-    def dim(self) -> int:
-        """The number of coordinates of a point."""
-        return sum(part.dim for part in self.parts)
+    ends: tuple[int, ...] = eqx.field(static=True)
 
     def log_density(self, x: Point) -> Scalar:
         r"""$\sum_b \log\rho_b(x_b)$."""
@@ -74,8 +72,7 @@ class ProductMarginal(AbstractMarginal):
         return points, factors.prod(axis=0) / rows
 
     def _blocks(self, x: Point) -> list[Float[Array, " _"]]:
-        ends = np.cumsum([part.dim for part in self.parts])[:-1]
-        return jnp.split(x, ends)
+        return jnp.split(x, self.ends)
 
 
 def _fair_picks(available: int, rows: int, key: RandomKey) -> Int[Array, " rows"]:

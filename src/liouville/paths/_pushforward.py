@@ -56,11 +56,6 @@ class PushforwardMarginal(AbstractMarginal):
     transform: AbstractTransform
     rate: AbstractTransform
 
-    @property
-    def dim(self) -> int:
-        """The number of coordinates of a point."""
-        return self.base.dim
-
     def log_density(self, x: Point) -> Scalar:
         """The base's log-density at the point the map brings here, less the log-determinant.
 

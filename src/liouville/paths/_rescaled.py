@@ -78,11 +78,6 @@ class RescaledMarginal(AbstractMarginal):
     scale: Float[Array, " dim"]
     duration: float = eqx.field(static=True)
 
-    @property
-    def dim(self) -> int:
-        """The number of coordinates of a point."""
-        return self.marginal.dim
-
     def log_density(self, x: Point) -> Scalar:
         r"""$\log\rho_s(z) - \sum_i \log\ell_i$."""
         return self.marginal.log_density(self._inner(x)) - jnp.sum(jnp.log(self.scale))

@@ -59,11 +59,6 @@ class Retimed(AbstractMarginal):
     marginal: AbstractMarginal
     pace: Scalar
 
-    @property
-    def dim(self) -> int:
-        """The number of coordinates of a point."""
-        return self.marginal.dim
-
     def log_density(self, x: Point) -> Scalar:
         """The log-density of the path at the clock's time."""
         return self.marginal.log_density(x)

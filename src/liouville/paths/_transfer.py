@@ -116,11 +116,6 @@ class FactorisedMixtureMarginal(AbstractMarginal):
     log_weights_rate: Float[Array, " parts"]
     reference: MixtureOnLine
 
-    @property
-    def dim(self) -> int:
-        """The number of coordinates of a point."""
-        return self.reference.location.shape[0]
-
     def log_density(self, x: Point) -> Scalar:
         r"""$\log\sum_k w_k \rho_k(x)$."""
         log_densities = jax.vmap(lambda part: part.log_density(x))(self.parts)
@@ -148,7 +143,7 @@ class FactorisedMixtureMarginal(AbstractMarginal):
         draw = jax.vmap(lambda part, k: part.particles(each, key=k))
         points, weights = draw(self.parts, jr.split(key, parts))
         weights = weights * jnp.exp(self.log_weights)[:, None]
-        return points.reshape(-1, self.dim), weights.reshape(-1)
+        return points.reshape(-1, points.shape[-1]), weights.reshape(-1)
 
 
 def _default_reference(

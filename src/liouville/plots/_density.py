@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from liouville.plots._clock import Clock, clock_of
 from liouville.plots._fields import known_times, line_density, mass_level, plane_density, some_of
 from liouville.plots._model import DrawableModel, DrawableSnapshots
-from liouville.plots._plane import Window, limits_of, plane_of
+from liouville.plots._plane import limits_of, plane_of
 from liouville.plots._style import (
     DENSITY,
     INK,
@@ -57,7 +57,11 @@ def density_panels(
     norm = density_norm(np.stack(fields))
     figure, axes = panels(len(times), plane.window.ratio)
     for panel, t, field in zip(axes, times, fields, strict=True):
-        draw_density(panel, field, plane.window, norm)
+        show_field(panel, field, plane.window.extent, norm)
+        levels = sorted({mass_level(field, mass) for mass in (0.9, 0.5)})
+        if np.isfinite(levels).all() and levels[0] > 0:
+            x, y = plane.window.centres(len(field))
+            panel.contour(x, y, field, levels, colors=INK, linewidths=0.6, alpha=0.55, zorder=1)
         own = plane.seen(t)
         draw_cells(panel, own, clock, float(t), _MOST_CELLS)
         headline(panel, clock.say(float(t)), f"{len(own):,} points")
@@ -70,15 +74,6 @@ def density_norm(fields: np.ndarray) -> PowerNorm:
     """One colour scale for all fields, spaced by the square root of the density."""
     top = float(fields.max(initial=0.0))
     return PowerNorm(0.5, vmin=0.0, vmax=top if top > 0 else 1.0)
-
-
-def draw_density(axes: Axes, field: np.ndarray, window: Window, norm: PowerNorm) -> None:
-    """The density as an image, with lines around 50 % and 90 % of the mass."""
-    show_field(axes, field, window.extent, norm)
-    levels = sorted({mass_level(field, mass) for mass in (0.9, 0.5)})
-    if np.isfinite(levels).all() and levels[0] > 0:
-        x, y = window.centres(len(field))
-        axes.contour(x, y, field, levels, colors=INK, linewidths=0.6, alpha=0.55, zorder=1)
 
 
 def draw_cells(

@@ -85,11 +85,7 @@ def _density_of(places: np.ndarray, window: Window, cells: int) -> np.ndarray:
 
 
 def carry(
-    model: DrawableModel,
-    start: np.ndarray,
-    times: np.ndarray,
-    *,
-    stochastic: bool = False,
+    model: DrawableModel, start: np.ndarray, times: np.ndarray, *, stochastic: bool = False
 ) -> np.ndarray:
     """Trajectories of the model; points stay where they are if it knows one time only."""
     if not times[-1] > times[0]:

@@ -32,8 +32,7 @@ def image_grid(
         for j in range(across):
             panel = axes[i, j]
             panel.imshow(images[i, j], cmap="gray_r", vmin=low, vmax=high, interpolation="nearest")
-            panel.set_xticks([])
-            panel.set_yticks([])
+            panel.set(xticks=[], yticks=[])
             for spine in panel.spines.values():
                 spine.set_edgecolor(FAINT)
         if rows is not None:

@@ -65,7 +65,9 @@ def velocity_stream(
     plane, clock = plane_of(model, snapshots, view), clock_of(model, snapshots)
     middles = pairs.mean(axis=1)
     fields = [plane_velocity(model, float(t), plane.window, plane.view) for t in middles]
-    norm = _speed_norm([np.linalg.norm(flow, axis=-1)[shown] for flow, shown in fields])
+    speeds = np.concatenate([np.linalg.norm(flow, axis=-1)[shown] for flow, shown in fields])
+    top = float(np.quantile(speeds, 0.98)) if len(speeds) else 0.0  # outliers do not stretch it
+    norm = Normalize(0.0, top if top > 0 else 1.0)
     figure, axes = panels(len(pairs), plane.window.ratio, width=3.2)
     for panel, (before, after), (flow, shown) in zip(axes, pairs, fields, strict=True):
         for t in np.unique([before, after]):
@@ -82,10 +84,7 @@ def velocity_stream(
 def draw_stream(
     axes: Axes, flow: np.ndarray, shown: np.ndarray, window: Window, norm: Normalize
 ) -> None:
-    """Streamlines of a velocity field ``(n, n, 2)`` where ``shown`` is true.
-
-    A field that is zero wherever it is shown has no streamlines; the panel then says so.
-    """
+    """Streamlines of a field ``(n, n, 2)`` where it is `shown`; a panel without any says so."""
     speed = np.linalg.norm(flow, axis=-1)
     if not np.any(speed[shown] > 1e-9 * (norm.vmax or 1.0)):
         axes.text(
@@ -183,13 +182,6 @@ def draw_paths(axes: Axes, paths: np.ndarray, times: np.ndarray, clock: Clock) -
 def _span(clock: Clock, times: np.ndarray) -> str:
     """First and last time in words."""
     return f"{clock.say(float(times[0]))} to {clock.say(float(times[-1]))}"
-
-
-def _speed_norm(speeds: list[np.ndarray]) -> Normalize:
-    """One scale from zero to nearly the largest speed, which outliers do not stretch."""
-    everything = np.concatenate(speeds)
-    top = float(np.quantile(everything, 0.98)) if len(everything) else 0.0
-    return Normalize(0.0, top if top > 0 else 1.0)
 
 
 def _line_velocities(

@@ -151,10 +151,7 @@ def to_png(figure: Figure, dpi: int = DPI) -> bytes:
 
 
 def flatten(summary: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    """Names and values of a nested mapping as text, in order, names after ``prefix``.
-
-    Lists of rows are left out: they are tables or pictures of their own.
-    """
+    """Names and values of a nested mapping as text; lists of rows, tables of their own, are not."""
     rows = []
     for name, value in summary.items():
         is_table = isinstance(value, list) and bool(value) and isinstance(value[0], Mapping)

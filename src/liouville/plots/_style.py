@@ -134,10 +134,7 @@ def show_field(
     norm: Normalize,
     interpolation: str = "bilinear",
 ) -> AxesImage:
-    """A field on the plane as an image in the colours of a density, below everything else.
-
-    The field has shape ``(rows, columns)``, lowest row first; see ``Axes.imshow`` for the rest.
-    """
+    """A field ``(rows, columns)``, lowest row first, as an image below everything else."""
     return axes.imshow(
         field,
         origin="lower",

@@ -107,10 +107,7 @@ def draw_curve(axes: Axes, curve: np.ndarray) -> None:
 
 
 def moving_average(values: np.ndarray, span: float) -> np.ndarray:
-    """Exponential moving average, shape ``(n,)``, without a bias toward the start.
-
-    After `span` entries a value has lost most of its weight.
-    """
+    """Exponential moving average over about `span` entries, without a bias toward the start."""
     keep = math.exp(-1.0 / span)
     total, weight, averages = 0.0, 0.0, np.empty(len(values))
     for index, value in enumerate(values):
@@ -193,10 +190,7 @@ def say_nothing(axes: Axes, why: str) -> None:
 
 
 def _curves(history: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
-    """Steps and finite values, shape ``(n, 2)``, of loss, validation and every term.
-
-    A loss that is one term alone, up to the rounding of single precision, is left out.
-    """
+    """Steps and finite values, shape ``(n, 2)``, by name; a loss of one term alone is left out."""
     rows = [entry for entry in history if "step" in entry]
     names = dict.fromkeys(name for entry in history for name in entry)
     terms = [name for name in names if name not in NOT_TERMS]
@@ -208,6 +202,7 @@ def _curves(history: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
             curves[name] = curve
     whole = curves.get("loss", np.empty((0, 2)))
     for own in (curves[name] for name in terms if name in curves):
+        # Up to the rounding of single precision.
         if np.array_equal(own[:, 0], whole[:, 0]) and np.allclose(own, whole, rtol=1e-6):
             del curves["loss"]
             break

@@ -86,7 +86,11 @@ class Embedding:
         self.neighbours = min(neighbours, len(chosen) - 1)
         self._tree = KDTree(cells[chosen])
         self._searched = coords[chosen]
-        self._spacing = self._typical_spacing()
+        # The median distance from a cell to the last of its neighbours, always positive.
+        some = cells[thin(len(cells), 500)]
+        distance = np.asarray(self._tree.query(some, k=self.neighbours + 1, workers=-1)[0])
+        spacing = float(np.median(distance[:, -1]))
+        self._spacing = spacing if spacing > 0 else float(np.std(cells)) or 1.0
 
     def points(self, x: np.ndarray) -> np.ndarray:
         """Places in the picture of points ``(..., dim)``, shape ``(..., 2)``."""
@@ -116,13 +120,6 @@ class Embedding:
         ahead, behind = self.points(x + step * u), self.points(x - step * u)
         return np.where(moves, (ahead - behind) / (2.0 * step), 0.0)
 
-    def _typical_spacing(self) -> float:
-        """Median distance from a cell to the last of its neighbours, always positive."""
-        some = self.cells[thin(len(self.cells), 500)]
-        distance = np.asarray(self._tree.query(some, k=self.neighbours + 1, workers=-1)[0])
-        spacing = float(np.median(distance[:, -1]))
-        return spacing if spacing > 0 else float(np.std(self.cells)) or 1.0
-
 
 def thin(count: int, most: int) -> np.ndarray:
     """Indices of at most ``most`` of ``count`` items, at random but always the same."""
@@ -148,10 +145,7 @@ def is_identity(model: DrawableModel, view: View) -> bool:
 
 
 def place_data(snapshots: DrawableSnapshots, view: View) -> np.ndarray:
-    """Places of the observed points, shape ``(n, 2)``.
-
-    Cells the embedding was made of keep their own place; only other points are averaged.
-    """
+    """Places of the data, shape ``(n, 2)``; cells the embedding was made of keep their own."""
     if isinstance(view, Embedding) and np.array_equal(view.cells, snapshots.points):
         return view.coords
     return view.points(snapshots.points)

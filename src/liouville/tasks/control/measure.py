@@ -129,7 +129,7 @@ class KernelMarginal(AbstractCrowd):
     def log_density(self, x: Point) -> Scalar:
         """The logarithm of the mean of round Gaussians at the points."""
         squares = jnp.sum((x - self.points) ** 2, axis=-1) / _BANDWIDTH**2
-        constant = self.dim * jnp.log(_BANDWIDTH * jnp.sqrt(2.0 * jnp.pi))
+        constant = self.points.shape[1] * jnp.log(_BANDWIDTH * jnp.sqrt(2.0 * jnp.pi))
         return jax.nn.logsumexp(-0.5 * squares) - jnp.log(self.points.shape[0]) - constant
 
     def velocity(self, x: Point) -> Point:

@@ -35,11 +35,6 @@ class AbstractCrowd(AbstractMarginal):
 
     points: eqx.AbstractVar[Points]
 
-    @property
-    def dim(self) -> int:
-        """The number of coordinates of a point."""
-        return self.points.shape[1]
-
     def sample(self, *, key: RandomKey) -> Point:
         """One of the points."""
         return jr.choice(key, self.points)
