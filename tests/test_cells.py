@@ -53,8 +53,8 @@ def test_initial_path_matches_the_moments_of_the_snapshots(clouds):
         np.testing.assert_allclose(w @ (x - cells.mean(0)) ** 2, cells.var(0), rtol=0.15)
 
 
-def test_initial_path_needs_the_number_of_components(clouds):
-    with pytest.raises(ValueError, match=r"path\.components"):
+def test_initial_path_needs_the_number_of_parts(clouds):
+    with pytest.raises(ValueError, match=r"path\.parts"):
         initial_path(TIMES, chains_through(clouds), PathConfig())
 
 

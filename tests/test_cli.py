@@ -151,7 +151,7 @@ def test_force_removes_a_run_and_nothing_else(tmp_path):
 
 BAD_FITS = [
     (["nowhere.npz"], "no file nowhere.npz"),
-    (["{data}", "--set", "path.component=3"], "did you mean 'components'"),
+    (["{data}", "--set", "path.part=3"], "did you mean 'parts'"),
     (["{data}", "--set", "path.parts=many"], "path.parts"),
     (["{data}", "--dims", "5"], "5"),
     (["{data}", "--time-key", "day"], "day"),

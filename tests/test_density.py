@@ -88,7 +88,7 @@ def test_summary_can_be_written_and_is_finite(plane):
     json.dumps(plane.summary, allow_nan=False)
     numbers = [v for v in plane.summary.values() if isinstance(v, int | float)]
     assert np.isfinite(numbers).all()
-    expected = {"samples", "coordinates", "family", "path energy", "straightness"}
+    expected = {"samples", "coordinates", "model", "path energy", "straightness"}
     assert expected <= set(plane.summary)
     assert {"test nats per sample", "test bits per dimension"} <= set(plane.summary)
 
@@ -204,7 +204,7 @@ def test_a_run_fills_its_folder(run):
         assert (run / name).stat().st_size > 0, name
     assert list((run / "figures").glob("*.png"))
     # Automatic choices are written out.
-    assert "family: mixture" in (run / "config.yaml").read_text()
+    assert "model: mixture" in (run / "config.yaml").read_text()
     assert lv.load(run).dim == 2
 
 

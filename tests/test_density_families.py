@@ -85,7 +85,7 @@ def _pretended(monkeypatch, gains):
     def tried(path, settings, *_):
         return gains * (settings.path.model == "mixture")
 
-    monkeypatch.setattr(_choose, "_tried", tried)
+    monkeypatch.setattr(_choose, "_try_out", tried)
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_there_is_no_trial_where_nothing_can_be_said_or_is_asked(flags, kept, mo
 
 
 def test_an_interrupted_trial_is_an_interrupted_fit(monkeypatch):
-    monkeypatch.setattr(_choose, "_tried", lambda *_: None)
+    monkeypatch.setattr(_choose, "_try_out", lambda *_: None)
     monkeypatch.setattr(_choose, "_FEWEST_KEPT", 5)
     found = fit_density(plane_points(), BRIEF)
     assert found.reason == "interrupted"

@@ -163,7 +163,7 @@ SMALL = [
 BAD_CALLS = [
     (
         ["gaussian", "8gaussians", "--times", "0,x"],
-        "data.times is '0,x' but must be a list of numbers",
+        "data.times is '0,x' but must be a list of a number",
     ),
     (["gaussian", "8gaussians", "--times", "1,0"], "are not increasing"),
     (["gaussian", "9gaussians"], "neither a file nor a distribution"),

@@ -101,8 +101,7 @@ def fit(
         LiouvilleError: if `resume` finds a checkpoint of another model.
     """
     objective = objective if isinstance(objective, Objective) else objective * 1.0
-    every = {"validate_every": validate_every, "checkpoint_every": checkpoint_every}
-    check_schedule(chunk, {"chunk": chunk, **every})
+    check_schedule(chunk, {"validate_every": validate_every, "checkpoint_every": checkpoint_every})
     if not isinstance(optimizer, optax.GradientTransformation):
         optimizer = default_optimizer(optimizer, steps)
     if not learned_leaves(path):
@@ -175,7 +174,7 @@ def check_schedule(chunk: int, every: Mapping[str, int]) -> None:
 
     What happens every so many steps falls between two compiled calls, of `chunk` steps each.
     """
-    for name, value in every.items():
+    for name, value in {**every, "chunk": chunk}.items():
         if value < 1:
             raise LiouvilleError(f"{name} is {value}; give a positive number")
         if value % max(chunk, 1):
