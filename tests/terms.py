@@ -1,6 +1,6 @@
 """Every term of an objective with a slow and obvious oracle: sums over data, integrals over grids.
 
-A new term is one line in `TERMS`; `test_terms.py` then asks whether its value and its gradient are
+A new term is one case in `TERMS`; `test_terms.py` then asks whether its value and its gradient are
 unbiased.
 """
 

@@ -66,7 +66,8 @@ def read_samples(
     """
     path = existing_file(file, _SUFFIXES)
     names = None if features is None else names_among(features, "features", example="a,b")
-    reader = {".npz": _read_archive, ".npy": _read_array}.get(path.suffix.lower(), _read_text)
+    readers = {".npz": _read_archive, ".npy": _read_array}
+    reader = readers.get(path.suffix.lower(), lambda path, *of: _of_table(read_table(path), *of))
     points, found, labels, label_name = reader(path, label, names)
     points, kept = kept_columns(points, found, names, dims, str(path))
     classes: tuple[str, ...] = ()
@@ -77,17 +78,18 @@ def read_samples(
     return samples
 
 
-def _read_text(path: Path, label: str | None, features: tuple[str, ...] | None) -> _Columns:
-    table = read_table(path)
+def _of_table(table: Table, label: str | None, features: tuple[str, ...] | None) -> _Columns:
     if label is None:
         lower = {name.casefold() for name in table.names}
         apart = {*(features or ()), *(("y", "Y") if "x" in lower else ())}
         names = [name for name in table.names if name not in apart]
-        label = _label_among(names, table.values, str(path))
+        label = _label_among(names, table.values, table.source)
     labels = None if label is None else table.values(label)
     names = features or tuple(name for name in table.names if name != label)
     if not names:
-        raise LiouvilleError(f"{path} has no columns besides the classes {label!r}; add columns")
+        raise LiouvilleError(
+            f"{table.source} has no columns besides the classes {label!r}; add columns"
+        )
     return table.matrix(names), names, labels, label or ""
 
 
