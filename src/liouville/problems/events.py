@@ -21,6 +21,9 @@ from liouville.problems.toys import turned
 _BISECTIONS = 60
 # Standard deviations along and across an arm of the pinwheel, before it is bent.
 _SCALE = np.array([0.3, 0.1])
+# The forms of kernels and displacements, and how many numbers each has.
+_KERNELS = {"exponential": 1, "omori": 2}
+_SPREADS = {"gaussian": 1, "power": 2}
 
 
 @dataclass(frozen=True)
@@ -57,17 +60,15 @@ class PinwheelProcess:
         times = rng.uniform(0.0, self.horizon, size)
         kinds = rng.integers(self.classes, size=size)
 
+        first = (times, kinds, rng.integers(sequences, size=size))
+
+        def numbers(kinds: np.ndarray) -> np.ndarray:
+            return rng.poisson(self.weight, len(kinds))
+
         def children(kinds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             return rng.exponential(1.0 / self.decay, len(kinds)), (kinds + 1) % self.classes
 
-        times, kinds, sequence, parents = grow(
-            times,
-            kinds,
-            rng.integers(sequences, size=size),
-            self.horizon,
-            lambda kinds: rng.poisson(self.weight, len(kinds)),
-            children,
-        )
+        times, kinds, sequence, parents = grow(*first, self.horizon, numbers, children)
         f = _SCALE * rng.normal(size=(len(times), 2)) + np.array([1.0, 0.0])
         places = 2.0 * turned(f, self._turns()[kinds] + _spiral(f[:, 0]))
         windows = np.tile([0.0, self.horizon], (sequences, 1))
@@ -326,14 +327,9 @@ class HawkesProcess:
         return np.log((q - 1.0) / (np.pi * d**2)) - q * np.log1p(square / d**2)
 
 
-_KERNELS = {"exponential": 1, "omori": 2}
-_SPREADS = {"gaussian": 1, "power": 2}
-
-
 def _log_average(log_densities: np.ndarray, rates: np.ndarray) -> np.ndarray:
     """The log of the average of densities weighted by rates, over the last axis."""
-    total = np.log(rates.sum(axis=-1))
-    return logsumexp(np.log(rates) + log_densities, axis=-1) - total
+    return logsumexp(np.log(rates) + log_densities, axis=-1) - np.log(rates.sum(axis=-1))
 
 
 def _spiral(f1: np.ndarray) -> np.ndarray:

@@ -239,17 +239,11 @@ def torchcfm_moons() -> Toy:
     return Toy("torchcfm_moons", 2, draw, None, 6.0)
 
 
-_TOYS: dict[str, Callable[[], Toy]] = {
-    "checkerboard": checkerboard,
-    "circles": circles,
-    "eight_gaussians": eight_gaussians,
-    "normal": normal,
-    "pinwheel": pinwheel,
-    "swiss_roll": swiss_roll,
-    "torchcfm_eight_gaussians": torchcfm_eight_gaussians,
-    "torchcfm_moons": torchcfm_moons,
-    "two_moons": two_moons,
-}
+_MAKERS: tuple[Callable[[], Toy], ...] = (
+    *(checkerboard, circles, eight_gaussians, normal, pinwheel, swiss_roll),
+    *(torchcfm_eight_gaussians, torchcfm_moons, two_moons),
+)
+_TOYS = {make.__name__: make for make in _MAKERS}
 NAMES = tuple(_TOYS)
 """What `named` knows."""
 

@@ -10,6 +10,9 @@ from liouville.paths import AbstractPath
 from liouville.processes._excerpts import Excerpts
 from liouville.processes._history import History
 
+# Instead of minus infinity, whose derivatives and differences are not numbers.
+NEVER = -1e30
+
 
 class AbstractHazard(eqx.Module):
     r"""When the next event comes, given the events so far.

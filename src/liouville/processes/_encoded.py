@@ -8,11 +8,8 @@ from liouville.curves import AbstractCurve
 from liouville.numerics.networks import MLP
 from liouville.numerics.types import RandomKey, Scalar
 from liouville.paths import AbstractPath, Full, LocationScale
-from liouville.processes._base import AbstractPlaces
+from liouville.processes._base import NEVER, AbstractPlaces
 from liouville.processes._history import History
-
-# A score that no past event reaches; finite, so that no gradient is the difference of infinities.
-_NOTHING = -1e30
 
 
 class Encoder(eqx.Module):
@@ -82,7 +79,7 @@ class Encoded(AbstractCurve):
     def __call__(self, t: Scalar) -> Float[Array, " outputs"]:
         """The vector at the local time `t`, of the events strictly before it."""
         ages = self.history.elapsed(t)[:, None] * jnp.exp(self.log_rate)
-        scores = jnp.where(self.history.before(t)[:, None], self.scores - ages, _NOTHING)
+        scores = jnp.where(self.history.before(t)[:, None], self.scores - ages, NEVER)
         total = jnp.logaddexp(jax.nn.logsumexp(scores, axis=0), 0.0)
         means = jnp.einsum("nh,nhs->hs", jnp.exp(scores - total), self.values)
         return jnp.concatenate([means.reshape(-1), total])

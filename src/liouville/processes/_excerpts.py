@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from liouville.numerics.types import as_float
 from liouville.processes._history import History
 
 
@@ -81,8 +82,7 @@ class Excerpts(eqx.Module):
         longest = max((start for _, start in pieces), default=0)
         past = longest if reach is None else min(reach, longest)
         n, size, dim = len(pieces), past + targets, places[0].shape[1]
-        when = np.zeros((n, size))
-        where, mark = np.zeros((n, size, dim)), np.zeros((n, size))
+        when, where, mark = (np.zeros((n, size, *more)) for more in ((), (dim,), ()))
         valid, origin = np.zeros((n, size), bool), np.zeros(n)
         since, until = np.zeros((n, targets + 1)), np.zeros((n, targets + 1))
         is_interval = np.zeros((n, targets + 1), bool)
@@ -106,14 +106,10 @@ class Excerpts(eqx.Module):
             if high == len(t):
                 since[row, -1], until[row, -1] = before[-1] - base, window[1] - base
                 is_interval[row, -1] = True
-        dtype = jnp.zeros(()).dtype
-        when, where, mark, origin, since, until = (
-            jnp.asarray(a, dtype) for a in (when, where, mark, origin, since, until)
-        )
-        history = History(when, where, mark, jnp.asarray(valid), origin, reach)
-        return Excerpts(
-            history, since, until, jnp.asarray(is_interval), int(is_interval[:, :-1].sum())
-        )
+        own, bounds = map(as_float, (when, where, mark)), map(as_float, (since, until))
+        history = History(*own, jnp.asarray(valid), as_float(origin), reach)
+        number = int(is_interval[:, :-1].sum())
+        return Excerpts(history, *bounds, jnp.asarray(is_interval), number)
 
 
 def _starts(times: np.ndarray, window: np.ndarray, targets: int) -> list[int]:

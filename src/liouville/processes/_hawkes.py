@@ -8,15 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from liouville.numerics.types import Scalar
-from liouville.processes._base import AbstractHazard, AbstractIntensity, integrals
+from liouville.numerics.types import Scalar, as_float
+from liouville.processes._base import NEVER, AbstractHazard, AbstractIntensity, integrals
 from liouville.processes._excerpts import Excerpts
 from liouville.processes._history import History
 from liouville.processes._kernels import AbstractKernel
 from liouville.processes._rates import AbstractRate
-
-# Instead of minus infinity, whose derivatives are not numbers.
-_NEVER = -1e30
 
 
 class AbstractProductivity(eqx.Module):
@@ -39,7 +36,7 @@ class Unmarked(AbstractProductivity):
     @staticmethod
     def of(mean: float) -> "Unmarked":
         """So many triggered events on average."""
-        return Unmarked(jnp.asarray(math.log(mean), jnp.zeros(()).dtype))
+        return Unmarked(as_float(math.log(mean)))
 
     def log_mean(self, mark: Scalar) -> Scalar:
         r"""$a$, whatever the mark."""
@@ -62,8 +59,7 @@ class ByMagnitude(AbstractProductivity):
     @staticmethod
     def of(mean: float, slope: float, reference: float) -> "ByMagnitude":
         """`mean` triggered events on average at the reference magnitude."""
-        level, slopes = jnp.asarray([math.log(mean), slope], jnp.zeros(()).dtype)
-        return ByMagnitude(level, slopes, float(reference))
+        return ByMagnitude(as_float(math.log(mean)), as_float(slope), float(reference))
 
     def log_mean(self, mark: Scalar) -> Scalar:
         r"""$a + b (m - m_0)$."""
@@ -82,7 +78,7 @@ class ByKind(AbstractProductivity):
     @staticmethod
     def of(means: Sequence[float]) -> "ByKind":
         """So many triggered events on average for each kind."""
-        return ByKind(jnp.asarray(np.log(means), jnp.zeros(()).dtype))
+        return ByKind(as_float(np.log(means)))
 
     def log_mean(self, mark: Scalar) -> Scalar:
         r"""$a_k$ for the mark $k$."""
@@ -190,7 +186,7 @@ class HawkesHazard(AbstractHazard):
     def log_triggered(self, t: Scalar) -> Float[Array, " n"]:
         r"""$\log[\kappa_i g(t - t_i)]$ of all entries, about $-10^{30}$ if not yet at `t`."""
         densities = jax.vmap(self.kernel.log_density)(self.history.elapsed(t))
-        return jnp.where(self.history.before(t), self.log_means + densities, _NEVER)
+        return jnp.where(self.history.before(t), self.log_means + densities, NEVER)
 
     def _triggered(self, past: Bool[Array, " n"], masses: Float[Array, " n"]) -> Scalar:
         r"""$\sum_i \kappa_i G_i$ over the events of the past, given the kernel's mass for each."""

@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from liouville.numerics.types import Scalar
+from liouville.numerics.types import Scalar, as_float
 
 
 class History(eqx.Module):
@@ -40,17 +40,10 @@ class History(eqx.Module):
         reach: int | None = None,
     ) -> "History":
         """The history of given events, all valid; `times` are on the clock of the sequence."""
-        dtype = jnp.zeros(()).dtype
         times = np.asarray(times, np.float64) - origin
         marks = np.zeros(len(times)) if marks is None else marks
-        return History(
-            jnp.asarray(times, dtype),
-            jnp.asarray(places, dtype),
-            jnp.asarray(marks, dtype),
-            jnp.ones(len(times), bool),
-            jnp.asarray(origin, dtype),
-            reach,
-        )
+        own = map(as_float, (times, places, marks))
+        return History(*own, jnp.ones(len(times), bool), as_float(origin), reach)
 
     def longer(self, n: int) -> "History":
         """The same events, with room for `n` more at the end."""

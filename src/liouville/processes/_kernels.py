@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from liouville.numerics.types import Scalar
+from liouville.numerics.types import Scalar, as_float
 
 
 class AbstractKernel(eqx.Module):
@@ -39,8 +39,7 @@ class Exponentials(AbstractKernel):
 
     Attributes:
         log_rates: $\log b$, shape `(parts,)`, learned.
-        logits: of the weights of all parts but the first, whose logit is zero, shape
-            `(parts - 1,)`, learned.
+        logits: of all weights but the first, whose logit is zero, shape `(parts - 1,)`, learned.
     """
 
     log_rates: Float[Array, " parts"]
@@ -54,8 +53,7 @@ class Exponentials(AbstractKernel):
             ValueError: if a mean or a weight is not positive.
         """
         _check_positive(means=means)
-        dtype = jnp.zeros(()).dtype
-        return Exponentials(-jnp.log(jnp.asarray(means, dtype)), logits_of(weights, len(means)))
+        return Exponentials(-jnp.log(as_float(means)), logits_of(weights, len(means)))
 
     def log_density(self, elapsed: Scalar) -> Scalar:
         r"""$\log g(\tau)$."""
@@ -77,8 +75,7 @@ class PowerLaws(AbstractKernel):
     Attributes:
         log_offsets: $\log c$, shape `(parts,)`, learned.
         log_excesses: $\log(p - 1)$, shape `(parts,)`, learned.
-        logits: of the weights of all parts but the first, whose logit is zero, shape
-            `(parts - 1,)`, learned.
+        logits: of all weights but the first, whose logit is zero, shape `(parts - 1,)`, learned.
     """
 
     log_offsets: Float[Array, " parts"]
@@ -98,9 +95,8 @@ class PowerLaws(AbstractKernel):
         _check_positive(offsets=offsets, **{"exponents less one": excesses})
         if len(offsets) != len(excesses):
             raise ValueError(f"{len(offsets)} offsets but {len(excesses)} exponents; give as many")
-        dtype = jnp.zeros(()).dtype
-        log_offsets, log_excesses = (jnp.log(jnp.asarray(a, dtype)) for a in (offsets, excesses))
-        return PowerLaws(log_offsets, log_excesses, logits_of(weights, len(offsets)))
+        logs = (jnp.log(as_float(a)) for a in (offsets, excesses))
+        return PowerLaws(*logs, logits_of(weights, len(offsets)))
 
     def log_density(self, elapsed: Scalar) -> Scalar:
         r"""$\log g(\tau)$."""
@@ -124,8 +120,7 @@ class KernelMixture(AbstractKernel):
 
     Attributes:
         kernels: the parts $g_k$.
-        logits: of the weights of all parts but the first, whose logit is zero, shape
-            `(parts - 1,)`, learned.
+        logits: of all weights but the first, whose logit is zero, shape `(parts - 1,)`, learned.
     """
 
     kernels: tuple[AbstractKernel, ...]
@@ -161,7 +156,7 @@ def logits_of(weights: Sequence[float] | None, parts: int) -> Float[Array, " res
     if len(weights) != parts:
         raise ValueError(f"{len(weights)} weights for {parts} parts; give one each")
     logs = np.log(np.asarray(weights, float))
-    return jnp.asarray(logs[1:] - logs[0], jnp.zeros(()).dtype)
+    return as_float(logs[1:] - logs[0])
 
 
 def _check_positive(**values: Sequence[float]) -> None:

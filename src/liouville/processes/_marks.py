@@ -9,13 +9,11 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from liouville.numerics.special import log_ndtr
-from liouville.numerics.types import RandomKey, Scalar
+from liouville.numerics.types import RandomKey, Scalar, as_float
 from liouville.paths import AbstractFamily, Gaussian, MixtureOnLine
-from liouville.processes._base import AbstractMagnitudes, AbstractMarks
+from liouville.processes._base import NEVER, AbstractMagnitudes, AbstractMarks
 from liouville.processes._kernels import log_weights, logits_of
 
-# Instead of minus infinity, whose derivatives are not numbers.
-_NEVER = -1e30
 # How far below the minimum a magnitude may lie by the rounding of single precision, relatively.
 _ROUNDING = 1e-5
 
@@ -51,7 +49,7 @@ class GutenbergRichter(AbstractMagnitudes):
             raise ValueError(
                 f"b_value {b_value} must be positive and bin_width {bin_width} not negative"
             )
-        log_decay = jnp.asarray(math.log(b_value * math.log(10.0)), jnp.zeros(()).dtype)
+        log_decay = as_float(math.log(b_value * math.log(10.0)))
         return GutenbergRichter(log_decay, float(minimum), float(bin_width))
 
     @staticmethod
@@ -84,7 +82,7 @@ class GutenbergRichter(AbstractMagnitudes):
             peak = jnp.log(-jnp.expm1(-decay * self.bin_width)) - math.log(self.bin_width)
         else:
             peak = self.log_decay
-        return jnp.where(allowed, peak - decay * jnp.where(allowed, excess, 0.0), _NEVER)
+        return jnp.where(allowed, peak - decay * jnp.where(allowed, excess, 0.0), NEVER)
 
     def log_survival(self, mark: Scalar) -> Scalar:
         r"""$-\beta(m - m_c)$, zero below the minimum; of bins, at their centres."""
@@ -116,8 +114,7 @@ class DetectedMagnitudes(AbstractMagnitudes):
         half: $\mu$, the magnitudes of which a part detects a half, shape `(parts,)`, learned.
         log_width: $\log s$, over how many magnitudes a part goes from none to all, shape
             `(parts,)`, learned.
-        logits: of the weights of all parts but the first, whose logit is zero, shape
-            `(parts - 1,)`, learned.
+        logits: of all weights but the first, whose logit is zero, shape `(parts - 1,)`, learned.
     """
 
     log_decay: Float[Array, ""]
@@ -135,15 +132,11 @@ class DetectedMagnitudes(AbstractMagnitudes):
             ValueError: if there are no two different magnitudes.
         """
         marks = _different(marks)
-        dtype, median = jnp.zeros(()).dtype, float(np.median(marks))
-        mean = float(np.mean(marks[marks >= median]) - median) or float(marks.std())
+        median, deviation = float(np.median(marks)), float(marks.std())
+        mean = float(np.mean(marks[marks >= median]) - median) or deviation
         half = np.quantile(marks, (np.arange(parts) + 0.5) / (parts + 1.0))
-        return DetectedMagnitudes(
-            jnp.asarray(-math.log(mean), dtype),
-            jnp.asarray(half, dtype),
-            jnp.full((parts,), math.log(0.5 * float(marks.std())), dtype),
-            logits_of(None, parts),
-        )
+        own = (-math.log(mean), half, np.full(parts, math.log(0.5 * deviation)))
+        return DetectedMagnitudes(*map(as_float, own), logits_of(None, parts))
 
     @property
     def b_value(self) -> Scalar:
@@ -184,8 +177,7 @@ class MixtureMarks(AbstractMagnitudes):
     Attributes:
         location: of the parts, shape `(parts,)`, learned.
         log_scale: of the parts, shape `(parts,)`, learned.
-        logits: of the weights of all parts but the first, whose logit is zero, shape
-            `(parts - 1,)`, learned.
+        logits: of all weights but the first, whose logit is zero, shape `(parts - 1,)`, learned.
         family: the standard density of all parts.
         minimum: the least mark, below which the mixture is cut off; `None` for the whole line.
     """
@@ -210,11 +202,10 @@ class MixtureMarks(AbstractMagnitudes):
             ValueError: if there are no two different marks.
         """
         marks = _different(marks)
-        levels, dtype = (np.arange(parts) + 0.5) / parts, jnp.zeros(()).dtype
-        scale = np.full(parts, marks.std() / parts)
+        location = np.quantile(marks, (np.arange(parts) + 0.5) / parts)
         return MixtureMarks(
-            jnp.asarray(np.quantile(marks, levels), dtype),
-            jnp.asarray(np.log(scale), dtype),
+            as_float(location),
+            as_float(np.full(parts, np.log(marks.std() / parts))),
             logits_of(None, parts),
             Gaussian() if family is None else family,
             None if minimum is None else float(minimum),
@@ -233,7 +224,7 @@ class MixtureMarks(AbstractMagnitudes):
         least = jnp.asarray(self.minimum, mark.dtype)
         allowed = mark >= least - _ROUNDING * max(1.0, abs(self.minimum))
         inside = jnp.where(allowed, mark, least)
-        return jnp.where(allowed, line.log_density(inside) - line.log_tails(least)[1], _NEVER)
+        return jnp.where(allowed, line.log_density(inside) - line.log_tails(least)[1], NEVER)
 
     def log_survival(self, mark: Scalar) -> Scalar:
         """The log-share of the mixture at or above the mark, zero below the minimum."""
@@ -263,8 +254,7 @@ class Kinds(AbstractMarks):
     """Marks that are kinds, numbered from zero.
 
     Attributes:
-        logits: of the probabilities of all kinds but the first, whose logit is zero, shape
-            `(kinds - 1,)`, learned.
+        logits: of all kinds but the first, whose logit is zero, shape `(kinds - 1,)`, learned.
     """
 
     logits: Float[Array, " rest"]
@@ -279,7 +269,7 @@ class Kinds(AbstractMarks):
         kind = jnp.round(mark).astype(int)
         known = (kind >= 0) & (kind <= len(self.logits))
         logs = log_weights(self.logits)
-        return jnp.where(known, logs[jnp.where(known, kind, 0)], _NEVER)
+        return jnp.where(known, logs[jnp.where(known, kind, 0)], NEVER)
 
     def sample(self, *, key: RandomKey) -> Float[Array, ""]:
         """The number of one kind, as a real number."""

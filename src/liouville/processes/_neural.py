@@ -8,12 +8,10 @@ from jaxtyping import Array, Bool, Float, Int
 
 from liouville.numerics.networks import MLP
 from liouville.numerics.types import RandomKey, Scalar
-from liouville.processes._base import AbstractHazard, AbstractIntensity, integrals
+from liouville.processes._base import NEVER, AbstractHazard, AbstractIntensity, integrals
 from liouville.processes._excerpts import Excerpts
 from liouville.processes._history import History
 
-# Instead of minus infinity, whose derivatives are not numbers.
-_NEVER = -1e30
 # How far the network may move a log-weight: far outside of the data it must not overflow.
 _CONTRAST = 8.0
 # Below this number of mean times a difference of exponentials is a series.
@@ -21,7 +19,6 @@ _SERIES = 0.5
 _TERMS = 17
 # How many rates there are, from 30 times the rate of events down to a third of it.
 _RATES = 4
-# What `_gap_features` gives.
 _GAP_FEATURES = 3
 
 
@@ -53,7 +50,7 @@ class Growth(eqx.Module):
         r"""The logarithms of the derivatives at $\tau$."""
         fall = self.log_rates - jnp.exp(self.log_rates) * elapsed
         is_late = elapsed > 0.0
-        log_elapsed = jnp.where(is_late, jnp.log(jnp.where(is_late, elapsed, 1.0)), _NEVER)
+        log_elapsed = jnp.where(is_late, jnp.log(jnp.where(is_late, elapsed, 1.0)), NEVER)
         slow = -jnp.log(jnp.exp(self.log_offsets) + elapsed)
         constant = jnp.zeros_like(fall, shape=(1,))
         return jnp.concatenate([constant, fall, fall + self.log_rates + log_elapsed, slow])
@@ -231,7 +228,7 @@ class NeuralHazard(AbstractHazard):
         ages = jnp.where(past, times[latest] - times, 0.0) / scale
         decayed = -jnp.exp(self.intensity.log_decays)[:, None] * ages
         scores = jnp.einsum("hs,nhs->hn", queries, self.keys) / self.keys.shape[2] ** 0.5 + decayed
-        shares = jax.nn.softmax(jnp.where(past, scores, _NEVER), axis=1)
+        shares = jax.nn.softmax(jnp.where(past, scores, NEVER), axis=1)
         values = jnp.einsum("hn,nhs->hs", shares, self.values).reshape(-1)
         counts = jnp.log1p(jnp.sum(jnp.where(past, jnp.exp(decayed), 0.0), axis=1))
         recency = shares @ jnp.stack([jnp.log1p(ages), jnp.log1p(100.0 * ages)], axis=1)

@@ -31,8 +31,7 @@ def next_time(hazard: AbstractHazard, start: Scalar, limit: Scalar, *, key: Rand
     Returns:
         The time, to the rounding of its floating-point type, or infinity if it is after `limit`.
     """
-    target = jr.exponential(key, dtype=start.dtype)
-    return inverse_integral(hazard, start, limit, target)
+    return inverse_integral(hazard, start, limit, jr.exponential(key, dtype=start.dtype))
 
 
 def inverse_integral(
@@ -94,10 +93,8 @@ def simulate_times(
         happened are valid; and whether `limit` was reached. If not, the room was too small and
         what is there is a part of the draw only: give more.
     """
-    first, nowhere = (
-        len(history.times),
-        jnp.zeros_like(history.places, shape=history.places.shape[1:]),
-    )
+    first = len(history.times)
+    nowhere = jnp.zeros_like(history.places, shape=history.places.shape[1:])
 
     def drawn(events: History, now: Scalar, number: Array) -> tuple[Scalar, Scalar, Array]:
         time_key, mark_key, place_key = jr.split(jr.fold_in(key, number), 3)

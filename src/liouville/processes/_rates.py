@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from liouville.numerics.parameters import Fixed
-from liouville.numerics.types import Scalar
+from liouville.numerics.types import Scalar, as_float
 from liouville.processes._kernels import log_weights
 
 # The least value of a Fourier factor: where its polynomial has a zero, the log-rate stays finite.
@@ -111,8 +111,7 @@ class PeriodicSteps(AbstractRate):
     @staticmethod
     def of(rate: float, period: float, parts: int, *, phase: float = 0.0) -> "PeriodicSteps":
         """A constant rate, to be learned in `parts` parts of the period."""
-        dtype = jnp.zeros(()).dtype
-        return PeriodicSteps(_log_positive(rate), jnp.zeros((parts - 1,), dtype), period, phase)
+        return PeriodicSteps(_log_positive(rate), jnp.zeros(parts - 1), period, phase)
 
     def __check_init__(self):
         """The period must be positive."""
@@ -168,8 +167,7 @@ class PeriodicSeries(AbstractRate):
     @staticmethod
     def of(rate: float, period: float, harmonics: int, *, phase: float = 0.0) -> "PeriodicSeries":
         """A constant rate, to be learned with so many harmonics."""
-        zeros = jnp.zeros((2, harmonics), jnp.zeros(()).dtype)
-        return PeriodicSeries(_log_positive(rate), zeros, period, phase)
+        return PeriodicSeries(_log_positive(rate), jnp.zeros((2, harmonics)), period, phase)
 
     def __check_init__(self):
         """The period must be positive."""
@@ -212,11 +210,7 @@ class PeriodicSeries(AbstractRate):
 
 
 class SumOfRates(AbstractRate):
-    """The sum of rates.
-
-    Attributes:
-        rates: the terms.
-    """
+    """The sum of rates."""
 
     rates: tuple[AbstractRate, ...]
 
@@ -252,7 +246,7 @@ class WithCovariates(AbstractRate):
         rate: AbstractRate, edges: Sequence[float], values: np.ndarray | Sequence[Sequence[float]]
     ) -> "WithCovariates":
         """Starts without an effect of the covariates."""
-        table = jnp.asarray(np.asarray(values), jnp.zeros(()).dtype)
+        table = as_float(np.asarray(values))
         zeros = jnp.zeros(table.shape[1:], table.dtype)
         return WithCovariates(rate, zeros, Fixed(table), tuple(float(e) for e in edges))
 
@@ -307,16 +301,14 @@ def _periods(duration: Scalar, period: float) -> tuple[Scalar, Scalar]:
 def _log_positive(rate: float) -> Float[Array, ""]:
     if not 0.0 < rate < np.inf:
         raise ValueError(f"the rate is {rate}; give a positive number of events per unit of time")
-    return jnp.asarray(np.log(rate), jnp.zeros(()).dtype)
+    return as_float(np.log(rate))
 
 
 def _check_edges(edges: tuple[float, ...], rows: Array) -> None:
     if not all(a < b for a, b in itertools.pairwise(edges)):
         raise ValueError(f"edges {edges} do not increase; sort them and merge equal ones")
     if rows.shape[0] != len(edges) + 1:
-        raise ValueError(
-            f"{len(edges)} edges but {rows.shape[0]} pieces; give one piece more than edges"
-        )
+        raise ValueError(f"{len(edges)} edges but {rows.shape[0]} pieces; give one piece more")
 
 
 def _check_period(period: float) -> None:

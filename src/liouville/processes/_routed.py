@@ -1,4 +1,3 @@
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -59,12 +58,7 @@ class RoutedPath(AbstractPath):
         """The marginal at the local time `t`, given the events strictly before."""
         marginal = self.law.parts.at(self.history.clock(t))
         values, rates = jax.jvp(self._log_weights, (t,), (jnp.ones_like(t),))
-        return eqx.tree_at(
-            lambda m: (m.log_weights, m.log_weights_rate),
-            marginal,
-            (values, rates),
-            is_leaf=lambda node: node is None,
-        )
+        return LocationScaleMarginal(marginal.frames, values, rates, marginal.family)
 
     def _log_weights(self, t: Scalar) -> Float[Array, " parts"]:
         law, history = self.law, self.history

@@ -15,11 +15,8 @@ from liouville.paths import (
     LocationScale,
     LocationScaleMarginal,
 )
-from liouville.processes._base import AbstractPlaces
+from liouville.processes._base import NEVER, AbstractPlaces
 from liouville.processes._history import History
-
-# The log-weight of what is not there; finite, so that no gradient is the difference of infinities.
-_NOTHING = -1e30
 
 
 class Offspring(eqx.Module):
@@ -156,7 +153,7 @@ class TriggeredPath(AbstractPath):
         is_past = self.history.before(t)[:, None]
 
         def log_weights(t: Scalar) -> Float[Array, " parts"]:
-            own = jnp.where(is_past, self.brood.log_weights(t), _NOTHING).reshape(-1)
+            own = jnp.where(is_past, self.brood.log_weights(t), NEVER).reshape(-1)
             return jax.nn.log_softmax(jnp.concatenate([background.log_weights, own]))
 
         values, rates = jax.jvp(log_weights, (t,), (jnp.ones_like(t),))

@@ -15,6 +15,7 @@ from liouville.data import Events
 from liouville.numerics.mixtures import GaussianMixture, fit_mixture
 from liouville.numerics.networks import MLP
 from liouville.numerics.parameters import value_of
+from liouville.numerics.types import as_float
 from liouville.paths import Full, LocationScale
 from liouville.processes import (
     AbstractIntensity,
@@ -142,8 +143,8 @@ def initial_intensity(
     if events.kinds:
         productivity = ByKind.of([_SHARE_TRIGGERED] * len(events.kinds))
     elif events.marks is not None:
-        excess = np.exp(units.marks(events)).mean()
-        productivity = ByMagnitude.of(_SHARE_TRIGGERED / float(excess), 1.0, 0.0)
+        mean = _SHARE_TRIGGERED / float(np.exp(units.marks(events)).mean())
+        productivity = ByMagnitude.of(mean, 1.0, 0.0)
     else:
         productivity = Unmarked.of(_SHARE_TRIGGERED)
     hawkes = Hawkes(rate, productivity, kernel)
@@ -169,32 +170,17 @@ def _places(options: PlacesConfig, events: Events, units: EventUnits, seed: int)
     if options.model == "recalled":
         return _make_recalled(background, options, events.dim, rates, jr.key(seed))
     if options.model == "routed":
-        return _make_routed(background, options, events, rates, jr.key(seed))
+        logits = as_float(background.logits)
+        network = MLP(events.dim, len(logits), width=options.width, depth=3, key=jr.key(seed))
+        amplitudes = as_float(np.full(len(rates), np.log(_SHARE_TRIGGERED)))
+        own, sizes = as_float(np.log(rates)), _zero_of_sizes(events)
+        return Routed(background, logits, network, amplitudes, own, sizes)
     return Triggered(background, _offspring(options, events, rates, jr.key(seed)))
-
-
-def _make_routed(
-    background: LocationScale,
-    options: PlacesConfig,
-    events: Events,
-    rates: np.ndarray,
-    key: jax.Array,
-) -> Routed:
-    logits = _own(background.logits)
-    network = MLP(events.dim, len(logits), width=options.width, depth=3, key=key)
-    amplitudes = _own(np.full(len(rates), np.log(_SHARE_TRIGGERED)))
-    sizes = _zero_of_sizes(events)
-    return Routed(background, logits, network, amplitudes, _own(np.log(rates)), sizes)
-
-
-def _own(values: Any) -> jax.Array:
-    """Numbers in the model's own type."""
-    return jnp.asarray(values, jnp.zeros(()).dtype)
 
 
 def _zero_of_sizes(events: Events) -> jax.Array | None:
     """Where an exponent of the size of an event starts, if events have sizes."""
-    return None if events.marks is None or events.kinds else _own(0.0)
+    return None if events.marks is None or events.kinds else as_float(0.0)
 
 
 def _offspring(
@@ -204,13 +190,13 @@ def _offspring(
     dim, parts = events.dim, options.zones
     log_scales = np.log(np.geomspace(_SMALLEST, _LARGEST, parts))
     offspring = Offspring(
-        _own(np.zeros((parts, dim))),
-        _own(log_scales[:, None, None] * np.eye(dim)),
-        _own(np.full((parts, len(rates)), np.log(_SHARE_TRIGGERED / parts))),
-        _own(np.log(rates)),
+        as_float(np.zeros((parts, dim))),
+        as_float(log_scales[:, None, None] * np.eye(dim)),
+        as_float(np.full((parts, len(rates)), np.log(_SHARE_TRIGGERED / parts))),
+        as_float(np.log(rates)),
         productivity=_zero_of_sizes(events),
         reach=_zero_of_sizes(events),
-        raw_spread=_own(np.full(parts, -3.0)) if options.spreads else None,
+        raw_spread=as_float(np.full(parts, -3.0)) if options.spreads else None,
         spread_time=float(1.0 / np.median(rates)),
     )
     if not options.network:
@@ -223,26 +209,19 @@ def static_density(mixture: GaussianMixture) -> LocationScale:
     """A mixture of Gaussians that does not move, in the model's own type."""
     scale = Full()
     return LocationScale(
-        Constant(_own(mixture.means)),
-        Constant(scale.from_covariance(_own(mixture.covariances))),
-        _own(np.log(mixture.weights)),
+        Constant(as_float(mixture.means)),
+        Constant(scale.from_covariance(as_float(mixture.covariances))),
+        as_float(np.log(mixture.weights)),
         scale=scale,
     )
 
 
 def _moving(static: LocationScale, window: tuple[float, float], knots: int) -> LocationScale:
     """The same density with knots in time that can be learned."""
-    times, zero = np.linspace(*window, knots), jnp.zeros(())
-
-    def curve(value: jax.Array) -> Knots:
-        return Knots(times.tolist(), jnp.stack([value] * knots), "linear")
-
-    return LocationScale(
-        curve(static.location(zero)),
-        curve(static.raw_scale(zero)),
-        curve(jnp.asarray(value_of(static.logits))),
-        scale=static.scale,
-    )
+    times, zero = np.linspace(*window, knots).tolist(), jnp.zeros(())
+    own = (static.location(zero), static.raw_scale(zero), jnp.asarray(value_of(static.logits)))
+    curves = (Knots(times, jnp.stack([value] * knots), "linear") for value in own)
+    return LocationScale(*curves, scale=static.scale)
 
 
 def _make_recalled(
@@ -250,7 +229,7 @@ def _make_recalled(
 ) -> Recalled:
     first, second = jr.split(key)
     heads = np.geomspace(rates.max(), rates.min(), options.heads)
-    encoder = Encoder.of(dim, _own(heads), key=first)
+    encoder = Encoder.of(dim, as_float(heads), key=first)
     zero = jnp.zeros(())
     location, raw = background.location(zero), background.raw_scale(zero)
     logits = jnp.asarray(value_of(background.logits))

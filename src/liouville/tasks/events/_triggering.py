@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from liouville.data import Events
+from liouville.numerics.types import as_float
 from liouville.paths import Gaussian, LocationScaleMarginal
 from liouville.plots import Clock, Picture, triggering_figure
 from liouville.processes import History, Offspring, Triggered
@@ -13,8 +14,7 @@ from liouville.tasks.events.model import EventModel
 
 _PARENTS = 64
 _DIRECTIONS = 16
-_AGES = (0.02, 1.0, 50.0)
-"""Times since the event at which its zones are shown, in mean gaps."""
+_AGES = (0.02, 1.0, 50.0)  # since the event, at which its zones are shown, in mean gaps
 
 _READING = (
     "What one event does. The rate it adds, by the time since; the weight of its surroundings over "
@@ -28,14 +28,8 @@ def triggering_picture(model: EventModel, training: Events, clock: Clock) -> lis
     """The picture of the triggering law, if places are triggered."""
     if not isinstance(model.process.places, Triggered) or model.dim != 2:
         return []
-    return [
-        Picture(
-            "triggering.png",
-            "What an event triggers",
-            _READING,
-            lambda: _figure(model, training, clock),
-        )
-    ]
+    title, draw = "What an event triggers", lambda: _figure(model, training, clock)
+    return [Picture("triggering.png", title, _READING, draw)]
 
 
 def _figure(model: EventModel, training: Events, clock: Clock):
@@ -53,11 +47,8 @@ def _figure(model: EventModel, training: Events, clock: Clock):
     reach = float(np.linalg.norm(places.std(axis=0)))
     radii = np.geomspace(1e-3, 1.0, 90) * reach
     ages = gap * np.array(_AGES)
-    dtype = jnp.zeros(()).dtype
-    weights, zones = _zones(
-        process.places.offspring,
-        *(jnp.asarray(a, dtype) for a in (places, marks, elapsed, ages, radii)),
-    )
+    inputs = map(as_float, (places, marks, elapsed, ages, radii))
+    weights, zones = _zones(process.places.offspring, *inputs)
     log_weights = np.asarray(weights, np.float64)
     levels = np.quantile(np.exp(log_weights), [0.1, 0.5, 0.9], axis=0)
     density = np.asarray(zones, np.float64).mean(axis=0) / scale**2
@@ -66,15 +57,8 @@ def _figure(model: EventModel, training: Events, clock: Clock):
     if np.allclose(density, density[:1], rtol=1e-3):
         names, density = ["at any time"], density[:1]
     length = "km" if units.projection is not None else "" if is_in_units else "standardised"
-    return triggering_figure(
-        clock,
-        elapsed,
-        levels,
-        _rates(model, training, elapsed),
-        radii * scale,
-        dict(zip(names, density, strict=True)),
-        length,
-    )
+    rates, zones = _rates(model, training, elapsed), dict(zip(names, density, strict=True))
+    return triggering_figure(clock, elapsed, levels, rates, radii * scale, zones, length)
 
 
 def _rates(model: EventModel, training: Events, elapsed: np.ndarray) -> dict[str, np.ndarray]:
@@ -84,12 +68,11 @@ def _rates(model: EventModel, training: Events, elapsed: np.ndarray) -> dict[str
         return {}
     own = {"any event": 0.0}
     if training.marks is not None and not training.kinds:
-        high = float(np.quantile(training.marks, 0.99))
-        low = float(np.quantile(training.marks, 0.1))
-        own = {f"{model.mark_name} {m:.1f}": m - model.units.mark_origin for m in (low, high)}
+        sizes = np.quantile(training.marks, [0.1, 0.99]).tolist()
+        own = {f"{model.mark_name} {m:.1f}": m - model.units.mark_origin for m in sizes}
     elif training.kinds:
         own = {kind: float(i) for i, kind in enumerate(training.kinds[:2])}
-    times = jnp.asarray(elapsed, jnp.zeros(()).dtype)
+    times = as_float(elapsed)
     density = np.asarray(jax.vmap(base.kernel.log_density)(times), np.float64)
     return {
         name: np.exp(density + float(base.productivity.log_mean(jnp.asarray(m, times.dtype))))

@@ -14,6 +14,7 @@ from scipy.special import logsumexp
 from liouville.data import Events
 from liouville.numerics.mixtures import GaussianMixture, fit_mixture
 from liouville.numerics.parameters import Fixed, value_of
+from liouville.numerics.types import as_float
 from liouville.objectives import AbstractEventTerm, TimeLikelihood, compensate
 from liouville.paths import Normal
 from liouville.processes import AbstractIntensity, Excerpts, Hawkes, HistoryFree, PointProcess
@@ -125,9 +126,12 @@ def baselines(
     plain = _Plain(parts, kept, units, settings)
     mixture = _mixture(plain)
     time, space = _etas(plain, mixture)
+    options = TimesConfig(exponentials=1, powers=0)
+    start = plain.in_time(initial_intensity(options, parts.training, units))
+    hawkes = plain.nats(plain.fitted(start, TimeLikelihood), TimeLikelihood)
     return [
         {"model": "homogeneous Poisson", **_figures(_poisson(plain), "time")},
-        {"model": "Hawkes, one exponential", **_figures(_hawkes(plain), "time")},
+        {"model": "Hawkes, one exponential", **_figures(hawkes, "time")},
         {"model": "static mixture", **_figures(_static(plain, mixture.log_density), "space")},
         {"model": "kernel density", **_figures(_static(plain, _kernels(plain)), "space")},
         {"model": "space-time ETAS", **_figures(time, "time"), **_figures(space, "space")},
@@ -148,21 +152,12 @@ def _poisson(plain: _Plain) -> dict[str, float]:
     }
 
 
-def _hawkes(plain: _Plain) -> dict[str, float]:
-    options = TimesConfig(exponentials=1, powers=0)
-    start = plain.in_time(initial_intensity(options, plain.parts.training, plain.units))
-    return plain.nats(plain.fitted(start, TimeLikelihood), TimeLikelihood)
-
-
 def _etas(plain: _Plain, mixture: GaussianMixture) -> tuple[dict[str, float], dict[str, float]]:
     options = TimesConfig(exponentials=0, powers=1)
     times = initial_intensity(options, plain.parts.training, plain.units)
     assert isinstance(times, Hawkes)
-    dtype = jnp.zeros(()).dtype
-    distance, excess = (jnp.asarray(value, dtype) for value in (np.log(0.03), 0.0))
-    law = plain.fitted(
-        Etas(times, Fixed(static_density(mixture)), distance, excess), EtasLikelihood
-    )
+    start = (times, Fixed(static_density(mixture)), as_float(np.log(0.03)), as_float(0.0))
+    law = plain.fitted(Etas(*start), EtasLikelihood)
     time = plain.nats(plain.in_time(law.times), TimeLikelihood)
     shift = standard_shift(plain.parts)
     space = {
@@ -176,8 +171,7 @@ def _mixture(plain: _Plain) -> GaussianMixture:
     places = plain.seen(plain.parts.training)
     chosen = np.random.default_rng(0).permutation(len(places))[:_MOST_KERNELS]
     # As many whatever the model has, so that the row is the same beside any.
-    number = parts_for(places, _MOST_PARTS)
-    seed = plain.settings.training.seed
+    number, seed = parts_for(places, _MOST_PARTS), plain.settings.training.seed
     return fit_mixture(places[chosen], number, seed=seed, iterations=50, floor=FLOOR)
 
 
@@ -189,9 +183,8 @@ def _kernels(plain: _Plain) -> Callable[[np.ndarray], np.ndarray]:
         judge, base = plain.seen(plain.parts.validation), own
     else:
         judge, base = own[: len(own) // 10], own[len(own) // 10 :]
-    widths = np.geomspace(0.01, 0.5, 12)
-    values = [_kernel_density(base, judge[:2000], width).mean() for width in widths]
-    best = float(widths[int(np.argmax(values))])
+    widths = np.geomspace(0.01, 0.5, 12).tolist()
+    best = max(widths, key=lambda width: _kernel_density(base, judge[:2000], width).mean())
     return lambda x: _kernel_density(own, x, best)
 
 

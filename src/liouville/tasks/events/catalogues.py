@@ -12,8 +12,7 @@ import numpy as np
 from liouville.errors import LiouvilleError
 from liouville.processes import History, PointProcess, Polygon, simulate_times
 
-# Catalogues drawn at once.
-_CHUNK = 50
+_CHUNK = 50  # catalogues drawn at once
 
 
 class Catalogue(NamedTuple):

@@ -7,14 +7,7 @@ from typing import Any, NamedTuple
 
 from liouville.data import Events
 from liouville.errors import LiouvilleError
-from liouville.objectives import (
-    AbstractTerm,
-    MarkLikelihood,
-    Objective,
-    PlaceLikelihood,
-    TimeLikelihood,
-)
-from liouville.processes import Excerpts
+from liouville.objectives import MarkLikelihood, Objective, PlaceLikelihood, TimeLikelihood
 from liouville.tasks.events import measure
 from liouville.tasks.events._covariates import read_covariates
 from liouville.tasks.events._initial import initial, resolve_choices
@@ -111,16 +104,18 @@ def resolve(loaded: Loaded, config: EventsConfig, progress: bool | None = None) 
             stacklevel=2,
         )
     options = config.objective
-    reach, n = options.reach, options.targets
-    validation = None
-    if parts.validation is not None:
-        excerpts = units.excerpts(parts.validation, reach, n)
-        validation = Objective.of(terms_of(excerpts, parts.validation))
+
+    def objective(events: Events, batch_size: int | None = None) -> Objective:
+        excerpts = units.excerpts(events, options.reach, options.targets)
+        # The negative log-likelihoods of times, places and, if there are some, marks.
+        kinds = [TimeLikelihood, PlaceLikelihood] + [MarkLikelihood] * (events.marks is not None)
+        return Objective.of([kind(excerpts=excerpts, batch_size=batch_size) for kind in kinds])
+
     return Start(
         config,
         initial(config, training, units, known),
-        Objective.of(terms_of(units.excerpts(training, reach, n), training, options.batch_size)),
-        validation,
+        objective(training, options.batch_size),
+        None if parts.validation is None else objective(parts.validation),
         facts={
             "events": int(sum(p.counts.sum() for p in parts if p is not None)),
             "sequences": len(training.windows),
@@ -175,14 +170,6 @@ def tables(summary: Mapping[str, Any]) -> list[Rows]:
         return []
     rows = measure.beside_plain_models(summary)
     return [Rows("baselines", "Nats per event", rows, {n: n for row in rows for n in row})]
-
-
-def terms_of(
-    excerpts: Excerpts, events: Events, batch_size: int | None = None
-) -> tuple[AbstractTerm, ...]:
-    """The negative log-likelihoods of times, places and, if there are some, marks."""
-    kinds = [TimeLikelihood, PlaceLikelihood] + [MarkLikelihood] * (events.marks is not None)
-    return tuple(kind(excerpts=excerpts, batch_size=batch_size) for kind in kinds)
 
 
 def _arrays(loaded: Loaded) -> list[Any]:

@@ -22,12 +22,8 @@ _QUANTILES = (0.025, 0.25, 0.5, 0.75, 0.975)
 _CELLS = {1: 100, 2: 50, 3: 20}
 _MOST_CELLS = 2_000_000
 _LARGEST = 10.0
-_DEEPEST = 800.0
-"""Kilometres: the model does not know depths, and means all of them."""
-
-# Latest events in the picture.
-_SHOWN = 100
-Tell = Callable[[str], None]
+_DEEPEST = 800.0  # kilometres: the model does not know depths, and means all of them
+_SHOWN = 100  # latest events in the picture
 
 
 class Forecast(NamedTuple):
@@ -61,7 +57,7 @@ def forecast_events(
     start: float | None = None,
     drop_future: bool = False,
     seed: int = 0,
-    say: Tell = lambda _: None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Forecast:
     """Draws catalogues of what may happen after a time, exactly.
 
@@ -113,10 +109,10 @@ def expected_on_grid(forecast: Forecast, region: Region | None, size: float | No
         raise LiouvilleError(f"the grid has cells of size {size:g}; give a positive size")
     first = size * np.floor(low / size + 1e-9)
     counts = np.maximum(np.ceil((high - first) / size - 1e-9).astype(int), 1)
-    if np.prod(counts.astype(float)) > _MOST_CELLS:
+    number = np.prod(counts.astype(float))
+    if number > _MOST_CELLS:
         raise LiouvilleError(
-            f"a grid of cells of size {size:g} has {np.prod(counts.astype(float)):.3g} of them; "
-            "give a larger --grid"
+            f"a grid of cells of size {size:g} has {number:.3g} of them; give a larger --grid"
         )
     edges = tuple(first[i] + size * np.arange(counts[i] + 1) for i in range(dim))
     found, _ = np.histogramdd(places.reshape(-1, dim), edges)
@@ -129,9 +125,7 @@ def expected_on_grid(forecast: Forecast, region: Region | None, size: float | No
 def _round(value: float) -> float:
     """The number of one digit, 1, 2 or 5, that is nearest."""
     power = 10.0 ** np.floor(np.log10(value))
-    return float(
-        power * (1.0, 2.0, 5.0, 10.0)[np.searchsorted((1.5, 3.5, 7.5), value / power, "right")]
-    )
+    return float(power * (1, 2, 5, 10)[np.searchsorted((1.5, 3.5, 7.5), value / power, "right")])
 
 
 def grid_table(model: EventModel, grid: Grid, bins: np.ndarray | None) -> dict[str, np.ndarray]:
@@ -168,7 +162,7 @@ def mark_shares(model: EventModel, edges: np.ndarray) -> np.ndarray:
     return above[:-1] - above[1:]
 
 
-def summary_of(model: EventModel, forecast: Forecast, grid: Grid, n: int) -> dict[str, Any]:
+def summary_of(model: EventModel, forecast: Forecast, grid: Grid) -> dict[str, Any]:
     """Figures of a forecast, as JSON can hold them."""
     numbers, drawn, history = forecast.numbers, forecast.drawn, forecast.history
     counted = float((grid.expected * grid.mask).sum())
@@ -177,7 +171,7 @@ def summary_of(model: EventModel, forecast: Forecast, grid: Grid, n: int) -> dic
         "end": history.instant(forecast.start + forecast.horizon),
         "horizon": forecast.horizon,
         "time unit": model.time_unit,
-        "catalogues": n,
+        "catalogues": drawn.size,
         "events known": len(history),
         "expected events": float(numbers.mean()),
         "standard deviation": round(float(numbers.std()), 4),
@@ -188,7 +182,7 @@ def summary_of(model: EventModel, forecast: Forecast, grid: Grid, n: int) -> dic
     if model.mark_name and not model.kinds and len(drawn.marks):
         least, largest = int(np.ceil(model.units.mark_origin)), int(np.floor(drawn.marks.max()))
         found[f"chance of {model.mark_name} at least"] = {
-            f"{m}": len(np.unique(drawn.number[drawn.marks >= m])) / n
+            f"{m}": len(np.unique(drawn.number[drawn.marks >= m])) / drawn.size
             for m in range(least, largest + 1)
         }
     return found
@@ -209,7 +203,7 @@ def write_forecast(
     """
     check_folder(folder, force=force)
     make_folder(folder)
-    summary = summary_of(model, forecast, grid, forecast.drawn.size)
+    summary = summary_of(model, forecast, grid)
     with tempfile.TemporaryDirectory(prefix=".partial", dir=folder) as name:
         partial = Path(name)
         write_table(partial / "catalogues.csv", _catalogue_table(model, forecast))
@@ -268,15 +262,8 @@ def _picture(model: EventModel, forecast: Forecast, grid: Grid) -> bytes:
     fan = np.quantile(counts.cumsum(axis=1), _QUANTILES, axis=0)
     latest = slice(max(0, len(history) - _SHOWN), None)
     marks = None if history.marks is None or model.kinds else history.marks[latest]
-    clock = clock_of(model)
-    figure = forecast_figure(
-        ground,
-        clock,
-        grid.expected.T if ground is not None else None,
-        history.places[latest],
-        marks,
-        forecast.numbers,
-        (after, fan),
-        f"{clock.say(forecast.start)} to {clock.say(forecast.start + forecast.horizon)}",
-    )
-    return to_png(figure)
+    clock, field = clock_of(model), None if ground is None else grid.expected.T
+    title = f"{clock.say(forecast.start)} to {clock.say(forecast.start + forecast.horizon)}"
+    known = (history.places[latest], marks)
+    numbers = forecast.numbers
+    return to_png(forecast_figure(ground, clock, field, *known, numbers, (after, fan), title))

@@ -12,7 +12,7 @@ from liouville.errors import LiouvilleError
 from liouville.processes import Poisson, WithCovariates
 from liouville.tasks.events.config import EventsConfig
 from liouville.tasks.events.model import EventModel, Scores
-from liouville.tasks.events.next_event import NextEvents, predict_next
+from liouville.tasks.events.next_event import predict_next
 from liouville.tasks.events.residuals import Residuals, residuals
 from liouville.tasks.events.split import Loaded, Split
 from liouville.tasks.task import Start
@@ -76,21 +76,13 @@ def assess(
     if last.name != "training" and np.any(np.diff(last.events.sequence) == 0):
         gap, seed = parts.training.mean_gap, settings.training.seed
         errors = predict_next(model, last.events, gap, seed=seed)
-        found |= _next_figures(model, last.name, errors)
+        time = "error of the time" + (f" ({model.time_unit})" if model.time_unit else "")
+        place = "distance" + (" (km)" if model.units.projection is not None else "")
+        names = (time, f"{time}, mean gap", place, f"{place}, last place")
+        named = [*(f"next event, {name}" for name in names), "next events predicted"]
+        for name, value in zip(named, errors, strict=True):
+            found[f"{last.name} {name}"] = float(f"{value:.4g}")
     return found
-
-
-def _next_figures(model: EventModel, part: str, errors: NextEvents) -> dict[str, float]:
-    time = f" ({model.time_unit})" if model.time_unit else ""
-    place = " (km)" if model.units.projection is not None else ""
-    values = {
-        f"{part} next event, error of the time{time}": errors.time_error,
-        f"{part} next event, error of the time{time}, mean gap": errors.trivial_time_error,
-        f"{part} next event, distance{place}": errors.distance,
-        f"{part} next event, distance{place}, last place": errors.trivial_distance,
-        f"{part} next events predicted": errors.events,
-    }
-    return {name: float(f"{value:.4g}") for name, value in values.items()}
 
 
 def coordinate_names(model: EventModel) -> list[str]:
@@ -128,18 +120,15 @@ def cut_off(model: EventModel, parts: Split) -> dict[str, float]:
     that were kept from training; nothing if all of the past is in reach.
     """
     kept = parts.test or parts.validation
-    if kept is None or not kept.counts.sum():
-        return {}
-    if np.bincount(kept.sequence).max() <= model.reach:
+    if kept is None or not kept.counts.sum() or np.bincount(kept.sequence).max() <= model.reach:
         return {}
     sample = _latest(kept)
     farther, own = replace(model, reach=2 * model.reach).scores(sample), model.scores(sample)
-    pairs = {
-        "time": (farther.nats_in_time, own.nats_in_time),
-        "space": (farther.nats_in_space, own.nats_in_space),
-    }
     return {
-        f"nats in {k} changed by twice the reach": round(a - b, 4) for k, (a, b) in pairs.items()
+        f"nats in {k} changed by twice the reach": round(
+            getattr(farther, f"nats_in_{k}") - getattr(own, f"nats_in_{k}"), 4
+        )
+        for k in ("time", "space")
     }
 
 

@@ -15,6 +15,7 @@ from liouville.data import Events, Region, check_history
 from liouville.errors import LiouvilleError
 from liouville.model import CLASSES, MODEL_FILE
 from liouville.numerics.parameters import learned_leaves
+from liouville.numerics.types import as_float
 from liouville.processes import (
     AbstractMagnitudes,
     Excerpts,
@@ -138,20 +139,12 @@ class EventModel:
         """The log-likelihood of events, in parts; events before a window are its history."""
         self._check_features(events)
         chosen = self.excerpts(events)
-        rates, places, marks, passed = (
-            np.asarray(a, np.float64) for a in _score(self.process, chosen)
-        )
+        *found, passed = (np.asarray(a, np.float64) for a in _score(self.process, chosen))
         is_event = np.asarray(chosen.is_event)
         is_last = np.asarray(chosen.is_interval[:, -1])
-        seen = ~events.is_history
-        volume = self.units.log_volume(events.places[seen])
-        return Scores(
-            rates[is_event],
-            places[is_event] + volume,
-            marks[is_event],
-            passed[:, :-1][is_event],
-            passed[:, -1][is_last],
-        )
+        rates, places, marks, own = (a[is_event] for a in (*found, passed[:, :-1]))
+        volume = self.units.log_volume(events.places[~events.is_history])
+        return Scores(rates, places + volume, marks, own, passed[:, -1][is_last])
 
     def rate(self, times: np.ndarray, history: Events) -> np.ndarray:
         """Events per unit of time at times of one sequence, each given what came before it."""
@@ -172,8 +165,7 @@ class EventModel:
             np.asarray(_densities(self.process, past, jnp.asarray(block, past.times.dtype)))
             for block in points.reshape(-1, _BLOCK, self.dim)
         ]
-        log_density = np.concatenate(values)[: len(places)] + self.units.log_volume(places)
-        return np.exp(log_density)
+        return np.exp(np.concatenate(values)[: len(places)] + self.units.log_volume(places))
 
     def intensity(self, time: float, places: np.ndarray, history: Events) -> np.ndarray:
         """Events per unit of time and per user's unit of area at places, at one time."""
@@ -211,9 +203,8 @@ class EventModel:
         """
         if self.region is None:
             raise LiouvilleError("the model has no region; fit with --region west,south,east,north")
-        return float(
-            _mass(self.process, self._history(history, time), self.units.polygon(self.region))
-        )
+        past, region = self._history(history, time), self.units.polygon(self.region)
+        return float(_mass(self.process, past, region))
 
     def forecast(
         self,
@@ -276,21 +267,12 @@ class EventModel:
             )
         history = check_history(history, now)
         latest = slice(max(0, len(history) - self.reach), None)
-        times = history.times[latest] - now
-        dtype, missing = jnp.zeros(()).dtype, self.reach - len(times)
-
-        def padded(a: np.ndarray) -> jax.Array:
-            return jnp.asarray(np.pad(a, [(missing, 0)] + [(0, 0)] * (a.ndim - 1)), dtype)
-
-        marks = self.units.marks(history)[latest]
-        return History(
-            padded(times),
-            padded(self.units.to_model(history.places[latest])),
-            padded(marks),
-            jnp.arange(self.reach) >= missing,
-            jnp.asarray(now, dtype),
-            self.reach,
-        )
+        places = self.units.to_model(history.places[latest])
+        columns = (history.times[latest] - now, places, self.units.marks(history)[latest])
+        missing = self.reach - len(places)
+        padded = (np.pad(a, [(missing, 0)] + [(0, 0)] * (a.ndim - 1)) for a in columns)
+        valid = jnp.arange(self.reach) >= missing
+        return History(*map(as_float, padded), valid, as_float(now), self.reach)
 
     def _check_features(self, events: Events) -> None:
         if events.features != self.features:

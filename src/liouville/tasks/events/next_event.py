@@ -14,8 +14,7 @@ from liouville.errors import LiouvilleError
 from liouville.processes import History, PointProcess, next_time
 from liouville.tasks.events.model import EventModel
 
-_LONGEST = 1e3
-"""In mean gaps: a next event later than this counts as being there."""
+_LONGEST = 1e3  # mean gaps: a next event later than this counts as being there
 
 
 class NextEvents(NamedTuple):

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from liouville.data import Events
+from liouville.numerics.types import as_float
 from liouville.plots import (
     Clock,
     Film,
@@ -55,12 +55,16 @@ def contents(fitted: EventsFit, data: Loaded) -> Page:
     clock, ground = clock_of(model), ground_of(model, shown)
     items: list[Table | Picture] = [_likelihood_table(model, parts, judged)]
     if fitted.summary.get("baselines"):
-        items.append(_baseline_table(fitted.summary))
+        reading = (
+            "Nats per event, smaller is better. The plain models were fitted to the same training "
+            "events; an empty cell means that a model says nothing about time or about space."
+        )
+        rows = beside_plain_models(fitted.summary)
+        items.append(Table("Beside plain models", reading, rows, own=(0,)))
     if ground is not None:
         items.append(_map_picture(model, shown, ground, clock))
     items += _over_time(model, shown, begins, clock)
-    kept = [(part.name, part.residuals) for part in judged if part.residuals is not None]
-    items += [_residual_picture(model, *part) for part in kept]
+    items += [_residual_picture(model, p.name, p.residuals) for p in judged if p.residuals]
     items += _mark_pictures(model, judged)
     items += triggering_picture(model, parts.training, clock)
     items.append(training_picture(_without_constants(fitted.history)))
@@ -166,16 +170,6 @@ def _likelihood_table(model: EventModel, parts: Split, judged: Sequence[Judged])
     )
 
 
-def _baseline_table(summary: Mapping[str, Any]) -> Table:
-    return Table(
-        "Beside plain models",
-        "Nats per event, smaller is better. The plain models were fitted to the same training "
-        "events; an empty cell means that a model says nothing about time or about space.",
-        beside_plain_models(summary),
-        own=(0,),
-    )
-
-
 def field_at(
     model: EventModel, history: Events, now: float, ground: Ground, columns: int
 ) -> np.ndarray:
@@ -210,11 +204,11 @@ def _over_time(
     """The rate with the count of events, and the likelihood of every event."""
     scores = model.scores(shown)
     begin, end = shown.windows[0].tolist()
-    seen = ~shown.is_history
-    times = shown.times[seen]
+    times = shown.times[~shown.is_history]
     middle = np.linspace(begin, end, _RATES + 2)[1:-1]
     integral = np.concatenate([[0.0], np.cumsum(scores.rescaled)])
     total = np.append(integral, integral[-1] + scores.rest[0])
+    counted = (np.array([begin, *times, end]), total)
     rates = model.rate(middle, shown)
     # The rate just before each event is known too, and holds the peaks.
     chosen = np.unique(np.linspace(0, len(times) - 1, min(len(times), 4 * _RATES)).astype(int))
@@ -233,14 +227,7 @@ def _over_time(
             "Above, the rate of events given what came before, with a tick for every event. Below, "
             "the count of events against what the model expected step by step: the lines should "
             "stay together.",
-            lambda: rate_over_time(
-                clock,
-                grid[order],
-                values[order],
-                times,
-                (np.array([begin, *times, end]), total),
-                begins,
-            ),
+            lambda: rate_over_time(clock, grid[order], values[order], times, counted, begins),
         ),
         Picture(
             "likelihood.png",
@@ -268,15 +255,14 @@ def _residual_picture(model: EventModel, part: str, found: Residuals) -> Picture
 
 
 def _mark_pictures(model: EventModel, judged: Sequence[Judged]) -> list[Picture]:
-    law = model.process.marks
+    law, given = model.process.marks, {part.name: part.events for part in judged}
     if law is None:
         return []
-    given = {part.name: part.events for part in judged}
     marks = {k: e.marks[~e.is_history] for k, e in given.items() if e.marks is not None}
     if model.kinds:
         count = len(model.kinds)
         shares = np.bincount(np.concatenate(list(marks.values())).astype(int), minlength=count)
-        logs = jax.vmap(law.log_density)(jnp.arange(count, dtype=jnp.zeros(()).dtype))
+        logs = jax.vmap(law.log_density)(as_float(np.arange(count)))
         return [
             Picture(
                 "marks.png",

@@ -89,7 +89,7 @@ def levels(model: EventModel, events: Events) -> np.ndarray | None:
     found = _levels(model.process, model.excerpts(events, targets=_TARGETS))
     if found is None:
         return None
-    values, is_event = (np.asarray(a) for a in found)
+    values, is_event = map(np.asarray, found)
     return np.clip(values[is_event].astype(np.float64), 0.0, 1.0)
 
 

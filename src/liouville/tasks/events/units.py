@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 
 from liouville.data import AbstractUnits, Events, Projection, Region
+from liouville.numerics.types import as_float
 from liouville.processes import Excerpts, Polygon
 from liouville.tasks.events.config import EventsConfig
 
@@ -44,8 +44,7 @@ class EventUnits(AbstractUnits):
     @classmethod
     def chosen(cls, settings: EventsConfig, events: Events) -> "EventUnits":
         """Measures the map of a configuration on its training events."""
-        space = settings.data.space
-        is_map = space == "geographic" or (space == "auto" and events.is_geographic)
+        is_map = {"geographic": True, "plain": False}.get(settings.data.space, events.is_geographic)
         return cls.of(events, geographic=is_map)
 
     def to_model(self, places: np.ndarray) -> np.ndarray:
@@ -78,12 +77,7 @@ class EventUnits(AbstractUnits):
         # Along the first coordinate, which the parts' distribution functions begin with.
         turned = Region(own.vertices[:, ::-1])
         second, first, step = turned.boundary_nodes(_EDGE_NODES, longest=_LONGEST)
-        dtype = jnp.zeros(()).dtype
-        return Polygon(
-            jnp.asarray(own.vertices, dtype),
-            jnp.asarray(np.column_stack([first, second]), dtype),
-            jnp.asarray(step, dtype),
-        )
+        return Polygon(*map(as_float, (own.vertices, np.column_stack([first, second]), step)))
 
     def log_volume(self, places: np.ndarray) -> np.ndarray:
         """The log of the model's area per user's area, such as degree², at places, `(n,)`."""
