@@ -10,6 +10,7 @@ from liouville.data._records import number_values
 from liouville.data._samples import Samples
 from liouville.data._tables import (
     Archive,
+    Table,
     as_numbers,
     existing_file,
     is_missing,
