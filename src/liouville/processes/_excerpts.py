@@ -106,10 +106,12 @@ class Excerpts(eqx.Module):
             if high == len(t):
                 since[row, -1], until[row, -1] = before[-1] - base, window[1] - base
                 is_interval[row, -1] = True
-        own, bounds = map(as_float, (when, where, mark)), map(as_float, (since, until))
-        history = History(*own, jnp.asarray(valid), as_float(origin), reach)
+        when, where, mark, origin, since, until = map(
+            as_float, (when, where, mark, origin, since, until)
+        )
+        history = History(when, where, mark, jnp.asarray(valid), origin, reach)
         number = int(is_interval[:, :-1].sum())
-        return Excerpts(history, *bounds, jnp.asarray(is_interval), number)
+        return Excerpts(history, since, until, jnp.asarray(is_interval), number)
 
 
 def _starts(times: np.ndarray, window: np.ndarray, targets: int) -> list[int]:

@@ -42,8 +42,9 @@ class History(eqx.Module):
         """The history of given events, all valid; `times` are on the clock of the sequence."""
         times = np.asarray(times, np.float64) - origin
         marks = np.zeros(len(times)) if marks is None else marks
-        own = map(as_float, (times, places, marks))
-        return History(*own, jnp.ones(len(times), bool), as_float(origin), reach)
+        valid = jnp.ones(len(times), bool)
+        own, where, what = map(as_float, (times, places, marks))
+        return History(own, where, what, valid, as_float(origin), reach)
 
     def longer(self, n: int) -> "History":
         """The same events, with room for `n` more at the end."""

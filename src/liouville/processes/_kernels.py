@@ -95,8 +95,8 @@ class PowerLaws(AbstractKernel):
         _check_positive(offsets=offsets, **{"exponents less one": excesses})
         if len(offsets) != len(excesses):
             raise ValueError(f"{len(offsets)} offsets but {len(excesses)} exponents; give as many")
-        logs = (jnp.log(as_float(a)) for a in (offsets, excesses))
-        return PowerLaws(*logs, logits_of(weights, len(offsets)))
+        log_offsets, log_excesses = (jnp.log(as_float(a)) for a in (offsets, excesses))
+        return PowerLaws(log_offsets, log_excesses, logits_of(weights, len(offsets)))
 
     def log_density(self, elapsed: Scalar) -> Scalar:
         r"""$\log g(\tau)$."""

@@ -135,8 +135,9 @@ class DetectedMagnitudes(AbstractMagnitudes):
         median, deviation = float(np.median(marks)), float(marks.std())
         mean = float(np.mean(marks[marks >= median]) - median) or deviation
         half = np.quantile(marks, (np.arange(parts) + 0.5) / (parts + 1.0))
-        own = (-math.log(mean), half, np.full(parts, math.log(0.5 * deviation)))
-        return DetectedMagnitudes(*map(as_float, own), logits_of(None, parts))
+        width = as_float(np.full(parts, math.log(0.5 * deviation)))
+        decay = as_float(-math.log(mean))
+        return DetectedMagnitudes(decay, as_float(half), width, logits_of(None, parts))
 
     @property
     def b_value(self) -> Scalar:

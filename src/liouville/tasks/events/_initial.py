@@ -170,7 +170,7 @@ def _places(options: PlacesConfig, events: Events, units: EventUnits, seed: int)
     if options.model == "recalled":
         return _make_recalled(background, options, events.dim, rates, jr.key(seed))
     if options.model == "routed":
-        logits = as_float(background.logits)
+        logits = as_float(value_of(background.logits))
         network = MLP(events.dim, len(logits), width=options.width, depth=3, key=jr.key(seed))
         amplitudes = as_float(np.full(len(rates), np.log(_SHARE_TRIGGERED)))
         own, sizes = as_float(np.log(rates)), _zero_of_sizes(events)
@@ -220,8 +220,8 @@ def _moving(static: LocationScale, window: tuple[float, float], knots: int) -> L
     """The same density with knots in time that can be learned."""
     times, zero = np.linspace(*window, knots).tolist(), jnp.zeros(())
     own = (static.location(zero), static.raw_scale(zero), jnp.asarray(value_of(static.logits)))
-    curves = (Knots(times, jnp.stack([value] * knots), "linear") for value in own)
-    return LocationScale(*curves, scale=static.scale)
+    location, raw, logits = (Knots(times, jnp.stack([a] * knots), "linear") for a in own)
+    return LocationScale(location, raw, logits, scale=static.scale)
 
 
 def _make_recalled(

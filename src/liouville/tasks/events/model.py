@@ -270,9 +270,11 @@ class EventModel:
         places = self.units.to_model(history.places[latest])
         columns = (history.times[latest] - now, places, self.units.marks(history)[latest])
         missing = self.reach - len(places)
-        padded = (np.pad(a, [(missing, 0)] + [(0, 0)] * (a.ndim - 1)) for a in columns)
+        when, where, marks = (
+            as_float(np.pad(a, [(missing, 0)] + [(0, 0)] * (a.ndim - 1))) for a in columns
+        )
         valid = jnp.arange(self.reach) >= missing
-        return History(*map(as_float, padded), valid, as_float(now), self.reach)
+        return History(when, where, marks, valid, as_float(now), self.reach)
 
     def _check_features(self, events: Events) -> None:
         if events.features != self.features:
