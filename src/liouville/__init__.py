@@ -50,76 +50,36 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_HOME = {
-    "ControlProblem": "tasks.control.problem",
-    "GaussianMixture": "numerics.mixtures",
-    "fit_control": "tasks.control.fit",
-    "load_policy": "tasks.control.fit",
-    "couple": "tasks.transport.answers",
-    "fit_transport": "tasks.transport.fit",
-    "transport_map": "tasks.transport.answers",
-    "LiouvilleError": "errors",
-    "TrainingError": "errors",
-    "Model": "model",
-    "fit": "training",
-    "fit_cells": "tasks.cells.fit",
-    "fit_density": "tasks.density.fit",
-    "fit_events": "tasks.events.fit",
-    "given": "numerics.conditioning",
-    "load": "model",
-    "load_events": "tasks.events.model",
-    "read_cells": "data",
-    "read_events": "data",
-    "read_samples": "data",
+# The same names by the module they are from; the first line is of rooms.
+_NAMES = {
+    "": "checks curves data diffusions dynamics gauges maps objectives paths plots problems "
+    "processes quantities",
+    "data": "read_cells read_events read_samples",
+    "errors": "LiouvilleError TrainingError",
+    "model": "Model load",
+    "numerics": "networks",
+    "numerics.conditioning": "given",
+    "numerics.mixtures": "GaussianMixture",
+    "tasks.cells.fit": "fit_cells",
+    "tasks.control.fit": "fit_control load_policy",
+    "tasks.control.problem": "ControlProblem",
+    "tasks.density.fit": "fit_density",
+    "tasks.events.fit": "fit_events",
+    "tasks.events.model": "load_events",
+    "tasks.transport.answers": "couple transport_map",
+    "tasks.transport.fit": "fit_transport",
+    "training": "fit",
 }
-__all__ = [
-    "ControlProblem",
-    "GaussianMixture",
-    "LiouvilleError",
-    "Model",
-    "TrainingError",
-    "__version__",
-    "checks",
-    "couple",
-    "curves",
-    "data",
-    "diffusions",
-    "dynamics",
-    "fit",
-    "fit_cells",
-    "fit_control",
-    "fit_density",
-    "fit_events",
-    "fit_transport",
-    "gauges",
-    "given",
-    "load",
-    "load_events",
-    "load_policy",
-    "maps",
-    "networks",
-    "objectives",
-    "paths",
-    "plots",
-    "problems",
-    "processes",
-    "quantities",
-    "read_cells",
-    "read_events",
-    "read_samples",
-    "transport_map",
-]
+_HOME = {name: module for module, names in _NAMES.items() for name in names.split()}
 
 
 def __getattr__(name: str) -> Any:
-    if name not in __all__:
+    if name not in _HOME:
         raise AttributeError(f"module 'liouville' has no attribute {name!r}")
-    if name == "networks":
-        return importlib.import_module("liouville.numerics.networks")
-    if name in _HOME:
-        return getattr(importlib.import_module(f"liouville.{_HOME[name]}"), name)
-    return importlib.import_module(f"liouville.{name}")
+    if _HOME[name] in ("", "numerics"):
+        return importlib.import_module(f"liouville.{_HOME[name]}.{name}".replace("..", "."))
+    return getattr(importlib.import_module(f"liouville.{_HOME[name]}"), name)
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted([*_HOME, "__version__"])
