@@ -1,0 +1,1 @@
+"""The machinery of runs: configurations, folders, sealed files; nothing here knows JAX."""
