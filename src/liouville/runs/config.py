@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar, Union, cast, get_args, get_origin
 from typing import get_type_hints as _type_hints
 
-from liouville.runs._yaml import parse_yaml
 from liouville.errors import LiouvilleError
+from liouville.runs._yaml import parse_yaml
 
 T = TypeVar("T")
 

@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 import numpy as np
 import yaml
 
-from liouville.runs import config as configuration
 from liouville.errors import LiouvilleError
+from liouville.runs import config as configuration
 from liouville.runs.files import atomic_path
 
 Config = TypeVar("Config")
