@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
@@ -92,6 +93,13 @@ def test_python_and_command_line_agree(run, tmp_path):
         np.testing.assert_allclose(table["velocity x1"], model.velocity(1.0, points)[:, 0])
         np.testing.assert_allclose(table["score x2"], model.score(1.0, points)[:, 1])
         np.testing.assert_allclose(table["drift x2"], model.drift(1.0, points)[:, 1])
+
+
+def test_a_query_leaves_the_compiler_as_it_was(run, tmp_path):
+    np.savez(tmp_path / "p.npz", X=np.zeros((3, 2)))
+    before = jax.config.read("jax_disable_most_optimizations")
+    assert call("query", run, tmp_path / "p.npz", "--time", "1", "-o", tmp_path / "q.csv") == 0
+    assert jax.config.read("jax_disable_most_optimizations") == before
 
 
 def test_samples_and_trajectories(run, tmp_path):

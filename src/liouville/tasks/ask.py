@@ -52,11 +52,12 @@ def query(run: Run, question: Question) -> dict[str, np.ndarray]:
         raise LiouvilleError(f"{error}{remedy}") from error
     t = np.full(len(x), time) if time is not None else np.asarray(own)
     # For few points to optimise a program takes longer than to run it as it is.
-    jax.config.update("jax_disable_most_optimizations", len(x) <= _FEW_POINTS)
+    before = jax.config.read("jax_disable_most_optimizations")
+    jax.config.update("jax_disable_most_optimizations", before or len(x) <= _FEW_POINTS)
     try:
         found = model.answers(t, x, sigma=question.sigma, extrapolate=question.extrapolate)
     finally:
-        jax.config.update("jax_disable_most_optimizations", False)
+        jax.config.update("jax_disable_most_optimizations", before)
     return {
         model.time_name: t,
         **columns("", model.features, x),

@@ -110,6 +110,7 @@ def run_task(
         LiouvilleError: on unusable input.
         TrainingError: if training meets a number that is not finite; the checkpoint stays.
     """
+    say("reading and checking")
     run, config, data = begin(
         folder,
         task.name,
@@ -122,7 +123,6 @@ def run_task(
         force=force,
         resume=resume,
     )
-    say("reading and preparing")
     fitted = fit_task(task, data, config, folder=folder, resume=resume, progress=progress)
     if fitted.reason == "interrupted":
         return fitted
