@@ -27,8 +27,9 @@ Numbers: TypeAlias = float | int | np.generic | np.ndarray | Sequence[Any]
 CLASSES = (curves, gauges, maps, networks, parameters, paths, weights, eqx.nn.Linear)
 
 # The most and the fewest points evaluated in one compiled call: the most bounds the memory (block x
-# parts x dim). The most times in one call bounds that of their scales (rows x parts x dim x dim).
-_BLOCK, _LEAST, _ROWS = 4096, 64, 256
+# parts x dim). So does the most times in one call, and no more of them than that their marginals,
+# of about as many numbers as the path each, hold this many together.
+_BLOCK, _LEAST, _ROWS, _NUMBERS = 4096, 64, 1024, 2**24
 
 
 class ModelAnswers(NamedTuple):
@@ -318,7 +319,9 @@ class Model:
         dtype = jnp.zeros(()).dtype
         shapes = [batch if name == "log_density" else (*batch, self.dim) for name in names]
         results = [np.empty((len(flat), *shape[len(batch) :])) for shape in shapes]
-        for times, index in _rows(self._model_times(every, extrapolate)):
+        size = sum(np.size(leaf) for leaf in jax.tree.leaves(self.path))
+        most = min(_ROWS, 1 << max(_NUMBERS // max(size, 1), 1).bit_length() - 1)
+        for times, index in _rows(self._model_times(every, extrapolate), most):
             found = _answers(self.path, names, times.astype(dtype), flat[index].astype(dtype))
             for result, values in zip(results, found):
                 result[index] = values
@@ -357,13 +360,13 @@ def load(run: Path | str, *, classes: Sequence[type] = ()) -> Model:
         ) from error
 
 
-def _rows(times: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _rows(times: np.ndarray, most: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Cuts points in blocks of rows: all points of a row have one time, asked for once.
 
     A row is about as wide as the mean number of points a time: one time for all points is one row,
     another time for each a column, and what fills up ragged rows is at most twice the points.
-    Yields the time of every row, shape `(rows,)`, and the numbers of its points, `(rows, width)`,
-    in which some come more than once.
+    At most `most` rows make a block. Yields the time of every row, shape `(rows,)`, and the numbers
+    of its points, `(rows, width)`, in which some come more than once.
     """
     if not len(times):
         return
@@ -375,7 +378,8 @@ def _rows(times: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     place = place[order]
     position = np.arange(len(times)) - first[place]
     index[(np.cumsum(rows) - rows)[place] + position // width, position % width] = order
-    for block in _blocks(index, min(_ROWS, _BLOCK // width), -(-_LEAST // width)):
+    most = min(most, _BLOCK // width)
+    for block in _blocks(index, most, min(most, -(-_LEAST // width))):
         yield times[block[:, 0]], block
 
 

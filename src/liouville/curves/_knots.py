@@ -2,9 +2,10 @@ from collections.abc import Sequence
 from typing import Literal
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from liouville.curves._base import AbstractCurve
 from liouville.numerics.types import Scalar
@@ -79,8 +80,10 @@ class Knots(AbstractCurve):
         if self.interpolation == "linear":
             # From the last knot on it starts there: then every knot is met to the bit.
             done = t >= times[-1]
-            knot, value = (jnp.where(done, a[-1], a[i]) for a in (times, self.values))
-            return value + (t - knot) * secants[i]
+            h = t - jnp.where(done, times[-1], times[i])
+            return _of_pieces(jnp.where(done, i + 1, i), [1.0], self.values) + _of_pieces(
+                i, [h], secants
+            )
         if self.interpolation == "cubic":
             slopes = _natural_slopes(self.times, self.values)
         else:
@@ -88,15 +91,28 @@ class Knots(AbstractCurve):
         # Newton's form of the Hermite cubic: exact at both knots up to rounding of one product.
         m0, m1 = (self._pulled(m, secants) for m in (slopes[:-1], slopes[1:]))
         bend, twist = 3.0 * secants - 2.0 * m0 - m1, m0 + m1 - 2.0 * secants
-        # Picked together: for many times, picking is what costs.
-        pieces = jnp.stack([self.values[:-1], m0, m1, bend, twist], axis=1)
-        value, m0, m1, bend, twist = pieces[i]
-        s = h / widths[i]
-        value = value + h * (m0 + s * (twist * s + bend))
-        return value + (t - inside) * jnp.where(early, m0, m1)
+        s, beyond = h / widths[i], t - inside
+        at_start, at_end = h + jnp.where(early, beyond, 0.0), jnp.where(early, 0.0, beyond)
+        shares = [1.0, at_start, at_end, h * s, h * s * s]
+        return _of_pieces(i, shares, self.values[:-1], m0, m1, bend, twist)
 
     def _pulled(self, slope: Float[Array, "..."], secant: Float[Array, "..."]):
         return (1.0 - self.tension) * slope + self.tension * secant
+
+
+def _of_pieces(
+    i: Int[Array, ""], shares: Sequence[float | Scalar], *terms: Float[Array, "pieces ..."]
+) -> Float[Array, "..."]:
+    """The sum of `shares` of the terms of one piece, as a product with all of them.
+
+    All other shares are zero, which changes no digit. For many times this is one product of
+    matrices, where picking the piece is a gather and its gradient a scatter, both far slower.
+    """
+    pieces = jnp.stack(terms)
+    chosen = jnp.arange(pieces.shape[1]) == i
+    weights = jnp.stack([jnp.where(chosen, share, 0.0) for share in shares])
+    precise = jax.lax.Precision.HIGHEST
+    return jnp.tensordot(weights.astype(pieces.dtype), pieces, axes=2, precision=precise)
 
 
 def _column(x: Float[Array, " n"], ndim: int) -> Float[Array, "n ..."]:
