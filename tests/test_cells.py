@@ -216,6 +216,7 @@ def test_training_reports_the_gaps_it_filled(arc, fill):
     assert ("gaps" in fitted.history[-1]) == fill
 
 
+@pytest.mark.slow
 def test_noise_is_in_the_user_s_units_and_by_default_a_share_of_the_spread(clouds):
     scale = np.array([1.0, 50.0])
     times = np.repeat([0.0, 4.0], len(clouds[0]))

@@ -108,6 +108,7 @@ def test_effort_of_an_equilibrium_is_zero():
     assert_mean(estimates(Effort(np.sqrt(2.0), lambda _, x: -2.0 * x), still(0.0, 1.0)), 0.25)
 
 
+@pytest.mark.slow
 def test_effort_is_the_energy_of_the_drift_over_the_noise():
     path, sigma = moving(), 0.7
     energy = KineticEnergy(interval=(0.0, 1.0), g=sigma, of="drift", times=8, particles=16)
@@ -177,6 +178,7 @@ def test_a_cost_without_a_gradient_is_smoothed():
     assert np.all(slope_of(dataclasses.replace(wall, smoothing=0.0))[:, 1] == 0.0)
 
 
+@pytest.mark.slow
 def test_weights_ramp_up():
     costs = {"effort": Effort(1.0), "wall": Potential(lambda t, x: x @ x)}
     term = Running((0.0, 1.0), costs, {"wall": 100.0}, ramp={"wall": 1e-2}, ramp_steps=10)

@@ -177,6 +177,7 @@ def test_constant_matrix_diffusion_is_plain_noise():
     assert np.allclose(matrix, plain, atol=ROUNDING)
 
 
+@pytest.mark.slow
 def test_noise_of_each_coordinate_satisfies_the_fokker_planck_equation(monkeypatch):
     path, noise = build("mixture"), jnp.asarray([0.3, 1.4])
     rng = np.random.default_rng(0)

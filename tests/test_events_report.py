@@ -150,6 +150,7 @@ def test_gaps_of_single_windows_would_be_too_short(hawkes, events):
     assert kstest(gaps, "expon").pvalue > CHANCE
 
 
+@pytest.mark.slow
 def test_levels_are_integrals_of_the_density():
     past = History.of(np.array([0.0, 0.3]), np.array([[0.1, 0.2], [-0.4, 0.3]]))
     path = Triggered(background(), offspring()).after(past)

@@ -71,6 +71,7 @@ def test_weights_of_a_group_share_what_it_has():
     assert np.isclose(weights[0] / weights[1], np.exp(2.3))
 
 
+@pytest.mark.slow
 def test_turning_changes_the_velocity_and_nothing_else():
     knots = [0.0, 0.5, 1.0]
     raw = jr.normal(jr.key(0), (3, 2, 3, 3))
@@ -132,6 +133,7 @@ def test_pieces_of_a_linear_diffusion_add_up():
             assert np.allclose(found.covariance, law.covariance, atol=5e-3)
 
 
+@pytest.mark.slow
 def test_paths_start_as_the_source_and_stay_near_a_linear_diffusion():
     (path,) = free_paths(PAIR, jnp.asarray(NOISE), HORIZON, turning_drift, parts=12)
     assert divergence(path, PAIR, 0.0) < ROUNDING
@@ -140,6 +142,7 @@ def test_paths_start_as_the_source_and_stay_near_a_linear_diffusion():
         assert divergence(path, TURNING.law(t + 0.05, PAIR), t) > 10.0 * CARRIED
 
 
+@pytest.mark.slow
 def test_cut_parts_start_as_the_source():
     paths = free_paths(narrow(0.1), 0.7, 1.0, well_drift, parts=6, knots=9)
     assert len(paths) == 4

@@ -313,6 +313,7 @@ def test_rounded_magnitudes_have_their_law(getkey):
     assert abs(eqx.filter_grad(loss)(GutenbergRichter(wrong.log_decay, 2.5, 0.1)).log_decay) > 1e-3
 
 
+@pytest.mark.slow
 def test_detected_magnitudes_have_their_law(getkey):
     law = DetectedMagnitudes(
         jnp.asarray(np.log(2.5)),

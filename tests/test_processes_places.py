@@ -97,7 +97,9 @@ def polygon(corners: np.ndarray, n: int = 12, longest: float | None = 0.2) -> Po
 TRIANGLE = np.array([[-1.5, -1.0], [2.0, -0.5], [0.2, 1.7]])
 
 
-@pytest.mark.parametrize("name", ["gaussian-full-cubic", "triggered"])
+@pytest.mark.parametrize(
+    "name", ["triggered", pytest.param("gaussian-full-cubic", marks=pytest.mark.slow)]
+)
 def test_mass_in_a_polygon(name):
     marginal = build(name).at(jnp.asarray(0.3))
     region = polygon(TRIANGLE)
@@ -175,7 +177,9 @@ def test_pieces_add_up_to_the_whole(process):
     )
 
 
-@pytest.mark.parametrize("kind", [PlaceLikelihood, TimeLikelihood])
+@pytest.mark.parametrize(
+    "kind", [TimeLikelihood, pytest.param(PlaceLikelihood, marks=pytest.mark.slow)]
+)
 def test_gradients_found_with_the_value_are_those_of_autodiff(process, kind):
     term = kind(excerpts=cut(drawn(12.0, 4, 0), 7))
 

@@ -176,6 +176,7 @@ def test_ends_are_met_whatever_is_learned(kind, weights):
     assert np.abs(there[0] - there[1]).max() > 0.01
 
 
+@pytest.mark.slow
 def test_free_weights_miss_the_ends():
     """The negative control: logits that move without being coupled."""
     path = moving("cut")
@@ -190,6 +191,7 @@ def test_ends_narrower_than_the_smallest_scale_are_met():
     assert largest_error(moving("whole", ends=ends), ends=ends) < 1e-6
 
 
+@pytest.mark.slow
 def test_the_first_path_between_gaussians_is_the_bridge():
     ends = (gaussian(M0, S0), gaussian(M1, S1))
     path = path_along(whole_parts(*ends), *ends, (0.0, 1.0), 0.7)
