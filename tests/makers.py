@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Array
 
 from liouville.curves import AbstractCurve, Constant, HardEnded, HardStarted, Knots, Network
-from liouville.gauges import AbstractGauge, FullGauge, LowRankGauge
+from liouville.gauges import AbstractGauge, Exchange, FullGauge, LowRankGauge
 from liouville.maps import AbstractMap
 from liouville.numerics.conditioning import given
 from liouville.numerics.networks import MLP
@@ -28,6 +28,7 @@ from liouville.paths import (
     Contextual,
     Diagonal,
     Ensemble,
+    Exchanged,
     Factorised,
     FactorisedMixture,
     FromFunctions,
@@ -37,6 +38,7 @@ from liouville.paths import (
     Joined,
     LocationScale,
     Logistic,
+    Masses,
     Mixture,
     Normal,
     Product,
@@ -259,6 +261,29 @@ def weighted(family: str, scale: str, parts: int, dim: int) -> Callable:
         return LocationScale(
             still.location, still.raw_scale, moving, FAMILIES[family], SCALES[scale]
         )
+
+    return make
+
+
+def growing(family: str, scale: str, kind: str, parts: int, dim: int) -> Maker:
+    """Parts whose masses grow and shrink along a curve."""
+
+    def make(key):
+        keys = jr.split(key)
+        still = location_scale(family, scale, kind, parts, dim, keys[0])
+        masses = Masses(curve(kind, (parts,), keys[1], 0.7))
+        return LocationScale(
+            still.location, still.raw_scale, masses, FAMILIES[family], SCALES[scale]
+        )
+
+    return make
+
+
+def exchanged(path: Maker, dim: int, gated: bool = False) -> Maker:
+    def make(key):
+        keys = jr.split(key, 3)
+        exchange = Exchange(dim, INTERVAL, width=8, depth=2, gated=gated, key=keys[1])
+        return Exchanged(path(keys[0]), jolted(exchange, keys[2], 0.2))
 
     return make
 

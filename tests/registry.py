@@ -23,11 +23,13 @@ from makers import (
     contextual,
     coupled,
     ensemble,
+    exchanged,
     factorised,
     factorised_mixture,
     full_gauge,
     gauged,
     given_context,
+    growing,
     joined,
     leaf,
     low_rank_gauge,
@@ -160,6 +162,16 @@ WEIGHTED = {
     "weighted-full": Entry(weighted("gaussian", "full", 3, 2), 2),
     "weighted-turning-3d": Entry(weighted("gaussian", "turning", 2, 3), 3),
     "weighted-logistic": Entry(weighted("logistic", "diagonal", 3, 2), 2),
+}
+
+# Parts whose masses grow, and motion in place of growth.
+GROWING = {
+    "growing-linear-1d": Entry(growing("gaussian", "diagonal", "linear", 2, 1), 1, "low"),
+    "growing-full": Entry(growing("gaussian", "full", "cubic", 3, 2), 2, "middle"),
+    "growing-student": Entry(growing("student", "full", "network", 2, 2), 2, **_HEAVY[2]),
+    "growing-logistic-3d": Entry(growing("logistic", "diagonal", "fast", 2, 3), 3),
+    "exchanged": Entry(exchanged(growing("gaussian", "diagonal", "cubic", 2, 2), 2), 2, "middle"),
+    "exchanged-gated": Entry(exchanged(leaf("gaussian", "full", "linear", 2, 2), 2, True), 2),
 }
 
 # Independent coordinates, and mixtures of them: every two choices meet.
@@ -392,7 +404,10 @@ COMBINED = {
 }
 
 # A kind of path is put into combinators as soon as it has an entry of two coordinates here.
-GROUPS = (PARTS, STUDENT, WEIGHTED, FACTORISED, FACTORISED_MIXTURES, AUTOREGRESSIVE, PUSHED, PLACES)
+GROUPS = (
+    *(PARTS, STUDENT, WEIGHTED, GROWING, FACTORISED, FACTORISED_MIXTURES),
+    *(AUTOREGRESSIVE, PUSHED, PLACES),
+)
 
 
 def _in_a_mixture(path: Maker) -> Maker:

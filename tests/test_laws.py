@@ -109,6 +109,13 @@ def test_mass(name):
         assert_passes(checks.mass(path, jnp.asarray(t), tolerance=entry.mass, **box))
 
 
+@pytest.mark.parametrize("name", entries("low", at_most=2))
+def test_growth(name):
+    path, entry = build(name), ENTRIES[name]
+    box: Any = {"box": entry.box, "nodes": entry.nodes, "support": entry.support}
+    assert_passes(checks.growth(path, jnp.asarray(0.55), tolerance=entry.mass, **box))
+
+
 @FEW
 def test_sampler(name, getkey):
     assert_passes(checks.sampler(build(name), jnp.asarray(0.55), key=getkey()))

@@ -31,6 +31,7 @@ TOLERANCES: dict[str, dict[str, float]] = {
     # The trapezoidal rule on a smooth density that vanishes at the ends of the box converges
     # faster than any power of the step; what is left is the mass outside the box.
     "mass": {"float64": 1e-8, "float32": 1e-4},
+    "growth": {"float64": 1e-8, "float32": 1e-4},
     # In standard errors: the largest of some tens of normal variables is below 5 in all but one
     # of 10^5 draws.
     "sampler": {"float64": 5.0, "float32": 5.0},
@@ -102,12 +103,12 @@ def check_path(
         ),
     ]
     if path.dim <= 2:
-        reports.append(mass(path, middle))
+        reports += [mass(path, middle), growth(path, middle)]
     return reports
 
 
 def continuity(path: AbstractPath, times: Float[Array, " n"], points: Points) -> Report:
-    r"""Measures $\partial_t\log\rho + u\cdot\nabla\log\rho + \nabla\cdot u = 0$ by autodiff.
+    r"""Measures $\partial_t\log(M\rho) + u\cdot\nabla\log\rho + \nabla\cdot u - h = 0$ by autodiff.
 
     Args:
         path: the path.
@@ -125,8 +126,8 @@ def fokker_planck(
 ) -> Report:
     r"""Measures the Fokker-Planck equation of $dX = b\,dt + g\,dW$, divided by $\rho$:
 
-    $$\partial_t\log\rho + b\cdot s + \nabla\cdot b - \tfrac12 g^2 (\nabla\cdot s + |s|^2) = 0,
-      \qquad s = \nabla\log\rho.$$
+    $$\partial_t\log(M\rho) + b\cdot s + \nabla\cdot b - \tfrac12 g^2 (\nabla\cdot s + |s|^2) - h
+      = 0, \qquad s = \nabla\log\rho.$$
 
     Args and result are those of `continuity`, with the noise `g`: a number, or one for each
     coordinate, shape `(dim,)`; $g^2$ is then the diagonal matrix $G$ of its squares, and the last
@@ -161,11 +162,28 @@ def mass(
     Raises:
         ValueError: in more than two dimensions.
     """
-    if path.dim > 2:
-        raise ValueError(f"mass by quadrature needs one or two dimensions, got {path.dim}")
-    axes, weights = _quadrature(path, t, box, nodes, tuple(support or (None,) * path.dim))
-    total = float(_grid_sum(path, t, axes, weights))
+    axes, total, _ = _integrals(path, t, box, nodes, support)
     found = _report("mass", abs(total - 1.0), f"|mass - 1| at t = {float(t):.3g}", axes)
+    return found if tolerance is None else replace(found, tolerance=tolerance)
+
+
+def growth(
+    path: AbstractPath,
+    t: Scalar,
+    *,
+    box: float = 12.0,
+    nodes: int = 801,
+    support: Sequence[tuple[float, float] | None] | None = None,
+    tolerance: float | None = None,
+) -> Report:
+    r"""Measures $|\int\rho_t h_t - M_t'/M_t|$ by quadrature: the mass changes by what grows.
+
+    Args and errors raised are those of `mass`.
+    """
+    axes, _, gained = _integrals(path, t, box, nodes, support)
+    pace = float(eqx.filter_jit(jax.grad(lambda r: path.at(r).log_mass))(t))
+    detail = f"|growth - rate of the mass| at t = {float(t):.3g}"
+    found = _report("growth", abs(gained - pace) / (1.0 + abs(pace)), detail, axes)
     return found if tolerance is None else replace(found, tolerance=tolerance)
 
 
@@ -217,9 +235,9 @@ def transport(
 ) -> Report:
     r"""Measures whether the velocity transports the density along its trajectories.
 
-    Points start as samples of $\rho_{t_0}$ and follow $\dot x = u$; the density along the way must
-    follow $\tfrac{d}{dt}\log\rho_t(x_t) = -\nabla\cdot u$ (instantaneous change of variables),
-    trajectory by trajectory.
+    Points start as samples of $\rho_{t_0}$ and follow $\dot x = u$; the density of mass along the
+    way must follow $\tfrac{d}{dt}\log(M_t\rho_t(x_t)) = h - \nabla\cdot u$ (instantaneous change of
+    variables), trajectory by trajectory.
 
     Args:
         path: the path.
@@ -229,7 +247,7 @@ def transport(
         key: random key of the starting points.
 
     Returns:
-        The median defect of $\log\rho_{t_1}(x_{t_1})$, in nats.
+        The median defect of $\log(M_{t_1}\rho_{t_1}(x_{t_1}))$, in nats.
     """
     ends = jnp.asarray(interval, jnp.zeros(()).dtype)
     values = _density_defects(path, ends, steps, jr.split(key, n))
@@ -258,6 +276,21 @@ def gradients(path: AbstractPath, value: Callable[[AbstractPath], Scalar]) -> Re
     names = f": {', '.join(idle)}" if idle else ""
     detail = f"of {count} learned arrays without a gradient{names}"
     return Report("gradients", float(len(idle)), TOLERANCES["gradients"]["float64"], detail)
+
+
+def _integrals(
+    path: AbstractPath,
+    t: Scalar,
+    box: float,
+    nodes: int,
+    support: Sequence[tuple[float, float] | None] | None,
+) -> tuple[Array, float, float]:
+    r"""The nodes of a quadrature, and $\int\rho$ and $\int\rho h$ by it."""
+    if path.dim > 2:
+        raise ValueError(f"mass by quadrature needs one or two dimensions, got {path.dim}")
+    axes, weights = _quadrature(path, t, box, nodes, tuple(support or (None,) * path.dim))
+    total, gained = np.asarray(_grid_sums(path, t, axes, weights)).tolist()
+    return axes, total, gained
 
 
 # Compiled once for each structure of path: the path and the times are arguments, not constants.
@@ -295,12 +328,12 @@ def _quadrature(
 
 
 @eqx.filter_jit
-def _grid_sum(
+def _grid_sums(
     path: AbstractPath,
     t: Scalar,
     axes: Float[Array, "dim nodes"],
     weights: Float[Array, "dim nodes"],
-) -> Scalar:
+) -> Float[Array, "2"]:
     marginal = path.at(t)
     is_plane = path.dim == 2
     rest = axes[1] if is_plane else jnp.zeros((1,), axes.dtype)
@@ -308,7 +341,9 @@ def _grid_sum(
 
     def row(first):
         line = jax.vmap(lambda second: jnp.stack([first, second])[: path.dim])(rest)
-        return shares @ jnp.exp(jax.vmap(marginal.log_density)(line))
+        density = jnp.exp(jax.vmap(marginal.log_density)(line))
+        grown = jnp.where(density > 0.0, density * jax.vmap(marginal.growth)(line), 0.0)
+        return shares @ jnp.stack([density, grown], axis=1)
 
     return weights[0] @ jax.lax.map(row, axes[0], batch_size=64)
 
@@ -345,16 +380,17 @@ def _density_defects(
         x, _ = state
         marginal = path.at(t)
         velocity, trace = jax.vmap(lambda y: _value_and_trace(marginal.velocity, y))(x)
-        return velocity, -trace
+        return velocity, jax.vmap(marginal.growth)(x) - trace
 
     def step(state, i):
         return runge_kutta_step(slope, start + i * h, state, h), None
 
     first = path.at(start)
     x = jax.vmap(lambda k: first.sample(key=k))(keys)
-    state = (x, jax.vmap(first.log_density)(x))
+    last = path.at(ends[1])
+    state = (x, jax.vmap(first.log_density)(x) + first.log_mass)
     (x, carried), _ = jax.lax.scan(step, state, jnp.arange(steps))
-    return jnp.abs(jax.vmap(path.at(ends[1]).log_density)(x) - carried)
+    return jnp.abs(jax.vmap(last.log_density)(x) + last.log_mass - carried)
 
 
 @eqx.filter_jit
@@ -367,8 +403,8 @@ def _terms_at(
 def _continuity_terms(path: AbstractPath, t: Scalar, x: Point) -> Float[Array, " terms"]:
     marginal = path.at(t)
     velocity, trace = _value_and_trace(marginal.velocity, x)
-    rate = jax.grad(lambda r: path.at(r).log_density(x))(t)
-    return jnp.stack([rate, velocity @ score(marginal, x), trace])
+    change = velocity @ score(marginal, x)
+    return jnp.stack([_rate(path, t, x), change, trace, -marginal.growth(x)])
 
 
 def _fokker_planck_terms(
@@ -379,9 +415,19 @@ def _fokker_planck_terms(
     b, drift_divergence = _value_and_trace(lambda y: drift(marginal, y, g), x)
     # The divergence of the diffusive flux over the density, its two terms.
     _, score_divergence = _value_and_trace(lambda y: g**2 * score(marginal, y), x)
-    rate = jax.grad(lambda r: path.at(r).log_density(x))(t)
     spread = [-0.5 * score_divergence, -0.5 * ((g**2 * s) @ s)]
-    return jnp.stack([rate, b @ s, drift_divergence, *spread])
+    growth = marginal.growth(x)
+    return jnp.stack([_rate(path, t, x), b @ s, drift_divergence, *spread, -growth])
+
+
+def _rate(path: AbstractPath, t: Scalar, x: Point) -> Scalar:
+    r"""$\partial_t\log(M\rho)$."""
+
+    def log_density_of_mass(r):
+        marginal = path.at(r)
+        return marginal.log_density(x) + marginal.log_mass
+
+    return jax.grad(log_density_of_mass)(t)
 
 
 def _value_and_trace(field: Callable[[Point], Point], x: Point) -> tuple[Point, Scalar]:

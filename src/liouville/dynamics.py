@@ -109,6 +109,35 @@ def solve_ode(
     return _scan_steps(step, x0, times, steps)
 
 
+@eqx.filter_jit
+def solve_growing(
+    path: AbstractPath,
+    x0: Points,
+    times: Float[Array, " times"],
+    *,
+    steps: int = 100,
+    method: Method = "rk4",
+) -> tuple[Float[Array, "times n dim"], Float[Array, "times n"]]:
+    r"""Carries points along $\dot x = u_t(x)$ with masses that grow at the rate $h_t(x)$.
+
+    Points drawn from $\rho_{t_0}$ with weights $\tfrac1n M_{t_0} e^{w_t}$ have the law $M_t\rho_t$.
+    Args are those of `solve_ode`.
+
+    Returns:
+        The points at all times, shape `(times, n, dim)`, and $w_t = \int_{t_0}^t h_s(x_s)\,ds$,
+        shape `(times, n)`; the first rows are `x0` and zeros.
+    """
+
+    def slope(t, state):
+        marginal = path.at(t)
+        return jax.vmap(lambda x: (marginal.velocity(x), marginal.growth(x)))(state[0])
+
+    def step(state, t, h, _):
+        return runge_kutta_step(slope, t, state, h, method)
+
+    return _scan_steps(step, (x0, jnp.zeros_like(x0[:, 0])), times, steps)
+
+
 # Nodes and weights of methods in which each stage starts from the slope of the one before.
 _METHODS = {
     "euler": ((0.0,), (1.0,)),
@@ -185,9 +214,7 @@ def solve_sde(
     return _scan_steps(step, x0, times, steps)
 
 
-def _scan_steps(
-    step: Callable, x0: Points, times: Float[Array, " times"], steps: int
-) -> Float[Array, "times n dim"]:
+def _scan_steps(step: Callable, x0: Any, times: Float[Array, " times"], steps: int) -> Any:
     """One compiled scan over all steps of all pieces; only the wanted times are kept."""
 
     def piece(x, ends):
@@ -202,7 +229,7 @@ def _scan_steps(
 
     numbers = jnp.arange(times.shape[0] - 1)
     _, later = jax.lax.scan(piece, x0, (times[:-1], times[1:], numbers))
-    return jnp.concatenate([x0[None], later])
+    return jax.tree.map(lambda first, rest: jnp.concatenate([first[None], rest]), x0, later)
 
 
 def diffrax_terms(

@@ -14,11 +14,14 @@ The construction extends Richter-Powell, Lipman and Chen, *Neural Conservation L
 parameterise the flux $\rho v$; here nothing is ever divided by $\rho$. `FullGauge` has all
 $d(d-1)/2$ generators (for $d = 2$, the stream function); `LowRankGauge` has a chosen number of
 learned ones, $A_r = c_r q_r^\top - q_r c_r^\top$, for many dimensions. Both vanish before
-training and, with `gated=True`, at the ends of their interval always.
+training and, with `gated=True`, at the ends of their interval always. `Exchange` trades motion for
+growth, where mass need not be conserved.
 """
 
 from liouville.gauges._base import AbstractGauge as AbstractGauge
 from liouville.gauges._base import AbstractGaugeField as AbstractGaugeField
 from liouville.gauges._base import Potentials as Potentials
+from liouville.gauges._exchange import Exchange as Exchange
+from liouville.gauges._exchange import ExchangeField as ExchangeField
 from liouville.gauges._full import FullGauge as FullGauge
 from liouville.gauges._low_rank import LowRankGauge as LowRankGauge

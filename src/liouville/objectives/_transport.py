@@ -19,12 +19,15 @@ Cost = Callable[[Scalar, Point], Scalar]
 
 
 class KineticEnergy(AbstractTerm):
-    r"""$\int_{t_0}^{t_1} \tfrac12 E_{\rho_t} |v_t - f_t|^2\,dt$, $v$ the velocity or the drift.
+    r"""$\int \tfrac12 M_t E_{\rho_t}[|v_t - f_t|^2 + \delta^2 h_t^2]\,dt$, $v$ velocity or drift.
 
     Without noise the least value over paths from $\rho_0$ to $\rho_1$ in unit time is
     $\tfrac12 W_2^2$ (Benamou and Brenier 2000). With noise $g$ and `of="drift"` it is the
     Schrödinger bridge's $g^2\,\mathrm{KL}$ to the law of $dX = f\,dt + g\,dW$, up to the initial
-    law (Girsanov), if $g$ is one number; without a reference $f = 0$.
+    law (Girsanov), if $g$ is one number; without a reference $f = 0$. With growth its least value
+    over paths of given masses and densities at both ends is half the squared distance of
+    Wasserstein, Fisher and Rao at the length $\delta$: mass grows where it would travel further
+    than $\pi\delta$ (Chizat et al. and Liero, Mielke and Savare, 2018).
 
     Attributes:
         interval: $(t_0, t_1)$.
@@ -32,6 +35,7 @@ class KineticEnergy(AbstractTerm):
             shape `(dim,)`.
         of: `velocity` $u$, or `drift` $u + \tfrac12 g^2 \nabla\log\rho$.
         reference: $f$, a function of a time of shape `()` and a point; none for zero.
+        delta: $\delta$, a length: what growth costs. Zero for paths that do not grow.
         times: the number of stratified times a step.
         particles: the number of particles at each time, or the number of parts if that is more.
         crowding: from 0 to 1, how much more often times near both ends are drawn (and weighted
@@ -43,6 +47,7 @@ class KineticEnergy(AbstractTerm):
     g: Constant = 0.0
     of: Literal["velocity", "drift"] = eqx.field(static=True, default="velocity")
     reference: Field | None = None
+    delta: float | Scalar = 0.0
     times: int = eqx.field(static=True, default=16)
     particles: int = eqx.field(static=True, default=64)
     crowding: float = eqx.field(static=True, default=0.0)
@@ -63,7 +68,9 @@ class KineticEnergy(AbstractTerm):
 
         def energy(t, marginal, points, weights, _):
             moves = jax.vmap(lambda x: excess(t, marginal, x))(points)
-            return kinetic_energy(moves, weights)
+            rates = jax.vmap(marginal.growth)(points)
+            grown = 0.5 * weights @ (self.delta * rates) ** 2
+            return jnp.exp(marginal.log_mass) * (kinetic_energy(moves, weights) + grown)
 
         return over_time(
             path, energy, self.interval, self.times, self.particles, key, self.crowding

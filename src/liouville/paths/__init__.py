@@ -1,4 +1,4 @@
-r"""Paths: densities that move, with the velocity that moves them.
+r"""Paths: densities that move, with the velocity that moves them and the rate at which they grow.
 
 **The law.** A path is a density $\rho_t(x)$ and a velocity $u_t(x)$ such that
 
@@ -10,6 +10,15 @@ flux $\rho u$: in single precision $\rho$ underflows below $\log\rho = -87$ whil
 $u$ stay finite. Score, flux, energy and drift are functions of a marginal, in
 `liouville.quantities` and `liouville.dynamics`.
 
+**Growth.** Where mass is born and dies, a path has a total mass $M_t$ (`log_mass`) and a growth
+rate $h_t(x)$ (`growth`) besides its density $\rho_t$, which stays normalised, and the law is
+
+$$\partial_t(M\rho) + \nabla\cdot(M\rho u) = h M\rho \quad\Longleftrightarrow\quad
+  \partial_t \log(M\rho) + u\cdot\nabla\log\rho + \nabla\cdot u = h.$$
+
+Particles that follow $u$ and carry weights $\exp(\int h\,dt)$ have the law $M\rho$. Growth starts
+in `LocationScale` with `Masses`; all other paths hand it on or have $M = 1$, $h = 0$.
+
 **Two steps.** `path.at(t)` returns the marginal at one time: locations, inverse scales and their
 rates are computed there, once. A marginal answers for one point; `jax.vmap` makes it answer for
 many, and the work per point is then a matrix product.
@@ -19,6 +28,7 @@ many, and the work per point is then a matrix product.
 | path | log-density | velocity |
 |---|---|---|
 | `LocationScale`, $x = \mu_k + L_k z$ | logsumexp | mean of $\mu_k' + L_k' L_k^{-1}(x - \mu_k)$ |
+| the same with `Masses` $m_k(t)$ | logsumexp | the same, and $h = \sum_k \gamma_k m_k'/m_k$ |
 | `Mixture`, constant weights | logsumexp | $\sum_k \gamma_k(x) u_k(x)$ |
 | `Ensemble`, the same for stacked paths | logsumexp | $\sum_m \gamma_m(x) u_m(x)$ |
 | `Contextual`, the same over contexts | logsumexp | $\sum_c \gamma_c(x) u_c(x)$ |
@@ -29,11 +39,13 @@ many, and the work per point is then a matrix product.
 | `Autoregressive` | $\sum_i \log f_i(x_i \mid x_{<i})$ | $J u = -\partial_t F$, triangular |
 | `Pushforward` by $T(t, x)$ | change of variables | $\partial_t T + (\partial_x T)\,u$ |
 | `Gauged` by antisymmetric $B$ | unchanged | $u + \operatorname{div} B + B\nabla\log\rho$ |
+| `Exchanged` by $w$ | unchanged | $u + w$, and $h + \nabla\cdot w + w\cdot\nabla\log\rho$ |
 
 with the responsibilities $\gamma_k = \mathrm{softmax}_k(\log w_k + \log\rho_k)$: an average of
-velocities cannot explode where the density is small. The weights must not move in time: mass
-would then have to travel between parts, and the average rule is wrong (the tests keep it as a
-negative control).
+velocities cannot explode where the density is small. Growth rates are averaged likewise, add up in
+products and follow the clock in changes of time. The weights must not move in time: mass would
+then have to travel between parts, or grow (`Masses`), and the average rule alone is wrong (the
+tests keep it as a negative control).
 
 Source: Hua, Vanden-Eijnden and Chen, *Simulation-Free Differential Dynamics through Neural
 Conservation Laws* (UAI 2025), who give the flux of factorised and autoregressive densities; the
@@ -46,6 +58,7 @@ from liouville.paths._base import AbstractPath as AbstractPath
 from liouville.paths._contextual import Contextual as Contextual
 from liouville.paths._contextual import Selected as Selected
 from liouville.paths._ensemble import Ensemble as Ensemble
+from liouville.paths._exchanged import Exchanged as Exchanged
 from liouville.paths._factorised import Factorised as Factorised
 from liouville.paths._families import AbstractFamily as AbstractFamily
 from liouville.paths._families import AbstractShape as AbstractShape
@@ -59,6 +72,7 @@ from liouville.paths._joined import Joined as Joined
 from liouville.paths._line import MixtureOnLine as MixtureOnLine
 from liouville.paths._location_scale import LocationScale as LocationScale
 from liouville.paths._location_scale import LocationScaleMarginal as LocationScaleMarginal
+from liouville.paths._location_scale import Masses as Masses
 from liouville.paths._mixture import Mixture as Mixture
 from liouville.paths._normal import Normal as Normal
 from liouville.paths._opened import Opened as Opened

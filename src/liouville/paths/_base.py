@@ -25,6 +25,15 @@ class AbstractMarginal(eqx.Module):
     def velocity(self, x: Point) -> Point:
         """The velocity at `x`, shape `(dim,)`, in units of space per unit of time."""
 
+    def growth(self, x: Point) -> Scalar:
+        r"""The growth rate $h_t(x)$ of the mass at `x`, per unit of time; zero by default."""
+        return jnp.zeros((), x.dtype)
+
+    @property
+    def log_mass(self) -> Scalar:
+        r"""$\log M_t$, the logarithm of the total mass; zero by default, of shape `()`."""
+        return jnp.zeros(())
+
     @abc.abstractmethod
     def sample(self, *, key: RandomKey) -> Point:
         """One draw from the density, shape `(dim,)`."""
@@ -58,11 +67,20 @@ def average_velocity(
     return shares @ jnp.where(shares[:, None] > 0.0, velocities, 0.0)
 
 
-class AbstractPath(eqx.Module):
-    r"""A time-dependent density with the velocity that carries it.
+def mixed_masses(
+    log_shares: Float[Array, " parts"], log_masses: Float[Array, " parts"]
+) -> tuple[Float[Array, " parts"], Scalar]:
+    r"""The log-weights $\log(w_k M_k / M)$ of parts with masses, and $\log M$, $M = \sum_k w_k M_k$."""
+    joint = log_shares + log_masses
+    return jax.nn.log_softmax(joint), jax.nn.logsumexp(joint)
 
-    The law $\partial_t\rho + \nabla\cdot(\rho u) = 0$ holds by construction; a new path must keep
-    it (`liouville.checks.continuity` measures it).
+
+class AbstractPath(eqx.Module):
+    r"""A time-dependent density with the velocity that carries it, and the rate at which it grows.
+
+    The law $\partial_t(M\rho) + \nabla\cdot(M\rho u) = h M\rho$ holds by construction, for most
+    paths with $M = 1$ and $h = 0$; a new path must keep it (`liouville.checks.continuity` measures
+    it).
     """
 
     @property
@@ -77,7 +95,7 @@ class AbstractPath(eqx.Module):
     # What a path is made of. Most are made of nothing but themselves; averages say otherwise.
 
     def branches(self) -> tuple[tuple[Scalar, "AbstractPath"], ...]:
-        r"""Paths $\rho_k$ with $\rho = \sum_k w_k \rho_k$ at all times, each after its $\log w_k$.
+        r"""Paths with $M\rho = \sum_k w_k M_k \rho_k$ at all times, each after its $\log w_k$.
 
         This is about densities: velocities mix by the rule of `Mixture`, if no gauge adds to them.
         No branch has branches of its own.

@@ -66,7 +66,7 @@ class Contextual(AbstractPath):
     def at(self, t: Scalar) -> EnsembleMarginal:
         """The marginal at time `t` of shape `()`, over all contexts."""
         marginals = eqx.filter_vmap(lambda c: self.given(c).at(t))(self.contexts.value)
-        return EnsembleMarginal(marginals, self.log_shares)
+        return EnsembleMarginal.of(marginals, self.log_shares)
 
 
 class Selected(AbstractPath, AbstractConditional):

@@ -8,7 +8,13 @@ from jaxtyping import Array, Float
 
 from liouville.numerics.special import log_sum_exp
 from liouville.numerics.types import Point, Points, RandomKey, Scalar
-from liouville.paths._base import AbstractMarginal, AbstractPath, average_velocity, branches_of
+from liouville.paths._base import (
+    AbstractMarginal,
+    AbstractPath,
+    average_velocity,
+    branches_of,
+    mixed_masses,
+)
 
 
 class Ensemble(AbstractPath):
@@ -59,7 +65,7 @@ class Ensemble(AbstractPath):
     def at(self, t: Scalar) -> "EnsembleMarginal":
         """The marginal at time `t` of shape `()`."""
         marginals = eqx.filter_vmap(lambda path: path.at(t))(self.members)
-        return EnsembleMarginal(marginals, self.log_shares)
+        return EnsembleMarginal.of(marginals, self.log_shares)
 
     def branches(self) -> tuple[tuple[Scalar, AbstractPath], ...]:
         """The branches of all members."""
@@ -82,6 +88,13 @@ class EnsembleMarginal(AbstractMarginal):
 
     members: AbstractMarginal
     log_weights: Float[Array, " members"]
+    log_total: Scalar
+
+    @staticmethod
+    def of(members: AbstractMarginal, log_shares: Float[Array, " members"]) -> "EnsembleMarginal":
+        """Mixes stacked marginals with constant shares."""
+        masses = eqx.filter_vmap(lambda member: member.log_mass)(members)
+        return EnsembleMarginal(members, *mixed_masses(log_shares, masses))
 
     def log_density(self, x: Point) -> Scalar:
         r"""$\log \sum_m w_m \rho_m(x)$."""
@@ -91,6 +104,16 @@ class EnsembleMarginal(AbstractMarginal):
         r"""$\sum_m \gamma_m u_m$ with $\gamma = \mathrm{softmax}(\log w_m + \log\rho_m)$."""
         velocities = eqx.filter_vmap(lambda member: member.velocity(x))(self.members)
         return average_velocity(self._log_joint(x), velocities)
+
+    def growth(self, x: Point) -> Scalar:
+        r"""$\sum_m \gamma_m h_m$."""
+        rates = eqx.filter_vmap(lambda member: member.growth(x))(self.members)
+        return average_velocity(self._log_joint(x), rates[:, None])[0]
+
+    @property
+    def log_mass(self) -> Scalar:
+        r"""$\log\sum_m w_m M_m$."""
+        return self.log_total
 
     def sample(self, *, key: RandomKey) -> Point:
         """One draw: a member by its weight, then a point of it."""

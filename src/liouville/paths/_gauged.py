@@ -51,6 +51,15 @@ class GaugedMarginal(AbstractMarginal):
         score = jax.grad(self.marginal.log_density)(x)
         return self.marginal.velocity(x) + self.field.velocity(x, score)
 
+    def growth(self, x: Point) -> Scalar:
+        """The growth rate, untouched by the gauge."""
+        return self.marginal.growth(x)
+
+    @property
+    def log_mass(self) -> Scalar:
+        """The mass of the path."""
+        return self.marginal.log_mass
+
     def sample(self, *, key: RandomKey) -> Point:
         """One draw."""
         return self.marginal.sample(key=key)

@@ -13,9 +13,9 @@ from liouville.paths._base import AbstractMarginal, AbstractPath
 class Joined(AbstractPath):
     r"""Paths one after the other: on $[t_i, t_{i+1}]$ the path is piece $i$.
 
-    Where two pieces meet they must have the same density, as hard ends give it; the velocity may
-    jump there, and the continuity equation holds on both sides. At a joint the later piece
-    answers; before the first time the first one does, and after the last time the last one.
+    Where two pieces meet they must have the same density and mass, as hard ends give it; the
+    velocity may jump there, and the continuity equation holds on both sides. At a joint the later
+    piece answers; before the first time the first one does, and after the last time the last one.
 
     Attributes:
         pieces: the paths, of one dimension.
@@ -73,6 +73,15 @@ class JoinedMarginal(AbstractMarginal):
     def velocity(self, x: Point) -> Point:
         """The velocity of the piece the time is in."""
         return self._chosen([m.velocity(x) for m in self.marginals])
+
+    def growth(self, x: Point) -> Scalar:
+        """The growth rate of the piece the time is in."""
+        return self._chosen([m.growth(x) for m in self.marginals])
+
+    @property
+    def log_mass(self) -> Scalar:
+        """The mass of the piece the time is in."""
+        return self._chosen([m.log_mass for m in self.marginals])
 
     def sample(self, *, key: RandomKey) -> Point:
         """One draw from the piece the time is in."""

@@ -1,5 +1,6 @@
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -14,6 +15,21 @@ from liouville.paths._factorised import Coordinates
 from liouville.paths._families import AbstractFamily, AbstractShape, Gaussian
 from liouville.paths._scales import AbstractFrames, AbstractScale, Diagonal
 from liouville.paths._transfer_flux import crossing
+
+
+class Masses(eqx.Module):
+    r"""Masses $m_k(t) > 0$ of parts that grow and shrink in place, as logits of a `LocationScale`.
+
+    $$M\rho = \sum_k m_k \rho_k, \quad M = \sum_k m_k, \qquad u = \sum_k \gamma_k u_k, \qquad
+      h = \sum_k \gamma_k \frac{m_k'}{m_k}:$$
+
+    the velocity is that of constant weights, and no mass travels for the masses to change.
+
+    Attributes:
+        log_mass: curve of $\log m$, shape `(parts,)`.
+    """
+
+    log_mass: AbstractCurve
 
 
 class LocationScale(AbstractPath):
@@ -37,8 +53,8 @@ class LocationScale(AbstractPath):
         raw_scale: curve of the unconstrained scales, shape `scale.raw_shape(parts, dim)`.
         logits: $\log w$ up to a constant, shape `(parts,)`, learned; in a
             `liouville.numerics.parameters.Fixed` they stay, as hard ends of several parts need, or
-            they are computed from others (`liouville.numerics.weights.CoupledWeights`), or a curve
-            moves them.
+            they are computed from others (`liouville.numerics.weights.CoupledWeights`), a curve
+            moves them by a flux, or the parts grow (`Masses`).
         family: the standard density $p$ of a point: independent coordinates (`Gaussian`,
             `Logistic`, ...), or `Student`, with constant weights only.
         scale: how unconstrained scales become $L$: `Diagonal` or `Full`.
@@ -50,7 +66,7 @@ class LocationScale(AbstractPath):
 
     location: AbstractCurve
     raw_scale: AbstractCurve
-    logits: Float[Array, " parts"] | Fixed | AbstractParameter | AbstractCurve
+    logits: Float[Array, " parts"] | Fixed | AbstractParameter | AbstractCurve | Masses
     family: AbstractShape = Gaussian()
     scale: AbstractScale = Diagonal()
 
@@ -88,11 +104,16 @@ class LocationScale(AbstractPath):
             *value_and_rate(self.raw_scale, t),
             is_rotation_invariant=self.family.is_rotation_invariant,
         )
-        return LocationScaleMarginal(frames, *_log_weights(self.logits, t), self.family)
+        masses = ()
+        if isinstance(self.logits, Masses):
+            masses = value_and_rate(self.logits.log_mass, t)
+        return LocationScaleMarginal(frames, *_log_weights(self.logits, t), self.family, *masses)
 
 
 def _log_weights(logits: Any, t: Scalar) -> tuple[Float[Array, " parts"], Any]:
     """The log-weights, and their rate if they move."""
+    if isinstance(logits, Masses):
+        return jax.nn.log_softmax(logits.log_mass(t)), None
     if isinstance(logits, AbstractCurve):
         values, rates = value_and_rate(logits, t)
         return jax.jvp(jax.nn.log_softmax, (values,), (rates,))
@@ -107,12 +128,16 @@ class LocationScaleMarginal(AbstractMarginal):
         log_weights: $\log w$, normalised, shape `(parts,)`.
         log_weights_rate: $w'/w$, shape `(parts,)`; none if the weights do not move.
         family: the standard density of a point.
+        log_masses: $\log m$, shape `(parts,)`; none if the parts do not grow.
+        growth_rates: $m'/m$, shape `(parts,)`; none if the parts do not grow.
     """
 
     frames: AbstractFrames
     log_weights: Float[Array, " parts"]
     log_weights_rate: Float[Array, " parts"] | None
     family: AbstractShape
+    log_masses: Float[Array, " parts"] | None = None
+    growth_rates: Float[Array, " parts"] | None = None
 
     def log_density(self, x: Point) -> Scalar:
         r"""$\log\sum_k w_k \rho_k(x)$."""
@@ -125,6 +150,17 @@ class LocationScaleMarginal(AbstractMarginal):
         if self.log_weights_rate is None:
             return carried
         return carried - self.log_weights_rate @ self._transferred(x, joint)
+
+    def growth(self, x: Point) -> Scalar:
+        r"""$\sum_k \gamma_k m_k'/m_k$."""
+        if self.growth_rates is None:
+            return jnp.zeros((), x.dtype)
+        return jax.nn.softmax(self._log_joint(x)) @ self.growth_rates
+
+    @property
+    def log_mass(self) -> Scalar:
+        r"""$\log\sum_k m_k$."""
+        return jnp.zeros(()) if self.log_masses is None else jax.nn.logsumexp(self.log_masses)
 
     def sample(self, *, key: RandomKey) -> Point:
         """One draw: a part by its weight, then a point of it."""

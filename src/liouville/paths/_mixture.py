@@ -8,7 +8,13 @@ from jaxtyping import Array, Float
 from liouville.numerics.parameters import Fixed, value_of
 from liouville.numerics.special import log_sum_exp
 from liouville.numerics.types import Point, Points, RandomKey, Scalar
-from liouville.paths._base import AbstractMarginal, AbstractPath, average_velocity, branches_of
+from liouville.paths._base import (
+    AbstractMarginal,
+    AbstractPath,
+    average_velocity,
+    branches_of,
+    mixed_masses,
+)
 
 
 class Mixture(AbstractPath):
@@ -18,7 +24,8 @@ class Mixture(AbstractPath):
       \gamma_k = \mathrm{softmax}_k(\log w_k + \log\rho_k).$$
 
     The weights must not depend on time: otherwise mass has to travel between the parts and the
-    velocity above does not carry it.
+    velocity above does not carry it. Parts that grow are weighted by $w_k M_k$, and the mixture
+    grows at the rate $\sum_k \gamma_k h_k$.
 
     Attributes:
         parts: the paths, of one dimension.
@@ -47,8 +54,10 @@ class Mixture(AbstractPath):
 
     def at(self, t: Scalar) -> "MixtureMarginal":
         """The marginal at time `t` of shape `()`."""
+        parts = tuple(part.at(t) for part in self.parts)
+        masses = jnp.stack([part.log_mass for part in parts])
         return MixtureMarginal(
-            tuple(part.at(t) for part in self.parts), jax.nn.log_softmax(value_of(self.logits))
+            parts, *mixed_masses(jax.nn.log_softmax(value_of(self.logits)), masses)
         )
 
     def branches(self) -> tuple[tuple[Scalar, AbstractPath], ...]:
@@ -71,6 +80,7 @@ class MixtureMarginal(AbstractMarginal):
 
     parts: tuple[AbstractMarginal, ...]
     log_weights: Float[Array, " parts"]
+    log_total: Scalar
 
     def log_density(self, x: Point) -> Scalar:
         r"""$\log\sum_k w_k \rho_k(x)$, minus infinity where no part has density."""
@@ -80,6 +90,16 @@ class MixtureMarginal(AbstractMarginal):
         r"""$\sum_k \gamma_k u_k$."""
         velocities = jnp.stack([part.velocity(x) for part in self.parts])
         return average_velocity(self._log_joint(x), velocities)
+
+    def growth(self, x: Point) -> Scalar:
+        r"""$\sum_k \gamma_k h_k$."""
+        rates = jnp.stack([part.growth(x) for part in self.parts])
+        return average_velocity(self._log_joint(x), rates[:, None])[0]
+
+    @property
+    def log_mass(self) -> Scalar:
+        r"""$\log\sum_k w_k M_k$."""
+        return self.log_total
 
     def sample(self, *, key: RandomKey) -> Point:
         """One draw: a part by its weight, then a point of it."""

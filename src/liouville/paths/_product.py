@@ -51,6 +51,16 @@ class ProductMarginal(AbstractMarginal):
         blocks = zip(self.parts, self._blocks(x))
         return jnp.concatenate([part.velocity(block) for part, block in blocks])
 
+    def growth(self, x: Point) -> Scalar:
+        r"""$\sum_b h_b(x_b)$."""
+        blocks = zip(self.parts, self._blocks(x))
+        return jnp.stack([part.growth(block) for part, block in blocks]).sum()
+
+    @property
+    def log_mass(self) -> Scalar:
+        r"""$\sum_b \log M_b$: masses multiply."""
+        return jnp.stack([part.log_mass for part in self.parts]).sum()
+
     def sample(self, *, key: RandomKey) -> Point:
         """One draw of every block."""
         keys = jr.split(key, len(self.parts))

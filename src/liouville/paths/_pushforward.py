@@ -71,6 +71,15 @@ class PushforwardMarginal(AbstractMarginal):
         origin, push = self.transform.inverse_and_push(self.rate, x)
         return push(self.base.velocity(origin))
 
+    def growth(self, x: Point) -> Scalar:
+        """The base's growth rate at the point the map brings here."""
+        return self.base.growth(self.transform.inverse(x)[0])
+
+    @property
+    def log_mass(self) -> Scalar:
+        """The mass of the base."""
+        return self.base.log_mass
+
     def sample(self, *, key: RandomKey) -> Point:
         """The image of one draw of the base."""
         return self.transform.forward(self.base.sample(key=key))[0]

@@ -86,6 +86,15 @@ class RescaledMarginal(AbstractMarginal):
         r"""$\ell\, u_s(z) / \tau$."""
         return self.scale * self.marginal.velocity(self._inner(x)) / self.duration
 
+    def growth(self, x: Point) -> Scalar:
+        r"""$h_s(z) / \tau$."""
+        return self.marginal.growth(self._inner(x)) / self.duration
+
+    @property
+    def log_mass(self) -> Scalar:
+        """The mass, which has no unit of space or time."""
+        return self.marginal.log_mass
+
     def sample(self, *, key: RandomKey) -> Point:
         """One draw."""
         return self._outer(self.marginal.sample(key=key))

@@ -54,7 +54,7 @@ class Reversed(AbstractPath):
 
 
 class Retimed(AbstractMarginal):
-    """A marginal whose velocity is multiplied by the pace of the clock."""
+    """A marginal whose velocity and growth are multiplied by the pace of the clock."""
 
     marginal: AbstractMarginal
     pace: Scalar
@@ -66,6 +66,15 @@ class Retimed(AbstractMarginal):
     def velocity(self, x: Point) -> Point:
         """The velocity of the path times the pace."""
         return self.pace * self.marginal.velocity(x)
+
+    def growth(self, x: Point) -> Scalar:
+        """The growth rate of the path times the pace."""
+        return self.pace * self.marginal.growth(x)
+
+    @property
+    def log_mass(self) -> Scalar:
+        """The mass of the path at the clock's time."""
+        return self.marginal.log_mass
 
     def sample(self, *, key: RandomKey) -> Point:
         """One draw."""

@@ -1,0 +1,229 @@
+"""Paths whose mass is born and dies: what the laws of all paths do not say of them."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+
+from liouville import checks
+from liouville.curves import HardEnded, Knots
+from liouville.dynamics import solve_growing
+from liouville.numerics.types import Point, Scalar
+from liouville.objectives import KineticEnergy
+from liouville.paths import (
+    AbstractMarginal,
+    AbstractPath,
+    Exchanged,
+    Full,
+    LocationScale,
+    Masses,
+    Mixture,
+    Product,
+    TimeChange,
+)
+from liouville.problems import GaussianBridge
+from liouville.training import default_optimizer, fit
+from registry import build
+from test_laws import assert_fails, assert_passes, points_of
+from tolerances import ROUNDING, STANDARD_ERRORS
+
+T = jnp.asarray(0.55)
+X = jnp.asarray([0.3, -0.8])
+
+
+class Misgrown(AbstractPath):
+    """A path whose growth rate is multiplied by a factor."""
+
+    path: AbstractPath
+    factor: float = eqx.field(static=True)
+
+    @property
+    def dim(self) -> int:
+        return self.path.dim
+
+    def at(self, t: Scalar) -> AbstractMarginal:
+        return MisgrownMarginal(self.path.at(t), self.factor)
+
+
+class MisgrownMarginal(AbstractMarginal):
+    marginal: AbstractMarginal
+    factor: float = eqx.field(static=True)
+
+    def log_density(self, x: Point) -> Scalar:
+        return self.marginal.log_density(x)
+
+    def velocity(self, x: Point) -> Point:
+        return self.marginal.velocity(x)
+
+    def growth(self, x: Point) -> Scalar:
+        return self.factor * self.marginal.growth(x)
+
+    @property
+    def log_mass(self) -> Scalar:
+        return self.marginal.log_mass
+
+    def sample(self, *, key: Any) -> Point:
+        return self.marginal.sample(key=key)
+
+    def particles(self, n: int, *, key: Any) -> Any:
+        return self.marginal.particles(n, key=key)
+
+
+@pytest.mark.parametrize("factor", [0.0, 1.05])
+def test_a_wrong_growth_rate_breaks_its_laws(factor, getkey):
+    right = build("growing-linear-1d")
+    wrong = Misgrown(right, factor)
+    key = getkey()
+    for law in (
+        lambda path: checks.continuity(path, *points_of(path)),
+        lambda path: checks.fokker_planck(path, *points_of(path)),
+        lambda path: checks.growth(path, T),
+        lambda path: checks.transport(path, (0.25, 0.85), key=key),
+    ):
+        assert_passes(law(right))
+        assert_fails(law(wrong))
+
+
+def test_a_part_grows_at_the_rate_of_its_mass():
+    path = build("growing-full")
+    assert isinstance(path, LocationScale)
+    assert isinstance(path.logits, Masses)
+    curve = path.logits.log_mass
+    assert np.isclose(path.at(T).log_mass, jax.nn.logsumexp(curve(T)), atol=ROUNDING)
+    one = LocationScale(
+        path.location, path.raw_scale, Masses(lambda_curve(curve)), path.family, path.scale
+    )
+    rate = jax.grad(lambda t: curve(t)[0])(T)
+    assert np.isclose(one.at(T).growth(X), rate, atol=ROUNDING)
+    # Masses that grow alike change no density and no velocity.
+    still = eqx.tree_at(lambda p: p.logits, one, jnp.zeros(3), is_leaf=lambda x: x is one.logits)
+    assert np.isclose(one.at(T).log_density(X), still.at(T).log_density(X), atol=ROUNDING)
+    assert np.allclose(one.at(T).velocity(X), still.at(T).velocity(X), atol=ROUNDING)
+
+
+def lambda_curve(curve: Any) -> Knots:
+    """The curve of the first mass for all parts."""
+    values = jnp.broadcast_to(curve.values[:, :1], curve.values.shape)
+    return Knots(curve.times, values, curve.interpolation)
+
+
+def test_the_algebra_of_growth():
+    one, other = build("growing-full"), build("exchanged")
+    first, second = one.at(T), other.at(T)
+    both = Product([one, other]).at(T)
+    pair = jnp.concatenate([X, -X])
+    assert np.isclose(both.growth(pair), first.growth(X) + second.growth(-X), atol=ROUNDING)
+    assert np.isclose(both.log_mass, first.log_mass + second.log_mass, atol=ROUNDING)
+    mixed = Mixture([one, other], jnp.log(jnp.asarray([0.3, 0.7]))).at(T)
+    masses = [0.3 * np.exp(first.log_mass), 0.7 * np.exp(second.log_mass)]
+    assert np.isclose(np.exp(mixed.log_mass), sum(masses), rtol=ROUNDING)
+    share = masses[0] * np.exp(first.log_density(X))
+    share /= share + masses[1] * np.exp(second.log_density(X))
+    wanted = share * first.growth(X) + (1.0 - share) * second.growth(X)
+    assert np.isclose(mixed.growth(X), wanted, atol=ROUNDING)
+    clock = Knots((-1.0, 2.5), jnp.asarray([-0.5, 6.5]), "linear")
+    fast = TimeChange(one, clock).at(T)
+    later = one.at(clock(T))
+    assert np.isclose(fast.growth(X), 2.0 * later.growth(X), atol=ROUNDING)
+    assert np.isclose(fast.log_mass, later.log_mass, atol=ROUNDING)
+
+
+def test_paths_that_do_not_grow_have_no_rate():
+    marginal = build("mixture").at(T)
+    assert float(marginal.growth(X)) == 0.0
+    assert abs(float(marginal.log_mass)) < ROUNDING
+
+
+def test_an_exchange_keeps_density_and_mass():
+    path = build("exchanged")
+    assert isinstance(path, Exchanged)
+    ours, plain = path.at(T), path.path.at(T)
+    assert float(ours.log_density(X)) == float(plain.log_density(X))
+    assert float(ours.log_mass) == float(plain.log_mass)
+    assert float(jnp.abs(ours.velocity(X) - plain.velocity(X)).max()) > 1e-3
+    assert abs(float(ours.growth(X) - plain.growth(X))) > 1e-3
+
+
+def test_weighted_particles_have_the_law_of_the_path():
+    """Means over weighted rollouts are those of the path; without weights they are not."""
+    path, n = build("growing-full"), 4096
+    times = jnp.asarray([0.1, 1.4])
+    start, end = path.at(times[0]), path.at(times[1])
+    x0 = jax.vmap(lambda k: start.sample(key=k))(jr.split(jr.key(1), n))
+    moved, log_weights = solve_growing(path, x0, times, steps=60)
+    weights = np.exp(np.asarray(log_weights[1] + start.log_mass))
+    assert np.all(np.asarray(log_weights[0]) == 0.0)
+    direct = np.asarray(jax.vmap(lambda k: end.sample(key=k))(jr.split(jr.key(2), n)))
+    mass = float(np.exp(end.log_mass))
+    for of in (lambda x: np.ones(len(x)), lambda x: x[:, 0], lambda x: np.tanh(x[:, 1])):
+        carried, drawn = weights * of(np.asarray(moved[1])), mass * of(direct)
+        spread = np.sqrt((carried.var() + drawn.var()) / n)
+        assert abs(carried.mean() - drawn.mean()) < STANDARD_ERRORS * spread
+    assert abs(weights.mean() / np.exp(float(start.log_mass)) - 1.0) > 0.05
+
+
+def test_growth_that_costs_more_is_used_less():
+    path = build("growing-full")
+    key = jr.key(0)
+    energies = [
+        float(KineticEnergy(interval=(-1.0, 2.5), delta=d)(path, key=key)) for d in (0.0, 1.0, 2.0)
+    ]
+    # Quadratic in the length, and paid by mass.
+    assert np.isclose((energies[2] - energies[0]) / (energies[1] - energies[0]), 4.0, rtol=1e-6)
+    assert energies[1] > energies[0] > 0.0
+
+
+def between(masses, means, covariances, knots=9, parts=1) -> LocationScale:
+    """Gaussian parts between two ends, whose masses share one curve."""
+    scale = Full()
+    clock = np.linspace(0.0, 1.0, knots).tolist()
+
+    def curve(ends):
+        ends = jnp.asarray(ends, jnp.zeros(()).dtype)
+        values = jnp.repeat(ends[:, None], parts, axis=1)
+        share = jnp.asarray(clock).reshape(-1, *[1] * (values.ndim - 1))
+        return HardEnded(
+            (0.0, 1.0), values, Knots(clock, values[0] + share * (values[1] - values[0]))
+        )
+
+    logs = jnp.log(jnp.asarray(masses) / parts)
+    return LocationScale(
+        curve(means), curve(scale.from_covariance(jnp.asarray(covariances))), Masses(curve(logs)),
+        scale=scale,
+    )  # fmt: skip
+
+
+def least_energy(path: LocationScale, delta: float, particles: int) -> float:
+    term = KineticEnergy(interval=(0.0, 1.0), delta=delta, times=16, particles=particles)
+    found = fit(path, term * 1.0, steps=1500, optimizer=default_optimizer(1e-2, 1500), seed=0)
+    fine = KineticEnergy(interval=(0.0, 1.0), delta=delta, times=64, particles=1024)
+    return float(np.mean([fine(found.path, key=jr.key(i)) for i in range(8)]))
+
+
+def cone(masses: tuple[float, float], distance: float, delta: float) -> float:
+    """The least energy on the cone over a space, for masses that stay together."""
+    angle = min(distance / (2.0 * delta), np.pi / 2)
+    return 2.0 * delta**2 * (sum(masses) - 2.0 * np.sqrt(np.prod(masses)) * np.cos(angle))
+
+
+@pytest.mark.slow
+def test_two_narrow_gaussians_cost_the_distance_of_the_cone():
+    path = between((1.0, 2.0), [[0.0], [1.0]], np.stack([1e-6 * np.eye(1)] * 2))
+    answer = cone((1.0, 2.0), 1.0, 1.0)
+    assert np.isclose(answer, 1.0356434, atol=1e-7)
+    assert np.isclose(least_energy(path, 1.0, 2), answer, rtol=1e-3)
+
+
+@pytest.mark.slow
+def test_growth_that_is_constant_in_space_costs_the_cone_over_transport():
+    means = np.array([[-2.0, 0.0], [2.0, 1.0]])
+    covariances = np.array([[[1.0, 0.3], [0.3, 0.5]], [[0.4, -0.2], [-0.2, 1.2]]])
+    squared = 2.0 * GaussianBridge(means[0], covariances[0], means[1], covariances[1], 0.0).energy()
+    answer = cone((1.0, 0.5), squared**0.5, 2.0)
+    assert np.isclose(answer, 6.320871, atol=1e-6)
+    found = least_energy(between((1.0, 0.5), means, covariances), 2.0, 64)
+    assert np.isclose(found, answer, rtol=1e-3)
