@@ -272,9 +272,7 @@ def growing(family: str, scale: str, kind: str, parts: int, dim: int) -> Maker:
         keys = jr.split(key)
         still = location_scale(family, scale, kind, parts, dim, keys[0])
         masses = Masses(curve(kind, (parts,), keys[1], 0.7))
-        return LocationScale(
-            still.location, still.raw_scale, masses, FAMILIES[family], SCALES[scale]
-        )
+        return LocationScale(still.location, still.raw_scale, masses, still.family, still.scale)
 
     return make
 

@@ -70,7 +70,7 @@ def average_velocity(
 def mixed_masses(
     log_shares: Float[Array, " parts"], log_masses: Float[Array, " parts"]
 ) -> tuple[Float[Array, " parts"], Scalar]:
-    r"""The log-weights $\log(w_k M_k / M)$ of parts with masses, and $\log M$, $M = \sum_k w_k M_k$."""
+    r"""Log-weights $\log(w_k M_k / M)$ of parts with masses, and $\log\sum_k w_k M_k$."""
     joint = log_shares + log_masses
     return jax.nn.log_softmax(joint), jax.nn.logsumexp(joint)
 
