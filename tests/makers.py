@@ -271,7 +271,7 @@ def growing(family: str, scale: str, kind: str, parts: int, dim: int) -> Maker:
     def make(key):
         keys = jr.split(key)
         still = location_scale(family, scale, kind, parts, dim, keys[0])
-        masses = Masses(curve(kind, (parts,), keys[1], 0.7))
+        masses = jolted(Masses(curve(kind, (parts,), keys[1], 0.7)), keys[0], 0.2)
         return LocationScale(still.location, still.raw_scale, masses, still.family, still.scale)
 
     return make

@@ -164,14 +164,24 @@ WEIGHTED = {
     "weighted-logistic": Entry(weighted("logistic", "diagonal", 3, 2), 2),
 }
 
+_LAST_BIAS = ".exchange.potentials.network.rest.layers[1].bias"
+
 # Parts whose masses grow, and motion in place of growth.
 GROWING = {
     "growing-linear-1d": Entry(growing("gaussian", "diagonal", "linear", 2, 1), 1, "low"),
     "growing-full": Entry(growing("gaussian", "full", "cubic", 3, 2), 2, "middle"),
     "growing-student": Entry(growing("student", "full", "network", 2, 2), 2, **_HEAVY[2]),
     "growing-logistic-3d": Entry(growing("logistic", "diagonal", "fast", 2, 3), 3),
-    "exchanged": Entry(exchanged(growing("gaussian", "diagonal", "cubic", 2, 2), 2), 2, "middle"),
-    "exchanged-gated": Entry(exchanged(leaf("gaussian", "full", "linear", 2, 2), 2, True), 2),
+    # A constant in the potential moves nothing.
+    "exchanged": Entry(
+        exchanged(growing("gaussian", "diagonal", "cubic", 2, 2), 2),
+        2,
+        "middle",
+        idle=(_LAST_BIAS,),
+    ),
+    "exchanged-gated": Entry(
+        exchanged(leaf("gaussian", "full", "linear", 2, 2), 2, True), 2, idle=(_LAST_BIAS,)
+    ),
 }
 
 # Independent coordinates, and mixtures of them: every two choices meet.

@@ -43,7 +43,7 @@ from liouville.objectives import (
     TimeLikelihood,
     control_at,
 )
-from liouville.paths import Contextual, Ensemble, Joined, LocationScale, Selected
+from liouville.paths import Contextual, Ensemble, Joined, LocationScale, Masses, Selected
 from liouville.processes import Excerpts, GutenbergRichter, PointProcess, Triggered
 from liouville.quantities import jacobian_asymmetry
 from liouville.tasks.density._terms import Renoised
@@ -81,6 +81,11 @@ def line(seed: int = 0, dim: int = 1, span: tuple[float, float] = SPAN) -> Locat
         return Knots(span, jnp.asarray(size * rng.normal(size=(2, 2, dim))), "linear")
 
     return LocationScale(ends(0.7), ends(0.2), jnp.asarray(rng.normal(size=2)))
+
+
+def growing_line() -> LocationScale:
+    masses = Masses(Knots(SPAN, jnp.asarray([[-0.2, 0.3], [0.5, -0.4]]), "linear"))
+    return eqx.tree_at(lambda path: path.logits, line(), masses)
 
 
 def _ensemble() -> Ensemble:
@@ -317,6 +322,17 @@ TERMS: dict[str, Case] = RUNNING | {
         _few(KineticEnergy, of="drift", g=0.8, reference=pull),
         line,
         lambda path: power(path, lambda t, m, x: drift(m, x, 0.8) - pull(t, x)),
+    ),
+    "energy-growth": Case(
+        _few(KineticEnergy, delta=0.7),
+        growing_line,
+        lambda path: integral(
+            path,
+            lambda _, m: (
+                jnp.exp(m.log_mass)
+                * mean(m, lambda x: 0.5 * jnp.sum(m.velocity(x) ** 2) + 0.245 * m.growth(x) ** 2)
+            ),
+        ),
     ),
     "asymmetry": Case(
         _few(JacobianAsymmetry),

@@ -71,7 +71,7 @@ def mixed_masses(
     log_shares: Float[Array, " parts"], log_masses: Float[Array, " parts"]
 ) -> tuple[Float[Array, " parts"], Scalar]:
     r"""Log-weights $\log(w_k M_k / M)$ of parts with masses, and $\log\sum_k w_k M_k$."""
-    joint = log_shares + log_masses
+    joint = log_shares + log_masses.astype(log_shares.dtype)
     return jax.nn.log_softmax(joint), jax.nn.logsumexp(joint)
 
 

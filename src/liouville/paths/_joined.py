@@ -81,7 +81,7 @@ class JoinedMarginal(AbstractMarginal):
     @property
     def log_mass(self) -> Scalar:
         """The mass of the piece the time is in."""
-        return self._chosen([m.log_mass for m in self.marginals])
+        return self._chosen(list(jnp.stack([m.log_mass for m in self.marginals])))
 
     def sample(self, *, key: RandomKey) -> Point:
         """One draw from the piece the time is in."""
