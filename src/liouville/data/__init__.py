@@ -6,7 +6,10 @@ the model's units and back. Nothing in this package imports JAX.
 
 from liouville.data._cells import read_cells as read_cells
 from liouville.data._event_checks import Missing as Missing
+from liouville.data._event_checks import Repeats as Repeats
+from liouville.data._event_columns import is_geographic as is_geographic
 from liouville.data._event_files import read_events as read_events
+from liouville.data._event_times import TimeUnit as TimeUnit
 from liouville.data._events import Events as Events
 from liouville.data._events import check_history as check_history
 from liouville.data._geography import Projection as Projection

@@ -69,6 +69,11 @@ def is_degrees(name: str) -> bool:
     return bool(_without(name, _LONGITUDE | _LATITUDE)[0]) and not _is_about(name)
 
 
+def is_latitude(name: str) -> bool:
+    """Whether a coordinate has the name of a latitude."""
+    return bool(_without(name, _LATITUDE)[0])
+
+
 def find(table: Table, names: Sequence[str], apart: Collection[str] = ()) -> str | None:
     """The first column, besides some, that has one of some names; the first of these names wins."""
     rank = {name: i for i, name in reversed(list(enumerate(names)))}
@@ -108,7 +113,9 @@ def coordinates(table: Table) -> tuple[str, ...]:
         for two, other, other_rest in own
         if words <= _LONGITUDE and other <= _LATITUDE and rest == other_rest
     ]
-    plain = [pair for pair in pairs if not any(_without(n, _LONGITUDE | _LATITUDE)[1] for n in pair)]
+    plain = [
+        pair for pair in pairs if not any(_without(n, _LONGITUDE | _LATITUDE)[1] for n in pair)
+    ]
     if len(plain or pairs) == 1:
         return (plain or pairs)[0]
     if pairs:
@@ -171,6 +178,4 @@ def _is_about(name: str) -> bool:
 
 
 def _with_word(table: Table, some: set[str], apart: Collection[str]) -> list[str]:
-    return [
-        n for n in table.names if n not in apart and _without(n, some)[0] and not _is_about(n)
-    ]
+    return [n for n in table.names if n not in apart and _without(n, some)[0] and not _is_about(n)]
