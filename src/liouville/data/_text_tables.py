@@ -139,12 +139,13 @@ def by_rows(text: _Text) -> Table:
             f"cannot read {text.source}: {one_line(error)}; check the file"
         ) from None
     cells = list(zip(*rows, strict=True)) or [()] * width
-    names = text.names
     columns = {}
-    for name, column in zip(names, cells[width - len(names) :], strict=True):
+    for name, column in zip(text.dialect.names, cells, strict=True):
         stripped = np.array([cell.strip() for cell in column], dtype=np.str_)
         columns[name] = text.decimal(stripped, name)
-    return Table(text.source, columns, lambda i: f"line {lines[i]}")
+    labels = None if "" in text.names else columns.pop("", None)
+    own = None if labels is None else lambda: labels
+    return Table(text.source, columns, lambda i: f"line {lines[i]}", labels=own)
 
 
 def _by_arrow(text: _Text) -> Table | None:
@@ -175,7 +176,8 @@ def _by_arrow(text: _Text) -> Table | None:
         return f"line {text.dialect.line - 1 + reader.line_num}"
 
     rows = len(next(iter((*parsed.values(), *texts.values()))))
-    return Table(text.source, LazyColumns(text.names, rows, make), where, parsed)
+    labels = (lambda: make("")) if len(text.names) < len(text.dialect.names) else None
+    return Table(text.source, LazyColumns(text.names, rows, make), where, parsed, labels)
 
 
 def joined(column: Any) -> np.ndarray:
