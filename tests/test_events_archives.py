@@ -48,30 +48,21 @@ def test_parquet(tmp_path: Path) -> None:
     assert found.instant(found.times[0]) == "2011-03-10T20:46:24Z"
 
 
-def test_parquet_through_pandas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = _text(tmp_path, "", "a.parquet")
+def test_frames(tmp_path: Path) -> None:
     pandas = pytest.importorskip("pandas")
     zone = pandas.to_datetime(["2011-03-11T05:46:24.12Z", "2011-03-12T00:00:00.00Z", None])
     frame = pandas.DataFrame({"time": zone, "x": [1.5, 2, 3], "y": [3, 4, 5], "mag": [5, None, 5]})
-    monkeypatch.setattr(pandas, "read_parquet", lambda _: frame)
-    with _raises(r"mag \(1\), time \(1\).*line 2"):
-        read_events(path)
-    with pytest.warns(UserWarning, match="2 of 3"):
-        found = read_events(path, missing="drop", window=(0, 1))
-    assert found.instant(found.times[0]) == "2011-03-11T05:46:24.120000Z"
-
-    def broken(_: Any) -> Any:
-        raise RuntimeError("bad magic")
-
-    monkeypatch.setattr(pandas, "read_parquet", broken)
-    with _raises("bad magic; save it as Parquet again"):
-        read_events(path)
-
-
-def test_parquet_without_pandas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    _modules(monkeypatch, pandas=None)
-    with _raises("install pandas and pyarrow"):
+    frame.to_feather(tmp_path / "a.feather")
+    for source in (frame, tmp_path / "a.feather"):
+        with _raises(r"mag \(1\), time \(1\).*row 2"):
+            read_events(source)
+        with pytest.warns(UserWarning, match="2 of 3"):
+            found = read_events(source, missing="drop", window=(0, 1))
+        assert found.instant(found.times[0]) == "2011-03-11T05:46:24.120000Z"
+    with _raises("save it again, or as .csv"):
         read_events(_text(tmp_path, "", "a.parquet"))
+    with _raises("of type ndarray, whose columns have no names"):
+        read_events(np.zeros((3, 3)))
 
 
 def test_quakeml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

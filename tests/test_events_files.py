@@ -196,9 +196,9 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         read_events(tmp_path / "none.csv")
     with _raises("suffix"):
         read_events(_text(tmp_path, "", "a.doc"))
-    with _raises("only .csv.gz and .tsv.gz"):
-        read_events(_text(tmp_path, "", "a.txt.gz"))
-    with _raises("not a .gz file, or damaged"):
+    with _raises("suffix"):
+        read_events(_text(tmp_path, "", "a.doc.gz"))
+    with _raises("cannot read .*a.csv.gz"):
         read_events(_text(tmp_path, "no", "a.csv.gz"))
     empty = tmp_path / "b.csv.gz"
     empty.write_bytes(gzip.compress(b""))

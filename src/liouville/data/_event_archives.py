@@ -4,9 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from liouville.data._archives import Archive, readable
+from liouville.data._arrays import real_matrix
 from liouville.data._names import listed
 from liouville.data._records import number_values
-from liouville.data._tables import Archive, Table, readable, real_matrix
+from liouville.data._tables import Table
 from liouville.errors import LiouvilleError
 
 NONE = "none"

@@ -27,6 +27,7 @@ from liouville.data._event_windows import given_windows, guess_windows
 from liouville.data._events import Events
 from liouville.data._names import listed, names_among
 from liouville.data._regions import Region
+from liouville.data._sources import Source
 from liouville.data._tables import Table, is_missing
 from liouville.errors import LiouvilleError
 
@@ -35,7 +36,7 @@ _MOST_TYPES = 20
 
 
 def read_events(
-    file: str | Path,
+    file: Source,
     *,
     time: str | None = None,
     features: str | Sequence[str] | None = None,
@@ -50,8 +51,9 @@ def read_events(
 ) -> Events:
     """Reads events: when, where, and if known how large or of which kind.
 
-    * ``.csv``, ``.tsv`` (also ``.gz``), ``.parquet``: one event a row, with named columns. The
-      files of earthquake services are read as they are.
+    * ``.csv``, ``.tsv``, ``.txt``, ``.dat`` (also ``.gz``), ``.parquet``, ``.feather``, and data
+      frames: one event a row, with named columns. The files of earthquake services, also FDSN text
+      with bars, are read as they are.
     * ``.geojson``, ``.json``: a FeatureCollection of points, such as that of the USGS.
     * ``.npz``: arrays of one axis by the names of columns; flat arrays ``times``, ``places`` and
       perhaps ``sequence``, ``marks``, ``windows``, ``names``; or one array per sequence, with the
@@ -67,7 +69,7 @@ def read_events(
     `Events.check` looks further.
 
     Args:
-        file: The file, in the user's units.
+        file: The file, or a data frame, in the user's units.
         time: Column of times: numbers, or stamps such as ``2011-03-11T05:46:24Z``. With commas a
             date and a time of day, or year, month, day, hour, minute and second.
         features: Columns of coordinates, as a list or separated by commas; names of the columns in
@@ -96,7 +98,7 @@ def read_events(
     """
     where = None if region is None else Region.parse(region)
     names = None if features is None else names_among(features, "features", example="x,y")
-    found = read_event_table(Path(file), names, mark, select)
+    found = read_event_table(file, names, mark, select)
     if found.names:  # an archive, whose columns have no names of their own
         time, sequence, names = "time", "sequence", found.features
     if not len(found.table) and not found.names:

@@ -109,7 +109,7 @@ def moments_of(
         return _instants(values.astype("datetime64[us]").astype(np.int64))
     numbers = as_numbers(values)
     if numbers is None:
-        texts = values.tolist()
+        texts = values.tolist() if values.dtype.kind == "U" else []
         if any(map(is_stamp, texts)):
             return _instants(microseconds(texts, name, where, stacklevel=5))
         for i, text in enumerate(texts):

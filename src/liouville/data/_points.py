@@ -5,15 +5,14 @@ from pathlib import Path
 
 import numpy as np
 
+from liouville.data._archives import Archive, load_array
+from liouville.data._arrays import real_matrix
 from liouville.data._names import listed, usual
 from liouville.data._tables import (
     DELIMITERS,
-    Archive,
     existing_file,
-    load_array,
-    read_table,
-    real_matrix,
 )
+from liouville.data._text_tables import read_table
 from liouville.data._times import numbers_from_times
 from liouville.errors import LiouvilleError
 
