@@ -19,6 +19,7 @@ from liouville.data._points import read_points as read_points
 from liouville.data._quantisation import DequantisationMode as DequantisationMode
 from liouville.data._quantisation import Quantisation as Quantisation
 from liouville.data._quantisation import dequantise as dequantise
+from liouville.data._quantisation import rounding_width as rounding_width
 from liouville.data._records import split_rows as split_rows
 from liouville.data._regions import Region as Region
 from liouville.data._sample_files import read_samples as read_samples

@@ -24,8 +24,17 @@ from liouville.data._times import numbers_from_times
 from liouville.errors import LiouvilleError
 
 TimeUnit = Literal[
-    *("auto", "decimal-years", "epoch-seconds", "epoch-milliseconds", "epoch-microseconds"),
-    *("seconds", "minutes", "hours", "days", "weeks", "years"),
+    "auto",
+    "decimal-years",
+    "epoch-seconds",
+    "epoch-milliseconds",
+    "epoch-microseconds",
+    "seconds",
+    "minutes",
+    "hours",
+    "days",
+    "weeks",
+    "years",
 ]
 """What one is in a column of numbers: a plain unit of time, or a count since the year 0 or 1970."""
 
