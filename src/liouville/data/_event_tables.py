@@ -36,18 +36,30 @@ def read_event_table(
     return replace(found, table=_rows(found.table, rows))
 
 
-def _read(source: Source, features: tuple[str, ...] | None, mark: str | None) -> EventTable:
+def open_table(source: Source, *, header: bool = True) -> Table | None:
+    """The table of a text, a frame or a catalogue of a service; None if it is made of arrays.
+
+    Raises:
+        LiouvilleError: If it cannot be read.
+    """
     if isinstance(source, str | os.PathLike):
-        path = existing(source, _SUFFIXES)
+        path = existing(source, (*_SUFFIXES, ".npy"))
         readers = dict.fromkeys(GEOJSON, read_geojson) | dict.fromkeys(OBSPY, read_with_obspy)
         reader = readers.get(path.suffix.lower())
         if reader is not None:
-            return EventTable(reader(path))
-    with opened(source, _SUFFIXES, what="the events") as found:
-        if isinstance(found, Archive):
-            return read_archive(found, features, mark)
-        if isinstance(found, Table):
-            return EventTable(found)
+            return reader(path)
+    with opened(source, (*_SUFFIXES, ".npy"), what="the events", header=header) as found:
+        return found if isinstance(found, Table) else None
+
+
+def _read(source: Source, features: tuple[str, ...] | None, mark: str | None) -> EventTable:
+    if isinstance(source, str | os.PathLike):
+        path = existing(source, _SUFFIXES)
+        if path.suffix.lower() == ".npz":
+            return read_archive(Archive.open(path), features, mark)
+    table = open_table(source)
+    if table is not None:
+        return EventTable(table)
     raise LiouvilleError(
         f"events cannot be of type {type(source).__name__}, whose columns have no names; give a "
         "file, a data frame with columns of time and place, or Events"
