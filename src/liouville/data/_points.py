@@ -11,7 +11,7 @@ from liouville.data._arrays import plain_array, real_matrix
 from liouville.data._names import listed, not_found
 from liouville.data._records import number_values
 from liouville.data._roles import unit_of, usual
-from liouville.data._sources import ALL, Source, opened, source_of
+from liouville.data._sources import ALL, Source, array_of, in_memory, opened, source_of
 from liouville.data._suspects import identifiers_of
 from liouville.data._tables import Table
 from liouville.data._times import named_times, numbers_from_times, times_of_labels
@@ -75,7 +75,7 @@ def points_of(
     time_name: str | None = None,
     time_unit: str = "",
     basis: str | None = None,
-    times: str | Mapping[str, float] | None = None,
+    times: str | Mapping[str, float | int] | None = None,
 ) -> Points:
     """Reads points at which a model is to be evaluated, from all that models are fitted to.
 
@@ -212,3 +212,40 @@ def _rows(array: np.ndarray, dim: int, what: str) -> np.ndarray:
     """Points as rows; one axis of length `dim` is one point, unless points have one coordinate."""
     single = array.ndim == 1 and dim > 1
     return real_matrix(array[None] if single else array, what)
+
+
+def points_among(source: Any, features: Sequence[str]) -> np.ndarray:
+    """The columns `features` of an object in memory, or all it has if they have no names.
+
+    Returns:
+        Float64, shape ``(n, dim)`` of a data frame or AnnData, otherwise the shape of the array.
+
+    Raises:
+        LiouvilleError: If columns are missing, or the object is no array of numbers.
+    """
+    is_plain = isinstance(source, np.ndarray) and not source.dtype.names
+    if is_plain or isinstance(source, float | int | np.generic):
+        return numbers_of(source, "points")
+    if isinstance(source, str | bytes):
+        raise LiouvilleError(
+            f"points cannot be of type {type(source).__name__}; read a file of them with "
+            "liouville.read_points, or liouville query"
+        )
+    found = in_memory(source, "points") if not isinstance(source, tuple) else source
+    if isinstance(found, Table) and tuple(features) != number_values(len(features)):
+        for name in features:
+            if name not in found.names:
+                raise not_found("column", name, found.names, "points")
+    if isinstance(found, Table | Annotated):
+        return points_of(source, features, dim=len(features)).points
+    return numbers_of(found, "points")
+
+
+def numbers_of(values: Any, what: str) -> np.ndarray:
+    """Anything that is an array of real numbers, or one of them, as float64."""
+    if isinstance(values, float | int) and not isinstance(values, bool):
+        return np.asarray(values, np.float64)
+    array = plain_array(array_of(values, what, least=0))
+    if array.dtype.kind not in "biuf":
+        raise LiouvilleError(f"{what} hold {array.dtype} values; give real numbers")
+    return array.astype(np.float64, copy=False)

@@ -58,8 +58,9 @@ def fit_cells(
 ) -> CellsFit:
     """Fits a path to snapshots by likelihood plus kinetic energy.
 
-    The cells are snapshots, or whatever `liouville.read_cells` reads: a file, a data frame, AnnData,
-    or arrays of points and times. All other arguments, and the errors, are those of `liouville.tasks.skeleton.fit_given`.
+    The cells are snapshots, or whatever `liouville.read_cells` reads: a file, a data frame,
+    AnnData, or arrays of points and times. All other arguments, and the errors, are those of
+    `liouville.tasks.skeleton.fit_given`.
     """
     return fit_given(TASK, cells, settings, folder=folder, resume=resume, progress=progress)
 

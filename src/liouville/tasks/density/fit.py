@@ -45,8 +45,8 @@ def fit_density(
     """Fits a path from the standard normal law to samples by likelihood plus kinetic energy.
 
     The samples are `Samples`, whatever `liouville.read_samples` reads (a file, an array of shape
-    `(n, dim)`, a data frame, AnnData), or a `Split` if they are dequantised and divided already. All other arguments, and the errors, are
-    those of `liouville.tasks.skeleton.fit_given`.
+    `(n, dim)`, a data frame, AnnData), or a `Split` if they are dequantised and divided already.
+    All other arguments, and the errors, are those of `liouville.tasks.skeleton.fit_given`.
     """
     return fit_given(TASK, samples, settings, folder=folder, resume=resume, progress=progress)
 

@@ -18,8 +18,7 @@ from liouville.problems import toys
 from liouville.tasks.transport._images import Density, Image, density_of
 from liouville.tasks.transport.config import DataConfig, EndsConfig
 
-# A mixture, an image, a model, a path, samples, points with or without weights, or a name; what else
-# samples are read from, `read_samples` knows.
+# A mixture, an image, a model, a path, a name, points with weights, or what samples are read from.
 Source: TypeAlias = Any
 
 _ALIASES = {"8gaussians": "eight_gaussians", "gaussian": "normal", "moons": "two_moons"}
@@ -154,9 +153,9 @@ def _samples(source: Any, data: DataConfig) -> Samples:
 
 
 def _weighted(pair: tuple[Any, ...], seed: int) -> Samples:
-    """Points with masses as samples: each is there as often as its share of the mass says.
+    r"""Points with masses as samples: each is there as often as its share of the mass says.
 
-    There are as many as the masses are worth, $(\\sum w)^2 / \\sum w^2$, so that no more parts are
+    There are as many as the masses are worth, $(\sum w)^2 / \sum w^2$, so that no more parts are
     fitted to them than they can tell of; of equal masses every point is there once.
     """
     if len(pair) != 2:
@@ -167,8 +166,8 @@ def _weighted(pair: tuple[Any, ...], seed: int) -> Samples:
     weights = np.asarray(pair[1], np.float64)
     if weights.shape != (len(samples),) or not np.all(np.isfinite(weights) & (weights >= 0)):
         raise LiouvilleError(
-            f"weights must be {len(samples)} numbers that are not negative, one for each point, got "
-            f"shape {weights.shape}"
+            f"weights must be {len(samples)} numbers that are not negative, one for each point, "
+            f"got shape {weights.shape}"
         )
     if not weights.sum() > 0:
         raise LiouvilleError("all weights of a distribution are zero; give masses of its points")
