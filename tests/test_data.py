@@ -670,7 +670,7 @@ def test_points_from_arrays(tmp_path: Path) -> None:
         ("a.npy", np.array([None]), r"cannot read .*a\.npy"),
         ("a.npz", {"u": _X, "v": _X}, r"no array 'X' .*It has: u \(4, 2\), v \(4, 2\)"),
         ("a.npz", {"X": _X, "t": _DAYS[:1]}, r"has 4 points but times of shape \(1,\)"),
-        ("a.txt", "", r"suffix '\.txt' is not one of \.npz, \.npy, \.csv, \.tsv"),
+        ("a.xlsx", "", r"suffix '\.xlsx' is not one of \.csv, \.tsv, .*\.npz, \.npy"),
     ],
 )
 def test_wrong_points(tmp_path: Path, name: str, content: Any, pattern: str) -> None:

@@ -59,7 +59,7 @@ def read_cells(
     dims: int | None = None,
     embedding: str | None = None,
     weights: str | None = None,
-    times: str | Mapping[str, float] | None = None,
+    times: str | Mapping[str, float | int] | None = None,
     bins: int | None = None,
 ) -> Snapshots:
     """Reads cells and the times at which they were observed.
@@ -130,7 +130,9 @@ def read_cells(
     return snapshots
 
 
-def _numbers(columns: _Columns, times: str | Mapping[str, float] | None) -> tuple[np.ndarray, str]:
+def _numbers(
+    columns: _Columns, times: str | Mapping[str, float | int] | None
+) -> tuple[np.ndarray, str]:
     """Times as numbers, and their unit."""
     name = columns.time_name
     if times is not None:

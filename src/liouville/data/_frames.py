@@ -43,11 +43,6 @@ def frame_table(frame: Any, source: str) -> Table | None:
     if found is None:
         return None
     names = tuple(map(str, found.columns))
-    repeated = sorted({name for name in names if names.count(name) > 1})
-    if repeated:
-        raise LiouvilleError(
-            f"{source} has several columns named {repeated[0]!r}; give every column its own name"
-        )
     own = dict(zip(names, found.columns, strict=True))
     kept = tuple(name for name in names if name not in _INDEX)
     columns = LazyColumns(kept, len(found), lambda name: series_array(found[own[name]]))

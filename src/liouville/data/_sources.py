@@ -98,12 +98,12 @@ def source_of(found: Opened, given: Source, what: str) -> str:
     return getattr(found, "source", what)
 
 
-def array_of(source: Any, what: str) -> np.ndarray:
-    """An array of at least one axis, of whatever can be one."""
+def array_of(source: Any, what: str, *, least: int = 1) -> np.ndarray:
+    """An array of at least so many axes, of whatever can be one."""
     if hasattr(source, "toarray"):
         source = source.toarray()
     is_array = hasattr(source, "__array__") or isinstance(source, list | tuple)
-    if not is_array or getattr(source, "ndim", 1) == 0:
+    if not is_array or getattr(source, "ndim", 1) < least:
         kind = type(source).__name__
         raise LiouvilleError(f"{what} cannot be of type {kind}; give {_ACCEPTED}")
     try:

@@ -21,7 +21,7 @@ _PLAIN = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 _DAY = np.timedelta64(1, "D")
 
 
-def named_times(given: str | Mapping[str, float]) -> dict[str, float]:
+def named_times(given: str | Mapping[str, float | int]) -> dict[str, float]:
     """Times of labels, as a mapping or as text: ``iPSC=18,MEF=0``.
 
     Raises:
@@ -46,7 +46,7 @@ def named_times(given: str | Mapping[str, float]) -> dict[str, float]:
     return found
 
 
-def times_of_labels(values: np.ndarray, times: Mapping[str, float], name: str) -> np.ndarray:
+def times_of_labels(values: np.ndarray, times: Mapping[str, float | int], name: str) -> np.ndarray:
     """The time of every label, shape ``(n,)``; numbers are looked up by their shortest text."""
     if values.dtype.kind in "iuf":
         labels, which = np.unique(values, return_inverse=True)
