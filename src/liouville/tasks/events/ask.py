@@ -250,7 +250,10 @@ def read_points_and_times(
             f"{file} has the columns {', '.join(rows.names)}; a question needs time and "
             f"{', '.join(model.features)}, or give --time for all points"
         )
-    names, times = times_on_clock(rows, model.origin, apart=features, time_unit=time_unit)
+    try:
+        names, times = times_on_clock(rows, model.origin, apart=features, time_unit=time_unit)
+    except LiouvilleError as error:
+        raise LiouvilleError(f"{error}; or give --time for all points") from None
     if not np.isfinite(times).all():
         raise LiouvilleError(f"{file} has times that are missing or infinite; give finite ones")
     if model.origin is None:
