@@ -201,20 +201,16 @@ def test_frames_with_an_index_and_text() -> None:
 )
 def test_times_of_obs(days: Any, expected: list[float], unit: str) -> None:
     cells = _cells()
-    cells.obs["stage"] = np.asarray(days) if isinstance(days, list) else days
-    if isinstance(days, pd.Series):
-        cells.obs["stage"] = days.to_numpy() if days.dtype == int else days.array
+    cells.obs["stage"] = getattr(days, "array", days)
     found = read_cells(cells, time_key="stage")
     assert found.times[:2].tolist() == expected
     assert found.time_unit.startswith(unit)
-    asked = (
-        points_of(cells, found.features, dim=3, time_key="stage", time_unit=found.time_unit)
-        if (not isinstance(days, list) or isinstance(days[0], str))
-        else None
-    )
-    assert asked is None or asked.times is not None
-    if asked is not None:
-        assert asked.times[:2].tolist() == expected
+    if unit == "days" and isinstance(days, list):  # dates, which have no origin in a question
+        return
+    options: Any = {"time_key": "stage", "time_unit": found.time_unit}
+    asked = points_of(cells, found.features, dim=3, **options)
+    assert asked.times is not None
+    assert asked.times[:2].tolist() == expected
 
 
 def test_times_that_need_a_map(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Reading events from tables, archives of arrays, and earthquake catalogues."""
 
+import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,7 +22,7 @@ _NONE = "none"
 
 
 def read_events(
-    file: str | Path,
+    file: Any,
     *,
     time: str | None = None,
     features: str | Sequence[str] | None = None,
@@ -47,7 +48,8 @@ def read_events(
     Events are in the order of sequence; `Events.check` looks further.
 
     Args:
-        file: The file, in the user's units.
+        file: The file, in the user's units, or a data frame, or an array with time, coordinates
+            and perhaps a mark in each row.
         time: Column of times: numbers, or ISO stamps such as ``2011-03-11T05:46:24Z``.
         features: Columns of coordinates, as a list or separated by commas; names of the columns in
             an archive.
@@ -68,7 +70,8 @@ def read_events(
     """
     where = None if region is None else Region.parse(region)
     names = None if features is None else names_among(features, "features", example="x,y")
-    found = read_event_table(Path(file), names, None if mark == _NONE else mark)
+    given = Path(file) if isinstance(file, str | os.PathLike) else file
+    found = read_event_table(given, names, None if mark == _NONE else mark)
     if found.names:  # an archive, whose columns have no names of their own
         time, sequence, names = "time", "sequence", found.features
     own = (time, names, mark, sequence)

@@ -5,6 +5,7 @@ import importlib
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,8 +13,10 @@ from liouville.data._archives import Archive, readable
 from liouville.data._arrays import real_matrix
 from liouville.data._names import listed
 from liouville.data._records import number_values
+from liouville.data._sources import in_memory
 from liouville.data._tables import (
     DELIMITERS,
+    LazyColumns,
     Table,
     existing_file,
     foreign,
@@ -35,14 +38,46 @@ class EventTable:
     windows: np.ndarray | None = None  # shape ``(m, 2)``
 
 
-def read_event_table(path: Path, features: tuple[str, ...] | None, mark: str | None) -> EventTable:
-    """Reads a file of events; names of the coordinates and the mark are for archives."""
+def read_event_table(
+    path: Path | Any, features: tuple[str, ...] | None, mark: str | None
+) -> EventTable:
+    """Reads events of a file or object; names of coordinates and the mark are for archives."""
+    if not isinstance(path, Path):
+        return EventTable(_of_object(path, features))
     suffix = path.suffix.lower()
     existing_file(path, (".gz",) if suffix == ".gz" else _SUFFIXES)
     if suffix == ".npz":
         return _archive(Archive.open(path), features, mark)
     readers = {".gz": _unpack, ".parquet": _parquet, ".xml": _quakeml, ".quakeml": _quakeml}
     return EventTable(readers.get(suffix, read_table)(path))
+
+
+def _of_object(given: Any, features: tuple[str, ...] | None) -> Table:
+    """A data frame, or an array of events: time, coordinates and perhaps a mark in each row."""
+    found = in_memory(given, "events")
+    if isinstance(found, Table):
+        names = found.names
+
+        def column(name: str) -> np.ndarray:
+            values = found.values(name)
+            return _moments(values) if values.dtype.kind == "M" else values
+
+        columns = LazyColumns(names, len(found), column)
+        return replace(found, columns=columns)
+    if not isinstance(found, np.ndarray):
+        raise LiouvilleError(
+            f"events cannot be of type {type(given).__name__}; give a file, a data frame, an array "
+            "of time and coordinates in each row, or Events"
+        )
+    whole = real_matrix(found, "events", "events")
+    names = ("time", *(features or ("x", "y")[: max(whole.shape[1] - 1, 1)]), "mark")
+    if not len(names) - 1 <= whole.shape[1] <= len(names):
+        raise LiouvilleError(
+            f"an array of events has the columns {', '.join(names[:-1])} and perhaps a mark, got "
+            f"shape {found.shape}; name the coordinates with features"
+        )
+    columns = dict(zip(names, whole.T))
+    return Table("events", columns, lambda row: f"row {row + 1}")
 
 
 def _unpack(path: Path) -> Table:

@@ -191,7 +191,7 @@ def _stripped(column: Any) -> np.ndarray:
     """Text of an arrow column as an array; equal cells are converted once."""
     coded = column.combine_chunks().dictionary_encode()
     different = np.array([cell.strip() for cell in coded.dictionary.to_pylist()], dtype=np.str_)
-    return different[np.from_dlpack(coded.indices)] if len(coded) else different
+    return different[np.from_dlpack(coded.indices).astype(np.intp)] if len(coded) else different
 
 
 @dataclass(frozen=True)

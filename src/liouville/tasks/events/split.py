@@ -1,6 +1,6 @@
 """Reading events and dividing them into training, validation and test."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -29,8 +29,8 @@ class Loaded(NamedTuple):
     covariates: Covariates | None
 
 
-def read_catalogue(file: str, settings: EventsConfig) -> Events:
-    """Reads the events of a configuration from a file."""
+def read_catalogue(file: Any, settings: EventsConfig) -> Events:
+    """Reads the events of a configuration from a file, or an object in memory."""
     options = settings.data
     names = ("time", "features", "mark", "sequence", "window", "region", "missing")
     events = read_events(file, **{name: getattr(options, name) for name in names})
