@@ -25,6 +25,7 @@ from liouville.data._regions import Region as Region
 from liouville.data._sample_files import read_samples as read_samples
 from liouville.data._samples import Samples as Samples
 from liouville.data._snapshots import Snapshots as Snapshots
+from liouville.data._sources import table_in as table_in
 from liouville.data._tables import Table as Table
 from liouville.data._tables import write_table as write_table
 from liouville.data._text_tables import read_table as read_table

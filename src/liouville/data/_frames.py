@@ -86,7 +86,7 @@ def frame_file(path: Path) -> Table:
         if len(kinds) < len(asked) or not asked or not all(map(_is_plain, kinds)):
             return None
         parts = file.iter_batches(_BATCH, columns=list(asked))
-        return ([_floats(part.column(name)) for name in asked] for part in parts)
+        return ([floats(part.column(name)) for name in asked] for part in parts)
 
     columns = LazyColumns(kept, rows, make, batches)
     return Table(str(path), columns, lambda row: f"row {row + 1}", labels=labels)
@@ -97,7 +97,7 @@ def arrow_array(column: Any) -> np.ndarray:
     import narwhals as nw
 
     if _is_plain(column.type):
-        return np.concatenate([np.zeros(0), *map(_floats, column.chunks)])
+        return np.concatenate([np.zeros(0), *map(floats, column.chunks)])
     return series_array(nw.from_native(column, series_only=True))
 
 
@@ -107,11 +107,15 @@ def _is_plain(kind: Any) -> bool:
     return pa.types.is_floating(kind) or pa.types.is_integer(kind)
 
 
-def _floats(chunk: Any) -> np.ndarray:
-    """Numbers of pyarrow as an array, without a way around by pandas, which it imports."""
+def floats(chunk: Any) -> np.ndarray:
+    """Numbers of an array of pyarrow as float64, NaN for those that are missing."""
     import pyarrow as pa
 
-    whole = chunk.cast(pa.float64(), safe=False).fill_null(np.nan)
+    whole = chunk.cast(pa.float64(), safe=False)
+    if whole.null_count:
+        # A number of Python would make it import pandas, which takes longer than most files.
+        nan = pa.py_buffer(np.array([np.nan]).tobytes())
+        whole = whole.fill_null(pa.Array.from_buffers(pa.float64(), 1, [None, nan])[0])
     return np.from_dlpack(whole) if len(whole) else np.zeros(0)
 
 

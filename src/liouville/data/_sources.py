@@ -67,6 +67,12 @@ def opened(
     yield readers.get(suffix, lambda path: read_table(path, header=header))(path)
 
 
+def table_in(source: Source, *, header: bool = False) -> Table | None:
+    """The table that a path or an object is, or None if it is something else."""
+    with opened(source, header=header) as found:
+        return found if isinstance(found, Table) else None
+
+
 def existing(source: str | os.PathLike, suffixes: Sequence[str]) -> Path:
     """The path, if it is a file, or a folder of zarr, with one of some suffixes."""
     path = Path(source)

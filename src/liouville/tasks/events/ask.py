@@ -15,7 +15,7 @@ from liouville.data import (
     check_history,
     read_events,
     read_points,
-    read_table,
+    table_in,
 )
 from liouville.errors import LiouvilleError
 from liouville.runs.folder import Run, open_run
@@ -214,8 +214,7 @@ def read_points_and_times(
     They are those of the file, with one `time` for all points if it is given. Shapes `(n, dim)`,
     `(n,)` and `(n,)`.
     """
-    is_text = file.suffix.lower() in (".csv", ".tsv")
-    rows = read_table(file, header=False) if is_text else None
+    rows = table_in(file)
     has_names = rows is not None and all(name in rows.names for name in model.features)
     if time is not None:
         if rows is not None and has_names:
@@ -226,7 +225,7 @@ def read_points_and_times(
         given = now if model.origin is None else time
         return places, np.full(len(places), now), np.full(len(places), given)
     if rows is None:
-        raise LiouvilleError(f"{file}: points with times of their own are read from .csv or .tsv")
+        raise LiouvilleError(f"{file}: points with times of their own are read from tables")
     column = rows.usual("time")
     if column is None or not has_names:
         raise LiouvilleError(
