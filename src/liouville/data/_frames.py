@@ -94,10 +94,10 @@ def frame_file(path: Path) -> Table:
 
 def arrow_array(column: Any) -> np.ndarray:
     """A column of pyarrow as `series_array` does; numbers without a way around by pandas."""
-    import narwhals as nw
-
     if _is_plain(column.type):
         return np.concatenate([np.zeros(0), *map(floats, column.chunks)])
+    import narwhals as nw
+
     return series_array(nw.from_native(column, series_only=True))
 
 
