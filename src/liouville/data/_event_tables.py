@@ -7,11 +7,12 @@ from dataclasses import replace
 import numpy as np
 
 from liouville.data._archives import Archive
-from liouville.data._event_archives import EventTable, read_archive
+from liouville.data._arrays import real_matrix
+from liouville.data._event_archives import NONE, EventTable, read_archive
 from liouville.data._event_formats import GEOJSON, OBSPY, read_geojson, read_with_obspy
 from liouville.data._event_select import selected
 from liouville.data._frames import FRAMES
-from liouville.data._sources import Source, existing, opened
+from liouville.data._sources import Source, existing, in_memory, opened
 from liouville.data._tables import Table
 from liouville.data._text_tables import TEXT, TEXT_PACKED
 from liouville.errors import LiouvilleError
@@ -58,12 +59,27 @@ def _read(source: Source, features: tuple[str, ...] | None, mark: str | None) ->
         if path.suffix.lower() == ".npz":
             return read_archive(Archive.open(path), features, mark)
     table = open_table(source)
-    if table is not None:
-        return EventTable(table)
-    raise LiouvilleError(
-        f"events cannot be of type {type(source).__name__}, whose columns have no names; give a "
-        "file, a data frame with columns of time and place, or Events"
-    )
+    return EventTable(table if table is not None else _of_array(source, features, mark))
+
+
+def _of_array(source: Source, features: tuple[str, ...] | None, mark: str | None) -> Table:
+    """An array in memory, with time, coordinates and perhaps a mark in each row."""
+    found = in_memory(source, "events")
+    if not isinstance(found, np.ndarray):
+        raise LiouvilleError(
+            f"events cannot be of type {type(source).__name__}; give a file, a data frame, an "
+            "array of time and coordinates in each row, or Events"
+        )
+    whole = real_matrix(found, "events", "events")
+    own = mark if mark not in (None, NONE) else "mark"
+    names = ("time", *(features or ("x", "y")[: max(whole.shape[1] - 1, 1)]), own)
+    if not len(names) - 1 <= whole.shape[1] <= len(names):
+        raise LiouvilleError(
+            f"an array of events has the columns {', '.join(names[:-1])} and perhaps a mark, got "
+            f"shape {found.shape}; name the coordinates with features"
+        )
+    columns = dict(zip(names, whole.T, strict=False))
+    return Table("events", columns, lambda row: f"row {row + 1}")
 
 
 def _rows(table: Table, rows: np.ndarray) -> Table:

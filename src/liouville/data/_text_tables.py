@@ -22,6 +22,7 @@ from liouville.data._dialects import (
     utf8,
     without_decimal_commas,
 )
+from liouville.data._frames import floats
 from liouville.data._names import one_line
 from liouville.data._roles import MISSING
 from liouville.data._tables import LazyColumns, Table, existing_file
@@ -159,7 +160,7 @@ def _by_arrow(text: _Text) -> Table | None:
     table, numeric = found
     parsed = {}
     for name in numeric:
-        parsed[name] = joined(table.column(name).fill_null(np.nan))
+        parsed[name] = np.concatenate(list(map(floats, table.column(name).chunks)))
     if any(arrow.may_be_thousands(values) for values in parsed.values()):
         return None
     texts = {name: table.column(name) for name in text.names if name not in numeric}
@@ -180,18 +181,11 @@ def _by_arrow(text: _Text) -> Table | None:
     return Table(text.source, LazyColumns(text.names, rows, make), where, parsed, labels)
 
 
-def joined(column: Any) -> np.ndarray:
-    """The numbers of an arrow column in chunks, none missing, as an array."""
-    # Its own `to_numpy` imports pandas, which takes longer than to read a large file.
-    chunks = [np.from_dlpack(chunk) for chunk in column.chunks if len(chunk)]
-    return np.concatenate(chunks) if chunks else np.zeros(0)
-
-
 def _stripped(column: Any) -> np.ndarray:
     """Text of an arrow column as an array; equal cells are converted once."""
     coded = column.combine_chunks().dictionary_encode()
     different = np.array([cell.strip() for cell in coded.dictionary.to_pylist()], dtype=np.str_)
-    return different[np.from_dlpack(coded.indices)] if len(coded) else different
+    return different[np.from_dlpack(coded.indices).astype(np.intp)] if len(coded) else different
 
 
 @dataclass(frozen=True)
