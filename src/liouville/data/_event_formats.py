@@ -48,16 +48,17 @@ def read_geojson(path: Path) -> Table:
 def _row(feature: Any, number: int, path: Path) -> dict[str, Any]:
     geometry = feature.get("geometry") if isinstance(feature, dict) else None
     place = geometry.get("coordinates") if isinstance(geometry, dict) else None
-    is_point = isinstance(place, list) and len(place) >= 2 and geometry.get("type") == "Point"
-    if not is_point or not all(isinstance(x, int | float) or x is None for x in place[:3]):
+    kind = geometry.get("type") if isinstance(geometry, dict) else None
+    place = place if isinstance(place, list) and kind == "Point" else []
+    if len(place) < 2 or not all(isinstance(x, int | float) or x is None for x in place[:3]):
         raise LiouvilleError(
             f"feature {number} of {path} is no point with a longitude and a latitude; events are "
             "points (a region is given with --region)"
         )
     own = feature.get("properties")
     own = own if isinstance(own, Mapping) else {}
-    place = dict(zip(("longitude", "latitude", "depth"), place, strict=False))
-    return {**place, **{str(n): v for n, v in own.items() if str(n) not in place}}
+    where: dict[str, Any] = dict(zip(("longitude", "latitude", "depth"), place, strict=False))
+    return {**where, **{str(n): v for n, v in own.items() if str(n) not in where}}
 
 
 def _column(cells: list[Any]) -> np.ndarray:

@@ -45,10 +45,9 @@ def open_table(source: Source, *, header: bool = True) -> Table | None:
     """
     if isinstance(source, str | os.PathLike):
         path = existing(source, (*_SUFFIXES, ".npy"))
-        readers = dict.fromkeys(GEOJSON, read_geojson) | dict.fromkeys(OBSPY, read_with_obspy)
-        reader = readers.get(path.suffix.lower())
-        if reader is not None:
-            return reader(path)
+        suffix = path.suffix.lower()
+        if suffix in GEOJSON or suffix in OBSPY:
+            return read_geojson(path) if suffix in GEOJSON else read_with_obspy(path)
     with opened(source, (*_SUFFIXES, ".npy"), what="the events", header=header) as found:
         return found if isinstance(found, Table) else None
 

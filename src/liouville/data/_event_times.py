@@ -332,7 +332,7 @@ def _from_parts(
             f"for it: {listed(names)}; name at most {len(PARTS_OF_TIME)}"
         )
     columns = np.stack([table.numbers(name) for name in names])
-    absent = ~np.isfinite(columns).all(axis=0)
+    absent = np.asarray(~np.isfinite(columns).all(axis=0))
     whole = columns[:5, ~absent]
     bad = np.flatnonzero((whole != np.floor(whole)).any(axis=0) | (whole < 0).any(axis=0))
     if bad.size or columns[5:, ~absent].min(initial=0) < 0 or (whole[0] < 100).any():
@@ -343,7 +343,7 @@ def _from_parts(
             "other parts are whole numbers, and seconds are not negative"
         )
     rest = columns[3:].T.tolist()
-    clocks = ["" if gone else _clock(row) for row, gone in zip(rest, absent, strict=True)]
+    clocks = ["" if gone else _clock(row) for row, gone in zip(rest, absent.tolist(), strict=True)]
     extra: tuple[str, ...] = ()
     if len(names) == 3 and apart is not None:  # times of day in a column of their own
         own = [

@@ -338,7 +338,7 @@ def _polygons(data: Any, path: Path) -> list[list[Any]]:
         return []
     kind, inner = data.get("type"), data.get("coordinates")
     if kind in ("Polygon", "MultiPolygon"):
-        found = [inner] if kind == "Polygon" else inner
+        found: Any = [inner] if kind == "Polygon" else inner
         if not isinstance(found, list) or not all(isinstance(p, list) and p for p in found):
             raise LiouvilleError(f"a {kind} of {path} has no lists of rings; check the file")
         return found
