@@ -1,12 +1,12 @@
-"""Tables in files: text tables and array archives, read with errors that name line and column."""
+"""Tables: columns of numbers or text by name, before they are given a meaning."""
 
 import contextlib
 import csv
-import zipfile
-import zlib
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,18 +15,52 @@ from liouville.errors import LiouvilleError
 from liouville.runs.files import atomic_path
 
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
-"""The separator of a text table, by its suffix."""
+"""The separator of a text table that is written, by its suffix."""
 
 _TABLE_SUFFIXES = (".csv", ".tsv", ".npz")
+
+# Python reads 1_0 and digits of other scripts as numbers, which no table means.
+_ODD = re.compile(r"_|[^\x00-\x7f]")
+
+
+@dataclass(frozen=True)
+class LazyColumns(Mapping[str, np.ndarray]):
+    """Columns that are made when they are asked for, shape ``(count,)`` each."""
+
+    of: tuple[str, ...]
+    count: int
+    make: Callable[[str], np.ndarray]
+    # Some columns of numbers row by row: lists of their arrays for the next rows; None if they are
+    # not all plain numbers, or there is no such way.
+    batches: Callable[[Sequence[str]], Iterator[list[np.ndarray]] | None] = lambda _: None
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        if name not in self.of:
+            raise KeyError(name)
+        return self.make(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.of)
+
+    def __len__(self) -> int:
+        return len(self.of)
 
 
 @dataclass(frozen=True)
 class Table:
-    """Columns of text or numbers before they are given a meaning."""
+    """Columns by name: arrays of numbers, instants or text.
+
+    A column of a file of text is text for `values`, which shows it as it stands, and a column of
+    numbers for `numbers`; of a large file the numbers never were text.
+    """
 
     source: str  # name of the file, for messages
-    columns: Mapping[str, Sequence[str] | np.ndarray]  # by name, all of shape ``(n,)``
+    columns: Mapping[str, Any]  # by name, arrays or lists of text, all of shape ``(n,)``
     where: Callable[[int], str]  # says where a row stands, such as ``line 3``
+    # Those columns of a file of text that were read as numbers, float64 with NaN for missing.
+    parsed: Mapping[str, np.ndarray] = field(default_factory=dict)
+    # The names of rows, shape ``(n,)``: a first column without a name, or the index of a frame.
+    labels: Callable[[], np.ndarray] | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -34,10 +68,15 @@ class Table:
         return tuple(self.columns)
 
     def __len__(self) -> int:
+        if isinstance(self.columns, LazyColumns):
+            return self.columns.count
         return len(next(iter(self.columns.values())))
 
     def values(self, name: str) -> np.ndarray:
-        """One column as text without blanks around it, or as numbers, shape ``(n,)``."""
+        """One column as it stands: text without blanks around it, or an array; shape ``(n,)``.
+
+        Missing cells are empty text, NaN or NaT.
+        """
         if name not in self.columns:
             raise not_found("column", name, self.names, self.source)
         column = self.columns[name]
@@ -51,28 +90,51 @@ class Table:
         Raises:
             LiouvilleError: If there is no such column, or at its first cell that is no number.
         """
-        cells = self.values(name)
-        values = as_numbers(cells)
+        values = self._numbers(name)
         if values is None:
+            cells = self.values(name)
             bad = next(i for i in range(len(cells)) if as_numbers(cells[i : i + 1]) is None)
+            cell = str(cells[bad])
+            comma = " (is its comma decimal, or does it mark thousands?)" if "," in cell else ""
             raise LiouvilleError(
-                f"column {name!r} of {self.source} has {str(cells[bad])!r} on {self.where(bad)}, "
-                "which is no number; correct it, or leave the column out by naming the features to "
-                "read"
+                f"column {name!r} of {self.source} has {cell!r} on {self.where(bad)}, which is no "
+                f"number{comma}; correct it, or leave the column out: --without {name}, or name "
+                "the features to read"
             )
         return values
 
     def matrix(self, names: Sequence[str]) -> np.ndarray:
         """Some columns as numbers, shape ``(n, len(names))``; raises as `numbers` does."""
-        return np.stack([self.numbers(name) for name in names], axis=1)
+        found = np.empty((len(self), len(names)))
+        batches = self.columns.batches(names) if isinstance(self.columns, LazyColumns) else None
+        if batches is None:
+            for i, name in enumerate(names):
+                found[:, i] = self.numbers(name)
+            return found
+        start = 0
+        for batch in batches:
+            stop = start + len(batch[0])
+            for i, column in enumerate(batch):
+                found[start:stop, i] = column
+            start = stop
+        return found
+
+    def typed(self, name: str) -> np.ndarray:
+        """One column as numbers if all its cells are numbers, otherwise as it stands."""
+        values = self._numbers(name)
+        return self.values(name) if values is None else values
 
     def is_numeric(self, name: str) -> bool:
         """Whether `numbers` can read a column."""
-        return as_numbers(self.values(name)) is not None
+        return self._numbers(name) is not None
 
     def usual(self, role: str, *apart: str) -> str | None:
         """The first column, besides some, whose name is usual for a role, such as ``time``."""
         return next(iter(usual(role, self.names, apart)), None)
+
+    def _numbers(self, name: str) -> np.ndarray | None:
+        parsed = self.parsed.get(name)
+        return as_numbers(self.values(name)) if parsed is None else parsed
 
 
 def is_missing(texts: np.ndarray) -> np.ndarray:
@@ -84,9 +146,14 @@ def is_missing(texts: np.ndarray) -> np.ndarray:
 
 def as_numbers(values: np.ndarray) -> np.ndarray | None:
     """Text or numbers as float64, missing ones as NaN, or None if they are not all numbers."""
+    if values.dtype.kind in "biuf":
+        return values.astype(np.float64, copy=False)
+    if values.dtype.kind != "U":
+        return None
     try:
-        texts = values.dtype.kind == "U"
-        return (np.where(is_missing(values), "nan", values) if texts else values).astype(np.float64)
+        if any(map(_ODD.search, values.tolist())):
+            return None
+        return np.where(is_missing(values), "nan", values).astype(np.float64)
     except ValueError:
         return None
 
@@ -94,163 +161,18 @@ def as_numbers(values: np.ndarray) -> np.ndarray | None:
 def existing_file(path: str | Path, suffixes: Sequence[str]) -> Path:
     """The path, if it is a file with one of some suffixes, in lower case."""
     path = Path(path)
+    shown = ", ".join([s for s in suffixes if s.count(".") == 1])
+    shown += " (text also as .gz)" if len(shown.split()) < len(suffixes) else ""
     if path.is_dir():
-        raise LiouvilleError(f"{path} is a directory; name a file ({', '.join(suffixes)}) in it")
-    if path.suffix.lower() not in suffixes:
+        raise LiouvilleError(f"{path} is a directory; name a file ({shown}) in it")
+    if not path.name.lower().endswith(tuple(suffixes)):
         raise LiouvilleError(
-            f"cannot read {path}: the suffix {path.suffix!r} is not one of {', '.join(suffixes)}; "
-            "convert the file"
+            f"cannot read {path}: the suffix {path.suffix!r} is not one of {shown}; convert the "
+            "file"
         )
     if not path.is_file():
         raise LiouvilleError(f"no file {path}; check the path (working directory: {Path.cwd()})")
     return path
-
-
-def read_table(file: str | Path, *, header: bool = True) -> Table:
-    """Reads a file of comma- or tab-separated values in UTF-8, its columns as text.
-
-    Blank lines are skipped. A first column without a name (row labels) is left out. Without a
-    `header`, a first line of numbers is a row, and columns are named ``1``, ``2``, ….
-
-    Raises:
-        LiouvilleError: If the file cannot be read, is empty, lacks names, repeats a name, or has a
-            row of another length.
-    """
-    path = existing_file(file, tuple(DELIMITERS))
-    rows, lines = _raw_rows(path)
-    if not rows:
-        raise LiouvilleError(f"{path} is empty; it needs a line of column names and rows of values")
-    names = [name.strip() for name in rows[0]]
-    if "" not in names and as_numbers(np.array(names)) is not None:
-        if header:
-            raise LiouvilleError(
-                f"{path} starts with numbers, {listed(names, 4)}; add a first line of column names"
-            )
-        names = [str(i + 1) for i in range(len(names))]
-    else:
-        rows, lines = rows[1:], lines[1:]
-    for row, line in zip(rows, lines, strict=True):
-        if len(row) != len(names):
-            raise LiouvilleError(
-                f"line {line} of {path} has {len(row)} values but there are {len(names)} columns; "
-                "correct the line (quote values that contain the separator)"
-            )
-    columns = list(zip(*rows, strict=True)) or [()] * len(names)
-    if names[0] == "" and len(names) > 1:
-        names, columns = names[1:], columns[1:]
-    repeated = sorted({name for name in names if names.count(name) > 1})
-    if repeated:
-        raise LiouvilleError(
-            f"{path} has several columns named {repeated[0]!r}; give every column its own name"
-        )
-    return Table(str(path), dict(zip(names, columns, strict=True)), lambda i: f"line {lines[i]}")
-
-
-def _raw_rows(path: Path) -> tuple[list[list[str]], list[int]]:
-    """The rows that are not blank, and the lines on which they end."""
-    rows, lines = [], []
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, delimiter=DELIMITERS[path.suffix.lower()], strict=True)
-            for row in reader:
-                if len(row) > 1 or any(cell.strip() for cell in row):
-                    rows.append(row)
-                    lines.append(reader.line_num)
-    except UnicodeDecodeError:
-        raise LiouvilleError(f"{path} is not text in UTF-8; save it as UTF-8") from None
-    except (OSError, csv.Error) as error:
-        raise LiouvilleError(f"cannot read {path}: {one_line(error)}; check the file") from None
-    return rows, lines
-
-
-@dataclass(frozen=True)
-class Archive:
-    """Arrays of a ``.npz`` file; each is read when asked for, never unpickled."""
-
-    path: Path
-    names: tuple[str, ...]
-
-    @classmethod
-    def open(cls, path: Path) -> "Archive":
-        """Opens a file; refuses one that is no archive, or holds no arrays."""
-        # NumPy leaves a damaged archive open that it opened itself.
-        with readable(path), path.open("rb") as stream:
-            file = np.load(stream)
-            if not isinstance(file, np.lib.npyio.NpzFile):
-                raise ValueError("it is one array, not an archive")
-            names = tuple(file.files)
-        if not names:
-            raise LiouvilleError(f"{path} holds no arrays; save points as X and times as t")
-        return cls(path, names)
-
-    def array(self, name: str) -> np.ndarray:
-        """One array; refuses one that is missing, damaged, or made of Python objects."""
-        if name not in self.names:
-            raise not_found("array", name, self.described(), str(self.path))
-        with readable(self.path, f"array {name!r} of "), np.load(self.path) as file:
-            return file[name]
-
-    def column(self, name: str, count: int, one: str) -> np.ndarray:
-        """An array of one value for each of `count` rows, each of which is `one`."""
-        array = self.array(name)
-        array = array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
-        if array.shape != (count,):
-            raise LiouvilleError(
-                f"array {name!r} of {self.path} has shape {array.shape} but there are {count} "
-                f"{one}s; it needs one value per {one}"
-            )
-        return array
-
-    def usual(self, role: str, *apart: str) -> str | None:
-        """The first array, besides some, whose name is usual for a role."""
-        return next(iter(usual(role, self.names, apart)), None)
-
-    def points(self, label: str | None = None) -> str:
-        """The array of points: one with a usual name, or the only one besides the classes."""
-        others = [name for name in self.names if name != label]
-        found = usual("points", others) or others
-        if len(found) != 1 and found == others:
-            raise not_found("array", "X", self.described(), str(self.path))
-        return found[0]
-
-    def described(self) -> list[str]:
-        """Name and shape of every array, such as ``pcs (500, 5)``."""
-        described = []
-        for name in self.names:
-            try:
-                described.append(f"{name} {self.array(name).shape}")
-            except LiouvilleError:
-                described.append(f"{name} (unreadable)")
-        return described
-
-
-def load_array(path: Path) -> np.ndarray:
-    """The array of a ``.npy`` file; refuses any other."""
-    with readable(path):
-        array = np.load(path)
-    if not isinstance(array, np.ndarray):
-        raise LiouvilleError(f"{path} is an archive of arrays; name it .npz")
-    return array
-
-
-@contextlib.contextmanager
-def readable(path: Path, part: str = "") -> Iterator[None]:
-    """Turns the many errors of a damaged array file into one of ours."""
-    try:
-        yield
-    except LiouvilleError:
-        raise
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-        if part and "allow_pickle" in str(error):
-            raise LiouvilleError(
-                f"{part}{path} holds Python objects, which are not read for safety; "
-                "save it as numbers or text (array.astype(float) or .astype(str))"
-            ) from None
-        # NumPy takes any file that it does not know for a pickle, which says little to a reader.
-        cause = "" if "pickle" in str(error) else f" ({one_line(error)})"
-        raise LiouvilleError(
-            f"cannot read {part}{path}: not a {path.suffix} file, or damaged{cause}; save it again"
-        ) from None
 
 
 @contextlib.contextmanager
@@ -262,17 +184,6 @@ def foreign(path: Path, absent: str, damaged: str) -> Iterator[None]:
         raise LiouvilleError(f"cannot read {path}: {absent}") from None
     except Exception as error:  # every library has its own kinds
         raise LiouvilleError(f"cannot read {path}: {damaged.format(one_line(error))}") from None
-
-
-def real_matrix(array: np.ndarray, what: str, one: str = "cells") -> np.ndarray:
-    """A table of real numbers as float64, shape ``(n, d)``; one axis becomes one column."""
-    array = np.asarray(array)
-    if array.dtype.kind not in "biuf":
-        raise LiouvilleError(f"{what} holds {array.dtype} values; give real numbers")
-    array = array[:, None] if array.ndim == 1 else array
-    if array.ndim != 2:
-        raise LiouvilleError(f"{what} must have shape ({one}, columns), got {array.shape}")
-    return array.astype(np.float64)
 
 
 def kept_columns(

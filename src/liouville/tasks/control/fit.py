@@ -12,9 +12,11 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
+from liouville.data import read_samples
 from liouville.diffusions import best_of, free_paths
 from liouville.errors import LiouvilleError
 from liouville.model import Model
+from liouville.numerics.mixtures import GaussianMixture, fit_by_bic
 from liouville.numerics.parameters import value_of
 from liouville.objectives import Objective, Terminal
 from liouville.paths import LocationScale
@@ -32,6 +34,8 @@ from liouville.tasks.control.rollout import Rollout, roll_out
 from liouville.tasks.skeleton import fit_given
 from liouville.tasks.task import Start, Task, later
 from liouville.training import Fit, Reason
+
+_FEWEST_SAMPLES = 10
 
 # Trajectories of a report that is drawn again.
 _DRAWN = 1000
@@ -66,7 +70,7 @@ class ControlFit(NamedTuple):
 
 
 def fit_control(
-    problem: ControlProblem,
+    problem: ControlProblem | Any,
     settings: ControlConfig | Mapping[str, Any] | None = None,
     *,
     folder: Path | None = None,
@@ -86,12 +90,30 @@ def fit_control(
     return fit_given(TASK, problem, settings, folder=folder, resume=resume, progress=progress)
 
 
-def read(config: ControlConfig, given: ControlProblem | None = None) -> Loaded:
+def read(config: ControlConfig, given: Any = None) -> Loaded:
     """The problem of a configuration, or the one given, checked."""
     name = config.problem.name
-    problem = choose_problem(read_problem(name) if given is None else given, config)
+    if not isinstance(given, ControlProblem | None):
+        kind = type(given).__name__
+        raise LiouvilleError(
+            f"a control problem cannot be of type {kind}; give ControlProblem(source=..., "
+            "target=...), whose ends are mixtures or samples"
+        )
+    problem = _with_mixtures(read_problem(name) if given is None else given, config)
+    problem = choose_problem(problem, config)
     check(problem)
     return Loaded(problem, Path(name).read_bytes() if name.endswith(".py") else name.encode())
+
+
+def _with_mixtures(problem: ControlProblem, config: ControlConfig) -> ControlProblem:
+    """The problem with a mixture fitted to every end that is given by samples."""
+    ends = {}
+    for name in ("source", "target"):
+        end = getattr(problem, name)
+        if end is not None and not isinstance(end, GaussianMixture):
+            points = read_samples(end).check(min_rows=_FEWEST_SAMPLES).points
+            ends[name] = fit_by_bic(points, seed=config.training.seed)
+    return dataclasses.replace(problem, **ends)
 
 
 def load_policy(folder: Path | str) -> Policy:
