@@ -22,9 +22,7 @@ from liouville.cli._app import (
     finish_table,
 )
 
-_POINTS_HELP = (
-    "File of any kind that is fitted to: .csv, .parquet, .npz, .h5ad, ...; see docs/data.md."
-)
+_POINTS_HELP = "Any file that models are fitted to: .csv, .parquet, .npz, .npy, .h5ad, ..."
 SigmaOption = Annotated[
     float | None,
     typer.Option(help="Noise, in your length per root of your time; by default the run's."),

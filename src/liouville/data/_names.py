@@ -31,16 +31,24 @@ def check_choice(choice: str, choices: Any, what: str) -> None:
 def not_found(kind: str, name: str, available: Sequence[str], source: str) -> LiouvilleError:
     """The error for a name that a file does not have: the nearest one, and those there are."""
     near = difflib.get_close_matches(name, available, n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    return LiouvilleError(f"no {kind} {name!r} in {source}; {hint}It has: {listed(available)}")
+    hint = f"did you mean {shown(near[0])!r}? " if near else ""
+    return LiouvilleError(
+        f"no {kind} {shown(name)!r} in {source}; {hint}It has: {listed(available)}"
+    )
 
 
 def listed(names: Sequence[str], limit: int = 12) -> str:
     """Names joined by commas, the rest counted: what a message can show of a long list."""
     more = f" and {len(names) - limit} more" if len(names) > limit else ""
-    return (", ".join(names[:limit]) + more) if names else "none"
+    return (", ".join(map(shown, names[:limit])) + more) if names else "none"
 
 
 def one_line(error: BaseException) -> str:
     """The message of an error, on one line."""
-    return " ".join(str(error).split()) or type(error).__name__
+    return shown(" ".join(str(error).split()), 200) or type(error).__name__
+
+
+def shown(text: str, most: int = 60) -> str:
+    """What a message can show of a text: no control characters, and no more than so many."""
+    printable = "".join(sign if sign.isprintable() else "?" for sign in text[: most + 1])
+    return printable if len(text) <= most else f"{printable[:most]}..."
