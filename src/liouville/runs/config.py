@@ -31,12 +31,12 @@ class Range(NamedTuple):
     Of a setting that is a list or a mapping it is the range of every number in it.
     """
 
-    low: float | None = None
-    high: float | None = None
-    above: float | None = None
-    below: float | None = None
+    low: int | float | None = None
+    high: int | float | None = None
+    above: int | float | None = None
+    below: int | float | None = None
 
-    def holds(self, value: float) -> bool:
+    def holds(self, value: int | float) -> bool:
         """Whether a number is in the range; neither an infinite one nor NaN is in any."""
         return (
             (isinstance(value, int) or math.isfinite(value))
@@ -317,7 +317,7 @@ def _wrong(key: str, value: Any, annotation: Any, bounds: Range | None = None) -
     if not key:
         return LiouvilleError(f"a configuration must be 'key: value' pairs, got {value!r}")
     words, shown = _in_words(annotation, bounds), repr(value)
-    if isinstance(value, float) and not math.isfinite(value):
+    if bounds is not None and isinstance(value, float) and not math.isfinite(value):
         words = words.replace("a number", "a finite number")
     shown = shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}..."
     return LiouvilleError(f"{key} is {shown} but must be {words}")
