@@ -234,8 +234,9 @@ def harass(task: str, folder: Path, signals: int, seed: int = 0) -> dict[str, in
                 assert told == is_unfinished(runs.folder) or len(processes) == 2, err
                 assert time.monotonic() - begun < 5.0
         # The old run is whole, whatever happened to the new one.
-        has_old = has_old or (runs.folder / ".new").exists() or not is_unfinished(runs.folder)
-        if has_old and (runs.folder / "config.yaml").exists():
+        is_run = (runs.folder / "config.yaml").exists()
+        has_old = has_old or (is_run and runs.how() == ["--force"])
+        if has_old:
             assert content(runs.folder) == wanted
             counts["whole run found"] += 1
     process = runs.start(*runs.how())
