@@ -95,7 +95,7 @@ def test_columns_of_files_go_together_and_lend_their_names():
 
 
 BAD_SETTINGS: list[tuple[dict[str, Any], str]] = [
-    ({"objective.sigma": -1.0}, "objective.sigma is -1.0 but must be a number from 0"),
+    ({"objective.sigma": -1.0}, "objective.sigma is -1.0 but must be a number at least 0"),
     ({"objective.sigma": float("nan")}, "sigma is nan"),
     ({"objective.sigma": float("inf")}, "sigma is inf"),
     ({"objective.pull": 1.0}, "objective.pull is 1.0 but there is no noise; give --sigma"),
