@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, get_args
 
-from liouville.errors import LiouvilleError
+from liouville.errors import LiouvilleError, shown
 
 USUAL = {
     "time": (
@@ -59,7 +59,7 @@ def not_found(kind: str, name: str, available: Sequence[str], source: str) -> Li
 def listed(names: Sequence[str], limit: int = 12) -> str:
     """Names joined by commas, the rest counted: what a message can show of a long list."""
     more = f" and {len(names) - limit} more" if len(names) > limit else ""
-    return (", ".join(names[:limit]) + more) if names else "none"
+    return (", ".join(shown(name, 80) for name in names[:limit]) + more) if names else "none"
 
 
 def one_line(error: BaseException) -> str:

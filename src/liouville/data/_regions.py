@@ -1,6 +1,5 @@
 """Regions of the plane: polygons that contain points, have an area, and carry integrals."""
 
-import json
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from liouville.data._names import one_line
 from liouville.data._records import from_plain, plain_numbers, put, reals
 from liouville.errors import LiouvilleError
+from liouville.runs.reading import parse_json, read_text
 
 # Points this close to an edge, relative to the size of the region, are on it.
 _ON_EDGE = 1e-12
@@ -108,19 +107,13 @@ class Region:
             UserWarning: If there are holes or other polygons; they are left out.
         """
         path = Path(file)
+        remedy = "give a GeoJSON file, or a box such as '122,22,150,46' (west,south,east,north)"
+        data = parse_json(read_text(path, "region"), f"the region {path}", remedy)
         try:
-            data = json.loads(path.read_text(encoding="utf-8-sig"))
-        except FileNotFoundError:
-            raise LiouvilleError(
-                f"no file {path} for the region; give a GeoJSON file or a box such as "
-                "'122,22,150,46' (west,south,east,north)"
-            ) from None
-        except (OSError, ValueError) as error:
-            raise LiouvilleError(
-                f"cannot read the region {path}: {one_line(error)}; give a GeoJSON file"
-            ) from None
-        polygons = list(_polygons(data))
-        if not polygons or not polygons[0]:
+            polygons = list(_polygons(data))
+        except (TypeError, AttributeError, RecursionError):
+            polygons = []
+        if not polygons or not all(isinstance(p, list) and p for p in polygons):
             raise LiouvilleError(f"{path} has no polygon; draw the region as a GeoJSON Polygon")
         left_out = len(polygons) - 1, len(polygons[0]) - 1
         if any(left_out):
@@ -130,7 +123,8 @@ class Region:
                 stacklevel=2,
             )
         ring = polygons[0][0]
-        if not all(isinstance(point, list) and len(point) >= 2 for point in ring):
+        is_list = isinstance(ring, list)
+        if not is_list or not all(isinstance(point, list) and len(point) >= 2 for point in ring):
             raise LiouvilleError(f"a ring of {path} is no list of positions; check the file")
         return cls(_corners([point[:2] for point in ring]))
 
