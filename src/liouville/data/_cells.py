@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from liouville.data._archives import Archive
 from liouville.data._names import listed, names_among, not_found, usual
 from liouville.data._records import number_values
 from liouville.data._snapshots import Snapshots
 from liouville.data._tables import (
-    Archive,
     existing_file,
     foreign,
     kept_columns,

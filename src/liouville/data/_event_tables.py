@@ -8,16 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
+from liouville.data._archives import Archive, readable
 from liouville.data._names import listed
 from liouville.data._records import number_values
 from liouville.data._tables import (
     DELIMITERS,
-    Archive,
     Table,
     existing_file,
     foreign,
     read_table,
-    readable,
     real_matrix,
 )
 from liouville.errors import LiouvilleError

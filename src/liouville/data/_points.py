@@ -5,12 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
+from liouville.data._archives import Archive, load_array
 from liouville.data._names import listed, usual
 from liouville.data._tables import (
     DELIMITERS,
-    Archive,
     existing_file,
-    load_array,
     read_table,
     real_matrix,
 )

@@ -5,17 +5,16 @@ from pathlib import Path
 
 import numpy as np
 
+from liouville.data._archives import Archive, load_array
 from liouville.data._names import names_among, usual
 from liouville.data._records import number_values
 from liouville.data._samples import Samples
 from liouville.data._tables import (
-    Archive,
     Table,
     as_numbers,
     existing_file,
     is_missing,
     kept_columns,
-    load_array,
     read_table,
     real_matrix,
 )
