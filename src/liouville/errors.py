@@ -31,8 +31,11 @@ def shown(value: object, most: int = _VALUE) -> str:
 
 
 def one_line(message: object) -> str:
-    """A message as it may be printed: `shown`, and every long value in it cut."""
-    text = shown(message, 100 * _MESSAGE)
+    """A message, or that of another's error, as it may be printed: every value in it `shown`."""
+    text = str(message)
+    if isinstance(message, BaseException):
+        text = " ".join(text.split()) or type(message).__name__
+    text = shown(text, 100 * _MESSAGE)
     return _cut(_LONG.sub(lambda found: _cut(found[0], _VALUE), text), _MESSAGE)
 
 

@@ -1,5 +1,6 @@
 """The fitted model as a user meets it: NumPy in and out, in the user's own units."""
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 
 from liouville import curves, dynamics, gauges, maps, paths, quantities
 from liouville.data import Standardisation
-from liouville.errors import LiouvilleError
+from liouville.errors import LiouvilleError, one_line
 from liouville.numerics import networks, parameters, weights
 from liouville.runs import storage
 
@@ -337,13 +338,13 @@ def load(run: Path | str, *, classes: Sequence[type] = ()) -> Model:
     """
     file = Path(run) / MODEL_FILE if Path(run).is_dir() else Path(run)
     arrays, content = storage.read(file, kind="model")
+    check_leaves(file, arrays)
     table = storage.class_table(*CLASSES, *classes)
-    try:
-        path = storage.rebuild(content["path"], arrays, table, to_array=jnp.asarray)
-        return Model(
-            path=path,
+    with refused_as(file, "a model"):
+        model = Model(
+            path=storage.rebuild(content["path"], arrays, table, to_array=jnp.asarray),
             units=Standardisation.from_dict(content["units"]),
-            times=np.asarray(content["times"]),
+            times=np.asarray(content["times"], float),
             features=tuple(content["features"]),
             time_name=content["time_name"],
             time_unit=content["time_unit"],
@@ -351,10 +352,64 @@ def load(run: Path | str, *, classes: Sequence[type] = ()) -> Model:
             notes=content["notes"],
             classes=tuple(content["classes"]),
         )
-    except (KeyError, TypeError) as error:
-        raise LiouvilleError(
-            f"{file} is not a model of this version ({error}); fit again"
-        ) from error
+        _check(model)
+    return model
+
+
+def check_leaves(file: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Refuses arrays of a model that are not finite, or of a precision that no model has."""
+    for name, array in arrays.items():
+        if array.dtype.kind == "f" and array.dtype.itemsize not in (4, 8):
+            raise LiouvilleError(f"{file}: {name} has the type {array.dtype}; fit again")
+        if not np.isfinite(array).all():
+            raise LiouvilleError(f"{file}: {name} holds NaN or infinite values; fit again")
+
+
+@contextlib.contextmanager
+def refused_as(file: Path, kind: str) -> Iterator[None]:
+    """Turns whatever goes wrong while a file is made into a model into one of our errors.
+
+    A file names classes and what is in them, so any of their operations can fail.
+    """
+    try:
+        yield
+    except Exception as error:
+        raise LiouvilleError(f"{file} is not {kind} of this version: {one_line(error)}") from error
+
+
+def check_shapes(found: Any, wanted: dict[str, tuple[int, ...]]) -> None:
+    """Refuses answers by name, of which only shapes are known, that have another shape."""
+    for name, shape in wanted.items():
+        answer = getattr(found, name)
+        if answer.shape != shape or answer.dtype.kind != "f":
+            raise LiouvilleError(
+                f"its {name} would be {answer.dtype}{answer.shape}, not of shape {shape}; fit again"
+            )
+
+
+def _check(model: Model) -> None:
+    """Refuses a model whose parts do not fit each other; nothing is computed but shapes."""
+    dim, sigma = model.units.dim, np.asarray(model.sigma)
+    texts = (*model.features, *model.classes, model.time_name, model.time_unit)
+    claims = {
+        "features, classes and time have names": all(isinstance(t, str) for t in texts),
+        f"there are {dim} features": len(model.features) == dim == model.path.dim,
+        "times are numbers": model.times.ndim == 1 and model.times.size > 0,
+        "times are finite": bool(np.isfinite(model.times).all()),
+        "sigma is a number, or one for each feature": sigma.shape in ((), (dim,)),
+        "sigma is finite and not negative": bool(np.all(np.isfinite(sigma) & (sigma >= 0))),
+        "notes are a mapping": isinstance(model.notes, dict),
+    }
+    for claim, is_right in claims.items():
+        if not is_right:
+            raise LiouvilleError(f"it is not so that {claim}; fit again")
+
+    def answers(path: paths.AbstractPath, t: jax.Array, x: jax.Array) -> quantities.Answers:
+        return quantities.answers(path.at(t), x)
+
+    like = jax.ShapeDtypeStruct((dim,), jnp.zeros(()).dtype)
+    found = eqx.filter_eval_shape(answers, model.path, jax.ShapeDtypeStruct((), like.dtype), like)
+    check_shapes(found, {"log_density": (), "velocity": (dim,), "score": (dim,)})
 
 
 def _rows(times: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:

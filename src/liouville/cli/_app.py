@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from liouville import __version__
-from liouville.errors import LiouvilleError
+from liouville.errors import LiouvilleError, one_line, shown
 
 app = typer.Typer(
     name="liouville",
@@ -54,10 +54,16 @@ Settings = Annotated[
 ]
 
 
+# Characters of a printed line.
+_WIDEST = 100_000
+
+
 @contextlib.contextmanager
 def one_line_errors() -> Iterator[None]:
     """User errors are one line on stderr and exit code 2; warnings are one line each."""
-    warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
+    warnings.showwarning = lambda message, *_: print(
+        f"warning: {one_line(message)}", file=sys.stderr
+    )
     try:
         yield
     except LiouvilleError as error:
@@ -86,7 +92,8 @@ def finish(result: dict[str, Any], as_json: bool, lines: list[str]) -> None:
     if as_json:
         print(json.dumps(result))
     else:
-        print("\n".join(lines))
+        # Names come from files: their control characters must not reach the terminal.
+        print("\n".join(shown(line, _WIDEST) for line in lines))
 
 
 def finish_table(
@@ -113,17 +120,19 @@ def table(rows: Sequence[dict[str, Any]], columns: dict[str, str], title: str) -
     """Prints rows as a table; `columns` maps keys to headings."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text  # text in brackets is no markup
 
-    drawn = Table(*columns.values(), title=title, title_justify="left")
+    heads = [Text(shown(head)) for head in columns.values()]
+    drawn = Table(*heads, title=Text(shown(title)), title_justify="left")  # pyright: ignore
     for row in rows:
-        drawn.add_row(*(_cell(row.get(key)) for key in columns))
+        drawn.add_row(*(Text(_cell(row.get(key))) for key in columns))
     Console(width=None if sys.stdout.isatty() else 120).print(drawn)
 
 
 def _cell(value: Any) -> str:
     if value is None:
         return ""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return f"{value:.4g}" if isinstance(value, float) else shown(value)
 
 
 def _show(value: Any) -> str:

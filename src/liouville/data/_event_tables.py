@@ -132,13 +132,11 @@ _Arrays = tuple[dict[str, np.ndarray], np.ndarray, tuple[str, ...], np.ndarray, 
 
 
 def _per_sequence(archive: Archive, features: tuple[str, ...] | None) -> _Arrays:
-    tables: list[np.ndarray] = []
     # Opened once: a file of a thousand sequences has a long table of contents.
-    with np.load(archive.path) as file:
-        for name in archive.names:
-            with readable(archive.path, f"array {name!r} of "):
-                array = file[name]
-            tables.append(real_matrix(array, f"array {name!r} of {archive.path}", "events"))
+    tables = [
+        real_matrix(array, f"array {name!r} of {archive.path}", "events")
+        for name, array in zip(archive.names, archive.arrays(*archive.names), strict=True)
+    ]
     widths = {table.shape[1] for table in tables if table.size}
     if len(widths) > 1:
         raise LiouvilleError(

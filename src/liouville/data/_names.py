@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any, get_args
 
 from liouville.errors import LiouvilleError, shown
+from liouville.errors import one_line as one_line
 
 USUAL = {
     "time": (
@@ -61,7 +62,3 @@ def listed(names: Sequence[str], limit: int = 12) -> str:
     more = f" and {len(names) - limit} more" if len(names) > limit else ""
     return (", ".join(shown(name, 80) for name in names[:limit]) + more) if names else "none"
 
-
-def one_line(error: BaseException) -> str:
-    """The message of an error, on one line."""
-    return " ".join(str(error).split()) or type(error).__name__

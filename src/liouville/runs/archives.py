@@ -9,12 +9,15 @@ rest.
 """
 
 import contextlib
+import lzma
 import math
 import os
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
@@ -33,12 +36,22 @@ _DEFLATE = 1032
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED = 0x41
 
+DAMAGE = (
+    *(OSError, EOFError, KeyError, TypeError, ValueError, RuntimeError, OverflowError),
+    *(lzma.LZMAError, struct.error, zipfile.BadZipFile, zlib.error),
+)
+"""What reading a damaged archive can raise."""
+
 # The longest axis of an array without values.
 _MOST_EMPTY = 2**20
 _BLOCK = 2**20
 
 
-def check_unpacked(path: Path, size: float) -> None:
+class ObjectsError(ValueError):
+    """An array holds Python objects, which would have to be unpickled: that runs code."""
+
+
+def check_unpacked(path: Path, size: int | float) -> None:
     """Refuses a file that unpacks to more bytes than is usual or allowed.
 
     Up to 128 MiB or 50 times the size of the file are usual. The variable `LIOUVILLE_UNPACKED_GB`
@@ -66,7 +79,7 @@ def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
     Raises:
         ValueError: with the reason, if it is not.
         LiouvilleError: if it unpacks to too much.
-        Exception: whatever `zipfile` raises on a damaged file, see `DAMAGE`.
+        Exception: one of `DAMAGE`.
     """
     with zipfile.ZipFile(ordinary(path)) as archive:
         members, size = archive.infolist(), path.stat().st_size
@@ -100,17 +113,26 @@ def read_member(archive: zipfile.ZipFile, name: str) -> np.ndarray:
         return _read_array(stream, archive.getinfo(name).file_size)
 
 
+def shape_of_member(archive: zipfile.ZipFile, name: str) -> tuple[int, ...] | None:
+    """The shape that an array says it has, or `None` if it is no array."""
+    try:
+        with archive.open(name) as stream:
+            return _read_header(stream)[0]
+    except DAMAGE:
+        return None
+
+
 def read_npy(path: Path) -> np.ndarray:
     """The array of an ``.npy`` file; raises ValueError with the reason."""
     with ordinary(path).open("rb") as stream:
         return _read_array(stream, path.stat().st_size)
 
 
-def _read_array(stream: IO[bytes], size: int) -> np.ndarray:
+def _read_array(stream: Any, size: int) -> np.ndarray:
     """An array of numbers or text, allocated once its size is that of what is left to read."""
     shape, is_fortran, dtype = _read_header(stream)
     if dtype.hasobject:
-        raise ValueError("it holds Python objects, which need allow_pickle")
+        raise ObjectsError("it holds Python objects")
     if dtype.names is not None or dtype.kind == "V":
         raise ValueError(f"it holds records ({dtype}), not numbers or text")
     count = math.prod(shape)
@@ -130,7 +152,7 @@ def _read_array(stream: IO[bytes], size: int) -> np.ndarray:
     return values.reshape(shape, order="F" if is_fortran else "C")
 
 
-def _read_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+def _read_header(stream: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     readers = {
         (1, 0): np.lib.format.read_array_header_1_0,
         (2, 0): np.lib.format.read_array_header_2_0,
