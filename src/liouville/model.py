@@ -1,6 +1,5 @@
 """The fitted model as a user meets it: NumPy in and out, in the user's own units."""
 
-import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,9 +13,10 @@ import numpy as np
 
 from liouville import curves, dynamics, gauges, maps, paths, quantities
 from liouville.data import Standardisation
-from liouville.errors import LiouvilleError, one_line
+from liouville.errors import LiouvilleError
 from liouville.numerics import networks, parameters, weights
 from liouville.runs import storage
+from liouville.runs.defects import check_claims, check_leaves, check_shapes, refused_as
 
 MODEL_FILE = "model.lv"
 
@@ -356,37 +356,6 @@ def load(run: Path | str, *, classes: Sequence[type] = ()) -> Model:
     return model
 
 
-def check_leaves(file: Path, arrays: dict[str, np.ndarray]) -> None:
-    """Refuses arrays of a model that are not finite, or of a precision that no model has."""
-    for name, array in arrays.items():
-        if array.dtype.kind == "f" and array.dtype.itemsize not in (4, 8):
-            raise LiouvilleError(f"{file}: {name} has the type {array.dtype}; fit again")
-        if not np.isfinite(array).all():
-            raise LiouvilleError(f"{file}: {name} holds NaN or infinite values; fit again")
-
-
-@contextlib.contextmanager
-def refused_as(file: Path, kind: str) -> Iterator[None]:
-    """Turns whatever goes wrong while a file is made into a model into one of our errors.
-
-    A file names classes and what is in them, so any of their operations can fail.
-    """
-    try:
-        yield
-    except Exception as error:
-        raise LiouvilleError(f"{file} is not {kind} of this version: {one_line(error)}") from error
-
-
-def check_shapes(found: Any, wanted: dict[str, tuple[int, ...]]) -> None:
-    """Refuses answers by name, of which only shapes are known, that have another shape."""
-    for name, shape in wanted.items():
-        answer = getattr(found, name)
-        if answer.shape != shape or answer.dtype.kind != "f":
-            raise LiouvilleError(
-                f"its {name} would be {answer.dtype}{answer.shape}, not of shape {shape}; fit again"
-            )
-
-
 def _check(model: Model) -> None:
     """Refuses a model whose parts do not fit each other; nothing is computed but shapes."""
     dim, sigma = model.units.dim, np.asarray(model.sigma)
@@ -400,9 +369,7 @@ def _check(model: Model) -> None:
         "sigma is finite and not negative": bool(np.all(np.isfinite(sigma) & (sigma >= 0))),
         "notes are a mapping": isinstance(model.notes, dict),
     }
-    for claim, is_right in claims.items():
-        if not is_right:
-            raise LiouvilleError(f"it is not so that {claim}; fit again")
+    check_claims(claims)
 
     def answers(path: paths.AbstractPath, t: jax.Array, x: jax.Array) -> quantities.Answers:
         return quantities.answers(path.at(t), x)

@@ -61,4 +61,3 @@ def listed(names: Sequence[str], limit: int = 12) -> str:
     """Names joined by commas, the rest counted: what a message can show of a long list."""
     more = f" and {len(names) - limit} more" if len(names) > limit else ""
     return (", ".join(shown(name, 80) for name in names[:limit]) + more) if names else "none"
-

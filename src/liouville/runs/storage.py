@@ -218,7 +218,7 @@ def rebuild(
     def build(node: Any) -> Any:
         if not isinstance(node, dict):
             if isinstance(node, int) and abs(node) > _MOST_COUNT:
-                raise LiouvilleError(f"the number {node} in it is too large; fit again")
+                raise LiouvilleError(f"the number {node} in it is too large")
             return node
         if "array" in node:
             used.add(node["array"])
@@ -254,10 +254,10 @@ def rebuild(
     try:
         tree = build(description)
     except (KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise LiouvilleError(f"it describes no model ({one_line(error)}); fit again") from error
+        raise LiouvilleError(f"it describes no model ({one_line(error)})") from error
     if len(used) < len(arrays):
         extra = min(set(arrays) - used)
-        raise LiouvilleError(f"its array {extra} belongs to nothing; fit again")
+        raise LiouvilleError(f"its array {extra} belongs to nothing")
     return tree
 
 
