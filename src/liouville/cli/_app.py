@@ -44,6 +44,9 @@ SequenceName = Annotated[
 DropFuture = Annotated[
     bool, typer.Option("--drop-future", help="Drop later events, which are refused otherwise.")
 ]
+Trust = Annotated[
+    bool, typer.Option("--trust", help="Run the Python file that a run of control holds.")
+]
 Seed = Annotated[int, typer.Option(help="Seed of the random numbers.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace the run the folder holds.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")]
@@ -122,8 +125,9 @@ def table(rows: Sequence[dict[str, Any]], columns: dict[str, str], title: str) -
     from rich.table import Table
     from rich.text import Text  # text in brackets is no markup
 
-    heads = [Text(shown(head)) for head in columns.values()]
-    drawn = Table(*heads, title=Text(shown(title)), title_justify="left")  # pyright: ignore
+    drawn = Table(title=Text(shown(title)), title_justify="left")
+    for head in columns.values():
+        drawn.add_column(Text(shown(head)))
     for row in rows:
         drawn.add_row(*(Text(_cell(row.get(key))) for key in columns))
     Console(width=None if sys.stdout.isatty() else 120).print(drawn)

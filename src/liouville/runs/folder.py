@@ -22,7 +22,15 @@ Config = TypeVar("Config")
 Data = TypeVar("Data")
 
 CONFIG_FILE = "config.yaml"
-_OURS = (CONFIG_FILE, "checkpoint.lv", "model.lv", "metrics.jsonl", "summary.json", "report.html")
+_OURS = (
+    CONFIG_FILE,
+    "checkpoint.lv",
+    "model.lv",
+    "metrics.jsonl",
+    "summary.json",
+    "report.html",
+    "scene.py",
+)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,16 +1,17 @@
 """What all tasks do alike: fit, fill a folder, measure a run again, draw it again."""
 
 import dataclasses
-import json
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from liouville.errors import LiouvilleError
+from liouville.errors import LiouvilleError, one_line
 from liouville.model import MODEL_FILE
 from liouville.runs import config as configuration
+from liouville.runs.files import write_bytes
 from liouville.runs.folder import begin, data_of, open_run, write_json
+from liouville.runs.reading import parse_json, read_text
 from liouville.tasks import load_model, load_task
 from liouville.tasks.task import Rows, Say, Start, Task
 from liouville.training import Fit, check_options, default_optimizer, fit, read_metrics
@@ -123,6 +124,8 @@ def run_task(
         force=force,
         resume=resume,
     )
+    for name, content in task.keeps(config, data).items():
+        write_bytes(folder / name, content)
     fitted = fit_task(task, data, config, folder=folder, resume=resume, progress=progress)
     if fitted.reason == "interrupted":
         return fitted
@@ -139,36 +142,53 @@ def run_task(
     return fitted
 
 
-def evaluate_run(folder: Path) -> Mapping[str, Any] | Rows:
-    """Measures a run again: on data it kept from training, or with other random numbers."""
-    task, data, config = _run_again(folder)
+def evaluate_run(folder: Path, *, trust: bool = False) -> Mapping[str, Any] | Rows:
+    """Measures a run again: on data it kept from training, or with other random numbers.
+
+    No code of a run is executed unless the user says `trust`; so it is in `redraw_run`.
+    """
+    task, data, config = _run_again(folder, trust)
     return task.evaluate(load_model(folder, task.name), data, config)
 
 
-def redraw_run(folder: Path, *, movie: bool = True) -> Path:
+def redraw_run(folder: Path, *, movie: bool = True, trust: bool = False) -> Path:
     """Draws the report of a run again from what its folder holds."""
     from liouville.plots import write_page
 
-    task, data, config = _run_again(folder)
+    task, data, config = _run_again(folder, trust)
     model = load_model(folder, task.name)
     config = dataclasses.replace(config, report=dataclasses.replace(config.report, movie=movie))
-    summary = json.loads((folder / SUMMARY_FILE).read_text())
-    fitted = task.result(
-        model=model,
-        config=config,
-        history=read_metrics(folder / METRICS_FILE),
-        summary=summary,
-        reason=summary["stopped"],
-        **task.recall(model, data, config, summary),
-    )
-    return write_page(folder, task.contents(fitted, data))
+    file = folder / SUMMARY_FILE
+    remedy = "restore it or fit again"
+    summary = parse_json(read_text(file, "summary"), file, remedy)
+    try:
+        fitted = task.result(
+            model=model,
+            config=config,
+            history=read_metrics(folder / METRICS_FILE),
+            summary=summary,
+            reason=summary["stopped"],
+            **task.recall(model, data, config, summary),
+        )
+        page = task.contents(fitted, data)
+    except (AttributeError, IndexError, KeyError, TypeError) as error:
+        raise LiouvilleError(
+            f"{file} is not the summary of this run ({one_line(error)}); {remedy}"
+        ) from error
+    return write_page(folder, page)
 
 
-def _run_again(folder: Path) -> tuple[Task, Any, Any]:
+def _run_again(folder: Path, trust: bool) -> tuple[Task, Any, Any]:
     """The task of a run, and the data it was fitted to with its configuration."""
     run = open_run(folder)
     task = load_task(run.task)
-    data, config = data_of(run, task.config, lambda c: task.read(c, None), task.arrays)
+
+    def read(config: Any) -> Any:
+        if task.recover is None:
+            return task.read(config, None)
+        return task.recover(config, folder, trust)
+
+    data, config = data_of(run, task.config, read, task.arrays)
     return task, data, config
 
 
