@@ -486,7 +486,7 @@ def test_columns_of_text_tables(tmp_path: Path) -> None:
         ("t,a\nearly,1\n", {}, r"'early'; write numbers"),
         ("t,a\n,1\n", {}, r"time column 't' has 1 missing"),
         ('t,a\n1,"2\n', {}, r"cannot read .*unexpected end of data"),
-        (b"t,a\n1,\xff\xfe\n", {}, r"not text in UTF-8"),
+        (b"\xff\xfet,a\n1,2\n\n", {}, r"marked as UTF-16 but is not; save it as UTF-8"),
     ],
 )
 def test_wrong_text_tables(

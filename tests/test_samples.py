@@ -127,7 +127,7 @@ def test_arrays(tmp_path: Path) -> None:
         ("a,k\n1,0.5\n2,1\n", {"label": "k"}, r"hold the number 0\.5, which is not whole"),
         ("a,label,target\n1,u,u\n", {}, r"several class columns \(label, target\); name one"),
         ("class\nx\n", {}, r"no columns besides the classes 'class'"),
-        (b"a,b\n1,\xff\n", {}, r"not text in UTF-8"),
+        (b"a,b\n1,\x00\n", {}, r"has the control character 0x00 on line 2"),
     ],
 )
 def test_wrong_text_tables(

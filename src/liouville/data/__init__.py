@@ -22,8 +22,8 @@ from liouville.data._sample_files import read_samples as read_samples
 from liouville.data._samples import Samples as Samples
 from liouville.data._snapshots import Snapshots as Snapshots
 from liouville.data._tables import Table as Table
-from liouville.data._tables import read_table as read_table
 from liouville.data._tables import write_table as write_table
+from liouville.data._text_tables import read_table as read_table
 from liouville.data._units import AbstractUnits as AbstractUnits
 from liouville.data._units import Standardisation as Standardisation
 from liouville.data._units import StandardisationMode as StandardisationMode

@@ -10,15 +10,16 @@ import numpy as np
 from liouville.data._archives import Archive
 from liouville.data._names import listed, names_among, not_found, usual
 from liouville.data._records import number_values
+from liouville.data._roles import unit_of
 from liouville.data._snapshots import Snapshots
 from liouville.data._tables import (
     existing_file,
     foreign,
     kept_columns,
-    read_table,
     real_matrix,
 )
-from liouville.data._times import numbers_from_times, unit_of
+from liouville.data._text_tables import read_table
+from liouville.data._times import numbers_from_times
 from liouville.errors import LiouvilleError
 
 _SUFFIXES = (".npz", ".csv", ".tsv", ".h5ad")

@@ -16,9 +16,9 @@ from liouville.data._tables import (
     Table,
     existing_file,
     foreign,
-    read_table,
     real_matrix,
 )
+from liouville.data._text_tables import read_table
 from liouville.errors import LiouvilleError
 
 _SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet", ".npz", ".xml", ".quakeml")

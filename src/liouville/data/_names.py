@@ -1,35 +1,14 @@
-"""Names: those that columns usually have, those a user gives, and how a message shows them."""
+"""Names: those a user gives, and how a message shows them."""
 
 import difflib
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, get_args
 
+from liouville.data._roles import MISSING as MISSING
+from liouville.data._roles import USUAL as USUAL
+from liouville.data._roles import usual as usual
 from liouville.errors import LiouvilleError, shown
 from liouville.errors import one_line as one_line
-
-USUAL = {
-    "time": (
-        *("time", "times", "datetime", "timestamp", "origin_time", "date", "t", "day", "days"),
-        *("hour", "timepoint", "age", "stage", "sample_labels"),
-    ),
-    "points": ("x", "points", "data", "images", "pcs", "embedding", "phate"),
-    "label": ("label", "labels", "class", "target", "y"),
-    "longitude": ("longitude", "lon", "long", "lng"),
-    "latitude": ("latitude", "lat"),
-    "mark": ("magnitude", "mag", "mark", "marks"),
-    "sequence": ("sequence", "sequences", "sequence_id", "seq"),
-}
-"""By role, the names in lower case that are taken for it when none is given, best first."""
-
-MISSING = {"", "na", "n/a", "<na>", "nan", "nat", "null", "none"}
-"""Texts, in lower case, that stand for a value that is not there."""
-
-
-def usual(role: str, names: Iterable[str], apart: Collection[str] = ()) -> list[str]:
-    """Those of some names, besides some, that are usual for a role, in any case; best first."""
-    rank = {name: i for i, name in enumerate(USUAL[role])}
-    found = [name for name in names if name.strip().casefold() in rank and name not in apart]
-    return sorted(found, key=lambda name: rank[name.strip().casefold()])
 
 
 def names_among(

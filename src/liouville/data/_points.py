@@ -10,9 +10,9 @@ from liouville.data._names import listed, usual
 from liouville.data._tables import (
     DELIMITERS,
     existing_file,
-    read_table,
     real_matrix,
 )
+from liouville.data._text_tables import read_table
 from liouville.data._times import numbers_from_times
 from liouville.errors import LiouvilleError
 

@@ -15,9 +15,9 @@ from liouville.data._tables import (
     existing_file,
     is_missing,
     kept_columns,
-    read_table,
     real_matrix,
 )
+from liouville.data._text_tables import read_table
 from liouville.errors import LiouvilleError
 
 _SUFFIXES = (".csv", ".tsv", ".npz", ".npy")

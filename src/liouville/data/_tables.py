@@ -1,10 +1,12 @@
-"""Tables in files: text tables and array archives, read with errors that name line and column."""
+"""Tables: columns of numbers or text by name, before they are given a meaning."""
 
 import contextlib
 import csv
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,18 +15,47 @@ from liouville.errors import LiouvilleError
 from liouville.runs.files import atomic_path
 
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
-"""The separator of a text table, by its suffix."""
+"""The separator of a text table that is written, by its suffix."""
 
 _TABLE_SUFFIXES = (".csv", ".tsv", ".npz")
+
+# Python reads 1_0 and digits of other scripts as numbers, which no table means.
+_ODD = re.compile(r"_|[^\x00-\x7f]")
+
+
+@dataclass(frozen=True)
+class LazyColumns(Mapping[str, np.ndarray]):
+    """Columns that are made when they are asked for, shape ``(count,)`` each."""
+
+    of: tuple[str, ...]
+    count: int
+    make: Callable[[str], np.ndarray]
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        if name not in self.of:
+            raise KeyError(name)
+        return self.make(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.of)
+
+    def __len__(self) -> int:
+        return len(self.of)
 
 
 @dataclass(frozen=True)
 class Table:
-    """Columns of text or numbers before they are given a meaning."""
+    """Columns by name: arrays of numbers, instants or text.
+
+    A column of a file of text is text for `values`, which shows it as it stands, and a column of
+    numbers for `numbers`; of a large file the numbers never were text.
+    """
 
     source: str  # name of the file, for messages
-    columns: Mapping[str, Sequence[str] | np.ndarray]  # by name, all of shape ``(n,)``
+    columns: Mapping[str, Any]  # by name, arrays or lists of text, all of shape ``(n,)``
     where: Callable[[int], str]  # says where a row stands, such as ``line 3``
+    # Those columns of a file of text that were read as numbers, float64 with NaN for missing.
+    parsed: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -32,10 +63,15 @@ class Table:
         return tuple(self.columns)
 
     def __len__(self) -> int:
+        if isinstance(self.columns, LazyColumns):
+            return self.columns.count
         return len(next(iter(self.columns.values())))
 
     def values(self, name: str) -> np.ndarray:
-        """One column as text without blanks around it, or as numbers, shape ``(n,)``."""
+        """One column as it stands: text without blanks around it, or an array; shape ``(n,)``.
+
+        Missing cells are empty text, NaN or NaT.
+        """
         if name not in self.columns:
             raise not_found("column", name, self.names, self.source)
         column = self.columns[name]
@@ -49,28 +85,42 @@ class Table:
         Raises:
             LiouvilleError: If there is no such column, or at its first cell that is no number.
         """
-        cells = self.values(name)
-        values = as_numbers(cells)
+        values = self._numbers(name)
         if values is None:
+            cells = self.values(name)
             bad = next(i for i in range(len(cells)) if as_numbers(cells[i : i + 1]) is None)
+            cell = str(cells[bad])
+            comma = " (is its comma decimal, or does it mark thousands?)" if "," in cell else ""
             raise LiouvilleError(
-                f"column {name!r} of {self.source} has {str(cells[bad])!r} on {self.where(bad)}, "
-                "which is no number; correct it, or leave the column out by naming the features to "
-                "read"
+                f"column {name!r} of {self.source} has {cell!r} on {self.where(bad)}, which is no "
+                f"number{comma}; correct it, or leave the column out: --without {name}, or name "
+                "the features to read"
             )
         return values
 
     def matrix(self, names: Sequence[str]) -> np.ndarray:
         """Some columns as numbers, shape ``(n, len(names))``; raises as `numbers` does."""
-        return np.stack([self.numbers(name) for name in names], axis=1)
+        found = np.empty((len(self), len(names)))
+        for i, name in enumerate(names):
+            found[:, i] = self.numbers(name)
+        return found
+
+    def typed(self, name: str) -> np.ndarray:
+        """One column as numbers if all its cells are numbers, otherwise as it stands."""
+        values = self._numbers(name)
+        return self.values(name) if values is None else values
 
     def is_numeric(self, name: str) -> bool:
         """Whether `numbers` can read a column."""
-        return as_numbers(self.values(name)) is not None
+        return self._numbers(name) is not None
 
     def usual(self, role: str, *apart: str) -> str | None:
         """The first column, besides some, whose name is usual for a role, such as ``time``."""
         return next(iter(usual(role, self.names, apart)), None)
+
+    def _numbers(self, name: str) -> np.ndarray | None:
+        parsed = self.parsed.get(name)
+        return as_numbers(self.values(name)) if parsed is None else parsed
 
 
 def is_missing(texts: np.ndarray) -> np.ndarray:
@@ -82,9 +132,14 @@ def is_missing(texts: np.ndarray) -> np.ndarray:
 
 def as_numbers(values: np.ndarray) -> np.ndarray | None:
     """Text or numbers as float64, missing ones as NaN, or None if they are not all numbers."""
+    if values.dtype.kind in "biuf":
+        return values.astype(np.float64, copy=False)
+    if values.dtype.kind != "U":
+        return None
     try:
-        texts = values.dtype.kind == "U"
-        return (np.where(is_missing(values), "nan", values) if texts else values).astype(np.float64)
+        if any(map(_ODD.search, values.tolist())):
+            return None
+        return np.where(is_missing(values), "nan", values).astype(np.float64)
     except ValueError:
         return None
 
@@ -94,7 +149,7 @@ def existing_file(path: str | Path, suffixes: Sequence[str]) -> Path:
     path = Path(path)
     if path.is_dir():
         raise LiouvilleError(f"{path} is a directory; name a file ({', '.join(suffixes)}) in it")
-    if path.suffix.lower() not in suffixes:
+    if not path.name.lower().endswith(tuple(suffixes)):
         raise LiouvilleError(
             f"cannot read {path}: the suffix {path.suffix!r} is not one of {', '.join(suffixes)}; "
             "convert the file"
@@ -102,63 +157,6 @@ def existing_file(path: str | Path, suffixes: Sequence[str]) -> Path:
     if not path.is_file():
         raise LiouvilleError(f"no file {path}; check the path (working directory: {Path.cwd()})")
     return path
-
-
-def read_table(file: str | Path, *, header: bool = True) -> Table:
-    """Reads a file of comma- or tab-separated values in UTF-8, its columns as text.
-
-    Blank lines are skipped. A first column without a name (row labels) is left out. Without a
-    `header`, a first line of numbers is a row, and columns are named ``1``, ``2``, ….
-
-    Raises:
-        LiouvilleError: If the file cannot be read, is empty, lacks names, repeats a name, or has a
-            row of another length.
-    """
-    path = existing_file(file, tuple(DELIMITERS))
-    rows, lines = _raw_rows(path)
-    if not rows:
-        raise LiouvilleError(f"{path} is empty; it needs a line of column names and rows of values")
-    names = [name.strip() for name in rows[0]]
-    if "" not in names and as_numbers(np.array(names)) is not None:
-        if header:
-            raise LiouvilleError(
-                f"{path} starts with numbers, {listed(names, 4)}; add a first line of column names"
-            )
-        names = [str(i + 1) for i in range(len(names))]
-    else:
-        rows, lines = rows[1:], lines[1:]
-    for row, line in zip(rows, lines, strict=True):
-        if len(row) != len(names):
-            raise LiouvilleError(
-                f"line {line} of {path} has {len(row)} values but there are {len(names)} columns; "
-                "correct the line (quote values that contain the separator)"
-            )
-    columns = list(zip(*rows, strict=True)) or [()] * len(names)
-    if names[0] == "" and len(names) > 1:
-        names, columns = names[1:], columns[1:]
-    repeated = sorted({name for name in names if names.count(name) > 1})
-    if repeated:
-        raise LiouvilleError(
-            f"{path} has several columns named {repeated[0]!r}; give every column its own name"
-        )
-    return Table(str(path), dict(zip(names, columns, strict=True)), lambda i: f"line {lines[i]}")
-
-
-def _raw_rows(path: Path) -> tuple[list[list[str]], list[int]]:
-    """The rows that are not blank, and the lines on which they end."""
-    rows, lines = [], []
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, delimiter=DELIMITERS[path.suffix.lower()], strict=True)
-            for row in reader:
-                if len(row) > 1 or any(cell.strip() for cell in row):
-                    rows.append(row)
-                    lines.append(reader.line_num)
-    except UnicodeDecodeError:
-        raise LiouvilleError(f"{path} is not text in UTF-8; save it as UTF-8") from None
-    except (OSError, csv.Error) as error:
-        raise LiouvilleError(f"cannot read {path}: {one_line(error)}; check the file") from None
-    return rows, lines
 
 
 @contextlib.contextmanager

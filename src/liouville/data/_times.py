@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from liouville.data._instants import is_stamp
-from liouville.data._names import MISSING, listed
+from liouville.data._names import listed
+from liouville.data._roles import MISSING, unit_of
 from liouville.errors import LiouvilleError
 
 _NUMBER = r"(?:\d+(?:\.\d+)?|\.\d+)"
@@ -15,20 +16,7 @@ _RANGE = re.compile(rf"({_NUMBER})\s*(?:-|–|to)\s*({_NUMBER})")
 # A minus after a letter or digit ("day-3") is a hyphen, not a sign.
 _SIGNED = re.compile(rf"(?:(?<![A-Za-z0-9.])[-+−])?{_NUMBER}")
 _PLAIN = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
-_UNITS = {
-    "days": ("d", "day", "days"),
-    "hours": ("h", "hr", "hrs", "hour", "hours"),
-    "minutes": ("min", "mins", "minute", "minutes"),
-    "weeks": ("w", "wk", "week", "weeks"),
-    "embryonic days": ("e",),
-}
 _DAY = np.timedelta64(1, "D")
-
-
-def unit_of(word: str) -> str:
-    """The unit of time that a word or abbreviation names, or an empty string."""
-    word = word.strip(" _-.:=()#").casefold()
-    return next((unit for unit, words in _UNITS.items() if word in words), "")
 
 
 def numbers_from_times(
