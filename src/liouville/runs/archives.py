@@ -45,6 +45,7 @@ DAMAGE = (
 # The longest axis of an array without values.
 _MOST_EMPTY = 2**20
 _BLOCK = 2**20
+_ARRAY, _ZIP = b"\x93NUMPY", b"PK"
 
 
 class ObjectsError(ValueError):
@@ -81,7 +82,9 @@ def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
         LiouvilleError: if it unpacks to too much.
         Exception: one of `DAMAGE`.
     """
-    with zipfile.ZipFile(ordinary(path)) as archive:
+    if begins_with(path, _ARRAY):
+        raise ValueError("it is one array, not an archive")
+    with zipfile.ZipFile(path) as archive:
         members, size = archive.infolist(), path.stat().st_size
         for member in members:
             _check_member(member, size)
@@ -91,6 +94,12 @@ def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
             raise ValueError("its members overlap")
         check_unpacked(path, sum(member.file_size for member in members))
         yield archive
+
+
+def begins_with(path: Path, mark: bytes) -> bool:
+    """Whether an ordinary file begins with some bytes."""
+    with ordinary(path).open("rb") as stream:
+        return stream.read(len(mark)) == mark
 
 
 def _check_member(member: zipfile.ZipInfo, size: int) -> None:
@@ -124,17 +133,15 @@ def shape_of_member(archive: zipfile.ZipFile, name: str) -> tuple[int, ...] | No
 
 def read_npy(path: Path) -> np.ndarray:
     """The array of an ``.npy`` file; raises ValueError with the reason."""
-    with ordinary(path).open("rb") as stream:
+    if begins_with(path, _ZIP):
+        raise ValueError("it is an archive of arrays; name it .npz")
+    with path.open("rb") as stream:
         return _read_array(stream, path.stat().st_size)
 
 
 def _read_array(stream: Any, size: int) -> np.ndarray:
     """An array of numbers or text, allocated once its size is that of what is left to read."""
     shape, is_fortran, dtype = _read_header(stream)
-    if dtype.hasobject:
-        raise ObjectsError("it holds Python objects")
-    if dtype.names is not None or dtype.kind == "V":
-        raise ValueError(f"it holds records ({dtype}), not numbers or text")
     count = math.prod(shape)
     if min(shape, default=0) < 0 or (count and not dtype.itemsize):
         raise ValueError(f"its header says shape {shape} and type {dtype}")
@@ -153,11 +160,19 @@ def _read_array(stream: Any, size: int) -> np.ndarray:
 
 
 def _read_header(stream: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, order and type that an array says it has; refuses what is not of numbers or text."""
     readers = {
         (1, 0): np.lib.format.read_array_header_1_0,
         (2, 0): np.lib.format.read_array_header_2_0,
     }
     try:
-        return readers[np.lib.format.read_magic(stream)](stream)
+        shape, is_fortran, dtype = readers[np.lib.format.read_magic(stream)](stream)
+    except (OSError, EOFError, zipfile.BadZipFile, zlib.error):
+        raise
     except Exception:  # the header is Python text, which fails in any way
         raise ValueError("it is no array as NumPy writes it") from None
+    if dtype.hasobject:
+        raise ObjectsError("it holds Python objects")
+    if dtype.names is not None or dtype.kind == "V":
+        raise ValueError(f"it holds records ({dtype}), not numbers or text")
+    return shape, is_fortran, dtype
