@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from liouville.data._formulas import guarded
 from liouville.data._names import MISSING, listed, not_found, one_line, usual
 from liouville.errors import LiouvilleError
 from liouville.runs.files import atomic_path
@@ -205,6 +206,9 @@ def kept_columns(
 def write_table(path: str | Path, columns: Mapping[str, np.ndarray]) -> None:
     """Writes columns by name, shape ``(n,)``, whole or not at all, and numbers with all digits.
 
+    Text that a spreadsheet would run as a formula is written with an apostrophe before it, which
+    `read_table` takes away.
+
     Raises:
         LiouvilleError: If the suffix is not .csv, .tsv or .npz, the columns differ in length, or
             the file cannot be written.
@@ -227,5 +231,12 @@ def write_table(path: str | Path, columns: Mapping[str, np.ndarray]) -> None:
             return
         with temporary.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, delimiter=DELIMITERS[suffix], lineterminator="\n")
-            writer.writerow(arrays)
-            writer.writerows(zip(*(array.tolist() for array in arrays.values()), strict=True))
+            writer.writerow(map(guarded, arrays))
+            writer.writerows(zip(*map(_cells, arrays.values()), strict=True))
+
+
+def _cells(array: np.ndarray) -> list[Any]:
+    """A column as it is written."""
+    if array.dtype.kind not in "UO":
+        return array.tolist()
+    return [guarded(cell) if isinstance(cell, str) else cell for cell in array.tolist()]

@@ -24,6 +24,7 @@ from liouville.data._dialects import (
     utf8,
     without_decimal_commas,
 )
+from liouville.data._formulas import unguarded
 from liouville.data._names import one_line
 from liouville.data._roles import MISSING
 from liouville.data._tables import LazyColumns, Table, existing_file
@@ -62,7 +63,7 @@ class _Text:
     @property
     def names(self) -> tuple[str, ...]:
         """Of all columns but the labels of rows."""
-        names = self.dialect.names
+        names = tuple(unguarded(self.dialect.names))
         return names[1:] if names[0] == "" and len(names) > 1 else names
 
     def reader(self) -> Any:
@@ -75,7 +76,7 @@ class _Text:
         In an array all texts take the place of the longest: one long cell is enough to fill the
         memory.
         """
-        stripped = [cell.strip() for cell in cells]
+        stripped = unguarded([cell.strip() for cell in cells])
         longest = max(map(len, stripped), default=0)
         size = 4 * longest * (len(stripped) if rows is None else rows)
         if size > max(_MOST_BYTES, _MOST_RATIO * len(self.data)):
@@ -286,7 +287,9 @@ class _Arrow:
         """One column as text."""
         import pyarrow as pa
 
-        return self._read({str(self.text.dialect.names.index(name)): pa.string()}).column(0)
+        names = self.text.names
+        place = names.index(name) + len(self.text.dialect.names) - len(names)
+        return self._read({str(place): pa.string()}).column(0)
 
     def may_be_thousands(self, values: np.ndarray) -> bool:
         """Whether commas of a column may mark thousands, which `by_rows` looks at."""
