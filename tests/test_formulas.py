@@ -20,7 +20,7 @@ def test_names_and_texts_come_back(tmp_path: Path, suffix: str, rows: int) -> No
     file = tmp_path / f"a{suffix}"
     numbers = np.linspace(-1.5, 2.0, rows)
     texts = np.resize(np.array(NAMES), rows)
-    write_table(file, {"time": numbers, **{name: numbers for name in NAMES}, "=kind": texts})
+    write_table(file, {"time": numbers, **dict.fromkeys(NAMES, numbers), "=kind": texts})
     with file.open(newline="") as lines:
         header, first = list(csv.reader(lines, delimiter={".csv": ",", ".tsv": "\t"}[suffix]))[:2]
     assert first[:-1] == ["-1.5"] * (len(NAMES) + 1)
