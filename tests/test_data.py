@@ -475,7 +475,7 @@ def test_columns_of_text_tables(tmp_path: Path) -> None:
         ("t,a\n1,2\n", {"weights": "w"}, r"no column 'w'"),
         ("t,a\n1,2\n", {"embedding": "a"}, r"embedding 'a' .* must name two columns"),
         ("t,a\n1,2\n", {"embedding": "a,z"}, r"no column 'z'"),
-        ("t,a\n1,2\n", {"basis": "X_pca"}, r"basis 'X_pca' has no meaning for the text table"),
+        ("t,a\n1,2\n", {"basis": "X_pca"}, r"basis 'X_pca' has no meaning for the table"),
         ("t\n1\n", {}, r"no columns besides t"),
         ("t,a,a\n1,2,3\n", {}, r"several columns named 'a'"),
         ("t,a\n1,2\n\n1,2,3\n", {}, r"line 4 of .* has 3 values but there are 2 columns"),
@@ -506,9 +506,9 @@ def test_missing_and_wrong_files(tmp_path: Path, suffix: str) -> None:
     with _raises(r"no file .*none\."):
         read_cells(tmp_path / f"none{suffix}")
     (tmp_path / f"folder{suffix}").mkdir()
-    with _raises(r"is a directory; name a file \(\.npz, \.csv, \.tsv, \.h5ad\)"):
+    with _raises(r"is a directory; name a file \(\.csv, \.tsv, .*\.npz, .*\.h5ad, .*\)"):
         read_cells(tmp_path / f"folder{suffix}")
-    with _raises(r"the suffix '\.xlsx' is not one of \.npz, \.csv, \.tsv, \.h5ad"):
+    with _raises(r"the suffix '\.xlsx' is not one of \.csv, \.tsv, .*\.npz, .*\.h5ad"):
         read_cells(tmp_path / "a.xlsx")
 
 
@@ -670,7 +670,7 @@ def test_points_from_arrays(tmp_path: Path) -> None:
         ("a.npy", np.array([None]), r"a\.npy holds Python objects"),
         ("a.npz", {"u": _X, "v": _X}, r"no array 'X' .*It has: u \(4, 2\), v \(4, 2\)"),
         ("a.npz", {"X": _X, "t": _DAYS[:1]}, r"has 4 points but times of shape \(1,\)"),
-        ("a.txt", "", r"suffix '\.txt' is not one of \.npz, \.npy, \.csv, \.tsv"),
+        ("a.xlsx", "", r"suffix '\.xlsx' is not one of \.csv, \.tsv, .*\.npz, \.npy"),
     ],
 )
 def test_wrong_points(tmp_path: Path, name: str, content: Any, pattern: str) -> None:

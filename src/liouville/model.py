@@ -12,7 +12,7 @@ import jax.random as jr
 import numpy as np
 
 from liouville import curves, dynamics, gauges, maps, paths, quantities
-from liouville.data import Standardisation
+from liouville.data import Standardisation, numbers_of, points_among
 from liouville.errors import LiouvilleError
 from liouville.numerics import networks, parameters, weights
 from liouville.runs import storage
@@ -20,8 +20,8 @@ from liouville.runs.defects import check_claims, check_leaves, check_shapes, ref
 
 MODEL_FILE = "model.lv"
 
-# What NumPy makes an array of; its own `ArrayLike` is too deep for checks at run time.
-Numbers: TypeAlias = float | int | np.generic | np.ndarray | Sequence[Any]
+# What NumPy makes an array of, and data frames and AnnData for points.
+Numbers: TypeAlias = Any
 
 # Where the classes are that a model file may name: all that is public and final there, and the one
 # class of Equinox that networks are made of.
@@ -52,10 +52,12 @@ class ModelAnswers(NamedTuple):
 class Model:
     r"""A path together with the units of the data it was fitted to.
 
-    Points have any leading batch shape, `(..., dim)`; a time is a number or an array of that
-    batch shape. Log-densities are in nats per user's volume, velocities in the user's length per
-    user's time. All methods raise `LiouvilleError` on points of another dimension, on numbers
-    that are not finite, and on times outside `interval` unless `extrapolate` is true.
+    Points have any leading batch shape, `(..., dim)`: arrays of any library or nested lists, or a
+    data frame or AnnData that has the columns `features`, in any order and among others. A time is
+    a number, or an array or column of that batch shape. Log-densities are in nats per user's
+    volume, velocities in the user's length per user's time. All methods raise `LiouvilleError` on
+    points of another dimension, on numbers that are not finite, and on times outside `interval`
+    unless `extrapolate` is true.
 
     Attributes:
         path: the path, in standardised units.
@@ -115,9 +117,10 @@ class Model:
         self, t: Numbers, x: Numbers, *, sigma: Numbers | None = None, extrapolate: bool = False
     ) -> ModelAnswers:
         """Log-density, velocity, score and drift in one pass; arguments as for `drift`."""
+        x = self._points(x)
         log_density, velocity, score = self._ask(quantities.Answers._fields, t, x, extrapolate)
         return ModelAnswers(
-            log_density + self.units.log_volume(np.asarray(x)),
+            log_density + self.units.log_volume(x),
             self.units.velocity_to_user(velocity),
             self.units.score_to_user(score),
             self._drift(velocity, score, sigma),
@@ -131,8 +134,9 @@ class Model:
             x: points, shape `(..., dim)`.
             extrapolate: allow times outside `interval`.
         """
+        x = self._points(x)
         (value,) = self._ask(("log_density",), t, x, extrapolate)
-        return np.asarray(value + self.units.log_volume(np.asarray(x)))
+        return np.asarray(value + self.units.log_volume(x))
 
     def velocity(self, t: Numbers, x: Numbers, *, extrapolate: bool = False) -> np.ndarray:
         """The velocity, shape `(..., dim)`; arguments as for `log_density`."""
@@ -272,8 +276,12 @@ class Model:
         """The noise of every coordinate in the model's units, shape `(dim,)`."""
         return self.units.noise_to_model(self.sigma if sigma is None else np.asarray(sigma, float))
 
+    def _points(self, x: Numbers) -> np.ndarray:
+        """Points as an array in the user's units, by the names of columns if they have any."""
+        return points_among(x, self.features)
+
     def _model_points(self, x: Numbers) -> np.ndarray:
-        x = np.asarray(x, np.float64)
+        x = self._points(x)
         if x.ndim == 0 or x.shape[-1] != self.dim:
             raise LiouvilleError(
                 f"points of shape {x.shape} do not fit a model of {self.dim} coordinates "
@@ -308,7 +316,7 @@ class Model:
         """Some of `quantities.Answers` at every point, in the model's units."""
         x = self._model_points(x)
         batch, flat = x.shape[:-1], x.reshape(-1, self.dim)
-        t = np.asarray(t, np.float64)
+        t = numbers_of(t, "times")
         try:
             every = np.broadcast_to(t, batch).reshape(-1)
         except ValueError as error:

@@ -23,7 +23,9 @@ from liouville.cli._app import (
     finish_table,
 )
 
-_POINTS_HELP = ".npz, .npy, .csv or .tsv file."
+_POINTS_HELP = (
+    "File of any kind that is fitted to: .csv, .parquet, .npz, .h5ad, ...; see docs/data.md."
+)
 SigmaOption = Annotated[
     float | None,
     typer.Option(help="Noise, in your length per root of your time; by default the run's."),
@@ -142,13 +144,13 @@ def trajectories(
 ) -> None:
     """Carry points along the velocity, or along the diffusion with the same densities."""
     from liouville.data import write_table
-    from liouville.tasks.ask import columns
+    from liouville.tasks.ask import columns, identified, points_for
 
     model = _model(run, given)
     if points is None:
-        x0 = model.sample(start, n, seed=seed, extrapolate=extrapolate)
+        x0, names = model.sample(start, n, seed=seed, extrapolate=extrapolate), None
     else:
-        x0 = _points(points, model)
+        x0, _, names = points_for(run, model, points)
     clock = np.linspace(start, end, times)
     moved = model.trajectories(
         x0, clock, seed=seed, stochastic=stochastic, sigma=sigma, extrapolate=extrapolate
@@ -157,6 +159,7 @@ def trajectories(
     write_table(
         out,
         {
+            **identified(None if names is None else np.repeat(names, times)),
             "trajectory": np.repeat(np.arange(count), times),
             model.time_name: np.tile(clock, count),
             **columns("", model.features, moved.swapaxes(0, 1).reshape(count * times, model.dim)),
@@ -179,13 +182,14 @@ def map_command(
     as_json: Json = False,
 ) -> None:
     """Carry points from one time to another, by default from the first to the last."""
-    from liouville.tasks.ask import columns
+    from liouville.tasks.ask import columns, identified, points_for
     from liouville.tasks.transport.answers import transport_map
 
     model = _model(run, None)
-    x = _points(points, model)
+    x, _, names = points_for(run, model, points)
     moved = transport_map(model, x, start=start, end=end, draws=draws, seed=seed)
-    found = {**columns("", model.features, x), **columns("mapped ", model.features, moved)}
+    found = {**identified(names), **columns("", model.features, x)}
+    found |= {**columns("mapped ", model.features, moved)}
     finish_table(out, found, as_json)
 
 
@@ -199,12 +203,16 @@ def couple_command(
     as_json: Json = False,
 ) -> None:
     """Pair samples of two times: rows of both files, counted from 0, that belong together."""
+    from liouville.tasks.ask import identified, points_for
     from liouville.tasks.transport.answers import couple
 
     model = _model(run, None)
-    x, y = _points(source, model), _points(target, model)
-    pairs = couple(model, x, y, start=start, end=end)
+    x, y = points_for(run, model, source), points_for(run, model, target)
+    pairs = couple(model, x.points, y.points, start=start, end=end)
     found = {"source row": pairs[:, 0], "target row": pairs[:, 1]}
+    for read, rows, prefix in ((x, pairs[:, 0], "source "), (y, pairs[:, 1], "target ")):
+        names = None if read.identifiers is None else read.identifiers[rows]
+        found |= identified(names, prefix)
     finish_table(out, found, as_json, "pairs")
 
 
@@ -219,12 +227,6 @@ def plot(
 
     file = redraw_run(run, movie=movie, trust=trust)
     finish({"report": str(file)}, as_json, [f"report  {file}"])
-
-
-def _points(file: Path, model: Any) -> np.ndarray:
-    from liouville.data import read_points
-
-    return read_points(file, model.features, dim=model.dim)[0]
 
 
 def _model(run: Path, given: str | None) -> Any:

@@ -12,6 +12,10 @@ from liouville.data._events import check_history as check_history
 from liouville.data._geography import Projection as Projection
 from liouville.data._geography import great_circle_km as great_circle_km
 from liouville.data._names import not_found as not_found
+from liouville.data._points import Points as Points
+from liouville.data._points import numbers_of as numbers_of
+from liouville.data._points import points_among as points_among
+from liouville.data._points import points_of as points_of
 from liouville.data._points import read_points as read_points
 from liouville.data._quantisation import DequantisationMode as DequantisationMode
 from liouville.data._quantisation import Quantisation as Quantisation

@@ -1,72 +1,79 @@
-"""Reading cells from the files that people have: archives, text tables and AnnData."""
+"""Reading cells from whatever people have: tables, archives, AnnData, arrays."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from liouville.data._annotated import Annotated, column_names
 from liouville.data._archives import Archive
-from liouville.data._names import listed, names_among, not_found, usual
+from liouville.data._arrays import real_matrix
+from liouville.data._names import listed, names_among, not_found
 from liouville.data._records import number_values
-from liouville.data._roles import unit_of
+from liouville.data._roles import unit_of, usual
 from liouville.data._snapshots import Snapshots
-from liouville.data._tables import (
-    existing_file,
-    foreign,
-    kept_columns,
-    real_matrix,
-)
-from liouville.data._text_tables import read_table
-from liouville.data._times import numbers_from_times
+from liouville.data._sources import ALL, Source, opened, source_of
+from liouville.data._suspects import identifiers_of, other_columns, said_columns
+from liouville.data._tables import Table, kept_columns
+from liouville.data._times import binned, named_times, numbers_from_times, times_of_labels
 from liouville.errors import LiouvilleError
 
-_SUFFIXES = (".npz", ".csv", ".tsv", ".h5ad")
+# More different times than this are hardly snapshots if their name is one of pseudotime's; of any
+# name, fewer than two cells a time are none (so many cells given).
+_MOST_PSEUDO, _FEWEST_PSEUDO = 20, 50
 
 
 @dataclass(frozen=True)
 class _Request:
-    """What the caller asked to read; None where the file's usual names apply."""
+    """What the caller asked to read; None where the usual names apply."""
 
     time_key: str | None
     basis: str | None
     embedding: str | None
     weights: str | None
     features: tuple[str, ...] | None
+    without: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class _Columns:
-    """What a file gave, before times are read and columns chosen."""
+    """What a source gave, before times are read and columns chosen."""
 
     points: np.ndarray
     names: tuple[str, ...]
     times: np.ndarray
     time_name: str
-    embedding: np.ndarray | None
-    weights: np.ndarray | None
+    embedding: np.ndarray | None = None
+    weights: np.ndarray | None = None
+    identifiers: np.ndarray | None = None
 
 
 def read_cells(
-    path: str | Path,
+    source: Source,
     *,
     time_key: str | None = None,
     basis: str | None = None,
     features: str | Sequence[str] | None = None,
+    without: str | Sequence[str] | None = None,
     dims: int | None = None,
     embedding: str | None = None,
     weights: str | None = None,
+    times: str | Mapping[str, float | int] | None = None,
+    bins: int | None = None,
 ) -> Snapshots:
     """Reads cells and the times at which they were observed.
 
+    * Text tables (``.csv``, ``.tsv``, ``.txt``, ``.dat``, also ``.gz``), ``.parquet``,
+      ``.feather`` and data frames: a time column and numeric columns. The time column is the only
+      one with a usual name (time, t, day, hour, date, timepoint, age, stage, ... in any case),
+      unless `time_key` names it. Names of rows and text columns of identifiers are kept apart.
     * ``.npz``: points ``X`` and times ``t``, or TrajectoryNet's ``pcs`` (or ``embedding``,
       ``phate``) and ``sample_labels``. Python objects are never unpickled.
-    * ``.csv``, ``.tsv``: a line of names, a time column and numeric columns. The time column is
-      the only one called time, t, day, hour, date, timepoint, age or stage, in any case, unless
-      `time_key` names it. A first column without a name (row labels) is left out.
-    * ``.h5ad``: times from ``obs``, points from ``obsm`` (``X_pca``, or the only one), or, with
-      ``basis="X"``, the expression matrix. Needs the extra ``cells``.
+    * ``.h5ad``, ``.zarr``, AnnData and MuData: times from ``obs``, points from ``obsm`` (``X_pca``,
+      or the only one), from ``X``, ``raw`` or ``layers/NAME``. Needs the extra ``cells``.
+    * A pair ``(points, times)`` of arrays or nested lists, or a triple with weights; one array or
+      ``.npy`` file with the time in its first column.
 
     Times are numbers; text with one number and the same words everywhere (``"day 3"``, ``"D7.5"``,
     ``"3h"``, ``"E8.5"``); ranges such as ``"Day 00-03"``, which become their midpoint (1.5);
@@ -74,49 +81,80 @@ def read_cells(
     `Snapshots.check` looks further.
 
     Args:
-        path: The file.
+        source: The file, or the object in memory.
         time_key: Column (``obs`` column, array) of times.
-        basis: Array or ``obsm`` key of points. Not for text tables.
+        basis: Array of points: of an archive, or a key of ``obsm``, ``X``, ``raw``, ``layers/NAME``
+            (``MODALITY:KEY`` for MuData). Not for tables.
         features: Columns to read, as a list or separated by commas. Columns of an array are named
             after it: ``PC1``, ``PC2``, … for principal components, ``x1``, ``x2``, … for ``X``.
+        without: Columns to leave out, likewise.
         dims: Keep only the first columns, this many.
         embedding: Two coordinates for pictures: an array, an ``obsm`` key (their first two columns
-            are used), or two columns of a text table, ``"u1,u2"``.
+            are used), or two columns of a table, ``"u1,u2"``.
         weights: Column (``obs`` column, array) of the mass of each cell.
+        times: The time of every label of the time column, if they have no numbers:
+            ``"iPSC=18,MEF=0"`` or a mapping.
+        bins: Cut times that differ from cell to cell, such as pseudotime, into so many bins of
+            equal counts, each at its median.
 
     Raises:
-        LiouvilleError: If the file, a name in it or a value cannot be used.
+        LiouvilleError: If the source, a name in it or a value cannot be used, or times look like
+            pseudotime and no bins are asked for.
+
+    Warns:
+        UserWarning: If columns of a table look like identifiers, batches, clusters or counts.
     """
-    path = existing_file(path, _SUFFIXES)
     names = None if features is None else names_among(features, "features")
-    request = _Request(time_key, basis, embedding, weights, names)
-    readers = {".npz": _read_archive, ".h5ad": _read_anndata}
-    columns = readers.get(path.suffix.lower(), _read_text)(path, request)
-    times, unit = numbers_from_times(columns.times, name=columns.time_name)
-    if not unit and len(columns.time_name) > 2:  # a column called "w" need not mean weeks
-        unit = unit_of(columns.time_name)
-    points, kept = kept_columns(columns.points, columns.names, names, dims, str(path))
+    left_out = () if without is None else names_among(without, "without")
+    request = _Request(time_key, basis, embedding, weights, names, left_out)
+    with opened(source, ALL, what="cells") as found:
+        columns = _columns_of(found, request)
+        where = source_of(found, source, "cells")
+    moments, unit = _numbers(columns, times)
+    if bins is not None:
+        moments = binned(moments, bins, columns.time_name)
+    _refuse_pseudotime(moments, columns.time_name, where)
+    points, kept = kept_columns(columns.points, columns.names, names, dims, where)
     snapshots = Snapshots(
         points,
-        times,
+        moments,
         kept,
         time_name=columns.time_name,
         time_unit=unit,
         weights=columns.weights,
         embedding=columns.embedding,
-        source=str(path),
+        identifiers=columns.identifiers,
+        source=where,
     )
     snapshots.check_numbers()
     return snapshots
 
 
-def _column_names(key: str, count: int) -> tuple[str, ...]:
-    """Names for the columns of an array: ``X_pca`` gives ``PC1``, ``X_umap`` gives ``umap1``."""
-    stem = key.removeprefix("X_")
-    return number_values(count, {"X": "x", "pca": "PC", "pcs": "PC"}.get(stem, stem))
+def _numbers(
+    columns: _Columns, times: str | Mapping[str, float | int] | None
+) -> tuple[np.ndarray, str]:
+    """Times as numbers, and their unit."""
+    name = columns.time_name
+    if times is not None:
+        return times_of_labels(columns.times, named_times(times), name), unit_of(name)
+    moments, unit = numbers_from_times(columns.times, name=name)
+    if not unit and len(name) > 2:  # a column called "w" need not mean weeks
+        unit = unit_of(name)
+    return moments, unit
 
 
-def _time_column(names: Sequence[str], time_key: str | None, source: str) -> str:
+def _refuse_pseudotime(times: np.ndarray, name: str, source: str) -> None:
+    different, count = np.unique(times).size, times.size
+    named = bool(usual("pseudotime", [name])) and different > _MOST_PSEUDO
+    if named or (count >= _FEWEST_PSEUDO and 2 * different > count):
+        raise LiouvilleError(
+            f"{name!r} of {source} has {different} different values in {count} cells, as "
+            "pseudotime has, but snapshots are cells seen at a few times; cut it into bins of "
+            "equal counts with --bins 10 (data.bins), or name another column with time_key"
+        )
+
+
+def time_column(names: Sequence[str], time_key: str | None, source: str) -> str:
     """The column of times: the named one, or the only one with a usual name."""
     if time_key is not None:
         if time_key not in names:
@@ -129,8 +167,47 @@ def _time_column(names: Sequence[str], time_key: str | None, source: str) -> str
     raise LiouvilleError(f"{source} has {problem}; name one with time_key. It has: {listed(names)}")
 
 
-def _read_archive(path: Path, request: _Request) -> _Columns:
-    archive = Archive.open(path)
+def _columns_of(found: Any, request: _Request) -> _Columns:
+    if isinstance(found, np.ndarray | tuple):
+        return _of_arrays(found, request)
+    readers = {Table: _of_table, Archive: _of_archive, Annotated: _of_annotated}
+    return readers[type(found)](found, request)
+
+
+def _of_arrays(found: np.ndarray | tuple[np.ndarray, ...], request: _Request) -> _Columns:
+    """One array with the time first, or points, times and perhaps weights."""
+    for option in ("time_key", "basis", "embedding", "weights"):
+        if getattr(request, option) is not None:
+            raise LiouvilleError(
+                f"{option} {getattr(request, option)!r} has no meaning for arrays, which have no "
+                "names; give a data frame, or Snapshots"
+            )
+    if isinstance(found, np.ndarray):
+        whole = real_matrix(found, "cells")
+        if whole.shape[1] < 2:
+            raise LiouvilleError(
+                f"an array of cells has a time and coordinates in each row, got shape "
+                f"{found.shape}; give that, or the pair (points, times)"
+            )
+        found = (whole[:, 1:], whole[:, 0])
+    if not 2 <= len(found) <= 3:
+        raise LiouvilleError(
+            f"cells in arrays are (points, times) or (points, times, weights), got {len(found)}"
+        )
+    points = real_matrix(found[0], "points of cells")
+    for array, name in zip(found[1:], ("times", "weights")):
+        if array.shape != (len(points),):
+            raise LiouvilleError(
+                f"{name} of cells must have shape ({len(points)},), one for each point, got "
+                f"{array.shape}"
+            )
+    masses = real_matrix(found[2], "weights of cells")[:, 0] if len(found) == 3 else None
+    names = number_values(points.shape[1])
+    return _without(_Columns(points, names, found[1], "time", None, masses), request, "cells")
+
+
+def _of_archive(archive: Archive, request: _Request) -> _Columns:
+    path = archive.path
     point_key = request.basis or archive.usual("points")
     time_key = request.time_key or archive.usual("time")
     if point_key is None or time_key is None:
@@ -145,8 +222,15 @@ def _read_archive(path: Path, request: _Request) -> _Columns:
     def column(name: str) -> np.ndarray:
         return archive.column(name, len(points), "cell")
 
-    names = _column_names(point_key, points.shape[1])
+    names = column_names(point_key, points.shape[1])
     return _completed(points, names, time_key, archive.array, column, request, str(path))
+
+
+def _of_annotated(cells: Annotated, request: _Request) -> _Columns:
+    time_name = time_column(cells.columns, request.time_key, f"obs of {cells.source}")
+    points, names = cells.points(cells.basis(request.basis), request.features)
+    found = _completed(points, names, time_name, cells.array, cells.column, request, cells.source)
+    return replace(found, identifiers=cells.identifiers)
 
 
 def _completed(
@@ -169,85 +253,45 @@ def _completed(
             )
     if weights is not None:
         masses = real_matrix(column(weights), f"weights {weights!r} of {source}")[:, 0]
-    return _Columns(points, names, column(time_name), time_name, drawn, masses)
+    found = _Columns(points, names, column(time_name), time_name, drawn, masses)
+    return _without(found, request, source)
 
 
-def _read_text(path: Path, request: _Request) -> _Columns:
+def _without(found: _Columns, request: _Request, source: str) -> _Columns:
+    """Leaves out columns of an array."""
+    kept = other_columns(found.names, request.without, source)
+    if len(kept) == len(found.names):
+        return found
+    points = found.points[:, [found.names.index(name) for name in kept]]
+    return replace(found, points=points, names=kept)
+
+
+def _of_table(table: Table, request: _Request) -> _Columns:
+    source = table.source
     if request.basis is not None:
         raise LiouvilleError(
-            f"basis {request.basis!r} has no meaning for the text table {path}; "
+            f"basis {request.basis!r} has no meaning for the table {source}; "
             "name its columns with features"
         )
-    table = read_table(path)
-    time_name = _time_column(table.names, request.time_key, str(path))
+    time_name = time_column(table.names, request.time_key, source)
     drawn = () if request.embedding is None else names_among(request.embedding, "embedding")
     if drawn and len(drawn) != 2:
         raise LiouvilleError(
-            f"embedding {request.embedding!r} of {path} must name two columns, such as 'u1,u2'"
+            f"embedding {request.embedding!r} of {source} must name two columns, such as 'u1,u2'"
         )
     apart = (time_name, *drawn, *(() if request.weights is None else (request.weights,)))
     embedding = table.matrix(drawn) if drawn else None
     weights = None if request.weights is None else table.numbers(request.weights)
-    names = request.features or tuple(name for name in table.names if name not in apart)
+    names, identifiers = request.features, identifiers_of(table)
+    if names is None:
+        every = other_columns(table.names, (*request.without, *identifiers.column), source)
+        names = tuple(name for name in every if name not in apart)
     if not names:
         raise LiouvilleError(
-            f"{path} has no columns besides {listed(apart)}; add columns of coordinates"
+            f"{source} has no columns besides {listed(apart)}; add columns of coordinates"
         )
-    times = table.values(time_name)
-    return _Columns(table.matrix(names), names, times, time_name, embedding, weights)
-
-
-def _read_anndata(path: Path, request: _Request) -> _Columns:
-    absent = "it needs anndata; install it with: pip install 'liouville[cells]'"
-    with foreign(path, absent, "not an .h5ad file, or damaged ({}); save it again"):
-        import anndata
-
-        # Backed, so that an expression matrix that is not asked for stays on disk.
-        cells = anndata.read_h5ad(path, backed="r")
-    try:
-        return _anndata_columns(cells, path, request)
-    finally:
-        cells.file.close()
-
-
-def _anndata_columns(cells: Any, path: Path, request: _Request) -> _Columns:
-    source, columns = str(path), _texts(cells.obs.columns)
-
-    def obs(name: str) -> np.ndarray:
-        if name not in columns:
-            raise not_found("obs column", name, columns, source)
-        return np.asarray(cells.obs[name])
-
-    def obsm(key: str) -> np.ndarray:
-        if key not in cells.obsm:
-            raise not_found("obsm array", key, _texts(cells.obsm), source)
-        return _dense(cells.obsm[key])
-
-    time_name = _time_column(columns, request.time_key, f"obs of {source}")
-    keys = _texts(cells.obsm)
-    basis = request.basis or ("X_pca" if "X_pca" in keys else keys[0] if len(keys) == 1 else None)
-    if basis is None:
-        problem = "no X_pca among several obsm arrays" if keys else "no obsm arrays"
-        raise LiouvilleError(
-            f"{source} has {problem}; name one with basis, or basis='X' for the expression matrix. "
-            f"It has: {listed(keys)}"
-        )
-    if basis == "X":
-        points, names = _dense(cells.X), _texts(cells.var_names)
-    else:
-        points = obsm(basis)
-        # A table in obsm names its own columns.
-        names = _texts(getattr(cells.obsm[basis], "columns", ()))
-    points = real_matrix(points, f"{basis!r} of {source}")
-    names = names or _column_names(basis, points.shape[1])
-    return _completed(points, names, time_name, obsm, obs, request, source)
-
-
-def _texts(names: Any) -> tuple[str, ...]:
-    return tuple(str(name) for name in names)
-
-
-def _dense(array: Any) -> np.ndarray:
-    """An array in memory from what AnnData holds: on disk, sparse, a table or an array."""
-    memory = array if hasattr(array, "columns") else array[:]
-    return np.asarray(memory.toarray() if hasattr(memory, "toarray") else memory)
+    points = table.matrix(names)
+    if request.features is None:
+        said_columns(points, names, source)
+    times = table.typed(time_name)
+    return _Columns(points, names, times, time_name, embedding, weights, identifiers.values)

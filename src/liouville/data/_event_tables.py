@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from liouville.data._archives import Archive, readable
+from liouville.data._arrays import real_matrix
 from liouville.data._names import listed
 from liouville.data._records import number_values
 from liouville.data._tables import (
@@ -16,7 +17,6 @@ from liouville.data._tables import (
     Table,
     existing_file,
     foreign,
-    real_matrix,
 )
 from liouville.data._text_tables import read_table
 from liouville.errors import LiouvilleError

@@ -1,26 +1,21 @@
 """Reading samples, with a class for each row if there is one, from tables and arrays."""
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from liouville.data._archives import Archive, load_array
+from liouville.data._annotated import Annotated
+from liouville.data._archives import Archive
+from liouville.data._arrays import real_matrix
 from liouville.data._names import names_among, usual
 from liouville.data._records import number_values
 from liouville.data._samples import Samples
-from liouville.data._tables import (
-    Table,
-    as_numbers,
-    existing_file,
-    is_missing,
-    kept_columns,
-    real_matrix,
-)
-from liouville.data._text_tables import read_table
+from liouville.data._sources import ALL, Source, opened, source_of
+from liouville.data._suspects import identifiers_of, other_columns, said_columns
+from liouville.data._tables import Table, as_numbers, is_missing, kept_columns
 from liouville.errors import LiouvilleError
-
-_SUFFIXES = (".csv", ".tsv", ".npz", ".npy")
 
 _MOST_CLASSES = 1000
 """A column of more different numbers is no class column, however often they repeat."""
@@ -29,24 +24,39 @@ _REPEATS = 3
 """A column called like a class is one if its numbers occur this many times each, on average."""
 
 
+@dataclass(frozen=True)
+class _Request:
+    """What the caller asked to read; None where the usual names apply."""
+
+    label: str | None
+    features: tuple[str, ...] | None
+    without: tuple[str, ...]
+    basis: str | None
+
+
 _Columns = tuple[np.ndarray, tuple[str, ...], np.ndarray | None, str]
 """Points and names of their columns, labels before they are numbered and the name of theirs."""
 
 
 def read_samples(
-    file: str | Path,
+    source: Source,
     *,
     label: str | None = None,
     features: str | Sequence[str] | None = None,
+    without: str | Sequence[str] | None = None,
     dims: int | None = None,
+    basis: str | None = None,
 ) -> Samples:
-    """Reads samples, one row each, and their classes if the file has them.
+    """Reads samples, one row each, and their classes if there are any.
 
-    * ``.csv``, ``.tsv``: a line of names and numeric columns. A first column without a name (row
-      labels) is left out.
+    * Text tables (``.csv``, ``.tsv``, ``.txt``, ``.dat``, also ``.gz``), ``.parquet``,
+      ``.feather`` and data frames: numeric columns. Names of rows and text columns of identifiers
+      are left out.
     * ``.npz``: points ``X`` (or ``points``, ``data``, ``x``, ``images``, ``pcs``, ``embedding``,
       ``phate``, or the only array besides the classes). Python objects are never unpickled.
-    * ``.npy``: one array of points, without classes.
+    * ``.npy``, arrays of NumPy, JAX or torch and nested lists: points, without classes.
+    * ``.h5ad``, ``.zarr``, AnnData and MuData: points from ``obsm`` (``X_pca``, or the only one),
+      ``X``, ``raw`` or ``layers/NAME``; classes from ``obs`` if `label` names them.
 
     Arrays of more than two axes, such as images, become one row each. The class column is the only
     one called label, labels, class, target or y, in any case, unless `label` names it; one of
@@ -55,63 +65,105 @@ def read_samples(
     values are finite, and `Samples.check` looks further.
 
     Args:
-        file: The file, in the user's units.
+        source: The file, in the user's units, or the object in memory.
         label: Column or array of classes: text or whole numbers.
         features: Columns to read, as a list or separated by commas. Columns of an array are named
             ``x1``, ``x2``, ….
+        without: Columns to leave out, likewise.
         dims: Keep only the first columns, this many.
+        basis: Array of points: of an archive, or as for `read_cells`. Not for tables.
 
     Raises:
-        LiouvilleError: If the file, a name in it or a value cannot be used.
+        LiouvilleError: If the source, a name in it or a value cannot be used.
+
+    Warns:
+        UserWarning: If columns of a table look like identifiers, batches, clusters or counts.
     """
-    path = existing_file(file, _SUFFIXES)
     names = None if features is None else names_among(features, "features", example="a,b")
-    readers = {".npz": _read_archive, ".npy": _read_array}
-    reader = readers.get(path.suffix.lower(), lambda path, *of: _of_table(read_table(path), *of))
-    points, found, labels, label_name = reader(path, label, names)
-    points, kept = kept_columns(points, found, names, dims, str(path))
+    left_out = () if without is None else names_among(without, "without", example="a,b")
+    request = _Request(label, names, left_out, basis)
+    with opened(source, ALL, what="samples") as found:
+        where = source_of(found, source, "samples")
+        points, every, labels, label_name = _columns_of(found, request, where)
+    points, kept = kept_columns(points, every, names, dims, where)
     classes: tuple[str, ...] = ()
     if labels is not None:
-        labels, classes = _number(labels, label_name, str(path))
-    samples = Samples(points, labels, classes, kept, label_name, source=str(path))
+        labels, classes = _number(labels, label_name, where)
+    samples = Samples(points, labels, classes, kept, label_name, source=where)
     samples.check_numbers()
     return samples
 
 
-def _of_table(table: Table, label: str | None, features: tuple[str, ...] | None) -> _Columns:
+def _columns_of(found: Any, request: _Request, source: str) -> _Columns:
+    if isinstance(found, tuple):
+        raise LiouvilleError(
+            f"samples are one array, not {len(found)} of them; give points of shape (n, dim), or "
+            "Samples with labels"
+        )
+    if isinstance(found, Table):
+        return _of_table(found, request)
+    readers = {np.ndarray: _of_array, Archive: _of_archive, Annotated: _of_annotated}
+    points, names, labels, label = readers[type(found)](found, request, source)
+    kept = other_columns(names, request.without, source)
+    if len(kept) < len(names):
+        points = points[:, [names.index(name) for name in kept]]
+    return points, kept, labels, label
+
+
+def _of_table(table: Table, request: _Request) -> _Columns:
+    if request.basis is not None:
+        raise LiouvilleError(
+            f"basis {request.basis!r} has no meaning for the table {table.source}; name its "
+            "columns with features"
+        )
+    label, features = request.label, request.features
     if label is None:
         lower = {name.casefold() for name in table.names}
-        apart = {*(features or ()), *(("y", "Y") if "x" in lower else ())}
+        apart = {*(features or ()), *request.without, *(("y", "Y") if "x" in lower else ())}
         names = [name for name in table.names if name not in apart]
-        label = _label_among(names, table.values, table.source)
-    labels = None if label is None else table.values(label)
-    names = features or tuple(name for name in table.names if name != label)
+        label = _label_among(names, table.typed, table.source)
+    labels = None if label is None else table.typed(label)
+    every = (*request.without, *identifiers_of(table).column)
+    left = other_columns(table.names, every, table.source)
+    names = features or tuple(name for name in left if name != label)
     if not names:
         raise LiouvilleError(
             f"{table.source} has no columns besides the classes {label!r}; add columns"
         )
-    return table.matrix(names), names, labels, label or ""
+    points = table.matrix(names)
+    if features is None:
+        said_columns(points, names, table.source)
+    return points, names, labels, label or ""
 
 
-def _read_archive(path: Path, label: str | None, _: tuple[str, ...] | None) -> _Columns:
-    archive = Archive.open(path)
+def _of_archive(archive: Archive, request: _Request, source: str) -> _Columns:
+    label = request.label
     if label is not None:
         archive.array(label)  # refuses an unknown name
     else:
-        label = _label_among(archive.names, archive.array, str(path))
-    key = archive.points(label)
-    points = _matrix(archive.array(key), f"array {key!r} of {path}")
+        label = _label_among(archive.names, archive.array, source)
+    key = request.basis or archive.points(label)
+    points = _matrix(archive.array(key), f"array {key!r} of {source}")
     labels = None if label is None else archive.column(label, len(points), "row")
     return points, number_values(points.shape[1]), labels, label or ""
 
 
-def _read_array(path: Path, label: str | None, _: tuple[str, ...] | None) -> _Columns:
-    if label is not None:
+def _of_annotated(cells: Annotated, request: _Request, source: str) -> _Columns:
+    del source
+    points, names = cells.points(cells.basis(request.basis), request.features)
+    label = request.label
+    return points, names, None if label is None else cells.column(label), label or ""
+
+
+def _of_array(array: np.ndarray, request: _Request, source: str) -> _Columns:
+    if request.label is not None:
         raise LiouvilleError(
-            f"{path} holds one array, which has no classes {label!r}; save points as X and "
-            "classes as label in an .npz file"
+            f"{source} holds one array, which has no classes {request.label!r}; save points as X "
+            "and classes as label in an .npz file"
         )
-    points = _matrix(load_array(path), str(path))
+    if request.basis is not None:
+        raise LiouvilleError(f"basis {request.basis!r} has no meaning for the array {source}")
+    points = _matrix(array, source)
     return points, number_values(points.shape[1]), None, ""
 
 

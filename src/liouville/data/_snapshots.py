@@ -38,6 +38,7 @@ class Snapshots:
         time_unit: Unit of time, empty if unknown.
         weights: Mass of each point, shape ``(n,)``, or None for equal masses.
         embedding: Two coordinates per point for pictures only, shape ``(n, 2)``, or None.
+        identifiers: Name of each cell, such as its barcode, shape ``(n,)``, or None.
         source: Where the data came from, for messages and reports.
         is_checked: Whether `check` has said what looks wrong.
     """
@@ -50,6 +51,7 @@ class Snapshots:
     weights: np.ndarray | None = None
     embedding: np.ndarray | None = None
     source: str = "data"
+    identifiers: np.ndarray | None = None
     is_checked: bool = field(default=False, init=False)
 
     @staticmethod
@@ -64,6 +66,11 @@ class Snapshots:
         points = matrix_of(self, "points", "cells, columns")
         put(self, points=points)
         put_columns(self, len(points), "cells", times=(), weights=(), embedding=(2,))
+        if self.identifiers is not None and self.identifiers.shape != (len(points),):
+            raise LiouvilleError(
+                f"identifiers of {self.source} must have shape ({len(points)},), one for each "
+                f"cell, got {self.identifiers.shape}"
+            )
         put_names(self, "features", number_values(points.shape[1]), "names, one per column")
 
     def __len__(self) -> int:
@@ -97,7 +104,7 @@ class Snapshots:
     def select(self, mask: np.ndarray) -> "Snapshots":
         """Keeps some of the cells, by booleans of shape ``(n,)`` or their numbers in order."""
         kept = chosen_rows(mask, len(self), f"cells of {self.source}")
-        return take(self, kept, "points", "times", "weights", "embedding")
+        return take(self, kept, "points", "times", "weights", "embedding", "identifiers")
 
     def split(self, share: float, seed: int) -> tuple["Snapshots", "Snapshots"]:
         """Holds out a share of the cells of every time: the training part and the held-out part.

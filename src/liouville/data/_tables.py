@@ -57,6 +57,8 @@ class Table:
     where: Callable[[int], str]  # says where a row stands, such as ``line 3``
     # Those columns of a file of text that were read as numbers, float64 with NaN for missing.
     parsed: Mapping[str, np.ndarray] = field(default_factory=dict)
+    # The names of rows, shape ``(n,)``: a first column without a name, or the index of a frame.
+    labels: Callable[[], np.ndarray] | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -148,12 +150,14 @@ def as_numbers(values: np.ndarray) -> np.ndarray | None:
 def existing_file(path: str | Path, suffixes: Sequence[str]) -> Path:
     """The path, if it is a file with one of some suffixes, in lower case."""
     path = Path(path)
+    shown = ", ".join([s for s in suffixes if s.count(".") == 1])
+    shown += " (text also as .gz)" if len(shown.split()) < len(suffixes) else ""
     if path.is_dir():
-        raise LiouvilleError(f"{path} is a directory; name a file ({', '.join(suffixes)}) in it")
+        raise LiouvilleError(f"{path} is a directory; name a file ({shown}) in it")
     if not path.name.lower().endswith(tuple(suffixes)):
         raise LiouvilleError(
-            f"cannot read {path}: the suffix {path.suffix!r} is not one of {', '.join(suffixes)}; "
-            "convert the file"
+            f"cannot read {path}: the suffix {path.suffix!r} is not one of {shown}; convert the "
+            "file"
         )
     if not path.is_file():
         raise LiouvilleError(f"no file {path}; check the path (working directory: {Path.cwd()})")
@@ -169,17 +173,6 @@ def foreign(path: Path, absent: str, damaged: str) -> Iterator[None]:
         raise LiouvilleError(f"cannot read {path}: {absent}") from None
     except Exception as error:  # every library has its own kinds
         raise LiouvilleError(f"cannot read {path}: {damaged.format(one_line(error))}") from None
-
-
-def real_matrix(array: np.ndarray, what: str, one: str = "cells") -> np.ndarray:
-    """A table of real numbers as float64, shape ``(n, d)``; one axis becomes one column."""
-    array = np.asarray(array)
-    if array.dtype.kind not in "biuf":
-        raise LiouvilleError(f"{what} holds {array.dtype} values; give real numbers")
-    array = array[:, None] if array.ndim == 1 else array
-    if array.ndim != 2:
-        raise LiouvilleError(f"{what} must have shape ({one}, columns), got {array.shape}")
-    return array.astype(np.float64)
 
 
 def kept_columns(

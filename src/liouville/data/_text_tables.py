@@ -162,11 +162,13 @@ def by_rows(text: _Text) -> Table:
             f"cannot read {text.source}: {one_line(error)}; check the file"
         ) from None
     cells = list(zip(*rows, strict=True)) or [()] * width
-    names = text.names
     columns = {}
-    for name, column in zip(names, cells[width - len(names) :], strict=True):
+    unnamed = ("",) * (width - len(text.names))
+    for name, column in zip((*unnamed, *text.names), cells, strict=True):
         columns[name] = text.decimal(text.array(column, name), name)
-    return Table(text.source, columns, lambda i: f"line {lines[i]}")
+    labels = columns.pop("", None) if unnamed else None
+    own = None if labels is None else lambda: labels
+    return Table(text.source, columns, lambda i: f"line {lines[i]}", labels=own)
 
 
 def _by_arrow(text: _Text) -> Table | None:
@@ -201,7 +203,8 @@ def _by_arrow(text: _Text) -> Table | None:
         return f"line {text.dialect.line - 1 + reader.line_num}"
 
     rows = len(next(iter((*parsed.values(), *texts.values()))))
-    return Table(text.source, LazyColumns(text.names, rows, make), where, parsed)
+    labels = (lambda: make("")) if len(text.names) < len(text.dialect.names) else None
+    return Table(text.source, LazyColumns(text.names, rows, make), where, parsed, labels)
 
 
 def joined(column: Any) -> np.ndarray:

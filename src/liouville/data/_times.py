@@ -2,12 +2,14 @@
 
 import datetime
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from liouville.data._arrays import in_utc, is_gone
 from liouville.data._instants import is_stamp
-from liouville.data._names import listed
+from liouville.data._names import listed, not_found
 from liouville.data._roles import MISSING, unit_of
 from liouville.errors import LiouvilleError
 
@@ -17,6 +19,69 @@ _RANGE = re.compile(rf"({_NUMBER})\s*(?:-|–|to)\s*({_NUMBER})")
 _SIGNED = re.compile(rf"(?:(?<![A-Za-z0-9.])[-+−])?{_NUMBER}")
 _PLAIN = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 _DAY = np.timedelta64(1, "D")
+
+
+def named_times(given: str | Mapping[str, float | int]) -> dict[str, float]:
+    """Times of labels, as a mapping or as text: ``iPSC=18,MEF=0``.
+
+    Raises:
+        LiouvilleError: If a label stands twice, or a time is no finite number.
+    """
+    if isinstance(given, str):
+        pairs = [part.rpartition("=")[::2] for part in given.split(",") if part.strip()]
+    else:
+        pairs = [(str(label), time) for label, time in given.items()]
+    found: dict[str, float] = {}
+    for label, time in pairs:
+        try:
+            number = float(time)
+        except (TypeError, ValueError):
+            number = np.nan
+        if not label.strip() or label.strip() in found or not np.isfinite(number):
+            raise LiouvilleError(
+                f"times must give every label once and a number, such as 'iPSC=18,MEF=0', got "
+                f"{str(given)[:120]!r}"
+            )
+        found[label.strip()] = number
+    return found
+
+
+def times_of_labels(values: np.ndarray, times: Mapping[str, float | int], name: str) -> np.ndarray:
+    """The time of every label, shape ``(n,)``; numbers are looked up by their shortest text."""
+    if values.dtype.kind in "iuf":
+        labels, which = np.unique(values, return_inverse=True)
+        texts = [f"{label:g}" for label in labels.tolist()]
+    else:
+        labels, which = np.unique(values.astype(np.str_), return_inverse=True)
+        texts = [label.strip() for label in labels.tolist()]
+    for text in texts:
+        if text not in times:
+            raise LiouvilleError(
+                f"time column {name!r} has {text!r}, for which times gives none; add it, such as "
+                f"{text}=1. Given: {listed(list(times))}"
+            )
+    unused = [label for label in times if label not in texts]
+    if unused:
+        raise not_found("value", unused[0], texts, f"time column {name!r}")
+    return np.array([times[text] for text in texts], np.float64)[which]
+
+
+def binned(times: np.ndarray, bins: int, name: str) -> np.ndarray:
+    """Every time moved to the median of its bin, of `bins` with about as many times in each.
+
+    Equal times stay together.
+    """
+    if bins < 2 or bins > np.unique(times).size:
+        raise LiouvilleError(
+            f"cannot cut {name!r}, which has {np.unique(times).size} different values, into {bins} "
+            "bins; ask for two or more, and no more than that"
+        )
+    inner = np.sort(times)[np.arange(1, bins) * times.size // bins]
+    which = np.searchsorted(inner, times, side="right")
+    found = np.empty_like(times)
+    for number in np.unique(which).tolist():
+        found[which == number] = np.median(times[which == number])
+    return found
 
 
 def numbers_from_times(
@@ -35,6 +100,7 @@ def numbers_from_times(
         values = _unwrap(values, name)
     kind = values.dtype.kind
     if kind in "iuf":
+        _refuse_missing(int(np.isnan(values).sum()), name)
         return values.astype(np.float64), ""
     if kind in "mM":
         return _days(values, name, dates), "days"
@@ -50,11 +116,7 @@ def _unwrap(values: np.ndarray, name: str) -> np.ndarray:
     """Text as a unicode array, and objects as the array type that they all belong to."""
     items: list[Any] = values.tolist()
     items = [v.decode("utf-8", "replace") if isinstance(v, bytes) else v for v in items]
-    missing = sum(map(_is_missing, items))
-    if missing:
-        raise LiouvilleError(
-            f"time column {name!r} has {missing} missing values; fill them in or drop those cells"
-        )
+    _refuse_missing(sum(map(_is_missing, items)), name)
     if all(isinstance(v, str) for v in items):
         return np.array(items, dtype=np.str_)
     if all(isinstance(v, int | float | np.number) and not isinstance(v, bool) for v in items):
@@ -62,7 +124,7 @@ def _unwrap(values: np.ndarray, name: str) -> np.ndarray:
     if all(isinstance(v, datetime.timedelta) for v in items):
         return np.array(items, dtype="timedelta64[us]")
     if all(isinstance(v, datetime.date) for v in items):
-        return np.array([_naive(v) for v in items], dtype="datetime64[us]")
+        return np.array([in_utc(v) for v in items], dtype="datetime64[us]")
     kinds = sorted({type(v).__name__ for v in items})
     raise LiouvilleError(
         f"time column {name!r} mixes or holds values of type {', '.join(kinds)}; give numbers, "
@@ -70,27 +132,19 @@ def _unwrap(values: np.ndarray, name: str) -> np.ndarray:
     )
 
 
+def _refuse_missing(count: int, name: str) -> None:
+    if count:
+        raise LiouvilleError(
+            f"time column {name!r} has {count} missing values; fill them in or drop those cells"
+        )
+
+
 def _is_missing(value: Any) -> bool:
-    if value is None or type(value).__name__ in ("NAType", "NaTType"):
-        return True
-    if isinstance(value, str):
-        return value.strip().casefold() in MISSING
-    return isinstance(value, float) and value != value
-
-
-def _naive(date: datetime.date) -> datetime.date:
-    """Moves a date with a time zone to UTC and forgets the zone, which NumPy does not know."""
-    if isinstance(date, datetime.datetime) and date.tzinfo is not None:
-        return date.astimezone(datetime.UTC).replace(tzinfo=None)
-    return date
+    return is_gone(value) or (isinstance(value, str) and value.strip().casefold() in MISSING)
 
 
 def _days(values: np.ndarray, name: str, dates: bool) -> np.ndarray:
-    if np.isnat(values).any():
-        raise LiouvilleError(
-            f"time column {name!r} has {int(np.isnat(values).sum())} missing values; "
-            "fill them in or drop those cells"
-        )
+    _refuse_missing(int(np.isnat(values).sum()), name)
     if values.dtype.kind == "m":
         if np.datetime_data(values.dtype)[0] in ("Y", "M", "generic"):
             raise LiouvilleError(
@@ -113,7 +167,7 @@ def _numbers_from_text(values: np.ndarray, name: str, dates: bool) -> tuple[np.n
     texts = [text.strip() for text in unique.tolist()]
     if texts and all(map(is_stamp, texts)):
         try:
-            moments = [_naive(datetime.datetime.fromisoformat(text)) for text in texts]
+            moments = [in_utc(datetime.datetime.fromisoformat(text)) for text in texts]
         except ValueError as error:
             raise LiouvilleError(
                 f"time column {name!r} has an unreadable date: {error}; write 2021-03-04T05:06"
@@ -125,7 +179,8 @@ def _numbers_from_text(values: np.ndarray, name: str, dates: bool) -> tuple[np.n
         unreadable = [repr(text) for text, pair in zip(texts, read, strict=True) if not pair]
         raise LiouvilleError(
             f"time column {name!r} has values without exactly one number: {listed(unreadable, 5)}; "
-            "write numbers, or text with one number such as 'day 3'"
+            f"write numbers, or text with one number such as 'day 3', or give a time for each: "
+            f"--times '{texts[0]}=0,...'"
         )
     wordings: dict[str, str] = {}
     for text, (_, words) in zip(texts, pairs, strict=True):
@@ -134,7 +189,7 @@ def _numbers_from_text(values: np.ndarray, name: str, dates: bool) -> tuple[np.n
         examples = [repr(text) for text in wordings.values()]
         raise LiouvilleError(
             f"time column {name!r} words its values differently: {listed(examples, 5)}; "
-            "use the same words, or numbers only"
+            f"use the same words, or give a time for each: --times '{texts[0]}=0,...'"
         )
     numbers = np.array([number for number, _ in pairs], dtype=np.float64)
     return numbers[inverse], unit_of(next(iter(wordings), ""))

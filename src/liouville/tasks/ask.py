@@ -1,15 +1,16 @@
 """Questions about a fitted model: what `query` writes."""
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
-from liouville.data import read_points
+from liouville.data import Points, points_of
 from liouville.errors import LiouvilleError
+from liouville.model import Model
 from liouville.model import load as load
-from liouville.runs.folder import Run
+from liouville.runs.folder import CONFIG_FILE, Run, open_run
 
 _FEW_POINTS = 100_000
 
@@ -45,8 +46,9 @@ def query(run: Run, question: Question) -> dict[str, np.ndarray]:
         message = f"--time is {question.time!r}; give a number in the data's units"
         raise LiouvilleError(message) from None
     try:
-        time_key = None if time is not None else model.time_name
-        x, own = read_points(question.points, model.features, dim=model.dim, time_key=time_key)
+        x, own, identifiers = points_for(
+            run.folder, model, question.points, needs_time=time is None
+        )
     except LiouvilleError as error:
         remedy = "" if time is not None else "; a --time need not be in the file"
         raise LiouvilleError(f"{error}{remedy}") from error
@@ -59,6 +61,7 @@ def query(run: Run, question: Question) -> dict[str, np.ndarray]:
     finally:
         jax.config.update("jax_disable_most_optimizations", before)
     return {
+        **identified(identifiers),
         model.time_name: t,
         **columns("", model.features, x),
         "log_density": found.log_density,
@@ -66,6 +69,41 @@ def query(run: Run, question: Question) -> dict[str, np.ndarray]:
         **columns("score ", model.features, found.score),
         **columns("drift ", model.features, found.drift),
     }
+
+
+def points_for(folder: Path, model: Model, source: Any, *, needs_time: bool = False) -> Points:
+    """Points for a fitted model from a file, read as the data of its run were.
+
+    Args:
+        folder: of the run, or of a model alone.
+        model: the model.
+        source: the file.
+        needs_time: whether points must have times.
+
+    Raises:
+        LiouvilleError: if the file has no such points, or no times and they are needed.
+    """
+    is_run = (folder / CONFIG_FILE).is_file()
+    data = open_run(folder).settings.get("data", {}) if is_run else {}
+    labels = data.get("times")  # of the ends of transport they are numbers
+    found = points_of(
+        source,
+        model.features,
+        dim=model.dim,
+        time_key=None,
+        time_name=model.time_name if needs_time else None,
+        time_unit=model.time_unit,
+        basis=data.get("basis"),
+        times=labels if isinstance(labels, str) else None,
+    )
+    if needs_time and found.times is None:
+        raise LiouvilleError(f"{source} has no times; give a file with them")
+    return found
+
+
+def identified(identifiers: np.ndarray | None, prefix: str = "") -> dict[str, np.ndarray]:
+    """A column of the names of points, if they have any, to be put before their answers."""
+    return {} if identifiers is None else {f"{prefix}identifier": identifiers}
 
 
 def columns(prefix: str, features: tuple[str, ...], x: np.ndarray) -> dict[str, np.ndarray]:

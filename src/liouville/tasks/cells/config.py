@@ -11,13 +11,28 @@ from liouville.tasks.settings import ReportConfig, TrainingConfig
 class DataConfig:
     """What is read and how it is scaled."""
 
-    file: str | None = option(None, "the data file: .npz, .csv, .tsv or .h5ad", argument="DATA")
+    file: str | None = option(
+        None, "the data file: .csv, .parquet, .npz, .h5ad, ...; see docs/data.md", argument="DATA"
+    )
     time_key: str | None = option(
         None, "array, column or obs key that holds the time", flag="--time-key"
     )
-    basis: str | None = option(None, "array or obsm key that holds the coordinates", flag="--basis")
+    times: str | None = option(
+        None, "times of labels that have no numbers: 'iPSC=18,MEF=0'", flag="--times"
+    )
+    bins: int | None = option(
+        None, "cut pseudotime into so many bins of equal counts", flag="--bins"
+    )
+    basis: str | None = option(
+        None,
+        "array of the coordinates: a key of obsm, X, raw, layers/NAME, or of an archive",
+        flag="--basis",
+    )
     features: tuple[str, ...] | None = option(
         None, "columns to use as coordinates", flag="--features"
+    )
+    without: tuple[str, ...] | None = option(
+        None, "columns that are no coordinates", flag="--without"
     )
     dims: int | None = option(None, "keep the first so many coordinates", flag="--dims")
     embedding: str | None = option(

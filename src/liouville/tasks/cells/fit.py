@@ -49,7 +49,7 @@ class CellsFit(NamedTuple):
 
 
 def fit_cells(
-    cells: Snapshots | str | Path,
+    cells: Any,
     settings: CellsConfig | Mapping[str, Any] | None = None,
     *,
     folder: Path | None = None,
@@ -58,8 +58,9 @@ def fit_cells(
 ) -> CellsFit:
     """Fits a path to snapshots by likelihood plus kinetic energy.
 
-    The cells are snapshots, or a file for `liouville.read_cells`. All other arguments, and the
-    errors, are those of `liouville.tasks.skeleton.fit_given`.
+    The cells are snapshots, or whatever `liouville.read_cells` reads: a file, a data frame,
+    AnnData, or arrays of points and times. All other arguments, and the errors, are those of
+    `liouville.tasks.skeleton.fit_given`.
     """
     return fit_given(TASK, cells, settings, folder=folder, resume=resume, progress=progress)
 
@@ -73,15 +74,9 @@ def read(config: CellsConfig, given: Any = None) -> Snapshots:
     if source is None:
         raise LiouvilleError("no data: name a file")
     if not isinstance(source, Snapshots):
-        source = read_cells(
-            str(source),
-            time_key=options.time_key,
-            basis=options.basis,
-            features=options.features,
-            dims=options.dims,
-            embedding=options.embedding,
-            weights=options.weights,
-        )
+        names = ("time_key", "times", "bins", "basis", "features", "without", "dims")
+        names += ("embedding", "weights")
+        source = read_cells(source, **{name: getattr(options, name) for name in names})
     return source.check(min_cells=options.min_cells)
 
 

@@ -11,9 +11,11 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
+from liouville.data import read_samples
 from liouville.diffusions import best_of, free_paths
 from liouville.errors import LiouvilleError
 from liouville.model import Model
+from liouville.numerics.mixtures import GaussianMixture, fit_by_bic
 from liouville.numerics.parameters import value_of
 from liouville.objectives import Objective, Terminal
 from liouville.paths import LocationScale
@@ -38,6 +40,8 @@ from liouville.tasks.control.rollout import Rollout, roll_out
 from liouville.tasks.skeleton import fit_given
 from liouville.tasks.task import Start, Task, later
 from liouville.training import Fit, Reason
+
+_FEWEST_SAMPLES = 10
 
 # Trajectories of a report that is drawn again.
 _DRAWN = 1000
@@ -98,10 +102,27 @@ def read(config: ControlConfig, given: ControlProblem | None = None) -> Loaded:
     A Python file that the configuration names is run: whoever fits has named it.
     """
     name, source = config.problem.name, b""
+    if not isinstance(given, ControlProblem | None):
+        kind = type(given).__name__
+        raise LiouvilleError(
+            f"a control problem cannot be of type {kind}; give ControlProblem(source=..., "
+            "target=...), whose ends are mixtures or samples"
+        )
     if given is None:
         source = source_of(name)
         given = problem_of(source, name)
     return _loaded(config, given, source)
+
+
+def _with_mixtures(problem: ControlProblem, config: ControlConfig) -> ControlProblem:
+    """The problem with a mixture fitted to every end that is given by samples."""
+    ends = {}
+    for name in ("source", "target"):
+        end = getattr(problem, name)
+        if end is not None and not isinstance(end, GaussianMixture):
+            points = read_samples(end).check(min_rows=_FEWEST_SAMPLES).points
+            ends[name] = fit_by_bic(points, seed=config.training.seed)
+    return dataclasses.replace(problem, **ends)
 
 
 def load_policy(folder: Path | str, *, trust: bool = False) -> Policy:
@@ -140,7 +161,8 @@ def recover(config: ControlConfig, folder: Path, trust: bool) -> Loaded:
 
 
 def _loaded(config: ControlConfig, problem: ControlProblem, source: bytes) -> Loaded:
-    problem, wanted = choose_problem(problem, config), config.problem.sha256
+    problem, wanted = _with_mixtures(problem, config), config.problem.sha256
+    problem = choose_problem(problem, config)
     check(problem)
     if wanted is not None and wanted != digest(source):
         raise LiouvilleError(

@@ -19,7 +19,8 @@ class ControlProblem:
       + E\,\varphi(X_T), \qquad dX = (f + \sigma c)\,dt + \sigma\,dW.$$
 
     Attributes:
-        source: the distribution at time 0, met exactly.
+        source: the distribution at time 0, met exactly: a mixture, or samples, to which a fit
+            puts one (whatever `liouville.read_samples` reads).
         target: the distribution at the horizon, met exactly; `None` leaves it free.
         sigma: the noise, in space per square root of time: a number, a matrix of shape
             `(dim, dim)`, or a function of time and place that gives one.
@@ -33,8 +34,8 @@ class ControlProblem:
         name: of the problem.
     """
 
-    source: GaussianMixture
-    target: GaussianMixture | None = None
+    source: GaussianMixture | Any
+    target: GaussianMixture | Any | None = None
     sigma: Any = 1.0
     horizon: float = 1.0
     drift: Field | None = None

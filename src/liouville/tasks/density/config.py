@@ -11,12 +11,22 @@ from liouville.tasks.settings import ReportConfig, TrainingConfig
 class DataConfig:
     """What is read and how it is scaled."""
 
-    file: str | None = option(None, "the data file: .csv, .tsv, .npz or .npy", argument="DATA")
+    file: str | None = option(
+        None, "the data file: .csv, .parquet, .npz, .h5ad, ...; see docs/data.md", argument="DATA"
+    )
     label: str | None = option(None, "column or array of the classes", flag="--label")
     features: tuple[str, ...] | None = option(
         None, "columns to use as coordinates", flag="--features"
     )
+    without: tuple[str, ...] | None = option(
+        None, "columns that are no coordinates", flag="--without"
+    )
     dims: int | None = option(None, "keep the first so many coordinates", flag="--dims")
+    basis: str | None = option(
+        None,
+        "array of the coordinates: a key of obsm, X, raw, layers/NAME, or of an archive",
+        flag="--basis",
+    )
     scaling: Literal["standard", "global", "none"] = option(
         "standard",
         "divide each coordinate by its spread, all by one number, or none",

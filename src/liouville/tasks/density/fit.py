@@ -35,7 +35,7 @@ class DensityFit(NamedTuple):
 
 
 def fit_density(
-    samples: Samples | Split | np.ndarray | str | Path,
+    samples: Any,
     settings: DensityConfig | Mapping[str, Any] | None = None,
     *,
     folder: Path | None = None,
@@ -44,9 +44,9 @@ def fit_density(
 ) -> DensityFit:
     """Fits a path from the standard normal law to samples by likelihood plus kinetic energy.
 
-    The samples are `Samples`, an array of shape `(n, dim)`, a file for `liouville.read_samples`, or
-    a `Split` if they are dequantised and divided already. All other arguments, and the errors, are
-    those of `liouville.tasks.skeleton.fit_given`.
+    The samples are `Samples`, whatever `liouville.read_samples` reads (a file, an array of shape
+    `(n, dim)`, a data frame, AnnData), or a `Split` if they are dequantised and divided already.
+    All other arguments, and the errors, are those of `liouville.tasks.skeleton.fit_given`.
     """
     return fit_given(TASK, samples, settings, folder=folder, resume=resume, progress=progress)
 
@@ -59,12 +59,9 @@ def read(config: DensityConfig, given: Any = None) -> Samples | Split:
         raise LiouvilleError("no data: name a file")
     if isinstance(source, Split):
         return source
-    if isinstance(source, np.ndarray):
-        source = Samples(source)
     if not isinstance(source, Samples):
-        source = read_samples(
-            str(source), label=options.label, features=options.features, dims=options.dims
-        )
+        names = ("label", "features", "without", "dims", "basis")
+        source = read_samples(source, **{name: getattr(options, name) for name in names})
     image_shape(config, source.dim, False)
     return source.check(min_rows=options.min_samples)
 

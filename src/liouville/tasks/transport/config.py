@@ -22,7 +22,15 @@ class DataConfig:
     features: tuple[str, ...] | None = option(
         None, "columns to use as coordinates", flag="--features"
     )
+    without: tuple[str, ...] | None = option(
+        None, "columns that are no coordinates", flag="--without"
+    )
     dims: int | None = option(None, "keep the first so many coordinates", flag="--dims")
+    basis: str | None = option(
+        None,
+        "array of the coordinates: a key of obsm, X, raw, layers/NAME, or of an archive",
+        flag="--basis",
+    )
     scaling: Literal["global", "none"] = option(
         "global", "divide space by one number, which keeps ratios of distances, or leave it"
     )

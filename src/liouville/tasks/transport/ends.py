@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -17,7 +18,8 @@ from liouville.problems import toys
 from liouville.tasks.transport._images import Density, Image, density_of
 from liouville.tasks.transport.config import DataConfig, EndsConfig
 
-Source = GaussianMixture | Image | Model | AbstractPath | Samples | np.ndarray | str | Path
+# A mixture, an image, a model, a path, a name, points with weights, or what samples are read from.
+Source: TypeAlias = Any
 
 _ALIASES = {"8gaussians": "eight_gaussians", "gaussian": "normal", "moons": "two_moons"}
 # Expectation maximisation sees at most so many samples of an end.
@@ -96,9 +98,10 @@ def end_of(
 ) -> End:
     """Makes an end of whatever a user may name.
 
-    It is a mixture; samples, fitted by a mixture; the name of a file or distribution (a Gaussian of
-    `dim` coordinates); or a fitted density: a model, the folder of a run, or a path, of which time
-    1 counts.
+    It is a mixture; samples, or whatever they are read from (an array, a data frame, AnnData, a
+    file), fitted by a mixture; a pair of points and weights; the name of a distribution (a Gaussian
+    of `dim` coordinates); or a fitted density: a model, the folder of a run, or a path, of which
+    time 1 counts.
     """
     if isinstance(source, GaussianMixture):
         _check_mixture(source)
@@ -121,9 +124,15 @@ def end_of(
             source = Samples(toy.sample(data.draws, seed=seed), source=name)
             return _fit_end(source, data, ends, seed)
         source = _read(source, data)
-    if isinstance(source, np.ndarray):
-        source = Samples(source)
-    return _fit_end(source.check(min_rows=data.min_samples), data, ends, seed)
+    has_weights = isinstance(source, tuple)
+    if has_weights:
+        source = _weighted(source, seed)
+    if not isinstance(source, Samples):
+        source = _samples(source, data)
+    source = source.check(min_rows=data.min_samples)
+    if not has_weights:  # which are meant to repeat points
+        _check_ties(source)
+    return _fit_end(source, data, ends, seed)
 
 
 def _read(source: str | Path, data: DataConfig) -> Samples:
@@ -135,14 +144,45 @@ def _read(source: str | Path, data: DataConfig) -> Samples:
     if not Path(source).exists() and not Path(source).suffix:
         known = ", ".join(sorted([*_ALIASES, *toys.NAMES]))
         raise LiouvilleError(f"{source} is neither a file nor a distribution; known are: {known}")
-    return read_samples(source, features=data.features, dims=data.dims)
+    return _samples(source, data)
+
+
+def _samples(source: Any, data: DataConfig) -> Samples:
+    names = ("features", "without", "dims", "basis")
+    return read_samples(source, **{name: getattr(data, name) for name in names})
+
+
+def _weighted(pair: tuple[Any, ...], seed: int) -> Samples:
+    r"""Points with masses as samples: each is there as often as its share of the mass says.
+
+    There are as many as the masses are worth, $(\sum w)^2 / \sum w^2$, so that no more parts are
+    fitted to them than they can tell of; of equal masses every point is there once.
+    """
+    if len(pair) != 2:
+        raise LiouvilleError(
+            f"a distribution is points, or (points, weights), got {len(pair)} arrays"
+        )
+    samples = read_samples(pair[0])
+    weights = np.asarray(pair[1], np.float64)
+    if weights.shape != (len(samples),) or not np.all(np.isfinite(weights) & (weights >= 0)):
+        raise LiouvilleError(
+            f"weights must be {len(samples)} numbers that are not negative, one for each point, "
+            f"got shape {weights.shape}"
+        )
+    if not weights.sum() > 0:
+        raise LiouvilleError("all weights of a distribution are zero; give masses of its points")
+    count = max(round(weights.sum() ** 2 / float(weights @ weights)), 1)
+    # One draw in each of as many equal shares of the mass.
+    steps = (np.arange(count) + np.random.default_rng(seed).uniform()) / count
+    rows = np.searchsorted(np.cumsum(weights) / weights.sum(), steps)
+    rows = np.minimum(rows, np.flatnonzero(weights)[-1])
+    return dataclasses.replace(samples.select(rows), source="points with weights")
 
 
 def _fit_end(samples: Samples, data: DataConfig, ends: EndsConfig, seed: int) -> End:
     # With few samples all are needed for the fit.
     share = data.test if len(samples) >= 100 else 0.0
     training, _, test = samples.split(0.0, share, seed)
-    _check_ties(training)
     chosen = np.random.default_rng(seed).permutation(len(training))[:_MOST_POINTS]
     points = training.points[chosen]
     if ends.parts is None:

@@ -1,0 +1,89 @@
+"""How long it takes to read large tables, and the memory it takes, in a process of its own.
+
+python benchmarks/reading.py [--rows 1000000] [--parquet-rows 10000000] [--columns 10]
+
+Prints the seconds and the highest memory beyond that of the process before, in megabytes and as a
+multiple of the file (text) or of the array (Parquet), for this library, numpy.loadtxt and pandas,
+where they are installed.
+"""
+
+import argparse
+import importlib.util
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+_TARGETS = {"text": "at most 3 s and 4 times the file", "parquet": "at most 5 s"}
+
+
+def main() -> None:
+    options = argparse.ArgumentParser()
+    options.add_argument("--rows", type=int, default=1_000_000)
+    options.add_argument("--parquet-rows", type=int, default=10_000_000)
+    options.add_argument("--columns", type=int, default=10)
+    options.add_argument("--loadtxt", action="store_true", help="numpy.loadtxt too, which is slow")
+    options.add_argument("--read", nargs=2, help=argparse.SUPPRESS)
+    given = options.parse_args()
+    if given.read:
+        print(json.dumps(measured(*given.read)))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        files = written(Path(folder), given.rows, given.parquet_rows, given.columns)
+        for kind, file in files.items():
+            size = file.stat().st_size / 1e6
+            print(f"\n{kind}: {file.name}, {size:.0f} MB; aim: {_TARGETS[kind]}")
+            print(f"{'':<12} {'seconds':>8} {'peak MB':>8} {'of file':>8} {'of array':>8}")
+            readers = ["liouville", "pandas"] + ["loadtxt"] * (kind == "text" and given.loadtxt)
+            for reader in readers:
+                if reader == "pandas" and importlib.util.find_spec("pandas") is None:
+                    continue
+                command = [sys.executable, __file__, "--read", reader, str(file)]
+                found = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+                peak, array = found["peak"], found["array"]
+                print(
+                    f"{reader:<12} {found['seconds']:8.2f} {peak:8.0f} {peak / size:8.2f} "
+                    f"{peak / array:8.2f}"
+                )
+
+
+def written(folder: Path, rows: int, parquet_rows: int, columns: int) -> dict[str, Path]:
+    """A text table and a Parquet file of normal draws."""
+    import pyarrow as pa
+    from pyarrow import csv, parquet
+
+    rng = np.random.default_rng(0)
+    names = [f"x{i + 1}" for i in range(columns)]
+    text, packed = folder / "table.csv", folder / "table.parquet"
+    csv.write_csv(pa.table({name: rng.normal(size=rows) for name in names}), text)
+    table = pa.table({name: rng.normal(size=parquet_rows) for name in names})
+    parquet.write_table(table, packed)
+    return {"text": text, "parquet": packed}
+
+
+def measured(reader: str, file: str) -> dict[str, float]:
+    """Seconds and highest memory of one reading, in this process."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    begun = time.perf_counter()
+    if reader == "liouville":
+        from liouville.data import read_samples
+
+        points = read_samples(file).points
+    elif reader == "pandas":
+        import pandas as pd
+
+        points = (pd.read_csv if file.endswith(".csv") else pd.read_parquet)(file).to_numpy()
+    else:
+        points = np.loadtxt(file, delimiter=",", skiprows=1)
+    seconds = time.perf_counter() - begun
+    peak = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1e3
+    return {"seconds": seconds, "peak": peak, "array": points.nbytes / 1e6}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,169 @@
+"""Annotated matrices, AnnData and MuData, in memory or in files."""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from liouville.data._arrays import plain_array, real_matrix
+from liouville.data._names import listed, not_found
+from liouville.data._records import number_values
+from liouville.data._tables import foreign
+from liouville.errors import LiouvilleError
+
+ANNOTATED = (".h5ad", ".zarr")
+"""The suffixes of files of annotated matrices."""
+
+_ABSENT = "it needs anndata; install it with: pip install 'liouville[cells]'"
+
+
+@dataclass(frozen=True)
+class Annotated:
+    """A matrix of cells and genes with columns and arrays beside it."""
+
+    data: Any  # AnnData, MuData or views of them
+    source: str
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns of ``obs``."""
+        return _texts(self.data.obs.columns)
+
+    @property
+    def identifiers(self) -> np.ndarray:
+        """The names of the cells, shape ``(n,)``."""
+        return np.array(_texts(self.data.obs_names), np.str_)
+
+    def column(self, name: str) -> np.ndarray:
+        """A column of ``obs`` as numbers, instants or text, shape ``(n,)``."""
+        if name not in self.columns:
+            raise not_found("obs column", name, self.columns, self.source)
+        return plain_array(np.asarray(self.data.obs[name]))
+
+    def basis(self, asked: str | None) -> str:
+        """The array of points: the one asked for, ``X_pca``, or the only one of ``obsm``."""
+        keys = _texts(self.data.obsm)
+        found = asked or ("X_pca" if "X_pca" in keys else keys[0] if len(keys) == 1 else None)
+        if found is None:
+            problem = "no X_pca among several obsm arrays" if keys else "no obsm arrays"
+            raise LiouvilleError(
+                f"{self.source} has {problem}; name one with basis, or basis='X' for the "
+                f"expression matrix. It has: {listed(self._offered())}"
+            )
+        return found
+
+    def array(self, key: str) -> np.ndarray:
+        """An array of ``obsm``, shape ``(n, d)``."""
+        if key not in self.data.obsm:
+            raise not_found("obsm array", key, _texts(self.data.obsm), self.source)
+        return _dense(self.data.obsm[key])
+
+    def points(
+        self, basis: str, features: Sequence[str] | None = None
+    ) -> tuple[np.ndarray, tuple[str, ...]]:
+        """Points and the names of their columns: of some `features` alone, if they are given.
+
+        Args:
+            basis: a key of ``obsm``; ``X``; ``raw``; ``layers/NAME``; or any of these of one
+                modality of a MuData, ``MODALITY:KEY``.
+            features: names of columns, all of which are there if any is.
+        """
+        own, key = self._modality(basis)
+        found, names = own._found(key)
+        if features is not None and set(features) <= set(names):
+            # A sparse matrix of all genes would not fit in memory as a dense one.
+            found = _columns(found, [names.index(name) for name in features])
+            names = tuple(features)
+        points = real_matrix(_dense(found), f"{basis!r} of {self.source}")
+        return points, names or column_names(key, points.shape[1])
+
+    def _modality(self, basis: str) -> tuple["Annotated", str]:
+        parts = getattr(self.data, "mod", {})
+        name, _, key = basis.partition(":")
+        if basis not in self.data.obsm and name in parts and key:
+            if parts[name].n_obs != self.data.n_obs:
+                raise LiouvilleError(
+                    f"modality {name!r} of {self.source} has {parts[name].n_obs} of "
+                    f"{self.data.n_obs} cells; give that modality alone, or the cells all have"
+                )
+            return Annotated(parts[name], f"{name} of {self.source}"), key
+        return self, basis
+
+    def _found(self, key: str) -> tuple[Any, tuple[str, ...]]:
+        """A matrix as it is stored, and the names of its columns; none if it has none."""
+        data = self.data
+        if key in data.obsm:
+            return data.obsm[key], _texts(getattr(data.obsm[key], "columns", ()))
+        if key in ("X", "raw") and hasattr(data, "X"):
+            whole = data if key == "X" else data.raw
+            if whole is None or whole.X is None:
+                raise LiouvilleError(
+                    f"{self.source} has no {key}; name another basis: {listed(self._offered())}"
+                )
+            return whole.X, _texts(whole.var_names)
+        layer = key.removeprefix("layers/")
+        if layer != key and hasattr(data, "layers"):
+            if layer not in data.layers:
+                raise not_found("layer", layer, _texts(data.layers), self.source)
+            return data.layers[layer], _texts(data.var_names)
+        raise not_found("obsm array", key, self._offered(), self.source)
+
+    def _offered(self) -> tuple[str, ...]:
+        """All that `points` takes."""
+        data, found = self.data, _texts(self.data.obsm)
+        for name, part in getattr(data, "mod", {}).items():
+            found += tuple(f"{name}:{key}" for key in Annotated(part, name)._offered())
+        if hasattr(data, "X"):
+            found += ("X",) * (data.X is not None) + ("raw",) * (data.raw is not None)
+            found += tuple(f"layers/{name}" for name in _texts(data.layers))
+        return found
+
+
+def is_annotated(source: Any) -> bool:
+    """Whether an object is an AnnData or a MuData."""
+    return all(hasattr(source, name) for name in ("obs", "obsm", "obs_names", "n_obs"))
+
+
+@contextlib.contextmanager
+def annotated_file(path: Path) -> Iterator[Annotated]:
+    """An annotated matrix in a file; that of ``.h5ad`` stays on disk until it is asked for."""
+    with foreign(path, _ABSENT, f"not an {path.suffix} file, or damaged ({{}}); save it again"):
+        import anndata
+
+        if path.suffix.lower() == ".zarr":
+            cells = anndata.read_zarr(path)
+        else:
+            cells = anndata.read_h5ad(path, backed="r")
+    try:
+        yield Annotated(cells, str(path))
+    finally:
+        if cells.isbacked:
+            cells.file.close()
+
+
+def column_names(key: str, count: int) -> tuple[str, ...]:
+    """Names for the columns of an array: ``X_pca`` gives ``PC1``, ``X_umap`` gives ``umap1``."""
+    stem = key.removeprefix("X_")
+    return number_values(count, {"X": "x", "pca": "PC", "pcs": "PC"}.get(stem, stem))
+
+
+def _texts(names: Any) -> tuple[str, ...]:
+    return tuple(str(name) for name in names)
+
+
+def _memory(array: Any) -> Any:
+    """A matrix in memory from what is on disk, sparse, a table or an array."""
+    return array if hasattr(array, "columns") else array[:]
+
+
+def _columns(array: Any, numbers: list[int]) -> Any:
+    memory = _memory(array)
+    return memory.iloc[:, numbers] if hasattr(memory, "iloc") else memory[:, numbers]
+
+
+def _dense(array: Any) -> np.ndarray:
+    memory = _memory(array)
+    return np.asarray(memory.toarray() if hasattr(memory, "toarray") else memory)

@@ -1,0 +1,116 @@
+"""Whatever a user has, a file or an object in memory, as one of four things that readers know."""
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from liouville.data._annotated import ANNOTATED, Annotated, annotated_file, is_annotated
+from liouville.data._archives import Archive, load_array
+from liouville.data._frames import FRAMES, frame_file, frame_table
+from liouville.data._names import one_line
+from liouville.data._tables import Table, existing_file
+from liouville.data._text_tables import TEXT, TEXT_PACKED, read_table
+from liouville.errors import LiouvilleError
+
+Source: TypeAlias = Any
+"""A path, or an object in memory; see `opened`."""
+
+Opened: TypeAlias = Table | Archive | Annotated | np.ndarray | tuple[np.ndarray, ...]
+
+ALL = (*TEXT, *TEXT_PACKED, *FRAMES, ".npz", ".npy", *ANNOTATED)
+"""The suffixes of all files that are read."""
+
+_ACCEPTED = (
+    "a path, an array or nested list, a data frame (pandas, polars, pyarrow), AnnData or MuData"
+)
+
+
+@contextlib.contextmanager
+def opened(
+    source: Source, suffixes: Sequence[str] = ALL, *, what: str = "the data", header: bool = True
+) -> Iterator[Opened]:
+    """Opens a path or an object.
+
+    * A text table, a Parquet or Feather file and a data frame become a `Table`.
+    * A ``.npz`` file becomes an `Archive`; a ``.npy`` file, an array of NumPy, JAX or torch, a
+      sparse matrix and a nested list become an array; a tuple becomes a tuple of arrays.
+    * ``.h5ad``, ``.zarr``, AnnData and MuData become `Annotated`.
+
+    Args:
+        source: the path, or the object.
+        suffixes: those that make sense here.
+        what: what an object is called in messages.
+        header: whether a text table needs a line of names.
+
+    Raises:
+        LiouvilleError: If there is no such file, its suffix is another, it cannot be read, or the
+            object is of a kind that holds no data.
+    """
+    if not isinstance(source, str | os.PathLike):
+        yield in_memory(source, what)
+        return
+    path = existing(source, suffixes)
+    suffix = path.suffix.lower()
+    if suffix in ANNOTATED:
+        with annotated_file(path) as found:
+            yield found
+        return
+    readers: dict[str, Callable[[Path], Opened]] = {
+        ".npz": Archive.open,
+        ".npy": load_array,
+        **dict.fromkeys(FRAMES, frame_file),
+    }
+    yield readers.get(suffix, lambda path: read_table(path, header=header))(path)
+
+
+def existing(source: str | os.PathLike, suffixes: Sequence[str]) -> Path:
+    """The path, if it is a file, or a folder of zarr, with one of some suffixes."""
+    path = Path(source)
+    if path.suffix.lower() == ".zarr" and ".zarr" in suffixes and path.is_dir():
+        return path
+    return existing_file(path, suffixes)
+
+
+def in_memory(source: Any, what: str = "the data") -> Opened:
+    """An object in memory as `opened` gives it."""
+    if is_annotated(source):
+        return Annotated(source, what)
+    if isinstance(source, tuple):
+        return tuple(array_of(part, what) for part in source)
+    if isinstance(source, np.ndarray) and source.dtype.names:
+        columns = {name: source[name] for name in source.dtype.names}
+        return Table(what, columns, lambda row: f"row {row + 1}")
+    if not isinstance(source, np.ndarray | list):
+        table = frame_table(source, what)
+        if table is not None:
+            return table
+    return array_of(source, what)
+
+
+def source_of(found: Opened, given: Source, what: str) -> str:
+    """Where the data came from, for messages."""
+    if isinstance(given, str | os.PathLike):
+        return str(given)
+    return getattr(found, "source", what)
+
+
+def array_of(source: Any, what: str, *, least: int = 1) -> np.ndarray:
+    """An array of at least so many axes, of whatever can be one."""
+    if hasattr(source, "toarray"):
+        source = source.toarray()
+    is_array = hasattr(source, "__array__") or isinstance(source, list | tuple)
+    if not is_array or getattr(source, "ndim", 1) < least:
+        kind = type(source).__name__
+        raise LiouvilleError(f"{what} cannot be of type {kind}; give {_ACCEPTED}")
+    try:
+        if isinstance(source, np.ma.MaskedArray):
+            source = np.ma.filled(source.astype(np.float64), np.nan)
+        return np.asarray(source)
+    except Exception as error:  # every library has its own kinds
+        raise LiouvilleError(
+            f"{what} of type {type(source).__name__} cannot be an array: {one_line(error)[:120]}"
+        ) from None
