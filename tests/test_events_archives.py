@@ -48,30 +48,21 @@ def test_parquet(tmp_path: Path) -> None:
     assert found.instant(found.times[0]) == "2011-03-10T20:46:24Z"
 
 
-def test_parquet_through_pandas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = _text(tmp_path, "", "a.parquet")
+def test_frames(tmp_path: Path) -> None:
     pandas = pytest.importorskip("pandas")
     zone = pandas.to_datetime(["2011-03-11T05:46:24.12Z", "2011-03-12T00:00:00.00Z", None])
     frame = pandas.DataFrame({"time": zone, "x": [1.5, 2, 3], "y": [3, 4, 5], "mag": [5, None, 5]})
-    monkeypatch.setattr(pandas, "read_parquet", lambda _: frame)
-    with _raises(r"mag \(1\), time \(1\).*line 2"):
-        read_events(path)
-    with pytest.warns(UserWarning, match="2 of 3"):
-        found = read_events(path, missing="drop", window=(0, 1))
-    assert found.instant(found.times[0]) == "2011-03-11T05:46:24.120000Z"
-
-    def broken(_: Any) -> Any:
-        raise RuntimeError("bad magic")
-
-    monkeypatch.setattr(pandas, "read_parquet", broken)
-    with _raises("bad magic; save it as Parquet again"):
-        read_events(path)
-
-
-def test_parquet_without_pandas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    _modules(monkeypatch, pandas=None)
-    with _raises("install pandas and pyarrow"):
+    frame.to_feather(tmp_path / "a.feather")
+    for source in (frame, tmp_path / "a.feather"):
+        with _raises(r"mag \(1\), time \(1\).*row 2"):
+            read_events(source)
+        with pytest.warns(UserWarning, match="2 of 3"):
+            found = read_events(source, missing="drop", window=(0, 1))
+        assert found.instant(found.times[0]) == "2011-03-11T05:46:24.120000Z"
+    with _raises("save it again, or as .csv"):
         read_events(_text(tmp_path, "", "a.parquet"))
+    with _raises("of type ndarray, whose columns have no names"):
+        read_events(np.zeros((3, 3)))
 
 
 def test_quakeml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,7 +78,7 @@ def test_quakeml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     path = _text(tmp_path, "<quakeml/>", "a.xml")
     _modules(monkeypatch, obspy=None)
-    with _raises("is QuakeML, which obspy reads"):
+    with _raises("such as QuakeML; install obspy"):
         read_events(path)
     catalogue = [event("2011-03-11T05:46:24.120000Z", 9.1), event("2012-01-01T00:00:00Z", 5.0)]
     _modules(monkeypatch, obspy=types.SimpleNamespace(read_events=lambda _: catalogue))
@@ -96,7 +87,7 @@ def test_quakeml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     np.testing.assert_array_equal(found.places, [[140, 35]] * 2)
     np.testing.assert_array_equal(found.marks, [9.1, 5.0])
     catalogue.append(event(None, None))
-    with _raises("the first on line 3"):
+    with _raises("the first on event 3"):
         read_events(path)
 
     def broken(_: Any) -> Any:
@@ -122,18 +113,26 @@ def test_archives_of_sequences(tmp_path: Path) -> None:
     np.testing.assert_array_equal(swapped.places[0], [35, 140])
     assert read_events(path, features="x", mark="size", window=(0, 30)).mark_name == "size"
     with _raises("no marks, but mark is 'size'"):
-        read_events(path, mark="size", window=(0, 30))
+        read_events(path, features="x,y", mark="size", window=(0, 30))
+    with _raises("3 columns without names, whose order differs"):
+        read_events(path)
     with _raises("3 columns; they are time, 3 coordinates"):
         read_events(path, features="x,y,z")
     marked = np.column_stack([first, [4.0, np.nan]])
     path = _npz(tmp_path, a=first[:0], b=marked)
     with _raises(r"mark \(1\); the first on row 2 of array 'b'"):
-        read_events(path, window=(0, 30))
+        read_events(path, features="x,y", mark="mark", window=(0, 30))
+    with _raises("the time, x, y and one without a name"):
+        read_events(path, features="x,y")
+    assert read_events(path, features="x,y", mark="none", window=(0, 30)).marks is None
     with pytest.warns(UserWarning, match="1 of 2"):
-        found = read_events(path, window=(0, 30), missing="drop")
+        found = read_events(path, features="x,y", mark="size", window=(0, 30), missing="drop")
     assert found.counts.tolist() == [0, 1]
     with _raises("3, 4 columns"):
         read_events(_npz(tmp_path, a=first, b=marked))
+    late = np.array([[140.0, 35.0, 1.0], [139.0, 36.0, 2.0], [141.0, 34.0, 3.0]])
+    with _raises("column 3 of the arrays of .* is in order, as times are"):
+        read_events(_npz(tmp_path, a=late), features="longitude,latitude")
     with _raises("no events; give events"):
         read_events(_npz(tmp_path, a=first[:0]))
     assert len(read_events(_npz(tmp_path, a=first[:0]), window=(0, 1))) == 0

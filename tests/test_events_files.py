@@ -145,8 +145,8 @@ def test_zones(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "stamp",
-    ["03/11/2011", "11/03/2011 05:46", "20110311", "05:46:24", "2011-3-11", "2011-03-11 05:46 JST",
-     "2011-13-11", "2011-03-11T05:46:60Z", "yesterday"],
+    ["03/11/2011", "11/03/2011 05:46", "20110311", "05:46:24", "2011-3-11", "2011-03-11 05:46 CST",
+     "2011-13-11", "2011-03-11T05:46:61Z", "2011-03-11T24:01Z", "yesterday"],
 )  # fmt: skip
 def test_times_that_would_need_a_guess(tmp_path: Path, stamp: str) -> None:
     path = _text(tmp_path, f"time,x,y\n{stamp},0,0\n")
@@ -195,10 +195,10 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     with _raises("no file"):
         read_events(tmp_path / "none.csv")
     with _raises("suffix"):
-        read_events(_text(tmp_path, "", "a.json"))
-    with _raises("only .csv.gz and .tsv.gz"):
-        read_events(_text(tmp_path, "", "a.txt.gz"))
-    with _raises("not a .gz file, or damaged"):
+        read_events(_text(tmp_path, "", "a.doc"))
+    with _raises("suffix"):
+        read_events(_text(tmp_path, "", "a.doc.gz"))
+    with _raises("cannot read .*a.csv.gz"):
         read_events(_text(tmp_path, "no", "a.csv.gz"))
     empty = tmp_path / "b.csv.gz"
     empty.write_bytes(gzip.compress(b""))

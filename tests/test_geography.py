@@ -130,9 +130,9 @@ def test_regions() -> None:
     assert not star.is_box
     assert star.area == Region(_STAR[::-1]).area
     again = Region.from_dict(json.loads(json.dumps(star.to_dict())))
-    np.testing.assert_array_equal(again.vertices, star.vertices)
+    np.testing.assert_array_equal(again.rings, star.rings)
     closed = Region(np.concatenate([_STAR, _STAR[:1]]))
-    assert len(closed.vertices) == len(_STAR)
+    assert [len(ring) for ring in closed.rings] == [len(_STAR)]
     assert Region.box(170, -50, -170, -30).bounds == (170, -50, 190, -30)
 
 
@@ -159,18 +159,29 @@ def test_regions_in_words_and_files(tmp_path: Path) -> None:
         assert Region.parse(given).bounds == (122, 22, 150, 46)
     ring = [[0, 0], [4, 0], [4, 3], [0, 0]]
     polygon = {"type": "Polygon", "coordinates": [ring]}
-    many = {"type": "MultiPolygon", "coordinates": [[ring, ring], [ring]]}
+    hole = [[1, 0.1], [2, 0.1], [2, 1, 7.5], [1, 0.1]]
+    many = {"type": "MultiPolygon", "coordinates": [[ring, hole], [[[x + 9, y] for x, y in ring]]]}
     feature = {"type": "Feature", "geometry": polygon}
     for data in (polygon, feature, {"type": "FeatureCollection", "features": [feature]}):
         path = _text(tmp_path, json.dumps(data), "a.geojson")
         assert Region.parse(str(path)).area == 6
-    with pytest.warns(UserWarning, match="1 other polygons and 1 holes are left out"):
-        assert Region.parse(_text(tmp_path, json.dumps(many), "a.json")).area == 6
+    islands = Region.parse(_text(tmp_path, json.dumps(many), "a.json"))
+    assert islands.area == pytest.approx(11.55)
+    assert islands.contains(np.array([[1.8, 0.2], [2.5, 0.2], [12, 1], [7, 1]])).tolist() == [
+        *(False, True, True, False)
+    ]
     for content, pattern in [
         ("{", "cannot read the region"),
         ("[]", "has no polygon"),
         (json.dumps({"type": "Point", "coordinates": [1, 2]}), "has no polygon"),
         (json.dumps({"type": "Polygon", "coordinates": [[1, 2, 3]]}), "no list of positions"),
+        (json.dumps({"type": "Polygon", "coordinates": {"a": 1}}), "no lists of rings"),
+        (json.dumps({"type": "Polygon", "coordinates": [3]}), "no list of positions"),
+        (json.dumps({"type": "MultiPolygon", "coordinates": 3}), "no lists of rings"),
+        (json.dumps({"type": "Polygon", "coordinates": [[["a", 1]] * 4]}), "pairs of numbers"),
+        (json.dumps({"features": 3}), "are no list"),
+        ("[[[1, 2]]]", "has no polygon"),
+        ("[" * 100_000, "cannot read the region"),
     ]:
         with _raises(pattern):
             Region.parse(_text(tmp_path, content, "b.geojson"))
@@ -208,10 +219,38 @@ def test_boxes_that_are_none() -> None:
         Region.box(0, 0, 1, 1).boundary_nodes(0)
     with _raises("longest > 0"):
         Region.box(0, 0, 1, 1).boundary_nodes(3, longest=0)
-    with _raises("has the field vertices; got corners"):
+    with _raises("has the field rings; got corners"):
         Region.from_dict({"corners": []})
     with _raises("pairs of numbers"):
-        Region.from_dict({"vertices": [[1, 2], [3]]})
+        Region.from_dict({"rings": [[[1, 2], [3]]]})
+
+
+_FRAME = np.array([[-2.0, -2], [2, -2], [2, 2], [-2, 2]])
+
+
+def test_regions_of_several_polygons() -> None:
+    hole = 0.5 * _FRAME[::-1]
+    region = Region((_FRAME, hole, _FRAME + np.array([4, 0])))
+    assert (region.area, region.bounds, region.is_box) == (28, (-2, -2, 6, 2), False)
+    points = np.array([[0, 0], [1, 0], [1.5, 0], [2, 0], [4, 1], [7, 0]])
+    # The boundary of the hole, and the edge that two polygons share, belong to the region.
+    assert region.contains(points).tolist() == [False, True, True, True, True, False]
+    again = Region.from_dict(json.loads(json.dumps(region.to_dict())))
+    assert all(np.array_equal(a, b) for a, b in zip(again.rings, region.rings, strict=True))
+    inner = ndtr(1) - ndtr(-1)
+    outer = (ndtr(6) - ndtr(-2)) * (ndtr(2) - ndtr(-2))
+    assert _normal_mass(region, 20, longest=1.0) == pytest.approx(outer - inner**2, abs=MASS)
+    mirrored = region.transformed(lambda x: x[:, ::-1], density=2)
+    assert (mirrored.area, mirrored.bounds) == (28, (-2, -2, 2, 6))
+    for rings, pattern in [
+        ((_FRAME, _FRAME + 1), "cross"),
+        ((_FRAME, 0.5 * _FRAME), "polygons overlap: ring 2"),
+        ((_FRAME, _FRAME), "polygons overlap"),
+        ((_FRAME, hole + 9), "hole is outside"),
+        ((), "got none"),
+    ]:
+        with _raises(pattern):
+            Region(rings)
 
 
 def _normal_mass(region: Region, n: int, **options: Any) -> float:

@@ -91,7 +91,8 @@ def polygon(corners: np.ndarray, n: int = 12, longest: float | None = 0.2) -> Po
     turned = Region(corners[:, ::-1])
     second, first, step = turned.boundary_nodes(n, longest=longest)
     nodes = np.column_stack([first, second])
-    return Polygon(jnp.asarray(corners), jnp.asarray(nodes), jnp.asarray(step))
+    edges = np.stack([corners, np.roll(corners, -1, axis=0)], axis=1)
+    return Polygon(jnp.asarray(edges), jnp.asarray(nodes), jnp.asarray(step))
 
 
 TRIANGLE = np.array([[-1.5, -1.0], [2.0, -0.5], [0.2, 1.7]])

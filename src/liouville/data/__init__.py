@@ -6,7 +6,10 @@ the model's units and back. Nothing in this package imports JAX.
 
 from liouville.data._cells import read_cells as read_cells
 from liouville.data._event_checks import Missing as Missing
+from liouville.data._event_checks import Repeats as Repeats
+from liouville.data._event_columns import is_geographic as is_geographic
 from liouville.data._event_files import read_events as read_events
+from liouville.data._event_times import TimeUnit as TimeUnit
 from liouville.data._events import Events as Events
 from liouville.data._events import check_history as check_history
 from liouville.data._geography import Projection as Projection
@@ -20,6 +23,7 @@ from liouville.data._points import read_points as read_points
 from liouville.data._quantisation import DequantisationMode as DequantisationMode
 from liouville.data._quantisation import Quantisation as Quantisation
 from liouville.data._quantisation import dequantise as dequantise
+from liouville.data._quantisation import rounding_width as rounding_width
 from liouville.data._records import split_rows as split_rows
 from liouville.data._regions import Region as Region
 from liouville.data._sample_files import read_samples as read_samples

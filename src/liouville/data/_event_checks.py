@@ -13,6 +13,9 @@ from liouville.errors import LiouvilleError
 Missing = Literal["refuse", "drop"]
 """What to do with events that cannot be used."""
 
+Repeats = Literal["drop", "keep", "count"]
+"""What to do with events that repeat another's time, place and mark."""
+
 
 def missing_rows(
     columns: Mapping[str, np.ndarray],
@@ -83,3 +86,12 @@ def duplicates(
     found = np.zeros(len(times), bool)
     found[order[1:]] = np.all(rows[1:] == rows[:-1], axis=1)
     return found
+
+
+def numbers_of_equals(
+    sequence: np.ndarray, times: np.ndarray, places: np.ndarray, repeated: np.ndarray
+) -> np.ndarray:
+    """How many events there are like each one that repeats none, floats of shape ``(n,)``."""
+    columns = np.stack([sequence, times, *places.T], axis=1)
+    _, groups, counts = np.unique(columns, axis=0, return_inverse=True, return_counts=True)
+    return counts[groups.ravel()][~repeated].astype(np.float64)

@@ -2,26 +2,41 @@
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from liouville.data._degrees import degrees
+from liouville.data._event_archives import NONE, EventTable
 from liouville.data._event_checks import Missing, missing_rows
-from liouville.data._event_tables import EventTable, read_event_table
-from liouville.data._event_times import given_windows, guess_windows, moments_of
+from liouville.data._event_columns import (
+    coordinates,
+    is_degrees,
+    is_geographic,
+    mark_columns,
+    sequence_column,
+    type_column,
+)
+from liouville.data._event_marks import marks_of
+from liouville.data._event_select import counted
+from liouville.data._event_tables import read_event_table
+from liouville.data._event_times import TimeUnit, moments_of, times_of
+from liouville.data._event_windows import given_windows, guess_windows
 from liouville.data._events import Events
-from liouville.data._names import USUAL, names_among, not_found
+from liouville.data._names import listed, names_among
 from liouville.data._regions import Region
+from liouville.data._sources import Source
 from liouville.data._tables import Table, is_missing
 from liouville.errors import LiouvilleError
 
-_NONE = "none"
+# More different texts in a column are no types of events.
+_MOST_TYPES = 20
 
 
 def read_events(
-    file: str | Path,
+    file: Source,
     *,
     time: str | None = None,
     features: str | Sequence[str] | None = None,
@@ -30,83 +45,139 @@ def read_events(
     window: Any = None,
     region: Region | str | Path | Sequence[int | float] | None = None,
     missing: Missing = "refuse",
+    time_unit: TimeUnit = "auto",
+    select: str | Sequence[str] | None = None,
+    kinds: bool = False,
 ) -> Events:
     """Reads events: when, where, and if known how large or of which kind.
 
-    * ``.csv``, ``.tsv`` (also ``.gz``), ``.parquet``: one event a row, with named columns. The
-      file of the USGS catalogue is read as it is.
-    * ``.npz``: either one array per sequence, with columns time, coordinates and perhaps a mark,
-      or flat arrays ``times``, ``places`` and perhaps ``sequence``, ``marks``, ``windows``,
-      ``names``. Python objects are never unpickled.
-    * ``.xml``, ``.quakeml``: QuakeML, if obspy is installed.
+    * ``.csv``, ``.tsv``, ``.txt``, ``.dat`` (also ``.gz``), ``.parquet``, ``.feather``, and data
+      frames: one event a row, with named columns. The files of earthquake services, also FDSN text
+      with bars, are read as they are.
+    * ``.geojson``, ``.json``: a FeatureCollection of points, such as that of the USGS.
+    * ``.npz``: arrays of one axis by the names of columns; flat arrays ``times``, ``places`` and
+      perhaps ``sequence``, ``marks``, ``windows``, ``names``; or one array per sequence, with the
+      time and the columns that `features` and `mark` name. Python objects are never unpickled.
+    * ``.xml``, ``.quakeml`` and others: what obspy reads, if it is installed.
 
-    Names are found in any case: time (or datetime, timestamp, origin_time, date, t, day, hour, …);
-    longitude and latitude (lon, lat), else x and y (and z); magnitude (mag, mark); sequence.
-    Places named as longitude and latitude are geographic, with longitude first whatever the order.
-    Time stamps become days since midnight (UTC) of the first event; numbers stay as they are.
-    Events are in the order of sequence; `Events.check` looks further.
+    Names are found in any case, with any signs between their words: time (or datetime, timestamp,
+    Origin Time, date and time of day, year to second, …); longitude and latitude (lon, lat), else
+    x and y (and z); magnitude (mag, Mw, ML, …); sequence. Places named as longitude and latitude
+    are geographic, with longitude first whatever the order, and may be written in degrees and
+    minutes. Time stamps become days since midnight (UTC) of the first event; numbers stay as they
+    are unless they are decimal years or counts since 1970. Events are in the order of sequence;
+    `Events.check` looks further.
 
     Args:
-        file: The file, in the user's units.
-        time: Column of times: numbers, or ISO stamps such as ``2011-03-11T05:46:24Z``.
+        file: The file, or a data frame, in the user's units.
+        time: Column of times: numbers, or stamps such as ``2011-03-11T05:46:24Z``. With commas a
+            date and a time of day, or year, month, day, hour, minute and second.
         features: Columns of coordinates, as a list or separated by commas; names of the columns in
             an archive.
         mark: Column of marks: numbers, or text for kinds. ``"none"`` for none.
         sequence: Column that says to which sequence an event belongs. ``"none"`` for one sequence.
-        window: Begin and end of observation: two numbers or stamps, as a pair or as text with a
-            comma; one pair for all sequences, or a mapping from every name to its pair (this also
-            adds sequences without events). Without it a window around the events is guessed.
+        window: Begin and end of observation: two stamps, or numbers as in the file, as a pair or as
+            text with a comma; one pair for all sequences, or a mapping from every name to its pair
+            (this also adds sequences without events). Without it a window around the events is
+            guessed.
         region: Where events are observed: a region, a box ``"west,south,east,north"``, or a
             GeoJSON file.
         missing: Whether rows without a time, place or mark are refused or dropped.
+        time_unit: What one is in a column of numbers: a unit, or decimal years, or a count since
+            1970; ``"auto"`` takes the latter two by their size, with a warning.
+        select: Conditions that rows must meet, as a list or with commas: ``"type=earthquake"``,
+            ``"depth<30"``, ``"magType=mw|mww"``.
+        kinds: Whether marks that are numbers are names of kinds, too.
 
     Raises:
         LiouvilleError: If the file, a name in it or a value cannot be used.
 
     Warns:
-        UserWarning: If rows are dropped, stamps have no zone, or the window is guessed.
+        UserWarning: If rows are dropped, stamps have no zone, numbers are taken as instants, or
+            the window is guessed; if there are several types of events or of magnitudes.
     """
     where = None if region is None else Region.parse(region)
     names = None if features is None else names_among(features, "features", example="x,y")
-    found = read_event_table(Path(file), names, None if mark == _NONE else mark)
+    found = read_event_table(file, names, mark, select)
     if found.names:  # an archive, whose columns have no names of their own
         time, sequence, names = "time", "sequence", found.features
-    own = (time, names, mark, sequence)
-    return replace(_events(found, own, window, missing), region=where)
+    if not len(found.table) and not found.names:
+        raise LiouvilleError(
+            f"{found.table.source} has no rows; an event is a row of time and place"
+        )
+    if not select:
+        _say_types(found.table)
+    columns = _columns(found.table, time, names, mark, sequence)
+    events = _events(found, columns, window, missing, time_unit, kinds)
+    if found.names and mark in (None, NONE):
+        events = replace(events, mark_name="magnitude")
+    return replace(events, region=where)
 
 
-def is_geographic(features: Sequence[str]) -> bool:
-    """Whether names of coordinates are those of longitude and latitude, in this order."""
-    lower = [name.casefold() for name in features]
-    return len(lower) == 2 and lower[0] in USUAL["longitude"] and lower[1] in USUAL["latitude"]
+@dataclass(frozen=True)
+class _Columns:
+    """Names of columns, and the times, which may be of several."""
+
+    time: str
+    times: np.ndarray  # shape ``(n,)``, text or numbers
+    features: tuple[str, ...]
+    mark: str | None
+    sequence: str | None
+
+
+def _columns(
+    table: Table,
+    time: str | None,
+    features: tuple[str, ...] | None,
+    mark: str | None,
+    sequence: str | None,
+) -> _Columns:
+    """The columns that were named, and those found for what was not."""
+    source = table.source
+    used, times = times_of(table, time, features or ())
+    features = _sort(features or coordinates(table), source)
+    used = (*used, *features)
+    if mark is None:
+        several = mark_columns(table, used)
+        if len(several) > 1:
+            warnings.warn(
+                f"{source} has several magnitudes ({listed(several)}); {several[0]!r} is taken: "
+                "name another with mark (--mark)",
+                stacklevel=4,
+            )
+        mark = several[0] if several else NONE
+    if sequence is None:
+        sequence = sequence_column(table, (*used, mark)) or NONE
+    for name in (*features, mark, sequence):
+        if name != NONE:
+            table.values(name)  # refuses an unknown name
+    kept = [name for name in (*used, mark, sequence) if name != NONE]
+    twice = next((name for name in kept if kept.count(name) > 1), None)
+    if twice is not None:
+        raise LiouvilleError(f"column {twice!r} of {source} is used twice; name another")
+    named = listed(used[: len(used) - len(features)])
+    own = (None if name == NONE else name for name in (mark, sequence))
+    return _Columns(named, times, features, *own)
 
 
 def _events(
     given: EventTable,
-    own: tuple[str | None, tuple[str, ...] | None, str | None, str | None],
+    own: _Columns,
     window: Any,
     missing: Missing,
+    time_unit: TimeUnit,
+    kinds: bool,
 ) -> Events:
-    """The events of a table; `own` are names of the time, coordinates, mark and sequence."""
-    table, source = given.table, given.table.source
-    if not len(table) and not given.names:
-        raise LiouvilleError(f"{source} has no rows; an event is a row of time and place")
-    time, features, asked, key = own
-    time = time or table.usual("time", *(features or ()))
-    if time is None:
-        raise not_found("column", "time", table.names, source)
-    features = _sort(features or _coordinates(table), source)
-    mark = None if asked == _NONE else asked or table.usual("mark", time, *features)
-    key = None if key == _NONE else key or table.usual("sequence", time, *features)
-    for name in (mark, key):
-        if name in (time, *features):
-            raise LiouvilleError(f"column {name!r} of {source} is used twice; name another")
-    columns = {name: table.numbers(name) for name in features}
-    kinds: tuple[str, ...] = ()
+    """The events of a table in its columns."""
+    table, source, mark = given.table, given.table.source, own.mark
+    columns = {
+        name: degrees(table, name) if is_degrees(name) else table.numbers(name)
+        for name in own.features
+    }
+    names_of_kinds: tuple[str, ...] = ()
     if mark is not None:
-        columns[mark], kinds = _marks(table, mark)
-    texts = table.values(time)
-    columns[time] = np.where(is_missing(texts), np.nan, 0.0)
+        columns[mark], names_of_kinds = marks_of(table, mark, missing, kinds=kinds)
+    columns[own.time] = np.where(is_missing(own.times), np.nan, 0.0)
     said: list[str] = []
     whole = missing_rows(columns, missing, source, table.where, said)
     for message in said:
@@ -117,11 +188,16 @@ def _events(
             f"{source} has no row with a time and a place, and so no events; give events, or at "
             "least the window"
         )
-    moments = moments_of(texts[rows], time, lambda i: f"{table.where(int(rows[i]))} of {source}")
+    moments = moments_of(
+        own.times[rows],
+        own.time,
+        lambda i: f"{table.where(int(rows[i]))} of {source}",
+        time_unit,
+    )
     if given.names:
-        numbers, names = table.numbers(key or "")[rows].astype(np.intp), given.names
+        numbers, names = table.numbers(own.sequence or "")[rows].astype(np.intp), given.names
     else:
-        numbers, names = _sequences(table, key, rows)
+        numbers, names = _sequences(table, own.sequence, rows)
     if window is not None:
         windows, names, numbers = given_windows(window, moments, names, numbers, source)
     elif given.windows is not None:
@@ -132,58 +208,47 @@ def _events(
     rows = rows[order]
     return Events(
         moments.times[order],
-        np.stack([columns[name][rows] for name in features], axis=1),
+        np.stack([columns[name][rows] for name in own.features], axis=1),
         numbers[order],
         windows,
         None if mark is None else columns[mark][rows],
         names=names,
-        features=features,
-        mark_name=(asked if given.names and mark else mark) or "magnitude",
-        kinds=kinds,
+        features=own.features,
+        mark_name=mark or "magnitude",
+        kinds=names_of_kinds,
         origin=moments.origin,
         time_unit=moments.unit,
-        is_geographic=is_geographic(features),
+        is_geographic=is_geographic(own.features),
         source=source,
     )
-
-
-def _coordinates(table: Table) -> tuple[str, ...]:
-    longitude, latitude = table.usual("longitude"), table.usual("latitude")
-    if longitude and latitude:
-        return longitude, latitude
-    lower = {name.casefold(): name for name in table.names}
-    found = tuple(lower[name] for name in "xyz" if name in lower)
-    if "x" not in lower:
-        raise LiouvilleError(
-            f"{table.source} has no columns longitude and latitude, or x and y; name the "
-            f"coordinates with features. It has: {', '.join(table.names)}"
-        )
-    return found
 
 
 def _sort(features: tuple[str, ...], source: str) -> tuple[str, ...]:
     """Longitude before latitude."""
     if is_geographic(features[::-1]):
         return features[::-1]
-    known = [n for n in features if n.casefold() in (*USUAL["longitude"], *USUAL["latitude"])]
-    if known and not is_geographic(features):
+    if any(map(is_degrees, features)) and not is_geographic(features):
         warnings.warn(
             f"places of {source} are {', '.join(features)}: not longitude and latitude alone, so "
             "degrees are taken as plain coordinates",
-            stacklevel=4,
+            stacklevel=5,
         )
     return features
 
 
-def _marks(table: Table, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Numbers of a column of marks, and the names of kinds if it holds text."""
-    if table.is_numeric(name):
-        return table.numbers(name), ()
-    texts = table.values(name)
-    absent = is_missing(texts)
-    kinds = np.unique(texts[~absent])
-    numbers = np.searchsorted(kinds, texts).astype(np.float64)
-    return np.where(absent, np.nan, numbers), tuple(str(kind) for kind in kinds)
+def _say_types(table: Table) -> None:
+    """Says that a table holds several types of events, such as earthquakes and quarry blasts."""
+    name = type_column(table)
+    if name is None or table.is_numeric(name):
+        return
+    types = counted(table, name)
+    if 1 < len(types) <= _MOST_TYPES:
+        warnings.warn(
+            f"{name!r} of {table.source} tells {len(types)} types of events, "
+            f"{listed([f'{kind} ({count})' for kind, count in types], 4)}; all of them are taken: "
+            f"keep one with select (--select '{name}={types[0][0]}')",
+            stacklevel=4,
+        )
 
 
 def _sequences(

@@ -1,20 +1,57 @@
-"""When events are: their times as numbers, and the windows in which they were observed."""
+"""When events are: the columns of their times, in any form without doubt, as numbers."""
 
+import datetime
 import re
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal, get_args
 
 import numpy as np
 
-from liouville.data._instants import DAY, is_stamp, iso, microseconds, time_number
-from liouville.data._names import listed
+from liouville.data._event_columns import (
+    PARTS_OF_TIME,
+    dated_columns,
+    only,
+    part_columns,
+    time_columns,
+    words_of,
+)
+from liouville.data._instants import DAY, is_stamp, iso, microseconds
+from liouville.data._names import listed, names_among, not_found
+from liouville.data._tables import Table, as_numbers, is_missing
 from liouville.data._times import numbers_from_times
 from liouville.errors import LiouvilleError
 
-# Eight digits that look like a year, a month and a day.
-_COMPACT_DATE = re.compile(r"(?:1[89]|2[01])[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])")
+TimeUnit = Literal[
+    "auto",
+    "decimal-years",
+    "epoch-seconds",
+    "epoch-milliseconds",
+    "epoch-microseconds",
+    "seconds",
+    "minutes",
+    "hours",
+    "days",
+    "weeks",
+    "years",
+]
+"""What one is in a column of numbers: a plain unit of time, or a count since the year 0 or 1970."""
+
+_EPOCHS = {"epoch-seconds": 10**6, "epoch-milliseconds": 1000, "epoch-microseconds": 1}
+"""Microseconds in a unit."""
+
+# Counts since 1970 are told by their size: from 1973 to 2100.
+_FIRST, _LAST = 10**14, 4_102_444_800 * 10**6
+
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}|\d{4}/\d{2}/\d{2}|\d{8}")
+_CLOCK = re.compile(r"(\d{1,2}):(\d{2}(?::\d{2}(?:[.,]\d+)?)?(?:\s*(?:Z|[A-Z]{2,5}|[+-]\d.*))?)")
+_CLOCK_DIGITS = re.compile(r"\d{1,6}(?:\.\d+)?")
+# Six or eight digits that look like a year, a month and a day.
+_COMPACT_DATE = re.compile(
+    r"(?:1[89]|2[01])[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])(?:[0-9]{4})?"
+)
+_SHORT_DATE = re.compile(r"[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])")
 
 
 @dataclass(frozen=True)
@@ -24,97 +61,262 @@ class Moments:
     times: np.ndarray  # shape ``(n,)``, float64
     origin: str | None  # the instant of zero, ISO text in UTC; None for plain numbers
     unit: str  # empty if unknown
+    # Numbers as the file has them to microseconds since 1970, if they are instants.
+    read: Callable[[np.ndarray], np.ndarray] | None = None
 
 
-def moments_of(texts: np.ndarray, name: str, where: Callable[[int], str]) -> Moments:
+def times_of(
+    table: Table, named: str | None, apart: Collection[str] = ()
+) -> tuple[tuple[str, ...], np.ndarray]:
+    """The columns that tell when an event was, and its time, text or numbers, shape ``(n,)``.
+
+    They are the `named` ones (one, a date and a time of day with a comma, or year to second), or
+    are found by their names and by what they hold. A missing part makes the time missing.
+
+    Raises:
+        LiouvilleError: If there is no such column, or several that could be.
+    """
+    names = list(names_among(named, "time", example="date,time")) if named else []
+    parts = [] if names else part_columns(table, apart)
+    if len(parts or names) >= 3:
+        return _from_parts(table, parts or names, apart if parts else None)
+    pair = _date_and_clock(table, names or dated_columns(table, apart))
+    if pair:
+        return pair, _joined(table, *pair)
+    if len(names) == 2:
+        raise LiouvilleError(
+            f"times of {table.source} are to be read from {listed(names)}, which are no dates and "
+            "times of day, such as 2011-03-11 and 05:46:24; name such columns"
+        )
+    found = names or time_columns(table, apart)
+    name = only(found, "times", "time (--time)", table.source)
+    if name is None:
+        raise not_found("column", "time", table.names, table.source)
+    values = table.values(name)
+    if _all_match(values, _CLOCK):
+        raise LiouvilleError(
+            f"column {name!r} of {table.source} holds times of day, such as {str(values[0])!r}, "
+            f"without a date; name the date, too: --time date,{name}"
+        )
+    return (name,), values
+
+
+def moments_of(
+    values: np.ndarray, name: str, where: Callable[[int], str], unit: TimeUnit = "auto"
+) -> Moments:
     """Reads a column of times, none missing, shape ``(n,)``; `where` says where a value stands.
 
-    They are numbers, or as text numbers, numbers with a unit (``day 3``) or ISO stamps. A text that
-    can be read in more than one way or in none is refused.
+    They are numbers, or as text numbers, numbers with a unit (``day 3``) or stamps. Numbers that
+    are decimal years or counts since 1970 are taken as such, with a warning, unless `unit` says
+    what they are. A text that can be read in more than one way or in none is refused.
     """
-    if texts.dtype.kind != "U":
-        return Moments(texts.astype(np.float64), None, "")
-    values = texts.tolist()
-    if any(map(is_stamp, values)):
-        found = microseconds(values, name, where, stacklevel=5)
-        midnight = int(found.min()) // DAY * DAY
-        return Moments((found - midnight) / DAY, iso(midnight), "days")
-    for i, text in enumerate(values):
-        if "/" in text or ":" in text or _COMPACT_DATE.fullmatch(text):
-            raise LiouvilleError(
-                f"{name} {text!r} on {where(i)} can be read in more than one way; "
-                "write stamps as 2011-03-11T05:46:24Z, or plain numbers"
-            )
-    numbers, unit = numbers_from_times(texts, name=name, dates=False)
-    return Moments(numbers, None, unit)
-
-
-def guess_windows(moments: Moments, count: int, source: str) -> np.ndarray:
-    """One window for all sequences around all events, shape ``(count, 2)``; a warning says which.
-
-    Stamps: whole days. Numbers: from 0, or from a round number below the first event if that is
-    negative or nearer to the last event than to 0, to the next round number.
-    """
-    first, last = float(moments.times.min()), float(moments.times.max())
-    if moments.origin is not None:
-        begin, end = np.floor(first), np.floor(last) + 1
-        start = int(microseconds([moments.origin])[0])
-        shown = f"{iso(start + int(begin) * DAY)} to {iso(start + int(end) * DAY)}"
-    else:
-        begin, end = _round_interval(first, last)
-        shown = f"{begin:g} to {end:g}"
-    warnings.warn(
-        f"no window of observation is given for {source}; the smallest round one around its events "
-        f"is taken, {shown}. Give window to say from when to when events would have been seen",
-        stacklevel=4,
-    )
-    return np.tile([begin, end], (count, 1))
-
-
-def _round_interval(first: float, last: float) -> tuple[float, float]:
-    """The smallest interval between numbers of two digits, from 0 if events begin early."""
-    from_zero = first >= 0 and first <= last - first
-    size = (last if from_zero else last - first) or abs(last) or 1.0
-    step = 10.0 ** (np.floor(np.log10(size)) - 1)
-    begin = 0.0 if from_zero else float(np.floor(first / step) * step)
-    end = float(np.ceil(last / step) * step)
-    return begin, end if end > begin else begin + step
-
-
-def given_windows(
-    window: Any, moments: Moments, names: tuple[str, ...], numbers: np.ndarray, source: str
-) -> tuple[np.ndarray, tuple[str, ...], np.ndarray]:
-    """Windows that the user gave, shape ``(m, 2)``, names of sequences, and that of each event.
-
-    `names` are sequences that have events, `numbers` the index of that of each event.
-    """
-    if isinstance(window, Mapping):
-        keys = tuple(str(key) for key in window)
-        lost = [name for name in names if name not in keys]
-        if lost:
-            raise LiouvilleError(
-                f"sequences of {source} without a window: {listed(lost)}; give one for each"
-            )
-        windows = [_pair(pair, moments, source) for pair in window.values()]
-        rank = np.array([keys.index(name) for name in names], np.intp)
-        return np.reshape(windows, (-1, 2)), keys, rank[numbers]
-    if isinstance(window, np.ndarray) and window.ndim == 2:
-        if window.shape != (len(names), 2):
-            raise LiouvilleError(
-                f"windows of {source} must have shape ({len(names)}, 2), one row per sequence, "
-                f"got {window.shape}"
-            )
-        return window.astype(np.float64), names, numbers
-    return np.tile(_pair(window, moments, source), (len(names), 1)), names, numbers
-
-
-def _pair(window: Any, moments: Moments, source: str) -> list[float]:
-    parts = window.split(",") if isinstance(window, str) else window
-    try:
-        begin, end = parts
-    except (TypeError, ValueError):
+    if unit not in get_args(TimeUnit):
         raise LiouvilleError(
-            f"a window is its begin and its end, such as '0,30' or "
-            f"'2000-01-01T00:00Z,2020-01-01T00:00Z', got {window!r}"
-        ) from None
-    return [time_number(moment, moments.origin, source) for moment in (begin, end)]
+            f"no unit of time {unit!r}; choose one of {listed(get_args(TimeUnit))}"
+        )
+    if values.dtype.kind == "M":
+        return _instants(values.astype("datetime64[us]").astype(np.int64))
+    numbers = as_numbers(values)
+    if numbers is None:
+        texts = values.tolist() if values.dtype.kind == "U" else []
+        if any(map(is_stamp, texts)):
+            return _instants(microseconds(texts, name, where, stacklevel=5))
+        for i, text in enumerate(texts):
+            if "/" in text or ":" in text or _COMPACT_DATE.fullmatch(text):
+                raise _ambiguous(name, text, where(i))
+        plain, said = numbers_from_times(values, name=name, dates=False)
+        return Moments(plain, None, said if unit == "auto" else unit)
+    if unit == "auto":
+        digits = _digits(values)
+        if digits and all(map(is_stamp, digits)):
+            return _instants(microseconds(digits, name, where, stacklevel=5))
+        _refuse_compact_dates(digits, name, where)
+        unit = _guess(numbers, name)
+    read = _reader(unit)
+    if read is None:
+        return Moments(numbers, None, "" if unit == "auto" else unit)
+    return _instants(read(numbers), read)
+
+
+def _instants(found: np.ndarray, read: Callable[[np.ndarray], np.ndarray] | None = None) -> Moments:
+    """Instants in microseconds since 1970 as days since midnight of the first."""
+    midnight = int(found.min()) // DAY * DAY
+    return Moments((found - midnight) / DAY, iso(midnight), "days", read)
+
+
+def _digits(values: np.ndarray) -> list[str]:
+    """Whole numbers as their digits; none if some are no whole numbers."""
+    if values.dtype.kind == "U":
+        texts = values.tolist()
+        return texts if all(text[:8].isdigit() or text.isdigit() for text in texts) else []
+    whole = np.all(values == np.floor(values)) and np.all(np.abs(values) < 2**63)
+    return [str(int(value)) for value in values.tolist()] if whole else []
+
+
+def _refuse_compact_dates(digits: list[str], name: str, where: Callable[[int], str]) -> None:
+    for i, text in enumerate(digits):
+        if _COMPACT_DATE.fullmatch(text):
+            raise _ambiguous(name, text, where(i))
+    if digits and all(_SHORT_DATE.fullmatch(text.zfill(6)) for text in digits):
+        raise _ambiguous(name, digits[0], where(0))
+
+
+def _ambiguous(name: str, text: str, where: str) -> LiouvilleError:
+    return LiouvilleError(
+        f"{name} {text!r} on {where} can be read in more than one way; write stamps as "
+        "2011-03-11T05:46:24Z with the year first, or say with time_unit (--time-unit days) that "
+        "they are plain numbers"
+    )
+
+
+def _guess(numbers: np.ndarray, name: str) -> TimeUnit:
+    """What numbers are if their size or the name tells; a warning says what was taken."""
+    unit: TimeUnit = "auto"
+    words = set(words_of(name))
+    is_year = not words.isdisjoint(("year", "years", "yr", "decyear")) or "decimal" in words
+    if numbers.size and numbers.min() >= 1000 and numbers.max() <= 3000 and is_year:
+        unit = "decimal-years"
+    for known, factor in _EPOCHS.items():
+        if numbers.size and numbers.min() * factor >= _FIRST and numbers.max() * factor <= _LAST:
+            unit = known  # pyright: ignore[reportAssignmentType]
+    read = _reader(unit)
+    if read is not None:
+        shown = iso(int(read(numbers[:1])[0]))
+        warnings.warn(
+            f"{name!r} holds numbers such as {numbers[0]:.17g}, which are taken as {unit} (the "
+            f"first is {shown}); if they are something else, say so with time_unit (--time-unit)",
+            stacklevel=5,
+        )
+    return unit
+
+
+def _reader(unit: TimeUnit) -> Callable[[np.ndarray], np.ndarray] | None:
+    """From numbers to microseconds since 1970, or None for plain units."""
+    if unit == "decimal-years":
+        return _from_years
+    if unit in _EPOCHS:
+        return lambda numbers: np.rint(numbers * _EPOCHS[unit]).astype(np.int64)
+    return None
+
+
+def _from_years(numbers: np.ndarray) -> np.ndarray:
+    """Years with a share of the year, which has 365 or 366 days, to the millisecond."""
+    if numbers.size and not (numbers.min() >= 1 and numbers.max() < 9999):
+        raise LiouvilleError(
+            f"decimal years are from {numbers.min():g} to {numbers.max():g}; give years such as "
+            "2011.19, or another time_unit"
+        )
+    years = np.floor(numbers).astype(np.int64)
+    begin = (years - 1970).astype("datetime64[Y]").astype("datetime64[us]")
+    end = (years - 1969).astype("datetime64[Y]").astype("datetime64[us]")
+    begins, ends = begin.astype(np.int64), end.astype(np.int64)
+    # The last digit of such a number is seven microseconds.
+    return begins + np.rint((numbers - years) * (ends - begins) / 1000).astype(np.int64) * 1000
+
+
+def _date_and_clock(table: Table, names: Collection[str]) -> tuple[str, str] | None:
+    """A column of dates and one of times of day among some columns, or None."""
+    dates = [name for name in names if _all_match(table.values(name), _DATE)]
+    clocks = [name for name in names if _all_match(table.values(name), _CLOCK)]
+    if not clocks and len(dates) == 1:  # times of day in digits, such as 54624
+        clocks = [n for n in names if n not in dates and _all_match(table.values(n), _CLOCK_DIGITS)]
+    if not dates or not clocks:
+        return None
+    date = only(dates, "dates", "time (--time DATE,TIME)", table.source)
+    clock = only(clocks, "times of day", "time (--time DATE,TIME)", table.source)
+    return (date, clock) if date and clock else None
+
+
+def _all_match(values: np.ndarray, pattern: re.Pattern[str]) -> bool:
+    """Whether all cells of a column that are not missing have a form, and there are some."""
+    if values.dtype.kind not in "Uf":
+        return False
+    for some in (values[:50], values):  # a few cells tell most columns apart
+        cells = some[~is_missing(some)]
+        texts = cells.tolist() if values.dtype.kind == "U" else _digits(cells)
+        if not all(map(pattern.fullmatch, texts)) or (cells.size and not texts):
+            return False
+    return bool(texts)
+
+
+def _joined(table: Table, date: str, clock: str) -> np.ndarray:
+    """Dates and times of day as stamps; the empty text if either is missing."""
+    days, hours = (table.values(name) for name in (date, clock))
+    absent = is_missing(days) | is_missing(hours)
+    clocks = _clocks(_texts(hours))
+    stamps = [
+        "" if gone else f"{_with_dashes(day)}T{hour}"
+        for day, hour, gone in zip(_texts(days), clocks, absent.tolist(), strict=True)
+    ]
+    return np.array(stamps, dtype=np.str_)
+
+
+def _texts(values: np.ndarray) -> list[str]:
+    if values.dtype.kind == "U":
+        return values.tolist()
+    return ["" if value != value else f"{value:.12g}" for value in values.tolist()]
+
+
+def _with_dashes(day: str) -> str:
+    return f"{day[:4]}-{day[4:6]}-{day[6:]}" if day.isdigit() else day.replace("/", "-")
+
+
+def _clocks(hours: list[str]) -> list[str]:
+    """Times of day with two digits and a colon for each part; without colons they lack zeros."""
+    wide = any(len(hour.partition(".")[0]) > 4 or "." in hour for hour in hours)
+    return [_with_colons(hour, 6 if wide else 4) for hour in hours]
+
+
+def _with_colons(hour: str, width: int) -> str:
+    found = _CLOCK.fullmatch(hour)
+    if found is not None:
+        return f"{int(found[1]):02d}:{found[2].replace(',', '.')}"
+    whole, dot, share = hour.partition(".")
+    return ":".join(re.findall("..", whole.zfill(width))) + dot + share
+
+
+def _from_parts(
+    table: Table, names: list[str], apart: Collection[str] | None
+) -> tuple[tuple[str, ...], np.ndarray]:
+    """Stamps from columns of years to seconds, or of years to days and times of day."""
+    if len(names) > len(PARTS_OF_TIME):
+        raise LiouvilleError(
+            f"a time has the parts {', '.join(PARTS_OF_TIME)}, but {len(names)} columns are named "
+            f"for it: {listed(names)}; name at most {len(PARTS_OF_TIME)}"
+        )
+    columns = np.stack([table.numbers(name) for name in names])
+    absent = ~np.isfinite(columns).all(axis=0)
+    whole = columns[:5, ~absent]
+    bad = np.flatnonzero((whole != np.floor(whole)).any(axis=0) | (whole < 0).any(axis=0))
+    if bad.size or columns[5:, ~absent].min(initial=0) < 0 or (whole[0] < 100).any():
+        row = int(np.flatnonzero(~absent)[bad[0] if bad.size else int(np.argmin(whole[0]))])
+        shown = ", ".join(f"{n} {v:g}" for n, v in zip(names, columns[:, row], strict=True))
+        raise LiouvilleError(
+            f"{shown} on {table.where(row)} of {table.source} is no time; years have four digits, "
+            "other parts are whole numbers, and seconds are not negative"
+        )
+    rest = columns[3:].T.tolist()
+    clocks = ["" if gone else _clock(row) for row, gone in zip(rest, absent, strict=True)]
+    extra: tuple[str, ...] = ()
+    if len(names) == 3 and apart is not None:  # times of day in a column of their own
+        own = [
+            name
+            for name in dated_columns(table, {*apart, *names})
+            if _all_match(table.values(name), _CLOCK)
+        ]
+        clock = only(own, "times of day", "time (--time)", table.source)
+        if clock is not None:
+            extra, values = (clock,), table.values(clock)
+            absent, clocks = absent | is_missing(values), _clocks(values.tolist())
+    stamps = [
+        "" if gone else f"{int(year):04d}-{int(month):02d}-{int(day):02d}T{clock}"
+        for year, month, day, clock, gone in zip(*columns[:3], clocks, absent.tolist(), strict=True)
+    ]
+    return (*names, *extra), np.array(stamps, dtype=np.str_)
+
+
+def _clock(parts: list[float]) -> str:
+    hour, minute, second = [*parts, 0.0, 0.0, 0.0][:3]
+    whole = datetime.timedelta(seconds=round(second, 6))
+    share = whole.microseconds
+    return f"{int(hour):02d}:{int(minute):02d}:{whole.days * 86400 + whole.seconds:02d}.{share:06d}"

@@ -6,9 +6,16 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from liouville.data._event_checks import Missing, around, duplicates, missing_rows
+from liouville.data._event_checks import (
+    Missing,
+    Repeats,
+    around,
+    duplicates,
+    missing_rows,
+    numbers_of_equals,
+)
 from liouville.data._instants import DAY, is_stamp, iso, microseconds, time_number
-from liouville.data._names import listed
+from liouville.data._names import check_choice, listed
 from liouville.data._records import (
     chosen_rows,
     matrix_of,
@@ -246,26 +253,32 @@ class Events:
         windows = np.where(kept[:, None], windows, self.windows)
         return replace(found, windows=windows).select(kept)
 
-    def check(self, *, min_events: int = 2, missing: Missing = "refuse") -> "Events":
+    def check(
+        self, *, min_events: int = 2, missing: Missing = "refuse", repeats: Repeats = "drop"
+    ) -> "Events":
         """Events as they can be fitted: puts right what can be put right, and refuses the rest.
 
-        Longitudes across the date line are unwrapped. Events outside the region, after their
-        window, or given twice are dropped. Events are put in order of sequence and time. Each of
-        these is said in one warning, with how many.
+        Longitudes across the date line are unwrapped. Events outside the region or after their
+        window are dropped. Events are put in order of sequence and time. Each of these is said in
+        one warning, with how many.
 
         Args:
             min_events: Events needed in all windows together.
             missing: Whether events with NaN or infinite values are refused or dropped.
+            repeats: Whether events that repeat another's sequence, time, place and mark are dropped
+                (a catalogue that lists an event twice), kept (cases of one day and town: they do
+                not excite one another), or made one event whose mark is their number. A process
+                has no weights: that number is what is drawn with each event.
 
         Raises:
-            LiouvilleError: If values are missing, coordinates are impossible, or too few events
-                are left.
+            LiouvilleError: If values are missing, coordinates are impossible, repeats are to be
+                counted but events have marks, or too few events are left.
 
         Warns:
             UserWarning: If anything was changed, or events of a sequence are simultaneous: those
                 are kept, and do not excite one another.
         """
-        found, said = (self, []) if self.is_checked else _clean(self, missing)
+        found, said = (self, []) if self.is_checked else _clean(self, missing, repeats)
         count = int(found.counts.sum())
         if count < max(min_events, 1):
             lost = f" ({'; '.join(said)})" if said else ""
@@ -279,7 +292,7 @@ class Events:
         return found
 
 
-def _clean(events: Events, missing: Missing) -> tuple[Events, list[str]]:
+def _clean(events: Events, missing: Missing, repeats: Repeats) -> tuple[Events, list[str]]:
     """What can be used of events, and what was done to them."""
     source, said = events.source, []
     columns = {"time": events.times, **dict(zip(events.features, events.places.T, strict=True))}
@@ -310,13 +323,7 @@ def _clean(events: Events, missing: Missing) -> tuple[Events, list[str]]:
     if moved:
         said.append(f"{moved} events of {source} were not in order of time and are sorted")
         events = events.keep(order)
-    twice = duplicates(events.sequence, events.times, events.places, events.marks)
-    if twice.any():
-        said.append(
-            f"{int(twice.sum())} events of {source} repeat another's time, place and mark, and "
-            "are dropped"
-        )
-        events = events.keep(~twice)
+    events = _without_repeats(events, repeats, said)
     together = int(np.sum((np.diff(events.times) == 0) & (np.diff(events.sequence) == 0)))
     if together:
         said.append(
@@ -324,6 +331,29 @@ def _clean(events: Events, missing: Missing) -> tuple[Events, list[str]]:
             "excite one another"
         )
     return events, said
+
+
+def _without_repeats(events: Events, repeats: Repeats, said: list[str]) -> Events:
+    """Events with those that repeat another dropped, kept or counted."""
+    check_choice(repeats, Repeats, "way with repeats")
+    source = events.source
+    if repeats == "count" and events.marks is not None:
+        raise LiouvilleError(
+            f"equal rows of {source} cannot be counted: their number would be the mark, which is "
+            f"{events.mark_name!r}; leave that out (--mark none), or keep or drop repeats"
+        )
+    if repeats == "keep":
+        return events
+    twice = duplicates(events.sequence, events.times, events.places, events.marks)
+    if repeats == "count":
+        counts = numbers_of_equals(events.sequence, events.times, events.places, twice)
+        return replace(events.keep(~twice), marks=counts, mark_name="count")
+    if twice.any():
+        said.append(
+            f"{int(twice.sum())} events of {source} repeat another's time, place and mark, and "
+            "are dropped; repeats='keep' or 'count' (--repeats) if they are events of their own"
+        )
+    return events.keep(~twice) if twice.any() else events
 
 
 def check_history(history: Events, now: int | float, *, future: Missing = "refuse") -> Events:

@@ -1,6 +1,5 @@
 """Regions of the plane: polygons that contain points, have an area, and carry integrals."""
 
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,54 +7,66 @@ from typing import Any
 
 import numpy as np
 
-from liouville.data._records import from_plain, plain_numbers, put, reals
+from liouville.data._records import from_plain, put, reals
 from liouville.errors import LiouvilleError
 from liouville.runs.reading import parse_json, read_text
 
 # Points this close to an edge, relative to the size of the region, are on it.
 _ON_EDGE = 1e-12
 
+# So many corners of a ring tell in which others it is, as rings do not cross.
+_CORNERS = 16
+
 
 @dataclass(frozen=True, eq=False)
 class Region:
-    """A simple polygon in the plane, its boundary included.
+    """Polygons in the plane, their boundaries included, perhaps with holes.
 
     Attributes:
-        vertices: Corners in order, counter-clockwise (turned if they come clockwise), shape
-            ``(k, 2)``; the first is not repeated at the end. For geography, longitude and latitude
-            in degrees; a region across the date line has longitudes beyond 180.
+        rings: Corners of every ring in order, shapes ``(k, 2)``; the first is not repeated at the
+            end. The outer rings of polygons are counter-clockwise, holes clockwise; one array is
+            one outer ring, whichever way it turns. For geography, longitude and latitude in
+            degrees; a region across the date line has longitudes beyond 180.
     """
 
-    vertices: np.ndarray
+    rings: Sequence[np.ndarray] | np.ndarray
 
     def __post_init__(self) -> None:
-        vertices = np.asarray(self.vertices, np.float64)
-        if vertices.ndim != 2 or vertices.shape[1:] != (2,) or not np.all(np.isfinite(vertices)):
-            raise LiouvilleError(
-                "vertices of a region must be finite and of shape (k, 2), got "
-                f"{'NaN or infinite values' if vertices.shape[1:] == (2,) else vertices.shape}"
-            )
-        if len(vertices):
-            vertices = vertices[np.any(vertices != np.roll(vertices, 1, axis=0), axis=1)]
-        if len(vertices) < 3:
-            raise LiouvilleError(
-                f"a region needs three different vertices or more, got {len(vertices)}"
-            )
-        if _signed_area(vertices) < 0:
-            vertices = vertices[::-1]
-        put(self, vertices=np.ascontiguousarray(vertices))
-        extent = np.ptp(vertices, axis=0)
-        if self.area <= _ON_EDGE * extent.max() ** 2:
-            raise LiouvilleError(
-                f"a region must have an area, but its {len(vertices)} vertices lie on a line or "
-                "its loops cancel; give the corners in order"
-            )
-        crossing = _crossing(self.vertices)
+        given = (self.rings,) if isinstance(self.rings, np.ndarray) else self.rings
+        rings = tuple(map(_ring, given))
+        if len(rings) == 1 and _signed_area(rings[0]) < 0:
+            rings = (rings[0][::-1],)
+        put(self, rings=tuple(np.ascontiguousarray(ring) for ring in rings))
+        if not rings:
+            raise LiouvilleError("a region needs a ring of corners, got none")
+        starts, ends = self.edges
+        ring_of = np.repeat(np.arange(len(rings)), [len(ring) for ring in rings])
+        crossing = _crossing(starts, ends, ring_of)
         if crossing is not None:
             raise LiouvilleError(
                 f"edges {crossing[0]} and {crossing[1]} of a region cross; "
-                "give the corners in order around it"
+                "give the corners in order around it, and polygons that do not overlap"
             )
+        self._check_nesting()
+
+    def _check_nesting(self) -> None:
+        """Refuses polygons inside of others, which would count twice, and holes outside of all."""
+        for i, ring in enumerate(self.rings if len(self.rings) > 1 else ()):
+            some = ring[:: max(1, len(ring) // _CORNERS)]
+            turns = np.zeros(len(some))
+            is_free = np.ones(len(some), bool)  # corners on no other ring
+            for other in (r for j, r in enumerate(self.rings) if j != i):
+                inside, on_edge = _inside(other, some)
+                turns += np.sign(_signed_area(other)) * (inside & ~on_edge)
+                is_free &= ~on_edge
+            is_hole = _signed_area(ring) < 0
+            same = any(_same(ring, other) for other in self.rings[:i])
+            if same or (is_free.any() and turns[np.argmax(is_free)] != is_hole):
+                what = "a hole is outside of all polygons" if is_hole else "polygons overlap"
+                raise LiouvilleError(
+                    f"{what}: ring {i + 1} of a region of {len(self.rings)} rings; merge the "
+                    "polygons into one, with holes inside"
+                )
 
     @classmethod
     def box(
@@ -98,74 +109,55 @@ class Region:
 
     @classmethod
     def from_file(cls, file: str | Path) -> "Region":
-        """The outer ring of the first polygon in a GeoJSON geometry, feature or collection.
+        """All polygons of a GeoJSON geometry, feature or collection, with their holes.
 
         Raises:
-            LiouvilleError: If there is no such file, or it has no polygon.
-
-        Warns:
-            UserWarning: If there are holes or other polygons; they are left out.
+            LiouvilleError: If there is no such file, or it has no polygons.
         """
         path = Path(file)
         remedy = "give a GeoJSON file, or a box such as '122,22,150,46' (west,south,east,north)"
         data = parse_json(read_text(path, "region"), f"the region {path}", remedy)
-        try:
-            polygons = list(_polygons(data))
-        except (TypeError, AttributeError, RecursionError):
-            polygons = []
-        if not polygons or not all(isinstance(p, list) and p for p in polygons):
+        rings = [
+            _oriented(ring, number > 0, path)
+            for polygon in _polygons(data, path)
+            for number, ring in enumerate(polygon)
+        ]
+        if not rings:
             raise LiouvilleError(f"{path} has no polygon; draw the region as a GeoJSON Polygon")
-        left_out = len(polygons) - 1, len(polygons[0]) - 1
-        if any(left_out):
-            warnings.warn(
-                f"the region is the outer ring of the first polygon of {path}; "
-                f"{left_out[0]} other polygons and {left_out[1]} holes are left out",
-                stacklevel=2,
-            )
-        ring = polygons[0][0]
-        is_list = isinstance(ring, list)
-        if not is_list or not all(isinstance(point, list) and len(point) >= 2 for point in ring):
-            raise LiouvilleError(f"a ring of {path} is no list of positions; check the file")
-        return cls(_corners([point[:2] for point in ring]))
+        return cls(tuple(rings))
+
+    @property
+    def edges(self) -> tuple[np.ndarray, np.ndarray]:
+        """Begins and ends of all edges, shapes ``(k, 2)``."""
+        ends = [np.roll(ring, -1, axis=0) for ring in self.rings]
+        return np.concatenate(self.rings), np.concatenate(ends)
 
     @property
     def area(self) -> float:
         """In squared units of the coordinates."""
-        return abs(_signed_area(self.vertices))
+        return sum(map(_signed_area, self.rings))
 
     @property
     def bounds(self) -> tuple[float, float, float, float]:
         """West, south, east, north: the smallest box around it."""
-        low, high = self.vertices.min(axis=0), self.vertices.max(axis=0)
+        starts, _ = self.edges
+        low, high = starts.min(axis=0), starts.max(axis=0)
         return float(low[0]), float(low[1]), float(high[0]), float(high[1])
 
     @property
     def is_box(self) -> bool:
         """Whether it is a rectangle with sides along the axes."""
         west, south, east, north = self.bounds
-        return len(self.vertices) == 4 and self.area == (east - west) * (north - south)
+        is_one = len(self.rings) == 1 and len(self.rings[0]) == 4
+        return is_one and self.area == (east - west) * (north - south)
 
     def contains(self, points: np.ndarray) -> np.ndarray:
         """Which points, shape ``(..., 2)``, lie inside or on the boundary; False for NaN."""
         points = np.asarray(points, np.float64)
-        x, y = np.moveaxis(points, -1, 0)
-        inside, on_edge = np.zeros(x.shape, bool), np.zeros(x.shape, bool)
-        slack = _ON_EDGE * max(np.ptp(self.vertices, axis=0).max(), np.abs(self.vertices).max())
-        for (x0, y0), (x1, y1) in zip(
-            self.vertices, np.roll(self.vertices, -1, axis=0), strict=True
-        ):
-            dx, dy = x1 - x0, y1 - y0
-            side = dx * (y - y0) - dy * (x - x0)
-            # A ray to the east crosses an edge that goes up to the right, down to the left.
-            crosses = ((y0 <= y) & (y < y1) & (side > 0)) | ((y1 <= y) & (y < y0) & (side < 0))
-            inside ^= crosses
-            length = np.hypot(dx, dy)
-            along = dx * (x - x0) + dy * (y - y0)
-            on_edge |= (
-                (np.abs(side) <= slack * length)
-                & (along >= -slack * length)
-                & (along <= length * (length + slack))
-            )
+        inside, on_edge = np.zeros(points.shape[:-1], bool), np.zeros(points.shape[:-1], bool)
+        for ring in self.rings:
+            is_in, is_on = _inside(ring, points)
+            inside, on_edge = inside ^ is_in, on_edge | is_on
         return np.asarray(inside | on_edge)
 
     def transformed(self, fn: Callable[[np.ndarray], np.ndarray], *, density: int = 64) -> "Region":
@@ -178,9 +170,13 @@ class Region:
         if density < 1:
             raise LiouvilleError(f"density must be at least 1 piece per edge, got {density}")
         share = np.arange(density)[:, None] / density
-        ends = np.roll(self.vertices, -1, axis=0)
-        points = self.vertices[:, None] + share * (ends - self.vertices)[:, None]
-        return Region(fn(points.reshape(-1, 2)))
+        starts, ends = self.edges
+        points = starts[:, None] + share * (ends - starts)[:, None]
+        cuts = np.cumsum([len(ring) * density for ring in self.rings])[:-1]
+        rings = np.split(fn(points.reshape(-1, 2)), cuts)
+        if _signed_area(rings[0]) * _signed_area(self.rings[0]) < 0:  # the map mirrors
+            rings = [ring[::-1] for ring in rings]
+        return Region(tuple(rings))
 
     def boundary_nodes(
         self, n: int, *, longest: int | float | None = None
@@ -203,7 +199,7 @@ class Region:
         nodes, weights = np.polynomial.legendre.leggauss(n)
         nodes, weights = (nodes + 1) / 2, weights / 2
         points, deltas = [], []
-        for start, end in zip(self.vertices, np.roll(self.vertices, -1, axis=0), strict=True):
+        for start, end in zip(*self.edges, strict=True):
             edge = end - start
             if edge[1] == 0:
                 continue
@@ -217,40 +213,104 @@ class Region:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain Python numbers; through JSON and back they return bit for bit."""
-        return plain_numbers(self)
+        return {"rings": [ring.tolist() for ring in self.rings]}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Region":
         """Inverse of `to_dict`; refuses other fields."""
-        return from_plain(cls, data, lambda _, value: _corners(value))
+        return from_plain(cls, data, lambda _, value: tuple(_corners(ring) for ring in value))
 
 
-def _corners(vertices: Any) -> np.ndarray:
-    return reals(vertices, "vertices of a region must be pairs of numbers")
+def _corners(ring: Any) -> np.ndarray:
+    return reals(ring, "rings of a region must be lists of pairs of numbers")
 
 
-def _signed_area(vertices: np.ndarray) -> float:
+def _ring(given: Any) -> np.ndarray:
+    """A ring without corners that repeat the one before; refuses one without an area."""
+    ring = np.asarray(given, np.float64)
+    if ring.ndim != 2 or ring.shape[1:] != (2,) or not np.all(np.isfinite(ring)):
+        raise LiouvilleError(
+            "rings of a region must be finite and of shape (k, 2), got "
+            f"{'NaN or infinite values' if ring.shape[1:] == (2,) else ring.shape}"
+        )
+    if len(ring):
+        ring = ring[np.any(ring != np.roll(ring, 1, axis=0), axis=1)]
+    if len(ring) < 3:
+        raise LiouvilleError(f"a region needs three different vertices or more, got {len(ring)}")
+    if abs(_signed_area(ring)) <= _ON_EDGE * np.ptp(ring, axis=0).max() ** 2:
+        raise LiouvilleError(
+            f"a region must have an area, but its {len(ring)} vertices lie on a line or "
+            "its loops cancel; give the corners in order"
+        )
+    return ring
+
+
+def _oriented(ring: Any, is_hole: bool, path: Path) -> np.ndarray:
+    """A ring of GeoJSON, perhaps with heights: clockwise if it is a hole."""
+    if not isinstance(ring, list) or not all(
+        isinstance(point, list) and len(point) >= 2 for point in ring
+    ):
+        raise LiouvilleError(f"a ring of {path} is no list of positions; check the file")
+    corners = _ring(_corners([point[:2] for point in ring]))
+    return corners[::-1] if (_signed_area(corners) < 0) != is_hole else corners
+
+
+def _same(one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether two rings have the same corners."""
+    return np.array_equal(np.unique(one, axis=0), np.unique(other, axis=0))
+
+
+def _signed_area(ring: np.ndarray) -> float:
     """Positive if counter-clockwise."""
-    x, y = (vertices - vertices[0]).T  # no cancellation far from the origin
+    x, y = (ring - ring[0]).T  # no cancellation far from the origin
     return float(np.sum(x * np.roll(y, -1) - np.roll(x, -1) * y) / 2)
 
 
-def _crossing(vertices: np.ndarray) -> tuple[int, int] | None:
-    """Numbers of two edges that have a point in common besides a shared vertex, or None."""
-    starts, ends = vertices, np.roll(vertices, -1, axis=0)
-    count = len(vertices)
+def _inside(ring: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Which points, shape ``(..., 2)``, are inside of a ring and which on its edges."""
+    x, y = np.moveaxis(points, -1, 0)
+    inside, on_edge = np.zeros(x.shape, bool), np.zeros(x.shape, bool)
+    slack = _ON_EDGE * max(np.ptp(ring, axis=0).max(), np.abs(ring).max())
+    for (x0, y0), (x1, y1) in zip(ring, np.roll(ring, -1, axis=0), strict=True):
+        dx, dy = x1 - x0, y1 - y0
+        side = dx * (y - y0) - dy * (x - x0)
+        # A ray to the east crosses an edge that goes up to the right, down to the left.
+        crosses = ((y0 <= y) & (y < y1) & (side > 0)) | ((y1 <= y) & (y < y0) & (side < 0))
+        inside ^= crosses
+        length = np.hypot(dx, dy)
+        along = dx * (x - x0) + dy * (y - y0)
+        on_edge |= (
+            (np.abs(side) <= slack * length)
+            & (along >= -slack * length)
+            & (along <= length * (length + slack))
+        )
+    return inside, on_edge
+
+
+def _crossing(starts: np.ndarray, ends: np.ndarray, ring_of: np.ndarray) -> tuple[int, int] | None:
+    """Numbers of two edges that cross, or None.
+
+    Edges of one ring may have no point in common besides a shared corner; those of two rings may
+    touch, as those of neighbouring countries do.
+    """
+    count = len(starts)
+    begins = np.flatnonzero(np.diff(ring_of, prepend=-1))
+    lasts = dict(zip(begins.tolist(), [*(begins[1:] - 1).tolist(), count - 1], strict=True))
     low, high = np.minimum(starts, ends), np.maximum(starts, ends)
-    for i in range(count - 2):
-        # The last edge is a neighbour of the first. Few edges have boxes that meet.
-        later = slice(i + 2, count - (i == 0))
-        near = (low[later] <= high[i]) & (high[later] >= low[i])
-        j = i + 2 + np.flatnonzero(near[:, 0] & near[:, 1])
+    for i in range(count - 1):
+        # Few edges have boxes that meet.
+        near = (low[i + 1 :] <= high[i]) & (high[i + 1 :] >= low[i])
+        j = i + 1 + np.flatnonzero(near[:, 0] & near[:, 1])
+        same = ring_of[j] == ring_of[i]
+        # The next edge is a neighbour, and the last one of a ring is that of its first.
+        apart = ~same | ((j > i + 1) & (j != lasts.get(i, -1)))
+        j, same = j[apart], same[apart]
         if not j.size:
             continue
         one = _side(starts[i], ends[i], starts[j]) * _side(starts[i], ends[i], ends[j])
         two = _side(starts[j], ends[j], starts[i]) * _side(starts[j], ends[j], ends[i])
         # Edges on one line give zeros, and meet since their boxes do.
-        meet = (one <= 0) & (two <= 0)
+        meet = np.where(same, (one <= 0) & (two <= 0), (one < 0) & (two < 0))
         if meet.any():
             return i, int(j[meet.argmax()])
     return None
@@ -262,15 +322,19 @@ def _side(start: np.ndarray, end: np.ndarray, point: np.ndarray) -> np.ndarray:
     return np.sign(along[..., 0] * to[..., 1] - along[..., 1] * to[..., 0])
 
 
-def _polygons(data: Any) -> list[list[Any]]:
+def _polygons(data: Any, path: Path) -> list[list[Any]]:
     """The rings of all polygons in GeoJSON data."""
-    if not isinstance(data, dict):
+    if not isinstance(data, Mapping):
         return []
-    if data.get("type") == "Polygon":
-        return [data.get("coordinates") or []]
-    if data.get("type") == "MultiPolygon":
-        return list(data.get("coordinates") or [])
-    if data.get("type") == "Feature":
-        return _polygons(data.get("geometry"))
-    inner = data.get("features") or data.get("geometries") or []
-    return [polygon for item in inner for polygon in _polygons(item)]
+    kind, inner = data.get("type"), data.get("coordinates")
+    if kind in ("Polygon", "MultiPolygon"):
+        found = [inner] if kind == "Polygon" else inner
+        if not isinstance(found, list) or not all(isinstance(p, list) and p for p in found):
+            raise LiouvilleError(f"a {kind} of {path} has no lists of rings; check the file")
+        return found
+    if kind == "Feature":
+        return _polygons(data.get("geometry"), path)
+    items = data.get("features") or data.get("geometries") or []
+    if not isinstance(items, list):
+        raise LiouvilleError(f"features of {path} are no list; check the file")
+    return [polygon for item in items for polygon in _polygons(item, path)]

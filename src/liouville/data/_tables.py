@@ -169,6 +169,8 @@ def foreign(path: Path, absent: str, damaged: str) -> Iterator[None]:
     """Says what is wrong if a library for a file is absent, or cannot read it for a reason {}."""
     try:
         yield
+    except LiouvilleError:
+        raise
     except ImportError:
         raise LiouvilleError(f"cannot read {path}: {absent}") from None
     except Exception as error:  # every library has its own kinds

@@ -43,7 +43,7 @@ class Ground:
     labels: tuple[str, str]  # of both axes, with units
     area: str  # its unit, such as ``degree²``
     aspect: float = 1.0  # length of a unit of ``y`` over that of ``x`` on paper
-    outline: np.ndarray | None = None  # corners of the region, shape ``(n, 2)``
+    outline: Sequence[np.ndarray] = ()  # corners of the rings of a region, shapes ``(n, 2)``
 
     @property
     def ratio(self) -> float:
@@ -61,8 +61,8 @@ class Ground:
         tidy(axes)
         axes.set(xlim=self.x, ylim=self.y)
         axes.set_aspect(self.aspect, adjustable="box")
-        if self.outline is not None:
-            ring = np.concatenate([self.outline, self.outline[:1]])
+        for corners in self.outline:
+            ring = np.concatenate([corners, corners[:1]])
             axes.plot(*ring.T, color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)), zorder=2.5)
         label(axes, *self.labels)
 

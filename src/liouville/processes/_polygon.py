@@ -20,18 +20,18 @@ class Polygon(eqx.Module):
     an edge's pieces are not much longer than a part is wide.
 
     Attributes:
-        vertices: shape `(corners, 2)`, in order.
+        edges: begin and end of each edge of the border, holes included, shape `(edges, 2, 2)`.
         nodes: on the border, shape `(nodes, 2)`.
         weights: $-dx_1$ at the nodes, shape `(nodes,)`.
     """
 
-    vertices: Float[Array, "corners 2"]
+    edges: Float[Array, "edges 2 2"]
     nodes: Float[Array, "nodes 2"]
     weights: Float[Array, " nodes"]
 
     def contains(self, x: Point) -> Bool[Array, ""]:
         """Whether a point is inside: a ray from it meets the border an odd number of times."""
-        a, b = self.vertices, jnp.roll(self.vertices, -1, axis=0)
+        a, b = self.edges[:, 0], self.edges[:, 1]
         spans = (a[:, 1] > x[1]) != (b[:, 1] > x[1])
         slope = (b[:, 0] - a[:, 0]) / jnp.where(spans, b[:, 1] - a[:, 1], 1.0)
         return jnp.sum(spans & (x[0] < a[:, 0] + slope * (x[1] - a[:, 1]))) % 2 == 1

@@ -52,18 +52,24 @@ class ObjectsError(ValueError):
     """An array holds Python objects, which would have to be unpickled: that runs code."""
 
 
-def check_unpacked(path: Path, size: int | float) -> None:
+def check_unpacked(path: Path, size: int | float, packed: int | None = None) -> None:
     """Refuses a file that unpacks to more bytes than is usual or allowed.
 
     Up to 128 MiB or 50 times the size of the file are usual. The variable `LIOUVILLE_UNPACKED_GB`
     of the environment allows more.
+
+    Args:
+        path: the file.
+        size: the bytes that it says it holds.
+        packed: its own bytes, if they are not those of one file.
 
     Raises:
         LiouvilleError: if it does, or the variable is no number.
     """
     allowed = os.environ.get(MOST_VARIABLE, "0")
     try:
-        most = max(_MOST_BYTES, _MOST_RATIO * path.stat().st_size, 1e9 * float(allowed))
+        packed = path.stat().st_size if packed is None else packed
+        most = max(_MOST_BYTES, _MOST_RATIO * packed, 1e9 * float(allowed))
     except ValueError:
         raise LiouvilleError(f"{MOST_VARIABLE} is {allowed!r}; give a number of GB") from None
     if not size <= most:

@@ -11,7 +11,8 @@ import jax.random as jr
 import numpy as np
 
 from liouville.curves import Constant, Knots
-from liouville.data import Events
+from liouville.data import Events, rounding_width
+from liouville.errors import LiouvilleError
 from liouville.numerics.mixtures import GaussianMixture, fit_mixture
 from liouville.numerics.networks import MLP
 from liouville.numerics.parameters import value_of
@@ -64,8 +65,10 @@ _MOST_ROWS = 20_000
 _SHARE_TRIGGERED = 0.5
 # The share of the mean variance below which no part of a mixture is narrow: faults are lines.
 FLOOR = 1e-5
-# How far above the least magnitude the most frequent one of a complete catalogue may be.
-_INCOMPLETE = 0.35
+# So many bins above the least magnitude the most frequent one of a catalogue is that is incomplete.
+_INCOMPLETE = 4
+# How far the law of marks may be from an exponential one, as a probability.
+_SHAPE = 0.1
 _MARK_PARTS = 4
 # Widths of the zones around a parent, in standardised units, before training.
 _SMALLEST, _LARGEST = 0.008, 0.3
@@ -104,7 +107,7 @@ def initial(
     return PointProcess(
         initial_intensity(settings.times, events, units, settings.training.seed, known),
         _places(settings.places, events, units, settings.training.seed),
-        _marks(events, units),
+        initial_marks(events, units, settings.data.mark_law),
     )
 
 
@@ -238,35 +241,60 @@ def _make_recalled(
     return Recalled(encoder, network, location, raw, logits)
 
 
-def _marks(events: Events, units: EventUnits) -> AbstractMarks | None:
+def initial_marks(events: Events, units: EventUnits, law: str = "auto") -> AbstractMarks | None:
+    """The law of marks; without one it follows from the numbers, whatever the mark is called."""
     if events.marks is None:
         return None
     if events.kinds:
         counts = np.bincount(events.marks.astype(int), minlength=len(events.kinds)) + 1.0
         return Kinds.of((counts / counts.sum()).tolist())
     marks = units.marks(events)
-    is_magnitude = events.mark_name.lower() in ("magnitude", "mag")
-    peak = _most_frequent(marks)
-    if is_magnitude and peak > _INCOMPLETE:
+    if not np.ptp(marks) > 0:
+        raise LiouvilleError(
+            f"all {events.mark_name} values of {events.source} are {units.mark_origin:g}, which "
+            "have no law; leave them out (--mark none)"
+        )
+    width = rounding_width(marks)
+    peak = _most_frequent(marks, width)
+    if law == "auto" and not _is_exponential(marks[marks >= peak - 1e-6] - peak):
+        law = "mixture"
+    if law == "mixture":
+        return MixtureMarks.spread(marks, _MARK_PARTS)
+    if law == "auto" and peak > 0:
         # Their number does not fall from the least one on: small events were missed, and a law
         # that falls from there would draw far too many great ones.
+        least = units.mark_origin + peak
         warnings.warn(
-            f"most magnitudes are near {peak + units.mark_origin:.1f}, the least is "
-            f"{units.mark_origin:.1f}: smaller events were missed, and their law is fitted with "
-            f"the share that was detected; data.least_mark={peak + units.mark_origin:.1f} or above "
-            "leaves them out",
+            f"most values of {events.mark_name} are near {least:.4g}, the least is "
+            f"{units.mark_origin:.4g}: smaller events were missed, and their law is fitted with "
+            f"the share that was detected; data.least_mark={least:.4g} or above leaves them out",
             stacklevel=2,
         )
+        law = "detected"
+    if law == "detected":
         return DetectedMagnitudes.spread(marks)
-    if is_magnitude:
-        steps = np.diff(np.unique(np.round(marks, 3)))
-        width = float(steps.min()) if len(steps) else 0.0
-        width = width if 0.01 <= width <= 0.5 else 0.0
-        return GutenbergRichter.fitted(marks, 0.0, width)
-    return MixtureMarks.spread(marks, _MARK_PARTS)
+    return GutenbergRichter.fitted(marks, 0.0, width)
 
 
-def _most_frequent(marks: np.ndarray) -> float:
-    """The middle of the fullest bin of a tenth, if it is much fuller than that of the least."""
-    counts = np.bincount(np.floor(marks / 0.1 + 0.5).astype(int))
-    return 0.1 * float(np.argmax(counts)) if counts.max() > 3 * counts[0] + 10 else 0.0
+def _most_frequent(marks: np.ndarray, width: float) -> float:
+    """The middle of the fullest bin if small marks are missing below it, else zero."""
+    # A tenth for magnitudes.
+    size = max(10.0 ** np.round(np.log10(marks.std() / 4)), width)
+    counts = np.bincount(np.floor(marks / size + 0.5).astype(int))
+    peak = int(np.argmax(counts))
+    is_far = peak >= _INCOMPLETE and counts[peak] > 3 * counts[0] + 10
+    return size * peak if is_far else 0.0
+
+
+def _is_exponential(excess: np.ndarray) -> bool:
+    """Whether marks above the least one fall like an exponential law, rounded or not."""
+    values, counts = np.unique(excess, return_counts=True)
+    survival = 1.0 - (np.cumsum(counts) - counts) / excess.size
+    middle = 1.0 - (np.cumsum(counts) - 0.5 * counts) / excess.size
+    width = rounding_width(excess)
+    mean = float(excess.mean())
+    if not mean > 0:
+        return False
+    decay = np.log1p(width / mean) / width if width else 1.0 / mean
+    distance = np.abs((survival if width else middle) - np.exp(-decay * values)).max()
+    return bool(distance < max(_SHAPE, 1.36 / np.sqrt(excess.size)))

@@ -13,6 +13,7 @@ from liouville.data import (
     Region,
     Table,
     check_history,
+    is_geographic,
     read_events,
     read_points,
     read_table,
@@ -22,7 +23,7 @@ from liouville.runs.folder import Run, open_run
 from liouville.tasks.ask import Question
 from liouville.tasks.events.model import EventModel
 from liouville.tasks.events.model import load_events as load
-from liouville.tasks.events.split import above
+from liouville.tasks.events.split import above, columns_of
 
 _SECONDS = {
     word: seconds
@@ -63,7 +64,7 @@ def model_and_history(
             f"{folder} is a run of {run.task}; forecasts are of runs of 'liouville fit events'"
         )
     model, data = load(folder), run.settings["data"]
-    options = {key: data.get(key) for key in ("time", "features", "mark", "sequence")}
+    options = columns_of(data)
     file = history or data.get("file")
     if file is None:
         raise LiouvilleError(f"{folder} was fitted to data in memory; name a --history")
@@ -71,13 +72,15 @@ def model_and_history(
         options |= {"region": data.get("region"), "missing": data.get("missing", "refuse")}
     if not model.mark_name:
         options["mark"] = "none"
+    repeats = data.get("repeats", "drop")
     with warnings.catch_warnings():
         # When observation began is of no consequence for what comes after.
         warnings.filterwarnings("ignore", message="no window of observation")
         events = read_events(Path(file), **options)
     if not len(events):
         raise LiouvilleError(f"{file} has no events; a history needs at least one")
-    events = events.check(min_events=1, missing=options.get("missing", "refuse"))
+    missing = options.get("missing", "refuse")
+    events = events.check(min_events=1, missing=missing, repeats=repeats)
     if events.marks is not None and not events.kinds and model.mark_name:
         # Smaller events than it was fitted to mean nothing to the model.
         events = above(events, model.units.mark_origin)
@@ -137,6 +140,8 @@ def on_clock(model: EventModel, events: Events) -> Events:
         shift = events.number(model.origin)
         times, windows = events.times - shift, events.windows - shift
         events = dataclasses.replace(events, times=times, windows=windows, origin=model.origin)
+    if is_geographic(model.features) and events.is_geographic:  # whatever the columns are called
+        events = dataclasses.replace(events, features=model.features)
     if model.kinds and events.marks is not None and events.kinds != model.kinds:
         unknown = [kind for kind in events.kinds if kind not in model.kinds]
         if unknown or not events.kinds:

@@ -12,12 +12,38 @@ class DataConfig:
     """What is read, and how it is divided."""
 
     file: str | None = option(
-        None, "the catalogue: .csv, .tsv, .parquet, .npz or QuakeML", argument="DATA"
+        None,
+        "the catalogue: .csv, .tsv, .txt, .parquet, .npz, .geojson, or QuakeML and others with "
+        "obspy",
+        argument="DATA",
     )
-    time: str | None = option(None, "column of the times", flag="--time")
+    time: str | None = option(
+        None, "column of the times; or of dates and times of day, with a comma", flag="--time"
+    )
+    time_unit: Literal[
+        "auto",
+        "decimal-years",
+        "epoch-seconds",
+        "epoch-milliseconds",
+        "epoch-microseconds",
+        "seconds",
+        "minutes",
+        "hours",
+        "days",
+        "weeks",
+        "years",
+    ] = option("auto", "what one is in times that are plain numbers", flag="--time-unit")
+    select: tuple[str, ...] | None = option(
+        None,
+        "conditions on rows, with commas: type=earthquake, depth<30, magType=mw|mww",
+        flag="--select",
+    )
     features: tuple[str, ...] | None = option(None, "columns of the coordinates", flag="--features")
     mark: str | None = option(
         None, "column of the marks, such as the magnitude; none: no marks", flag="--mark"
+    )
+    mark_law: Literal["auto", "exponential", "detected", "mixture", "kinds"] = option(
+        "auto", "law of the marks; kinds: numbers are names", flag="--mark-law"
     )
     least_mark: float | None = option(
         None, "leave out events with a smaller mark, such as the magnitude of completeness"
@@ -30,6 +56,11 @@ class DataConfig:
     )
     region: str | None = option(None, "west,south,east,north or a GeoJSON file", flag="--region")
     missing: Literal["refuse", "drop"] = option("refuse", "events with missing numbers")
+    repeats: Literal["drop", "keep", "count"] = option(
+        "drop",
+        "events with the time, place and mark of another; count: their number is the mark",
+        flag="--repeats",
+    )
     space: Literal["auto", "geographic", "plain"] = option(
         "auto", "longitude and latitude on an equal-area map in km, or coordinates as they are"
     )

@@ -46,7 +46,7 @@ class EventsFit(NamedTuple):
 
 
 def fit_events(
-    events: Events | Split | str | Path,
+    events: Events | Split | str | Path | Any,
     settings: EventsConfig | Mapping[str, Any] | None = None,
     *,
     folder: Path | None = None,
@@ -56,7 +56,8 @@ def fit_events(
     """Fits a point process to events by maximum likelihood.
 
     Args:
-        events: the events, a file for `liouville.read_events`, or `Split` if they are divided.
+        events: the events, a file or a data frame for `liouville.read_events`, or `Split` if they
+            are divided.
         settings: a configuration, or some of its values by dotted key, for instance
             `{"places.model": "routed", "training.steps": 500}`.
         folder: where the checkpoint and the metrics go, if anywhere.
@@ -82,8 +83,10 @@ def read(config: EventsConfig, given: Any = None) -> Loaded:
     if isinstance(source, Split):
         events, parts = source.training, source
     else:
-        events = source if isinstance(source, Events) else read_catalogue(str(source), config)
-        events = events.check(min_events=options.min_events, missing=options.missing)
+        events = source if isinstance(source, Events) else read_catalogue(source, config)
+        events = events.check(
+            min_events=options.min_events, missing=options.missing, repeats=options.repeats
+        )
         parts = divide(events, config)
     # Places that no map can hold are refused here, too.
     EventUnits.chosen(config, parts.training)

@@ -99,7 +99,7 @@ def ground_of(model: EventModel, events: Events) -> Ground | None:
         pad = 0.03 * np.where(high > low, high - low, 1.0)
         low, high = low - pad, high + pad
     x, y = (float(low[0]), float(high[0])), (float(low[1]), float(high[1]))
-    outline = None if region is None else region.vertices
+    outline = () if region is None else region.rings
     if model.units.projection is not None:
         aspect = 1.0 / max(float(np.cos(np.radians(0.5 * (y[0] + y[1])))), 0.1)
         return Ground(x, y, ("longitude (°)", "latitude (°)"), "degree²", aspect, outline)

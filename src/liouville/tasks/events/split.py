@@ -1,11 +1,13 @@
 """Reading events and dividing them into training, validation and test."""
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from liouville.data import Events, read_events
 from liouville.errors import LiouvilleError
+from liouville.runs.config import to_dict
 from liouville.tasks.events._covariates import Covariates
 from liouville.tasks.events.config import EventsConfig
 
@@ -29,12 +31,24 @@ class Loaded(NamedTuple):
     covariates: Covariates | None
 
 
-def read_catalogue(file: str, settings: EventsConfig) -> Events:
-    """Reads the events of a configuration from a file."""
+def read_catalogue(source: Any, settings: EventsConfig) -> Events:
+    """Reads the events of a configuration from a file or a frame."""
     options = settings.data
-    names = ("time", "features", "mark", "sequence", "window", "region", "missing")
-    events = read_events(file, **{name: getattr(options, name) for name in names})
+    events = read_events(
+        source,
+        **columns_of(to_dict(options)),
+        window=options.window,
+        region=options.region,
+        missing=options.missing,
+    )
     return events if options.least_mark is None else above(events, options.least_mark)
+
+
+def columns_of(options: Mapping[str, Any]) -> dict[str, Any]:
+    """What `read_events` is told of columns and rows: a run's histories are read as its data."""
+    names = ("time", "time_unit", "features", "mark", "sequence", "select")
+    found = {name: options[name] for name in names if options.get(name) is not None}
+    return {**found, "kinds": options.get("mark_law") == "kinds"}
 
 
 def above(events: Events, least: float) -> Events:
@@ -53,7 +67,10 @@ def divide(events: Events, settings: EventsConfig) -> Split:
     options = settings.data
     if options.validation_file or options.test_file:
         own = (options.validation_file, options.test_file)
-        kept = [None if file is None else read_catalogue(file, settings).check() for file in own]
+        kept = [
+            None if file is None else read_catalogue(file, settings).check(repeats=options.repeats)
+            for file in own
+        ]
         return Split(events, kept[0], kept[1])
     dated = options.validate_from is not None or options.test_from is not None
     if len(events.windows) >= _FEWEST_SEQUENCES and not dated:

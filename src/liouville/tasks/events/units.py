@@ -75,9 +75,10 @@ class EventUnits(AbstractUnits):
         dense = 1 if self.projection is None else _EDGE_PIECES
         own = region.transformed(self.to_model, density=dense)
         # Along the first coordinate, which the parts' distribution functions begin with.
-        turned = Region(own.vertices[:, ::-1])
+        turned = own.transformed(lambda places: places[:, ::-1], density=1)
         second, first, step = turned.boundary_nodes(_EDGE_NODES, longest=_LONGEST)
-        return Polygon(*map(as_float, (own.vertices, np.column_stack([first, second]), step)))
+        edges = np.stack(own.edges, axis=1)
+        return Polygon(*map(as_float, (edges, np.column_stack([first, second]), step)))
 
     def log_volume(self, places: np.ndarray) -> np.ndarray:
         """The log of the model's area per user's area, such as degree², at places, `(n,)`."""

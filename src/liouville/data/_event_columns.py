@@ -1,0 +1,181 @@
+"""Which columns of a table of events hold the time, the place, the mark and so on, by their names.
+
+A name is read as its words, in any case: ``Origin Time``, ``origin_time`` and ``OriginTime`` are
+one, and units such as ``(deg)`` are no part of it. A column with a usual name is taken for its
+role; without one, a column that has such a word among others (``start_lat``) if there is only one.
+"""
+
+import re
+from collections.abc import Collection, Sequence
+
+from liouville.data._names import USUAL, listed
+from liouville.data._tables import Table
+from liouville.errors import LiouvilleError
+
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
+_UNITS = {"deg", "degree", "degrees", "km", "utc", "gmt", "wgs", "84", "dd"}
+# A column with one of these words says something about a role, and is not it.
+_ABOUT = {
+    *("error", "err", "type", "nst", "source", "author", "uncertainty", "std", "sigma", "zone"),
+    *("updated", "stations", "count", "id", "name", "scale", "method", "quality", "gap"),
+}
+
+_LONGITUDE = {"longitude", "lon", "lng", "long"}
+_LATITUDE = {"latitude", "lat"}
+_SIZE = {"magnitude", "mag", "mw", "mww", "mwc", "mwb", "mwr", "ml", "mb"}
+
+_TIME_NAMES = (
+    *("time", "times", "datetime", "date_time", "timestamp", "origin_time", "event_time"),
+    *("origin_datetime", "decimal_year", "year_decimal", "decyear", "epoch", "date"),
+    *("origin_date", "event_date", "occurred_at", *USUAL["time"], "year", "years"),
+)
+_TIME_WORDS = {"time", "date", "datetime", "timestamp", "at"}
+_MARK_NAMES = (
+    *("magnitude", "mag", "magnitude_value", "mag_value", "preferred_magnitude", "mark", "marks"),
+    *("mw", "mww", "mw_pref", "mwc", "mwb", "mwr", "ml", "mb"),
+)
+# In small letters these are milliseconds, metres or months.
+_SHORT_MARK_NAMES = ("Ms", "MS", "Md", "MD", "M")
+_SEQUENCE_NAMES = USUAL["sequence"]
+_TYPE_NAMES = ("type", "event_type", "eventtype", "evtype", "etype", "type_of_event")
+
+PARTS_OF_TIME = {
+    "year": ("year", "yr", "yyyy"),
+    "month": ("month", "mon", "mo", "mm"),
+    "day": ("day", "dd", "day_of_month"),
+    "hour": ("hour", "hr", "hh"),
+    "minute": ("minute", "min", "mi"),
+    "second": ("second", "seconds", "sec", "secs", "ss"),
+}
+"""Names of the columns that are a time together, from the largest part to the smallest."""
+
+
+def words_of(name: str) -> tuple[str, ...]:
+    """The words of a name in lower case, without units: ``("origin", "time")``."""
+    found = tuple(word.casefold() for word in _WORD.findall(name))
+    return tuple(word for word in found if word not in _UNITS) or found
+
+
+def is_geographic(features: Sequence[str]) -> bool:
+    """Whether names of coordinates are those of longitude and latitude, in this order."""
+    if len(features) != 2:
+        return False
+    (first, rest), (second, other) = (_without(name, _LONGITUDE | _LATITUDE) for name in features)
+    return rest == other and len(first & _LONGITUDE) == 1 and len(second & _LATITUDE) == 1
+
+
+def is_degrees(name: str) -> bool:
+    """Whether a coordinate has the name of a longitude or a latitude."""
+    return bool(_without(name, _LONGITUDE | _LATITUDE)[0]) and not _is_about(name)
+
+
+def is_latitude(name: str) -> bool:
+    """Whether a coordinate has the name of a latitude."""
+    return bool(_without(name, _LATITUDE)[0])
+
+
+def find(table: Table, names: Sequence[str], apart: Collection[str] = ()) -> str | None:
+    """The first column, besides some, that has one of some names; the first of these names wins."""
+    rank = {name: i for i, name in reversed(list(enumerate(names)))}
+    found = [(rank.get("_".join(words_of(n)), len(rank)), n) for n in table.names if n not in apart]
+    best = min(found, default=(len(rank), ""), key=lambda pair: pair[0])
+    return best[1] if best[0] < len(rank) else None
+
+
+def time_columns(table: Table, apart: Collection[str] = ()) -> list[str]:
+    """Columns that may hold times: the one with a usual name, else all that have such a word."""
+    usual = find(table, _TIME_NAMES, apart)
+    return [usual] if usual else _with_word(table, _TIME_WORDS, apart)
+
+
+def dated_columns(table: Table, apart: Collection[str] = ()) -> list[str]:
+    """Columns with a word of time in their names, of which two can be a date and a time of day."""
+    return _with_word(table, {*_TIME_WORDS, "day", "hms", "clock"}, apart)
+
+
+def part_columns(table: Table, apart: Collection[str] = ()) -> list[str]:
+    """Columns year, month, day and as many smaller parts of the time as there are, or none."""
+    found = [find(table, names, apart) for names in PARTS_OF_TIME.values()]
+    count = found.index(None) if None in found else len(found)
+    return [name for name in found[:count] if name] if count >= 3 else []
+
+
+def coordinates(table: Table) -> tuple[str, ...]:
+    """Longitude and latitude, or x and y (and z).
+
+    Raises:
+        LiouvilleError: If there are neither, or several pairs.
+    """
+    own = [(n, *_without(n, _LONGITUDE | _LATITUDE)) for n in table.names if is_degrees(n)]
+    pairs = [
+        (one, two)
+        for one, words, rest in own
+        for two, other, other_rest in own
+        if words <= _LONGITUDE and other <= _LATITUDE and rest == other_rest
+    ]
+    plain = [
+        pair for pair in pairs if not any(_without(n, _LONGITUDE | _LATITUDE)[1] for n in pair)
+    ]
+    if len(plain or pairs) == 1:
+        return (plain or pairs)[0]
+    if pairs:
+        shown = " or ".join(",".join(pair) for pair in plain or pairs)
+        raise LiouvilleError(
+            f"{table.source} has several places of an event: {shown}; name one pair with "
+            "features (--features)"
+        )
+    lower = {name.strip().casefold(): name for name in table.names}
+    if "x" not in lower:
+        raise LiouvilleError(
+            f"{table.source} has no columns longitude and latitude, or x and y; name the "
+            f"coordinates with features. It has: {', '.join(table.names)}"
+        )
+    return tuple(lower[name] for name in "xyz" if name in lower)
+
+
+def mark_columns(table: Table, apart: Collection[str] = ()) -> list[str]:
+    """Columns of marks, best first: magnitudes under any of their names, or ``mark``."""
+    usual = find(table, _MARK_NAMES[:7], apart)
+    if usual:
+        return [usual]
+    rank = {name: i for i, name in enumerate(_MARK_NAMES)}
+    found = [n for n in _with_word(table, _SIZE, apart) if table.is_numeric(n)]
+    found.sort(key=lambda name: rank.get("_".join(words_of(name)), len(rank)))
+    return found + [n for n in table.names if n.strip(" .") in _SHORT_MARK_NAMES and n not in apart]
+
+
+def sequence_column(table: Table, apart: Collection[str] = ()) -> str | None:
+    """The column that says to which sequence an event belongs, if there is one."""
+    return find(table, _SEQUENCE_NAMES, apart)
+
+
+def type_column(table: Table, apart: Collection[str] = ()) -> str | None:
+    """The column that tells types of events, such as earthquakes and quarry blasts, if any."""
+    return find(table, _TYPE_NAMES, apart)
+
+
+def only(candidates: Sequence[str], what: str, flag: str, source: str) -> str | None:
+    """The one candidate, or None if there is none; refuses several.
+
+    Raises:
+        LiouvilleError: If there are several.
+    """
+    if len(candidates) > 1:
+        raise LiouvilleError(
+            f"{source} has several columns of {what}: {listed(candidates)}; name one with {flag}"
+        )
+    return candidates[0] if candidates else None
+
+
+def _without(name: str, some: set[str]) -> tuple[set[str], tuple[str, ...]]:
+    """The words of a name that are among some, and the others in their order."""
+    words = words_of(name)
+    return {w for w in words if w in some}, tuple(w for w in words if w not in some)
+
+
+def _is_about(name: str) -> bool:
+    return not _ABOUT.isdisjoint(words_of(name))
+
+
+def _with_word(table: Table, some: set[str], apart: Collection[str]) -> list[str]:
+    return [n for n in table.names if n not in apart and _without(n, some)[0] and not _is_about(n)]
