@@ -11,7 +11,6 @@ import pytest
 
 import liouville as lv
 from liouville.cli import main
-from liouville.runs.folder import claim
 
 FAST = [
     "--set",
@@ -147,14 +146,6 @@ def test_resume_refuses_another_configuration_and_other_data(run, data, tmp_path
         np.savez(tmp_path / "other.npz", X=arrays["X"] + 1.0, t=arrays["t"])
     assert call("fit", "cells", tmp_path / "other.npz", "--out", run, "--resume") == 2
     assert "not those" in one_error(capsys)
-
-
-def test_force_removes_a_run_and_nothing_else(tmp_path):
-    (tmp_path / "figures").mkdir()
-    for name in ("config.yaml", "model.lv", "checkpoint.lv", "mine.txt", "figures/density.png"):
-        (tmp_path / name).write_text("old")
-    claim(tmp_path, force=True, resume=False)
-    assert [file.name for file in tmp_path.iterdir()] == ["mine.txt"]
 
 
 BAD_FITS = [

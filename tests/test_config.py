@@ -89,7 +89,7 @@ def test_defaults_and_nested_values() -> None:
         ({"model": {"rate": "fast"}}, r"model\.rate is 'fast' but must be a number"),
         ({"model": {"rate": False}}, r"model\.rate is False but must be a number"),
         ({"model": {"rate": float("nan")}}, r"model\.rate is nan but must be a number"),
-        ({"model": {"rate": 10**400}}, r"model\.rate is 10+\.\.\.0+ but must be a number"),
+        ({"model": {"rate": 10**400}}, r"model\.rate is 10+\.\.\. but must be a number"),
         ({"fast": 1}, r"fast is 1 but must be true or false"),
         ({"fast": "yes"}, r"fast is 'yes' but must be true or false"),
         ({"name": 3}, r"name is 3 but must be text"),

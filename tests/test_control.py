@@ -438,7 +438,7 @@ def test_no_code_of_a_run_is_executed(tmp_path: Path, capsys):
         ("scene.py", "0" * 64, True, "has changed"),
     ):
         settings = to_dict(ControlConfig(problem=ProblemConfig(name=name, sha256=digest)))
-        Run(run, "control", settings, "0" * 64).write()
+        Run(run, "control", settings, "0" * 64, True).write()
         for command in ("evaluate", "plot"):
             assert call(command, run, *["--trust"] * trusts) == 2
             assert says in error_of(capsys)

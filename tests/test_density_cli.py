@@ -3,6 +3,7 @@
 import contextlib
 import json
 import shutil
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 import liouville as lv
 from commands import call, draw_nothing, error_of
 from liouville.data import Quantisation
+from liouville.runs.interruption import Interruption
 from liouville.training import _fit as training
 
 # Half a unit of uniform noise, and the tails of the Gaussian parts fitted to it.
@@ -67,7 +69,7 @@ def without_report(monkeypatch):
 
 @contextlib.contextmanager
 def _always_interrupted():
-    yield True
+    yield Interruption(signal.SIGINT)
 
 
 @pytest.mark.slow
@@ -77,7 +79,7 @@ def test_an_interrupted_run_goes_on_to_the_same_model(run, table, tmp_path, monk
     with monkeypatch.context() as patch:
         patch.setattr(training, "graceful_interruption", _always_interrupted)
         assert call(*arguments, *FAST) == 130
-    assert "--resume" in capsys.readouterr().out
+    assert "--resume" in capsys.readouterr().err
     assert not (tmp_path / "RUN" / "model.lv").exists()
     assert call(*arguments, "--resume") == 0
     x = np.random.default_rng(1).normal(size=(5, 3))

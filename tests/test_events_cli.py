@@ -4,6 +4,7 @@ import contextlib
 import csv
 import datetime
 import json
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 import liouville as lv
 from commands import call, draw_nothing, error_of
 from liouville.errors import LiouvilleError
+from liouville.runs.interruption import Interruption
 from liouville.tasks import skeleton
 from liouville.tasks.events import forecast as forecasts
 from liouville.training import _fit as training
@@ -139,7 +141,7 @@ def test_a_report_is_drawn_with_and_without_a_film(run):
 
 @contextlib.contextmanager
 def _always_interrupted():
-    yield True
+    yield Interruption(signal.SIGINT)
 
 
 @pytest.mark.slow
@@ -150,7 +152,7 @@ def test_an_interrupted_run_goes_on_to_the_same_model(
     with monkeypatch.context() as patch:
         patch.setattr(training, "graceful_interruption", _always_interrupted)
         assert call(*arguments(catalogue, tmp_path / "RUN")) == 130
-    assert "--resume" in capsys.readouterr().out
+    assert "--resume" in capsys.readouterr().err
     assert not (tmp_path / "RUN" / "model.lv").exists()
     assert call("fit", "events", catalogue, "--out", tmp_path / "RUN", "--resume") == 0
     events = lv.read_events(catalogue, window=WINDOW).check()

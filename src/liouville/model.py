@@ -17,6 +17,7 @@ from liouville.errors import LiouvilleError
 from liouville.numerics import networks, parameters, weights
 from liouville.runs import storage
 from liouville.runs.defects import check_claims, check_leaves, check_shapes, refused_as
+from liouville.runs.folder import file_of
 
 MODEL_FILE = "model.lv"
 
@@ -344,7 +345,7 @@ def load(run: Path | str, *, classes: Sequence[type] = ()) -> Model:
     Raises:
         LiouvilleError: if there is no model, or the file is damaged, altered or of another format.
     """
-    file = Path(run) / MODEL_FILE if Path(run).is_dir() else Path(run)
+    file = file_of(Path(run), MODEL_FILE) if Path(run).is_dir() else Path(run)
     arrays, content = storage.read(file, kind="model")
     check_leaves(file, arrays)
     table = storage.class_table(*CLASSES, *classes)

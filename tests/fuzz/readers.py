@@ -246,7 +246,7 @@ def _fill_cells(folder: Path) -> None:
     values = {"data.file": str(folder / "cells.csv"), "data.held_out": 0.0, "path.parts": 2}
     config = merge(task.config, values=values)
     data = task.read(config, None)
-    Run(folder, "cells", to_dict(config), fingerprint(task.arrays(data))).write()
+    Run(folder, "cells", to_dict(config), fingerprint(task.arrays(data)), True).write()
     _model("gaussian-diagonal-monotone").save(folder / "model.lv")
     rows = [{"step": i, "loss": 1.0 / i, "likelihood": 0.5, "gradient": 0.1} for i in range(1, 9)]
     (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -266,7 +266,7 @@ def _fill_control(folder: Path) -> None:
     (folder / "scene.py").write_bytes(code)
     values = {"problem.name": "scene.py", "problem.sha256": hashlib.sha256(code).hexdigest()}
     config = merge(TASKS["control"].config, values=values)
-    Run(folder, "control", to_dict(config), "0" * 64).write()
+    Run(folder, "control", to_dict(config), "0" * 64, True).write()
 
 
 def _fill_events(folder: Path) -> None:
@@ -296,7 +296,7 @@ def _fill_events(folder: Path) -> None:
     EventModel(process, units, 16, ("x", "y"), mark_name="mark").save(folder / "model.lv")
     (folder / "history.csv").write_bytes(_PLAIN)
     config = merge(TASKS["events"].config, values={"data.file": str(folder / "history.csv")})
-    Run(folder, "events", to_dict(config), "0" * 64).write()
+    Run(folder, "events", to_dict(config), "0" * 64, True).write()
 
 
 def _model(name: str) -> Any:

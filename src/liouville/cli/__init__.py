@@ -1,5 +1,7 @@
 """The command line: `liouville COMMAND`. JAX is imported by the commands, not by their help."""
 
+import sys
+
 import typer
 
 from liouville.cli import _events, _fit, _query
@@ -25,4 +27,4 @@ _download_app.command()(_events.usgs)
 def main() -> None:
     """Runs the command line: user errors are one line on stderr and exit code 2."""
     with one_line_errors():
-        app()
+        sys.exit(app(standalone_mode=False))

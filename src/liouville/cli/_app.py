@@ -13,6 +13,7 @@ import typer
 
 from liouville import __version__
 from liouville.errors import LiouvilleError, one_line, shown
+from liouville.tasks.settings import MOST_SEED
 
 app = typer.Typer(
     name="liouville",
@@ -47,7 +48,7 @@ DropFuture = Annotated[
 Trust = Annotated[
     bool, typer.Option("--trust", help="Run the Python file that a run of control holds.")
 ]
-Seed = Annotated[int, typer.Option(help="Seed of the random numbers.")]
+Seed = Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Seed of the random numbers.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace the run the folder holds.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="YAML file with settings.")]
@@ -55,6 +56,8 @@ Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="a.b=c", help="One setting; may be given several times."),
 ]
+# What the command line refuses; its public name depends on the version of typer.
+_UsageError: Any = typer.BadParameter.__base__
 
 
 # Characters of a printed line.
@@ -63,20 +66,44 @@ _WIDEST = 100_000
 
 @contextlib.contextmanager
 def one_line_errors() -> Iterator[None]:
-    """User errors are one line on stderr and exit code 2; warnings are one line each."""
+    """User errors are one line on stderr and exit code 2; warnings are one line each.
+
+    What the system refuses, such as a folder without permission or a full disk, is the user's to
+    mend, too. A reader of our output that has gone, for instance `| head`, is nothing wrong.
+    """
     warnings.showwarning = lambda message, *_: print(
         f"warning: {one_line(message)}", file=sys.stderr
     )
     try:
-        yield
+        if sys.stdout is None:  # the next file that is opened would take its number
+            raise LiouvilleError("standard output is closed; send it to a file or to /dev/null")
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+    except _UsageError as error:
+        message = error.format_message()
+        # Of several lines is only the help, where nothing was asked for.
+        _stop(message if "\n" in message else f"error: {message}", 2)
     except LiouvilleError as error:
         _stop(f"error: {error}", 2)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
         _stop("stopped", 130)
     except BrokenPipeError:
-        # The reader of our output has gone, for instance `| head`: nothing is wrong.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _forget_output()
         sys.exit(0)
+    except OSError as error:
+        _forget_output()
+        where = f"{error.filename}: " if error.filename else ""
+        _stop(f"error: {where}{error.strerror or error}; change that, or name another place", 2)
+    except MemoryError as error:
+        reason = f" ({' '.join(str(error).split())})" if str(error) else ""
+        _stop(f"error: there is not enough memory{reason}; ask for less at a time", 2)
+
+
+def _forget_output() -> None:
+    """Throws away what can no longer be printed, which Python would try again at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _stop(message: str, code: int) -> None:

@@ -1,7 +1,9 @@
 """Commands that fit, measure and list settings: one for each of `TASKS`."""
 
 import importlib
+import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,7 +25,9 @@ from liouville.cli._app import (
 )
 from liouville.cli._flags import with_flags
 from liouville.errors import LiouvilleError
+from liouville.runs import interruption
 from liouville.runs.config import describe, load_yaml, merge
+from liouville.runs.folder import is_unfinished
 from liouville.tasks import TASKS, load_task, room_of
 
 _DEMOS = ", ".join(name for name, room in TASKS.items() if room.has_demo)
@@ -41,6 +45,7 @@ def fit_command(name: str) -> Callable[..., None]:
         resume: Resume = False,
         as_json: Json = False,
     ) -> None:
+        interruption.set_last_words(partial(_how_to_go_on, out))
         from liouville.tasks.skeleton import run_task
 
         task = load_task(name)
@@ -62,12 +67,21 @@ def fit_command(name: str) -> Callable[..., None]:
     return with_flags(fit, describe(kind))
 
 
+def _how_to_go_on(out: Path) -> str:
+    """The last words of a fit that a signal ended, whatever it was doing."""
+    if is_unfinished(out):
+        again = interruption.command(without="--force", more="--resume")
+        return f"stopped; to go on: {again}"
+    return f"stopped; nothing was changed in {out}, to start again: {interruption.command()}"
+
+
 def _finish(task: Any, out: Path, result: Any, as_json: bool, more: Sequence[Any] = ()) -> None:
     """Ends a fit; `more` are tables beside those of the summary."""
     if result.reason == "interrupted":
-        message = f"stopped at step {result.summary['steps']}; go on with --resume --out {out}"
-        finish({"run": str(out), **result.summary}, as_json, [message])
-        raise typer.Exit(130)
+        if as_json:
+            finish({"run": str(out), **result.summary}, True, [])
+        print(f"at step {result.summary['steps']}, {_how_to_go_on(out)}", file=sys.stderr)
+        raise typer.Exit(interruption.exit_code())
     if not as_json:
         for rows in [*task.tables(result.summary), *more]:
             table(rows.rows, dict(rows.headings), rows.title)
@@ -89,6 +103,7 @@ def demo(
 
     Cells are a branching population, events a self-exciting process with magnitudes.
     """
+    interruption.set_last_words(partial(_how_to_go_on, out))
     from liouville.tasks.skeleton import run_task
 
     if task not in TASKS or not TASKS[task].has_demo:

@@ -48,7 +48,8 @@ def _parameter(name: str, entry: Entry) -> inspect.Parameter:
         if get_origin(member) is Literal
         for c in get_args(member)
     ]
-    more = "" if entry.default in (None, ()) else f" [default: {entry.default}]"
+    more = f"; {entry.range}" if str(entry.range) else ""
+    more += "" if entry.default in (None, ()) else f" [default: {entry.default}]"
     told = typer.Option(
         entry.flag, metavar="|".join(choices) or None, help=f"{entry.doc}{more}", show_default=False
     )

@@ -3,7 +3,8 @@
 A configuration is a frozen dataclass whose fields are numbers, text, booleans, tuples of those,
 `Literal` choices, unions of those with None, or other configurations. A key is the path to a field,
 with dots: ``model.width``. Values come, in rising priority, from the defaults, a YAML file, command
-flags and ``key=value`` settings. A field's explanation is its ``field(metadata={"doc": ...})``.
+flags and ``key=value`` settings. A field's explanation, and the range of its numbers, are what
+`option` was given.
 """
 
 import contextlib
@@ -22,14 +23,52 @@ from liouville.runs.reading import read_text
 
 T = TypeVar("T")
 
+_LONGEST = 100  # characters of a value that a message repeats
 
-def option(default: Any, doc: str, *, flag: str = "", argument: str = "") -> Any:
+
+class Range(NamedTuple):
+    """The finite numbers that a setting takes: from `low` to `high`, above `above`, below `below`.
+
+    Of a setting that is a list or a mapping it is the range of every number in it.
+    """
+
+    low: int | float | None = None
+    high: int | float | None = None
+    above: int | float | None = None
+    below: int | float | None = None
+
+    def holds(self, value: int | float) -> bool:
+        """Whether a number is in the range; neither an infinite one nor NaN is in any."""
+        return (
+            (isinstance(value, int) or math.isfinite(value))
+            and (self.low is None or value >= self.low)
+            and (self.high is None or value <= self.high)
+            and (self.above is None or value > self.above)
+            and (self.below is None or value < self.below)
+        )
+
+    def __str__(self) -> str:
+        """The bounds as they follow a noun: `from 1`, `above 0 and below 1`."""
+        words = {"from": self.low, "above": self.above, "to": self.high, "below": self.below}
+        said = [f"{word} {bound:.15g}" for word, bound in words.items() if bound is not None]
+        both = " " if said and said[0].startswith("from") and said[-1].startswith("to") else " and "
+        return both.join(said)
+
+
+def option(
+    default: Any,
+    doc: str,
+    *,
+    flag: str = "",
+    argument: str = "",
+    within: Range = Range(),  # noqa: B008 - it cannot change
+) -> Any:
     """A field of a configuration, with its explanation for `describe` and the help of commands.
 
     The command line sets it by an option, `flag`, such as ``"--time-key"``, or by a positional
-    `argument`, such as ``"DATA"``, if any.
+    `argument`, such as ``"DATA"``, if any. Numbers must be finite and `within` a range.
     """
-    metadata = {"doc": doc, "flag": flag, "argument": argument}
+    metadata = {"doc": doc, "flag": flag, "argument": argument, "range": within}
     if isinstance(default, dict):
         return dataclasses.field(default_factory=lambda: dict(default), metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
@@ -45,6 +84,7 @@ class Entry(NamedTuple):
     flag: str
     argument: str
     annotation: Any
+    range: Range
 
 
 class _Required:
@@ -64,8 +104,9 @@ def from_dict(cls: type[T], data: Mapping[str, Any]) -> T:
     configuration the ones that its parent gives it.
 
     Raises:
-        LiouvilleError: If a key is unknown, a value has the wrong type, or a field without a
-            default is missing; it names the key, the value and what is expected.
+        LiouvilleError: If a key is unknown, a value has the wrong type or is outside the range
+            of its field, or a field without a default is missing; it names the key, the value
+            and what is expected.
     """
     return _build(cls, data, "")
 
@@ -137,16 +178,6 @@ def load_yaml(path: str | Path) -> dict[str, Any]:
     return data
 
 
-def check_positive(cfg: Any, keys: Iterable[str]) -> None:
-    """Refuses numbers that are not positive and finite, by dotted keys such as ``"path.parts"``."""
-    for key in keys:
-        value = cfg
-        for name in key.split("."):
-            value = getattr(value, name)
-        if not (math.isfinite(value) and value > 0):
-            raise LiouvilleError(f"{key} is {value}; give a positive number")
-
-
 def describe(cls: type) -> list[Entry]:
     """The fields of a configuration that hold a value, nested ones under their dotted keys."""
     return _describe(cls, "", None)
@@ -170,7 +201,7 @@ def _members(annotation: Any) -> tuple[Any, ...]:
 def _build(cls: type[T], data: Any, prefix: str, base: Any = None) -> T:
     """A configuration from plain values; fields left out are those of `base`, if given."""
     if isinstance(data, cls):
-        return data
+        data = to_dict(data)  # made in Python: nothing of it was checked
     if not isinstance(data, Mapping):
         raise _wrong(prefix.rstrip("."), data, cls)
     hints = _type_hints(cls)
@@ -184,6 +215,7 @@ def _build(cls: type[T], data: Any, prefix: str, base: Any = None) -> T:
         values[name] = _default(field) if base is None else getattr(base, name)
         if name in data:
             values[name] = _coerce(hints[name], data[name], prefix + name, values[name])
+            _check_range(field, hints[name], values[name], prefix + name)
         elif values[name] is REQUIRED:
             raise LiouvilleError(
                 f"configuration key {prefix + name!r} is missing and has no default; "
@@ -196,6 +228,18 @@ def _build(cls: type[T], data: Any, prefix: str, base: Any = None) -> T:
     except ValueError as error:
         where = f"in {prefix.rstrip('.')}: " if prefix else ""
         raise LiouvilleError(f"configuration refused: {where}{error}") from error
+
+
+def _check_range(field: dataclasses.Field[Any], annotation: Any, value: Any, key: str) -> None:
+    """Refuses numbers outside the range of a field, if it has one."""
+    bounds: Range | None = field.metadata.get("range")
+    if isinstance(value, tuple | dict):
+        parts = value.items() if isinstance(value, dict) else enumerate(value)
+        for name, part in parts:
+            place = f"{key}.{name}" if isinstance(value, dict) else f"{key}[{name}]"
+            _check_range(field, annotation, part, place)
+    elif bounds is not None and _is_number(value) and not bounds.holds(value):
+        raise _wrong(key, value, annotation, bounds)
 
 
 def _coerce(annotation: Any, value: Any, key: str, default: Any = None) -> Any:
@@ -258,10 +302,14 @@ def _coerce_tuple(annotation: Any, value: Sequence[Any], key: str) -> tuple[Any,
     )
 
 
-def _wrong(key: str, value: Any, annotation: Any) -> LiouvilleError:
+def _wrong(key: str, value: Any, annotation: Any, bounds: Range | None = None) -> LiouvilleError:
     if not key:
         return LiouvilleError(f"a configuration must be 'key: value' pairs, got {value!r}")
-    return LiouvilleError(f"{key} is {value!r} but must be {_in_words(annotation)}")
+    words, shown = _in_words(annotation, bounds), repr(value)
+    if bounds is not None and isinstance(value, float) and not math.isfinite(value):
+        words = words.replace("a number", "a finite number")
+    shown = shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}..."
+    return LiouvilleError(f"{key} is {shown} but must be {words}")
 
 
 def _unknown_key(key: str, name: str, names: Sequence[str]) -> LiouvilleError:
@@ -272,11 +320,11 @@ def _unknown_key(key: str, name: str, names: Sequence[str]) -> LiouvilleError:
     )
 
 
-def _in_words(annotation: Any) -> str:
+def _in_words(annotation: Any, bounds: Range | None = None) -> str:
     """The values that a type takes, for messages and help."""
     members = _members(annotation)
     if len(members) > 1:
-        return " or ".join(_in_words(member) for member in members)
+        return " or ".join(_in_words(member, bounds) for member in members)
     if annotation is type(None):
         return "null"
     if _is_config(annotation):
@@ -286,12 +334,13 @@ def _in_words(annotation: Any) -> str:
     if get_origin(annotation) is tuple:
         items = get_args(annotation)
         if len(items) == 2 and items[1] is Ellipsis:
-            return f"a list of {_in_words(items[0])}"
-        return f"a list of {len(items)}: {', '.join(map(_in_words, items))}"
+            return f"a list of {_in_words(items[0], bounds)}"
+        return f"a list of {len(items)}: {', '.join(_in_words(i, bounds) for i in items)}"
     if get_origin(annotation) is dict:
-        return f"a mapping of names to {_in_words(get_args(annotation)[1])}"
+        return f"a mapping of names to {_in_words(get_args(annotation)[1], bounds)}"
     words = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
-    return words.get(annotation, getattr(annotation, "__name__", str(annotation)))
+    said = words.get(annotation, getattr(annotation, "__name__", str(annotation)))
+    return f"{said} {bounds}" if annotation in (int, float) and bounds and str(bounds) else said
 
 
 def _default(field: dataclasses.Field[Any]) -> Any:
@@ -313,9 +362,9 @@ def _describe(cls: type, prefix: str, instance: Any) -> list[Entry]:
             doc, flag, argument = (
                 str(field.metadata.get(name, "")) for name in ("doc", "flag", "argument")
             )
-            entries.append(
-                Entry(key, _in_words(annotation), default, doc, flag, argument, annotation)
-            )
+            bounds = field.metadata.get("range", Range())
+            words = _in_words(annotation, bounds)
+            entries.append(Entry(key, words, default, doc, flag, argument, annotation, bounds))
         for member in nested:
             inner = default if isinstance(default, member) else None
             entries += _describe(member, f"{key}.", inner)

@@ -1,13 +1,15 @@
 """A run: the folder a command fills with a model, its configuration, its log and its report."""
 
+import contextlib
 import dataclasses
 import hashlib
 import importlib.metadata
 import json
+import os
 import platform
 import shutil
 import subprocess
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,7 +18,8 @@ import yaml
 
 from liouville.errors import LiouvilleError
 from liouville.runs import config as configuration
-from liouville.runs.files import atomic_path
+from liouville.runs.files import atomic_path, made_folder
+from liouville.runs.locks import LOCK_FILE, only_writer
 
 Config = TypeVar("Config")
 Data = TypeVar("Data")
@@ -31,6 +34,13 @@ _OURS = (
     "report.html",
     "scene.py",
 )
+# Where a new run grows while the folder keeps its old one, and where it waits, finished, until all
+# of its files have taken the places of the old ones.
+_NEW, _NEXT = ".new", ".next"
+
+
+# What the configuration of a run holds, in the order of `Run`.
+_CONTENT = {"task": str, "settings": dict, "data_sha256": str, "finished": bool}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,13 +51,14 @@ class Run:
     task: str
     settings: dict[str, Any]  # the configuration as nested plain values
     fingerprint: str  # of the data
+    is_finished: bool = False  # all files are there, and the settings have no open choices
 
     def write(self) -> None:
-        """Makes the folder and writes its `config.yaml`."""
-        make_folder(self.folder)
+        """Writes `config.yaml`; the folder must exist."""
         content = {
             "task": self.task,
             "data_sha256": self.fingerprint,
+            "finished": self.is_finished,
             "versions": versions(),
             "settings": self.settings,
         }
@@ -56,16 +67,37 @@ class Run:
 
 def open_run(folder: Path) -> Run:
     """Reads what a run's `config.yaml` says; refuses a folder without."""
-    file = folder / CONFIG_FILE
+    file = file_of(folder, CONFIG_FILE)
     if not file.is_file():
         raise LiouvilleError(f"{folder} holds no run (no {CONFIG_FILE}); fit a model first")
     content = configuration.load_yaml(file)
-    try:
-        return Run(folder, content["task"], content["settings"], content["data_sha256"])
-    except KeyError as error:
-        raise LiouvilleError(f"{file} has no {error}; it is not a run's configuration") from error
+    for key, kind in _CONTENT.items():
+        if not isinstance(content.get(key), kind):
+            found = repr(content[key]) if key in content else "missing"
+            raise LiouvilleError(
+                f"{file} is not a run's configuration: {key} is {found}; restore it or fit again"
+            )
+    return Run(folder, *(content[key] for key in _CONTENT))
 
 
+def file_of(folder: Path, name: str) -> Path:
+    """Where a file of the run in a folder is, for reading.
+
+    That is `folder / name`, unless a process was killed in the moment in which a new run took the
+    place of the old one, and the file still waits for it.
+    """
+    waiting = folder / _NEXT / name
+    return waiting if waiting.exists() else folder / name
+
+
+def is_unfinished(folder: Path) -> bool:
+    """Whether there is a run in the folder to resume: one that broke off."""
+    if (folder / _NEW / CONFIG_FILE).is_file():
+        return True
+    return file_of(folder, CONFIG_FILE).is_file() and not open_run(folder).is_finished
+
+
+@contextlib.contextmanager
 def begin(
     folder: Path,
     task: str,
@@ -78,8 +110,11 @@ def begin(
     settings: Iterable[str] = (),
     force: bool = False,
     resume: bool = False,
-) -> tuple[Run, Config, Data]:
-    """Opens a new run, or an old one to go on with; all input is checked before a file is written.
+) -> Iterator[tuple[Run, Config, Data]]:
+    """Opens a new run, or an old one to go on with, and is its only writer in the block.
+
+    Settings are checked before anything is touched, and all input before a file is written. The
+    run may lie in a hidden folder of `folder`; `finish` brings it to its place.
 
     Args:
         folder: the folder to fill.
@@ -90,25 +125,97 @@ def begin(
         file: the values of a YAML file.
         flags: values by dotted key; `None` for not given.
         settings: `key=value` strings.
-        force: replace the run the folder holds.
-        resume: go on with it. The configuration is then the run's own.
+        force: put a new run in the place of the one the folder holds, which stays until then.
+        resume: go on with the run, or with the new one of a `force` that broke off. The
+            configuration is then the run's own.
     """
     settings = list(settings)
     chosen = configuration.merge(kind, file=file, flags=flags, settings=settings)
-    if resume:
-        claim(folder, force=force, resume=True)
-        chosen = _resume(open_run(folder), kind, file, flags, settings)
-    data = load(chosen)
-    run = Run(folder, task, configuration.to_dict(chosen), fingerprint(arrays(data)))
-    if not resume:
-        claim(folder, force=force, resume=False)
-        run.write()
-    elif open_run(folder).fingerprint != run.fingerprint:
+    with writing(folder):
+        place = _claim(folder, force=force, resume=resume)
+        before = open_run(place) if resume else None
+        if before is not None:
+            chosen = _resume(before, task, kind, file, flags, settings)
+        data = load(chosen)
+        run = Run(place, task, configuration.to_dict(chosen), fingerprint(arrays(data)))
+        if before is None:
+            if place != folder:
+                shutil.rmtree(place, ignore_errors=True)
+                place.mkdir()
+            run.write()
+        elif before.fingerprint != run.fingerprint:
+            raise LiouvilleError(
+                f"the data are not those {folder} was fitted to; resume with the same file, or fit "
+                "anew in another --out"
+            )
+        else:
+            run = dataclasses.replace(run, is_finished=before.is_finished)
+        yield run, chosen, data
+
+
+@contextlib.contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Makes a folder if need be, and is the only writer in it; see `only_writer`."""
+    _refuse_links(folder)
+    with made_folder(folder), only_writer(folder):
+        _settle(folder)
+        yield
+
+
+def _refuse_links(folder: Path) -> None:
+    """Refuses a folder in which a name of ours is a link, as a run may come from anybody.
+
+    Through it files elsewhere would be written, moved or emptied.
+    """
+    for place in (folder, folder / _NEW, folder / _NEXT):
+        for name in (*_OURS, "figures", _NEW, _NEXT, LOCK_FILE):
+            if (place / name).is_symlink():
+                raise LiouvilleError(
+                    f"{place / name} is a link to another place, which would be written; remove it"
+                )
+
+
+def finish(folder: Path, run: Run, settings: dict[str, Any]) -> None:
+    """Writes that a run is finished, with its settings, and brings it to its place in a folder."""
+    dataclasses.replace(run, settings=settings, is_finished=True).write()
+    if run.folder != folder:
+        # From this moment on the folder holds the new run.
+        os.replace(run.folder, folder / _NEXT)
+        _settle(folder)
+
+
+def _settle(folder: Path) -> None:
+    """Moves a new run that waits to the place of the old one, or goes on moving it.
+
+    Other files in the folder stay. The configuration moves first: while it waits, nothing has
+    moved, and what the old run has beyond the new one can be told.
+    """
+    waiting = folder / _NEXT
+    if not waiting.is_dir():
+        return
+    try:
+        if (waiting / CONFIG_FILE).exists():
+            for name in (*_OURS, "figures"):
+                if not (waiting / name).exists():
+                    _remove(folder / name)
+            os.replace(waiting / CONFIG_FILE, folder / CONFIG_FILE)
+        for file in sorted(waiting.iterdir()):
+            if file.is_dir():
+                _remove(folder / file.name)
+            os.replace(file, folder / file.name)
+        waiting.rmdir()
+    except OSError as error:
         raise LiouvilleError(
-            f"the data are not those {folder} was fitted to; resume with the same file, or fit "
-            "anew in another --out"
-        )
-    return run, chosen, data
+            f"cannot move the new run from {waiting} to {folder}: {error.strerror}; change the "
+            "permissions and try again"
+        ) from error
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def data_of(
@@ -137,12 +244,15 @@ def data_of(
 
 def _resume(
     run: Run,
+    task: str,
     kind: type[Config],
     file: Mapping[str, Any] | None,
     flags: Mapping[str, Any] | None,
     settings: list[str],
 ) -> Config:
     """The run's own configuration; other wishes are refused, not silently dropped."""
+    if run.task != task:
+        raise LiouvilleError(f"the run is one of {run.task}, not of {task}; resume it as such")
     saved = configuration.from_dict(kind, run.settings)
     wished = configuration.merge(
         kind,
@@ -169,38 +279,25 @@ def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]
             yield f"{prefix}{key}", value
 
 
-def claim(folder: Path, *, force: bool, resume: bool) -> None:
-    """Checks that a folder may be filled; with `force`, removes the files of the run it holds."""
+def _claim(folder: Path, *, force: bool, resume: bool) -> Path:
+    """Where the run is to be written: in the folder, or hidden in it beside the run it holds."""
     if force and resume:
-        raise LiouvilleError("--force and --resume contradict each other; give one of them")
-    if folder.exists() and not folder.is_dir():
-        raise LiouvilleError(f"{folder} is a file; choose another --out")
+        raise LiouvilleError(
+            "--force and --resume contradict each other; --resume alone goes on with either run"
+        )
+    beside = folder / _NEW
     taken = (folder / CONFIG_FILE).exists()
-    if resume and not taken:
-        raise LiouvilleError(f"{folder} holds no run to resume; leave --resume out")
-    if taken and not (force or resume):
+    if resume:
+        if (beside / CONFIG_FILE).exists():
+            return beside
+        if not taken:
+            raise LiouvilleError(f"{folder} holds no run to resume; leave --resume out")
+    elif taken and not force:
         raise LiouvilleError(
             f"{folder} already holds a run; go on with --resume, replace it with --force, or "
             "choose another --out"
         )
-    if taken and force:
-        for name in _OURS:
-            (folder / name).unlink(missing_ok=True)
-        shutil.rmtree(folder / "figures", ignore_errors=True)
-
-
-def make_folder(folder: Path) -> None:
-    """Makes a folder and its parents, and tries whether it can be written."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        # A read-only folder exists and cannot be written: better known now than after training.
-        with atomic_path(folder / "probe.txt") as probe:
-            probe.write_text("")
-        (folder / "probe.txt").unlink()
-    except OSError as error:
-        raise LiouvilleError(
-            f"cannot write in {folder}: {error.strerror}; choose another --out"
-        ) from error
+    return beside if taken and not resume else folder
 
 
 def write_text(file: Path, text: str) -> None:

@@ -2,25 +2,57 @@
 
 from dataclasses import dataclass
 
-from liouville.runs.config import option
+from liouville.errors import LiouvilleError
+from liouville.runs.config import Range, option
+
+# Ranges of settings of one kind.
+COUNT = Range(low=1, high=100_000)  # of parts, units of a layer, coordinates
+DRAWS = Range(low=1, high=10**9)  # of points, particles, times, steps
+FEW = Range(low=1, high=1000)  # of layers, members, repetitions
+NOT_NEGATIVE = Range(low=0)
+POSITIVE = Range(above=0)
+SHARE = Range(low=0, below=1)
+MOST_SEED = 2**32 - 1
+"""The largest seed; random numbers do not depend on higher bits."""
 
 
 @dataclass(frozen=True)
 class TrainingConfig:
     """The optimisation."""
 
-    steps: int | None = option(None, "most steps; null: chosen from the data", flag="--steps")
-    rate: float | None = option(None, "learning rate; null: chosen from the data")
-    weight_decay: float | None = option(
-        0.0, "pull of learned numbers toward zero; null: chosen from the data"
+    steps: int | None = option(
+        None, "most steps; null: chosen from the data", flag="--steps", within=DRAWS
     )
-    average: float = option(0.99, "share the moving average of the parameters keeps at a step")
-    patience: int | None = option(None, "validations without progress before stopping; null: never")
-    tolerance: float = option(0.0, "progress is an improvement by more than this share")
-    validate_every: int = option(50, "steps between validations")
-    checkpoint_every: int = option(500, "steps between checkpoints")
-    chunk: int = option(50, "steps a compiled call")
-    seed: int = option(0, "seed of all random numbers", flag="--seed")
+    rate: float | None = option(None, "learning rate; null: chosen from the data", within=POSITIVE)
+    weight_decay: float | None = option(
+        0.0, "pull of learned numbers toward zero; null: chosen from the data", within=NOT_NEGATIVE
+    )
+    average: float = option(
+        0.99,
+        "share the moving average of the parameters keeps at a step",
+        within=Range(low=0, below=1),
+    )
+    patience: int | None = option(
+        None, "validations without progress before stopping; null: never", within=DRAWS
+    )
+    tolerance: float = option(
+        0.0, "progress is an improvement by more than this share", within=NOT_NEGATIVE
+    )
+    validate_every: int = option(50, "steps between validations", within=DRAWS)
+    checkpoint_every: int = option(500, "steps between checkpoints", within=DRAWS)
+    chunk: int = option(50, "steps a compiled call", within=Range(low=1, high=10**6))
+    seed: int = option(
+        0, "seed of all random numbers", flag="--seed", within=Range(low=0, high=MOST_SEED)
+    )
+
+    def __post_init__(self):
+        # What happens every so many steps falls between two compiled calls.
+        for name in ("validate_every", "checkpoint_every"):
+            if getattr(self, name) % max(self.chunk, 1):
+                raise LiouvilleError(
+                    f"training.{name} is {getattr(self, name)}, which is no multiple of "
+                    f"training.chunk {self.chunk}; change one of them"
+                )
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
 """What all tasks do alike: fit, fill a folder, measure a run again, draw it again."""
 
+import contextlib
 import dataclasses
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,14 @@ from liouville.errors import LiouvilleError, one_line
 from liouville.model import MODEL_FILE
 from liouville.runs import config as configuration
 from liouville.runs.files import write_bytes
-from liouville.runs.folder import begin, data_of, open_run, write_json
+from liouville.runs.folder import begin, data_of, finish, open_run, write_json, writing
 from liouville.runs.reading import parse_json, read_text
 from liouville.tasks import load_model, load_task
 from liouville.tasks.task import Rows, Say, Start, Task
-from liouville.training import Fit, check_options, default_optimizer, fit, read_metrics
+from liouville.training import Fit, default_optimizer, fit, read_metrics
 
 SUMMARY_FILE, METRICS_FILE, CHECKPOINT_FILE = "summary.json", "metrics.jsonl", "checkpoint.lv"
+_WHOLE = (MODEL_FILE, SUMMARY_FILE, METRICS_FILE, "report.html")  # what a finished run has
 
 
 def fit_given(
@@ -47,7 +49,9 @@ def fit_given(
         LiouvilleError: if the data cannot be used; the message says what to do.
         TrainingError: if training meets a number that is not finite.
     """
-    if not isinstance(settings, task.config):
+    if isinstance(settings, task.config):
+        settings = configuration.from_dict(task.config, configuration.to_dict(settings))
+    else:
         settings = configuration.merge(task.config, values=settings)
     data = _read_checked(task, settings, given)
     return fit_task(task, data, settings, folder=folder, resume=resume, progress=progress)
@@ -61,17 +65,22 @@ def fit_task(
     folder: Path | None = None,
     resume: bool = False,
     progress: bool | None = None,
+    keep: Callable[[Any], object] = lambda _: None,
 ) -> Any:
-    """Fits to data that were read and checked."""
+    """Fits to data that were read and checked; `keep` is given the model before it is measured."""
     begun = time.monotonic()
     start = task.resolve(data, config, progress)
     result = train(start, folder, resume, progress)
     model = task.model(start, result)
     facts = {"task": task.name, "steps": result.step}
     model = dataclasses.replace(model, notes={**facts, **model.notes})
+    # Of the steps before a resumption, too.
+    log = None if folder is None else folder / METRICS_FILE
+    history = read_metrics(log) if log is not None and log.exists() else result.history
     summary = {**start.facts, "steps": result.step, "stopped": result.reason}
     details = dict(start.details)
     if result.reason != "interrupted":
+        keep(model)
         summary["seconds of training"] = round(time.monotonic() - begun, 1)
         figures, more = task.measure(model, start, data)
         summary |= figures
@@ -80,7 +89,7 @@ def fit_task(
     return task.result(
         model=model,
         config=start.config,
-        history=result.history,
+        history=history,
         summary=summary,
         reason=result.reason,
         **details,
@@ -104,15 +113,20 @@ def run_task(
 
     All input is checked before anything is written. The data are by default read from where the
     configuration says. Of the settings `key=value` strings win over flags, `None` for not given,
-    and these over the values of a file; with `resume` the configuration is the run's own. `force`
-    replaces the run the folder holds.
+    and these over the values of a file; with `resume` the configuration is the run's own. With
+    `force` the run that the folder holds stays until the new one is finished.
+
+    A run that broke off, wherever it did, is resumed to the same files as if it had not, but for
+    the seconds it took.
 
     Raises:
         LiouvilleError: on unusable input.
         TrainingError: if training meets a number that is not finite; the checkpoint stays.
     """
+    from liouville.plots import write_page
+
     say("reading and checking")
-    run, config, data = begin(
+    with begin(
         folder,
         task.name,
         task.config,
@@ -123,23 +137,32 @@ def run_task(
         settings=settings,
         force=force,
         resume=resume,
-    )
-    for name, content in task.keeps(config, data).items():
-        write_bytes(folder / name, content)
-    fitted = fit_task(task, data, config, folder=folder, resume=resume, progress=progress)
-    if fitted.reason == "interrupted":
+    ) as (run, config, data):
+        place = run.folder
+        if run.is_finished and all((place / name).is_file() for name in _WHOLE):
+            return _recalled(task, place, data, config)
+        for name, content in task.keeps(config, data).items():
+            write_bytes(place / name, content)
+        fitted = fit_task(
+            task,
+            data,
+            config,
+            folder=place,
+            resume=resume,
+            progress=progress,
+            keep=lambda model: model.save(place / MODEL_FILE),
+        )
+        if fitted.reason == "interrupted":
+            return fitted
+        write_json(place / SUMMARY_FILE, fitted.summary)
+        fitted = task.judge(fitted, data, say)
+        write_json(place / SUMMARY_FILE, fitted.summary)
+        say("drawing the report")
+        write_page(place, task.contents(fitted, data), say=say)
+        # The configuration again, now with every open choice filled in. As long as it has open
+        # choices, a resumed run makes them as the first one did.
+        finish(folder, run, configuration.to_dict(fitted.config))
         return fitted
-    # The configuration again, now with every open choice filled in.
-    dataclasses.replace(run, settings=configuration.to_dict(fitted.config)).write()
-    fitted.model.save(folder / MODEL_FILE)
-    write_json(folder / SUMMARY_FILE, fitted.summary)
-    fitted = task.judge(fitted, data, say)
-    write_json(folder / SUMMARY_FILE, fitted.summary)
-    from liouville.plots import write_page
-
-    say("drawing the report")
-    write_page(folder, task.contents(fitted, data), say=say)
-    return fitted
 
 
 def evaluate_run(folder: Path, *, trust: bool = False) -> Mapping[str, Any] | Rows:
@@ -155,32 +178,47 @@ def redraw_run(folder: Path, *, movie: bool = True, trust: bool = False) -> Path
     """Draws the report of a run again from what its folder holds."""
     from liouville.plots import write_page
 
-    task, data, config = _run_again(folder, trust)
-    model = load_model(folder, task.name)
-    config = dataclasses.replace(config, report=dataclasses.replace(config.report, movie=movie))
-    file = folder / SUMMARY_FILE
-    remedy = "restore it or fit again"
-    summary = parse_json(read_text(file, "summary"), file, remedy)
+    open_run(folder)  # a folder without a run is told of before its lock is
+    with writing(folder):
+        task, data, config = _run_again(folder, trust)
+        config = dataclasses.replace(config, report=dataclasses.replace(config.report, movie=movie))
+        with _of_this_run(folder):
+            page = task.contents(_recalled(task, folder, data, config), data)
+        return write_page(folder, page)
+
+
+@contextlib.contextmanager
+def _of_this_run(folder: Path) -> Iterator[None]:
+    """Refuses figures of a run that are not what its model says."""
     try:
-        fitted = task.result(
-            model=model,
-            config=config,
-            history=read_metrics(folder / METRICS_FILE),
-            summary=summary,
-            reason=summary["stopped"],
-            **task.recall(model, data, config, summary),
-        )
-        page = task.contents(fitted, data)
+        yield
     except (AttributeError, IndexError, KeyError, TypeError) as error:
         raise LiouvilleError(
-            f"{file} is not the summary of this run ({one_line(error)}); {remedy}"
+            f"{folder / SUMMARY_FILE} is not the summary of this run ({one_line(error)}); restore "
+            "it or fit again"
         ) from error
-    return write_page(folder, page)
+
+
+def _recalled(task: Task, folder: Path, data: Any, config: Any) -> Any:
+    """What the fit of a finished run returned, from its files."""
+    model = load_model(folder, task.name)
+    file = folder / SUMMARY_FILE
+    summary = parse_json(read_text(file, "summary"), file, "restore it or fit again")
+    return task.result(
+        model=model,
+        config=config,
+        history=read_metrics(folder / METRICS_FILE),
+        summary=summary,
+        reason=summary["stopped"],
+        **task.recall(model, data, config, summary),
+    )
 
 
 def _run_again(folder: Path, trust: bool) -> tuple[Task, Any, Any]:
-    """The task of a run, and the data it was fitted to with its configuration."""
+    """The task of a finished run, and the data it was fitted to with its configuration."""
     run = open_run(folder)
+    if not run.is_finished:
+        raise LiouvilleError(f"the run in {folder} is not finished; go on with it by --resume")
     task = load_task(run.task)
 
     def read(config: Any) -> Any:
@@ -194,7 +232,6 @@ def _run_again(folder: Path, trust: bool) -> tuple[Task, Any, Any]:
 
 def _read_checked(task: Task, config: Any, given: Any) -> Any:
     """The data of a configuration, whose training options are checked before they are read."""
-    check_options(config.training)
     for name, default in vars(task.config().training).items():
         # What a task leaves open by default it can choose; what has a number it cannot.
         is_open = default is None or name == "patience"

@@ -1,8 +1,9 @@
 import math
+import signal
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, Literal, TypeVar
+from typing import Generic, Literal, TypeVar
 
 import equinox as eqx
 import jax
@@ -14,8 +15,8 @@ import optax
 from liouville.errors import LiouvilleError, TrainingError
 from liouville.numerics.parameters import learned_leaves, split
 from liouville.objectives import AbstractTerm, Objective
+from liouville.runs.interruption import graceful_interruption
 from liouville.training._checkpoint import restore_state, save_state
-from liouville.training._interrupt import graceful_interruption
 from liouville.training._log import MetricsFile, ProgressBar, Row
 from liouville.training._state import Stepper, TrainState, initial_state
 
@@ -85,7 +86,8 @@ def fit(
         validate_every: steps between validations; a multiple of `chunk`.
         chunk: steps a compiled call.
         log_every: steps between rows of the history.
-        checkpoint: file for checkpoints, also written on SIGINT, SIGTERM and at the end.
+        checkpoint: file for checkpoints, also written on SIGINT, SIGTERM and at the end. A signal
+            during the last steps acts afterwards.
         checkpoint_every: steps between checkpoints; a multiple of `chunk`.
         metrics: JSONL file for the rows of the history.
         resume: go on from `checkpoint` if that file exists.
@@ -137,6 +139,8 @@ def fit(
             while reason is None:
                 # Up to the next whole chunk, also when a run resumes in the middle of one.
                 goal = min(steps, (step // chunk + 1) * chunk)
+                # The first chunk is compiled, which may take long and has nothing to lose.
+                interrupted.is_patient = checkpoint is not None and step > begin
                 state, values = stepper.run(state, jnp.asarray(goal))
                 done = int(state.step) - step
                 rows = _rows(objective, np.asarray(values)[:done], step, log_every)
@@ -161,14 +165,10 @@ def fit(
         bar.close()
         if file is not None:
             file.close()
+    if interrupted.is_set() and reason != "interrupted":
+        signal.raise_signal(interrupted.number)  # it came during the last steps
     found = state.best if math.isfinite(float(state.best_validation)) else state.average
     return Fit(eqx.combine(found, rest), history, reason, step)
-
-
-def check_options(training: Any) -> None:
-    """Checks the section `training` of a configuration before anything is written."""
-    names = ("chunk", "validate_every", "checkpoint_every")
-    check_schedule(training.chunk, {f"training.{n}": getattr(training, n) for n in names})
 
 
 def check_schedule(chunk: int, every: Mapping[str, int]) -> None:

@@ -1,7 +1,9 @@
+import contextlib
 import json
 import os
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -56,16 +58,28 @@ class MetricsFile:
 
     def append(self, rows: list[Row]) -> None:
         """Appends rows and hands them to the operating system."""
-        self._file.writelines(json.dumps(row) + "\n" for row in rows)
-        self._file.flush()
+        with self._told():
+            self._file.writelines(json.dumps(row) + "\n" for row in rows)
+            self._file.flush()
 
     def sync(self) -> None:
         """Waits until the rows are on disk; called before a checkpoint refers to them."""
-        os.fsync(self._file.fileno())
+        with self._told():
+            os.fsync(self._file.fileno())
 
     def close(self) -> None:
         """Closes the file."""
-        self._file.close()
+        with contextlib.suppress(OSError):  # what could not be written has been told
+            self._file.close()
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise LiouvilleError(
+                f"cannot write {self._file.name}: {error.strerror}; make space and resume"
+            ) from error
 
 
 class ProgressBar:

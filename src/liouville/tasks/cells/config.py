@@ -3,8 +3,17 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from liouville.runs.config import option
-from liouville.tasks.settings import ReportConfig, TrainingConfig
+from liouville.runs.config import Range, option
+from liouville.tasks.settings import (
+    COUNT,
+    DRAWS,
+    FEW,
+    NOT_NEGATIVE,
+    POSITIVE,
+    SHARE,
+    ReportConfig,
+    TrainingConfig,
+)
 
 
 @dataclass(frozen=True)
@@ -34,7 +43,9 @@ class DataConfig:
     without: tuple[str, ...] | None = option(
         None, "columns that are no coordinates", flag="--without"
     )
-    dims: int | None = option(None, "keep the first so many coordinates", flag="--dims")
+    dims: int | None = option(
+        None, "keep the first so many coordinates", flag="--dims", within=COUNT
+    )
     embedding: str | None = option(
         None, "two coordinates a cell, for pictures only", flag="--embedding"
     )
@@ -45,9 +56,9 @@ class DataConfig:
         flag="--scaling",
     )
     held_out: float = option(
-        0.1, "share of cells of each time kept for validation", flag="--held-out"
+        0.1, "share of cells of each time kept for validation", flag="--held-out", within=SHARE
     )
-    min_cells: int = option(10, "fewest cells a time may have")
+    min_cells: int = option(10, "fewest cells a time may have", within=Range(low=0, high=10**9))
 
 
 @dataclass(frozen=True)
@@ -55,17 +66,28 @@ class PathConfig:
     """The family of densities."""
 
     parts: int | None = option(
-        None, "parts of a member; by default as many as the snapshots show", flag="--parts"
+        None,
+        "parts of a member; by default as many as the snapshots show",
+        flag="--parts",
+        within=COUNT,
     )
     scale: Literal["diagonal", "full"] = option("full", "their covariance")
-    members: int = option(6, "independently started paths that are averaged")
+    members: int = option(6, "independently started paths that are averaged", within=FEW)
     family: Literal["gaussian", "logistic"] = option("gaussian", "shape of a part")
     interpolation: Literal["linear", "cubic", "monotone"] = option(
         "cubic", "how parameters run between snapshots"
     )
-    tension: float = option(0.4, "pull of a cubic toward straight pieces, 0 to 1")
-    knots: int = option(24, "most knots; with more snapshots they are spread evenly")
-    min_scale: float = option(0.05, "smallest scale of a part, in standardised units")
+    tension: float = option(
+        0.4, "pull of a cubic toward straight pieces, 0 to 1", within=Range(low=0, high=1)
+    )
+    knots: int = option(
+        24,
+        "most knots; with more snapshots they are spread evenly",
+        within=Range(low=2, high=100_000),
+    )
+    min_scale: float = option(
+        0.05, "smallest scale of a part, in standardised units", within=POSITIVE
+    )
 
 
 @dataclass(frozen=True)
@@ -73,8 +95,10 @@ class GapsConfig:
     """What is assumed about the time between snapshots."""
 
     fill: bool = option(True, "put a snapshot of bent chains half-way between two snapshots")
-    inertia: float = option(0.4, "reluctance to turn, in mean gaps between snapshots")
-    pull: float = option(3.0, "pull toward where cells are seen; 0 for none")
+    inertia: float = option(
+        0.4, "reluctance to turn, in mean gaps between snapshots", within=NOT_NEGATIVE
+    )
+    pull: float = option(3.0, "pull toward where cells are seen; 0 for none", within=NOT_NEGATIVE)
 
 
 @dataclass(frozen=True)
@@ -85,17 +109,21 @@ class ObjectiveConfig:
         None,
         "weight of the kinetic energy (standardised units); by default from the data",
         flag="--energy",
+        within=NOT_NEGATIVE,
     )
     energy_of: Literal["velocity", "drift"] = option("velocity", "whose energy")
-    batch_size: int | None = option(None, "cells of each time a step; null: all, up to 4096")
+    batch_size: int | None = option(
+        None, "cells of each time a step; null: all, up to 4096", within=DRAWS
+    )
     sigma: float | None = option(
         None,
         "noise of the diffusion, in length per root of time; by default 0.3 of each coordinate's "
         "spread over the root of the whole duration",
         flag="--sigma",
+        within=POSITIVE,
     )
-    times: int = option(32, "times a step at which the energy is measured")
-    particles: int = option(128, "particles at each of them")
+    times: int = option(32, "times a step at which the energy is measured", within=DRAWS)
+    particles: int = option(128, "particles at each of them", within=DRAWS)
 
 
 @dataclass(frozen=True)

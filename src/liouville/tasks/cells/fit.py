@@ -67,9 +67,7 @@ def fit_cells(
 
 def read(config: CellsConfig, given: Any = None) -> Snapshots:
     """The cells of a configuration, or those given, checked."""
-    options, sigma = config.data, config.objective.sigma
-    if sigma is not None and not sigma > 0:
-        raise LiouvilleError(f"sigma is {sigma}; give a positive noise")
+    options = config.data
     source = options.file if given is None else given
     if source is None:
         raise LiouvilleError("no data: name a file")

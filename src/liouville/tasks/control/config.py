@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from liouville.runs.config import option
-from liouville.tasks.settings import ReportConfig, TrainingConfig
+from liouville.errors import LiouvilleError
+from liouville.runs.config import Range, option
+from liouville.tasks.settings import COUNT, DRAWS, POSITIVE, ReportConfig, TrainingConfig
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,10 @@ class ProblemConfig:
     )
     sha256: str | None = option(None, "SHA-256 that the Python file must have; filled in")
     sigma: float | None = option(
-        None, "noise in length per root of time; that of the problem", flag="--sigma"
+        None,
+        "noise in length per root of time; that of the problem",
+        flag="--sigma",
+        within=POSITIVE,
     )
 
 
@@ -23,32 +27,63 @@ class ProblemConfig:
 class PathConfig:
     """The moving parts, and how they are laid around what is dear."""
 
-    parts: int = option(32, "moving parts, at least one for each pair of end parts", flag="--parts")
-    knots: int = option(12, "inner knots of every curve")
-    opening: float = option(0.1, "share of the time in which parts leave their common start")
-    min_scale: float = option(1e-3, "smallest scale of a part, in standardised units")
-    bends: int = option(8, "bent starts of every part, among which the cheapest way is chosen")
-    bend_steps: int = option(600, "steps of descent from each of them")
-    spread: float = option(1.2, "how far a bent start feels, in standard deviations of a bridge")
+    parts: int = option(
+        32, "moving parts, at least one for each pair of end parts", flag="--parts", within=COUNT
+    )
+    knots: int = option(12, "inner knots of every curve", within=COUNT)
+    opening: float = option(
+        0.1,
+        "share of the time in which parts leave their common start",
+        within=Range(above=0, high=0.5),
+    )
+    min_scale: float = option(
+        1e-3, "smallest scale of a part, in standardised units", within=POSITIVE
+    )
+    bends: int = option(
+        8,
+        "bent starts of every part, among which the cheapest way is chosen",
+        within=Range(low=0, high=100_000),
+    )
+    bend_steps: int = option(600, "steps of descent from each of them", within=DRAWS)
+    spread: float = option(
+        1.2, "how far a bent start feels, in standard deviations of a bridge", within=POSITIVE
+    )
 
 
 @dataclass(frozen=True)
 class ObjectiveConfig:
     """How the objective is estimated in training."""
 
-    times: int = option(64, "times a step at which it is measured")
-    particles: int = option(64, "particles at each of them, at least one for each part")
-    places: int = option(1024, "particles for costs of the place, such as obstacles")
-    crowding: float = option(0.0, "how much denser these times are near both ends")
-    ramp: float = option(1.0, "share of the weight of stiff costs at the first step; it grows")
+    times: int = option(64, "times a step at which it is measured", within=DRAWS)
+    particles: int = option(
+        64, "particles at each of them, at least one for each part", within=DRAWS
+    )
+    places: int = option(1024, "particles for costs of the place, such as obstacles", within=DRAWS)
+    crowding: float = option(
+        0.0, "how much denser these times are near both ends", within=Range(low=0, below=1)
+    )
+    ramp: float = option(
+        1.0,
+        "share of the weight of stiff costs at the first step; it grows",
+        within=Range(above=0, high=1),
+    )
 
 
 @dataclass(frozen=True)
 class RolloutConfig:
     """The check on fresh noise after training."""
 
-    trajectories: int = option(4000, "an even number of trajectories")
-    steps: int = option(1000, "equal steps in time")
+    trajectories: int = option(
+        4000, "an even number of trajectories", within=Range(low=2, high=10**9)
+    )
+    steps: int = option(1000, "equal steps in time", within=DRAWS)
+
+    def __post_init__(self):
+        if self.trajectories % 2:
+            raise LiouvilleError(
+                f"rollout.trajectories is {self.trajectories}; give an even number, as pairs are "
+                "drawn from two halves"
+            )
 
 
 _WEIGHTS = option({}, "of running costs by name; those of the problem")

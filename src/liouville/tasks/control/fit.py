@@ -19,7 +19,6 @@ from liouville.numerics.mixtures import GaussianMixture, fit_by_bic
 from liouville.numerics.parameters import value_of
 from liouville.objectives import Objective, Terminal
 from liouville.paths import LocationScale
-from liouville.runs import config as configuration
 from liouville.runs.folder import data_of, open_run
 from liouville.tasks.ask import load
 from liouville.tasks.control._check import check
@@ -45,13 +44,6 @@ _FEWEST_SAMPLES = 10
 
 # Trajectories of a report that is drawn again.
 _DRAWN = 1000
-
-_POSITIVE = (
-    *("path.parts", "path.knots", "path.opening", "path.min_scale", "path.bend_steps"),
-    *("objective.times", "objective.particles", "objective.ramp"),
-    *("training.steps", "training.rate", "training.chunk", "training.checkpoint_every"),
-    *("rollout.trajectories", "rollout.steps"),
-)
 
 
 class ControlFit(NamedTuple):
@@ -235,13 +227,7 @@ def recall(
 
 
 def choose_problem(problem: ControlProblem, settings: ControlConfig) -> ControlProblem:
-    """The problem with the noise and the weights of a configuration, whose numbers are checked."""
-    configuration.check_positive(settings, _POSITIVE)
-    if settings.rollout.trajectories % 2:
-        raise LiouvilleError(
-            f"rollout.trajectories is {settings.rollout.trajectories}; give an even number, as "
-            "pairs are drawn from two halves"
-        )
+    """The problem with the noise and the weights of a configuration."""
     if settings.problem.sigma is not None:
         problem = dataclasses.replace(problem, sigma=settings.problem.sigma)
     return problem.weighted(**settings.weights)

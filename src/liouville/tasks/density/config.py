@@ -3,8 +3,17 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from liouville.runs.config import option
-from liouville.tasks.settings import ReportConfig, TrainingConfig
+from liouville.runs.config import Range, option
+from liouville.tasks.settings import (
+    COUNT,
+    DRAWS,
+    FEW,
+    NOT_NEGATIVE,
+    POSITIVE,
+    SHARE,
+    ReportConfig,
+    TrainingConfig,
+)
 
 
 @dataclass(frozen=True)
@@ -21,7 +30,9 @@ class DataConfig:
     without: tuple[str, ...] | None = option(
         None, "columns that are no coordinates", flag="--without"
     )
-    dims: int | None = option(None, "keep the first so many coordinates", flag="--dims")
+    dims: int | None = option(
+        None, "keep the first so many coordinates", flag="--dims", within=COUNT
+    )
     basis: str | None = option(
         None,
         "array of the coordinates: a key of obsm, X, raw, layers/NAME, or of an archive",
@@ -39,13 +50,14 @@ class DataConfig:
         None,
         "width of the bells added to columns of whole steps, in standardised units, half a step "
         "at most; by default the wider, the fewer samples there are",
+        within=NOT_NEGATIVE,
     )
     image: str | None = option(
         None, "samples are images of so many rows and columns: 8x8", flag="--image"
     )
-    validation: float = option(0.1, "share of the samples that stops the training")
-    test: float = option(0.1, "share of the samples kept for the report alone")
-    min_samples: int = option(20, "fewest samples")
+    validation: float = option(0.1, "share of the samples that stops the training", within=SHARE)
+    test: float = option(0.1, "share of the samples kept for the report alone", within=SHARE)
+    min_samples: int = option(20, "fewest samples", within=Range(low=0, high=10**9))
 
 
 @dataclass(frozen=True)
@@ -61,9 +73,13 @@ class PathConfig:
     start: Literal["hard", "fitted"] = option(
         "hard", "the standard normal law at time 0, exactly or by likelihood", flag="--start"
     )
-    members: int | None = option(None, "independently started paths, averaged")
-    parts: int | None = option(None, "parts of a mixture, or of each conditional mixture")
-    width: int | None = option(None, "units of a layer, for each coordinate if autoregressive")
+    members: int | None = option(None, "independently started paths, averaged", within=FEW)
+    parts: int | None = option(
+        None, "parts of a mixture, or of each conditional mixture", within=COUNT
+    )
+    width: int | None = option(
+        None, "units of a layer, for each coordinate if autoregressive", within=COUNT
+    )
     moving_weights: bool = option(
         True, "the weights of conditional mixtures may move, and carry mass across gaps"
     )
@@ -72,26 +88,33 @@ class PathConfig:
         "see conditional mixtures through a fixed map that makes normal laws the columns' own; "
         "by default if most columns have whole steps",
     )
-    depth: int = option(2, "hidden layers of a network")
-    layers: int | None = option(None, "maps of a pushforward or a warped mixture")
+    depth: int = option(2, "hidden layers of a network", within=Range(low=0, high=1000))
+    layers: int | None = option(None, "maps of a pushforward or a warped mixture", within=FEW)
     map: Literal["spline", "affine"] = option("spline", "coupling of such maps")
-    bins: int | None = option(None, "bins of a spline; the more, the sharper an edge may be")
+    bins: int | None = option(
+        None, "bins of a spline; the more, the sharper an edge may be", within=COUNT
+    )
     family: Literal["gaussian", "logistic"] = option(
         "gaussian", "shape of a part; a path of logistic parts starts as a logistic law"
     )
-    min_scale: float = option(0.01, "smallest scale of a part, in standardised units")
+    min_scale: float = option(
+        0.01, "smallest scale of a part, in standardised units", within=POSITIVE
+    )
 
 
 @dataclass(frozen=True)
 class ObjectiveConfig:
     """Likelihood plus kinetic energy."""
 
-    batch_size: int | None = option(None, "samples a step")
+    batch_size: int | None = option(None, "samples a step", within=DRAWS)
     energy: float = option(
-        0.01, "weight of the kinetic energy for each coordinate", flag="--energy"
+        0.01,
+        "weight of the kinetic energy for each coordinate",
+        flag="--energy",
+        within=NOT_NEGATIVE,
     )
-    times: int = option(4, "times a step at which the energy is measured")
-    particles: int = option(16, "particles at each of them")
+    times: int = option(4, "times a step at which the energy is measured", within=DRAWS)
+    particles: int = option(16, "particles at each of them", within=DRAWS)
 
 
 @dataclass(frozen=True)

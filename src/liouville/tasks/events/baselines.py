@@ -93,7 +93,10 @@ class _Plain(NamedTuple):
     def fitted(self, start: Any, kind: type[AbstractEventTerm]) -> Any:
         size = self.settings.objective.batch_size
         term = self.term(kind, self.parts.training, batch_size=size)
-        return fit(start, term, steps=_STEPS, optimizer=0.03, progress=False).path
+        fitted = fit(start, term, steps=_STEPS, optimizer=0.03, progress=False)
+        if fitted.reason == "interrupted":
+            raise KeyboardInterrupt
+        return fitted.path
 
     def nats(self, model: Any, kind: type[AbstractEventTerm]) -> dict[str, float]:
         value = eqx.filter_jit(lambda model, term: term(model, key=jax.random.key(0)))

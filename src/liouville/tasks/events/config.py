@@ -3,8 +3,16 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from liouville.runs.config import option
-from liouville.tasks.settings import ReportConfig, TrainingConfig
+from liouville.runs.config import Range, option
+from liouville.tasks.settings import (
+    COUNT,
+    DRAWS,
+    FEW,
+    POSITIVE,
+    SHARE,
+    ReportConfig,
+    TrainingConfig,
+)
 
 
 @dataclass(frozen=True)
@@ -64,8 +72,12 @@ class DataConfig:
     space: Literal["auto", "geographic", "plain"] = option(
         "auto", "longitude and latitude on an equal-area map in km, or coordinates as they are"
     )
-    validation: float = option(0.1, "share of the events (or sequences) that stops the training")
-    test: float = option(0.1, "share kept for the report alone: the latest, or whole sequences")
+    validation: float = option(
+        0.1, "share of the events (or sequences) that stops the training", within=SHARE
+    )
+    test: float = option(
+        0.1, "share kept for the report alone: the latest, or whole sequences", within=SHARE
+    )
     validate_from: str | None = option(
         None, "first day of validation, instead of a share", flag="--validate-from"
     )
@@ -74,7 +86,7 @@ class DataConfig:
     )
     validation_file: str | None = option(None, "sequences for validation in a file of their own")
     test_file: str | None = option(None, "sequences for the test in a file of their own")
-    min_events: int = option(20, "fewest events")
+    min_events: int = option(20, "fewest events", within=Range(low=0, high=10**9))
 
 
 @dataclass(frozen=True)
@@ -84,11 +96,15 @@ class TimesConfig:
     model: Literal["hawkes", "poisson", "neural"] = option(
         "hawkes", "self-exciting, of the clock alone, or a network of the history", flag="--times"
     )
-    exponentials: int = option(3, "exponentials of the kernel")
-    powers: int = option(1, "power laws of the kernel (Omori-Utsu)")
-    pieces: int = option(1, "pieces of the background rate over a window; 1: constant")
-    period: float | None = option(None, "period of the background rate, in units of time")
-    harmonics: int = option(2, "harmonics of a periodic background")
+    exponentials: int = option(3, "exponentials of the kernel", within=Range(low=0, high=1000))
+    powers: int = option(1, "power laws of the kernel (Omori-Utsu)", within=Range(low=0, high=1000))
+    pieces: int = option(
+        1, "pieces of the background rate over a window; 1: constant", within=COUNT
+    )
+    period: float | None = option(
+        None, "period of the background rate, in units of time", within=POSITIVE
+    )
+    harmonics: int = option(2, "harmonics of a periodic background", within=FEW)
     covariates: str | None = option(
         None, "table of what drives the background: a time and numbers, each row until the next"
     )
@@ -104,25 +120,27 @@ class PlacesConfig:
         "mixture read from an encoded history; a moving mixture without history; one that stays",
         flag="--places",
     )
-    parts: int | None = option(None, "parts of the background; by default from the events")
-    zones: int = option(6, "zones of different width around an event")
-    rates: int = option(6, "exponential rates at which they fade")
+    parts: int | None = option(
+        None, "parts of the background; by default from the events", within=COUNT
+    )
+    zones: int = option(6, "zones of different width around an event", within=FEW)
+    rates: int = option(6, "exponential rates at which they fade", within=FEW)
     spreads: bool = option(True, "zones may spread with the time since the event")
     network: bool | None = option(
         None, "zones may differ from place to place, by a network; by default if events are many"
     )
-    heads: int = option(8, "heads of the encoder of a history")
-    width: int = option(64, "units of a layer")
-    knots: int = option(8, "knots of a moving background")
+    heads: int = option(8, "heads of the encoder of a history", within=FEW)
+    width: int = option(64, "units of a layer", within=COUNT)
+    knots: int = option(8, "knots of a moving background", within=Range(low=2, high=100_000))
 
 
 @dataclass(frozen=True)
 class ObjectiveConfig:
     """The likelihood, estimated from excerpts."""
 
-    reach: int = option(512, "latest past events an event sees")
-    targets: int = option(32, "events an excerpt predicts")
-    batch_size: int = option(32, "excerpts a step")
+    reach: int = option(512, "latest past events an event sees", within=DRAWS)
+    targets: int = option(32, "events an excerpt predicts", within=DRAWS)
+    batch_size: int = option(32, "excerpts a step", within=DRAWS)
 
 
 @dataclass(frozen=True)

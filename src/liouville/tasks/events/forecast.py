@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,8 +10,8 @@ import numpy as np
 
 from liouville.data import Events, Region, write_table
 from liouville.errors import LiouvilleError
-from liouville.runs.files import write_bytes
-from liouville.runs.folder import make_folder
+from liouville.runs.files import hidden_folder, write_bytes
+from liouville.runs.folder import writing
 from liouville.tasks.events.ask import known_at
 from liouville.tasks.events.catalogues import Catalogue
 from liouville.tasks.events.model import EventModel
@@ -202,10 +201,8 @@ def write_forecast(
     `bins` are those of `grid_table`. Returns the figures of `summary.json`.
     """
     check_folder(folder, force=force)
-    make_folder(folder)
     summary = summary_of(model, forecast, grid)
-    with tempfile.TemporaryDirectory(prefix=".partial", dir=folder) as name:
-        partial = Path(name)
+    with writing(folder), hidden_folder(folder) as partial:
         write_table(partial / "catalogues.csv", _catalogue_table(model, forecast))
         write_table(partial / "expected.csv", grid_table(model, grid, bins))
         values, counts = np.unique(forecast.numbers, return_counts=True)

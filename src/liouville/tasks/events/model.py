@@ -29,6 +29,7 @@ from liouville.processes import (
 )
 from liouville.runs import storage
 from liouville.runs.defects import check_claims, check_leaves, check_shapes, refused_as
+from liouville.runs.folder import file_of
 from liouville.tasks.events.catalogues import Catalogue, draw_catalogues
 from liouville.tasks.events.units import EventUnits
 
@@ -306,7 +307,7 @@ def load_events(run: Path | str) -> EventModel:
     Raises:
         LiouvilleError: if there is no model, or the file is damaged, altered or too new.
     """
-    file = Path(run) / MODEL_FILE if Path(run).is_dir() else Path(run)
+    file = file_of(Path(run), MODEL_FILE) if Path(run).is_dir() else Path(run)
     arrays, content = storage.read(file, kind="events")
     check_leaves(file, arrays)
     table = storage.class_table(*CLASSES, processes)

@@ -1,10 +1,21 @@
 """The configuration of a transport problem. Plain data: nothing here imports JAX."""
 
+import itertools
 from dataclasses import dataclass
 from typing import Literal
 
-from liouville.runs.config import option
-from liouville.tasks.settings import ReportConfig, TrainingConfig
+from liouville.errors import LiouvilleError
+from liouville.runs.config import Range, option
+from liouville.tasks.settings import (
+    COUNT,
+    DRAWS,
+    FEW,
+    NOT_NEGATIVE,
+    POSITIVE,
+    SHARE,
+    ReportConfig,
+    TrainingConfig,
+)
 
 
 @dataclass(frozen=True)
@@ -25,7 +36,9 @@ class DataConfig:
     without: tuple[str, ...] | None = option(
         None, "columns that are no coordinates", flag="--without"
     )
-    dims: int | None = option(None, "keep the first so many coordinates", flag="--dims")
+    dims: int | None = option(
+        None, "keep the first so many coordinates", flag="--dims", within=COUNT
+    )
     basis: str | None = option(
         None,
         "array of the coordinates: a key of obsm, X, raw, layers/NAME, or of an archive",
@@ -34,9 +47,13 @@ class DataConfig:
     scaling: Literal["global", "none"] = option(
         "global", "divide space by one number, which keeps ratios of distances, or leave it"
     )
-    test: float = option(0.1, "share of the samples of a file kept for the report alone")
-    draws: int = option(20000, "draws that stand for a named distribution that is no mixture")
-    min_samples: int = option(10, "fewest samples of an end")
+    test: float = option(
+        0.1, "share of the samples of a file kept for the report alone", within=SHARE
+    )
+    draws: int = option(
+        20000, "draws that stand for a named distribution that is no mixture", within=DRAWS
+    )
+    min_samples: int = option(10, "fewest samples of an end", within=Range(low=0, high=10**9))
 
 
 @dataclass(frozen=True)
@@ -44,10 +61,10 @@ class EndsConfig:
     """The mixtures that samples are replaced by."""
 
     parts: int | None = option(
-        None, "parts of every end; by default chosen by BIC", flag="--end-parts"
+        None, "parts of every end; by default chosen by BIC", flag="--end-parts", within=COUNT
     )
-    most: int = option(40, "the most parts that are tried")
-    restarts: int = option(1, "starts for each number of parts")
+    most: int = option(40, "the most parts that are tried", within=COUNT)
+    restarts: int = option(1, "starts for each number of parts", within=FEW)
 
 
 @dataclass(frozen=True)
@@ -55,16 +72,27 @@ class PathConfig:
     """The moving parts between two ends."""
 
     parts: int = option(
-        32, "moving parts of a piece, at least one for each pair of end parts", flag="--parts"
+        32,
+        "moving parts of a piece, at least one for each pair of end parts",
+        flag="--parts",
+        within=COUNT,
     )
-    opening: float = option(0.02, "share of a piece in which parts leave their common start")
+    opening: float = option(
+        0.02,
+        "share of a piece in which parts leave their common start",
+        within=Range(above=0, high=0.5),
+    )
     weights: Literal["learned", "fixed"] = option("learned", "how mass is shared among the parts")
     gauge: bool = option(False, "add a divergence-free flux, which costs as much time again")
-    width: int = option(32, "units of a layer of the gauge and of the flow below")
+    width: int = option(32, "units of a layer of the gauge and of the flow below", within=COUNT)
     layers: int = option(
-        4, "couplings of the flow between ends that are densities seen through maps"
+        4,
+        "couplings of the flow between ends that are densities seen through maps",
+        within=FEW,
     )
-    min_scale: float = option(1e-3, "smallest scale of a part, in standardised units")
+    min_scale: float = option(
+        1e-3, "smallest scale of a part, in standardised units", within=POSITIVE
+    )
 
 
 @dataclass(frozen=True)
@@ -72,21 +100,30 @@ class ObjectiveConfig:
     """Kinetic energy, of the velocity or of the drift."""
 
     sigma: float = option(
-        0.0, "noise, in length per square root of time; 0: optimal transport", flag="--sigma"
+        0.0,
+        "noise, in length per square root of time; 0: optimal transport",
+        flag="--sigma",
+        within=NOT_NEGATIVE,
     )
     pull: float = option(0.0, "the reference drifts at -pull * x (with noise); one over time")
-    asymmetry: float = option(0.0, "weight of the Jacobian asymmetry, zero for gradient fields")
-    times: int = option(16, "times a step at which the energy is measured")
-    crowding: float = option(0.9, "how much denser these times are at the ends of a piece")
-    particles: int = option(128, "particles at each of them")
+    asymmetry: float = option(
+        0.0, "weight of the Jacobian asymmetry, zero for gradient fields", within=NOT_NEGATIVE
+    )
+    times: int = option(16, "times a step at which the energy is measured", within=DRAWS)
+    crowding: float = option(
+        0.9, "how much denser these times are at the ends of a piece", within=Range(low=0, below=1)
+    )
+    particles: int = option(128, "particles at each of them", within=DRAWS)
 
 
 @dataclass(frozen=True)
 class CertificateConfig:
     """How the optimality is measured."""
 
-    points: int = option(1000, "points of each end for the discrete problem")
-    repeats: int = option(2, "independent discrete problems")
+    points: int = option(
+        1000, "points of each end for the discrete problem", within=Range(low=2, high=20_000)
+    )
+    repeats: int = option(2, "independent discrete problems", within=FEW)
 
 
 @dataclass(frozen=True)
@@ -102,3 +139,12 @@ class TransportConfig:
     )
     certificate: CertificateConfig = CertificateConfig()
     report: ReportConfig = ReportConfig()
+
+    def __post_init__(self):
+        times, objective = self.data.times, self.objective
+        if times is not None and not all(a < b for a, b in itertools.pairwise(times)):
+            raise LiouvilleError(f"times {list(times)} are not increasing; sort ends and times")
+        if objective.pull and not objective.sigma > 0:
+            raise LiouvilleError(
+                f"objective.pull is {objective.pull} but there is no noise; give --sigma"
+            )

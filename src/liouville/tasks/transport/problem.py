@@ -1,7 +1,6 @@
 """A transport problem in the model's units, and the objective that solves it."""
 
 import dataclasses
-import itertools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -22,18 +21,12 @@ from liouville.objectives import (
     StateCost,
 )
 from liouville.paths import AbstractPath, function_in_model
-from liouville.runs import config as configuration
 from liouville.tasks.transport._images import Density
 from liouville.tasks.transport.config import ObjectiveConfig, TransportConfig
 from liouville.tasks.transport.ends import End
 
 # A Jacobian costs as much as many velocities, so its asymmetry is measured at fewer particles.
 _ASYMMETRY_SHARE = 8
-_POSITIVE = (
-    *("path.parts", "path.min_scale", "path.width", "path.layers"),
-    *("objective.times", "objective.particles", "training.chunk", "training.rate"),
-    *("certificate.points", "certificate.repeats"),
-)
 
 
 class Given(NamedTuple):
@@ -65,25 +58,11 @@ def resolve_times(settings: TransportConfig, ends: Sequence[End]) -> TransportCo
     """The configuration with every automatic choice filled in.
 
     Raises:
-        LiouvilleError: if times or noise cannot be used.
+        LiouvilleError: if there is not a time for each distribution, or a gauge on the line.
     """
     times = settings.data.times or tuple(float(i) for i in range(len(ends)))
     if len(times) != len(ends):
         raise LiouvilleError(f"{len(times)} times for {len(ends)} distributions; give one each")
-    if not all(a < b for a, b in itertools.pairwise(times)):
-        raise LiouvilleError(f"times {list(times)} are not increasing; sort ends and times")
-    sigma, pull = settings.objective.sigma, settings.objective.pull
-    if not (np.isfinite(sigma) and sigma >= 0):
-        raise LiouvilleError(f"sigma is {sigma}; give a positive noise, or 0 for none")
-    for name in ("pull", "asymmetry"):
-        value = getattr(settings.objective, name)
-        if not np.isfinite(value):
-            raise LiouvilleError(f"objective.{name} is {value}; give a number, or 0 for none")
-    if pull and not sigma > 0:
-        raise LiouvilleError(f"objective.pull is {pull} but there is no noise; give --sigma")
-    if not 0 < settings.path.opening <= 0.5:
-        raise LiouvilleError(f"path.opening is {settings.path.opening}; give a share up to 0.5")
-    configuration.check_positive(settings, _POSITIVE)
     if settings.path.gauge and ends[0].dim < 2:
         raise LiouvilleError("path.gauge needs two coordinates or more; leave it out")
     return dataclasses.replace(settings, data=dataclasses.replace(settings.data, times=times))
