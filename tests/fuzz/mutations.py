@@ -43,9 +43,9 @@ VALUES: list[Any] = [
 ]
 
 
-def bytes_changed(data: bytes, rng: random.Random) -> bytes:
+def bytes_changed(given: bytes, rng: random.Random) -> bytes:
     """Flips, cuts, repeats and insertions, wherever they fall."""
-    data = bytearray(data)
+    data = bytearray(given)
     for _ in range(rng.choice([1, 1, 1, 2, 5, 20])):
         a, b = sorted(rng.randrange(len(data) + 1) for _ in range(2))
         b = min(b, a + rng.choice([1, 4, 40, 400, 10**9]))

@@ -67,7 +67,8 @@ def run_case(target: Any, name: str, seed: int, folder: Path) -> dict[str, Any]:
     file = folder / (f"a{suffix}" if suffix.startswith((".", "2")) else suffix)
     file.write_bytes(data)
     before = _memory()
-    begun, found = time.process_time(), {"outcome": "read", "place": ""}
+    found: dict[str, Any] = {"outcome": "read", "place": ""}
+    begun = time.process_time()
     signal.setitimer(signal.ITIMER_PROF, SECONDS)
     try:
         with warnings.catch_warnings():

@@ -43,7 +43,7 @@ class _Loader(yaml.SafeLoader):
         """Refuses repeated keys, which PyYAML overwrites silently."""
         seen = set()
         for child, _ in getattr(node, "value", ()):
-            if child.value in seen and isinstance(child.value, str):
+            if isinstance(child.value, str) and child.value in seen:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"the key {child.value!r} is repeated", child.start_mark
                 )

@@ -132,7 +132,7 @@ def _checked_entries(
 ) -> dict[str, dict[str, Any]]:
     """What a manifest says of its arrays: of every one all there is to say, and no more."""
     types = {"member": str, "shape": list, "dtype": str, "sha256": str}
-    entries = manifest.get("arrays")
+    entries: Any = manifest.get("arrays")
     fits = set(manifest) == {"format", "kind", "content", "arrays"} and isinstance(entries, dict)
     fits = fits and all(
         isinstance(entry, dict) and {key: type(value) for key, value in entry.items()} == types

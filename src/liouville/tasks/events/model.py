@@ -348,7 +348,8 @@ def _check(model: EventModel) -> None:
     valid = jax.ShapeDtypeStruct((model.reach,), bool)
     places = jax.ShapeDtypeStruct((model.reach, dim), one.dtype)
     past = eqx.filter_eval_shape(
-        lambda *arrays: History(*arrays, model.reach), many, places, many, valid, one
+        lambda t, x, m, is_valid, origin: History(t, x, m, is_valid, origin, model.reach),
+        *(many, places, many, valid, one),
     )
     check_shapes(
         eqx.filter_eval_shape(_answers, process, past, points), {"rate": (), "density": (1,)}
