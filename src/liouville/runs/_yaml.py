@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 import yaml
+from yaml.composer import ComposerError
 
 from liouville.errors import LiouvilleError
 
@@ -30,10 +31,10 @@ class _Loader(yaml.SafeLoader):
         event = self.peek_event()
         if self.check_event(yaml.AliasEvent):
             problem = f"*{event.anchor} refers to another value, which is not read; repeat it"
-            raise yaml.composer.ComposerError(None, None, problem, event.start_mark)
+            raise ComposerError(None, None, problem, event.start_mark)
         if self.depth == _DEEPEST:
             problem = f"values are nested more than {_DEEPEST} deep"
-            raise yaml.composer.ComposerError(None, None, problem, event.start_mark)
+            raise ComposerError(None, None, problem, event.start_mark)
         self.depth += 1
         node = super().compose_node(parent, index)
         self.depth -= 1
