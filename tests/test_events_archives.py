@@ -61,8 +61,14 @@ def test_frames(tmp_path: Path) -> None:
         assert found.instant(found.times[0]) == "2011-03-11T05:46:24.120000Z"
     with _raises("save it again, or as .csv"):
         read_events(_text(tmp_path, "", "a.parquet"))
-    with _raises("of type ndarray, whose columns have no names"):
-        read_events(np.zeros((3, 3)))
+    rows = np.array([[1, 5.0, 6.0, 4.5], [2, 7.0, 8.0, 4.0]])
+    found = read_events(rows, window=(0, 3), mark="size")
+    assert (found.features, found.mark_name) == (("x", "y"), "size")
+    np.testing.assert_array_equal(found.places, rows[:, 1:3])
+    with _raises(r"has the columns time, x and perhaps a mark, got shape \(2, 4\)"):
+        read_events(rows, features="x")
+    with _raises("of type tuple"):
+        read_events((rows, rows))
 
 
 def test_quakeml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

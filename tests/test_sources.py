@@ -2,6 +2,9 @@
 
 import datetime
 import io
+import os
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -10,7 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import liouville
 from liouville.data import Snapshots, points_of, read_cells, read_samples
+from liouville.data._roles import ROLES, UNITS, plain, usual
 from liouville.errors import LiouvilleError
 
 pd = pytest.importorskip("pandas")
@@ -201,20 +206,16 @@ def test_frames_with_an_index_and_text() -> None:
 )
 def test_times_of_obs(days: Any, expected: list[float], unit: str) -> None:
     cells = _cells()
-    cells.obs["stage"] = np.asarray(days) if isinstance(days, list) else days
-    if isinstance(days, pd.Series):
-        cells.obs["stage"] = days.to_numpy() if days.dtype == int else days.array
+    cells.obs["stage"] = getattr(days, "array", days)
     found = read_cells(cells, time_key="stage")
     assert found.times[:2].tolist() == expected
     assert found.time_unit.startswith(unit)
-    asked = (
-        points_of(cells, found.features, dim=3, time_key="stage", time_unit=found.time_unit)
-        if (not isinstance(days, list) or isinstance(days[0], str))
-        else None
-    )
-    assert asked is None or asked.times is not None
-    if asked is not None:
-        assert asked.times[:2].tolist() == expected
+    if unit == "days" and isinstance(days, list):  # dates, which have no origin in a question
+        return
+    options: Any = {"time_key": "stage", "time_unit": found.time_unit}
+    asked = points_of(cells, found.features, dim=3, **options)
+    assert asked.times is not None
+    assert asked.times[:2].tolist() == expected
 
 
 def test_times_that_need_a_map(tmp_path: Path) -> None:
@@ -333,3 +334,83 @@ def test_columns_that_look_like_no_coordinates(
 def test_counts_and_pixels_are_coordinates() -> None:
     pixels = pd.DataFrame(np.random.default_rng(0).integers(0, 17, size=(200, 8))).add_prefix("p")
     assert len(read_samples(pixels).features) == 8
+
+
+# What readers share
+
+
+def test_what_fits_can_be_asked_about(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", pcs=_X, sample_labels=_DAYS)
+    cells = read_cells(tmp_path / "a.npz", dims=2)
+    asked = points_of(tmp_path / "a.npz", cells.features, dim=2, time_name=cells.time_name)
+    np.testing.assert_array_equal(asked.points, cells.points)
+    np.save(tmp_path / "a.npy", _X)
+    samples = read_samples(tmp_path / "a.npy", without="x1")
+    asked = points_of(tmp_path / "a.npy", samples.features, dim=2)
+    np.testing.assert_array_equal(asked.points, samples.points)
+    frame = _frame().rename(columns={"day": "Time (h)"})
+    cells = read_cells(frame)
+    assert cells.time_unit == "hours"
+    asked = points_of(_frame()[["c", "a", "b"]], cells.features, dim=3)
+    np.testing.assert_array_equal(asked.points, cells.points)
+    frame = frame.rename(columns={"Time (h)": "when"})
+    frame.to_csv(tmp_path / "when.csv", index=False)
+    cells = read_cells(tmp_path / "when.csv", time_key="when")
+    asked = points_of(tmp_path / "when.csv", cells.features, dim=3, time_name="when")
+    np.testing.assert_array_equal(asked.times, cells.times)
+    asked = points_of(_frame(), cells.features, dim=3, time_name="when")
+    np.testing.assert_array_equal(asked.times, cells.times)
+    with _raises("no column 'when' in points"):
+        points_of(_frame().drop(columns="day"), cells.features, dim=3, time_name="when")
+    with _raises("times 'day' are in days but those of the model in hours; convert them"):
+        points_of(_frame(), cells.features, dim=3, time_unit="hours")
+    with _raises("lacks the columns b of the model; it has: day, a, c"):
+        points_of(_frame().drop(columns="b"), cells.features, dim=3)
+
+
+@pytest.mark.parametrize(
+    ("name", "role"),
+    [
+        ("Origin Time", "time"),
+        ("origin-time", "time"),
+        (" T ", "time"),
+        ("Time [s]", "time"),
+        ("Longitude", "longitude"),
+        ("LAT", "latitude"),
+        ("leiden", "cluster"),
+        ("Unnamed: 0", "identifiers"),
+        ("orig.ident", "batch"),
+    ],
+)
+def test_names_of_roles(name: str, role: str) -> None:
+    assert usual(role, ["other", name]) == [name]
+    assert usual(role, ["other", name], [name]) == []
+
+
+def test_no_name_has_two_roles_that_are_looked_for_together() -> None:
+    for first, second in (("time", "points"), ("time", "mark"), ("time", "sequence")):
+        assert not set(ROLES[first].names) & set(ROLES[second].names)
+    words = [word for _, words in UNITS.values() for word in words]
+    assert len(words) == len(set(words))
+    assert all(plain(name) == name for role in ROLES.values() for name in role.names)
+
+
+@pytest.mark.parametrize(
+    ("name", "heavy"), [("a.csv", set()), ("large.csv", {"pyarrow"}), ("a.parquet", {"pyarrow"})]
+)
+def test_reading_imports_no_more_than_it_needs(tmp_path: Path, name: str, heavy: set[str]) -> None:
+    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(20_000, 3))).add_prefix("x")
+    frame.loc[3, "x1"] = np.nan
+    frame.to_csv(tmp_path / "large.csv", index=False)
+    frame.head(9).to_csv(tmp_path / "a.csv", index=False)
+    frame.to_parquet(tmp_path / "a.parquet")
+    code = (
+        "import sys, liouville.data; t = liouville.data.open_table(sys.argv[1]);"
+        "t.matrix(t.names); t.numbers('x1');"
+        "print(*{m for m in sys.modules if m in "
+        "('pandas', 'pyarrow', 'jax', 'narwhals', 'anndata')})"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(liouville.__file__).parents[1])}
+    command = [sys.executable, "-c", code, str(tmp_path / name)]
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert set(run.stdout.split()) == heavy

@@ -64,7 +64,7 @@ def test_dialects(
     assert len(table) == 2
     assert [table.is_numeric(name) for name in table.names] == [False, True, True]
     number = table.where(1).split()[-1]
-    lines = table.source and (tmp_path / name).read_bytes()
+    lines = (tmp_path / name).read_bytes()
     lines = gzip.decompress(lines) if name.endswith(".gz") else lines
     encoding = "utf-16" if lines.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8"
     assert "2019-03-02" in lines.decode(encoding).splitlines()[int(number) - 1]

@@ -24,6 +24,9 @@ def with_flags(function: Callable[..., None], entries: Iterable[Entry]) -> Calla
 
     def command(**values: Any) -> None:
         flags = {entry.key: values.pop(name) for name, entry in offered.items()}
+        for entry in offered.values():  # a flag that is given twice says more of the same
+            if entry.flag and isinstance(flags[entry.key], list):
+                flags[entry.key] = ",".join(flags[entry.key]) or None
         function(flags=flags, **values)
 
     command.__name__, command.__doc__ = function.__name__, function.__doc__
@@ -42,6 +45,10 @@ def _parameter(name: str, entry: Entry) -> inspect.Parameter:
         return inspect.Parameter(name, kind, annotation=Annotated[own, told])
     numbers = [m for m in _members(entry.annotation) if m in (bool, int, float)]
     own = numbers[0] if len(numbers) == 1 else str
+    if any(
+        get_origin(m) is tuple and get_args(m)[:1] == (str,) for m in _members(entry.annotation)
+    ):
+        own = list[str]
     choices = [
         str(c)
         for member in _members(entry.annotation)

@@ -16,9 +16,11 @@ def plain_array(values: np.ndarray) -> np.ndarray:
         return values.astype(np.str_)
     if values.dtype.kind not in "OS":
         return values
-    items = [v.decode("utf-8", "replace") if isinstance(v, bytes) else v for v in values.tolist()]
+    items: list[Any] = [
+        v.decode("utf-8", "replace") if isinstance(v, bytes) else v for v in values.tolist()
+    ]
     gone = [is_gone(v) for v in items]
-    there = [v for v, none in zip(items, gone, strict=True) if not none]
+    there: list[Any] = [v for v, none in zip(items, gone, strict=True) if not none]
 
     def all_are(*kinds: Any) -> bool:
         return bool(there) and all(isinstance(v, kinds) for v in there)

@@ -106,20 +106,11 @@ def coordinates(table: Table) -> tuple[str, ...]:
     Raises:
         LiouvilleError: If there are neither, or several pairs.
     """
-    own = [(n, *_without(n, _LONGITUDE | _LATITUDE)) for n in table.names if is_degrees(n)]
-    pairs = [
-        (one, two)
-        for one, words, rest in own
-        for two, other, other_rest in own
-        if words <= _LONGITUDE and other <= _LATITUDE and rest == other_rest
-    ]
-    plain = [
-        pair for pair in pairs if not any(_without(n, _LONGITUDE | _LATITUDE)[1] for n in pair)
-    ]
-    if len(plain or pairs) == 1:
-        return (plain or pairs)[0]
+    pairs = geographic_pairs(table)
+    if len(pairs) == 1:
+        return pairs[0]
     if pairs:
-        shown = " or ".join(",".join(pair) for pair in plain or pairs)
+        shown = " or ".join(",".join(pair) for pair in pairs)
         raise LiouvilleError(
             f"{table.source} has several places of an event: {shown}; name one pair with "
             "features (--features)"
@@ -131,6 +122,19 @@ def coordinates(table: Table) -> tuple[str, ...]:
             f"coordinates with features. It has: {', '.join(table.names)}"
         )
     return tuple(lower[name] for name in "xyz" if name in lower)
+
+
+def geographic_pairs(table: Table) -> list[tuple[str, str]]:
+    """Columns of longitude and latitude whose names differ in this alone; plain names win."""
+    own = [(n, *_without(n, _LONGITUDE | _LATITUDE)) for n in table.names if is_degrees(n)]
+    pairs = [
+        (one, two)
+        for one, words, rest in own
+        for two, other, other_rest in own
+        if words <= _LONGITUDE and other <= _LATITUDE and rest == other_rest
+    ]
+    plain = [pair for pair in pairs if not _without(pair[0], _LONGITUDE)[1]]
+    return plain or pairs
 
 
 def mark_columns(table: Table, apart: Collection[str] = ()) -> list[str]:

@@ -7,11 +7,12 @@ from dataclasses import replace
 import numpy as np
 
 from liouville.data._archives import Archive
-from liouville.data._event_archives import EventTable, read_archive
+from liouville.data._arrays import real_matrix
+from liouville.data._event_archives import NONE, EventTable, read_archive
 from liouville.data._event_formats import GEOJSON, OBSPY, read_geojson, read_with_obspy
 from liouville.data._event_select import selected
 from liouville.data._frames import FRAMES
-from liouville.data._sources import Source, existing, opened
+from liouville.data._sources import Source, existing, in_memory, opened
 from liouville.data._tables import Table
 from liouville.data._text_tables import TEXT, TEXT_PACKED
 from liouville.errors import LiouvilleError
@@ -36,22 +37,49 @@ def read_event_table(
     return replace(found, table=_rows(found.table, rows))
 
 
-def _read(source: Source, features: tuple[str, ...] | None, mark: str | None) -> EventTable:
+def open_table(source: Source, *, header: bool = True) -> Table | None:
+    """The table of a text, a frame or a catalogue of a service; None if it is made of arrays.
+
+    Raises:
+        LiouvilleError: If it cannot be read.
+    """
     if isinstance(source, str | os.PathLike):
-        path = existing(source, _SUFFIXES)
+        path = existing(source, (*_SUFFIXES, ".npy"))
         readers = dict.fromkeys(GEOJSON, read_geojson) | dict.fromkeys(OBSPY, read_with_obspy)
         reader = readers.get(path.suffix.lower())
         if reader is not None:
-            return EventTable(reader(path))
-    with opened(source, _SUFFIXES, what="the events") as found:
-        if isinstance(found, Archive):
-            return read_archive(found, features, mark)
-        if isinstance(found, Table):
-            return EventTable(found)
-    raise LiouvilleError(
-        f"events cannot be of type {type(source).__name__}, whose columns have no names; give a "
-        "file, a data frame with columns of time and place, or Events"
-    )
+            return reader(path)
+    with opened(source, (*_SUFFIXES, ".npy"), what="the events", header=header) as found:
+        return found if isinstance(found, Table) else None
+
+
+def _read(source: Source, features: tuple[str, ...] | None, mark: str | None) -> EventTable:
+    if isinstance(source, str | os.PathLike):
+        path = existing(source, _SUFFIXES)
+        if path.suffix.lower() == ".npz":
+            return read_archive(Archive.open(path), features, mark)
+    table = open_table(source)
+    return EventTable(table if table is not None else _of_array(source, features, mark))
+
+
+def _of_array(source: Source, features: tuple[str, ...] | None, mark: str | None) -> Table:
+    """An array in memory, with time, coordinates and perhaps a mark in each row."""
+    found = in_memory(source, "events")
+    if not isinstance(found, np.ndarray):
+        raise LiouvilleError(
+            f"events cannot be of type {type(source).__name__}; give a file, a data frame, an "
+            "array of time and coordinates in each row, or Events"
+        )
+    whole = real_matrix(found, "events", "events")
+    own = mark if mark not in (None, NONE) else "mark"
+    names = ("time", *(features or ("x", "y")[: max(whole.shape[1] - 1, 1)]), own)
+    if not len(names) - 1 <= whole.shape[1] <= len(names):
+        raise LiouvilleError(
+            f"an array of events has the columns {', '.join(names[:-1])} and perhaps a mark, got "
+            f"shape {found.shape}; name the coordinates with features"
+        )
+    columns = dict(zip(names, whole.T, strict=False))
+    return Table("events", columns, lambda row: f"row {row + 1}")
 
 
 def _rows(table: Table, rows: np.ndarray) -> Table:

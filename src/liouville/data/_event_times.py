@@ -61,6 +61,7 @@ class Moments:
     times: np.ndarray  # shape ``(n,)``, float64
     origin: str | None  # the instant of zero, ISO text in UTC; None for plain numbers
     unit: str  # empty if unknown
+    instants: np.ndarray | None = None  # microseconds since 1970, if they have an origin
     # Numbers as the file has them to microseconds since 1970, if they are instants.
     read: Callable[[np.ndarray], np.ndarray] | None = None
 
@@ -99,6 +100,52 @@ def times_of(
             f"without a date; name the date, too: --time date,{name}"
         )
     return (name,), values
+
+
+def times_on_clock(
+    table: Table,
+    origin: str | None,
+    *,
+    time: str | None = None,
+    apart: Collection[str] = (),
+    time_unit: TimeUnit = "auto",
+) -> tuple[tuple[str, ...], np.ndarray]:
+    """The columns that tell the times of a table, and the times on a clock, shape ``(n,)``.
+
+    Args:
+        table: the rows.
+        origin: the instant of zero of the clock; None if it has plain numbers.
+        time: the columns, as in `read_events`; by default they are found.
+        apart: columns that are something else.
+        time_unit: what one is in a column of numbers.
+
+    Returns:
+        The names, and float64 numbers: plain numbers as they are, stamps in days since the origin,
+        NaN where a time is missing.
+
+    Raises:
+        LiouvilleError: If there are no times, they cannot be read, or they are dates and the clock
+            has plain numbers.
+    """
+    names, values = times_of(table, time, apart)
+    found = np.full(len(table), np.nan)
+    rows = np.flatnonzero(~is_missing(values))
+    if rows.size:
+        moments = moments_of(
+            values[rows],
+            listed(names),
+            lambda i: f"{table.where(int(rows[i]))} of {table.source}",
+            time_unit,
+        )
+        found[rows] = moments.times
+        if moments.instants is not None:
+            if origin is None:
+                raise LiouvilleError(
+                    f"times of {table.source} are dates, but those of the model are plain "
+                    "numbers; give numbers"
+                )
+            found[rows] = (moments.instants - microseconds([origin])) / DAY
+    return names, found
 
 
 def moments_of(
@@ -141,7 +188,7 @@ def moments_of(
 def _instants(found: np.ndarray, read: Callable[[np.ndarray], np.ndarray] | None = None) -> Moments:
     """Instants in microseconds since 1970 as days since midnight of the first."""
     midnight = int(found.min()) // DAY * DAY
-    return Moments((found - midnight) / DAY, iso(midnight), "days", read)
+    return Moments((found - midnight) / DAY, iso(midnight), "days", found, read)
 
 
 def _digits(values: np.ndarray) -> list[str]:

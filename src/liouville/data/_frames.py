@@ -1,6 +1,7 @@
 """Data frames of any library, and the files that hold them, as tables."""
 
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,9 @@ from liouville.runs.archives import check_unpacked
 
 FRAMES = (".parquet", ".feather")
 """The suffixes of files that hold a frame."""
+
+# Rows that are read together, so many that they stay in the cache.
+_BATCH = 1 << 16
 
 _INDEX = ("__index_level_0__", "Unnamed: 0")
 """Names under which pandas writes an index that has none."""
@@ -79,20 +83,43 @@ def frame_file(path: Path) -> Table:
 
     written = [name for name in names if name in _INDEX]
     labels = (lambda: make(written[0])) if written else None
-    columns = LazyColumns(kept, rows, make)
+
+    def batches(asked: Sequence[str]) -> Iterator[list[np.ndarray]] | None:
+        kinds = [file.schema_arrow.field(name).type for name in asked if name in names]
+        if len(kinds) < len(asked) or not asked or not all(map(_is_plain, kinds)):
+            return None
+        parts = file.iter_batches(_BATCH, columns=list(asked))
+        return ([floats(part.column(name)) for name in asked] for part in parts)
+
+    columns = LazyColumns(kept, rows, make, batches)
     return Table(str(path), columns, lambda row: f"row {row + 1}", labels=labels)
 
 
 def arrow_array(column: Any) -> np.ndarray:
     """A column of pyarrow as `series_array` does; numbers without a way around by pandas."""
+    if _is_plain(column.type):
+        return np.concatenate([np.zeros(0), *map(floats, column.chunks)])
     import narwhals as nw
+
+    return series_array(nw.from_native(column, series_only=True))
+
+
+def _is_plain(kind: Any) -> bool:
     import pyarrow as pa
 
-    kind = column.type
-    if pa.types.is_floating(kind) or pa.types.is_integer(kind):
-        chunks = column.cast(pa.float64(), safe=False).fill_null(np.nan).chunks
-        return np.concatenate([np.zeros(0), *(np.from_dlpack(c) for c in chunks if len(c))])
-    return series_array(nw.from_native(column, series_only=True))
+    return pa.types.is_floating(kind) or pa.types.is_integer(kind)
+
+
+def floats(chunk: Any) -> np.ndarray:
+    """Numbers of an array of pyarrow as float64, NaN for those that are missing."""
+    import pyarrow as pa
+
+    whole = chunk.cast(pa.float64(), safe=False)
+    if whole.null_count:
+        # A number of Python would make it import pandas, which takes longer than most files.
+        nan = pa.py_buffer(np.array([np.nan]).tobytes())
+        whole = whole.fill_null(pa.Array.from_buffers(pa.float64(), 1, [None, nan])[0])
+    return np.from_dlpack(whole) if len(whole) else np.zeros(0)
 
 
 def series_array(series: Any) -> np.ndarray:

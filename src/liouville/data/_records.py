@@ -117,6 +117,9 @@ def check_finite(points: np.ndarray, columns: Iterable[tuple[str, Any]], rows: s
             f"{source} has {points.shape[0]} {rows} and {points.shape[1]} columns; "
             "at least one of each is needed"
         )
+    columns = list(columns)
+    if np.isfinite(points).all() and len(columns) == points.shape[1]:
+        return
     counts = [(name, int(np.sum(~np.isfinite(a)))) for name, a in columns if a is not None]
     bad = [f"{name} ({count})" for name, count in counts if count]
     if bad:

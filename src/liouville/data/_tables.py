@@ -31,6 +31,9 @@ class LazyColumns(Mapping[str, np.ndarray]):
     of: tuple[str, ...]
     count: int
     make: Callable[[str], np.ndarray]
+    # Some columns of numbers row by row: lists of their arrays for the next rows; None if they are
+    # not all plain numbers, or there is no such way.
+    batches: Callable[[Sequence[str]], Iterator[list[np.ndarray]] | None] = lambda _: None
 
     def __getitem__(self, name: str) -> np.ndarray:
         if name not in self.of:
@@ -104,8 +107,17 @@ class Table:
     def matrix(self, names: Sequence[str]) -> np.ndarray:
         """Some columns as numbers, shape ``(n, len(names))``; raises as `numbers` does."""
         found = np.empty((len(self), len(names)))
-        for i, name in enumerate(names):
-            found[:, i] = self.numbers(name)
+        batches = self.columns.batches(names) if isinstance(self.columns, LazyColumns) else None
+        if batches is None:
+            for i, name in enumerate(names):
+                found[:, i] = self.numbers(name)
+            return found
+        start = 0
+        for batch in batches:
+            stop = start + len(batch[0])
+            for i, column in enumerate(batch):
+                found[start:stop, i] = column
+            start = stop
         return found
 
     def typed(self, name: str) -> np.ndarray:

@@ -25,6 +25,7 @@ from liouville.data._dialects import (
     without_decimal_commas,
 )
 from liouville.data._formulas import unguarded
+from liouville.data._frames import floats
 from liouville.data._names import one_line
 from liouville.data._roles import MISSING
 from liouville.data._tables import LazyColumns, Table, existing_file
@@ -182,7 +183,7 @@ def _by_arrow(text: _Text) -> Table | None:
     table, numeric = found
     parsed = {}
     for name in numeric:
-        parsed[name] = joined(table.column(name).fill_null(np.nan))
+        parsed[name] = np.concatenate(list(map(floats, table.column(name).chunks)))
     if any(arrow.may_be_thousands(values) for values in parsed.values()):
         return None
     texts = {name: table.column(name) for name in text.names if name not in numeric}
@@ -194,7 +195,9 @@ def _by_arrow(text: _Text) -> Table | None:
         coded = again.combine_chunks().dictionary_encode()
         different = text.array(coded.dictionary.to_pylist(), name, len(coded))
         # Equal cells are converted once.
-        every = different[np.from_dlpack(coded.indices)] if len(coded) else different
+        every = (
+            different[np.from_dlpack(coded.indices).astype(np.intp)] if len(coded) else different
+        )
         return text.decimal(every, name)
 
     def where(i: int) -> str:
@@ -205,13 +208,6 @@ def _by_arrow(text: _Text) -> Table | None:
     rows = len(next(iter((*parsed.values(), *texts.values()))))
     labels = (lambda: make("")) if len(text.names) < len(text.dialect.names) else None
     return Table(text.source, LazyColumns(text.names, rows, make), where, parsed, labels)
-
-
-def joined(column: Any) -> np.ndarray:
-    """The numbers of an arrow column in chunks, none missing, as an array."""
-    # Its own `to_numpy` imports pandas, which takes longer than to read a large file.
-    chunks = [np.from_dlpack(chunk) for chunk in column.chunks if len(chunk)]
-    return np.concatenate(chunks) if chunks else np.zeros(0)
 
 
 @dataclass(frozen=True)
@@ -291,7 +287,8 @@ class _Arrow:
         import pyarrow as pa
 
         names = self.text.names
-        place = names.index(name) + len(self.text.dialect.names) - len(names)
+        unnamed = ("",) * (len(self.text.dialect.names) - len(names))
+        place = (*unnamed, *names).index(name)
         return self._read({str(place): pa.string()}).column(0)
 
     def may_be_thousands(self, values: np.ndarray) -> bool:

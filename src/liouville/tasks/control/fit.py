@@ -68,7 +68,7 @@ class ControlFit(NamedTuple):
 
 
 def fit_control(
-    problem: ControlProblem,
+    problem: ControlProblem | Any,
     settings: ControlConfig | Mapping[str, Any] | None = None,
     *,
     folder: Path | None = None,
@@ -88,7 +88,7 @@ def fit_control(
     return fit_given(TASK, problem, settings, folder=folder, resume=resume, progress=progress)
 
 
-def read(config: ControlConfig, given: ControlProblem | None = None) -> Loaded:
+def read(config: ControlConfig, given: Any = None) -> Loaded:
     """The problem of a configuration, or the one given, checked.
 
     A Python file that the configuration names is run: whoever fits has named it.

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from liouville.data import Events, not_found, read_table
+from liouville.data import Events, TimeUnit, open_table, times_on_clock
 from liouville.errors import LiouvilleError
 
 
@@ -17,19 +17,21 @@ class Covariates:
     values: np.ndarray  # (n, covariates), of mean zero and deviation one over the rows
 
 
-def read_covariates(file: str | None, events: Events) -> Covariates | None:
+def read_covariates(
+    file: str | None, events: Events, time_unit: TimeUnit = "auto"
+) -> Covariates | None:
     """Reads a table of times, put on the clock of the events, and a column for every covariate."""
     if file is None:
         return None
-    table = read_table(file)
-    time = table.usual("time")
-    if time is None:
-        raise not_found("column", "time", table.names, file)
-    names = tuple(name for name in table.names if name != time)
+    table = open_table(file)
+    if table is None:
+        raise LiouvilleError(f"{file} has no names of columns; give a table, such as .csv")
+    used, moments = times_on_clock(table, events.origin, time_unit=time_unit)
+    time, names = ", ".join(used), tuple(name for name in table.names if name not in used)
     if not names or not len(table):
         raise LiouvilleError(f"{file} has no covariates; give rows of a time and numbers")
     columns = {name: table.numbers(name) for name in names}
-    columns[time] = events.numbers(table.values(time).tolist())
+    columns[time] = moments
     for name, column in columns.items():
         absent = np.flatnonzero(~np.isfinite(column))
         if absent.size:

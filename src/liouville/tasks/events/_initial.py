@@ -255,9 +255,10 @@ def initial_marks(events: Events, units: EventUnits, law: str = "auto") -> Abstr
             "have no law; leave them out (--mark none)"
         )
     width = rounding_width(marks)
-    peak = _most_frequent(marks, width)
-    if law == "auto" and not _is_exponential(marks[marks >= peak - 1e-6] - peak):
-        law = "mixture"
+    peak = _most_frequent(marks, width, clearly=True)
+    if law == "auto" and not _is_exponential(marks, peak):
+        peak = _most_frequent(marks, width, clearly=False)
+        law = "auto" if _is_exponential(marks, peak) else "mixture"
     if law == "mixture":
         return MixtureMarks.spread(marks, _MARK_PARTS)
     if law == "auto" and peak > 0:
@@ -276,18 +277,19 @@ def initial_marks(events: Events, units: EventUnits, law: str = "auto") -> Abstr
     return GutenbergRichter.fitted(marks, 0.0, width)
 
 
-def _most_frequent(marks: np.ndarray, width: float) -> float:
-    """The middle of the fullest bin if small marks are missing below it, else zero."""
+def _most_frequent(marks: np.ndarray, width: float, *, clearly: bool) -> float:
+    """The middle of the fullest bin if it is (clearly) above the least one and fuller, else 0."""
     # A tenth for magnitudes.
     size = max(10.0 ** np.round(np.log10(marks.std() / 4)), width)
     counts = np.bincount(np.floor(marks / size + 0.5).astype(int))
     peak = int(np.argmax(counts))
-    is_far = peak >= _INCOMPLETE and counts[peak] > 3 * counts[0] + 10
+    is_far = peak >= _INCOMPLETE and counts[peak] > 3 * counts[0] + 10 if clearly else peak > 0
     return size * peak if is_far else 0.0
 
 
-def _is_exponential(excess: np.ndarray) -> bool:
-    """Whether marks above the least one fall like an exponential law, rounded or not."""
+def _is_exponential(marks: np.ndarray, least: float) -> bool:
+    """Whether marks from a least one on fall like an exponential law, rounded or not."""
+    excess = marks[marks >= least - 1e-6] - least
     values, counts = np.unique(excess, return_counts=True)
     survival = 1.0 - (np.cumsum(counts) - counts) / excess.size
     middle = 1.0 - (np.cumsum(counts) - 0.5 * counts) / excess.size

@@ -12,11 +12,15 @@ from liouville.data import (
     Missing,
     Region,
     Table,
+    TimeUnit,
     check_history,
+    degrees,
+    geographic_pairs,
     is_geographic,
+    open_table,
     read_events,
     read_points,
-    read_table,
+    times_on_clock,
 )
 from liouville.errors import LiouvilleError
 from liouville.runs.folder import Run, open_run
@@ -44,7 +48,10 @@ def query(run: Run, question: Question) -> dict[str, np.ndarray]:
     if question.points is None:
         raise LiouvilleError("no points: name a file with --at, of places and perhaps times")
     model, known = model_and_history(run.folder, question.history, question.sequence_name)
-    places, times, texts = read_points_and_times(model, known, question.points, question.time)
+    unit = run.settings["data"].get("time_unit", "auto")
+    places, times, texts = read_points_and_times(
+        model, known, question.points, question.time, time_unit=unit
+    )
     future = "drop" if question.drop_future else "refuse"
     found = answers(model, known, times, places, future=future)
     return {"time": texts, **{f: places[:, i] for i, f in enumerate(model.features)}, **found}
@@ -212,41 +219,63 @@ def region_of(given: str | None, model: EventModel) -> Region | None:
 
 
 def read_points_and_times(
-    model: EventModel, history: Events, file: Path, time: str | None = None
+    model: EventModel,
+    history: Events,
+    file: Path,
+    time: str | None = None,
+    *,
+    time_unit: TimeUnit = "auto",
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Places, times on the clock of a history, and the times as they were given.
+    """Places, times on the clock of a history, and the times in words if they are dates.
 
     They are those of the file, with one `time` for all points if it is given. Shapes `(n, dim)`,
     `(n,)` and `(n,)`.
     """
-    is_text = file.suffix.lower() in (".csv", ".tsv")
-    rows = read_table(file, header=False) if is_text else None
-    has_names = rows is not None and all(name in rows.names for name in model.features)
+    rows = open_table(file, header=False)
+    features = () if rows is None else _features(model, rows)
     if time is not None:
-        if rows is not None and has_names:
-            places = _places(model, rows, file)
+        if rows is not None and features:
+            places = _places(rows, features)
         else:
             places, _ = read_points(file, model.features, dim=model.dim)
         now = history.number(time)
         given = now if model.origin is None else time
         return places, np.full(len(places), now), np.full(len(places), given)
     if rows is None:
-        raise LiouvilleError(f"{file}: points with times of their own are read from .csv or .tsv")
-    column = rows.usual("time")
-    if column is None or not has_names:
+        raise LiouvilleError(
+            f"{file}: points with times of their own are read from a table with names, such as .csv"
+        )
+    if not features:
         raise LiouvilleError(
             f"{file} has the columns {', '.join(rows.names)}; a question needs time and "
             f"{', '.join(model.features)}, or give --time for all points"
         )
-    places, texts = _places(model, rows, file), rows.values(column)
-    times = history.numbers(texts.tolist())
+    try:
+        names, times = times_on_clock(rows, model.origin, apart=features, time_unit=time_unit)
+    except LiouvilleError as error:
+        raise LiouvilleError(f"{error}; or give --time for all points") from None
     if not np.isfinite(times).all():
         raise LiouvilleError(f"{file} has times that are missing or infinite; give finite ones")
-    return places, times, times if model.origin is None else texts
+    if model.origin is None:
+        return _places(rows, features), times, times
+    is_text = len(names) == 1 and rows.values(names[0]).dtype.kind == "U"
+    said = rows.values(names[0]) if is_text else np.array([history.instant(t) for t in times])
+    return _places(rows, features), times, said
 
 
-def _places(model: EventModel, rows: Table, file: Path) -> np.ndarray:
-    places = rows.matrix(model.features)
+def _features(model: EventModel, rows: Table) -> tuple[str, ...]:
+    """The columns of the coordinates of a model, also if they are called otherwise; or none."""
+    if all(name in rows.names for name in model.features):
+        return model.features
+    pairs = geographic_pairs(rows) if is_geographic(model.features) else []
+    return pairs[0] if len(pairs) == 1 else ()
+
+
+def _places(rows: Table, features: tuple[str, ...]) -> np.ndarray:
+    if is_geographic(features):
+        places = np.stack([degrees(rows, name) for name in features], axis=1)
+    else:
+        places = rows.matrix(features)
     if not len(places) or not np.isfinite(places).all():
-        raise LiouvilleError(f"{file} has no points, or places that are missing or infinite")
+        raise LiouvilleError(f"{rows.source} has no points, or places that are missing or infinite")
     return places

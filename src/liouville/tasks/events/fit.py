@@ -90,7 +90,8 @@ def read(config: EventsConfig, given: Any = None) -> Loaded:
         parts = divide(events, config)
     # Places that no map can hold are refused here, too.
     EventUnits.chosen(config, parts.training)
-    return Loaded(events, parts, read_covariates(config.times.covariates, parts.training))
+    known = read_covariates(config.times.covariates, parts.training, options.time_unit)
+    return Loaded(events, parts, known)
 
 
 def resolve(loaded: Loaded, config: EventsConfig, progress: bool | None = None) -> Start:
