@@ -230,7 +230,9 @@ def test_noise_is_in_the_user_s_units_and_by_default_a_share_of_the_spread(cloud
     x = cells.points[:3]
     push = given.drift(1.0, x) - given.velocity(1.0, x)
     np.testing.assert_allclose(push, 0.5 * 0.7**2 * given.score(1.0, x), rtol=1e-5, atol=1e-7)
-    with pytest.raises(LiouvilleError, match=r"sigma is -1\.0; give a positive noise"):
+    with pytest.raises(
+        LiouvilleError, match=r"objective\.sigma is -1\.0 but must be a number above 0"
+    ):
         fit_cells(cells, {**few, "objective.sigma": -1.0}, progress=False)
 
 

@@ -68,18 +68,18 @@ _PLAN = {
     "training.chunk": 5,
     "training.validate_every": 10,
     "training.checkpoint_every": 10,
-    "objective.particles": 4,
     "report.movie": "false",
 }
+_FEW = {"objective.times": 2, "objective.particles": 4}
 _PLANS = {
-    "cells": {"path.parts": 2, "path.members": 1, "objective.times": 2},
-    "density": {"path.model": "mixture", "path.parts": 2, "path.members": 1, "objective.times": 2},
+    "cells": {"path.parts": 2, "path.members": 1, **_FEW},
+    "density": {"path.model": "mixture", "path.parts": 2, "path.members": 1, **_FEW},
     "transport": {
-        **{"path.parts": 4, "ends.parts": 2, "objective.times": 2},
+        **{"path.parts": 4, "ends.parts": 2, **_FEW},
         **{"certificate.points": 20, "certificate.repeats": 1},
     },
     "control": {
-        **{"path.parts": 4, "path.knots": 2, "path.bends": 0, "objective.times": 2},
+        **{"path.parts": 4, "path.knots": 2, "path.bends": 0, **_FEW},
         **{"objective.places": 8, "rollout.trajectories": 20, "rollout.steps": 20},
     },
     "events": {
@@ -103,7 +103,7 @@ def make_data(task: str, folder: Path) -> list[str]:
         (folder / "a.csv").write_text("\n".join(["time,u,v", *rows]) + "\n")
         return [str(folder / "a.csv"), "--set", "data.space=plain"]
     elif task == "control":
-        return ["s_curve"]
+        return ["linear-quadratic"]
     else:
         np.save(folder / "a.npy", x)
     if task == "transport":
@@ -234,8 +234,9 @@ def harass(task: str, folder: Path, signals: int, seed: int = 0) -> dict[str, in
                 assert told == is_unfinished(runs.folder) or len(processes) == 2, err
                 assert time.monotonic() - begun < 5.0
         # The old run is whole, whatever happened to the new one.
-        has_old = has_old or (runs.folder / ".new").exists() or not is_unfinished(runs.folder)
-        if has_old and (runs.folder / "config.yaml").exists():
+        is_run = (runs.folder / "config.yaml").exists()
+        has_old = has_old or (is_run and runs.how() == ["--force"])
+        if has_old:
             assert content(runs.folder) == wanted
             counts["whole run found"] += 1
     process = runs.start(*runs.how())

@@ -15,6 +15,7 @@ import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -56,6 +57,7 @@ def ended(process: subprocess.Popen[str]) -> tuple[int, list[str]]:
 _WRITES = """
 import sys
 from pathlib import Path
+from typing import Any
 from liouville.runs.files import atomic_path
 folder, letter = Path(sys.argv[1]), sys.argv[2]
 print("begun", flush=True)
@@ -87,6 +89,7 @@ def test_of_two_writers_one_wins_whole(tmp_path):
 _DIES = """
 import os, sys
 from pathlib import Path
+from typing import Any
 from liouville.runs.files import atomic_path
 with atomic_path(sys.argv[1]) as temporary:
     temporary.write_text("half")
@@ -183,6 +186,7 @@ def test_folders_without_permission():
 _HOLDS = """
 import sys
 from pathlib import Path
+from typing import Any
 from liouville.runs.folder import writing
 with writing(Path(sys.argv[1])):
     print("begun", flush=True)
@@ -229,7 +233,9 @@ class Plan:
 
 
 @contextlib.contextmanager
-def opened(folder: Path, *, size: int = 3, fail: bool = False, **options: bool):
+def opened(
+    folder: Path, *, size: int = 3, fail: bool = False, force: bool = False, resume: bool = False
+):
     """A run of the plan, in a folder."""
 
     def load(plan: Plan) -> list[float]:
@@ -238,8 +244,8 @@ def opened(folder: Path, *, size: int = 3, fail: bool = False, **options: bool):
         return [1.0]
 
     arrays = lambda data: [np.array(data)]  # noqa: E731
-    flags = {"size": size}
-    with begin(folder, "test", Plan, load, arrays, flags=flags, **options) as found:
+    how: dict[str, Any] = {"flags": {"size": size}, "force": force, "resume": resume}
+    with begin(folder, "test", Plan, load, arrays, **how) as found:
         yield found
 
 
@@ -388,7 +394,7 @@ def test_a_configuration_made_in_python_is_checked_too(tmp_path):
 def test_ranges_are_told():
     told = {entry.key: entry.type for entry in describe(Plan)}
     assert told["size"] == "a whole number from 1 to 9"
-    assert told["weights"] == "a mapping of names to a number from 0"
+    assert told["weights"] == "a mapping of names to a number at least 0"
 
 
 BAD_SETTINGS = [

@@ -441,7 +441,7 @@ def test_a_signal_stops_between_chunks(number, whole, tmp_path):
 
     def send(step):
         if step == 30:
-            os.kill(os.getpid(), number)
+            signal.raise_signal(number)  # to this thread
 
     stopped = run(tmp_path, 100, on_chunk=send)
     assert stopped.reason == "interrupted"

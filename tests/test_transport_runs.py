@@ -95,24 +95,27 @@ def test_columns_of_files_go_together_and_lend_their_names():
 
 
 BAD_SETTINGS: list[tuple[dict[str, Any], str]] = [
-    ({"objective.sigma": -1.0}, "sigma is -1.0; give a positive noise"),
+    ({"objective.sigma": -1.0}, "objective.sigma is -1.0 but must be a number at least 0"),
     ({"objective.sigma": float("nan")}, "sigma is nan"),
     ({"objective.sigma": float("inf")}, "sigma is inf"),
     ({"objective.pull": 1.0}, "objective.pull is 1.0 but there is no noise; give --sigma"),
     ({"objective.pull": float("nan")}, "objective.pull is nan"),
-    ({"objective.asymmetry": float("inf")}, "objective.asymmetry is inf; give a number"),
+    (
+        {"objective.asymmetry": float("inf")},
+        "objective.asymmetry is inf but must be a finite number",
+    ),
     ({"data.times": (0.0,)}, "1 times for 2 distributions; give one each"),
     ({"data.times": (0.0, 1.0, 2.0)}, "3 times for 2 distributions"),
     ({"data.times": (1.0, 0.0)}, "are not increasing"),
     ({"data.times": (0.0, float("nan"))}, "data.times[1] is nan but must be a number"),
     ({"path.opening": 0.0}, "path.opening is 0.0"),
     ({"path.opening": 0.7}, "path.opening is 0.7"),
-    ({"path.parts": 0}, "path.parts is 0; give a positive number"),
+    ({"path.parts": 0}, "path.parts is 0 but must be a whole number from 1"),
     ({"path.min_scale": -1.0}, "path.min_scale is -1.0"),
     ({"objective.particles": 0}, "objective.particles is 0"),
     ({"training.chunk": 0}, "training.chunk is 0"),
     ({"training.validate_every": 7}, "training.validate_every is 7, which is no multiple"),
-    ({"training.checkpoint_every": 0}, "training.checkpoint_every is 0; give a positive number"),
+    ({"training.checkpoint_every": 0}, "training.checkpoint_every is 0 but must be"),
     ({"path.weights": "free"}, "path.weights"),
     ({"path.part": 3}, "did you mean"),
 ]

@@ -99,7 +99,7 @@ def usgs(
     min_magnitude: Annotated[float | None, typer.Option(help="Least magnitude.")] = None,
     region: RegionText = None,
     cache: Annotated[Path | None, typer.Option(help="Folder that keeps the pieces.")] = None,
-    retries: Annotated[int, typer.Option(help="Repetitions of a query that failed.")] = 5,
+    retries: Annotated[int, typer.Option(min=0, help="Repetitions of a query that failed.")] = 5,
     as_json: Json = False,
 ) -> None:
     """Download a catalogue of earthquakes; one that broke off goes on where it stopped."""

@@ -128,7 +128,7 @@ def _evaluate(
         list[float] | None,
         typer.Option(metavar="TIME [TIME]...", help="Times to leave out in turn."),
     ] = None,
-    seeds: Annotated[int, typer.Option(help="Fits of every left-out time.")] = 1,
+    seeds: Annotated[int, typer.Option(min=1, help="Fits of every left-out time.")] = 1,
     config: ConfigFile = None,
     settings: Settings = None,
     trust: Trust = False,

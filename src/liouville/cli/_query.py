@@ -48,7 +48,9 @@ def info(run: RunFolder, as_json: Json = False) -> None:
 def check(
     run: RunFolder,
     seed: Seed = 0,
-    points: Annotated[int, typer.Option(help="Points at which the equations are tested.")] = 512,
+    points: Annotated[
+        int, typer.Option(min=1, help="Points at which the equations are tested.")
+    ] = 512,
     as_json: Json = False,
 ) -> None:
     """Measure the laws on a fitted model, in double precision; exit code 1 if one fails."""
@@ -134,7 +136,7 @@ def trajectories(
         Path | None, typer.Option(help="Starting points; by default draws from the density.")
     ] = None,
     n: Annotated[int, typer.Option("-n", help="Number of draws to start from.")] = 100,
-    times: Annotated[int, typer.Option(help="Times written on each trajectory.")] = 50,
+    times: Annotated[int, typer.Option(min=1, help="Times written on each trajectory.")] = 50,
     stochastic: Annotated[bool, typer.Option("--stochastic", help="Follow the diffusion.")] = False,
     sigma: SigmaOption = None,
     seed: Seed = 0,
@@ -176,7 +178,8 @@ def map_command(
     start: Annotated[float | None, typer.Option("--from", help="Time of the points.")] = None,
     end: Annotated[float | None, typer.Option("--to", help="Time they are wanted at.")] = None,
     draws: Annotated[
-        int, typer.Option(help="Diffusions to average; 1: a stochastic map, 0: the velocity.")
+        int,
+        typer.Option(min=0, help="Diffusions to average; 1: a stochastic map, 0: the velocity."),
     ] = 0,
     seed: Seed = 0,
     as_json: Json = False,

@@ -48,11 +48,15 @@ class Range(NamedTuple):
         )
 
     def __str__(self) -> str:
-        """The bounds as they follow a noun: `from 1`, `above 0 and below 1`."""
-        words = {"from": self.low, "above": self.above, "to": self.high, "below": self.below}
+        """The bounds as they follow a noun: `from 1 to 9`, `above 0 and below 1`, or nothing."""
+        if self.low is not None and self.high is not None:
+            return f"from {self.low:.15g} to {self.high:.15g}"
+        words = {
+            **{"above": self.above, "at least": self.low},
+            **{"below": self.below, "at most": self.high},
+        }
         said = [f"{word} {bound:.15g}" for word, bound in words.items() if bound is not None]
-        both = " " if said and said[0].startswith("from") and said[-1].startswith("to") else " and "
-        return both.join(said)
+        return " and ".join(said)
 
 
 def option(
