@@ -2,7 +2,7 @@
 
 python benchmarks/reading.py [--rows 1000000] [--parquet-rows 10000000] [--columns 10]
 
-Prints the seconds and the highest memory beyond that of the process before, in megabytes and as a
+Prints the seconds, those of the processors (of all threads), and the highest memory beyond that of the process before, in megabytes and as a
 multiple of the file (text) or of the array (Parquet), for this library, numpy.loadtxt and pandas,
 where they are installed.
 """
@@ -38,7 +38,9 @@ def main() -> None:
         for kind, file in files.items():
             size = file.stat().st_size / 1e6
             print(f"\n{kind}: {file.name}, {size:.0f} MB; aim: {_TARGETS[kind]}")
-            print(f"{'':<12} {'seconds':>8} {'peak MB':>8} {'of file':>8} {'of array':>8}")
+            print(
+                f"{'':<12} {'seconds':>8} {'of CPU':>8} {'peak MB':>8} {'of file':>8} {'of array':>8}"
+            )
             readers = ["liouville", "pandas"] + ["loadtxt"] * (kind == "text" and given.loadtxt)
             for reader in readers:
                 if reader == "pandas" and importlib.util.find_spec("pandas") is None:
@@ -47,7 +49,7 @@ def main() -> None:
                 found = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
                 peak, array = found["peak"], found["array"]
                 print(
-                    f"{reader:<12} {found['seconds']:8.2f} {peak:8.0f} {peak / size:8.2f} "
+                    f"{reader:<12} {found['seconds']:8.2f} {found['cpu']:8.2f} {peak:8.0f} {peak / size:8.2f} "
                     f"{peak / array:8.2f}"
                 )
 
@@ -69,7 +71,7 @@ def written(folder: Path, rows: int, parquet_rows: int, columns: int) -> dict[st
 def measured(reader: str, file: str) -> dict[str, float]:
     """Seconds and highest memory of one reading, in this process."""
     before = _highest()
-    begun = time.perf_counter()
+    begun, worked = time.perf_counter(), time.process_time()
     if reader == "liouville":
         from liouville.data import read_samples
 
@@ -80,9 +82,9 @@ def measured(reader: str, file: str) -> dict[str, float]:
         points = (pd.read_csv if file.endswith(".csv") else pd.read_parquet)(file).to_numpy()
     else:
         points = np.loadtxt(file, delimiter=",", skiprows=1)
-    seconds = time.perf_counter() - begun
+    seconds, cpu = time.perf_counter() - begun, time.process_time() - worked
     peak = _highest() - before
-    return {"seconds": seconds, "peak": peak, "array": points.nbytes / 1e6}
+    return {"seconds": seconds, "cpu": cpu, "peak": peak, "array": points.nbytes / 1e6}
 
 
 def _highest() -> float:

@@ -19,6 +19,8 @@ FRAMES = (".parquet", ".feather")
 # Rows that are read together, so many that they stay in the cache.
 _BATCH = 1 << 16
 
+_ABSENT = "it needs pyarrow; install it"
+
 _INDEX = ("__index_level_0__", "Unnamed: 0")
 """Names under which pandas writes an index that has none."""
 
@@ -60,11 +62,13 @@ def frame_table(frame: Any, source: str) -> Table | None:
 def frame_file(path: Path) -> Table:
     """The table of a Parquet or Feather file; a column is read when it is asked for."""
     damaged = "{}; save it again, or as .csv"
-    with foreign(path, "it needs pyarrow; install it", damaged):
+    with foreign(path, _ABSENT, damaged):
         if path.suffix.lower() == ".feather":
             from pyarrow import feather
 
-            return _known(frame_table(feather.read_table(path), str(path)))
+            table = feather.read_table(path)
+            table.validate(full=True)  # or damage shows when a column is asked for
+            return _known(frame_table(table, str(path)))
         from pyarrow import parquet
 
         file = parquet.ParquetFile(path, memory_map=True)
@@ -78,18 +82,22 @@ def frame_file(path: Path) -> Table:
         )
 
     def make(name: str) -> np.ndarray:
-        with foreign(path, "it needs pyarrow; install it", damaged):
+        with foreign(path, _ABSENT, damaged):
             return arrow_array(file.read([name]).column(0))
 
     written = [name for name in names if name in _INDEX]
     labels = (lambda: make(written[0])) if written else None
 
+    def read(asked: list[str]) -> Iterator[list[np.ndarray]]:
+        with foreign(path, _ABSENT, damaged):
+            for part in file.iter_batches(_BATCH, columns=asked):
+                yield [floats(part.column(name)) for name in asked]
+
     def batches(asked: Sequence[str]) -> Iterator[list[np.ndarray]] | None:
         kinds = [file.schema_arrow.field(name).type for name in asked if name in names]
         if len(kinds) < len(asked) or not asked or not all(map(_is_plain, kinds)):
             return None
-        parts = file.iter_batches(_BATCH, columns=list(asked))
-        return ([floats(part.column(name)) for name in asked] for part in parts)
+        return read(list(asked))
 
     columns = LazyColumns(kept, rows, make, batches)
     return Table(str(path), columns, lambda row: f"row {row + 1}", labels=labels)

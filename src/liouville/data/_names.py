@@ -7,8 +7,9 @@ from typing import Any, get_args
 from liouville.data._roles import MISSING as MISSING
 from liouville.data._roles import USUAL as USUAL
 from liouville.data._roles import usual as usual
-from liouville.errors import LiouvilleError, shown
+from liouville.errors import LiouvilleError
 from liouville.errors import one_line as one_line
+from liouville.errors import shown as shown
 
 
 def names_among(
@@ -32,8 +33,10 @@ def check_choice(choice: str, choices: Any, what: str) -> None:
 def not_found(kind: str, name: str, available: Sequence[str], source: str) -> LiouvilleError:
     """The error for a name that a file does not have: the nearest one, and those there are."""
     near = difflib.get_close_matches(name, available, n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    return LiouvilleError(f"no {kind} {name!r} in {source}; {hint}It has: {listed(available)}")
+    hint = f"did you mean {shown(near[0])!r}? " if near else ""
+    return LiouvilleError(
+        f"no {kind} {shown(name)!r} in {source}; {hint}It has: {listed(available)}"
+    )
 
 
 def listed(names: Sequence[str], limit: int = 12) -> str:

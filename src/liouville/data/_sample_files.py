@@ -82,8 +82,8 @@ def read_samples(
     names = None if features is None else names_among(features, "features", example="a,b")
     left_out = () if without is None else names_among(without, "without", example="a,b")
     request = _Request(label, names, left_out, basis)
-    with opened(source, ALL, what="samples") as found:
-        where = source_of(found, source, "samples")
+    with opened(source, ALL, what="data") as found:
+        where = source_of(found, source, "data")
         points, every, labels, label_name = _columns_of(found, request, where)
     points, kept = kept_columns(points, every, names, dims, where)
     classes: tuple[str, ...] = ()

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from liouville.data._formulas import guarded
-from liouville.data._names import MISSING, listed, not_found, one_line, usual
+from liouville.data._names import MISSING, listed, not_found, one_line, shown, usual
 from liouville.errors import LiouvilleError
 from liouville.runs.files import atomic_path
 
@@ -95,12 +95,12 @@ class Table:
         if values is None:
             cells = self.values(name)
             bad = next(i for i in range(len(cells)) if as_numbers(cells[i : i + 1]) is None)
-            cell = str(cells[bad])
+            cell = shown(str(cells[bad]))
             comma = " (is its comma decimal, or does it mark thousands?)" if "," in cell else ""
             raise LiouvilleError(
                 f"column {name!r} of {self.source} has {cell!r} on {self.where(bad)}, which is no "
-                f"number{comma}; correct it, or leave the column out: --without {name}, or name "
-                "the features to read"
+                f"number{comma}; correct it, or leave the column out: --without {shown(name)}, or "
+                "name the features to read"
             )
         return values
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from liouville.data._arrays import in_utc, is_gone
 from liouville.data._instants import is_stamp
-from liouville.data._names import listed, not_found
+from liouville.data._names import listed, not_found, shown
 from liouville.data._roles import MISSING, unit_of
 from liouville.errors import LiouvilleError
 
@@ -58,7 +58,7 @@ def times_of_labels(values: np.ndarray, times: Mapping[str, float | int], name: 
         if text not in times:
             raise LiouvilleError(
                 f"time column {name!r} has {text!r}, for which times gives none; add it, such as "
-                f"{text}=1. Given: {listed(list(times))}"
+                f"{shown(text)}=1. Given: {listed(list(times))}"
             )
     unused = [label for label in times if label not in texts]
     if unused:
