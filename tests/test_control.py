@@ -1,6 +1,7 @@
 """Control: costs against closed forms, rollouts, ways around obstacles, policies, bad input."""
 
 import dataclasses
+import hashlib
 import json
 import re
 from pathlib import Path
@@ -33,10 +34,13 @@ from liouville.objectives import (
 )
 from liouville.paths import AbstractPath, Diagonal, Full, LocationScale
 from liouville.paths._time import Retimed
+from liouville.runs.config import to_dict
+from liouville.runs.folder import Run
 from liouville.tasks.control import scenes
 from liouville.tasks.control._check import check
 from liouville.tasks.control._initial import least_curves
-from liouville.tasks.control.fit import ControlFit, fit_control, load_policy, read_problem
+from liouville.tasks.control.config import ControlConfig, ProblemConfig
+from liouville.tasks.control.fit import ControlFit, fit_control, load_policy, read
 from liouville.tasks.control.measure import closed_form, of_log, of_rollout
 from liouville.tasks.control.problem import ControlProblem
 from liouville.tasks.control.report import cost_to_go
@@ -404,34 +408,64 @@ def test_command_line(tmp_path: Path, capsys):
     assert summary["problem"] == "scene"
     for name in ("model.lv", "report.html", "summary.json", "figures/control.png"):
         assert (run / name).stat().st_size
-    assert call("evaluate", run, "--json") == 0
+    file.unlink()  # the run keeps its own copy, which is run only if it is trusted
+    assert call("evaluate", run, "--json", "--trust") == 0
     measured = json.loads(capsys.readouterr().out.splitlines()[-1])
     name = "objective (closed form)"
     assert np.isclose(measured[name], summary[name], rtol=0.05)
-    policy = load_policy(run)
+    policy = load_policy(run, trust=True)
     assert policy.problem.weights["disc"] == 7.0
     assert policy.problem.sigma == 0.8
     assert policy(0.5, np.zeros((5, 2))).shape == (5, 2)
-    file.write_text(_FILE.replace("3.0, 0.0", "2.0, 0.0"))
-    assert call("evaluate", run) == 2
-    assert "changed" in error_of(capsys)
+    for command in ("evaluate", "plot"):
+        assert call(command, run) == 2
+        assert "would be run" in error_of(capsys)
+    with pytest.raises(LiouvilleError, match="trust=True"):
+        load_policy(run)
+    assert call("info", run) == 0
+
+
+def test_no_code_of_a_run_is_executed(tmp_path: Path, capsys):
+    """Not the copy in it, not a file beside it, and not one that has changed, whoever trusts it."""
+    run, trace = tmp_path / "run", tmp_path / "ran"
+    run.mkdir()
+    code = f"open({str(trace)!r}, 'w').close()\n{_FILE}"
+    (run / "scene.py").write_text(code)
+    (tmp_path / "evil.py").write_text(code)
+    right = hashlib.sha256(code.encode()).hexdigest()
+    for name, digest, trusts, says in (
+        ("scene.py", right, False, "would be run"),
+        (str(tmp_path / "evil.py"), right, False, "would be run"),
+        (str(tmp_path / "evil.py"), None, True, "has changed"),
+        ("scene.py", "0" * 64, True, "has changed"),
+    ):
+        settings = to_dict(ControlConfig(problem=ProblemConfig(name=name, sha256=digest)))
+        Run(run, "control", settings, "0" * 64, True).write()
+        for command in ("evaluate", "plot"):
+            assert call(command, run, *["--trust"] * trusts) == 2
+            assert says in error_of(capsys)
+        with pytest.raises(LiouvilleError, match=says):
+            load_policy(run, trust=trusts)
+        assert not trace.exists()
 
 
 def test_problems_that_are_not_there(tmp_path: Path):
     (tmp_path / "empty.py").write_text("x = 1\n")
+    (tmp_path / "wrong.py").write_text("x = nothing\n")
     for name, message in (
         ("nowhere", "no problem 'nowhere'"),
         (str(tmp_path / "none.py"), "there is no file"),
         (str(tmp_path / "empty.py"), "makes no `problem"),
+        (str(tmp_path / "wrong.py"), "cannot be run: NameError"),
     ):
         with pytest.raises(LiouvilleError, match=message):
-            read_problem(name)
+            read(ControlConfig(problem=ProblemConfig(name=name)))
 
 
 @pytest.mark.parametrize("name", scenes.NAMES)
 def test_named_problems_are_in_order(name):
     check(scenes.NAMES[name]())
-    assert read_problem(name).name == name
+    assert read(ControlConfig(problem=ProblemConfig(name=name))).problem.name == name
 
 
 def test_public_names():

@@ -92,36 +92,31 @@ def rewritten(file: Path, change, *, seal: bool = True) -> None:
     """Changes the manifest and the members in place, with a new seal if wanted."""
     with zipfile.ZipFile(file) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
+        comment = archive.comment
     manifest = json.loads(members["manifest.json"])
     change(manifest, members)
     members["manifest.json"] = json.dumps(manifest).encode()
-    if seal:
-        members["manifest.sha256"] = hashlib.sha256(members["manifest.json"]).hexdigest().encode()
     with zipfile.ZipFile(file, "w") as archive:
         for name, data in members.items():
             archive.writestr(name, data)
+        archive.comment = comment
+    if seal:
+        content = file.read_bytes()[: -len(comment)]
+        file.write_bytes(content + hashlib.sha256(content).hexdigest().encode())
 
 
-def test_every_flipped_byte_is_noticed_or_harmless(file):
-    """No flipped bit anywhere in the file may change what is read."""
+def test_every_flipped_bit_is_refused(file):
     right = file.read_bytes()
-    wanted = [np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(load(file).path)]
-    noticed = 0
-    places = np.random.default_rng(0).choice(len(right), 300, replace=False)
-    for place in places:
+    for place in np.random.default_rng(0).choice(len(right), 300, replace=False):
         wrong = bytearray(right)
         wrong[place] ^= 1 << int(place % 8)
         file.write_bytes(wrong)
-        message = ""
-        try:
-            found = load(file)
-        except LiouvilleError as error:
-            message = str(error)
-            noticed += 1
-        else:  # a date or an attribute of the zip, which holds no data
-            assert [np.asarray(a).tobytes() for a in jax.tree.leaves(found.path)] == wanted
-        assert "\n" not in message
-    assert noticed > 0.7 * len(places)
+        refused(file)
+
+
+def test_equal_models_make_equal_files(file, tmp_path):
+    load(file).save(tmp_path / "again.lv")
+    assert (tmp_path / "again.lv").read_bytes() == file.read_bytes()
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 0.999])
@@ -138,7 +133,7 @@ def test_another_file_is_refused(file):
 
 def test_an_edited_manifest_is_refused(file):
     rewritten(file, lambda manifest, _: manifest["content"].update(sigma=9.0), seal=False)
-    refused(file, "the manifest was altered")
+    refused(file, "the file was altered")
 
 
 def test_an_array_that_is_not_the_sealed_one_is_refused(file):

@@ -16,6 +16,7 @@ from liouville.data import Standardisation, numbers_of, points_among
 from liouville.errors import LiouvilleError
 from liouville.numerics import networks, parameters, weights
 from liouville.runs import storage
+from liouville.runs.defects import check_claims, check_leaves, check_shapes, refused_as
 from liouville.runs.folder import file_of
 
 MODEL_FILE = "model.lv"
@@ -349,13 +350,13 @@ def load(run: Path | str, *, classes: Sequence[type] = ()) -> Model:
     """
     file = file_of(Path(run), MODEL_FILE) if Path(run).is_dir() else Path(run)
     arrays, content = storage.read(file, kind="model")
+    check_leaves(file, arrays)
     table = storage.class_table(*CLASSES, *classes)
-    try:
-        path = storage.rebuild(content["path"], arrays, table, to_array=jnp.asarray)
-        return Model(
-            path=path,
+    with refused_as(file, "a model"):
+        model = Model(
+            path=storage.rebuild(content["path"], arrays, table, to_array=jnp.asarray),
             units=Standardisation.from_dict(content["units"]),
-            times=np.asarray(content["times"]),
+            times=np.asarray(content["times"], float),
             features=tuple(content["features"]),
             time_name=content["time_name"],
             time_unit=content["time_unit"],
@@ -363,10 +364,31 @@ def load(run: Path | str, *, classes: Sequence[type] = ()) -> Model:
             notes=content["notes"],
             classes=tuple(content["classes"]),
         )
-    except (KeyError, TypeError) as error:
-        raise LiouvilleError(
-            f"{file} is not a model of this version ({error}); fit again"
-        ) from error
+        _check(model)
+    return model
+
+
+def _check(model: Model) -> None:
+    """Refuses a model whose parts do not fit each other; nothing is computed but shapes."""
+    dim, sigma = model.units.dim, np.asarray(model.sigma)
+    texts = (*model.features, *model.classes, model.time_name, model.time_unit)
+    claims = {
+        "features, classes and time have names": all(isinstance(t, str) for t in texts),
+        f"there are {dim} features": len(model.features) == dim == model.path.dim,
+        "times are numbers": model.times.ndim == 1 and model.times.size > 0,
+        "times are finite": bool(np.isfinite(model.times).all()),
+        "sigma is a number, or one for each feature": sigma.shape in ((), (dim,)),
+        "sigma is finite and not negative": bool(np.all(np.isfinite(sigma) & (sigma >= 0))),
+        "notes are a mapping": isinstance(model.notes, dict),
+    }
+    check_claims(claims)
+
+    def answers(path: paths.AbstractPath, t: jax.Array, x: jax.Array) -> quantities.Answers:
+        return quantities.answers(path.at(t), x)
+
+    like = jax.ShapeDtypeStruct((dim,), jnp.zeros(()).dtype)
+    found = eqx.filter_eval_shape(answers, model.path, jax.ShapeDtypeStruct((), like.dtype), like)
+    check_shapes(found, {"log_density": (), "velocity": (dim,), "score": (dim,)})
 
 
 def _rows(times: np.ndarray, most: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from liouville import __version__
-from liouville.errors import LiouvilleError
+from liouville.errors import LiouvilleError, one_line, shown
 from liouville.tasks.settings import MOST_SEED
 
 app = typer.Typer(
@@ -45,6 +45,9 @@ SequenceName = Annotated[
 DropFuture = Annotated[
     bool, typer.Option("--drop-future", help="Drop later events, which are refused otherwise.")
 ]
+Trust = Annotated[
+    bool, typer.Option("--trust", help="Run the Python file that a run of control holds.")
+]
 Seed = Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Seed of the random numbers.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace the run the folder holds.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")]
@@ -57,6 +60,10 @@ Settings = Annotated[
 _UsageError: Any = typer.BadParameter.__base__
 
 
+# Characters of a printed line.
+_WIDEST = 100_000
+
+
 @contextlib.contextmanager
 def one_line_errors() -> Iterator[None]:
     """User errors are one line on stderr and exit code 2; warnings are one line each.
@@ -64,7 +71,9 @@ def one_line_errors() -> Iterator[None]:
     What the system refuses, such as a folder without permission or a full disk, is the user's to
     mend, too. A reader of our output that has gone, for instance `| head`, is nothing wrong.
     """
-    warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
+    warnings.showwarning = lambda message, *_: print(
+        f"warning: {one_line(message)}", file=sys.stderr
+    )
     try:
         if sys.stdout is None:  # the next file that is opened would take its number
             raise LiouvilleError("standard output is closed; send it to a file or to /dev/null")
@@ -113,7 +122,8 @@ def finish(result: dict[str, Any], as_json: bool, lines: list[str]) -> None:
     if as_json:
         print(json.dumps(result))
     else:
-        print("\n".join(lines))
+        # Names come from files: their control characters must not reach the terminal.
+        print("\n".join(shown(line, _WIDEST) for line in lines))
 
 
 def finish_table(
@@ -140,17 +150,20 @@ def table(rows: Sequence[dict[str, Any]], columns: dict[str, str], title: str) -
     """Prints rows as a table; `columns` maps keys to headings."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text  # text in brackets is no markup
 
-    drawn = Table(*columns.values(), title=title, title_justify="left")
+    drawn = Table(title=Text(shown(title)), title_justify="left")
+    for head in columns.values():
+        drawn.add_column(Text(shown(head)))
     for row in rows:
-        drawn.add_row(*(_cell(row.get(key)) for key in columns))
+        drawn.add_row(*(Text(_cell(row.get(key))) for key in columns))
     Console(width=None if sys.stdout.isatty() else 120).print(drawn)
 
 
 def _cell(value: Any) -> str:
     if value is None:
         return ""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return f"{value:.4g}" if isinstance(value, float) else shown(value)
 
 
 def _show(value: Any) -> str:

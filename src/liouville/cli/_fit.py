@@ -17,6 +17,7 @@ from liouville.cli._app import (
     RunOut,
     Seed,
     Settings,
+    Trust,
     figures,
     finish,
     say,
@@ -130,6 +131,7 @@ def _evaluate(
     seeds: Annotated[int, typer.Option(min=1, help="Fits of every left-out time.")] = 1,
     config: ConfigFile = None,
     settings: Settings = None,
+    trust: Trust = False,
     as_json: Json = False,
 ) -> None:
     """Measure a run on its held-out cells, or the method on whole times left out.
@@ -144,7 +146,7 @@ def _evaluate(
     if room is not None and data is None and not Path(target).exists():
         raise LiouvilleError(f"name the data: liouville evaluate {target} DATA --leave-out TIME")
     if data is None:
-        found = evaluate_run(Path(target))
+        found = evaluate_run(Path(target), trust=trust)
         shown = {"run": target}
     elif room is None or not room.leave_out:
         raise LiouvilleError(

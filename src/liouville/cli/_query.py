@@ -17,6 +17,7 @@ from liouville.cli._app import (
     Seed,
     SequenceName,
     Time,
+    Trust,
     figures,
     finish,
     finish_table,
@@ -219,12 +220,13 @@ def couple_command(
 def plot(
     run: RunFolder,
     movie: Annotated[bool, typer.Option(help="Draw the GIF too.")] = True,
+    trust: Trust = False,
     as_json: Json = False,
 ) -> None:
     """Draw the report of a run again."""
     from liouville.tasks.skeleton import redraw_run
 
-    file = redraw_run(run, movie=movie)
+    file = redraw_run(run, movie=movie, trust=trust)
     finish({"report": str(file)}, as_json, [f"report  {file}"])
 
 

@@ -1,6 +1,8 @@
 """Annotated matrices, AnnData and MuData, in memory or in files."""
 
 import contextlib
+import math
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from liouville.data._arrays import plain_array, real_matrix
+from liouville.data._believable import check_h5ad, check_zarr
 from liouville.data._names import listed, not_found
 from liouville.data._records import number_values
 from liouville.data._tables import foreign
-from liouville.errors import LiouvilleError
+from liouville.errors import LiouvilleError, one_line
 
 ANNOTATED = (".h5ad", ".zarr")
 """The suffixes of files of annotated matrices."""
@@ -134,8 +137,10 @@ def annotated_file(path: Path) -> Iterator[Annotated]:
         import anndata
 
         if path.suffix.lower() == ".zarr":
+            check_zarr(path)
             cells = anndata.read_zarr(path)
         else:
+            check_h5ad(path)
             cells = anndata.read_h5ad(path, backed="r")
     try:
         yield Annotated(cells, str(path))
@@ -156,7 +161,12 @@ def _texts(names: Any) -> tuple[str, ...]:
 
 def _memory(array: Any) -> Any:
     """A matrix in memory from what is on disk, sparse, a table or an array."""
-    return array if hasattr(array, "columns") else array[:]
+    try:
+        return array if hasattr(array, "columns") else array[:]
+    except Exception as error:  # the file is damaged there
+        raise LiouvilleError(
+            f"a matrix of the file cannot be read ({one_line(error)}); save it again"
+        ) from error
 
 
 def _columns(array: Any, numbers: list[int]) -> Any:
@@ -165,5 +175,12 @@ def _columns(array: Any, numbers: list[int]) -> Any:
 
 
 def _dense(array: Any) -> np.ndarray:
+    size = 8 * math.prod(getattr(array, "shape", ()))
+    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if size > there / 2:
+        raise LiouvilleError(
+            f"a matrix of shape {array.shape} takes {size / 1e9:.3g} GB, and there are "
+            f"{there / 1e9:.3g} GB of memory; take principal components, or name some features"
+        )
     memory = _memory(array)
     return np.asarray(memory.toarray() if hasattr(memory, "toarray") else memory)

@@ -2,15 +2,18 @@
 
 import contextlib
 import zipfile
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from liouville.data._names import not_found, one_line, usual
-from liouville.errors import LiouvilleError
+from liouville.data._names import not_found, usual
+from liouville.errors import LiouvilleError, one_line
+from liouville.runs.archives import DAMAGE, ObjectsError, open_archive, read_member, read_npy
+from liouville.runs.archives import shape_of_member as shape_of
+
+_END = ".npy"
 
 
 @dataclass(frozen=True)
@@ -23,12 +26,8 @@ class Archive:
     @classmethod
     def open(cls, path: Path) -> "Archive":
         """Opens a file; refuses one that is no archive, or holds no arrays."""
-        # NumPy leaves a damaged archive open that it opened itself.
-        with readable(path), path.open("rb") as stream:
-            file = np.load(stream)
-            if not isinstance(file, np.lib.npyio.NpzFile):
-                raise ValueError("it is one array, not an archive")
-            names = tuple(file.files)
+        with readable(path), open_archive(path) as file:
+            names = tuple(name.removesuffix(_END) for name in file.namelist())
         if not names:
             raise LiouvilleError(f"{path} holds no arrays; save points as X and times as t")
         return cls(path, names)
@@ -37,8 +36,16 @@ class Archive:
         """One array; refuses one that is missing, damaged, or made of Python objects."""
         if name not in self.names:
             raise not_found("array", name, self.described(), str(self.path))
-        with readable(self.path, f"array {name!r} of "), np.load(self.path) as file:
-            return file[name]
+        return self.arrays(name)[0]
+
+    def arrays(self, *names: str) -> list[np.ndarray]:
+        """Some of its arrays, for which the file is opened once."""
+        found = []
+        with readable(self.path), open_archive(self.path) as file:
+            for name in names:
+                with readable(self.path, f"array {name!r} of "):
+                    found.append(read_member(file, _member(file, name)))
+        return found
 
     def column(self, name: str, count: int, one: str) -> np.ndarray:
         """An array of one value for each of `count` rows, each of which is `one`."""
@@ -65,22 +72,23 @@ class Archive:
 
     def described(self) -> list[str]:
         """Name and shape of every array, such as ``pcs (500, 5)``."""
-        described = []
-        for name in self.names:
-            try:
-                described.append(f"{name} {self.array(name).shape}")
-            except LiouvilleError:
-                described.append(f"{name} (unreadable)")
-        return described
+        with readable(self.path), open_archive(self.path) as file:
+            shapes = [shape_of(file, _member(file, name)) for name in self.names]
+        return [
+            f"{name} {'(unreadable)' if shape is None else shape}"
+            for name, shape in zip(self.names, shapes, strict=True)
+        ]
+
+
+def _member(file: zipfile.ZipFile, name: str) -> str:
+    """The member that holds an array; what is no array has no name that ends in ``.npy``."""
+    return name if name in file.NameToInfo else name + _END
 
 
 def load_array(path: Path) -> np.ndarray:
     """The array of a ``.npy`` file; refuses any other."""
     with readable(path):
-        array = np.load(path)
-    if not isinstance(array, np.ndarray):
-        raise LiouvilleError(f"{path} is an archive of arrays; name it .npz")
-    return array
+        return read_npy(path)
 
 
 @contextlib.contextmanager
@@ -90,14 +98,13 @@ def readable(path: Path, part: str = "") -> Iterator[None]:
         yield
     except LiouvilleError:
         raise
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-        if part and "allow_pickle" in str(error):
-            raise LiouvilleError(
-                f"{part}{path} holds Python objects, which are not read for safety; "
-                "save it as numbers or text (array.astype(float) or .astype(str))"
-            ) from None
-        # NumPy takes any file that it does not know for a pickle, which says little to a reader.
-        cause = "" if "pickle" in str(error) else f" ({one_line(error)})"
+    except ObjectsError:
         raise LiouvilleError(
-            f"cannot read {part}{path}: not a {path.suffix} file, or damaged{cause}; save it again"
+            f"{part}{path} holds Python objects, which are not read for safety; "
+            "save it as numbers or text (array.astype(float) or .astype(str))"
+        ) from None
+    except DAMAGE as error:
+        raise LiouvilleError(
+            f"cannot read {part}{path}: not a {path.suffix} file, or damaged ({one_line(error)}); "
+            "save it again"
         ) from None

@@ -132,6 +132,10 @@ def dialect_of(data: bytes, source: str, *, header: bool) -> Dialect:
         )
     separator = _separator(lines)
     rows = _loosely(lines, separator)
+    if not rows:
+        raise LiouvilleError(
+            f"{source} begins with no rows of cells (is there a quote without an end?); correct it"
+        )
     first = tuple(cell.strip() for cell in rows[0])
     above = tuple(cell.strip() for cell in next(iter(_loosely([comment], separator)), ()))
     numeric = [cell != "" and as_numbers(np.array([cell])) is not None for cell in first]

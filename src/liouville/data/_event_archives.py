@@ -4,12 +4,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from liouville.data._archives import Archive, readable
+from liouville.data._archives import Archive
 from liouville.data._arrays import real_matrix
 from liouville.data._names import listed
 from liouville.data._records import number_values
 from liouville.data._tables import Table
 from liouville.errors import LiouvilleError
+
+# Sequences without events that numbers of sequences may mean.
+_MOST_EMPTY = 100_000
 
 NONE = "none"
 """What a user says for a column that is to be left out."""
@@ -84,13 +87,11 @@ def _columns(archive: Archive) -> dict[str, np.ndarray] | None:
 
 
 def _per_sequence(archive: Archive, features: tuple[str, ...] | None, mark: str | None) -> _Arrays:
-    tables: list[np.ndarray] = []
     # Opened once: a file of a thousand sequences has a long table of contents.
-    with np.load(archive.path) as file:
-        for name in archive.names:
-            with readable(archive.path, f"array {name!r} of "):
-                array = file[name]
-            tables.append(real_matrix(array, f"array {name!r} of {archive.path}", "events"))
+    tables = [
+        real_matrix(array, f"array {name!r} of {archive.path}", "events")
+        for name, array in zip(archive.names, archive.arrays(*archive.names), strict=True)
+    ]
     widths = {table.shape[1] for table in tables if table.size}
     if len(widths) > 1:
         raise LiouvilleError(
@@ -158,6 +159,11 @@ def _flat(archive: Archive, *_: object) -> _Arrays:
         names, sequence = np.unique(sequence, return_inverse=True)
     elif sequence.dtype.kind in "iu" and sequence.min(initial=0) >= 0:
         most = int(sequence.max(initial=-1)) + 1
+        if most > count + _MOST_EMPTY:
+            raise LiouvilleError(
+                f"array {key!r} of {path} holds numbers up to {most - 1} for {count} events; "
+                "number the sequences from 0, or give their names"
+            )
         names = np.arange(max(most, 1 if windows is None else len(windows)))
         if windows is not None and len(windows) < most:
             raise LiouvilleError(

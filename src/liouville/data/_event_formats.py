@@ -1,20 +1,23 @@
 """Catalogues in the formats of services: GeoJSON, and what obspy reads (QuakeML and others)."""
 
 import importlib
-import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from liouville.data._names import one_line
 from liouville.data._tables import Table, foreign
 from liouville.errors import LiouvilleError
+from liouville.runs.reading import parse_json, read_text
 
 GEOJSON = (".geojson", ".json")
 OBSPY = (".xml", ".quakeml", ".qml", ".sc3ml", ".scml", ".ndk", ".zmap", ".hyp", ".nordic")
 """Suffixes of catalogues that obspy reads; it looks at what is in them."""
+
+
+_ENTITY = re.compile(rb"<!\s*(?:ENTITY|DOCTYPE)", re.IGNORECASE)
 
 
 def read_geojson(path: Path) -> Table:
@@ -25,12 +28,7 @@ def read_geojson(path: Path) -> Table:
     Raises:
         LiouvilleError: If it is no such collection.
     """
-    try:
-        data = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise LiouvilleError(
-            f"cannot read {path}: {one_line(error)}; is it GeoJSON? CSV is read, too"
-        ) from None
+    data = parse_json(read_text(path), path, "is it GeoJSON? CSV is read, too")
     features = data.get("features") if isinstance(data, dict) else None
     if not isinstance(features, list):
         raise LiouvilleError(
@@ -86,6 +84,8 @@ def read_with_obspy(path: Path) -> Table:
         "catalogue as CSV (format=csv)"
     )
     with foreign(path, absent, "{}; is it QuakeML? CSV is read, too"):
+        if _ENTITY.search(path.read_bytes()):  # they expand without bounds, and read other files
+            raise ValueError("it defines entities of XML, which no catalogue needs")
         catalogue = importlib.import_module("obspy").read_events(str(path))
         rows = [_event(event) for event in catalogue]
     names = ("time", "longitude", "latitude", "depth", "magnitude", "magnitude_type", "type")

@@ -1,5 +1,6 @@
 """Data frames of any library, and the files that hold them, as tables."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from liouville.data._arrays import plain_array
 from liouville.data._names import one_line
 from liouville.data._tables import LazyColumns, Table, foreign
 from liouville.errors import LiouvilleError
+from liouville.runs.archives import check_unpacked
 
 FRAMES = (".parquet", ".feather")
 """The suffixes of files that hold a frame."""
@@ -71,8 +73,9 @@ def frame_file(path: Path) -> Table:
 
         file = parquet.ParquetFile(path, memory_map=True)
         names, rows = tuple(file.schema_arrow.names), file.metadata.num_rows
+        check_unpacked(path, 8 * rows * len(names))
     kept = tuple(name for name in names if name not in _INDEX)
-    repeated = sorted({name for name in names if names.count(name) > 1})
+    repeated = sorted(name for name, count in Counter(names).items() if count > 1)
     if repeated:
         raise LiouvilleError(
             f"{path} has several columns named {repeated[0]!r}; give every column its own name"

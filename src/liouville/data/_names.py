@@ -8,6 +8,8 @@ from liouville.data._roles import MISSING as MISSING
 from liouville.data._roles import USUAL as USUAL
 from liouville.data._roles import usual as usual
 from liouville.errors import LiouvilleError
+from liouville.errors import one_line as one_line
+from liouville.errors import shown as shown
 
 
 def names_among(
@@ -40,15 +42,4 @@ def not_found(kind: str, name: str, available: Sequence[str], source: str) -> Li
 def listed(names: Sequence[str], limit: int = 12) -> str:
     """Names joined by commas, the rest counted: what a message can show of a long list."""
     more = f" and {len(names) - limit} more" if len(names) > limit else ""
-    return (", ".join(map(shown, names[:limit])) + more) if names else "none"
-
-
-def one_line(error: BaseException) -> str:
-    """The message of an error, on one line."""
-    return shown(" ".join(str(error).split()), 200) or type(error).__name__
-
-
-def shown(text: str, most: int = 60) -> str:
-    """What a message can show of a text: no control characters, and no more than so many."""
-    printable = "".join(sign if sign.isprintable() else "?" for sign in text[: most + 1])
-    return printable if len(text) <= most else f"{printable[:most]}..."
+    return (", ".join(shown(name, 80) for name in names[:limit]) + more) if names else "none"

@@ -8,7 +8,7 @@ from typing import Any, TypeVar, cast
 import numpy as np
 
 from liouville.data._names import listed
-from liouville.errors import LiouvilleError
+from liouville.errors import LiouvilleError, shown
 
 T = TypeVar("T")
 
@@ -41,8 +41,8 @@ def reals(value: Any, claim: str) -> np.ndarray:
     """A value as float64; one that is not is refused with what is claimed of it."""
     try:
         return np.asarray(value, np.float64)
-    except (TypeError, ValueError):
-        raise LiouvilleError(f"{claim}, got {str(value)[:80]}") from None
+    except (TypeError, ValueError, OverflowError):
+        raise LiouvilleError(f"{claim}, got {shown(value, 80)}") from None
 
 
 def matrix_of(record: Any, name: str, axes: str) -> np.ndarray:

@@ -1,6 +1,5 @@
 """Regions of the plane: polygons that contain points, have an area, and carry integrals."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from liouville.data._names import one_line
 from liouville.data._records import from_plain, put, reals
 from liouville.errors import LiouvilleError
+from liouville.runs.reading import parse_json, read_text
 
 # Points this close to an edge, relative to the size of the region, are on it.
 _ON_EDGE = 1e-12
@@ -116,17 +115,8 @@ class Region:
             LiouvilleError: If there is no such file, or it has no polygons.
         """
         path = Path(file)
-        try:
-            data = json.loads(path.read_text(encoding="utf-8-sig"))
-        except FileNotFoundError:
-            raise LiouvilleError(
-                f"no file {path} for the region; give a GeoJSON file or a box such as "
-                "'122,22,150,46' (west,south,east,north)"
-            ) from None
-        except (OSError, ValueError, RecursionError) as error:
-            raise LiouvilleError(
-                f"cannot read the region {path}: {one_line(error)}; give a GeoJSON file"
-            ) from None
+        remedy = "give a GeoJSON file, or a box such as '122,22,150,46' (west,south,east,north)"
+        data = parse_json(read_text(path, "region"), f"the region {path}", remedy)
         rings = [
             _oriented(ring, number > 0, path)
             for polygon in _polygons(data, path)

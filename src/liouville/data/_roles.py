@@ -118,12 +118,17 @@ UNITS = {
 
 _BRACKET = re.compile(r"\s*[\[(]([^\])]*)[\])]\s*$")
 
+# A longer name is none of ours, and takes long to look at.
+_LONGEST = 200
+
 
 def plain(name: str) -> str:
     """A name in lower case, one ``_`` between its words, without a unit in brackets at its end.
 
     ``Origin Time`` and ``origin-time`` are ``origin_time``; ``Time (h)`` is ``time``.
     """
+    if len(name) > _LONGEST:
+        return name
     stem = _BRACKET.sub("", name) or name
     return re.sub(r"[\s_.-]+", "_", stem.strip().casefold())
 
@@ -137,6 +142,6 @@ def usual(role: str, names: Iterable[str], apart: Collection[str] = ()) -> list[
 
 def unit_of(word: str) -> str:
     """The unit of time that a word, or the brackets at the end of a name, says; empty if none."""
-    bracket = _BRACKET.search(word)
+    bracket = _BRACKET.search(word[:_LONGEST])
     word = (bracket[1] if bracket else word).strip(" _-.:=()#").casefold()
     return next((unit for unit, (_, words) in UNITS.items() if word in words), "")

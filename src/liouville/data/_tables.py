@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from liouville.data._formulas import guarded
 from liouville.data._names import MISSING, listed, not_found, one_line, shown, usual
 from liouville.errors import LiouvilleError
 from liouville.runs.files import atomic_path
@@ -180,6 +181,8 @@ def foreign(path: Path, absent: str, damaged: str) -> Iterator[None]:
     """Says what is wrong if a library for a file is absent, or cannot read it for a reason {}."""
     try:
         yield
+    except LiouvilleError:
+        raise
     except ImportError:
         raise LiouvilleError(f"cannot read {path}: {absent}") from None
     except Exception as error:  # every library has its own kinds
@@ -210,6 +213,9 @@ def kept_columns(
 def write_table(path: str | Path, columns: Mapping[str, np.ndarray]) -> None:
     """Writes columns by name, shape ``(n,)``, whole or not at all, and numbers with all digits.
 
+    Text that a spreadsheet would run as a formula is written with an apostrophe before it, which
+    `read_table` takes away.
+
     Raises:
         LiouvilleError: If the suffix is not .csv, .tsv or .npz, the columns differ in length, or
             the file cannot be written.
@@ -232,5 +238,12 @@ def write_table(path: str | Path, columns: Mapping[str, np.ndarray]) -> None:
             return
         with temporary.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, delimiter=DELIMITERS[suffix], lineterminator="\n")
-            writer.writerow(arrays)
-            writer.writerows(zip(*(array.tolist() for array in arrays.values()), strict=True))
+            writer.writerow(map(guarded, arrays))
+            writer.writerows(zip(*map(_cells, arrays.values()), strict=True))
+
+
+def _cells(array: np.ndarray) -> list[Any]:
+    """A column as it is written."""
+    if array.dtype.kind not in "UO":
+        return array.tolist()
+    return [guarded(cell) if isinstance(cell, str) else cell for cell in array.tolist()]

@@ -4,6 +4,8 @@ import csv
 import gzip
 import re
 import zlib
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -22,6 +24,7 @@ from liouville.data._dialects import (
     utf8,
     without_decimal_commas,
 )
+from liouville.data._formulas import unguarded
 from liouville.data._frames import floats
 from liouville.data._names import one_line
 from liouville.data._roles import MISSING
@@ -38,6 +41,9 @@ LARGE = 1 << 20
 
 # A packed file may unpack to so many bytes; more of them is taken for an accident or an attack.
 _MOST_UNPACKED = 1 << 32
+
+# What a column of text may take: so many bytes, or so many times the size of the file.
+_MOST_BYTES, _MOST_RATIO = 1 << 27, 50
 
 _CHUNK = 1 << 20
 _IS_BLANK = np.isin(np.arange(256), list(b" \r\n"))
@@ -58,12 +64,29 @@ class _Text:
     @property
     def names(self) -> tuple[str, ...]:
         """Of all columns but the labels of rows."""
-        names = self.dialect.names
+        names = tuple(unguarded(self.dialect.names))
         return names[1:] if names[0] == "" and len(names) > 1 else names
 
     def reader(self) -> Any:
         """A reader of the rows below the header."""
         return rows_of(self.data[self.dialect.start :].decode(), self.dialect.separator)
+
+    def array(self, cells: Sequence[str], name: str, rows: int | None = None) -> np.ndarray:
+        """Cells of a column without blanks around them, as an array that may be of many rows.
+
+        In an array all texts take the place of the longest: one long cell is enough to fill the
+        memory.
+        """
+        stripped = unguarded([cell.strip() for cell in cells])
+        longest = max(map(len, stripped), default=0)
+        size = 4 * longest * (len(stripped) if rows is None else rows)
+        if size > max(_MOST_BYTES, _MOST_RATIO * len(self.data)):
+            raise LiouvilleError(
+                f"column {name!r} of {self.source} has a cell of {longest:,} characters, "
+                f"{next(c for c in stripped if len(c) == longest)!r}; shorten it, or leave the "
+                "column out of the file"
+            )
+        return np.array(stripped, dtype=np.str_)
 
     def decimal(self, cells: np.ndarray, name: str) -> np.ndarray:
         """Cells of a column with decimal points."""
@@ -94,7 +117,7 @@ def read_table(file: str | Path, *, header: bool = True) -> Table:
         raise LiouvilleError(
             f"column {text.dialect.names.index('', 1) + 1} of {path} has no name; name it"
         )
-    repeated = sorted({name for name in names if names.count(name) > 1})
+    repeated = sorted(name for name, count in Counter(names).items() if count > 1)
     if repeated:
         raise LiouvilleError(
             f"{path} has several columns named {repeated[0]!r}; give every column its own name"
@@ -141,10 +164,10 @@ def by_rows(text: _Text) -> Table:
         ) from None
     cells = list(zip(*rows, strict=True)) or [()] * width
     columns = {}
-    for name, column in zip(text.dialect.names, cells, strict=True):
-        stripped = np.array([cell.strip() for cell in column], dtype=np.str_)
-        columns[name] = text.decimal(stripped, name)
-    labels = None if "" in text.names else columns.pop("", None)
+    unnamed = ("",) * (width - len(text.names))
+    for name, column in zip((*unnamed, *text.names), cells, strict=True):
+        columns[name] = text.decimal(text.array(column, name), name)
+    labels = columns.pop("", None) if unnamed else None
     own = None if labels is None else lambda: labels
     return Table(text.source, columns, lambda i: f"line {lines[i]}", labels=own)
 
@@ -169,7 +192,13 @@ def _by_arrow(text: _Text) -> Table | None:
     def make(name: str) -> np.ndarray:
         column = texts.get(name)
         again = arrow.texts(name) if column is None else column
-        return text.decimal(_stripped(again), name)
+        coded = again.combine_chunks().dictionary_encode()
+        different = text.array(coded.dictionary.to_pylist(), name, len(coded))
+        # Equal cells are converted once.
+        every = (
+            different[np.from_dlpack(coded.indices).astype(np.intp)] if len(coded) else different
+        )
+        return text.decimal(every, name)
 
     def where(i: int) -> str:
         reader = text.reader()
@@ -179,13 +208,6 @@ def _by_arrow(text: _Text) -> Table | None:
     rows = len(next(iter((*parsed.values(), *texts.values()))))
     labels = (lambda: make("")) if len(text.names) < len(text.dialect.names) else None
     return Table(text.source, LazyColumns(text.names, rows, make), where, parsed, labels)
-
-
-def _stripped(column: Any) -> np.ndarray:
-    """Text of an arrow column as an array; equal cells are converted once."""
-    coded = column.combine_chunks().dictionary_encode()
-    different = np.array([cell.strip() for cell in coded.dictionary.to_pylist()], dtype=np.str_)
-    return different[np.from_dlpack(coded.indices).astype(np.intp)] if len(coded) else different
 
 
 @dataclass(frozen=True)
@@ -264,7 +286,10 @@ class _Arrow:
         """One column as text."""
         import pyarrow as pa
 
-        return self._read({str(self.text.dialect.names.index(name)): pa.string()}).column(0)
+        names = self.text.names
+        unnamed = ("",) * (len(self.text.dialect.names) - len(names))
+        place = (*unnamed, *names).index(name)
+        return self._read({str(place): pa.string()}).column(0)
 
     def may_be_thousands(self, values: np.ndarray) -> bool:
         """Whether commas of a column may mark thousands, which `by_rows` looks at."""

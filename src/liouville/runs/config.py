@@ -18,7 +18,8 @@ from typing import Any, Literal, NamedTuple, TypeVar, Union, cast, get_args, get
 from typing import get_type_hints as _type_hints
 
 from liouville.errors import LiouvilleError
-from liouville.runs._yaml import parse_yaml
+from liouville.runs._yaml import MOST_BYTES, parse_yaml
+from liouville.runs.reading import read_text
 
 T = TypeVar("T")
 
@@ -170,19 +171,7 @@ def load_yaml(path: str | Path) -> dict[str, Any]:
         LiouvilleError: If the file is missing or unreadable, is not YAML, repeats a key, or is not
             made of ``key: value`` lines.
     """
-    path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise LiouvilleError(
-            f"no configuration file {path}; check the path (working directory: {Path.cwd()})"
-        ) from None
-    except UnicodeDecodeError:
-        raise LiouvilleError(f"{path} is not text in UTF-8; save it as UTF-8") from None
-    except OSError as error:
-        raise LiouvilleError(
-            f"cannot read the configuration {path}: {error.strerror}; name a readable file"
-        ) from None
+    text = read_text(path, "configuration file", most=MOST_BYTES)
     data = parse_yaml(text, str(path))
     if data is None:
         return {}

@@ -19,16 +19,28 @@ import yaml
 from liouville.errors import LiouvilleError
 from liouville.runs import config as configuration
 from liouville.runs.files import atomic_path, made_folder
-from liouville.runs.locks import only_writer
+from liouville.runs.locks import LOCK_FILE, only_writer
 
 Config = TypeVar("Config")
 Data = TypeVar("Data")
 
 CONFIG_FILE = "config.yaml"
-_OURS = (CONFIG_FILE, "checkpoint.lv", "model.lv", "metrics.jsonl", "summary.json", "report.html")
+_OURS = (
+    CONFIG_FILE,
+    "checkpoint.lv",
+    "model.lv",
+    "metrics.jsonl",
+    "summary.json",
+    "report.html",
+    "scene.py",
+)
 # Where a new run grows while the folder keeps its old one, and where it waits, finished, until all
 # of its files have taken the places of the old ones.
 _NEW, _NEXT = ".new", ".next"
+
+
+# What the configuration of a run holds, in the order of `Run`.
+_CONTENT = {"task": str, "settings": dict, "data_sha256": str, "finished": bool}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,11 +71,13 @@ def open_run(folder: Path) -> Run:
     if not file.is_file():
         raise LiouvilleError(f"{folder} holds no run (no {CONFIG_FILE}); fit a model first")
     content = configuration.load_yaml(file)
-    try:
-        found = [content[key] for key in ("task", "settings", "data_sha256", "finished")]
-    except KeyError as error:
-        raise LiouvilleError(f"{file} has no {error}; it is not a run's configuration") from error
-    return Run(folder, *found)
+    for key, kind in _CONTENT.items():
+        if not isinstance(content.get(key), kind):
+            found = repr(content[key]) if key in content else "missing"
+            raise LiouvilleError(
+                f"{file} is not a run's configuration: {key} is {found}; restore it or fit again"
+            )
+    return Run(folder, *(content[key] for key in _CONTENT))
 
 
 def file_of(folder: Path, name: str) -> Path:
@@ -142,9 +156,23 @@ def begin(
 @contextlib.contextmanager
 def writing(folder: Path) -> Iterator[None]:
     """Makes a folder if need be, and is the only writer in it; see `only_writer`."""
+    _refuse_links(folder)
     with made_folder(folder), only_writer(folder):
         _settle(folder)
         yield
+
+
+def _refuse_links(folder: Path) -> None:
+    """Refuses a folder in which a name of ours is a link, as a run may come from anybody.
+
+    Through it files elsewhere would be written, moved or emptied.
+    """
+    for place in (folder, folder / _NEW, folder / _NEXT):
+        for name in (*_OURS, "figures", _NEW, _NEXT, LOCK_FILE):
+            if (place / name).is_symlink():
+                raise LiouvilleError(
+                    f"{place / name} is a link to another place, which would be written; remove it"
+                )
 
 
 def finish(folder: Path, run: Run, settings: dict[str, Any]) -> None:

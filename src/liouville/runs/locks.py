@@ -28,7 +28,7 @@ def only_writer(folder: Path) -> Iterator[None]:
     """
     file = folder / LOCK_FILE
     try:
-        descriptor = lock(file, os.O_RDWR | os.O_CREAT)
+        descriptor = lock(file, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0))
     except PermissionError as error:
         raise _refused(folder, error) from error
     except OSError as error:

@@ -1,9 +1,10 @@
 r"""Files that cannot lie: one zip of plain arrays and a manifest.
 
 A file holds one `.npy` member for each array and `manifest.json` with the format version, a
-description of the tree, and for every array its name, shape, dtype and SHA-256. A member
-`manifest.sha256` seals the manifest. Reading checks every digest and never runs code: no pickle,
-and classes are looked up by name among those that public namespaces hold.
+description of the tree, and for every array its name, member, shape, dtype and SHA-256. The comment
+of the zip, its last bytes, is the SHA-256 of all before. Reading checks the seal, every digest and
+every size, and never runs code: no pickle, and classes are looked up by name among those that
+public namespaces hold.
 
 Writing goes to a temporary file in the same folder, is flushed to disk and renamed: a crash
 leaves the old file or the new one, never half of one.
@@ -13,10 +14,7 @@ import dataclasses
 import hashlib
 import io
 import json
-import lzma
-import struct
 import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
@@ -24,26 +22,20 @@ from typing import Any
 
 import numpy as np
 
-from liouville.errors import LiouvilleError
+from liouville.errors import LiouvilleError, one_line
+from liouville.runs.archives import DAMAGE, open_archive, read_member
 from liouville.runs.files import atomic_path
+from liouville.runs.reading import ordinary, parse_json
 
-FORMAT = 2
+FORMAT = 3
 Arrays = Mapping[str, np.ndarray]
 
-# What reading a damaged file can raise; a flipped bit may ask for a password (RuntimeError) or for
-# another compression.
-_DAMAGE = (
-    OSError,
-    EOFError,
-    KeyError,
-    TypeError,
-    ValueError,
-    RuntimeError,
-    lzma.LZMAError,
-    struct.error,
-    zipfile.BadZipFile,
-    zlib.error,
-)
+# A whole number in the description of a model is a count: of steps, coordinates, layers.
+_MOST_COUNT = 10**6
+
+_MANIFEST = "manifest.json"
+_SEAL = hashlib.sha256().digest_size * 2
+_AGAIN = "restore the file or fit again"
 
 
 def write(path: Path, arrays: Arrays, content: Any, *, kind: str) -> None:
@@ -57,23 +49,26 @@ def write(path: Path, arrays: Arrays, content: Any, *, kind: str) -> None:
     """
     members, entries = {}, {}
     for number, (name, array) in enumerate(arrays.items()):
-        buffer = io.BytesIO()
-        np.save(buffer, np.asarray(array), allow_pickle=False)
-        member = f"arrays/{number:05d}.npy"
-        members[member] = buffer.getvalue()
+        member, array = f"arrays/{number:05d}.npy", np.asarray(array)
+        members[member] = _npy(array)
         entries[name] = {
             "member": member,
-            "shape": list(np.shape(array)),
-            "dtype": np.asarray(array).dtype.str,
+            "shape": list(array.shape),
+            "dtype": array.dtype.str,
             "sha256": hashlib.sha256(members[member]).hexdigest(),
         }
     manifest = {"format": FORMAT, "kind": kind, "content": content, "arrays": entries}
     text = json.dumps(manifest, indent=1, allow_nan=False).encode()
-    with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
-        archive.writestr("manifest.json", text)
-        archive.writestr("manifest.sha256", hashlib.sha256(text).hexdigest())
-        for member, data in members.items():
-            archive.writestr(member, data)
+    with atomic_path(path) as temporary:
+        with zipfile.ZipFile(temporary, "w") as archive:
+            for member, data in {_MANIFEST: text, **members}.items():
+                # A date would make equal files differ.
+                archive.writestr(zipfile.ZipInfo(member), data)
+            archive.comment = bytes(_SEAL)
+        with open(temporary, "r+b") as file:
+            digest, end = _digest(file), file.tell()
+            file.seek(end)
+            file.write(digest.encode())
 
 
 def read(path: Path, *, kind: str) -> tuple[dict[str, np.ndarray], Any]:
@@ -83,59 +78,93 @@ def read(path: Path, *, kind: str) -> tuple[dict[str, np.ndarray], Any]:
         LiouvilleError: if the file is missing, damaged, altered, of another kind, or of a format
             other than this version's.
     """
+    if not path.exists():
+        raise LiouvilleError(f"there is no file {path}; fit a model first")
     try:
-        with zipfile.ZipFile(path) as archive:
-            manifest = _read_manifest(archive, path)
+        with ordinary(path).open("rb") as file:
+            is_whole = _digest(file).encode() == file.read()
+        with open_archive(path) as archive:
+            manifest = parse_json(archive.read(_MANIFEST), f"the manifest of {path}", _AGAIN)
             _check_header(manifest, path, kind)
-            arrays = {
-                name: _read_array(archive, name, entry, path)
-                for name, entry in manifest["arrays"].items()
-            }
-    except FileNotFoundError as error:
-        raise LiouvilleError(f"there is no file {path}; fit a model first") from error
+            if not is_whole:
+                raise LiouvilleError(f"{path}: the file was altered or damaged; {_AGAIN}")
+            entries = _checked_entries(manifest, archive, path)
+            arrays = {name: _read_array(archive, name, entries[name], path) for name in entries}
     except LiouvilleError:
         raise
-    except _DAMAGE as error:
-        reason = " ".join(str(error).split())
+    except DAMAGE as error:
         raise LiouvilleError(
-            f"{path} is damaged or not a liouville file ({reason}); restore it or fit again"
+            f"{path} is damaged or not a liouville file ({one_line(error)}); restore it or fit "
+            "again"
         ) from error
     return arrays, manifest["content"]
 
 
-def _read_manifest(archive: zipfile.ZipFile, path: Path) -> dict[str, Any]:
-    text = archive.read("manifest.json")
-    seal = archive.read("manifest.sha256").decode()
-    if hashlib.sha256(text).hexdigest() != seal:
-        raise LiouvilleError(f"{path}: the manifest was altered; restore the file or fit again")
-    return json.loads(text)
+def _digest(file: io.BufferedIOBase) -> str:
+    """SHA-256 of a file up to its seal, where the file then stands."""
+    digest, left = hashlib.sha256(), max(file.seek(0, io.SEEK_END) - _SEAL, 0)
+    file.seek(0)
+    while left:
+        block = file.read(min(left, 2**20))
+        if not block:
+            break
+        digest.update(block)
+        left -= len(block)
+    return digest.hexdigest()
 
 
-def _check_header(manifest: dict[str, Any], path: Path, kind: str) -> None:
-    if manifest["format"] > FORMAT:
+def _check_header(manifest: Any, path: Path, kind: str) -> None:
+    found = manifest.get("format") if isinstance(manifest, dict) else None
+    if type(found) is not int:
+        raise LiouvilleError(f"{path}: the manifest names no format; {_AGAIN}")
+    if found > FORMAT:
         raise LiouvilleError(
-            f"{path} has format {manifest['format']}, this version reads {FORMAT}; "
-            "upgrade liouville"
+            f"{path} has format {found}, this version reads {FORMAT}; upgrade liouville"
         )
-    if manifest["format"] < FORMAT:
+    if found < FORMAT:
         raise LiouvilleError(f"{path} was made by an earlier version of liouville; fit again")
-    if manifest["kind"] != kind:
-        raise LiouvilleError(f"{path} holds a {manifest['kind']}, not a {kind}")
+    if manifest.get("kind") != kind:
+        raise LiouvilleError(f"{path} holds a {manifest.get('kind')}, not a {kind}")
+
+
+def _checked_entries(
+    manifest: dict[str, Any], archive: zipfile.ZipFile, path: Path
+) -> dict[str, dict[str, Any]]:
+    """What a manifest says of its arrays: of every one all there is to say, and no more."""
+    types = {"member": str, "shape": list, "dtype": str, "sha256": str}
+    entries: Any = manifest.get("arrays")
+    fits = set(manifest) == {"format", "kind", "content", "arrays"} and isinstance(entries, dict)
+    fits = fits and all(
+        isinstance(entry, dict) and {key: type(value) for key, value in entry.items()} == types
+        for entry in entries.values()
+    )
+    members = [entry["member"] for entry in entries.values()] if fits else []
+    if not fits or sorted([_MANIFEST, *members]) != sorted(archive.namelist()):
+        raise LiouvilleError(f"{path} is damaged: its manifest does not fit it; {_AGAIN}")
+    return entries
 
 
 def _read_array(
     archive: zipfile.ZipFile, name: str, entry: dict[str, Any], path: Path
 ) -> np.ndarray:
-    data = archive.read(entry["member"])
-    if hashlib.sha256(data).hexdigest() != entry["sha256"]:
-        raise LiouvilleError(f"{path}: array {name} was altered; restore the file or fit again")
-    array = np.load(io.BytesIO(data), allow_pickle=False)
+    array = read_member(archive, entry["member"])
+    if array.dtype.kind not in "biuf":
+        raise LiouvilleError(f"{path}: array {name} is {array.dtype}, which no model has; {_AGAIN}")
+    if hashlib.sha256(_npy(array)).hexdigest() != entry["sha256"]:
+        raise LiouvilleError(f"{path}: array {name} was altered; {_AGAIN}")
     if list(array.shape) != entry["shape"] or array.dtype.str != entry["dtype"]:
         raise LiouvilleError(
             f"{path}: array {name} is {array.dtype.str}{list(array.shape)}, the manifest says "
-            f"{entry['dtype']}{entry['shape']}; restore the file or fit again"
+            f"{entry['dtype']}{entry['shape']}; {_AGAIN}"
         )
     return array
+
+
+def _npy(array: np.ndarray) -> bytes:
+    """An array as the bytes of an ``.npy`` file."""
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    return buffer.getvalue()
 
 
 # Trees. A tree is described by JSON: a module by its class name and fields, an array by the name
@@ -182,13 +211,17 @@ def rebuild(
 
     Raises:
         LiouvilleError: on a class that is not in `classes` (see `class_table`) or whose fields
-            have changed.
+            have changed, and on what `describe` does not write.
     """
+    used: set[str] = set()
 
     def build(node: Any) -> Any:
         if not isinstance(node, dict):
+            if isinstance(node, int) and abs(node) > _MOST_COUNT:
+                raise LiouvilleError(f"the number {node} in it is too large")
             return node
         if "array" in node:
+            used.add(node["array"])
             return to_array(arrays[node["array"]])
         if "tuple" in node:
             return tuple(build(item) for item in node["tuple"])
@@ -218,7 +251,14 @@ def rebuild(
             object.__setattr__(made, field, value)
         return made
 
-    return build(description)
+    try:
+        tree = build(description)
+    except (KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise LiouvilleError(f"it describes no model ({one_line(error)})") from error
+    if len(used) < len(arrays):
+        extra = min(set(arrays) - used)
+        raise LiouvilleError(f"its array {extra} belongs to nothing")
+    return tree
 
 
 def class_table(*sources: ModuleType | type) -> dict[str, type]:

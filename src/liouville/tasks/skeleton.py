@@ -1,16 +1,18 @@
 """What all tasks do alike: fit, fill a folder, measure a run again, draw it again."""
 
+import contextlib
 import dataclasses
-import json
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from liouville.errors import LiouvilleError
+from liouville.errors import LiouvilleError, one_line
 from liouville.model import MODEL_FILE
 from liouville.runs import config as configuration
+from liouville.runs.files import write_bytes
 from liouville.runs.folder import begin, data_of, finish, open_run, write_json, writing
+from liouville.runs.reading import parse_json, read_text
 from liouville.tasks import load_model, load_task
 from liouville.tasks.task import Rows, Say, Start, Task
 from liouville.training import Fit, default_optimizer, fit, read_metrics
@@ -139,6 +141,8 @@ def run_task(
         place = run.folder
         if run.is_finished and all((place / name).is_file() for name in _WHOLE):
             return _recalled(task, place, data, config)
+        for name, content in task.keeps(config, data).items():
+            write_bytes(place / name, content)
         fitted = fit_task(
             task,
             data,
@@ -161,27 +165,45 @@ def run_task(
         return fitted
 
 
-def evaluate_run(folder: Path) -> Mapping[str, Any] | Rows:
-    """Measures a run again: on data it kept from training, or with other random numbers."""
-    task, data, config = _run_again(folder)
+def evaluate_run(folder: Path, *, trust: bool = False) -> Mapping[str, Any] | Rows:
+    """Measures a run again: on data it kept from training, or with other random numbers.
+
+    No code of a run is executed unless the user says `trust`; so it is in `redraw_run`.
+    """
+    task, data, config = _run_again(folder, trust)
     return task.evaluate(load_model(folder, task.name), data, config)
 
 
-def redraw_run(folder: Path, *, movie: bool = True) -> Path:
+def redraw_run(folder: Path, *, movie: bool = True, trust: bool = False) -> Path:
     """Draws the report of a run again from what its folder holds."""
     from liouville.plots import write_page
 
     open_run(folder)  # a folder without a run is told of before its lock is
     with writing(folder):
-        task, data, config = _run_again(folder)
+        task, data, config = _run_again(folder, trust)
         config = dataclasses.replace(config, report=dataclasses.replace(config.report, movie=movie))
-        return write_page(folder, task.contents(_recalled(task, folder, data, config), data))
+        with _of_this_run(folder):
+            page = task.contents(_recalled(task, folder, data, config), data)
+        return write_page(folder, page)
+
+
+@contextlib.contextmanager
+def _of_this_run(folder: Path) -> Iterator[None]:
+    """Refuses figures of a run that are not what its model says."""
+    try:
+        yield
+    except (AttributeError, IndexError, KeyError, TypeError) as error:
+        raise LiouvilleError(
+            f"{folder / SUMMARY_FILE} is not the summary of this run ({one_line(error)}); restore "
+            "it or fit again"
+        ) from error
 
 
 def _recalled(task: Task, folder: Path, data: Any, config: Any) -> Any:
     """What the fit of a finished run returned, from its files."""
     model = load_model(folder, task.name)
-    summary = json.loads((folder / SUMMARY_FILE).read_text())
+    file = folder / SUMMARY_FILE
+    summary = parse_json(read_text(file, "summary"), file, "restore it or fit again")
     return task.result(
         model=model,
         config=config,
@@ -192,13 +214,19 @@ def _recalled(task: Task, folder: Path, data: Any, config: Any) -> Any:
     )
 
 
-def _run_again(folder: Path) -> tuple[Task, Any, Any]:
+def _run_again(folder: Path, trust: bool) -> tuple[Task, Any, Any]:
     """The task of a finished run, and the data it was fitted to with its configuration."""
     run = open_run(folder)
     if not run.is_finished:
         raise LiouvilleError(f"the run in {folder} is not finished; go on with it by --resume")
     task = load_task(run.task)
-    data, config = data_of(run, task.config, lambda c: task.read(c, None), task.arrays)
+
+    def read(config: Any) -> Any:
+        if task.recover is None:
+            return task.read(config, None)
+        return task.recover(config, folder, trust)
+
+    data, config = data_of(run, task.config, read, task.arrays)
     return task, data, config
 
 

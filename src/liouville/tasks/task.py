@@ -3,6 +3,7 @@
 import importlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
@@ -97,6 +98,9 @@ class Task(Generic[Config, Data]):
         evaluate: `(model, data, config)`: measures a run again.
         judge: `(result, data, say)`: adds dear figures that only a run has.
         recall: `(model, data, config, summary)`: fields of the result of an earlier run.
+        keeps: `(config, data)`: files by name that a run keeps of its data.
+        recover: `(config, folder, trust)`: the data of a run, where `read` would run code. Then it
+            is the code that the run keeps, and is run only if the user trusts it.
         tables: the tables of a summary, for a person.
         demo: `(seed)`: data with a known truth, or `None`.
     """
@@ -113,5 +117,7 @@ class Task(Generic[Config, Data]):
     evaluate: Callable[[Any, Any, Any], Mapping[str, Any] | Rows]
     judge: Callable[[Any, Any, Say], Any] = lambda fitted, *_: fitted
     recall: Callable[[Any, Any, Any, Mapping[str, Any]], dict[str, Any]] = lambda *_: {}
+    keeps: Callable[[Config, Data], Mapping[str, bytes]] = lambda *_: {}
+    recover: Callable[[Config, Path, bool], Data] | None = None
     tables: Callable[[Mapping[str, Any]], list[Rows]] = tables_of
     demo: Callable[[int], Demo] | None = None

@@ -29,15 +29,17 @@ def restore_state(path: Path, like: Any) -> tuple[Any, Any]:
     arrays, content = storage.read(path, kind="checkpoint")
     wanted = _named_leaves(like)
     for name, leaf in wanted.items():
-        if (
-            name not in arrays
-            or arrays[name].shape != leaf.shape
-            or arrays[name].dtype != leaf.dtype
-        ):
-            found = f"{arrays[name].dtype}{arrays[name].shape}" if name in arrays else "nothing"
+        own = arrays.get(name)
+        if own is None or (own.shape, own.dtype) != (leaf.shape, leaf.dtype):
+            found = "nothing" if own is None else f"{own.dtype}{own.shape}"
             raise LiouvilleError(
                 f"{path}: {name} should be {leaf.dtype}{leaf.shape}, found {found}; the "
                 "checkpoint belongs to another configuration: resume with the one it was made with"
+            )
+        # Infinite is only what begins so, such as the best validation before the first.
+        if not (np.isfinite(own) | (np.isinf(own) & np.isinf(leaf))).all():
+            raise LiouvilleError(
+                f"{path}: {name} holds NaN or infinite values; fit again, with --force"
             )
     if len(arrays) != len(wanted):
         extra = sorted(set(arrays) - set(wanted))

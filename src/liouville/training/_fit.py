@@ -114,6 +114,8 @@ def fit(
     if resume and checkpoint is not None and checkpoint.exists():
         state, _ = restore_state(checkpoint, state)
     begin = int(state.step)
+    if begin < 0:
+        raise LiouvilleError(f"{checkpoint} is at step {begin}; fit again, with --force")
     bar = ProgressBar(steps, shown=progress)
     file = None if metrics is None else MetricsFile(metrics, begin)
     history: list[Row] = []

@@ -7,21 +7,41 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
-from liouville.errors import LiouvilleError
+from liouville.errors import LiouvilleError, shown
 from liouville.runs.files import atomic_path
+from liouville.runs.reading import read_text
 
 Row = dict[str, Any]
 
 
 def read_metrics(path: Path) -> list[Row]:
-    """The rows of a metrics file, one JSON object a line; a torn last line is left out."""
-    rows = []
-    for line in path.read_text().splitlines():
-        try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError:
-            break
-    return rows
+    """The rows of a metrics file, one JSON object a line; a torn last line is left out.
+
+    Raises:
+        LiouvilleError: if there is no such file, or another line of it is no row of numbers with a
+            step.
+    """
+    lines = read_text(path, "log of training").splitlines()
+    rows = [_row(line) for line in lines]
+    if rows and rows[-1] is None:
+        rows.pop()
+    for number, row in enumerate(rows):
+        if row is None:
+            raise LiouvilleError(
+                f"line {number + 1} of {path} is {shown(lines[number], 60)!r}, no row of metrics; "
+                "restore the file or fit again"
+            )
+    return [row for row in rows if row is not None]
+
+
+def _row(line: str) -> Row | None:
+    """A row of metrics, or `None` if the line is none."""
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    is_row = isinstance(row, dict) and type(row.get("step")) is int
+    return row if is_row and all(type(value) in (int, float) for value in row.values()) else None
 
 
 class MetricsFile:

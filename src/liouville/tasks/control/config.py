@@ -14,6 +14,7 @@ class ProblemConfig:
     name: str = option(
         "", "name of a problem, or a Python file that makes `problem`", argument="NAME|FILE.py"
     )
+    sha256: str | None = option(None, "SHA-256 that the Python file must have; filled in")
     sigma: float | None = option(
         None,
         "noise in length per root of time; that of the problem",

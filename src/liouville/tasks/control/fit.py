@@ -1,7 +1,6 @@
 """Solving a control problem."""
 
 import dataclasses
-import runpy
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,9 +21,16 @@ from liouville.objectives import Objective, Terminal
 from liouville.paths import LocationScale
 from liouville.runs.folder import data_of, open_run
 from liouville.tasks.ask import load
-from liouville.tasks.control import scenes
 from liouville.tasks.control._check import check
 from liouville.tasks.control._initial import initial_path
+from liouville.tasks.control._source import (
+    SCENE_FILE,
+    digest,
+    is_code,
+    kept_source,
+    problem_of,
+    source_of,
+)
 from liouville.tasks.control.config import ControlConfig
 from liouville.tasks.control.measure import evaluate, measure, running_term
 from liouville.tasks.control.policy import Policy
@@ -83,18 +89,21 @@ def fit_control(
 
 
 def read(config: ControlConfig, given: Any = None) -> Loaded:
-    """The problem of a configuration, or the one given, checked."""
-    name = config.problem.name
+    """The problem of a configuration, or the one given, checked.
+
+    A Python file that the configuration names is run: whoever fits has named it.
+    """
+    name, source = config.problem.name, b""
     if not isinstance(given, ControlProblem | None):
         kind = type(given).__name__
         raise LiouvilleError(
             f"a control problem cannot be of type {kind}; give ControlProblem(source=..., "
             "target=...), whose ends are mixtures or samples"
         )
-    problem = _with_mixtures(read_problem(name) if given is None else given, config)
-    problem = choose_problem(problem, config)
-    check(problem)
-    return Loaded(problem, Path(name).read_bytes() if name.endswith(".py") else name.encode())
+    if given is None:
+        source = source_of(name)
+        given = problem_of(source, name)
+    return _loaded(config, given, source)
 
 
 def _with_mixtures(problem: ControlProblem, config: ControlConfig) -> ControlProblem:
@@ -108,35 +117,51 @@ def _with_mixtures(problem: ControlProblem, config: ControlConfig) -> ControlPro
     return dataclasses.replace(problem, **ends)
 
 
-def load_policy(folder: Path | str) -> Policy:
-    """The feedback control of a run. A problem from a Python file executes that file again.
+def load_policy(folder: Path | str, *, trust: bool = False) -> Policy:
+    """The feedback control of a run; no code of the folder is run.
+
+    Args:
+        folder: of a run of control.
+        trust: run the Python file that made the problem, as the run kept it. Without it only runs
+            of named problems have a policy.
 
     Raises:
-        LiouvilleError: if the folder holds no run of control, or the problem has changed.
+        LiouvilleError: if the folder holds no run of control, the problem has changed, or it is
+            code that is not trusted.
     """
     folder = Path(folder)
-    loaded, _ = data_of(open_run(folder), ControlConfig, read, _arrays)
+    run = open_run(folder)
+    if run.task != TASK.name:
+        raise LiouvilleError(f"{folder} is a run of {run.task}, which has no policy")
+    loaded, _ = data_of(run, ControlConfig, lambda c: recover(c, folder, trust), _arrays)
     return Policy(load(folder), loaded.problem)
 
 
-def read_problem(name: str) -> ControlProblem:
-    """A problem by its name, or from a Python file that makes `problem`, which is executed."""
-    if name.endswith(".py"):
-        if not Path(name).is_file():
-            raise LiouvilleError(f"there is no file {name}; check the path")
-        problem = runpy.run_path(name).get("problem")
-        if not isinstance(problem, ControlProblem):
-            raise LiouvilleError(
-                f"{name} makes no `problem = ControlProblem(...)`; see docs/control.md"
-            )
-        is_named = problem.name != "problem"
-        return problem if is_named else dataclasses.replace(problem, name=Path(name).stem)
-    if name not in scenes.NAMES:
+def keeps(config: ControlConfig, loaded: Loaded) -> dict[str, bytes]:
+    """The Python file of the problem, if one made it."""
+    is_kept = is_code(config.problem.name) and bool(loaded.source)
+    return {SCENE_FILE: loaded.source} if is_kept else {}
+
+
+def recover(config: ControlConfig, folder: Path, trust: bool) -> Loaded:
+    """The problem of a run: of its name, or of the Python file that it kept, if it is trusted."""
+    name = config.problem.name
+    if not is_code(name):
+        return read(config)
+    source = kept_source(folder, config.problem.sha256, trust)
+    return _loaded(config, problem_of(source, name), source)
+
+
+def _loaded(config: ControlConfig, problem: ControlProblem, source: bytes) -> Loaded:
+    problem, wanted = _with_mixtures(problem, config), config.problem.sha256
+    problem = choose_problem(problem, config)
+    check(problem)
+    if wanted is not None and wanted != digest(source):
         raise LiouvilleError(
-            f"there is no problem {name!r}; the names are: {', '.join(scenes.NAMES)}; or give a "
-            "Python file"
+            f"{config.problem.name} has the SHA-256 {digest(source)}, but problem.sha256 is "
+            f"{wanted}; restore the file, or leave the setting out"
         )
-    return scenes.NAMES[name]()
+    return Loaded(problem, source)
 
 
 def resolve(loaded: Loaded, config: ControlConfig, progress: bool | None = None) -> Start:
@@ -162,6 +187,9 @@ def resolve(loaded: Loaded, config: ControlConfig, progress: bool | None = None)
         "coordinates": problem.dim,
         "moving parts": int(jax.eval_shape(value_of, path.path.logits).shape[0]),
     }
+    if keeps(config, loaded):
+        own = dataclasses.replace(config.problem, sha256=digest(loaded.source))
+        config = dataclasses.replace(config, problem=own)
     return Start(
         config,
         path,
@@ -242,4 +270,6 @@ TASK = Task(
     contents=later("liouville.tasks.control.report:contents"),
     evaluate=evaluate,
     recall=recall,
+    keeps=keeps,
+    recover=recover,
 )

@@ -4,6 +4,7 @@ import dataclasses
 import re
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -23,8 +24,10 @@ from liouville.data import (
     times_on_clock,
 )
 from liouville.errors import LiouvilleError
+from liouville.runs.config import from_dict, to_dict
 from liouville.runs.folder import Run, open_run
 from liouville.tasks.ask import Question
+from liouville.tasks.events.config import EventsConfig
 from liouville.tasks.events.model import EventModel
 from liouville.tasks.events.model import load_events as load
 from liouville.tasks.events.split import above, columns_of
@@ -48,13 +51,18 @@ def query(run: Run, question: Question) -> dict[str, np.ndarray]:
     if question.points is None:
         raise LiouvilleError("no points: name a file with --at, of places and perhaps times")
     model, known = model_and_history(run.folder, question.history, question.sequence_name)
-    unit = run.settings["data"].get("time_unit", "auto")
+    unit = _settings(run)["time_unit"]
     places, times, texts = read_points_and_times(
         model, known, question.points, question.time, time_unit=unit
     )
     future = "drop" if question.drop_future else "refuse"
     found = answers(model, known, times, places, future=future)
     return {"time": texts, **{f: places[:, i] for i, f in enumerate(model.features)}, **found}
+
+
+def _settings(run: Run) -> dict[str, Any]:
+    """How the data of a run are read, by its configuration, whose types are checked."""
+    return to_dict(from_dict(EventsConfig, run.settings))["data"]
 
 
 def model_and_history(
@@ -70,7 +78,7 @@ def model_and_history(
         raise LiouvilleError(
             f"{folder} is a run of {run.task}; forecasts are of runs of 'liouville fit events'"
         )
-    model, data = load(folder), run.settings["data"]
+    model, data = load(folder), _settings(run)
     options = columns_of(data)
     file = history or data.get("file")
     if file is None:

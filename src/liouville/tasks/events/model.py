@@ -28,6 +28,7 @@ from liouville.processes import (
     log_rates,
 )
 from liouville.runs import storage
+from liouville.runs.defects import check_claims, check_leaves, check_shapes, refused_as
 from liouville.runs.folder import file_of
 from liouville.tasks.events.catalogues import Catalogue, draw_catalogues
 from liouville.tasks.events.units import EventUnits
@@ -308,21 +309,51 @@ def load_events(run: Path | str) -> EventModel:
     """
     file = file_of(Path(run), MODEL_FILE) if Path(run).is_dir() else Path(run)
     arrays, content = storage.read(file, kind="events")
+    check_leaves(file, arrays)
     table = storage.class_table(*CLASSES, processes)
-    try:
+    with refused_as(file, "a point process"):
         region = content["region"]
         plain = {name: content[name] for name in _PLAIN}
         plain |= {name: tuple(plain[name]) for name in ("features", "kinds")}
-        return EventModel(
+        model = EventModel(
             process=storage.rebuild(content["process"], arrays, table, to_array=jnp.asarray),
             units=EventUnits.from_dict(content["units"]),
             region=None if region is None else Region.from_dict(region),
             **plain,
         )
-    except (KeyError, TypeError) as error:
-        raise LiouvilleError(
-            f"{file} is not a point process of this version ({error}); fit again"
-        ) from error
+        _check(model)
+    return model
+
+
+def _check(model: EventModel) -> None:
+    """Refuses a model whose parts do not fit each other; nothing is computed but shapes."""
+    units, dim, process = model.units, model.dim, model.process
+    numbers = (units.center, units.scale, np.asarray(units.mark_origin))
+    texts = (*model.features, *model.kinds, model.time_unit, model.mark_name, model.origin or "")
+    claims = {
+        "features, kinds, marks and time have names": all(isinstance(t, str) for t in texts),
+        "its reach is a number of events": type(model.reach) is int and 0 < model.reach < 10**6,
+        f"its map is of {dim} coordinates": units.center.shape == units.scale.shape == (dim,),
+        "its map is finite": all(np.isfinite(number).all() for number in numbers),
+        "its scales are positive": bool((units.scale > 0).all()),
+        "longitude and latitude are two": units.projection is None or dim == 2,
+        "marks have a law": bool(model.mark_name) == (process.marks is not None),
+        "notes are a mapping": isinstance(model.notes, dict),
+    }
+    check_claims(claims)
+    if model.origin is not None:
+        np.datetime64(model.origin.removesuffix("Z"))
+    one = jax.ShapeDtypeStruct((), jnp.zeros(()).dtype)
+    many, points = (jax.ShapeDtypeStruct(s, one.dtype) for s in ((model.reach,), (1, dim)))
+    valid = jax.ShapeDtypeStruct((model.reach,), bool)
+    places = jax.ShapeDtypeStruct((model.reach, dim), one.dtype)
+    past = eqx.filter_eval_shape(
+        lambda t, x, m, is_valid, origin: History(t, x, m, is_valid, origin, model.reach),
+        *(many, places, many, valid, one),
+    )
+    check_shapes(
+        eqx.filter_eval_shape(_answers, process, past, points), {"rate": (), "density": (1,)}
+    )
 
 
 @eqx.filter_jit
@@ -337,6 +368,15 @@ def _score(process: PointProcess, excerpts: Excerpts) -> tuple[jax.Array, ...]:
         )
 
     return jax.lax.map(one, excerpts)
+
+
+class _Answers(NamedTuple):
+    rate: jax.Array
+    density: jax.Array
+
+
+def _answers(process: PointProcess, past: History, points: jax.Array) -> _Answers:
+    return _Answers(_rate(process, past), _densities(process, past, points))
 
 
 @eqx.filter_jit
