@@ -264,7 +264,10 @@ def broken(t, x):
         ({"sigma": lambda t, x: jnp.eye(3)}, r"sigma returns shape \(3, 3\) for t of"),
         ({"horizon": 0.0}, "horizon is 0"),
         ({"horizon": np.inf}, "horizon is inf"),
-        ({"drift": lambda t, x: x @ x}, r"returns shape \(\) for t of shape \(\), x of shape \(1,\)"),
+        (
+            {"drift": lambda t, x: x @ x},
+            r"returns shape \(\) for t of shape \(\), x of shape \(1,\)",
+        ),
         ({"drift": lambda t, x: jnp.ones(2)}, r"returns shape \(2,\)"),
         ({"drift": broken}, r"the drift is \(nan\) at t = 0, x = \(0\."),
     ],

@@ -6,7 +6,7 @@ JAX traces are one line wherever the function was given.
 """
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -71,9 +71,7 @@ def check_function(
     except Exception as error:  # the user's function may raise anything
         for kind, does, remedy in _REMEDIES:
             if isinstance(error, kind):
-                raise LiouvilleError(
-                    f"{what} {does}, which JAX cannot trace; {remedy}"
-                ) from error
+                raise LiouvilleError(f"{what} {does}, which JAX cannot trace; {remedy}") from error
         reason = (str(error).splitlines() or [""])[0][:160].rstrip(".")
         raise LiouvilleError(
             f"{what} fails with {sizes}: {type(error).__name__}: {reason}; write it for one point"

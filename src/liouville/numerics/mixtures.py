@@ -10,6 +10,7 @@ from scipy.stats import norm, qmc
 
 from liouville.errors import LiouvilleError
 from liouville.numerics.masses import check_covariance, check_weights, numbers
+from liouville.numerics.robust import bounded_variance
 
 Array = np.ndarray
 
@@ -155,7 +156,8 @@ def fit_mixture(
 ) -> GaussianMixture:
     """Fits a mixture by expectation maximisation from a k-means start.
 
-    Covariances are kept away from singular ones by adding a share of the mean variance.
+    Covariances are kept away from singular ones by adding a share of the mean variance, of which
+    outliers make no more than 25 times the square of the robust spread.
 
     Args:
         x: points, shape `(n, dim)`.
@@ -167,7 +169,7 @@ def fit_mixture(
     _, label = kmeans2(x, parts, minit="++", rng=seed)
     # A soft start: every part keeps a little of every point, so none is empty.
     share = 0.95 * np.eye(parts)[label] + 0.05 / parts
-    ridge = floor * float(np.mean(x.var(axis=0))) + 1e-12
+    ridge = floor * float(np.mean(bounded_variance(x))) + 1e-12
     before, mixture = -np.inf, _maximise(x, share, ridge)
     for _ in range(iterations):
         joint = mixture._log_joint(x)

@@ -2,8 +2,8 @@ r"""What a population pays for every unit of time, and the term that adds it up.
 
 A running cost looks at one marginal: `cost(t, marginal, points, weights, key=key)`, where the
 weighted points are particles of it. All costs of a problem see the same particles, so that the
-work of a time and of a point is done once. Functions that a user gave are looked at while JAX traces,
-which costs nothing in training: a wrong one is a `LiouvilleError` that says what to write.
+work of a time and of a point is done once. Functions that a user gave are looked at while JAX
+traces, which costs nothing in training: a wrong one is a `LiouvilleError` that says what to write.
 """
 
 import abc

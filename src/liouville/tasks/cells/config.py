@@ -24,9 +24,10 @@ class DataConfig:
         None, "two coordinates a cell, for pictures only", flag="--embedding"
     )
     weights: str | None = option(None, "mass of each cell", flag="--weights")
-    scaling: Literal["standard", "global", "none"] = option(
+    scaling: Literal["standard", "robust", "global", "none"] = option(
         "standard",
-        "divide each coordinate by its spread, all by one number, or none",
+        "divide each coordinate by its spread, by that of its quartiles, which outliers do not "
+        "move, all by one number, or none",
         flag="--scaling",
     )
     held_out: float = option(

@@ -17,9 +17,10 @@ class DataConfig:
         None, "columns to use as coordinates", flag="--features"
     )
     dims: int | None = option(None, "keep the first so many coordinates", flag="--dims")
-    scaling: Literal["standard", "global", "none"] = option(
+    scaling: Literal["standard", "robust", "global", "none"] = option(
         "standard",
-        "divide each coordinate by its spread, all by one number, or none",
+        "divide each coordinate by its spread, by that of its quartiles, which outliers do not "
+        "move, all by one number, or none",
         flag="--scaling",
     )
     dequantise: Literal["auto", "uniform", "none"] = option(
