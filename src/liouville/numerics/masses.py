@@ -30,9 +30,9 @@ def check_weights(what: str, weights: Any, count: int, *, of_sum_one: bool = Tru
         )
     bad = np.flatnonzero(~(np.isfinite(found) & ((found > 0) if of_sum_one else (found >= 0))))
     if bad.size:
-        must = "positive, of sum one" if of_sum_one else "not negative"
+        must = "positive, of sum one" if of_sum_one else "zero or more"
         raise LiouvilleError(
-            f"weight {bad[0]} of {what} is {found[bad[0]]:g}; weights must be finite and {must}"
+            f"weight {bad[0]} of {what} is {found[bad[0]]:g}; weights must be {must}, and finite"
         )
     total = float(found.sum())
     if of_sum_one and not np.isclose(total, 1.0, atol=_ROUNDING):

@@ -23,8 +23,11 @@ class DataConfig:
         None, "columns to use as coordinates", flag="--features"
     )
     dims: int | None = option(None, "keep the first so many coordinates", flag="--dims")
-    scaling: Literal["global", "none"] = option(
-        "global", "divide space by one number, which keeps ratios of distances, or leave it"
+    scaling: Literal["global", "robust", "none"] = option(
+        "global",
+        "divide space by one number, which keeps ratios of distances, of standard deviations or of "
+        "quartiles, which outliers do not move; or leave it",
+        flag="--scaling",
     )
     test: float = option(0.1, "share of the samples of a file kept for the report alone")
     draws: int = option(20000, "draws that stand for a named distribution that is no mixture")

@@ -11,6 +11,7 @@ import numpy as np
 
 from liouville.gauges import FullGauge, LowRankGauge
 from liouville.model import Model
+from liouville.numerics.masses import numbers
 from liouville.numerics.parameters import value_of
 from liouville.objectives import Cost, Field
 from liouville.paths import AbstractPath, Gauged, Joined, LocationScale, Pushforward
@@ -25,9 +26,11 @@ from liouville.tasks.transport.ends import End, Source, read_ends
 from liouville.tasks.transport.problem import (
     Given,
     Problem,
+    check_functions,
     objective_of,
     problem_of,
     resolve_times,
+    say_misfits,
     total_term,
     units_of,
 )
@@ -92,7 +95,8 @@ def fit_transport(
     if not isinstance(settings, TransportConfig):
         settings = configuration.merge(TransportConfig, values=settings)
     if times is not None:
-        data = dataclasses.replace(settings.data, times=tuple(map(float, times)))
+        clock = numbers("the times of the ends", times)
+        data = dataclasses.replace(settings.data, times=tuple(clock.ravel().tolist()))
         settings = dataclasses.replace(settings, data=data)
     given = Given(sources, reference, cost)
     return fit_given(TASK, given, settings, folder=folder, resume=resume, progress=progress)
@@ -102,14 +106,17 @@ def read(config: TransportConfig, given: Given | None = None) -> Given:
     """The ends of a configuration, or those given, as distributions that fit each other."""
     given = given or Given(config.data.ends)
     ends = read_ends(given.ends, config.data, config.ends, seed=config.training.seed)
-    resolve_times(config, ends)
-    return given._replace(ends=ends)
+    given = given._replace(ends=ends)
+    check_functions(given, resolve_times(config, ends))
+    return given
 
 
 def resolve(given: Given, config: TransportConfig, progress: bool | None = None) -> Start:
     """The problem in the model's units, and the path that starts from moving parts of its ends."""
     config = resolve_times(config, given.ends)
-    problem = problem_of(given, units_of(given.ends, config), config)
+    units = units_of(given.ends, config)
+    say_misfits(given.ends, units)
+    problem = problem_of(given, units, config)
     path = initial_path(problem, config.path, seed=config.training.seed)
     facts = {
         "ends": len(given.ends),
