@@ -15,6 +15,8 @@ from liouville import curves, dynamics, gauges, maps, paths, quantities
 from liouville.data import Standardisation
 from liouville.errors import LiouvilleError
 from liouville.numerics import networks, parameters, weights
+from liouville.numerics.arguments import check_counts, numbers
+from liouville.numerics.finite import check_answers, point_name
 from liouville.runs import storage
 
 MODEL_FILE = "model.lv"
@@ -29,6 +31,9 @@ CLASSES = (curves, gauges, maps, networks, parameters, paths, weights, eqx.nn.Li
 # The most and the fewest points evaluated in one compiled call: the most bounds the memory (block x
 # parts x dim). The most times in one call bounds that of their scales (rows x parts x dim x dim).
 _BLOCK, _LEAST, _ROWS = 4096, 64, 256
+
+# Further away, in units of the model, squares of points and powers of times leave single precision.
+_FARTHEST = 1e12
 
 
 class ModelAnswers(NamedTuple):
@@ -54,7 +59,10 @@ class Model:
     Points have any leading batch shape, `(..., dim)`; a time is a number or an array of that
     batch shape. Log-densities are in nats per user's volume, velocities in the user's length per
     user's time. All methods raise `LiouvilleError` on points of another dimension, on numbers
-    that are not finite, and on times outside `interval` unless `extrapolate` is true.
+    that are not finite or 1e12 units of the model away, on times outside `interval` unless
+    `extrapolate` is true, and on answers that are not finite, with the first point they are for.
+    One alone may be infinite: the log-density is minus infinity outside the support of a path that
+    has one (`liouville.maps.AbstractBounded`), where velocity and score are zero.
 
     Attributes:
         path: the path, in standardised units.
@@ -114,16 +122,18 @@ class Model:
         self, t: Numbers, x: Numbers, *, sigma: Numbers | None = None, extrapolate: bool = False
     ) -> ModelAnswers:
         """Log-density, velocity, score and drift in one pass; arguments as for `drift`."""
-        log_density, velocity, score = self._ask(quantities.Answers._fields, t, x, extrapolate)
-        return ModelAnswers(
-            log_density + self.units.log_volume(np.asarray(x)),
-            self.units.velocity_to_user(velocity),
-            self.units.score_to_user(score),
-            self._drift(velocity, score, sigma),
-        )
+        names = quantities.Answers._fields
+        log_density, velocity, score = self._ask(names, t, x, extrapolate)
+        velocity, score, drift = self._motion(velocity, score, sigma)
+        answers = ModelAnswers(self._density(log_density, x), velocity, score, drift)
+        for name, values in answers._asdict().items():
+            check_answers(name, values, t, x)
+        return answers
 
     def log_density(self, t: Numbers, x: Numbers, *, extrapolate: bool = False) -> np.ndarray:
         r"""$\log\rho_t(x)$ in nats per user's volume, shape `(...)`.
+
+        It is minus infinity where the density is zero, outside the support of a bounded path.
 
         Args:
             t: time or times, in the user's units.
@@ -131,17 +141,17 @@ class Model:
             extrapolate: allow times outside `interval`.
         """
         (value,) = self._ask(("log_density",), t, x, extrapolate)
-        return np.asarray(value + self.units.log_volume(np.asarray(x)))
+        return check_answers("log_density", self._density(value, x), t, x)
 
     def velocity(self, t: Numbers, x: Numbers, *, extrapolate: bool = False) -> np.ndarray:
         """The velocity, shape `(..., dim)`; arguments as for `log_density`."""
         (value,) = self._ask(("velocity",), t, x, extrapolate)
-        return self.units.velocity_to_user(value)
+        return check_answers("velocity", self.units.velocity_to_user(value), t, x)
 
     def score(self, t: Numbers, x: Numbers, *, extrapolate: bool = False) -> np.ndarray:
         r"""$\nabla\log\rho_t(x)$, shape `(..., dim)`; arguments as for `log_density`."""
         (value,) = self._ask(("score",), t, x, extrapolate)
-        return self.units.score_to_user(value)
+        return check_answers("score", self.units.score_to_user(value), t, x)
 
     def drift(
         self, t: Numbers, x: Numbers, *, sigma: Numbers | None = None, extrapolate: bool = False
@@ -155,7 +165,7 @@ class Model:
             extrapolate: allow times outside `interval`.
         """
         velocity, score = self._ask(("velocity", "score"), t, x, extrapolate)
-        return self._drift(velocity, score, sigma)
+        return check_answers("drift", self._motion(velocity, score, sigma)[2], t, x)
 
     def sample(self, t: Numbers, n: int, *, seed: int = 0, extrapolate: bool = False) -> np.ndarray:
         """Independent draws from the density at one time, shape `(n, dim)`.
@@ -166,16 +176,17 @@ class Model:
             seed: of the draws.
             extrapolate: allow a time outside `interval`.
         """
-        if n < 1:
+        if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
             raise LiouvilleError(f"{n} samples were asked for; ask for one or more")
-        clock = self._model_times(np.asarray(t, float), extrapolate)
+        clock = self._model_times(numbers("the time", t), extrapolate)
         if clock.shape:
             raise LiouvilleError(f"sample takes one time, got {len(clock)}; call it once a time")
         time = jnp.asarray(clock, jnp.zeros(()).dtype)
         # Draws come in whole blocks, so that another n compiles nothing and keeps the first ones.
-        keys = jr.split(jr.key(seed), -(-n // _BLOCK))
+        keys = jr.split(_key(seed), -(-n // _BLOCK))
         drawn = [_draw(self.path, time, key, _BLOCK) for key in keys]
-        return self.units.to_user(np.concatenate(drawn)[:n])
+        found = self.units.to_user(np.concatenate(drawn)[:n])
+        return check_answers("place", found, t, found)
 
     def trajectories(
         self,
@@ -203,8 +214,9 @@ class Model:
         Returns:
             Shape `(len(times), ..., dim)`; the first row is `x0`.
         """
-        x0 = self._model_points(x0)
-        clock = np.asarray(times, np.float64)
+        check_counts(steps=steps)
+        given, x0 = x0, self.points_to_model(x0)
+        clock = numbers("the times of trajectories", times)
         signs = np.sign(np.diff(np.atleast_1d(clock)))
         if clock.ndim != 1 or not signs.any() or np.any(signs != signs[0]):
             raise LiouvilleError(
@@ -223,7 +235,7 @@ class Model:
         blocks = [np.empty((len(clock), 0, self.dim))]
         flat = x0.reshape(-1, self.dim)
         for number, block in enumerate(_blocks(flat)):
-            start, key = jnp.asarray(block, dtype), jr.fold_in(jr.key(seed), number)
+            start, key = jnp.asarray(block, dtype), jr.fold_in(_key(seed), number)
             if stochastic:
                 moved = dynamics.solve_sde(
                     self.path, start, model_times, g=g, steps=8 * steps, key=key
@@ -232,7 +244,10 @@ class Model:
                 moved = dynamics.solve_ode(self.path, start, model_times, steps=steps)
             blocks.append(np.asarray(moved))
         moved = np.concatenate(blocks, axis=1)[:, : len(flat)]
-        return self.units.to_user(moved.reshape(len(clock), *x0.shape))
+        found = self.units.to_user(moved.reshape(len(clock), *x0.shape))
+        for t, row in zip(clock.tolist(), found):
+            check_answers("trajectory's place", row, t, given)
+        return found
 
     def save(self, file: Path | str) -> None:
         """Writes the model to a file: arrays and a description, no code.
@@ -267,22 +282,46 @@ class Model:
             "parameters": sum(leaf.size for leaf in parameters.learned_leaves(self.path).values()),
         }
 
-    def _noise(self, sigma: Numbers | None) -> np.ndarray:
-        """The noise of every coordinate in the model's units, shape `(dim,)`."""
-        return self.units.noise_to_model(self.sigma if sigma is None else np.asarray(sigma, float))
+    def points_to_model(self, x: Numbers) -> np.ndarray:
+        """Points, shape `(..., dim)`, in the units of the model, after a look at them.
 
-    def _model_points(self, x: Numbers) -> np.ndarray:
-        x = np.asarray(x, np.float64)
+        Raises:
+            LiouvilleError: if they have another dimension, or one is not finite or so far away that
+                single precision cannot hold it; it names the first.
+        """
+        x = numbers("points", x)
         if x.ndim == 0 or x.shape[-1] != self.dim:
             raise LiouvilleError(
                 f"points of shape {x.shape} do not fit a model of {self.dim} coordinates "
                 f"({', '.join(self.features[:6])}{', ...' if self.dim > 6 else ''}); "
                 f"give shape (..., {self.dim})"
             )
-        if not np.isfinite(x).all():
-            bad = self.features[int(np.argwhere(~np.isfinite(x))[0][-1])]
-            raise LiouvilleError(f"a point has a NaN or infinite {bad}; remove or impute it")
-        return self.units.to_model(x)
+        with np.errstate(over="ignore"):
+            found = self.units.to_model(x)
+        far = np.argwhere(~(np.abs(found) < _FARTHEST))
+        if len(far):
+            *row, column = far[0].tolist()
+            name, value = self.features[column], x[tuple(far[0])]
+            if not np.isfinite(value):
+                raise LiouvilleError(
+                    f"a point has a NaN or infinite {name}: {point_name(row)}; remove or impute it"
+                )
+            raise LiouvilleError(
+                f"{name} of {point_name(row)} is {value:g}, more than {_FARTHEST:g} units of the "
+                "model away, where single precision ends; check its unit, or remove it"
+            )
+        return found
+
+    def _noise(self, sigma: Numbers | None) -> np.ndarray:
+        """The noise of every coordinate in the model's units, shape `(dim,)`."""
+        given = self.sigma if sigma is None else numbers("sigma", sigma)
+        with np.errstate(over="ignore"):
+            found = self.units.noise_to_model(given)
+        if not np.all(found < _FARTHEST):
+            raise LiouvilleError(
+                f"sigma is {given}, more than {_FARTHEST:g} units of the model; check its unit"
+            )
+        return found
 
     def _model_times(self, t: np.ndarray, extrapolate: bool) -> np.ndarray:
         start, end = self.interval
@@ -295,19 +334,35 @@ class Model:
                 f"time {outside.flat[0]:g} is outside the fitted range {start:g} to {end:g}; "
                 "choose a time inside, or allow it: --extrapolate (extrapolate=True in Python)"
             )
-        return np.asarray(self.units.time_to_model(t))
+        with np.errstate(over="ignore"):
+            found = np.asarray(self.units.time_to_model(t))
+        far = ~(np.abs(found) < _FARTHEST)
+        if far.any():
+            raise LiouvilleError(
+                f"time {t[far].flat[0]:g} is more than {_FARTHEST:g} durations of the data away, "
+                "where single precision ends; check its unit"
+            )
+        return found
 
-    def _drift(self, velocity: np.ndarray, score: np.ndarray, sigma: Numbers | None) -> np.ndarray:
-        g = self._noise(sigma)
-        return self.units.velocity_to_user(velocity + 0.5 * g**2 * score)
+    def _density(self, value: np.ndarray, x: Numbers) -> np.ndarray:
+        return np.asarray(value + self.units.log_volume(np.asarray(x)))
+
+    def _motion(
+        self, velocity: np.ndarray, score: np.ndarray, sigma: Numbers | None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Velocity, score and drift in the user's units."""
+        with np.errstate(over="ignore", invalid="ignore"):  # refused by `check_answers`
+            drift = velocity + 0.5 * self._noise(sigma) ** 2 * score
+            to_user = self.units.velocity_to_user
+            return to_user(velocity), self.units.score_to_user(score), to_user(drift)
 
     def _ask(
         self, names: tuple[str, ...], t: Numbers, x: Numbers, extrapolate: bool
     ) -> list[np.ndarray]:
         """Some of `quantities.Answers` at every point, in the model's units."""
-        x = self._model_points(x)
+        x = self.points_to_model(x)
         batch, flat = x.shape[:-1], x.reshape(-1, self.dim)
-        t = np.asarray(t, np.float64)
+        t = numbers("times", t)
         try:
             every = np.broadcast_to(t, batch).reshape(-1)
         except ValueError as error:
@@ -355,6 +410,12 @@ def load(run: Path | str, *, classes: Sequence[type] = ()) -> Model:
         raise LiouvilleError(
             f"{file} is not a model of this version ({error}); fit again"
         ) from error
+
+
+def _key(seed: int) -> jax.Array:
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or abs(int(seed)) >= 2**63:
+        raise LiouvilleError(f"the seed is {seed!r}; give a whole number below 2^63")
+    return jr.key(int(seed))
 
 
 def _rows(times: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -13,7 +13,8 @@ from jaxtyping import Array, Float
 
 from liouville.diffusions._free import best_of, free_paths
 from liouville.diffusions._moments import grade_clock
-from liouville.diffusions._process import DRAWS, check_counts, check_noise
+from liouville.diffusions._process import DRAWS, check_noise
+from liouville.numerics.arguments import check_counts
 from liouville.numerics.functions import check_values
 from liouville.numerics.mixtures import GaussianMixture, check_mixture
 from liouville.numerics.types import RandomKey

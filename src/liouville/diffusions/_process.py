@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from liouville.errors import LiouvilleError
+from liouville.numerics.arguments import number, numbers
 from liouville.numerics.functions import check_values
-from liouville.numerics.masses import numbers
 from liouville.objectives import Field
 
 # Points of a source at which a drift and a noise are asked.
@@ -48,17 +48,10 @@ def check_noise(points: np.ndarray, drift: Field | None, sigma: Any, horizon: fl
 
 def check_horizon(horizon: Any) -> float:
     """The last time of a diffusion, which is finite and positive."""
-    found = numbers("the horizon", horizon)
-    if found.shape or not (np.isfinite(found) and found > 0):
+    found = number("the horizon", horizon)
+    if not found > 0:
         raise LiouvilleError(f"the horizon is {horizon}; give a positive time")
-    return float(found)
-
-
-def check_counts(**counts: Any) -> None:
-    """Refuses options that are no whole numbers above zero."""
-    for name, count in counts.items():
-        if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 1:
-            raise LiouvilleError(f"{name} is {count!r}; give a whole number, one or more")
+    return found
 
 
 def _check_invertible(matrices: np.ndarray) -> None:

@@ -15,10 +15,11 @@ from liouville.diffusions._matching import trained
 from liouville.diffusions._moments import grade_clock
 from liouville.diffusions._posterior import posterior
 from liouville.diffusions._posterior_path import smooth_path
-from liouville.diffusions._process import DRAWS, check_counts, check_noise
+from liouville.diffusions._process import DRAWS, check_noise
 from liouville.errors import LiouvilleError
-from liouville.numerics.functions import check_function, show
-from liouville.numerics.masses import check_covariance, numbers
+from liouville.numerics.arguments import check_counts, check_covariance, numbers
+from liouville.numerics.finite import show
+from liouville.numerics.functions import check_function
 from liouville.numerics.mixtures import GaussianMixture, check_mixture
 from liouville.numerics.types import Point, RandomKey, Scalar
 from liouville.objectives import AbstractTerm, Effort, Field, Objective, Running

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from liouville.errors import LiouvilleError
+from liouville.numerics.finite import show
 
 # What JAX says of code that wants numbers where it has none yet, and what to write instead; the
 # first that fits counts.
@@ -123,13 +124,6 @@ def check_values(
             "make it finite wherever the population may be"
         )
     return values
-
-
-def show(x: Any) -> str:
-    """A number, or a point in brackets, in a message."""
-    values = np.ravel(x)
-    text = ", ".join(f"{v:.4g}" for v in values[:6]) + (", ..." if len(values) > 6 else "")
-    return f"({text})" if np.ndim(x) else text
 
 
 def _check_signature(what: str, function: Any, call: str, count: int) -> None:

@@ -9,7 +9,7 @@ from scipy.special import logsumexp
 from scipy.stats import norm, qmc
 
 from liouville.errors import LiouvilleError
-from liouville.numerics.masses import check_covariance, check_weights, numbers
+from liouville.numerics.arguments import check_covariance, check_weights, numbers
 from liouville.numerics.robust import bounded_variance
 
 Array = np.ndarray

@@ -11,8 +11,9 @@ import numpy as np
 
 from liouville.diffusions import check_noise
 from liouville.errors import LiouvilleError
-from liouville.numerics.functions import check_function, check_values, show
-from liouville.numerics.masses import numbers
+from liouville.numerics.arguments import numbers
+from liouville.numerics.finite import show
+from liouville.numerics.functions import check_function, check_values
 from liouville.numerics.mixtures import check_mixture
 from liouville.objectives import AbstractRunningCost, Interaction, Potential
 from liouville.tasks.control.measure import KernelMarginal

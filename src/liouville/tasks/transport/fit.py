@@ -11,7 +11,7 @@ import numpy as np
 
 from liouville.gauges import FullGauge, LowRankGauge
 from liouville.model import Model
-from liouville.numerics.masses import numbers
+from liouville.numerics.arguments import numbers
 from liouville.numerics.parameters import value_of
 from liouville.objectives import Cost, Field
 from liouville.paths import AbstractPath, Gauged, Joined, LocationScale, Pushforward

@@ -1,4 +1,4 @@
-"""Weights and covariances that a user gave, looked at before anything is computed with them."""
+"""Numbers, counts, weights and covariances that a user gave, looked at before they are used."""
 
 from typing import Any
 
@@ -101,3 +101,18 @@ def numbers(what: str, value: Any) -> np.ndarray:
     if found.dtype.kind not in "biuf":
         raise LiouvilleError(f"{what} must be made of real numbers, got {str(value)[:80]!r}")
     return found.astype(float)
+
+
+def number(what: str, value: Any) -> float:
+    """One finite number; refuses everything else."""
+    found = numbers(what, value)
+    if found.shape or not np.isfinite(found):
+        raise LiouvilleError(f"{what} is {str(value)[:80]}; give one finite number")
+    return float(found)
+
+
+def check_counts(least: int = 1, **counts: Any) -> None:
+    """Refuses options, by name, that are no whole numbers or below the least."""
+    for name, count in counts.items():
+        if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < least:
+            raise LiouvilleError(f"{name} is {count!r}; give a whole number, {least} or more")
