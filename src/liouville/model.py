@@ -76,6 +76,8 @@ class Model:
         notes: anything JSON can hold, for instance the versions of the libraries.
         classes: the names of the classes of a model that knows classes; it then answers for all
             of them together, and `given` for one.
+        is_drawn: whether answers that are not finite are given as they are: pictures leave such
+            places out.
     """
 
     path: paths.AbstractPath
@@ -87,6 +89,7 @@ class Model:
     sigma: float | np.ndarray = 0.0
     notes: dict[str, Any] = field(default_factory=dict)
     classes: tuple[str, ...] = ()
+    is_drawn: bool = False
 
     @property
     def dim(self) -> int:
@@ -127,7 +130,7 @@ class Model:
         velocity, score, drift = self._motion(velocity, score, sigma)
         answers = ModelAnswers(self._density(log_density, x), velocity, score, drift)
         for name, values in answers._asdict().items():
-            check_answers(name, values, t, x)
+            self._checked(name, values, t, x)
         return answers
 
     def log_density(self, t: Numbers, x: Numbers, *, extrapolate: bool = False) -> np.ndarray:
@@ -141,17 +144,17 @@ class Model:
             extrapolate: allow times outside `interval`.
         """
         (value,) = self._ask(("log_density",), t, x, extrapolate)
-        return check_answers("log_density", self._density(value, x), t, x)
+        return self._checked("log_density", self._density(value, x), t, x)
 
     def velocity(self, t: Numbers, x: Numbers, *, extrapolate: bool = False) -> np.ndarray:
         """The velocity, shape `(..., dim)`; arguments as for `log_density`."""
         (value,) = self._ask(("velocity",), t, x, extrapolate)
-        return check_answers("velocity", self.units.velocity_to_user(value), t, x)
+        return self._checked("velocity", self.units.velocity_to_user(value), t, x)
 
     def score(self, t: Numbers, x: Numbers, *, extrapolate: bool = False) -> np.ndarray:
         r"""$\nabla\log\rho_t(x)$, shape `(..., dim)`; arguments as for `log_density`."""
         (value,) = self._ask(("score",), t, x, extrapolate)
-        return check_answers("score", self.units.score_to_user(value), t, x)
+        return self._checked("score", self.units.score_to_user(value), t, x)
 
     def drift(
         self, t: Numbers, x: Numbers, *, sigma: Numbers | None = None, extrapolate: bool = False
@@ -165,7 +168,7 @@ class Model:
             extrapolate: allow times outside `interval`.
         """
         velocity, score = self._ask(("velocity", "score"), t, x, extrapolate)
-        return check_answers("drift", self._motion(velocity, score, sigma)[2], t, x)
+        return self._checked("drift", self._motion(velocity, score, sigma)[2], t, x)
 
     def sample(self, t: Numbers, n: int, *, seed: int = 0, extrapolate: bool = False) -> np.ndarray:
         """Independent draws from the density at one time, shape `(n, dim)`.
@@ -186,7 +189,7 @@ class Model:
         keys = jr.split(_key(seed), -(-n // _BLOCK))
         drawn = [_draw(self.path, time, key, _BLOCK) for key in keys]
         found = self.units.to_user(np.concatenate(drawn)[:n])
-        return check_answers("place", found, t, found)
+        return self._checked("place", found, t, found)
 
     def trajectories(
         self,
@@ -246,7 +249,7 @@ class Model:
         moved = np.concatenate(blocks, axis=1)[:, : len(flat)]
         found = self.units.to_user(moved.reshape(len(clock), *x0.shape))
         for t, row in zip(clock.tolist(), found):
-            check_answers("trajectory's place", row, t, given)
+            self._checked("trajectory's place", row, t, given)
         return found
 
     def save(self, file: Path | str) -> None:
@@ -351,10 +354,13 @@ class Model:
         self, velocity: np.ndarray, score: np.ndarray, sigma: Numbers | None
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Velocity, score and drift in the user's units."""
-        with np.errstate(over="ignore", invalid="ignore"):  # refused by `check_answers`
+        with np.errstate(over="ignore", invalid="ignore"):  # refused by `_checked`
             drift = velocity + 0.5 * self._noise(sigma) ** 2 * score
             to_user = self.units.velocity_to_user
             return to_user(velocity), self.units.score_to_user(score), to_user(drift)
+
+    def _checked(self, name: str, values: np.ndarray, t: Numbers, x: Numbers) -> np.ndarray:
+        return values if self.is_drawn else check_answers(name, values, t, x)
 
     def _ask(
         self, names: tuple[str, ...], t: Numbers, x: Numbers, extrapolate: bool

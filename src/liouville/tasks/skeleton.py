@@ -2,13 +2,15 @@
 
 import dataclasses
 import json
+import math
 import time
+import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from liouville.errors import LiouvilleError
-from liouville.model import MODEL_FILE
+from liouville.model import MODEL_FILE, Model
 from liouville.runs import config as configuration
 from liouville.runs.folder import begin, data_of, open_run, write_json
 from liouville.tasks import load_model, load_task
@@ -76,6 +78,10 @@ def fit_task(
         summary |= figures
         details |= more
     summary["seconds"] = round(time.monotonic() - begun, 1)
+    summary, lost = _finite(summary)
+    if lost:
+        # What was trained for hours is kept, and its user told.
+        warnings.warn(f"{_not_finite(lost)}; they are left out of the summary", stacklevel=2)
     return task.result(
         model=model,
         config=start.config,
@@ -135,14 +141,52 @@ def run_task(
     from liouville.plots import write_page
 
     say("drawing the report")
-    write_page(folder, task.contents(fitted, data), say=say)
+    write_page(folder, task.contents(_drawn(fitted), data), say=say)
     return fitted
 
 
 def evaluate_run(folder: Path) -> Mapping[str, Any] | Rows:
-    """Measures a run again: on data it kept from training, or with other random numbers."""
+    """Measures a run again: on data it kept from training, or with other random numbers.
+
+    Raises:
+        LiouvilleError: if the folder holds no run, or a figure is not finite; it names the first.
+    """
     task, data, config = _run_again(folder)
-    return task.evaluate(load_model(folder, task.name), data, config)
+    found = task.evaluate(load_model(folder, task.name), data, config)
+    lost = _finite({found.key: found.rows} if isinstance(found, Rows) else found)[1]
+    if lost:
+        raise LiouvilleError(f"{_not_finite(lost)}; fit again, or look at the data for outliers")
+    return found
+
+
+def _drawn(fitted: Any) -> Any:
+    """A result as pictures need it: where the model has no number they leave places out."""
+    if not isinstance(fitted.model, Model):
+        return fitted
+    return fitted._replace(model=dataclasses.replace(fitted.model, is_drawn=True))
+
+
+def _finite(figures: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, float]]:
+    """Figures without those that are not finite, which are empty in tables; and these, by name."""
+    kept: dict[str, Any] = {}
+    lost: dict[str, float] = {}
+    for name, value in figures.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            lost[name] = value
+        elif isinstance(value, list) and value and isinstance(value[0], Mapping):
+            rows = [_finite(row) for row in value]
+            for number, (_, bad) in enumerate(rows):
+                lost |= {f"{name}, row {number}, {key}": v for key, v in bad.items()}
+            kept[name] = [dict.fromkeys(row) | row_kept for row, (row_kept, _) in zip(value, rows)]
+        else:
+            kept[name] = value
+    return kept, lost
+
+
+def _not_finite(lost: Mapping[str, float]) -> str:
+    name, value = next(iter(lost.items()))
+    more = f" (and {len(lost) - 1} more figures)" if len(lost) > 1 else ""
+    return f"the figure {name!r} is {value}{more}"
 
 
 def redraw_run(folder: Path, *, movie: bool = True) -> Path:
@@ -161,7 +205,7 @@ def redraw_run(folder: Path, *, movie: bool = True) -> Path:
         reason=summary["stopped"],
         **task.recall(model, data, config, summary),
     )
-    return write_page(folder, task.contents(fitted, data))
+    return write_page(folder, task.contents(_drawn(fitted), data))
 
 
 def _run_again(folder: Path) -> tuple[Task, Any, Any]:
