@@ -50,7 +50,7 @@ def reals(value: Any, claim: str) -> np.ndarray:
             raise TypeError
         return found.astype(np.float64)
     except (TypeError, ValueError):
-        raise LiouvilleError(f"{claim}, got {str(value)[:80]}") from None
+        raise LiouvilleError(f"{claim}, got {str(value)[:80]!r}") from None
 
 
 def matrix_of(record: Any, name: str, axes: str) -> np.ndarray:

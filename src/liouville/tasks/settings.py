@@ -1,8 +1,15 @@
 """Settings that all tasks share. Plain data: nothing here imports JAX."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
 
+from liouville.errors import LiouvilleError
+from liouville.runs import config as configuration
 from liouville.runs.config import option
+
+Config = TypeVar("Config")
 
 
 @dataclass(frozen=True)
@@ -28,3 +35,31 @@ class ReportConfig:
     """The report."""
 
     movie: bool = option(True, "make the film of the moving density")
+
+
+def settings_of(kind: type[Config], given: Any) -> Config:
+    """A configuration that a user gave in Python, or made of some of its values by dotted key.
+
+    Raises:
+        LiouvilleError: if it is neither, or a value cannot be used.
+    """
+    if isinstance(given, kind):
+        return given
+    is_mapping = isinstance(given, Mapping) and all(isinstance(key, str) for key in given)
+    if given is not None and not is_mapping:
+        raise LiouvilleError(
+            f"settings are of type {type(given).__name__}; give a {kind.__name__}, or a dictionary "
+            "of values by dotted key, such as {'training.steps': 500}"
+        )
+    return configuration.merge(kind, values=given)
+
+
+def file_of(source: Any, what: str) -> str:
+    """The name of a file that a user gave; refuses what is none, so that it is not read as one.
+
+    Raises:
+        LiouvilleError: if it is neither text nor a path.
+    """
+    if not isinstance(source, str | Path):
+        raise LiouvilleError(f"{what} are of type {type(source).__name__}; give a file or a record")
+    return str(source)

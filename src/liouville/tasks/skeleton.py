@@ -14,6 +14,7 @@ from liouville.model import MODEL_FILE, Model
 from liouville.runs import config as configuration
 from liouville.runs.folder import begin, data_of, open_run, write_json
 from liouville.tasks import load_model, load_task
+from liouville.tasks.settings import settings_of
 from liouville.tasks.task import Rows, Say, Start, Task
 from liouville.training import Fit, check_options, default_optimizer, fit, read_metrics
 
@@ -48,8 +49,7 @@ def fit_given(
         LiouvilleError: if the data cannot be used; the message says what to do.
         TrainingError: if training meets a number that is not finite.
     """
-    if not isinstance(settings, task.config):
-        settings = configuration.merge(task.config, values=settings)
+    settings = settings_of(task.config, settings)
     data = _read_checked(task, settings, given)
     return fit_task(task, data, settings, folder=folder, resume=resume, progress=progress)
 

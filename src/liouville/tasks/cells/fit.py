@@ -22,6 +22,7 @@ from liouville.tasks.cells.initial import (
     energy_of_chains,
     initial_path,
 )
+from liouville.tasks.settings import file_of
 from liouville.tasks.skeleton import fit_given
 from liouville.tasks.task import Start, Task, later
 from liouville.training import Fit, Reason
@@ -74,7 +75,7 @@ def read(config: CellsConfig, given: Any = None) -> Snapshots:
         raise LiouvilleError("no data: name a file")
     if not isinstance(source, Snapshots):
         source = read_cells(
-            str(source),
+            file_of(source, "cells"),
             time_key=options.time_key,
             basis=options.basis,
             features=options.features,

@@ -17,6 +17,7 @@ from liouville.runs import config as configuration
 from liouville.tasks.cells.config import CellsConfig
 from liouville.tasks.cells.fit import fit_cells, read
 from liouville.tasks.cells.measure import MOST_MATCHED, thin
+from liouville.tasks.settings import settings_of
 from liouville.tasks.task import Rows, Say
 
 
@@ -83,8 +84,7 @@ def leave_out(
                 f"time {t:g} is the first or the last; leave out one in between: "
                 f"{known[1:-1].tolist()}"
             )
-    if not isinstance(settings, CellsConfig):
-        settings = configuration.merge(CellsConfig, values=settings)
+    settings = settings_of(CellsConfig, settings)
     units = Standardisation.fit(
         cells.points, cells.times, mode=settings.data.scaling, features=cells.features
     )

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -25,12 +24,8 @@ _DRAWS = 256
 _MOST_INSIDE = 0.01
 
 
-def check(problem: Any) -> None:
+def check(problem: ControlProblem) -> None:
     """Looks at all that a problem is made of, and evaluates its functions at draws of its ends."""
-    if not isinstance(problem, ControlProblem):
-        raise LiouvilleError(
-            f"the problem is of type {type(problem).__name__}; give a ControlProblem"
-        )
     for name, end in zip(("source", "target"), problem.ends):
         check_mixture(f"the {name}", end)
     ends = problem.ends

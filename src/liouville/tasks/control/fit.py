@@ -89,6 +89,10 @@ def fit_control(
 def read(config: ControlConfig, given: ControlProblem | None = None) -> Loaded:
     """The problem of a configuration, or the one given, checked."""
     name = config.problem.name
+    if given is not None and not isinstance(given, ControlProblem):
+        raise LiouvilleError(
+            f"the problem is of type {type(given).__name__}; give a ControlProblem"
+        )
     problem = choose_problem(read_problem(name) if given is None else given, config)
     check(problem)
     return Loaded(problem, Path(name).read_bytes() if name.endswith(".py") else name.encode())

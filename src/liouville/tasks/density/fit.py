@@ -16,6 +16,7 @@ from liouville.tasks.density._families import INTERVAL
 from liouville.tasks.density._terms import likelihood, start_likelihood, training_likelihood
 from liouville.tasks.density.config import DensityConfig
 from liouville.tasks.density.split import Split, divide, image_shape, quantisation_of
+from liouville.tasks.settings import file_of
 from liouville.tasks.skeleton import fit_given
 from liouville.tasks.task import Start, Task, later
 from liouville.training import Fit, Reason
@@ -63,7 +64,10 @@ def read(config: DensityConfig, given: Any = None) -> Samples | Split:
         source = Samples(source)
     if not isinstance(source, Samples):
         source = read_samples(
-            str(source), label=options.label, features=options.features, dims=options.dims
+            file_of(source, "samples"),
+            label=options.label,
+            features=options.features,
+            dims=options.dims,
         )
     image_shape(config, source.dim, False)
     return source.check(min_rows=options.min_samples)

@@ -18,6 +18,7 @@ from liouville.tasks.events.measure import Judged
 from liouville.tasks.events.model import EventModel, Scores
 from liouville.tasks.events.split import Loaded, Split, divide, read_catalogue
 from liouville.tasks.events.units import EventUnits
+from liouville.tasks.settings import file_of
 from liouville.tasks.skeleton import fit_given
 from liouville.tasks.task import Rows, Say, Start, Task, later
 from liouville.training import Fit, Reason
@@ -82,7 +83,11 @@ def read(config: EventsConfig, given: Any = None) -> Loaded:
     if isinstance(source, Split):
         events, parts = source.training, source
     else:
-        events = source if isinstance(source, Events) else read_catalogue(str(source), config)
+        events = (
+            source
+            if isinstance(source, Events)
+            else read_catalogue(file_of(source, "events"), config)
+        )
         events = events.check(min_events=options.min_events, missing=options.missing)
         parts = divide(events, config)
     # Places that no map can hold are refused here, too.

@@ -15,7 +15,7 @@ from liouville.numerics.arguments import numbers
 from liouville.numerics.parameters import value_of
 from liouville.objectives import Cost, Field
 from liouville.paths import AbstractPath, Gauged, Joined, LocationScale, Pushforward
-from liouville.runs import config as configuration
+from liouville.tasks.settings import settings_of
 from liouville.tasks.skeleton import fit_given
 from liouville.tasks.task import Start, Task, later
 from liouville.tasks.transport import measure
@@ -92,8 +92,7 @@ def fit_transport(
         LiouvilleError: if the input cannot be used; the message says what to do.
         TrainingError: if training meets a number that is not finite.
     """
-    if not isinstance(settings, TransportConfig):
-        settings = configuration.merge(TransportConfig, values=settings)
+    settings = settings_of(TransportConfig, settings)
     if times is not None:
         clock = numbers("the times of the ends", times)
         data = dataclasses.replace(settings.data, times=tuple(clock.ravel().tolist()))
