@@ -14,7 +14,7 @@ from jaxtyping import Array, Float
 from liouville.diffusions._free import best_of, free_paths
 from liouville.diffusions._moments import grade_clock
 from liouville.diffusions._process import DRAWS, check_noise
-from liouville.numerics.arguments import check_counts
+from liouville.numerics.arguments import check_counts, check_positive
 from liouville.numerics.functions import check_values
 from liouville.numerics.mixtures import GaussianMixture, check_mixture
 from liouville.numerics.types import RandomKey
@@ -103,6 +103,8 @@ def solve_fokker_planck(
     """
     check_mixture("the source", source)
     check_counts(parts=parts, steps=steps, knots=knots, times=times, particles=particles)
+    check_counts(0, seed=seed)
+    check_positive("training", rate=rate)
     noise = check_noise(source.sample(DRAWS)[0], drift, sigma, horizon)
     starts = free_paths(source, noise, float(horizon), drift, parts=parts, knots=knots)
     cost, interval = Effort(noise, drift), (0.0, float(horizon))

@@ -17,7 +17,12 @@ from liouville.diffusions._posterior import posterior
 from liouville.diffusions._posterior_path import smooth_path
 from liouville.diffusions._process import DRAWS, check_noise
 from liouville.errors import LiouvilleError
-from liouville.numerics.arguments import check_counts, check_covariance, numbers
+from liouville.numerics.arguments import (
+    check_counts,
+    check_covariance,
+    check_positive,
+    numbers,
+)
 from liouville.numerics.finite import show
 from liouville.numerics.functions import check_function
 from liouville.numerics.mixtures import GaussianMixture, check_mixture
@@ -159,6 +164,8 @@ def smooth(
     """
     check_mixture("the source", source)
     check_counts(parts=parts, steps=steps, times=times, particles=particles, knots=knots or 1)
+    check_counts(0, seed=seed)
+    check_positive("training", rate=rate)
     noise = check_noise(source.sample(DRAWS)[0], drift, sigma, horizon)
     horizon = float(horizon)
     _check_observations(observations, source, horizon)

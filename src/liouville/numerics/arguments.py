@@ -114,5 +114,25 @@ def number(what: str, value: Any) -> float:
 def check_counts(least: int = 1, **counts: Any) -> None:
     """Refuses options, by name, that are no whole numbers or below the least."""
     for name, count in counts.items():
-        if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < least:
+        is_whole = isinstance(count, int | np.integer) and not isinstance(count, bool)
+        if not (is_whole and least <= count < 2**63):
             raise LiouvilleError(f"{name} is {count!r}; give a whole number, {least} or more")
+
+
+def check_shapes(what: str, **arrays: tuple[Any, tuple[int, ...]]) -> None:
+    """Refuses arrays, by name with the shape of each, of another shape or not finite."""
+    for name, (value, shape) in arrays.items():
+        found = numbers(f"{name} of {what}", value)
+        if found.shape != shape or not np.isfinite(found).all():
+            raise LiouvilleError(
+                f"{name} of {what} has shape {found.shape} or is not finite; give finite {shape}"
+            )
+
+
+def check_positive(what: str, *, least: float | None = None, **values: Any) -> None:
+    """Refuses numbers, by name, that are not positive, or below the least if there is one."""
+    for name, value in values.items():
+        found = number(f"{name} of {what}", value)
+        if not (found > 0 if least is None else found >= least):
+            want = "a positive number" if least is None else f"{least:g} or more"
+            raise LiouvilleError(f"{name} of {what} is {value}; give {want}")
