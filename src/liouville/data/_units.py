@@ -143,7 +143,8 @@ class Standardisation(AbstractUnits):
             warnings.warn(
                 f"columns without spread keep their units (scale 1): {listed(still)}", stacklevel=2
             )
-        units.say_misfits(spread, names)
+        robust = robust_spread(points)  # of the bulk, which is what a model must see
+        units.say_misfits(np.where(robust > 0, robust, spread), names)
         return units
 
     def say_misfits(self, spread: np.ndarray, features: Sequence[str]) -> None:
@@ -161,7 +162,7 @@ class Standardisation(AbstractUnits):
             ("is too small for columns, which models expect near 1", share > 1.0 / _INVISIBLE),
         ):
             if chosen.any():
-                named = [f"{features[i]} ({share[i]:.1e})" for i in np.flatnonzero(chosen)]
+                named = [f"{features[i]} ({share[i]:.1e})" for i in np.flatnonzero(chosen).tolist()]
                 warnings.warn(
                     f"the scale {what}: {listed(named, 6)} of it; choose --scaling standard, or "
                     "leave them out",

@@ -70,11 +70,8 @@ def check_covariance(
     return found
 
 
-def _check_one(what: str, matrix: np.ndarray, may_be_singular: bool) -> None:
-    if not np.isfinite(matrix).all():
-        raise LiouvilleError(
-            f"{what} has the entry {matrix[~np.isfinite(matrix)][0]:g}; make it finite"
-        )
+def check_symmetric(what: str, matrix: np.ndarray) -> None:
+    """Refuses a square matrix that is not its own transpose, up to rounding."""
     off, size = np.abs(matrix - matrix.T), float(np.abs(matrix).max())
     if off.max() > _ROUNDING * size:
         i, j = (int(k) for k in np.unravel_index(off.argmax(), off.shape))
@@ -82,6 +79,15 @@ def _check_one(what: str, matrix: np.ndarray, may_be_singular: bool) -> None:
             f"{what} is not symmetric: entry ({i}, {j}) is {matrix[i, j]:.6g} but ({j}, {i}) is "
             f"{matrix[j, i]:.6g}; make them equal"
         )
+
+
+def _check_one(what: str, matrix: np.ndarray, may_be_singular: bool) -> None:
+    if not np.isfinite(matrix).all():
+        raise LiouvilleError(
+            f"{what} has the entry {matrix[~np.isfinite(matrix)][0]:g}; make it finite"
+        )
+    check_symmetric(what, matrix)
+    size = float(np.abs(matrix).max())
     least = float(np.linalg.eigvalsh(0.5 * (matrix + matrix.T)).min())
     rounding = len(matrix) * np.finfo(float).eps * size
     if least < -_ROUNDING * size if may_be_singular else not least > rounding:

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.integrate import quad, solve_bvp, solve_ivp
 from scipy.linalg import expm
 
-from liouville.numerics.arguments import check_covariance, check_positive, check_shapes
+from liouville.numerics.arguments import check_positive, check_shapes, check_symmetric
 from liouville.numerics.mixtures import GaussianMixture
 from liouville.problems.gaussian import bridge_cross, check_ends
 
@@ -179,10 +179,11 @@ class LinearQuadratic:
 
     def __post_init__(self) -> None:
         dim = len(np.atleast_1d(self.drift))
-        square = {"drift": (self.drift, (dim, dim)), "sigma": (self.sigma, (dim, dim))}
+        matrices = {name: getattr(self, name) for name in ("drift", "running", "final", "sigma")}
+        square = {name: (matrix, (dim, dim)) for name, matrix in matrices.items()}
         check_shapes("the problem", **square)
-        for name, cost in (("running", self.running), ("final", self.final)):
-            check_covariance(f"{name} of the problem", cost, dim, may_be_singular=True)
+        for name in ("running", "final"):
+            check_symmetric(f"{name} of the problem", matrices[name])
         check_positive("the problem", horizon=self.horizon)
 
     def riccati(self, t: float) -> tuple[Array, float]:
