@@ -266,7 +266,7 @@ def test_answers_that_are_not_finite_name_their_point(model):
     )
     x = np.tile(CENTER, (3, 1))
     for ask in (broken.log_density, broken.velocity, broken.score, broken.drift, broken.answers):
-        with pytest.raises(LiouvilleError, match="of point 0 is .* at t = 117.3, x = "):
+        with pytest.raises(LiouvilleError, match=r"of point 0 is .* at t = 117\.3, x = "):
             ask(T, x)
     # Pictures leave such places out.
     drawn = dataclasses.replace(broken, is_drawn=True)
