@@ -1,5 +1,6 @@
 import dataclasses
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -245,12 +246,41 @@ def test_lists_and_whole_numbers_will_do(model):
         ),
         (lambda m: m.drift(T, CENTER, sigma=-0.5), "sigma is -0.5; give a positive noise"),
         (lambda m: m.drift(T, CENTER, sigma=[1.0] * 3), r"sigma has shape \(3,\); give a number"),
+        (lambda m: m.drift(T, CENTER, sigma=np.nan), "sigma is nan"),
+        (lambda m: m.drift(T, CENTER, sigma=1e200), "units of the model; check its unit"),
+        (lambda m: m.log_density(T, [CENTER, [1e300, 0.0]]), r"length of point 1 is 1e\+300"),
+        (lambda m: m.sample(1e300, 3, extrapolate=True), r"time 1e\+300 is more than"),
+        (lambda m: m.sample(T, 3, seed=2**70), "give a whole number below"),
+        (lambda m: m.trajectories(CENTER, [100.0, 110.0], steps=0), "steps is 0"),
     ],
 )
 def test_refusals(model, call, pattern):
     with pytest.raises(LiouvilleError, match=pattern) as caught:
         call(model)
     assert "\n" not in str(caught.value)
+
+
+def test_answers_that_are_not_finite_name_their_point(model):
+    broken = dataclasses.replace(
+        model, path=eqx.tree_at(lambda p: p.logits, model.path, replace_fn=lambda a: a * jnp.nan)
+    )
+    x = np.tile(CENTER, (3, 1))
+    for ask in (broken.log_density, broken.velocity, broken.score, broken.drift, broken.answers):
+        with pytest.raises(LiouvilleError, match=r"of point 0 is .* at t = 117\.3, x = "):
+            ask(T, x)
+    # Pictures leave such places out.
+    drawn = dataclasses.replace(broken, is_drawn=True)
+    assert np.isnan(drawn.velocity(T, x)).all()
+
+
+def test_a_bounded_density_is_zero_outside_its_support():
+    path = build("bounded-exp")
+    units = Standardisation(np.zeros(1), np.ones(1), 0.0, 1.0)
+    bounded = Model(path, units, np.array([0.0, 1.0]), ("x1",))
+    found = bounded.answers(0.5, [[-1.0], [1.0]])
+    assert found.log_density[0] == -np.inf
+    assert np.isfinite(found.log_density[1])
+    assert found.velocity[0] == found.score[0] == found.drift[0] == 0.0
 
 
 def test_extrapolation_is_allowed_on_request(model):

@@ -15,6 +15,8 @@ from liouville import curves, dynamics, gauges, maps, paths, quantities
 from liouville.data import Standardisation, numbers_of, points_among
 from liouville.errors import LiouvilleError
 from liouville.numerics import networks, parameters, weights
+from liouville.numerics.arguments import check_counts, numbers
+from liouville.numerics.finite import check_answers, point_name
 from liouville.runs import storage
 from liouville.runs.defects import check_claims, check_leaves, check_shapes, refused_as
 from liouville.runs.folder import file_of
@@ -32,6 +34,9 @@ CLASSES = (curves, gauges, maps, networks, parameters, paths, weights, eqx.nn.Li
 # parts x dim). So does the most times in one call, and no more of them than that their marginals,
 # of about as many numbers as the path each, hold this many together.
 _BLOCK, _LEAST, _ROWS, _NUMBERS = 4096, 64, 1024, 2**24
+
+# Further away, in units of the model, squares of points and powers of times leave single precision.
+_FARTHEST = 1e12
 
 
 class ModelAnswers(NamedTuple):
@@ -58,8 +63,11 @@ class Model:
     data frame or AnnData that has the columns `features`, in any order and among others. A time is
     a number, or an array or column of that batch shape. Log-densities are in nats per user's
     volume, velocities in the user's length per user's time. All methods raise `LiouvilleError` on
-    points of another dimension, on numbers that are not finite, and on times outside `interval`
-    unless `extrapolate` is true.
+    points of another dimension, on numbers that are not finite or 1e12 units of the model away, on
+    times outside `interval` unless `extrapolate` is true, and on answers that are not finite, with
+    the first point they are for. One alone may be infinite: the log-density is minus infinity
+    outside the support of a path that has one (`liouville.maps.AbstractBounded`), where velocity
+    and score are zero.
 
     Attributes:
         path: the path, in standardised units.
@@ -73,6 +81,8 @@ class Model:
         notes: anything JSON can hold, for instance the versions of the libraries.
         classes: the names of the classes of a model that knows classes; it then answers for all
             of them together, and `given` for one.
+        is_drawn: whether answers that are not finite are given as they are: pictures leave such
+            places out.
     """
 
     path: paths.AbstractPath
@@ -84,6 +94,7 @@ class Model:
     sigma: float | np.ndarray = 0.0
     notes: dict[str, Any] = field(default_factory=dict)
     classes: tuple[str, ...] = ()
+    is_drawn: bool = False
 
     @property
     def dim(self) -> int:
@@ -119,17 +130,18 @@ class Model:
         self, t: Numbers, x: Numbers, *, sigma: Numbers | None = None, extrapolate: bool = False
     ) -> ModelAnswers:
         """Log-density, velocity, score and drift in one pass; arguments as for `drift`."""
-        x = self._points(x)
-        log_density, velocity, score = self._ask(quantities.Answers._fields, t, x, extrapolate)
-        return ModelAnswers(
-            log_density + self.units.log_volume(x),
-            self.units.velocity_to_user(velocity),
-            self.units.score_to_user(score),
-            self._drift(velocity, score, sigma),
-        )
+        x, names = self._points(x), quantities.Answers._fields
+        log_density, velocity, score = self._ask(names, t, x, extrapolate)
+        velocity, score, drift = self._motion(velocity, score, sigma)
+        answers = ModelAnswers(self._density(log_density, x), velocity, score, drift)
+        for name, values in answers._asdict().items():
+            self._checked(name, values, t, x)
+        return answers
 
     def log_density(self, t: Numbers, x: Numbers, *, extrapolate: bool = False) -> np.ndarray:
         r"""$\log\rho_t(x)$ in nats per user's volume, shape `(...)`.
+
+        It is minus infinity where the density is zero, outside the support of a bounded path.
 
         Args:
             t: time or times, in the user's units.
@@ -138,17 +150,19 @@ class Model:
         """
         x = self._points(x)
         (value,) = self._ask(("log_density",), t, x, extrapolate)
-        return np.asarray(value + self.units.log_volume(x))
+        return self._checked("log_density", self._density(value, x), t, x)
 
     def velocity(self, t: Numbers, x: Numbers, *, extrapolate: bool = False) -> np.ndarray:
         """The velocity, shape `(..., dim)`; arguments as for `log_density`."""
+        x = self._points(x)
         (value,) = self._ask(("velocity",), t, x, extrapolate)
-        return self.units.velocity_to_user(value)
+        return self._checked("velocity", self.units.velocity_to_user(value), t, x)
 
     def score(self, t: Numbers, x: Numbers, *, extrapolate: bool = False) -> np.ndarray:
         r"""$\nabla\log\rho_t(x)$, shape `(..., dim)`; arguments as for `log_density`."""
+        x = self._points(x)
         (value,) = self._ask(("score",), t, x, extrapolate)
-        return self.units.score_to_user(value)
+        return self._checked("score", self.units.score_to_user(value), t, x)
 
     def drift(
         self, t: Numbers, x: Numbers, *, sigma: Numbers | None = None, extrapolate: bool = False
@@ -161,8 +175,9 @@ class Model:
             sigma: the noise, as the attribute; by default the model's.
             extrapolate: allow times outside `interval`.
         """
+        x = self._points(x)
         velocity, score = self._ask(("velocity", "score"), t, x, extrapolate)
-        return self._drift(velocity, score, sigma)
+        return self._checked("drift", self._motion(velocity, score, sigma)[2], t, x)
 
     def sample(self, t: Numbers, n: int, *, seed: int = 0, extrapolate: bool = False) -> np.ndarray:
         """Independent draws from the density at one time, shape `(n, dim)`.
@@ -173,16 +188,17 @@ class Model:
             seed: of the draws.
             extrapolate: allow a time outside `interval`.
         """
-        if n < 1:
+        if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
             raise LiouvilleError(f"{n} samples were asked for; ask for one or more")
-        clock = self._model_times(np.asarray(t, float), extrapolate)
+        clock = self._model_times(numbers("the time", t), extrapolate)
         if clock.shape:
             raise LiouvilleError(f"sample takes one time, got {len(clock)}; call it once a time")
         time = jnp.asarray(clock, jnp.zeros(()).dtype)
         # Draws come in whole blocks, so that another n compiles nothing and keeps the first ones.
-        keys = jr.split(jr.key(seed), -(-n // _BLOCK))
+        keys = jr.split(_key(seed), -(-n // _BLOCK))
         drawn = [_draw(self.path, time, key, _BLOCK) for key in keys]
-        return self.units.to_user(np.concatenate(drawn)[:n])
+        found = self.units.to_user(np.concatenate(drawn)[:n])
+        return self._checked("place", found, t, found)
 
     def trajectories(
         self,
@@ -210,8 +226,9 @@ class Model:
         Returns:
             Shape `(len(times), ..., dim)`; the first row is `x0`.
         """
-        x0 = self._model_points(x0)
-        clock = np.asarray(times, np.float64)
+        check_counts(steps=steps)
+        given, x0 = self._points(x0), self.points_to_model(x0)
+        clock = numbers("the times of trajectories", times)
         signs = np.sign(np.diff(np.atleast_1d(clock)))
         if clock.ndim != 1 or not signs.any() or np.any(signs != signs[0]):
             raise LiouvilleError(
@@ -230,7 +247,7 @@ class Model:
         blocks = [np.empty((len(clock), 0, self.dim))]
         flat = x0.reshape(-1, self.dim)
         for number, block in enumerate(_blocks(flat)):
-            start, key = jnp.asarray(block, dtype), jr.fold_in(jr.key(seed), number)
+            start, key = jnp.asarray(block, dtype), jr.fold_in(_key(seed), number)
             if stochastic:
                 moved = dynamics.solve_sde(
                     self.path, start, model_times, g=g, steps=8 * steps, key=key
@@ -239,7 +256,10 @@ class Model:
                 moved = dynamics.solve_ode(self.path, start, model_times, steps=steps)
             blocks.append(np.asarray(moved))
         moved = np.concatenate(blocks, axis=1)[:, : len(flat)]
-        return self.units.to_user(moved.reshape(len(clock), *x0.shape))
+        found = self.units.to_user(moved.reshape(len(clock), *x0.shape))
+        for t, row in zip(clock.tolist(), found):
+            self._checked("trajectory's place", row, t, given)
+        return found
 
     def save(self, file: Path | str) -> None:
         """Writes the model to a file: arrays and a description, no code.
@@ -274,15 +294,17 @@ class Model:
             "parameters": sum(leaf.size for leaf in parameters.learned_leaves(self.path).values()),
         }
 
-    def _noise(self, sigma: Numbers | None) -> np.ndarray:
-        """The noise of every coordinate in the model's units, shape `(dim,)`."""
-        return self.units.noise_to_model(self.sigma if sigma is None else np.asarray(sigma, float))
-
     def _points(self, x: Numbers) -> np.ndarray:
         """Points as an array in the user's units, by the names of columns if they have any."""
         return points_among(x, self.features)
 
-    def _model_points(self, x: Numbers) -> np.ndarray:
+    def points_to_model(self, x: Numbers) -> np.ndarray:
+        """Points, shape `(..., dim)`, in the units of the model, after a look at them.
+
+        Raises:
+            LiouvilleError: if they have another dimension, or one is not finite or so far away that
+                single precision cannot hold it; it names the first.
+        """
         x = self._points(x)
         if x.ndim == 0 or x.shape[-1] != self.dim:
             raise LiouvilleError(
@@ -290,10 +312,32 @@ class Model:
                 f"({', '.join(self.features[:6])}{', ...' if self.dim > 6 else ''}); "
                 f"give shape (..., {self.dim})"
             )
-        if not np.isfinite(x).all():
-            bad = self.features[int(np.argwhere(~np.isfinite(x))[0][-1])]
-            raise LiouvilleError(f"a point has a NaN or infinite {bad}; remove or impute it")
-        return self.units.to_model(x)
+        with np.errstate(over="ignore"):
+            found = self.units.to_model(x)
+        far = np.argwhere(~(np.abs(found) < _FARTHEST))
+        if len(far):
+            *row, column = far[0].tolist()
+            name, value = self.features[column], x[tuple(far[0])]
+            if not np.isfinite(value):
+                raise LiouvilleError(
+                    f"a point has a NaN or infinite {name}: {point_name(row)}; remove or impute it"
+                )
+            raise LiouvilleError(
+                f"{name} of {point_name(row)} is {value:g}, more than {_FARTHEST:g} units of the "
+                "model away, where single precision ends; check its unit, or remove it"
+            )
+        return found
+
+    def _noise(self, sigma: Numbers | None) -> np.ndarray:
+        """The noise of every coordinate in the model's units, shape `(dim,)`."""
+        given = self.sigma if sigma is None else numbers("sigma", sigma)
+        with np.errstate(over="ignore"):
+            found = self.units.noise_to_model(given)
+        if not np.all(found < _FARTHEST):
+            raise LiouvilleError(
+                f"sigma is {given}, more than {_FARTHEST:g} units of the model; check its unit"
+            )
+        return found
 
     def _model_times(self, t: np.ndarray, extrapolate: bool) -> np.ndarray:
         start, end = self.interval
@@ -306,17 +350,36 @@ class Model:
                 f"time {outside.flat[0]:g} is outside the fitted range {start:g} to {end:g}; "
                 "choose a time inside, or allow it: --extrapolate (extrapolate=True in Python)"
             )
-        return np.asarray(self.units.time_to_model(t))
+        with np.errstate(over="ignore"):
+            found = np.asarray(self.units.time_to_model(t))
+        far = ~(np.abs(found) < _FARTHEST)
+        if far.any():
+            raise LiouvilleError(
+                f"time {t[far].flat[0]:g} is more than {_FARTHEST:g} durations of the data away, "
+                "where single precision ends; check its unit"
+            )
+        return found
 
-    def _drift(self, velocity: np.ndarray, score: np.ndarray, sigma: Numbers | None) -> np.ndarray:
-        g = self._noise(sigma)
-        return self.units.velocity_to_user(velocity + 0.5 * g**2 * score)
+    def _density(self, value: np.ndarray, x: np.ndarray) -> np.ndarray:
+        return np.asarray(value + self.units.log_volume(x))
+
+    def _motion(
+        self, velocity: np.ndarray, score: np.ndarray, sigma: Numbers | None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Velocity, score and drift in the user's units."""
+        with np.errstate(over="ignore", invalid="ignore"):  # refused by `_checked`
+            drift = velocity + 0.5 * self._noise(sigma) ** 2 * score
+            to_user = self.units.velocity_to_user
+            return to_user(velocity), self.units.score_to_user(score), to_user(drift)
+
+    def _checked(self, name: str, values: np.ndarray, t: Numbers, x: Numbers) -> np.ndarray:
+        return values if self.is_drawn else check_answers(name, values, t, x)
 
     def _ask(
         self, names: tuple[str, ...], t: Numbers, x: Numbers, extrapolate: bool
     ) -> list[np.ndarray]:
         """Some of `quantities.Answers` at every point, in the model's units."""
-        x = self._model_points(x)
+        x = self.points_to_model(x)
         batch, flat = x.shape[:-1], x.reshape(-1, self.dim)
         t = numbers_of(t, "times")
         try:
@@ -366,6 +429,12 @@ def load(run: Path | str, *, classes: Sequence[type] = ()) -> Model:
         )
         _check(model)
     return model
+
+
+def _key(seed: int) -> jax.Array:
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or abs(int(seed)) >= 2**63:
+        raise LiouvilleError(f"the seed is {seed!r}; give a whole number below 2^63")
+    return jr.key(int(seed))
 
 
 def _check(model: Model) -> None:

@@ -129,9 +129,14 @@ def finish(result: dict[str, Any], as_json: bool, lines: list[str]) -> None:
 def finish_table(
     out: Path, columns: dict[str, Any], as_json: bool, what: str = "points", **more: Any
 ) -> None:
-    """Ends a command that writes rows to a file; `more` is told to a program, too."""
-    from liouville.data import write_table
+    """Ends a command that writes rows to a file; `more` is told to a program, too.
 
+    Rows with a number that is not finite are refused, and nothing is written.
+    """
+    from liouville.data import write_table
+    from liouville.numerics.finite import check_columns
+
+    check_columns(columns)
     write_table(out, columns)
     count = len(next(iter(columns.values())))
     finish({"file": str(out), what: count, **more}, as_json, [f"{count} {what} in {out}"])

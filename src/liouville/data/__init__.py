@@ -39,4 +39,5 @@ from liouville.data._text_tables import read_table as read_table
 from liouville.data._units import AbstractUnits as AbstractUnits
 from liouville.data._units import Standardisation as Standardisation
 from liouville.data._units import StandardisationMode as StandardisationMode
+from liouville.data._units import check_times as check_times
 from liouville.data._usgs import download_usgs as download_usgs

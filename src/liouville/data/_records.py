@@ -9,8 +9,13 @@ import numpy as np
 
 from liouville.data._names import listed
 from liouville.errors import LiouvilleError, shown
+from liouville.numerics.robust import robust_spread
 
 T = TypeVar("T")
+
+# Rows further out than so many robust spreads are outliers; they are said if they make a column's
+# standard deviation so many times its robust spread.
+_FAR, _TAKEN = 20.0, 5.0
 
 
 def put(record: Any, **values: Any) -> None:
@@ -40,14 +45,17 @@ def from_plain(cls: type[T], data: Any, read: Callable[[str, Any], Any]) -> T:
 def reals(value: Any, claim: str) -> np.ndarray:
     """A value as float64; one that is not is refused with what is claimed of it."""
     try:
-        return np.asarray(value, np.float64)
+        found = np.asarray(value)
+        if found.dtype.kind in "cmM":  # their real parts, or nanoseconds, would be taken
+            raise TypeError
+        return found.astype(np.float64)
     except (TypeError, ValueError, OverflowError):
         raise LiouvilleError(f"{claim}, got {shown(value, 80)}") from None
 
 
 def matrix_of(record: Any, name: str, axes: str) -> np.ndarray:
     """A field with two axes as float64."""
-    array = np.asarray(getattr(record, name), dtype=np.float64)
+    array = reals(getattr(record, name), f"{name} of {record.source} must be real numbers")
     if array.ndim != 2:
         raise LiouvilleError(
             f"{name} of {record.source} must have shape ({axes}), got {array.shape}"
@@ -61,7 +69,7 @@ def put_columns(record: Any, count: int, rows: str, **columns: tuple[int, ...]) 
         value, shape = getattr(record, name), (count, *rest)
         if value is None:
             continue
-        value = np.asarray(value, dtype=np.float64)
+        value = reals(value, f"{name} of {record.source} must be real numbers")
         if value.shape != shape:
             raise LiouvilleError(
                 f"{name} of {record.source} must have shape {shape} to match {count} {rows}, "
@@ -132,7 +140,7 @@ def check_finite(points: np.ndarray, columns: Iterable[tuple[str, Any]], rows: s
 def column_warnings(
     points: np.ndarray, features: Sequence[str], source: str, *, constant: str
 ) -> list[str]:
-    """What looks wrong with columns: that they are constant (what that means), or copies."""
+    """What looks wrong with columns: outliers, no spread (what that means), or copies."""
     still, copies = [], []
     seen: dict[bytes, str] = {}
     for name, column in zip(features, points.T, strict=True):
@@ -144,13 +152,37 @@ def column_warnings(
         first = seen.setdefault(digest, name)
         if first != name:
             copies.append(f"{name} (of {first})")
-    found = [f"constant columns in {source}: {listed(still)}; {constant}"] if still else []
+    found = _outliers(points, features, source)
+    if still:
+        found.append(f"constant columns in {source}: {listed(still)}; {constant}")
     if copies:
         found.append(
             f"duplicated columns in {source}: {listed(copies)}; "
             "the points lie on a plane and their density is singular, drop the copies"
         )
     return found
+
+
+def _outliers(points: np.ndarray, features: Sequence[str], source: str) -> list[str]:
+    """Says rows so far out that a standard deviation is theirs: the worst of each column."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        robust, spread = robust_spread(points), points.std(axis=0)
+    taken = []
+    for i in np.flatnonzero((robust > 0) & ~(spread <= _TAKEN * robust)).tolist():
+        away = np.abs(points[:, i] - np.median(points[:, i])) / robust[i]
+        worst, count = int(away.argmax()), int(np.sum(away > _FAR))
+        if count:
+            more = f" and {count - 1} more" if count > 1 else ""
+            taken.append(
+                f"{features[i]} is {points[worst, i]:g} in row {worst}{more} "
+                f"({away[worst]:.3g} spreads of the others away)"
+            )
+    if not taken:
+        return []
+    return [
+        f"rows far from all others in {source}: {listed(taken, 4)}; they take a standard deviation "
+        "for themselves, leave them out or choose --scaling robust"
+    ]
 
 
 def shuffle(labels: np.ndarray, seed: int) -> list[np.ndarray]:

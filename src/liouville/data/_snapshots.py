@@ -20,6 +20,7 @@ from liouville.data._records import (
     shuffle,
     take,
 )
+from liouville.data._units import check_times
 from liouville.errors import LiouvilleError
 
 _ALWAYS_HELD_OUT_FROM = 10
@@ -65,6 +66,8 @@ class Snapshots:
     def __post_init__(self) -> None:
         points = matrix_of(self, "points", "cells, columns")
         put(self, points=points)
+        if np.asarray(self.times).dtype.kind in "iu":
+            check_times(self.times, self.time_name, self.source)
         put_columns(self, len(points), "cells", times=(), weights=(), embedding=(2,))
         if self.identifiers is not None and self.identifiers.shape != (len(points),):
             raise LiouvilleError(
@@ -130,7 +133,8 @@ class Snapshots:
 
         Raises:
             LiouvilleError: If there are no cells, no columns, numbers that are not finite,
-                negative weights, fewer than two times, or fewer than `min_cells` at a time.
+                negative weights, fewer than two times, times that a model cannot tell apart, or
+                fewer than `min_cells` or no mass at a time.
 
         Warns:
             UserWarning: If columns are constant, or copies of another.
@@ -142,6 +146,8 @@ class Snapshots:
                 f"{self.source} has one {self.time_name} only, {times[0]:g}; "
                 "at least two are needed to learn a motion"
             )
+        check_times(times, self.time_name, self.source)
+        self._check_masses()
         short = np.flatnonzero(counts < min_cells)
         if short.size:
             others = f" (as do {short.size - 1} other times)" if short.size > 1 else ""
@@ -156,6 +162,17 @@ class Snapshots:
             for message in column_warnings(self.points, self.features, self.source, constant=still):
                 warnings.warn(message, stacklevel=2)
         return self
+
+    def _check_masses(self) -> None:
+        if self.weights is None:
+            return
+        masses = np.bincount(np.unique(self.times, return_inverse=True)[1], self.weights)
+        empty = self.distinct_times[masses <= 0]
+        if empty.size:
+            raise LiouvilleError(
+                f"all weights at {self.time_name} {empty[0]:g} of {self.source} are zero; give "
+                "some cell mass, or leave that time out"
+            )
 
     def check_numbers(self) -> None:
         """Refuses snapshots that are empty, not finite, or with negative weights."""

@@ -12,17 +12,22 @@ from typing import Any, Literal
 
 import numpy as np
 
-from liouville.data._names import check_choice
+from liouville.data._names import check_choice, listed
 from liouville.data._records import from_plain, plain_numbers, put
 from liouville.errors import LiouvilleError
+from liouville.numerics.robust import robust_spread
 
-StandardisationMode = Literal["standard", "global", "none"]
+StandardisationMode = Literal["standard", "robust", "global", "none"]
 
 # The fields of a standardisation and their numbers of axes.
 _FIELDS = {"center": 1, "scale": 1, "time_origin": 0, "time_scale": 0}
 
 # A spread below this share of the largest entry is the rounding of a constant column.
 _ROUNDING = 64 * np.finfo(np.float64).eps
+
+# A model computes in single precision: it does not see a column that moves by less than this share
+# of its unit, nor tell times apart that are nearer than this share of the whole duration.
+_INVISIBLE, _LEAST_GAP = 1e-3, 1e-6
 
 
 class AbstractUnits(abc.ABC):
@@ -87,19 +92,25 @@ class Standardisation(AbstractUnits):
     ) -> "Standardisation":
         """Measures the map on data: zero mean, unit spread, time from 0 to 1.
 
-        Columns without spread get scale 1 and a warning that names them.
+        Columns without spread get scale 1. These are said, and so are columns that the scale does
+        not fit: `say_misfits`.
 
         Args:
             points: Shape ``(n, d)``, finite, in the user's units.
             times: Shape ``(n,)``, finite. Equal times get scale 1.
             mode: ``"standard"`` divides each column by its own standard deviation; ``"global"``
                 divides all columns by one number, the root-mean-square of those deviations, and
-                so keeps ratios of distances (right for principal components); ``"none"`` leaves
-                space as it is.
-            features: Names of the columns, shape ``(d,)``, used in the warning.
+                so keeps ratios of distances (right for principal components); ``"robust"`` takes
+                the median and the distance of the quartiles, for a Gaussian the standard deviation,
+                which a few outliers do not move; ``"none"`` leaves space as it is.
+            features: Names of the columns, shape ``(d,)``, used in warnings.
 
         Raises:
-            LiouvilleError: If the mode is unknown, or the data are empty, misshapen or not finite.
+            LiouvilleError: If the mode is unknown, or the data are empty, misshapen or not finite,
+                or so large that they overflow.
+
+        Warns:
+            UserWarning: If columns have no spread, or the scale does not fit them.
         """
         check_choice(mode, StandardisationMode, "standardisation")
         points, times = np.asarray(points, np.float64), np.asarray(times, np.float64)
@@ -115,19 +126,48 @@ class Standardisation(AbstractUnits):
             )
         origin, end = float(times.min()), float(times.max())
         duration = end - origin if end > origin else 1.0
+        names = [str(name) for name in (features or range(points.shape[1]))]
+        center, spread = _measured(points, names)
+        scale = spread
         if mode == "none":
-            return cls(np.zeros(points.shape[1]), np.ones(points.shape[1]), origin, duration)
-        center, spread = _mean_and_spread(points)
-        if mode == "global":
-            spread = np.full_like(spread, np.sqrt(np.mean(spread**2)))
-        names = features if features is not None else range(points.shape[1])
-        constant = [str(name) for name, s in zip(names, spread, strict=True) if s == 0]
-        if constant:
+            center, scale = np.zeros_like(center), np.ones_like(spread)
+        elif mode == "robust":
+            center, scale = np.median(points, axis=0), robust_spread(points)
+            scale = np.where(scale > 0, scale, spread)
+        elif mode == "global":
+            top = max(float(spread.max()), np.finfo(np.float64).tiny)
+            scale = np.full_like(spread, top * np.sqrt(np.mean((spread / top) ** 2)))
+        units = cls(center, np.where(scale > 0, scale, 1.0), origin, duration)
+        still = [name for name, s in zip(names, spread, strict=True) if s == 0]
+        if still and mode != "none":
             warnings.warn(
-                f"columns without spread keep their units (scale 1): {', '.join(constant)}",
-                stacklevel=2,
+                f"columns without spread keep their units (scale 1): {listed(still)}", stacklevel=2
             )
-        return cls(center, np.where(spread > 0, spread, 1.0), origin, duration)
+        robust = robust_spread(points)  # of the bulk, which is what a model must see
+        units.say_misfits(np.where(robust > 0, robust, spread), names)
+        return units
+
+    def say_misfits(self, spread: np.ndarray, features: Sequence[str]) -> None:
+        """Warns of columns whose spread, shape ``(d,)``, is far from one unit of the model.
+
+        In single precision, and with a least scale of parts, a model does not see those that move
+        by less than a thousandth of a unit. One scale for all columns makes them, and none at all.
+        """
+        share = spread / self.scale
+        for what, chosen in (
+            (
+                "is too large for columns, which become invisible",
+                (share < _INVISIBLE) & (share > 0),
+            ),
+            ("is too small for columns, which models expect near 1", share > 1.0 / _INVISIBLE),
+        ):
+            if chosen.any():
+                named = [f"{features[i]} ({share[i]:.1e})" for i in np.flatnonzero(chosen).tolist()]
+                warnings.warn(
+                    f"the scale {what}: {listed(named, 6)} of it; choose --scaling standard, or "
+                    "leave them out",
+                    stacklevel=3,
+                )
 
     @property
     def dim(self) -> int:
@@ -210,6 +250,53 @@ def _reals(name: str, value: Any) -> Any:
             f"{'one number per column' if _FIELDS[name] else 'one number'}"
         )
     return array.astype(np.float64) if array.ndim else float(array)
+
+
+def check_times(times: Any, name: str, source: str) -> None:
+    """Refuses times, any shape, that a model cannot tell apart or that overflow.
+
+    Whole numbers above 2^53 may be one number in double precision; the model's times, from 0 to 1,
+    are in single precision.
+    """
+    given = np.unique(np.asarray(times))
+    distinct = np.unique(given.astype(np.float64))
+    if len(distinct) < len(given):
+        twin = int(np.argmin(np.diff(given.astype(np.float64))))
+        raise LiouvilleError(
+            f"{name} {given[twin]} and {given[twin + 1]} of {source} are one number in double "
+            "precision; subtract the first time before"
+        )
+    if not np.isfinite(distinct).all() or len(distinct) < 2:
+        return
+    with np.errstate(over="ignore"):
+        duration = distinct[-1] - distinct[0]
+    if not np.isfinite(duration):
+        raise LiouvilleError(
+            f"{name} runs from {distinct[0]:g} to {distinct[-1]:g} in {source}, which overflows; "
+            "give it in another unit"
+        )
+    gaps = np.diff(distinct) / duration
+    if gaps.min() < _LEAST_GAP:
+        first, second = distinct[gaps.argmin() :][:2].tolist()
+        raise LiouvilleError(
+            f"{name} {first!r} and {second!r} of {source} are {gaps.min():.2g} of the whole "
+            "duration apart, and a model in single precision cannot tell them apart; round the "
+            "times, or fit a shorter stretch"
+        )
+
+
+def _measured(points: np.ndarray, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation per column, refused if they overflow."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        center, spread = _mean_and_spread(points)
+    bad = np.flatnonzero(~(np.isfinite(center) & np.isfinite(spread)))
+    if bad.size:
+        worst = int(np.abs(points[:, bad[0]]).argmax())
+        raise LiouvilleError(
+            f"{names[bad[0]]} is {points[worst, bad[0]]:g} in row {worst}, and its spread "
+            "overflows; leave that row out, or give the column in another unit"
+        )
+    return center, spread
 
 
 def _mean_and_spread(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

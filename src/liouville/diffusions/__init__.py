@@ -4,9 +4,8 @@ from liouville.diffusions._free import best_of as best_of
 from liouville.diffusions._free import free_paths as free_paths
 from liouville.diffusions._matching import FokkerPlanck as FokkerPlanck
 from liouville.diffusions._matching import solve_fokker_planck as solve_fokker_planck
+from liouville.diffusions._process import check_horizon as check_horizon
 from liouville.diffusions._process import check_noise as check_noise
-from liouville.diffusions._process import check_values as check_values
-from liouville.diffusions._process import show as show
 from liouville.diffusions._smoothing import Observations as Observations
 from liouville.diffusions._smoothing import Smoothed as Smoothed
 from liouville.diffusions._smoothing import gaussian_observations as gaussian_observations

@@ -13,8 +13,10 @@ from jaxtyping import Array, Float
 
 from liouville.diffusions._free import best_of, free_paths
 from liouville.diffusions._moments import grade_clock
-from liouville.diffusions._process import DRAWS, check_noise, check_values
-from liouville.numerics.mixtures import GaussianMixture
+from liouville.diffusions._process import DRAWS, check_noise
+from liouville.numerics.arguments import check_counts, check_positive
+from liouville.numerics.functions import check_values
+from liouville.numerics.mixtures import GaussianMixture, check_mixture
 from liouville.numerics.types import RandomKey
 from liouville.objectives import Effort, Field, Objective, Running
 from liouville.paths import AbstractPath, Rescaled
@@ -94,10 +96,15 @@ def solve_fokker_planck(
         progress: show a progress bar; by default on a terminal only.
 
     Raises:
-        LiouvilleError: if horizon or noise is not positive, or noise or drift have the wrong shape
-            or are not finite where the population is; it names the point.
+        LiouvilleError: if the source is no mixture with shares and covariances, horizon or noise is
+            not positive, or noise or drift have the wrong signature or shape, are not written for
+            JAX, or are not finite where the population is; it names the point.
         TrainingError: if the mismatch is not finite at some step.
     """
+    check_mixture("the source", source)
+    check_counts(parts=parts, steps=steps, knots=knots, times=times, particles=particles)
+    check_counts(0, seed=seed)
+    check_positive("training", rate=rate)
     noise = check_noise(source.sample(DRAWS)[0], drift, sigma, horizon)
     starts = free_paths(source, noise, float(horizon), drift, parts=parts, knots=knots)
     cost, interval = Effort(noise, drift), (0.0, float(horizon))
@@ -148,7 +155,7 @@ def trained(
     start = best_of(starts, judge)
     for t in jnp.linspace(0.0, horizon, 5):
         points = cloud(start, t)
-        check_values("the drift", partial(drift, t), points, points.shape[1:], float(t))
+        check_values("the drift", drift, points, points.shape[1:], float(t))
     return fit(start, objective(*sizes), **options)
 
 

@@ -1,7 +1,5 @@
 """What a diffusion must be, checked before anything is computed."""
 
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import jax
@@ -9,6 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from liouville.errors import LiouvilleError
+from liouville.numerics.arguments import number, numbers
+from liouville.numerics.functions import check_values
 from liouville.objectives import Field
 
 # Points of a source at which a drift and a noise are asked.
@@ -20,18 +20,17 @@ def check_noise(points: np.ndarray, drift: Field | None, sigma: Any, horizon: fl
 
     Points where the population is, shape `(n, dim)`, are what drift and noise are asked at.
     """
-    if not (np.isfinite(horizon) and horizon > 0):
-        raise LiouvilleError(f"the horizon is {horizon}; give a positive time")
+    horizon = check_horizon(horizon)
     dim = points.shape[1]
-    for t in (0.0, float(horizon)):
+    for t in (0.0, horizon):
         if drift is not None:
-            check_values("the drift", partial(drift, _array(t)), points, (dim,), t)
+            check_values("the drift", drift, points, (dim,), t)
         if callable(sigma):
-            sigmas = check_values("sigma", partial(sigma, _array(t)), points, (dim, dim), t)
+            sigmas = check_values("sigma", sigma, points, (dim, dim), t)
             _check_invertible(sigmas)
     if callable(sigma):
         return sigma
-    value = np.asarray(sigma, float)
+    value = numbers("sigma", sigma)
     if value.ndim == 0:
         if not (np.isfinite(value) and value > 0):
             raise LiouvilleError(
@@ -47,36 +46,18 @@ def check_noise(points: np.ndarray, drift: Field | None, sigma: Any, horizon: fl
     return _array(value)
 
 
-def check_values(
-    what: str, function: Callable, points: Any, shape: tuple[int, ...], t: float
-) -> np.ndarray:
-    """The values of a function of one point at points, which must be finite and have a shape."""
-    points = _array(points)
-    found = jax.eval_shape(function, points[0])
-    found_shape = getattr(found, "shape", type(found).__name__)
-    if found_shape != shape:
-        raise LiouvilleError(
-            f"{what} returns shape {found_shape} at x = {show(points[0])}; it must return "
-            f"{shape}: write it for one point"
-        )
-    values = np.asarray(jax.vmap(function)(points), float)
-    bad = ~np.isfinite(values.reshape(len(values), -1)).all(axis=1)
-    if bad.any():
-        raise LiouvilleError(
-            f"{what} is {show(values[bad][0])} at t = {t:.4g}, x = "
-            f"{show(np.asarray(points)[bad][0])}; make it finite wherever the population may be"
-        )
-    return values
-
-
-def show(x: Any) -> str:
-    """A number, or a point in brackets, in a message."""
-    text = ", ".join(f"{v:.4g}" for v in np.ravel(x))
-    return f"({text})" if np.ndim(x) else text
+def check_horizon(horizon: Any) -> float:
+    """The last time of a diffusion, which is finite and positive."""
+    found = number("the horizon", horizon)
+    if not found > 0:
+        raise LiouvilleError(f"the horizon is {horizon}; give a positive time")
+    return found
 
 
 def _check_invertible(matrices: np.ndarray) -> None:
-    if not (np.isfinite(matrices).all() and (np.linalg.cond(matrices) < 1e6).all()):
+    if not np.isfinite(matrices).all():
+        raise LiouvilleError(f"sigma is not finite: {matrices[0].tolist()}; give finite numbers")
+    if not (np.linalg.cond(matrices) < 1e6).all():
         raise LiouvilleError(
             f"sigma is a singular matrix, such as {matrices[0].tolist()}, and has no inverse: some "
             "directions cannot be controlled, and a given density cannot be met; give another one"

@@ -17,7 +17,15 @@ from liouville.diffusions._posterior import posterior
 from liouville.diffusions._posterior_path import smooth_path
 from liouville.diffusions._process import DRAWS, check_noise
 from liouville.errors import LiouvilleError
-from liouville.numerics.mixtures import GaussianMixture
+from liouville.numerics.arguments import (
+    check_counts,
+    check_covariance,
+    check_positive,
+    numbers,
+)
+from liouville.numerics.finite import show
+from liouville.numerics.functions import check_function
+from liouville.numerics.mixtures import GaussianMixture, check_mixture
 from liouville.numerics.types import Point, RandomKey, Scalar
 from liouville.objectives import AbstractTerm, Effort, Field, Objective, Running
 from liouville.paths import AbstractPath, Rescaled
@@ -64,17 +72,38 @@ def gaussian_observations(
         values: shape `(n, seen)`, or `(n,)` if one number was seen at a time.
         noise: the standard deviation, or a covariance of shape `(seen, seen)`.
         operator: $H$, shape `(seen, dim)`; by default the identity.
+
+    Raises:
+        LiouvilleError: if shapes do not belong together, or the noise is not positive, or its
+            covariance not symmetric and positive definite.
     """
     dtype = jnp.zeros(()).dtype
-    y = np.asarray(values, float)
+    times, y = numbers("the times of observations", times), numbers("observations", values)
     y = y[:, None] if y.ndim == 1 else y
-    matrix = np.eye(y.shape[1]) if operator is None else np.atleast_2d(operator)
-    spread = np.asarray(noise, float)
-    factor = spread * np.eye(y.shape[1]) if spread.ndim == 0 else np.linalg.cholesky(spread)
-    if spread.ndim == 0 and not spread > 0:
-        raise LiouvilleError(f"the noise of the observations is {noise}; give one above zero")
+    if times.ndim != 1 or y.ndim != 2 or not y.size:
+        raise LiouvilleError(
+            f"times have shape {times.shape} and observations {np.shape(values)}; give (n,) and "
+            "(n, seen)"
+        )
+    seen = y.shape[1]
+    spread = numbers("the noise of the observations", noise)
+    if spread.ndim == 0:
+        if not (np.isfinite(spread) and spread > 0):
+            raise LiouvilleError(
+                f"the noise of the observations is {noise}; give a finite one above zero"
+            )
+        factor = spread * np.eye(seen)
+    else:
+        what = "the covariance of the observations' noise"
+        factor = np.linalg.cholesky(check_covariance(what, spread, seen))
+    matrix = np.eye(seen) if operator is None else np.atleast_2d(numbers("the operator", operator))
+    if matrix.ndim != 2 or len(matrix) != seen or not np.isfinite(matrix).all():
+        raise LiouvilleError(
+            f"the operator of observations of {seen} numbers has shape {matrix.shape} or is not "
+            f"finite; give ({seen}, dim)"
+        )
     likelihood = GaussianLikelihood(jnp.asarray(matrix, dtype), jnp.asarray(factor, dtype))
-    return Observations(np.asarray(times, float), y, likelihood)
+    return Observations(times, y, likelihood)
 
 
 class Smoothed(NamedTuple):
@@ -129,9 +158,14 @@ def smooth(
 
     Raises:
         LiouvilleError: as `solve_fokker_planck`; or if an observation lies outside of
-            $[0, T]$, is not finite, or has a log-likelihood that is none.
+            $[0, T]$, is not finite, or has a log-likelihood that is no function of a row and a
+            point, or not finite.
         TrainingError: if the objective is not finite at some step.
     """
+    check_mixture("the source", source)
+    check_counts(parts=parts, steps=steps, times=times, particles=particles, knots=knots or 1)
+    check_counts(0, seed=seed)
+    check_positive("training", rate=rate)
     noise = check_noise(source.sample(DRAWS)[0], drift, sigma, horizon)
     horizon = float(horizon)
     _check_observations(observations, source, horizon)
@@ -245,10 +279,10 @@ def _measure(path: AbstractPath, objective: Objective, keys: Key[Array, " repeat
 def _check_observations(
     observations: Observations, source: GaussianMixture, horizon: float
 ) -> None:
-    times, values, likelihood = observations
+    times, values = (np.asarray(a) for a in observations[:2])
     if len(times) == 0 or len(times) != len(values):
         raise LiouvilleError(f"{len(times)} times but {len(values)} observations; give as many")
-    late = (times < 0) | (times > horizon)
+    late = ~((times >= 0) & (times <= horizon))
     if late.any():
         raise LiouvilleError(
             f"an observation at t = {times[late][0]:.6g} lies outside [0, {horizon:.6g}]; "
@@ -257,12 +291,19 @@ def _check_observations(
     bad = np.flatnonzero(~np.isfinite(values.reshape(len(values), -1)).all(axis=1))
     if bad.size:
         raise LiouvilleError(f"observation {bad[0]} at t = {times[bad[0]]:.6g} is not finite")
+    likelihood = observations.log_likelihood
+    if isinstance(likelihood, GaussianLikelihood) and likelihood.operator.shape[1] != source.dim:
+        raise LiouvilleError(
+            f"observations are of {likelihood.operator.shape[1]} coordinates, the source has "
+            f"{source.dim}; give an operator of shape (seen, {source.dim})"
+        )
     dtype = jnp.zeros(()).dtype
     y, x = jnp.asarray(values, dtype), jnp.asarray(source.means[0], dtype)
+    check_function("the log-likelihood", likelihood, {"y": y[0], "x": x}, ())
     for row, t in zip(y, times):
         found = np.asarray(likelihood(row, x))
-        if found.shape != () or not np.isfinite(found):
+        if not np.isfinite(found):
             raise LiouvilleError(
-                f"the log-likelihood of the observation at t = {t:.6g} is {found.tolist()} at "
+                f"the log-likelihood of the observation at t = {t:.6g} is {show(found)} at "
                 f"x = {source.means[0].tolist()}; it must be one finite number"
             )

@@ -19,6 +19,7 @@ from liouville.curves import AbstractCurve, HardEnded, Knots
 from liouville.numerics.couplings import assignment, sinkhorn, transport_plan
 from liouville.numerics.mixtures import GaussianMixture
 from liouville.numerics.parameters import Fixed
+from liouville.numerics.robust import bounded_variance
 from liouville.numerics.weights import CoupledWeights
 from liouville.paths import Full, LocationScale
 from liouville.problems import bridge_cross, bures
@@ -247,7 +248,7 @@ def group_moments(
     A covariance of few points is drawn toward a share of the variances of the whole cloud, as if
     so many more points with these had been seen.
     """
-    prior = prior_share * (x.var(axis=0) + 1e-12)[..., None] * np.eye(x.shape[-1])
+    prior = prior_share * (bounded_variance(x) + 1e-12)[..., None] * np.eye(x.shape[-1])
     groups = [x[label == j] for j in range(label.max() + 1)]
     means = [group.mean(axis=0) for group in groups]
     covariances = [

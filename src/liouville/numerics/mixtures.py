@@ -1,11 +1,16 @@
 """Static Gaussian mixtures by expectation maximisation: the baseline of every moving density."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.cluster.vq import kmeans2
 from scipy.special import logsumexp
 from scipy.stats import norm, qmc
+
+from liouville.errors import LiouvilleError
+from liouville.numerics.arguments import check_covariance, check_weights, numbers
+from liouville.numerics.robust import bounded_variance
 
 Array = np.ndarray
 
@@ -14,15 +19,24 @@ Array = np.ndarray
 class GaussianMixture:
     """A mixture of Gaussians with full covariances.
 
+    It is looked at by what takes it from a user: `check_mixture`.
+
     Attributes:
         weights: shape `(parts,)`, positive, of sum one.
         means: shape `(parts, dim)`.
-        covariances: shape `(parts, dim, dim)`.
+        covariances: shape `(parts, dim, dim)`, symmetric and positive definite.
+
+    Raises:
+        LiouvilleError: if one of them is not made of numbers.
     """
 
     weights: Array
     means: Array
     covariances: Array
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).copy().items():
+            object.__setattr__(self, name, numbers(f"{name} of a mixture", value))
 
     @property
     def dim(self) -> int:
@@ -94,9 +108,46 @@ class GaussianMixture:
         return constant - 0.5 * (z**2).sum(-1)
 
 
+def check_mixture(what: str, mixture: Any, dim: int | None = None) -> GaussianMixture:
+    """A mixture that a user gave.
+
+    Args:
+        what: its name in messages, such as `the source`.
+        mixture: what was given.
+        dim: the number of coordinates it must have; by default any.
+
+    Raises:
+        LiouvilleError: if it is no mixture, its shapes do not belong together, its means are not
+            finite, its weights are no shares, or a covariance is not symmetric and positive
+            definite.
+    """
+    if not isinstance(mixture, GaussianMixture):
+        raise LiouvilleError(
+            f"{what} is of type {type(mixture).__name__}; give a GaussianMixture, such as "
+            "liouville.numerics.mixtures.gaussian(mean, covariance)"
+        )
+    shapes = [a.shape for a in (mixture.weights, mixture.means, mixture.covariances)]
+    if len(shapes[1]) != 2 or not mixture.means.size:
+        raise LiouvilleError(f"the means of {what} have shape {shapes[1]}; give (parts, dim)")
+    parts, own = shapes[1]
+    if shapes[0] != (parts,) or shapes[2] != (parts, own, own):
+        raise LiouvilleError(
+            f"{what} has means of shape {shapes[1]}, but weights {shapes[0]} and covariances "
+            f"{shapes[2]}; give {(parts,)} and {(parts, own, own)}"
+        )
+    if dim is not None and own != dim:
+        raise LiouvilleError(f"{what} has {own} coordinates, not {dim}; they must be the same")
+    if not np.isfinite(mixture.means).all():
+        bad = int(np.argwhere(~np.isfinite(mixture.means))[0][0])
+        raise LiouvilleError(f"mean {bad} of {what} is not finite: {mixture.means[bad].tolist()}")
+    check_weights(what, mixture.weights, parts)
+    check_covariance(f"the covariance of {what}", mixture.covariances, own)
+    return mixture
+
+
 def gaussian(mean: Array, covariance: Array) -> GaussianMixture:
     """One Gaussian, mean `(dim,)` and covariance `(dim, dim)`, as a mixture of one part."""
-    mean, covariance = np.asarray(mean, float), np.asarray(covariance, float)
+    mean, covariance = numbers("the mean", mean), numbers("the covariance", covariance)
     return GaussianMixture(np.ones(1), mean[None], covariance[None])
 
 
@@ -105,7 +156,8 @@ def fit_mixture(
 ) -> GaussianMixture:
     """Fits a mixture by expectation maximisation from a k-means start.
 
-    Covariances are kept away from singular ones by adding a share of the mean variance.
+    Covariances are kept away from singular ones by adding a share of the mean variance, of which
+    outliers make no more than 25 times the square of the robust spread.
 
     Args:
         x: points, shape `(n, dim)`.
@@ -117,7 +169,7 @@ def fit_mixture(
     _, label = kmeans2(x, parts, minit="++", rng=seed)
     # A soft start: every part keeps a little of every point, so none is empty.
     share = 0.95 * np.eye(parts)[label] + 0.05 / parts
-    ridge = floor * float(np.mean(x.var(axis=0))) + 1e-12
+    ridge = floor * float(np.mean(bounded_variance(x))) + 1e-12
     before, mixture = -np.inf, _maximise(x, share, ridge)
     for _ in range(iterations):
         joint = mixture._log_joint(x)

@@ -2,7 +2,8 @@ r"""What a population pays for every unit of time, and the term that adds it up.
 
 A running cost looks at one marginal: `cost(t, marginal, points, weights, key=key)`, where the
 weighted points are particles of it. All costs of a problem see the same particles, so that the
-work of a time and of a point is done once.
+work of a time and of a point is done once. Functions that a user gave are looked at while JAX
+traces, which costs nothing in training: a wrong one is a `LiouvilleError` that says what to write.
 """
 
 import abc
@@ -14,6 +15,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Int
 
+from liouville.numerics.functions import check_function
 from liouville.numerics.types import Point, Points, RandomKey, Scalar
 from liouville.objectives._base import AbstractTerm
 from liouville.objectives._transport import Cost, Field, over_time
@@ -81,6 +83,11 @@ class Effort(AbstractRunningCost):
     def __call__(self, t, marginal, points, weights, *, key) -> Scalar:
         """Half the mean square of the control."""
         del key
+        one, dim = {"t": t, "x": points[0]}, points.shape[1]
+        if self.drift is not None:
+            check_function("the drift", self.drift, one, (dim,))
+        if callable(self.sigma):
+            check_function("sigma", self.sigma, one, (dim, dim))
         controls = jax.vmap(lambda x: control_at(t, marginal, x, self.sigma, self.drift))(points)
         return 0.5 * weights @ jnp.sum(controls**2, axis=-1)
 
@@ -130,6 +137,7 @@ class Potential(AbstractRunningCost):
     def __call__(self, t, marginal, points, weights, *, key) -> Scalar:
         """The mean cost."""
         del marginal
+        check_function("the cost of a Potential", self.cost, {"t": t, "x": points[0]}, ())
         if not self.smoothing:
             return weights @ jax.vmap(lambda x: self.cost(t, x))(points)
         z = jr.normal(key, points.shape, points.dtype)
@@ -165,6 +173,7 @@ class Interaction(AbstractRunningCost):
     def __call__(self, t, marginal, points, weights, *, key) -> Scalar:
         """The mean over pairs of these particles and independent other ones."""
         del t
+        check_function("the kernel", self.kernel, {"x": points[0], "y": points[0]}, ())
         others, shares = marginal.particles(points.shape[0], key=key)
         pairs = jax.vmap(lambda x: jax.vmap(lambda y: self.kernel(x, y))(others))(points)
         return weights @ pairs @ shares
@@ -182,6 +191,8 @@ class Functional(AbstractRunningCost):
     def __call__(self, t, marginal, points, weights, *, key) -> Scalar:
         """Its value."""
         del key
+        given = {"t": t, "marginal": marginal, "points": points, "weights": weights}
+        check_function("the function of a Functional", self.of, given, ())
         return self.of(t, marginal, points, weights)
 
 
@@ -287,4 +298,5 @@ class Terminal(AbstractTerm):
     def __call__(self, path: AbstractPath, *, key: RandomKey) -> Scalar:
         """An unbiased estimate of the mean."""
         points, weights = path.at(jnp.asarray(self.time)).particles(self.particles, key=key)
+        check_function("the terminal cost", self.cost, {"x": points[0]}, ())
         return weights @ jax.vmap(self.cost)(points)

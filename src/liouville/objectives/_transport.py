@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array
 
 from liouville.dynamics import Constant, drift
+from liouville.numerics.functions import check_function
 from liouville.numerics.types import Point, RandomKey, Scalar
 from liouville.objectives._base import AbstractTerm, stratified_times
 from liouville.paths import AbstractMarginal, AbstractPath, Joined
@@ -67,6 +68,9 @@ class KineticEnergy(AbstractTerm):
             return move if self.reference is None else move - self.reference(t, x)
 
         def energy(t, marginal, points, weights, _):
+            if self.reference is not None:
+                one = {"t": t, "x": points[0]}
+                check_function("the reference", self.reference, one, points.shape[1:])
             moves = jax.vmap(lambda x: excess(t, marginal, x))(points)
             rates = jax.vmap(marginal.growth)(points)
             grown = 0.5 * weights @ (self.delta * rates) ** 2
@@ -117,6 +121,7 @@ class StateCost(AbstractTerm):
         """An unbiased estimate of the cost."""
 
         def cost(t, _, points, weights, __):
+            check_function("the cost", self.cost, {"t": t, "x": points[0]}, ())
             return weights @ jax.vmap(lambda x: self.cost(t, x))(points)
 
         return over_time(path, cost, self.interval, self.times, self.particles, key)

@@ -1,7 +1,7 @@
 r"""Control problems and diffusions with answers on paper.
 
 NumPy and float64 throughout: these are answers, not models. Efforts are $\tfrac12 E|c|^2$ for
-$dX = (f + \sigma c)\,dt + \sigma\,dW$.
+$dX = (f + \sigma c)\,dt + \sigma\,dW$. Matrices and numbers that are none raise `LiouvilleError`.
 """
 
 import dataclasses
@@ -10,8 +10,9 @@ import numpy as np
 from scipy.integrate import quad, solve_bvp, solve_ivp
 from scipy.linalg import expm
 
+from liouville.numerics.arguments import check_positive, check_shapes, check_symmetric
 from liouville.numerics.mixtures import GaussianMixture
-from liouville.problems.gaussian import bridge_cross
+from liouville.problems.gaussian import bridge_cross, check_ends
 
 Array = np.ndarray
 
@@ -48,6 +49,11 @@ class PotentialBridge:
     cov1: Array
     q: float
     sigma: float = 1.0
+
+    def __post_init__(self) -> None:
+        ends = (self.mean0, self.cov0, self.mean1, self.cov1)
+        check_ends("the bridge", *ends, may_be_singular=False)
+        check_positive("the bridge", q=self.q, sigma=self.sigma)
 
     def cost(self, cross: Array | None = None) -> float:
         r"""$J$, or the cost of the coupling with another cross-covariance, shape `(dim, dim)`."""
@@ -100,6 +106,11 @@ class MeanFieldBridge:
     entropy: float = 0.0
     q: float = 0.0
     attraction: float = 0.0
+
+    def __post_init__(self) -> None:
+        positive = {"variance0": self.variance0, "variance1": self.variance1, "sigma": self.sigma}
+        check_positive("the bridge", **positive)
+        check_positive("the bridge", least=0.0, q=self.q)
 
     def moments(self, times: Array) -> Array:
         """Mean, its rate, standard deviation and its rate at given times, shape `(4, times)`.
@@ -166,6 +177,15 @@ class LinearQuadratic:
     sigma: Array
     horizon: float = 1.0
 
+    def __post_init__(self) -> None:
+        dim = len(np.atleast_1d(self.drift))
+        matrices = {name: getattr(self, name) for name in ("drift", "running", "final", "sigma")}
+        square = {name: (matrix, (dim, dim)) for name, matrix in matrices.items()}
+        check_shapes("the problem", **square)
+        for name in ("running", "final"):
+            check_symmetric(f"{name} of the problem", matrices[name])
+        check_positive("the problem", horizon=self.horizon)
+
     def riccati(self, t: float) -> tuple[Array, float]:
         r"""$F_t$, shape `(dim, dim)`, and $\int_t^T \operatorname{tr}(\sigma\sigma^\top F)$."""
         dim, noise = len(self.drift), self.sigma @ self.sigma.T
@@ -210,6 +230,11 @@ class OrnsteinUhlenbeck:
     center: Array
     noise: Array
 
+    def __post_init__(self) -> None:
+        dim = np.size(self.center)
+        square = {"rate": (self.rate, (dim, dim)), "noise": (self.noise, (dim, dim))}
+        check_shapes("the process", center=(self.center, (dim,)), **square)
+
     def transition(self, t: float) -> tuple[Array, Array]:
         r"""$e^{-A t}$ and the covariance that a point gathers in time $t$."""
         dim, spread = len(self.center), self.noise @ self.noise.T
@@ -246,6 +271,9 @@ class DoubleWell:
 
     kappa: float = 1.0
     sigma: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_positive("the double well", kappa=self.kappa, sigma=self.sigma)
 
     def drift(self, x: Array) -> Array:
         """$-U'(x)$, element by element."""

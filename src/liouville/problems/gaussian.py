@@ -8,6 +8,8 @@ import dataclasses
 import numpy as np
 from scipy.linalg import solve_continuous_lyapunov
 
+from liouville.numerics.arguments import check_covariance, check_positive, check_shapes, numbers
+
 Array = np.ndarray
 
 
@@ -27,10 +29,26 @@ def bures(mean0: Array, cov0: Array, mean1: Array, cov1: Array) -> float:
         cov0: $S_0$, shape `(dim, dim)`, positive definite.
         mean1: $m_1$, shape `(dim,)`.
         cov1: $S_1$, shape `(dim, dim)`, positive definite.
+
+    Raises:
+        LiouvilleError: if shapes differ, or a covariance is not symmetric or has a negative
+            eigenvalue.
     """
+    check_ends("two Gaussians", mean0, cov0, mean1, cov1, may_be_singular=True)
     root = _root(cov0)
     cross = _root(root @ cov1 @ root)
     return float(np.sum((mean0 - mean1) ** 2) + np.trace(cov0 + cov1 - 2.0 * cross))
+
+
+def check_ends(
+    what: str, mean0: Array, cov0: Array, mean1: Array, cov1: Array, *, may_be_singular: bool
+) -> None:
+    """Refuses means and covariances of two Gaussians that are none, or of another dimension."""
+    shape = numbers(f"mean0 of {what}", mean0).shape
+    check_shapes(what, mean0=(mean0, (np.size(mean0),)), mean1=(mean1, shape))
+    for name, covariance in (("cov0", cov0), ("cov1", cov1)):
+        what_of = f"{name} of {what}"
+        check_covariance(what_of, covariance, shape[0], may_be_singular=may_be_singular)
 
 
 def bridge_cross(cov0: Array, cov1: Array, noise: float) -> Array:
@@ -62,6 +80,10 @@ class GaussianBridge:
         mean1: $m_1$, shape `(dim,)`.
         cov1: $S_1$, shape `(dim, dim)`.
         sigma: the noise, zero or more.
+
+    Raises:
+        LiouvilleError: if shapes differ, a covariance is not symmetric and positive definite, or
+            the noise is negative or not finite.
     """
 
     mean0: Array
@@ -69,6 +91,11 @@ class GaussianBridge:
     mean1: Array
     cov1: Array
     sigma: float
+
+    def __post_init__(self) -> None:
+        ends = (self.mean0, self.cov0, self.mean1, self.cov1)
+        check_ends("the bridge", *ends, may_be_singular=False)
+        check_positive("the bridge", least=0.0, sigma=self.sigma)
 
     def mean(self, t: float) -> Array:
         """The mean at time `t`, shape `(dim,)`."""

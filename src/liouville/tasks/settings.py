@@ -1,8 +1,11 @@
 """Settings that all tasks share. Plain data: nothing here imports JAX."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from liouville.errors import LiouvilleError
+from liouville.runs import config as configuration
 from liouville.runs.config import Range, option
 
 # Ranges of settings of one kind.
@@ -14,6 +17,8 @@ POSITIVE = Range(above=0)
 SHARE = Range(low=0, below=1)
 MOST_SEED = 2**32 - 1
 """The largest seed; random numbers do not depend on higher bits."""
+
+Config = TypeVar("Config")
 
 
 @dataclass(frozen=True)
@@ -60,3 +65,20 @@ class ReportConfig:
     """The report."""
 
     movie: bool = option(True, "make the film of the moving density")
+
+
+def settings_of(kind: type[Config], given: Any) -> Config:
+    """A configuration that a user gave in Python, or made of some of its values by dotted key.
+
+    Raises:
+        LiouvilleError: if it is neither, or a value cannot be used.
+    """
+    if isinstance(given, kind):
+        return configuration.from_dict(kind, configuration.to_dict(given))
+    is_mapping = isinstance(given, Mapping) and all(isinstance(key, str) for key in given)
+    if given is not None and not is_mapping:
+        raise LiouvilleError(
+            f"settings are of type {type(given).__name__}; give a {kind.__name__}, or a dictionary "
+            "of values by dotted key, such as {'training.steps': 500}"
+        )
+    return configuration.merge(kind, values=given)

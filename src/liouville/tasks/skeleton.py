@@ -2,18 +2,21 @@
 
 import contextlib
 import dataclasses
+import math
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from liouville.errors import LiouvilleError, one_line
-from liouville.model import MODEL_FILE
+from liouville.model import MODEL_FILE, Model
 from liouville.runs import config as configuration
 from liouville.runs.files import write_bytes
 from liouville.runs.folder import begin, data_of, finish, open_run, write_json, writing
 from liouville.runs.reading import parse_json, read_text
 from liouville.tasks import load_model, load_task
+from liouville.tasks.settings import settings_of
 from liouville.tasks.task import Rows, Say, Start, Task
 from liouville.training import Fit, default_optimizer, fit, read_metrics
 
@@ -49,10 +52,7 @@ def fit_given(
         LiouvilleError: if the data cannot be used; the message says what to do.
         TrainingError: if training meets a number that is not finite.
     """
-    if isinstance(settings, task.config):
-        settings = configuration.from_dict(task.config, configuration.to_dict(settings))
-    else:
-        settings = configuration.merge(task.config, values=settings)
+    settings = settings_of(task.config, settings)
     data = _read_checked(task, settings, given)
     return fit_task(task, data, settings, folder=folder, resume=resume, progress=progress)
 
@@ -86,6 +86,10 @@ def fit_task(
         summary |= figures
         details |= more
     summary["seconds"] = round(time.monotonic() - begun, 1)
+    summary, lost = _finite(summary)
+    if lost:
+        # What was trained for hours is kept, and its user told.
+        warnings.warn(f"{_not_finite(lost)}; they are left out of the summary", stacklevel=2)
     return task.result(
         model=model,
         config=start.config,
@@ -158,7 +162,7 @@ def run_task(
         fitted = task.judge(fitted, data, say)
         write_json(place / SUMMARY_FILE, fitted.summary)
         say("drawing the report")
-        write_page(place, task.contents(fitted, data), say=say)
+        write_page(place, task.contents(_drawn(fitted), data), say=say)
         # The configuration again, now with every open choice filled in. As long as it has open
         # choices, a resumed run makes them as the first one did.
         finish(folder, run, configuration.to_dict(fitted.config))
@@ -169,9 +173,46 @@ def evaluate_run(folder: Path, *, trust: bool = False) -> Mapping[str, Any] | Ro
     """Measures a run again: on data it kept from training, or with other random numbers.
 
     No code of a run is executed unless the user says `trust`; so it is in `redraw_run`.
+
+    Raises:
+        LiouvilleError: if the folder holds no run, or a figure is not finite; it names the first.
     """
     task, data, config = _run_again(folder, trust)
-    return task.evaluate(load_model(folder, task.name), data, config)
+    found = task.evaluate(load_model(folder, task.name), data, config)
+    lost = _finite({found.key: found.rows} if isinstance(found, Rows) else found)[1]
+    if lost:
+        raise LiouvilleError(f"{_not_finite(lost)}; fit again, or look at the data for outliers")
+    return found
+
+
+def _drawn(fitted: Any) -> Any:
+    """A result as pictures need it: where the model has no number they leave places out."""
+    if not isinstance(fitted.model, Model):
+        return fitted
+    return fitted._replace(model=dataclasses.replace(fitted.model, is_drawn=True))
+
+
+def _finite(figures: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, float]]:
+    """Figures without those that are not finite, which are empty in tables; and these, by name."""
+    kept: dict[str, Any] = {}
+    lost: dict[str, float] = {}
+    for name, value in figures.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            lost[name] = value
+        elif isinstance(value, list) and value and isinstance(value[0], Mapping):
+            rows = [_finite(row) for row in value]
+            for number, (_, bad) in enumerate(rows):
+                lost |= {f"{name}, row {number}, {key}": v for key, v in bad.items()}
+            kept[name] = [dict.fromkeys(row) | row_kept for row, (row_kept, _) in zip(value, rows)]
+        else:
+            kept[name] = value
+    return kept, lost
+
+
+def _not_finite(lost: Mapping[str, float]) -> str:
+    name, value = next(iter(lost.items()))
+    more = f" (and {len(lost) - 1} more figures)" if len(lost) > 1 else ""
+    return f"the figure {name!r} is {value}{more}"
 
 
 def redraw_run(folder: Path, *, movie: bool = True, trust: bool = False) -> Path:
@@ -183,7 +224,7 @@ def redraw_run(folder: Path, *, movie: bool = True, trust: bool = False) -> Path
         task, data, config = _run_again(folder, trust)
         config = dataclasses.replace(config, report=dataclasses.replace(config.report, movie=movie))
         with _of_this_run(folder):
-            page = task.contents(_recalled(task, folder, data, config), data)
+            page = task.contents(_drawn(_recalled(task, folder, data, config)), data)
         return write_page(folder, page)
 
 

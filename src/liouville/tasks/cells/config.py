@@ -30,7 +30,10 @@ class DataConfig:
         None, "times of labels that have no numbers: 'iPSC=18,MEF=0'", flag="--times"
     )
     bins: int | None = option(
-        None, "cut pseudotime into so many bins of equal counts", flag="--bins"
+        None,
+        "cut pseudotime into so many bins of equal counts",
+        flag="--bins",
+        within=COUNT,
     )
     basis: str | None = option(
         None,
@@ -50,9 +53,10 @@ class DataConfig:
         None, "two coordinates a cell, for pictures only", flag="--embedding"
     )
     weights: str | None = option(None, "mass of each cell", flag="--weights")
-    scaling: Literal["standard", "global", "none"] = option(
+    scaling: Literal["standard", "robust", "global", "none"] = option(
         "standard",
-        "divide each coordinate by its spread, all by one number, or none",
+        "divide each coordinate by its spread, by that of its quartiles, which outliers do not "
+        "move, all by one number, or none",
         flag="--scaling",
     )
     held_out: float = option(

@@ -17,6 +17,7 @@ from liouville.runs import config as configuration
 from liouville.tasks.cells.config import CellsConfig
 from liouville.tasks.cells.fit import fit_cells, read
 from liouville.tasks.cells.measure import MOST_MATCHED, thin
+from liouville.tasks.settings import settings_of
 from liouville.tasks.task import Rows, Say
 
 
@@ -49,10 +50,11 @@ def leave_out(
 ) -> list[dict[str, Any]]:
     r"""Leaves whole times out, one after the other, and predicts them.
 
-    The protocol of Tong et al. (TMLR 2024, torchcfm): coordinates are standardised over all
-    cells; the model is fitted without time $t$; all true cells of the time before are carried to
-    $t$ along the velocity (Euler, 100 steps); $W_1$ is the exact Euclidean transport distance to
-    all true cells at $t$. Nothing of the left-out time is seen, except in the standardisation.
+    The protocol of Tong et al. (TMLR 2024, torchcfm): coordinates are scaled over all cells, by
+    default each by its standard deviation; the model is fitted without time $t$; all true cells of
+    the time before are carried to $t$ along the velocity (Euler, 100 steps); $W_1$ is the exact
+    Euclidean transport distance to all true cells at $t$. Nothing of the left-out time is seen,
+    except in the scaling.
 
     Args:
         cells: the snapshots.
@@ -82,10 +84,11 @@ def leave_out(
                 f"time {t:g} is the first or the last; leave out one in between: "
                 f"{known[1:-1].tolist()}"
             )
-    units = Standardisation.fit(cells.points, cells.times, features=cells.features)
+    settings = settings_of(CellsConfig, settings)
+    units = Standardisation.fit(
+        cells.points, cells.times, mode=settings.data.scaling, features=cells.features
+    )
     scaled = dataclasses.replace(cells, points=units.to_model(cells.points), embedding=None)
-    if not isinstance(settings, CellsConfig):
-        settings = configuration.merge(CellsConfig, values=settings)
     rows = []
     for t in times:
         place = int(np.argmin(np.abs(known - t)))

@@ -9,6 +9,8 @@ import numpy as np
 
 from liouville.errors import LiouvilleError
 from liouville.model import Model
+from liouville.numerics.arguments import number, numbers
+from liouville.numerics.finite import check_answers
 from liouville.objectives import control_at
 from liouville.tasks.control.problem import ControlProblem
 
@@ -29,21 +31,19 @@ class Policy:
         """The control at time `t` and points of shape `(..., dim)`, of the same shape.
 
         Raises:
-            LiouvilleError: if the time lies outside the horizon, or points do not fit.
+            LiouvilleError: if the time lies outside the horizon, points do not fit, or the control
+                is not finite; it names the point.
         """
-        x = np.asarray(x, float)
+        x, t = numbers("points", x), number("the time", t)
         if not 0.0 <= t <= self.problem.horizon:
             raise LiouvilleError(f"time {t} lies outside 0 to {self.problem.horizon:g}")
-        if x.ndim == 0 or x.shape[-1] != self.problem.dim or not np.isfinite(x).all():
-            raise LiouvilleError(
-                f"points of shape {x.shape} do not fit a problem of {self.problem.dim} "
-                "coordinates, or are not finite; give shape (..., dim)"
-            )
+        self.model.points_to_model(x)
         dtype = jnp.zeros(()).dtype
         flat = jnp.asarray(x.reshape(-1, x.shape[-1]), dtype)
         path, problem = self.model.path_in_user, self.problem
         found = _controls(path, jnp.asarray(t, dtype), flat, problem.noise, problem.drift)
-        return np.asarray(found, float).reshape(x.shape)
+        controls = np.asarray(found, float).reshape(x.shape)
+        return controls if self.model.is_drawn else check_answers("control", controls, t, x)
 
 
 @eqx.filter_jit

@@ -60,9 +60,10 @@ class ControlProblem:
     def noise(self) -> Noise:
         """The noise as costs take it: a number, an array or a function."""
         sigma = self.sigma
-        if isinstance(sigma, int | float | np.floating):
-            return float(sigma)
-        return cast(Noise, sigma if callable(sigma) else jnp.asarray(np.asarray(sigma, float)))
+        if callable(sigma):
+            return cast(Noise, sigma)
+        value = np.asarray(sigma, float)
+        return cast(Noise, jnp.asarray(value) if value.ndim else float(value))
 
     @property
     def running(self) -> dict[str, AbstractRunningCost]:

@@ -38,9 +38,10 @@ class DataConfig:
         "array of the coordinates: a key of obsm, X, raw, layers/NAME, or of an archive",
         flag="--basis",
     )
-    scaling: Literal["standard", "global", "none"] = option(
+    scaling: Literal["standard", "robust", "global", "none"] = option(
         "standard",
-        "divide each coordinate by its spread, all by one number, or none",
+        "divide each coordinate by its spread, by that of its quartiles, which outliers do not "
+        "move, all by one number, or none",
         flag="--scaling",
     )
     dequantise: Literal["auto", "uniform", "none"] = option(

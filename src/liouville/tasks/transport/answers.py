@@ -8,6 +8,7 @@ from scipy.spatial.distance import cdist
 
 from liouville.errors import LiouvilleError
 from liouville.model import Model, Numbers
+from liouville.numerics.arguments import check_counts, number, numbers
 
 _MOST_POINTS = 6000
 
@@ -40,12 +41,11 @@ def transport_map(
     Raises:
         LiouvilleError: on points or times that do not fit, or draws without noise.
     """
-    start = model.interval[0] if start is None else float(start)
-    end = model.interval[1] if end is None else float(end)
+    start = model.interval[0] if start is None else number("the time of the points", start)
+    end = model.interval[1] if end is None else number("the time they are wanted at", end)
     if start == end:
         raise LiouvilleError(f"the map from time {start:g} to itself moves nothing; give two times")
-    if draws < 0:
-        raise LiouvilleError(f"{draws} draws were asked for; ask for 0 or more")
+    check_counts(0, draws=draws)
     lower, upper = min(start, end), max(start, end)
     knots = [lower, *[float(t) for t in model.times if lower < t < upper], upper]
     # Parts open and close next to the ends of a piece: there the steps are small.
@@ -62,8 +62,8 @@ def transport_map(
 
 def couple(
     model: Model,
-    x: np.ndarray,
-    y: np.ndarray,
+    x: Numbers,
+    y: Numbers,
     *,
     start: float | None = None,
     end: float | None = None,
@@ -85,11 +85,16 @@ def couple(
     Raises:
         LiouvilleError: on points or times that do not fit, or too many of them.
     """
+    x, y = numbers("the samples x", x), numbers("the samples y", y)
+    for name, z in (("x", x), ("y", y)):
+        if z.ndim != 2 or not len(z):
+            raise LiouvilleError(f"the samples {name} have shape {z.shape}; give (n, {model.dim})")
+        model.points_to_model(z)
     if max(len(x), len(y)) > _MOST_POINTS:
         raise LiouvilleError(
             f"{len(x)} and {len(y)} samples are too many to match exactly (most: {_MOST_POINTS}); "
             "take some of them"
         )
     moved = transport_map(model, x, start=start, end=end)
-    rows, partners = linear_sum_assignment(cdist(moved, np.asarray(y, float), "sqeuclidean"))
+    rows, partners = linear_sum_assignment(cdist(moved, y, "sqeuclidean"))
     return np.stack([rows, partners], axis=1)

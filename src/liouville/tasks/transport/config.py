@@ -44,8 +44,11 @@ class DataConfig:
         "array of the coordinates: a key of obsm, X, raw, layers/NAME, or of an archive",
         flag="--basis",
     )
-    scaling: Literal["global", "none"] = option(
-        "global", "divide space by one number, which keeps ratios of distances, or leave it"
+    scaling: Literal["global", "robust", "none"] = option(
+        "global",
+        "divide space by one number, which keeps ratios of distances, of standard deviations or of "
+        "quartiles, which outliers do not move; or leave it",
+        flag="--scaling",
     )
     test: float = option(
         0.1, "share of the samples of a file kept for the report alone", within=SHARE

@@ -12,7 +12,7 @@ import numpy as np
 from liouville.data import Samples, Standardisation, read_samples
 from liouville.errors import LiouvilleError
 from liouville.model import MODEL_FILE, Model, load
-from liouville.numerics.mixtures import GaussianMixture, fit_by_bic, fit_mixture
+from liouville.numerics.mixtures import GaussianMixture, check_mixture, fit_by_bic, fit_mixture
 from liouville.paths import AbstractPath
 from liouville.problems import toys
 from liouville.tasks.transport._images import Density, Image, density_of
@@ -104,7 +104,7 @@ def end_of(
     time 1 counts.
     """
     if isinstance(source, GaussianMixture):
-        _check_mixture(source)
+        check_mixture("the mixture", source)
     if isinstance(source, GaussianMixture | Image):
         return End(source, features=_features(source.dim))
     if isinstance(source, AbstractPath):
@@ -212,25 +212,6 @@ def _check_ties(samples: Samples) -> None:
             f"only {different} of the {len(samples)} samples of {samples.source} differ; a "
             "density puts narrow peaks on repeated points, so remove or jitter them",
             stacklevel=2,
-        )
-
-
-def _check_mixture(mixture: GaussianMixture) -> None:
-    parts, dim = mixture.means.shape
-    if mixture.weights.shape != (parts,) or mixture.covariances.shape != (parts, dim, dim):
-        raise LiouvilleError(
-            f"a mixture of means {mixture.means.shape} has weights {mixture.weights.shape} and "
-            f"covariances {mixture.covariances.shape}; give {(parts,)} and {(parts, dim, dim)}"
-        )
-    if not (np.all(mixture.weights > 0) and np.isclose(mixture.weights.sum(), 1.0, atol=1e-6)):
-        raise LiouvilleError(
-            f"the weights {mixture.weights.tolist()} of a mixture must be positive, of sum one"
-        )
-    least = float(np.linalg.eigvalsh(mixture.covariances).min())
-    if not least > 0:
-        raise LiouvilleError(
-            f"a covariance of a mixture has the eigenvalue {least:.3g}; it must be positive "
-            "definite"
         )
 
 

@@ -11,10 +11,11 @@ import numpy as np
 
 from liouville.gauges import FullGauge, LowRankGauge
 from liouville.model import Model
+from liouville.numerics.arguments import numbers
 from liouville.numerics.parameters import value_of
 from liouville.objectives import Cost, Field
 from liouville.paths import AbstractPath, Gauged, Joined, LocationScale, Pushforward
-from liouville.runs import config as configuration
+from liouville.tasks.settings import settings_of
 from liouville.tasks.skeleton import fit_given
 from liouville.tasks.task import Start, Task, later
 from liouville.tasks.transport import measure
@@ -25,9 +26,11 @@ from liouville.tasks.transport.ends import End, Source, read_ends
 from liouville.tasks.transport.problem import (
     Given,
     Problem,
+    check_functions,
     objective_of,
     problem_of,
     resolve_times,
+    say_misfits,
     total_term,
     units_of,
 )
@@ -89,10 +92,10 @@ def fit_transport(
         LiouvilleError: if the input cannot be used; the message says what to do.
         TrainingError: if training meets a number that is not finite.
     """
-    if not isinstance(settings, TransportConfig):
-        settings = configuration.merge(TransportConfig, values=settings)
+    settings = settings_of(TransportConfig, settings)
     if times is not None:
-        data = dataclasses.replace(settings.data, times=tuple(map(float, times)))
+        clock = numbers("the times of the ends", times)
+        data = dataclasses.replace(settings.data, times=tuple(clock.ravel().tolist()))
         settings = dataclasses.replace(settings, data=data)
     given = Given(sources, reference, cost)
     return fit_given(TASK, given, settings, folder=folder, resume=resume, progress=progress)
@@ -102,14 +105,17 @@ def read(config: TransportConfig, given: Given | None = None) -> Given:
     """The ends of a configuration, or those given, as distributions that fit each other."""
     given = given or Given(config.data.ends)
     ends = read_ends(given.ends, config.data, config.ends, seed=config.training.seed)
-    resolve_times(config, ends)
-    return given._replace(ends=ends)
+    given = given._replace(ends=ends)
+    check_functions(given, resolve_times(config, ends))
+    return given
 
 
 def resolve(given: Given, config: TransportConfig, progress: bool | None = None) -> Start:
     """The problem in the model's units, and the path that starts from moving parts of its ends."""
     config = resolve_times(config, given.ends)
-    problem = problem_of(given, units_of(given.ends, config), config)
+    units = units_of(given.ends, config)
+    say_misfits(given.ends, units)
+    problem = problem_of(given, units, config)
     path = initial_path(problem, config.path, seed=config.training.seed)
     facts = {
         "ends": len(given.ends),

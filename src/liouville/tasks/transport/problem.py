@@ -8,8 +8,10 @@ import equinox as eqx
 import jax
 import numpy as np
 
-from liouville.data import Standardisation
+from liouville.data import Standardisation, check_times
 from liouville.errors import LiouvilleError
+from liouville.numerics.functions import check_values
+from liouville.numerics.robust import robust_spread
 from liouville.objectives import (
     AbstractTerm,
     Cost,
@@ -27,6 +29,8 @@ from liouville.tasks.transport.ends import End
 
 # A Jacobian costs as much as many velocities, so its asymmetry is measured at fewer particles.
 _ASYMMETRY_SHARE = 8
+# Points of an end that robust scaling measures, and at which a user's functions are asked.
+_DRAWS, _LOOKED_AT = 4096, 32
 
 
 class Given(NamedTuple):
@@ -63,22 +67,53 @@ def resolve_times(settings: TransportConfig, ends: Sequence[End]) -> TransportCo
     times = settings.data.times or tuple(float(i) for i in range(len(ends)))
     if len(times) != len(ends):
         raise LiouvilleError(f"{len(times)} times for {len(ends)} distributions; give one each")
+    check_times(times, "time", "the ends")
     if settings.path.gauge and ends[0].dim < 2:
         raise LiouvilleError("path.gauge needs two coordinates or more; leave it out")
     return dataclasses.replace(settings, data=dataclasses.replace(settings.data, times=times))
 
 
 def units_of(ends: Sequence[End], settings: TransportConfig) -> Standardisation:
-    """One number for all coordinates: the root of the mean variance of all ends together."""
+    """One number for all coordinates: the root of the mean variance of all ends together.
+
+    Robust scaling takes that of the quartiles of their draws instead.
+    """
     times, dim = settings.data.times, ends[0].dim
     assert times is not None
     origin, duration = times[0], times[-1] - times[0]
     if settings.data.scaling == "none":
         return Standardisation(np.zeros(dim), np.ones(dim), origin, duration)
+    if settings.data.scaling == "robust":
+        draws = np.concatenate([end.mixture.spread(_DRAWS) for end in ends])
+        spread = float(np.sqrt(np.mean(robust_spread(draws) ** 2)))
+        return Standardisation(np.median(draws, axis=0), np.full(dim, spread), origin, duration)
     means = np.stack([end.mixture.mean for end in ends])
     within = np.mean([np.trace(end.mixture.covariance) / dim for end in ends])
     spread = float(np.sqrt(within + means.var(axis=0).mean()))
     return Standardisation(means.mean(axis=0), np.full(dim, spread), origin, duration)
+
+
+def check_functions(given: Given, settings: TransportConfig) -> None:
+    """Evaluates reference and cost at points of the ends, when these are met.
+
+    Raises:
+        LiouvilleError: if one is no function of time and point, not written for JAX, of the wrong
+            shape, or not finite there; it names the point.
+    """
+    assert settings.data.times is not None  # resolved
+    for time, end in zip(settings.data.times, given.ends):
+        points = end.mixture.spread(_LOOKED_AT)
+        if given.reference is not None:
+            check_values("the reference", given.reference, points, (end.dim,), time)
+        if given.cost is not None:
+            check_values("the cost", given.cost, points, (), time)
+
+
+def say_misfits(ends: Sequence[End], units: Standardisation) -> None:
+    """Warns of coordinates that the one scale of all does not fit."""
+    within = [np.diagonal(end.mixture.covariance) for end in ends]
+    between = np.stack([end.mixture.mean for end in ends]).var(axis=0)
+    units.say_misfits(np.sqrt(np.mean(within, axis=0) + between), ends[0].features)
 
 
 def problem_of(given: Given, units: Standardisation, settings: TransportConfig) -> Problem:
