@@ -100,7 +100,7 @@ def make_data(task: str, folder: Path) -> list[str]:
     elif task == "events":
         t = np.sort(rng.uniform(0.0, 50.0, 120))
         rows = (f"{a},{b},{c}" for a, (b, c) in zip(t, x))
-        (folder / "a.csv").write_text("\n".join(["time,u,v", *rows]) + "\n")
+        (folder / "a.csv").write_text("\n".join(["time,x,y", *rows]) + "\n")
         return [str(folder / "a.csv"), "--set", "data.space=plain"]
     elif task == "control":
         return ["linear-quadratic"]
