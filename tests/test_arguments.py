@@ -116,8 +116,8 @@ def numpy_of(*points):
         ({"obstacle": numpy_of}, "obstacle uses NumPy"),
         ({"obstacle": lambda x: x[0] > 9.0}, "obstacle returns bool"),
         ({"costs": {"a": Interaction(numpy_of)}}, "kernel of 'a' uses NumPy"),
-        ({"costs": {"a": Interaction(lambda x: x)}}, "kernel"),
-        ({"costs": {"a": Functional(lambda t: t)}}, "cost 'a': .* asked with"),
+        ({"costs": {"a": Interaction(lambda x: x)}}, "kernel"),  # pyright: ignore
+        ({"costs": {"a": Functional(lambda t: t)}}, "cost 'a': .* asked with"),  # pyright: ignore
         ({"costs": {"a": Entropy()}, "weights": {"a": np.nan}}, "weight of 'a' is nan"),
         ({"costs": {"a": Entropy()}, "weights": {"a": -1.0}}, "weight of 'a' is -1"),
         ({"stiff": ("a",)}, "no cost 'a' to be stiff"),

@@ -46,8 +46,8 @@ _ROWS = "time,lon,mag\n2019-03-01,141.5,4\n2019-03-02,142.25,5.5\n"
         (_ROWS.replace("\n", "\n\n"), "a.csv"),
         (f"\ufeff{_ROWS}", "a.csv"),
         (_ROWS.encode("utf-16"), "a.csv"),
-        (gzip.compress(_ROWS.encode()), "a.csv.gz"),
-        (gzip.compress(_ROWS.replace(",", " ").encode()), "a.txt.gz"),
+        (gzip.compress(_ROWS.encode(), mtime=0), "a.csv.gz"),
+        (gzip.compress(_ROWS.replace(",", " ").encode(), mtime=0), "a.txt.gz"),
         ('"time" "lon" "mag"\n"1" 2019-03-01 141.5 4\n"2" 2019-03-02 142.25 5.5\n', "a.txt"),
     ],
 )
