@@ -30,6 +30,7 @@ from liouville.data._names import one_line
 from liouville.data._roles import MISSING
 from liouville.data._tables import LazyColumns, Table, existing_file
 from liouville.errors import LiouvilleError
+from liouville.runs.archives import check_unpacked, most_unpacked
 
 TEXT = (".csv", ".tsv", ".txt", ".dat")
 """The suffixes of text tables; each may be followed by ``.gz``."""
@@ -38,9 +39,6 @@ TEXT_PACKED = tuple(f"{suffix}.gz" for suffix in TEXT)
 
 LARGE = 1 << 20
 """From so many bytes on pyarrow, which takes a while to import, is faster."""
-
-# A packed file may unpack to so many bytes; more of them is taken for an accident or an attack.
-_MOST_UNPACKED = 1 << 32
 
 # What a column of text may take: so many bytes, or so many times the size of the file.
 _MOST_BYTES, _MOST_RATIO = 1 << 27, 50
@@ -131,14 +129,10 @@ def _content(path: Path) -> bytes:
         if path.suffix.lower() != ".gz":
             return path.read_bytes()
         with gzip.open(path) as stream:
-            data = stream.read(_MOST_UNPACKED + 1)
+            data = stream.read(most_unpacked(path) + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise LiouvilleError(f"cannot read {path}: {one_line(error)}; check the file") from None
-    if len(data) > _MOST_UNPACKED:
-        raise LiouvilleError(
-            f"{path} unpacks to more than {_MOST_UNPACKED >> 30} GiB; unpack it yourself if that "
-            "is meant"
-        )
+    check_unpacked(path, len(data))
     return data
 
 

@@ -52,30 +52,37 @@ class ObjectsError(ValueError):
     """An array holds Python objects, which would have to be unpickled: that runs code."""
 
 
-def check_unpacked(path: Path, size: int | float, packed: int | None = None) -> None:
-    """Refuses a file that unpacks to more bytes than is usual or allowed.
+def most_unpacked(path: Path, packed: int | None = None) -> int:
+    """The bytes to which a file may unpack.
 
     Up to 128 MiB or 50 times the size of the file are usual. The variable `LIOUVILLE_UNPACKED_GB`
     of the environment allows more.
 
     Args:
         path: the file.
-        size: the bytes that it says it holds.
         packed: its own bytes, if they are not those of one file.
 
     Raises:
-        LiouvilleError: if it does, or the variable is no number.
+        LiouvilleError: if the variable is no number.
     """
     allowed = os.environ.get(MOST_VARIABLE, "0")
+    packed = path.stat().st_size if packed is None else packed
     try:
-        packed = path.stat().st_size if packed is None else packed
-        most = max(_MOST_BYTES, _MOST_RATIO * packed, 1e9 * float(allowed))
-    except ValueError:
+        return int(max(_MOST_BYTES, _MOST_RATIO * packed, 1e9 * float(allowed)))
+    except (ValueError, OverflowError):
         raise LiouvilleError(f"{MOST_VARIABLE} is {allowed!r}; give a number of GB") from None
-    if not size <= most:
+
+
+def check_unpacked(path: Path, size: int | float, packed: int | None = None) -> None:
+    """Refuses a file that unpacks to more bytes than `most_unpacked` says.
+
+    Raises:
+        LiouvilleError: if it does.
+    """
+    if not size <= most_unpacked(path, packed):
         raise LiouvilleError(
-            f"{path} unpacks to {size / 1e9:.3g} GB, more than a file of its size usually does; if "
-            f"you trust it, allow as much by {MOST_VARIABLE}={max(1, math.ceil(size / 1e9))}"
+            f"{path} unpacks to {size / 1e9:.3g} GB or more, which a file of its size seldom does; "
+            f"if you trust it, allow as much by {MOST_VARIABLE}={max(1, math.ceil(size / 1e9))}"
         )
 
 
