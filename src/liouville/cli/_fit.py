@@ -28,7 +28,7 @@ from liouville.errors import LiouvilleError
 from liouville.runs import interruption
 from liouville.runs.config import describe, load_yaml, merge
 from liouville.runs.folder import is_unfinished
-from liouville.tasks import TASKS, load_task, room_of
+from liouville.tasks import TASKS, load_task, read_early, room_of
 
 _DEMOS = ", ".join(name for name, room in TASKS.items() if room.has_demo)
 
@@ -46,13 +46,18 @@ def fit_command(name: str) -> Callable[..., None]:
         as_json: Json = False,
     ) -> None:
         interruption.set_last_words(partial(_how_to_go_on, out))
+        file = None if config is None else load_yaml(config)
+        chosen = merge(TASKS[name].config, file=file, flags=flags, settings=settings or [])
+        say("reading and checking")
+        data = None if resume else read_early(name, chosen)
         from liouville.tasks.skeleton import run_task
 
         task = load_task(name)
         result = run_task(
             task,
             out,
-            file=None if config is None else load_yaml(config),
+            data=data,
+            file=file,
             flags=flags,
             settings=settings or [],
             force=force,

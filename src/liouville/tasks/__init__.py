@@ -13,6 +13,7 @@ from liouville.tasks.cells.config import CellsConfig
 from liouville.tasks.control.config import ControlConfig
 from liouville.tasks.density.config import DensityConfig
 from liouville.tasks.events.config import EventsConfig
+from liouville.tasks.settings import check_training
 from liouville.tasks.transport.config import TransportConfig
 
 
@@ -21,16 +22,27 @@ class Room(NamedTuple):
 
     config: type
     ask: str = "liouville.tasks.ask"  # the module that loads its models and answers questions
+    reader: str = ""  # the module whose `read(config)` needs no JAX
     leave_out: str = ""  # the module whose `leave_out_table` predicts times it has not seen
     has_demo: bool = False
 
 
 TASKS: dict[str, Room] = {
-    "cells": Room(CellsConfig, leave_out="liouville.tasks.cells.leave_out", has_demo=True),
-    "density": Room(DensityConfig),
+    "cells": Room(
+        CellsConfig,
+        reader="liouville.tasks.cells.read",
+        leave_out="liouville.tasks.cells.leave_out",
+        has_demo=True,
+    ),
+    "density": Room(DensityConfig, reader="liouville.tasks.density.read"),
     "transport": Room(TransportConfig),
     "control": Room(ControlConfig),
-    "events": Room(EventsConfig, ask="liouville.tasks.events.ask", has_demo=True),
+    "events": Room(
+        EventsConfig,
+        ask="liouville.tasks.events.ask",
+        reader="liouville.tasks.events.read",
+        has_demo=True,
+    ),
 }
 
 
@@ -43,6 +55,20 @@ def room_of(name: str) -> Room:
     if name not in TASKS:
         raise LiouvilleError(f"there is no task {name!r}; the tasks are: {', '.join(TASKS)}")
     return TASKS[name]
+
+
+def read_early(name: str, config: Any) -> Any:
+    """The data of a configuration, read and checked before JAX is imported.
+
+    Returns:
+        What `run_task` takes as `data`, or `None` if the task's data cannot be read without JAX.
+
+    Raises:
+        LiouvilleError: if the data, or the options of training, cannot be used.
+    """
+    check_training(config)
+    reader = room_of(name).reader
+    return importlib.import_module(reader).read(config) if reader else None
 
 
 def load_task(name: str) -> Any:

@@ -82,3 +82,14 @@ def settings_of(kind: type[Config], given: Any) -> Config:
             "of values by dotted key, such as {'training.steps': 500}"
         )
     return configuration.merge(kind, values=given)
+
+
+def check_training(config: Any) -> None:
+    """Refuses training options that are null where the task cannot choose them.
+
+    What a task leaves open by default it can choose; what has a number it cannot.
+    """
+    for name, default in vars(type(config)().training).items():
+        is_open = default is None or name == "patience"
+        if getattr(config.training, name) is None and not is_open:
+            raise LiouvilleError(f"training.{name} is null; give a number, such as {default}")

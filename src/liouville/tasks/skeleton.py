@@ -16,7 +16,7 @@ from liouville.runs.files import write_bytes
 from liouville.runs.folder import begin, data_of, finish, open_run, write_json, writing
 from liouville.runs.reading import parse_json, read_text
 from liouville.tasks import load_model, load_task
-from liouville.tasks.settings import settings_of
+from liouville.tasks.settings import check_training, settings_of
 from liouville.tasks.task import Rows, Say, Start, Task
 from liouville.training import Fit, default_optimizer, fit, read_metrics
 
@@ -105,6 +105,7 @@ def run_task(
     folder: Path,
     *,
     given: Any = None,
+    data: Any = None,
     file: Mapping[str, Any] | None = None,
     flags: Mapping[str, Any] | None = None,
     settings: Iterable[str] = (),
@@ -115,7 +116,8 @@ def run_task(
 ) -> Any:
     """Fits and fills a folder: model, configuration, metrics, summary, report.
 
-    All input is checked before anything is written. The data are by default read from where the
+    All input is checked before anything is written. The data are those that were read and checked
+    already (`data`, see `liouville.tasks.read_early`), `given` in Python, or read from where the
     configuration says. Of the settings `key=value` strings win over flags, `None` for not given,
     and these over the values of a file; with `resume` the configuration is the run's own. With
     `force` the run that the folder holds stays until the new one is finished.
@@ -129,12 +131,13 @@ def run_task(
     """
     from liouville.plots import write_page
 
-    say("reading and checking")
+    if data is None:
+        say("reading and checking")
     with begin(
         folder,
         task.name,
         task.config,
-        lambda chosen: _read_checked(task, chosen, given),
+        lambda chosen: _read_checked(task, chosen, given) if data is None else data,
         task.arrays,
         file=file,
         flags=flags,
@@ -273,11 +276,7 @@ def _run_again(folder: Path, trust: bool) -> tuple[Task, Any, Any]:
 
 def _read_checked(task: Task, config: Any, given: Any) -> Any:
     """The data of a configuration, whose training options are checked before they are read."""
-    for name, default in vars(task.config().training).items():
-        # What a task leaves open by default it can choose; what has a number it cannot.
-        is_open = default is None or name == "patience"
-        if getattr(config.training, name) is None and not is_open:
-            raise LiouvilleError(f"training.{name} is null; give a number, such as {default}")
+    check_training(config)
     return task.read(config, given)
 
 

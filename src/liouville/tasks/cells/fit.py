@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from liouville.data import Snapshots, Standardisation, read_cells
-from liouville.errors import LiouvilleError
+from liouville.data import Snapshots, Standardisation
 from liouville.model import Model
 from liouville.objectives import KineticEnergy, NegativeLogLikelihood, Objective, PerMember
 from liouville.tasks.cells import measure
@@ -22,6 +21,7 @@ from liouville.tasks.cells.initial import (
     energy_of_chains,
     initial_path,
 )
+from liouville.tasks.cells.read import read
 from liouville.tasks.skeleton import fit_given
 from liouville.tasks.task import Start, Task, later
 from liouville.training import Fit, Reason
@@ -63,19 +63,6 @@ def fit_cells(
     `liouville.tasks.skeleton.fit_given`.
     """
     return fit_given(TASK, cells, settings, folder=folder, resume=resume, progress=progress)
-
-
-def read(config: CellsConfig, given: Any = None) -> Snapshots:
-    """The cells of a configuration, or those given, checked."""
-    options = config.data
-    source = options.file if given is None else given
-    if source is None:
-        raise LiouvilleError("no data: name a file")
-    if not isinstance(source, Snapshots):
-        names = ("time_key", "times", "bins", "basis", "features", "without", "dims")
-        names += ("embedding", "weights")
-        source = read_cells(source, **{name: getattr(options, name) for name in names})
-    return source.check(min_cells=options.min_cells)
 
 
 class _Known(NamedTuple):

@@ -6,8 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from liouville.data import Samples, read_samples
-from liouville.errors import LiouvilleError
+from liouville.data import Samples
 from liouville.model import Model
 from liouville.objectives import KineticEnergy, PerContext, PerMember
 from liouville.tasks.density import measure
@@ -15,7 +14,8 @@ from liouville.tasks.density._choose import choose
 from liouville.tasks.density._families import INTERVAL
 from liouville.tasks.density._terms import likelihood, start_likelihood, training_likelihood
 from liouville.tasks.density.config import DensityConfig
-from liouville.tasks.density.split import Split, divide, image_shape, quantisation_of
+from liouville.tasks.density.read import read
+from liouville.tasks.density.split import Split, divide, quantisation_of
 from liouville.tasks.skeleton import fit_given
 from liouville.tasks.task import Start, Task, later
 from liouville.training import Fit, Reason
@@ -49,21 +49,6 @@ def fit_density(
     All other arguments, and the errors, are those of `liouville.tasks.skeleton.fit_given`.
     """
     return fit_given(TASK, samples, settings, folder=folder, resume=resume, progress=progress)
-
-
-def read(config: DensityConfig, given: Any = None) -> Samples | Split:
-    """The samples of a configuration, or those given, checked."""
-    options = config.data
-    source = options.file if given is None else given
-    if source is None:
-        raise LiouvilleError("no data: name a file")
-    if isinstance(source, Split):
-        return source
-    if not isinstance(source, Samples):
-        names = ("label", "features", "without", "dims", "basis")
-        source = read_samples(source, **{name: getattr(options, name) for name in names})
-    image_shape(config, source.dim, False)
-    return source.check(min_rows=options.min_samples)
 
 
 def resolve(data: Samples | Split, config: DensityConfig, progress: bool | None = None) -> Start:

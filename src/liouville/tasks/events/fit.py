@@ -6,17 +6,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from liouville.data import Events
-from liouville.errors import LiouvilleError
 from liouville.objectives import MarkLikelihood, Objective, PlaceLikelihood, TimeLikelihood
 from liouville.tasks.events import measure
-from liouville.tasks.events._covariates import read_covariates
 from liouville.tasks.events._initial import initial, resolve_choices
 from liouville.tasks.events.baselines import baselines
 from liouville.tasks.events.config import EventsConfig
 from liouville.tasks.events.demo import demonstration
 from liouville.tasks.events.measure import Judged
 from liouville.tasks.events.model import EventModel, Scores
-from liouville.tasks.events.split import Loaded, Split, divide, read_catalogue
+from liouville.tasks.events.read import read
+from liouville.tasks.events.split import Loaded, Split
 from liouville.tasks.events.units import EventUnits
 from liouville.tasks.skeleton import fit_given
 from liouville.tasks.task import Rows, Say, Start, Task, later
@@ -72,26 +71,6 @@ def fit_events(
         TrainingError: if training meets a number that is not finite.
     """
     return fit_given(TASK, events, settings, folder=folder, resume=resume, progress=progress)
-
-
-def read(config: EventsConfig, given: Any = None) -> Loaded:
-    """The events of a configuration, or those given, checked and divided."""
-    options = config.data
-    source = options.file if given is None else given
-    if source is None:
-        raise LiouvilleError("no data: name a file")
-    if isinstance(source, Split):
-        events, parts = source.training, source
-    else:
-        events = source if isinstance(source, Events) else read_catalogue(source, config)
-        events = events.check(
-            min_events=options.min_events, missing=options.missing, repeats=options.repeats
-        )
-        parts = divide(events, config)
-    # Places that no map can hold are refused here, too.
-    EventUnits.chosen(config, parts.training)
-    known = read_covariates(config.times.covariates, parts.training, options.time_unit)
-    return Loaded(events, parts, known)
 
 
 def resolve(loaded: Loaded, config: EventsConfig, progress: bool | None = None) -> Start:
