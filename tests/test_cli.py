@@ -221,9 +221,21 @@ def test_damaged_model_files(run, tmp_path, capsys):
         assert "model.lv" in one_error(capsys)
 
 
-def test_help_does_not_import_jax():
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["fit", "cells", "bad.csv"],
+        ["fit", "density", "bad.csv"],
+        ["fit", "events", "bad.csv"],
+        ["fit", "cells", "bad.csv", "--set", "training.steps=many"],
+    ],
+)
+def test_help_and_refusals_do_not_import_jax(arguments, tmp_path, monkeypatch):
+    (tmp_path / "bad.csv").write_text("t,x\n0,1\n1\n")
+    monkeypatch.chdir(tmp_path)
     code = (
-        "import sys; sys.argv = ['liouville', '--help']\n"
+        f"import sys; sys.argv = ['liouville', *{arguments}]\n"
         "from liouville.cli import main\n"
         "try: main()\n"
         "except SystemExit: pass\n"
