@@ -189,7 +189,7 @@ def test_downloads_that_fail_for_good(tmp_path: Path) -> None:
         ({"url": "file:///etc"}, "http or https"),
         ({"end": "1969-01-01T00:00Z"}, "start before it ends"),
         ({"start": "01/02/1970"}, "start '01/02/1970'"),
-        ({"region": "1,2"}, "for the region"),
+        ({"region": "1,2"}, "no file of the region"),
     ]:
         with _raises(pattern):
             download_usgs(**{"file": path, **quick, **changed})

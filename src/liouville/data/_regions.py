@@ -116,7 +116,7 @@ class Region:
         """
         path = Path(file)
         remedy = "give a GeoJSON file, or a box such as '122,22,150,46' (west,south,east,north)"
-        data = parse_json(read_text(path, "region"), f"the region {path}", remedy)
+        data = parse_json(read_text(path, "file of the region"), f"the region {path}", remedy)
         rings = [
             _oriented(ring, number > 0, path)
             for polygon in _polygons(data, path)
