@@ -165,7 +165,10 @@ class _Service:
     def _stored(self, query: dict[str, str]) -> Path:
         """The file of a finished query: its name is a digest of all that was asked."""
         asked = f"{self.url}?{urllib.parse.urlencode(sorted(query.items()))}"
-        return self.folder / f"{hashlib.sha256(asked.encode()).hexdigest()[:32]}.csv"
+        return (
+            self.folder
+            / f"{hashlib.sha256(asked.encode(errors='surrogatepass')).hexdigest()[:32]}.csv"
+        )
 
     def _store(self, path: Path, text: str) -> None:
         try:

@@ -15,6 +15,10 @@ _DEEPEST = 32
 _MOST_DIGITS = 40
 
 
+def _is_text(text: str) -> bool:
+    return text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
 class _Loader(yaml.SafeLoader):
     """YAML 1.2 scalars, which hold no surprises, and no repeated keys.
 
@@ -50,6 +54,15 @@ class _Loader(yaml.SafeLoader):
                 )
             seen.add(child.value if isinstance(child.value, str) else id(child))
         return super().construct_mapping(node, deep=deep)
+
+    def construct_scalar(self, node: Any) -> Any:
+        """Refuses halves of characters, such as an escape can make, which no file can hold."""
+        text = super().construct_scalar(node)
+        if not _is_text(text):
+            raise yaml.constructor.ConstructorError(
+                None, None, f"{text!r} holds half a character", node.start_mark
+            )
+        return text
 
     def construct_decimal(self, node: Any) -> int:
         """A whole number, in base ten whatever its first digit."""

@@ -139,4 +139,4 @@ def _tell(line: str) -> None:
     # Not by `sys.stderr`, whose lock the main thread may hold.
     with contextlib.suppress(OSError):
         begin = "\n" if os.isatty(2) else ""  # after a progress bar
-        os.write(2, f"{begin}{line}\n".encode())
+        os.write(2, f"{begin}{line}\n".encode(errors="backslashreplace"))

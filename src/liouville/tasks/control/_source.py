@@ -29,7 +29,7 @@ def digest(source: bytes) -> str:
 
 def source_of(name: str) -> bytes:
     """What a problem is recognised by: the content of its Python file, or its name."""
-    return _content(Path(name)) if is_code(name) else name.encode()
+    return _content(Path(name)) if is_code(name) else name.encode(errors="surrogatepass")
 
 
 def problem_of(source: bytes, name: str) -> ControlProblem:
