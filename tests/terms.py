@@ -359,7 +359,7 @@ TERMS: dict[str, Case] = RUNNING | {
     "per-context": Case(
         lambda: PerContext(_few(KineticEnergy)(), draws=2),
         _contextual,
-        lambda path: 0.25 * _energy(path.member(0)) + 0.75 * _energy(path.member(1)),
+        lambda path: 0.25 * _energy(path.in_context(0)) + 0.75 * _energy(path.in_context(1)),
     ),
     "over-pieces": Case(
         lambda: OverPieces(

@@ -159,7 +159,6 @@ def test_gradients(name):
     reported = set(report.detail.partition(": ")[2].split(", ")) - {""}
     assert len(reported) == report.value
     assert report.passed == (not reported)
-    assert lone <= reported
     assert all(any(part in place for part in entry.idle) for place in reported - lone), str(report)
 
 

@@ -125,7 +125,7 @@ def test_pipes_are_not_waited_for(tmp_path: Path, suffix: str) -> None:
     [
         ("a: &x [1, 2]\nb: *x\n", "line 2 .*refers to another value"),
         ("a: &x\n  b: *x\n", "refers to another value"),
-        ("a: \"\\ud800\"", "half a character"),
+        ('a: "\\ud800"', "half a character"),
         ("[" * 500, "nested more than 32"),
         ("- " * 500 + "1", "nested more than 32"),
         ("a: " + "1" * 5000, "more than 40 digits"),

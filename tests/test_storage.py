@@ -3,6 +3,7 @@ import io
 import json
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -18,7 +19,7 @@ from liouville.model import Model, load
 from liouville.paths import AbstractPath
 from liouville.runs import storage
 from makers import INTERVAL, cast
-from registry import build, entries
+from registry import FUNCTIONS, build, entries
 
 
 def model_of(path: AbstractPath) -> Model:
@@ -35,7 +36,12 @@ def model_of(path: AbstractPath) -> Model:
     )
 
 
-@pytest.mark.parametrize("name", entries("low", "middle"))
+def described(*costs: str) -> list[Any]:
+    """Entries that a file can describe: it holds no functions of one's own."""
+    return [entry for entry in entries(*costs) if entry.values[0] not in FUNCTIONS]
+
+
+@pytest.mark.parametrize("name", described("low", "middle"))
 def test_round_trip(name, tmp_path):
     """The same tree with the same bits, so the same answers."""
     model = model_of(build(name))
@@ -51,7 +57,7 @@ def test_round_trip(name, tmp_path):
         assert getattr(again, field) == getattr(model, field)
 
 
-@pytest.mark.parametrize("name", entries("low"))
+@pytest.mark.parametrize("name", described("low"))
 def test_a_loaded_model_gives_identical_answers(name, tmp_path):
     model = model_of(build(name))
     model.save(tmp_path / "m.lv")

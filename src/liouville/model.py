@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
-from liouville import curves, dynamics, gauges, maps, paths, quantities
+from liouville import curves, dynamics, gauges, maps, paths, processes, quantities
 from liouville.data import Standardisation, numbers_of, points_among
 from liouville.errors import LiouvilleError
 from liouville.numerics import networks, parameters, weights
@@ -28,7 +28,10 @@ Numbers: TypeAlias = Any
 
 # Where the classes are that a model file may name: all that is public and final there, and the one
 # class of Equinox that networks are made of.
-CLASSES = (curves, gauges, maps, networks, parameters, paths, weights, eqx.nn.Linear)
+CLASSES = (
+    *(curves, gauges, maps, networks, parameters, paths, processes, weights),
+    eqx.nn.Linear,
+)
 
 # The most and the fewest points evaluated in one compiled call: the most bounds the memory (block x
 # parts x dim). So does the most times in one call, and no more of them than that their marginals,

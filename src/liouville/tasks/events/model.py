@@ -10,7 +10,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from liouville import processes
 from liouville.data import Events, Region, check_history
 from liouville.errors import LiouvilleError
 from liouville.model import CLASSES, MODEL_FILE
@@ -310,7 +309,7 @@ def load_events(run: Path | str) -> EventModel:
     file = file_of(Path(run), MODEL_FILE) if Path(run).is_dir() else Path(run)
     arrays, content = storage.read(file, kind="events")
     check_leaves(file, arrays)
-    table = storage.class_table(*CLASSES, processes)
+    table = storage.class_table(*CLASSES)
     with refused_as(file, "a point process"):
         region = content["region"]
         plain = {name: content[name] for name in _PLAIN}
