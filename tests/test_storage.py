@@ -19,7 +19,7 @@ from liouville.model import Model, load
 from liouville.paths import AbstractPath
 from liouville.runs import storage
 from makers import INTERVAL, cast
-from registry import FUNCTIONS, build, entries
+from registry import FUNCTIONS, PLACES, build, entries
 
 
 def model_of(path: AbstractPath) -> Model:
@@ -37,8 +37,13 @@ def model_of(path: AbstractPath) -> Model:
 
 
 def described(*costs: str) -> list[Any]:
-    """Entries that a file can describe: it holds no functions of one's own."""
-    return [entry for entry in entries(*costs) if entry.values[0] not in FUNCTIONS]
+    """Entries that a file can describe.
+
+    It holds no functions of one's own, and of what knows of events the process, from which what
+    follows a history is made anew.
+    """
+    left_out = (*FUNCTIONS, *PLACES)
+    return [e for e in entries(*costs) if not any(name in e.values[0] for name in left_out)]
 
 
 @pytest.mark.parametrize("name", described("low", "middle"))
