@@ -117,6 +117,7 @@ def test_a_model_without_classes_has_none_to_give(plane):
         plane.model.given("ant")
 
 
+@pytest.mark.slow
 def test_saved_models_give_the_same_answers(plane, classes, tmp_path):
     for number, model in enumerate((plane.model, classes)):
         model.save(tmp_path / f"{number}.lv")

@@ -100,6 +100,7 @@ def _answers(file: Path) -> np.ndarray:
     return np.array([[float(row[n]) for n in columns] for row in rows])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["two columns", "six columns", "sides", "geojson", "npz"])
 def test_questions_and_forecasts_read_what_a_fit_reads(run, forms, form, tmp_path):
     later = ("2020-03-02T00:00:00Z", "2020-03-03T06:00:00Z")
@@ -116,6 +117,7 @@ def test_questions_and_forecasts_read_what_a_fit_reads(run, forms, form, tmp_pat
     assert (tmp_path / "FORECAST" / "catalogues.csv").is_file()
 
 
+@pytest.mark.slow
 def test_conditions_and_repeats_of_a_fit_hold_for_its_histories(tmp_path, capsys, monkeypatch):
     draw_nothing(monkeypatch)
     drawn: Any = rows_of()

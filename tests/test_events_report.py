@@ -348,6 +348,7 @@ def test_a_history_goes_to_the_clock_and_the_kinds_of_the_model(hawkes):
 # Figures.
 
 
+@pytest.mark.slow
 def test_figures_are_drawn_from_arrays(tmp_path):
     rng = np.random.default_rng(0)
     clock = Clock("days", "2020-01-01T00:00:00Z")

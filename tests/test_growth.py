@@ -73,7 +73,7 @@ class MisgrownMarginal(AbstractMarginal):
         return self.marginal.particles(n, key=key)
 
 
-@pytest.mark.parametrize("factor", [0.0, 1.05])
+@pytest.mark.parametrize("factor", [0.0, pytest.param(1.05, marks=pytest.mark.slow)])
 def test_a_wrong_growth_rate_breaks_its_laws(factor, getkey):
     right = build("growing-linear-1d")
     wrong = Misgrown(right, factor)
@@ -166,6 +166,7 @@ def test_weighted_particles_have_the_law_of_the_path():
     assert abs(weights.mean() / np.exp(float(start.log_mass)) - 1.0) > 0.05
 
 
+@pytest.mark.slow
 def test_growth_that_costs_more_is_used_less():
     path = build("growing-full")
     key = jr.key(0)

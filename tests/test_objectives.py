@@ -183,6 +183,7 @@ def test_energy_of_a_bridge(sigma):
     assert slack < 0.03 * mean
 
 
+@pytest.mark.slow
 def test_energy_scales_with_the_length_of_the_interval():
     """The same way in three times the time costs a third."""
     path: Any = moving()

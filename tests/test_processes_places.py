@@ -122,6 +122,7 @@ def test_mass_in_a_polygon(name):
     assert abs(float(polygon(TRIANGLE, 1, None).mass(marginal)) - oracle) > 1e-3
 
 
+@pytest.mark.slow
 def test_draws_in_a_polygon():
     marginal = build("gaussian-full-cubic").at(jnp.asarray(0.3))
     region = polygon(TRIANGLE)

@@ -123,6 +123,7 @@ def test_models_take_objects(model: Model) -> None:
 _BRIEF = ["--set=path.members=1", "--set=gaps.fill=false", "--parts=2", "--steps=2"]
 
 
+@pytest.mark.slow
 def test_answers_about_the_same_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
@@ -163,6 +164,7 @@ def test_answers_about_the_same_file(
     assert "no column 'stage'" in error_of(capsys)
 
 
+@pytest.mark.slow
 def test_pseudotime_on_the_command_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
