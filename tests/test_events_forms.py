@@ -357,12 +357,13 @@ def test_formats_of_services(tmp_path: Path) -> None:
 
 def test_quakeml_with_obspy(tmp_path: Path) -> None:
     obspy = pytest.importorskip("obspy")
-    from obspy.core.event import Event, Magnitude, Origin
-
+    event = pytest.importorskip("obspy.core.event")
     events = [
-        Event(
-            origins=[Origin(time=obspy.UTCDateTime(t), longitude=lon, latitude=lat, depth=1e4)],
-            magnitudes=[Magnitude(mag=m, magnitude_type="Mw")],
+        event.Event(
+            origins=[
+                event.Origin(time=obspy.UTCDateTime(t), longitude=lon, latitude=lat, depth=1e4)
+            ],
+            magnitudes=[event.Magnitude(mag=m, magnitude_type="Mw")],
             event_type="earthquake",
         )
         for t, (lon, lat), m in zip(_columns()["time"], PLACES.tolist(), SIZES)
