@@ -34,9 +34,9 @@ CLASSES = (
 )
 
 # The most and the fewest points evaluated in one compiled call: the most bounds the memory (block x
-# parts x dim). So does the most times in one call, and no more of them than that their marginals,
-# of about as many numbers as the path each, hold this many together.
-_BLOCK, _LEAST, _ROWS, _NUMBERS = 4096, 64, 1024, 2**24
+# parts x dim). Of different times no more come in one call than that their marginals, each of about
+# as many numbers as the path, hold so many numbers together.
+_BLOCK, _LEAST, _NUMBERS = 4096, 64, 2**24
 
 # Further away, in units of the model, squares of points and powers of times leave single precision.
 _FARTHEST = 1e12
@@ -396,7 +396,7 @@ class Model:
         shapes = [batch if name == "log_density" else (*batch, self.dim) for name in names]
         results = [np.empty((len(flat), *shape[len(batch) :])) for shape in shapes]
         size = sum(np.size(leaf) for leaf in jax.tree.leaves(self.path))
-        most = min(_ROWS, 1 << max(_NUMBERS // max(size, 1), 1).bit_length() - 1)
+        most = 1 << max(_NUMBERS // max(size, 1), 1).bit_length() - 1
         for times, index in _rows(self._model_times(every, extrapolate), most):
             found = _answers(self.path, names, times.astype(dtype), flat[index].astype(dtype))
             for result, values in zip(results, found):
