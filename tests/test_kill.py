@@ -19,7 +19,7 @@ from liouville.training import read_metrics
 from test_training import assert_same, start, state_in
 
 KILLS = 20
-STEPS = 4000
+STEPS = 12_000
 
 
 def finish(folder: Path) -> None:
