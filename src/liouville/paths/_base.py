@@ -32,7 +32,7 @@ class AbstractMarginal(eqx.Module):
     @property
     def log_mass(self) -> Scalar:
         r"""$\log M_t$, the logarithm of the total mass; zero by default, of shape `()`."""
-        return jnp.zeros(())
+        return jnp.asarray(0.0)
 
     @abc.abstractmethod
     def sample(self, *, key: RandomKey) -> Point:
@@ -71,7 +71,9 @@ def mixed_masses(
     log_shares: Float[Array, " parts"], log_masses: Float[Array, " parts"]
 ) -> tuple[Float[Array, " parts"], Scalar]:
     r"""Log-weights $\log(w_k M_k / M)$ of parts with masses, and $\log\sum_k w_k M_k$."""
-    joint = log_shares + log_masses.astype(log_shares.dtype)
+    if log_masses.weak_type:  # the zeros of paths that do not grow, which have no precision
+        return log_shares, jnp.asarray(0.0)
+    joint = log_shares.astype(log_masses.dtype) + log_masses
     return jax.nn.log_softmax(joint), jax.nn.logsumexp(joint)
 
 

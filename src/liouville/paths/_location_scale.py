@@ -160,7 +160,7 @@ class LocationScaleMarginal(AbstractMarginal):
     @property
     def log_mass(self) -> Scalar:
         r"""$\log\sum_k m_k$."""
-        return jnp.zeros(()) if self.log_masses is None else jax.nn.logsumexp(self.log_masses)
+        return jnp.asarray(0.0) if self.log_masses is None else jax.nn.logsumexp(self.log_masses)
 
     def sample(self, *, key: RandomKey) -> Point:
         """One draw: a part by its weight, then a point of it."""

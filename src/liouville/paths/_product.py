@@ -59,7 +59,7 @@ class ProductMarginal(AbstractMarginal):
     @property
     def log_mass(self) -> Scalar:
         r"""$\sum_b \log M_b$: masses multiply."""
-        return jnp.stack([part.log_mass for part in self.parts]).sum()
+        return sum((part.log_mass for part in self.parts), jnp.asarray(0.0))
 
     def sample(self, *, key: RandomKey) -> Point:
         """One draw of every block."""
