@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from liouville.data._names import not_found, usual
+from liouville.data._names import not_found
+from liouville.data._roles import usual
 from liouville.errors import LiouvilleError, one_line
 from liouville.runs.archives import DAMAGE, ObjectsError, open_archive, read_member, read_npy
 from liouville.runs.archives import shape_of_member as shape_of

@@ -8,7 +8,8 @@ role; without one, a column that has such a word among others (``start_lat``) if
 import re
 from collections.abc import Collection, Sequence
 
-from liouville.data._names import USUAL, listed
+from liouville.data._names import listed
+from liouville.data._roles import USUAL
 from liouville.data._tables import Table
 from liouville.errors import LiouvilleError
 
@@ -20,8 +21,7 @@ _ABOUT = {
     *("updated", "stations", "count", "id", "name", "scale", "method", "quality", "gap"),
 }
 
-_LONGITUDE = {"longitude", "lon", "lng", "long"}
-_LATITUDE = {"latitude", "lat"}
+_LONGITUDE, _LATITUDE = set(USUAL["longitude"]), set(USUAL["latitude"])
 _SIZE = {"magnitude", "mag", "mw", "mww", "mwc", "mwb", "mwr", "ml", "mb"}
 
 _TIME_NAMES = (

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 
 from liouville.data._arrays import plain_array
-from liouville.data._names import one_line
 from liouville.data._tables import LazyColumns, Table, foreign
-from liouville.errors import LiouvilleError
+from liouville.errors import LiouvilleError, one_line
 from liouville.runs.archives import check_unpacked
 
 FRAMES = (".parquet", ".feather")

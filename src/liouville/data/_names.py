@@ -4,12 +4,7 @@ import difflib
 from collections.abc import Sequence
 from typing import Any, get_args
 
-from liouville.data._roles import MISSING as MISSING
-from liouville.data._roles import USUAL as USUAL
-from liouville.data._roles import usual as usual
-from liouville.errors import LiouvilleError
-from liouville.errors import one_line as one_line
-from liouville.errors import shown as shown
+from liouville.errors import LiouvilleError, shown
 
 
 def names_among(

@@ -9,8 +9,9 @@ import numpy as np
 from liouville.data._annotated import Annotated
 from liouville.data._archives import Archive
 from liouville.data._arrays import real_matrix
-from liouville.data._names import names_among, usual
+from liouville.data._names import names_among
 from liouville.data._records import number_values
+from liouville.data._roles import usual
 from liouville.data._samples import Samples
 from liouville.data._sources import ALL, Source, opened, source_of
 from liouville.data._suspects import identifiers_of, other_columns, said_columns

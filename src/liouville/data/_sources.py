@@ -11,10 +11,9 @@ import numpy as np
 from liouville.data._annotated import ANNOTATED, Annotated, annotated_file, is_annotated
 from liouville.data._archives import Archive, load_array
 from liouville.data._frames import FRAMES, frame_file, frame_table
-from liouville.data._names import one_line
 from liouville.data._tables import Table, existing_file
 from liouville.data._text_tables import TEXT, TEXT_PACKED, read_table
-from liouville.errors import LiouvilleError
+from liouville.errors import LiouvilleError, one_line
 
 Source: TypeAlias = Any
 """A path, or an object in memory; see `opened`."""

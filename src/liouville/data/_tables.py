@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from liouville.data._formulas import guarded
-from liouville.data._names import MISSING, listed, not_found, one_line, shown, usual
-from liouville.errors import LiouvilleError
+from liouville.data._names import listed, not_found
+from liouville.data._roles import MISSING, usual
+from liouville.errors import LiouvilleError, one_line, shown
 from liouville.runs.files import atomic_path
 
 DELIMITERS = {".csv": ",", ".tsv": "\t"}

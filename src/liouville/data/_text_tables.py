@@ -26,10 +26,9 @@ from liouville.data._dialects import (
 )
 from liouville.data._formulas import unguarded
 from liouville.data._frames import floats
-from liouville.data._names import one_line
 from liouville.data._roles import MISSING
 from liouville.data._tables import LazyColumns, Table, existing_file
-from liouville.errors import LiouvilleError
+from liouville.errors import LiouvilleError, one_line
 from liouville.runs.archives import check_unpacked, most_unpacked
 
 TEXT = (".csv", ".tsv", ".txt", ".dat")

@@ -9,9 +9,9 @@ import numpy as np
 
 from liouville.data._arrays import in_utc, is_gone
 from liouville.data._instants import is_stamp
-from liouville.data._names import listed, not_found, shown
+from liouville.data._names import listed, not_found
 from liouville.data._roles import MISSING, unit_of
-from liouville.errors import LiouvilleError
+from liouville.errors import LiouvilleError, shown
 
 _NUMBER = r"(?:\d+(?:\.\d+)?|\.\d+)"
 _RANGE = re.compile(rf"({_NUMBER})\s*(?:-|–|to)\s*({_NUMBER})")

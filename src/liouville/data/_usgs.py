@@ -20,9 +20,8 @@ import numpy as np
 
 from liouville.data._geography import near_longitude
 from liouville.data._instants import microseconds
-from liouville.data._names import one_line
 from liouville.data._regions import Region
-from liouville.errors import LiouvilleError
+from liouville.errors import LiouvilleError, one_line
 from liouville.runs.files import atomic_path, write_bytes
 
 USGS = "https://earthquake.usgs.gov/fdsnws/event/1"
