@@ -55,6 +55,33 @@ class AbstractMarginal(eqx.Module):
         """
 
 
+class AbstractRedirected(AbstractMarginal):
+    """The density of another marginal, which gets there in another way; it forwards the rest.
+
+    Attributes:
+        marginal: the other marginal.
+    """
+
+    marginal: eqx.AbstractVar[AbstractMarginal]
+
+    def log_density(self, x: Point) -> Scalar:
+        """The log-density of the other marginal."""
+        return self.marginal.log_density(x)
+
+    @property
+    def log_mass(self) -> Scalar:
+        """The mass of the other marginal."""
+        return self.marginal.log_mass
+
+    def sample(self, *, key: RandomKey) -> Point:
+        """One draw."""
+        return self.marginal.sample(key=key)
+
+    def particles(self, n: int, *, key: RandomKey) -> tuple[Points, Float[Array, " n"]]:
+        """The particles of the other marginal."""
+        return self.marginal.particles(n, key=key)
+
+
 def average_velocity(
     log_joint: Float[Array, " parts"], velocities: Float[Array, "parts dim"]
 ) -> Point:

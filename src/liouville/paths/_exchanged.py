@@ -1,9 +1,8 @@
 import jax
-from jaxtyping import Array, Float
 
 from liouville.gauges import Exchange, ExchangeField
-from liouville.numerics.types import Point, Points, RandomKey, Scalar
-from liouville.paths._base import AbstractMarginal, AbstractPath
+from liouville.numerics.types import Point, Scalar
+from liouville.paths._base import AbstractMarginal, AbstractPath, AbstractRedirected
 
 
 class Exchanged(AbstractPath):
@@ -33,15 +32,11 @@ class Exchanged(AbstractPath):
         return self.path.branches()
 
 
-class ExchangedMarginal(AbstractMarginal):
+class ExchangedMarginal(AbstractRedirected):
     """An `Exchanged` path at one time."""
 
     marginal: AbstractMarginal
     field: ExchangeField
-
-    def log_density(self, x: Point) -> Scalar:
-        """The log-density, untouched by the exchange."""
-        return self.marginal.log_density(x)
 
     def velocity(self, x: Point) -> Point:
         """The velocity of the path plus $w$."""
@@ -51,16 +46,3 @@ class ExchangedMarginal(AbstractMarginal):
         r"""The growth rate of the path plus $\nabla\cdot w + w\cdot\nabla\log\rho$."""
         score = jax.grad(self.marginal.log_density)(x)
         return self.marginal.growth(x) + self.field.growth(x, score)
-
-    @property
-    def log_mass(self) -> Scalar:
-        """The mass of the path."""
-        return self.marginal.log_mass
-
-    def sample(self, *, key: RandomKey) -> Point:
-        """One draw."""
-        return self.marginal.sample(key=key)
-
-    def particles(self, n: int, *, key: RandomKey) -> tuple[Points, Float[Array, " n"]]:
-        """The particles of the path."""
-        return self.marginal.particles(n, key=key)

@@ -1,9 +1,8 @@
 import jax
-from jaxtyping import Array, Float
 
 from liouville.gauges import AbstractGauge, AbstractGaugeField
-from liouville.numerics.types import Point, Points, RandomKey, Scalar
-from liouville.paths._base import AbstractMarginal, AbstractPath
+from liouville.numerics.types import Point, Scalar
+from liouville.paths._base import AbstractMarginal, AbstractPath, AbstractRedirected
 
 
 class Gauged(AbstractPath):
@@ -36,15 +35,11 @@ class Gauged(AbstractPath):
         return self.path.branches()
 
 
-class GaugedMarginal(AbstractMarginal):
+class GaugedMarginal(AbstractRedirected):
     """A `Gauged` path at one time."""
 
     marginal: AbstractMarginal
     field: AbstractGaugeField
-
-    def log_density(self, x: Point) -> Scalar:
-        """The log-density, untouched by the gauge."""
-        return self.marginal.log_density(x)
 
     def velocity(self, x: Point) -> Point:
         """The velocity of the path plus that of the gauge."""
@@ -54,16 +49,3 @@ class GaugedMarginal(AbstractMarginal):
     def growth(self, x: Point) -> Scalar:
         """The growth rate, untouched by the gauge."""
         return self.marginal.growth(x)
-
-    @property
-    def log_mass(self) -> Scalar:
-        """The mass of the path."""
-        return self.marginal.log_mass
-
-    def sample(self, *, key: RandomKey) -> Point:
-        """One draw."""
-        return self.marginal.sample(key=key)
-
-    def particles(self, n: int, *, key: RandomKey) -> tuple[Points, Float[Array, " n"]]:
-        """The particles of the path."""
-        return self.marginal.particles(n, key=key)

@@ -80,7 +80,9 @@ class LocationScale(AbstractPath):
             return  # without their context these curves have no value to look at
         location, raw = shape_of(self.location), shape_of(self.raw_scale)
         time = jax.ShapeDtypeStruct((), jnp.zeros(()).dtype)
-        logits = jax.eval_shape(lambda c, t: _log_weights(c, t)[0], self.logits, time).shape
+        logits = jax.eval_shape(
+            lambda c, t: _weights_of(c, t)["log_weights"], self.logits, time
+        ).shape
         if len(location) != 2 or logits != location[:1]:
             raise ValueError(
                 f"locations have shape {location} and logits {logits}; "
@@ -104,20 +106,20 @@ class LocationScale(AbstractPath):
             *value_and_rate(self.raw_scale, t),
             is_rotation_invariant=self.family.is_rotation_invariant,
         )
-        masses = ()
-        if isinstance(self.logits, Masses):
-            masses = value_and_rate(self.logits.log_mass, t)
-        return LocationScaleMarginal(frames, *_log_weights(self.logits, t), self.family, *masses)
+        return LocationScaleMarginal(frames, family=self.family, **_weights_of(self.logits, t))
 
 
-def _log_weights(logits: Any, t: Scalar) -> tuple[Float[Array, " parts"], Any]:
-    """The log-weights, and their rate if they move."""
+def _weights_of(logits: Any, t: Scalar) -> dict[str, Any]:
+    """The fields of a marginal that follow from the logits: weights, and how they change if so."""
     if isinstance(logits, Masses):
-        return jax.nn.log_softmax(logits.log_mass(t)), None
+        masses, rates = value_and_rate(logits.log_mass, t)
+        weights = {"log_weights": jax.nn.log_softmax(masses), "log_weights_rate": None}
+        return {**weights, "log_masses": masses, "growth_rates": rates}
     if isinstance(logits, AbstractCurve):
         values, rates = value_and_rate(logits, t)
-        return jax.jvp(jax.nn.log_softmax, (values,), (rates,))
-    return jax.nn.log_softmax(value_of(logits)), None
+        values, rates = jax.jvp(jax.nn.log_softmax, (values,), (rates,))
+        return {"log_weights": values, "log_weights_rate": rates}
+    return {"log_weights": jax.nn.log_softmax(value_of(logits)), "log_weights_rate": None}
 
 
 class LocationScaleMarginal(AbstractMarginal):

@@ -1,10 +1,9 @@
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Float
 
 from liouville.curves import AbstractCurve, value_and_rate
-from liouville.numerics.types import Point, Points, RandomKey, Scalar
-from liouville.paths._base import AbstractMarginal, AbstractPath
+from liouville.numerics.types import Point, Scalar
+from liouville.paths._base import AbstractMarginal, AbstractPath, AbstractRedirected
 
 
 class TimeChange(AbstractPath):
@@ -53,15 +52,11 @@ class Reversed(AbstractPath):
         return Retimed(self.path.at(mirrored), -jnp.ones_like(t))
 
 
-class Retimed(AbstractMarginal):
+class Retimed(AbstractRedirected):
     """A marginal whose velocity and growth are multiplied by the pace of the clock."""
 
     marginal: AbstractMarginal
     pace: Scalar
-
-    def log_density(self, x: Point) -> Scalar:
-        """The log-density of the path at the clock's time."""
-        return self.marginal.log_density(x)
 
     def velocity(self, x: Point) -> Point:
         """The velocity of the path times the pace."""
@@ -70,16 +65,3 @@ class Retimed(AbstractMarginal):
     def growth(self, x: Point) -> Scalar:
         """The growth rate of the path times the pace."""
         return self.pace * self.marginal.growth(x)
-
-    @property
-    def log_mass(self) -> Scalar:
-        """The mass of the path at the clock's time."""
-        return self.marginal.log_mass
-
-    def sample(self, *, key: RandomKey) -> Point:
-        """One draw."""
-        return self.marginal.sample(key=key)
-
-    def particles(self, n: int, *, key: RandomKey) -> tuple[Points, Float[Array, " n"]]:
-        """The particles of the path at the clock's time."""
-        return self.marginal.particles(n, key=key)
