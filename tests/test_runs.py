@@ -22,8 +22,9 @@ import pytest
 
 from commands import call, error_of
 from liouville.errors import LiouvilleError
+from liouville.runs import files
 from liouville.runs.config import Range, describe, merge, option
-from liouville.runs.files import atomic_path, clear_leftovers, leftover, write_bytes
+from liouville.runs.files import atomic_path, clear_leftovers, leftover, lock, write_bytes
 from liouville.runs.folder import (
     begin,
     file_of,
@@ -84,6 +85,22 @@ def test_of_two_writers_one_wins_whole(tmp_path):
         content = (tmp_path / f"{number}.txt").read_text()
         assert content in ("a" * 100_000, "b" * 100_000)
     assert len(list(tmp_path.iterdir())) == 40
+
+
+def test_a_folder_that_another_clears_before_it_is_locked_is_made_anew(tmp_path, monkeypatch):
+    locked = []
+
+    def robbed(folder):
+        locked.append(folder)
+        if len(locked) == 1:  # another writer took it for a dead one's
+            folder.rmdir()
+        return lock(folder)
+
+    monkeypatch.setattr(files, "lock", robbed)
+    with atomic_path(tmp_path / "a.csv") as temporary:
+        temporary.write_text("whole")
+    assert len(locked) == 2
+    assert [file.name for file in tmp_path.iterdir()] == ["a.csv"]
 
 
 _DIES = """

@@ -151,6 +151,8 @@ def hidden_folder(parent: Path) -> Iterator[Path]:
         folder.mkdir()
         try:
             descriptor = lock(folder)
+        except FileNotFoundError:  # another took it for dead before it was opened
+            continue
         except OSError:  # no locks here, so nobody will take it for dead either
             break
         if descriptor is not None:  # otherwise another took it for dead before it was locked
