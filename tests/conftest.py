@@ -26,8 +26,8 @@ settings.load_profile("liouville")
 
 
 # Every compiled program keeps a few maps of memory, of which Linux allows a process 65,530; beyond,
-# the next compilation is a segmentation fault.
-_MOST_MAPS = 30_000
+# the next compilation is a segmentation fault. To forget them takes seconds.
+_MOST_MAPS = 50_000
 _finished = itertools.count(1)
 
 

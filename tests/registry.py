@@ -135,10 +135,19 @@ def _leaf(family, scale, kind, parts, dim, cost) -> Entry:
     return Entry(leaf(family, scale, kind, parts, dim), dim, cost)
 
 
-PARTS = {"-".join(row[:3]): _leaf(*row, "middle") for row in _LEAVES}
-PARTS |= {"-".join(row[:3]): _leaf(*row, "high") for row in _OTHER_LEAVES}
+PARTS = {"-".join(row[:3]): _leaf(*row, "high") for row in (*_LEAVES, *_OTHER_LEAVES)}
 for _name in ("gaussian-diagonal-linear", "logistic-full-still"):
     PARTS[_name] = replace(PARTS[_name], cost="low")
+# With those, every kind of curve, and both families and all scales.
+for _name in (
+    "gaussian-full-cubic",
+    "gaussian-turning-cubic",
+    "logistic-full-monotone",
+    "logistic-diagonal-network",
+    "gaussian-diagonal-smooth",
+    "logistic-diagonal-fast",
+):
+    PARTS[_name] = replace(PARTS[_name], cost="middle")
 
 # Heavy tails: no box holds all but a hundred-millionth of the mass.
 _HEAVY: dict[int, Any] = {

@@ -223,9 +223,8 @@ def _direction(path: AbstractPath) -> Any:
     return jax.tree.map(lambda a, b: a - b, split(jolted(path, jr.key(5), 1.0))[0], learned)
 
 
-@pytest.mark.parametrize(
-    "name", ["free-logistic-3d", pytest.param("hard-gaussian-2d", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["free-logistic-3d", "hard-gaussian-2d"])
 def test_points_of_given_levels_move_with_parameters_and_levels(name):
     path = build(name)
     learned, rest = split(path)

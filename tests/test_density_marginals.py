@@ -72,6 +72,7 @@ def test_there_and_back():
         np.testing.assert_allclose(again, volume, atol=1e3 * INVERSE)
 
 
+@pytest.mark.slow
 def test_a_path_seen_through_it_keeps_its_mass_and_nothing_of_it_is_learned():
     path = Pushforward(Normal(5), marginal_map(_columns(), (0.0, 1.0)))
     assert not learned_leaves(path)

@@ -33,7 +33,9 @@ def with_history(path: AbstractPath, events: History) -> AbstractPath:
     return path.location.base.after(events)  # pyright: ignore[reportAttributeAccessIssue]
 
 
-@pytest.mark.parametrize("name", KNOWING)
+@pytest.mark.parametrize(
+    "name", ["recalled", *(pytest.param(n, marks=pytest.mark.slow) for n in KNOWING[:2])]
+)
 def test_the_future_is_not_known(name):
     path = build(name)
     known = history(jr.key(3), n=6, before=0.9)
@@ -99,7 +101,7 @@ TRIANGLE = np.array([[-1.5, -1.0], [2.0, -0.5], [0.2, 1.7]])
 
 
 @pytest.mark.parametrize(
-    "name", ["triggered", pytest.param("gaussian-full-cubic", marks=pytest.mark.slow)]
+    "name", ["gaussian-full-cubic", pytest.param("triggered", marks=pytest.mark.slow)]
 )
 def test_mass_in_a_polygon(name):
     marginal = build(name).at(jnp.asarray(0.3))
