@@ -92,6 +92,7 @@ def test_python_and_command_line_agree(run, tmp_path):
         np.testing.assert_allclose(table["velocity x1"], model.velocity(1.0, points)[:, 0])
         np.testing.assert_allclose(table["score x2"], model.score(1.0, points)[:, 1])
         np.testing.assert_allclose(table["drift x2"], model.drift(1.0, points)[:, 1])
+        np.testing.assert_allclose(table["growth"], model.growth(1.0, points), atol=1e-6)
 
 
 def test_a_query_leaves_the_compiler_as_it_was(run, tmp_path):
@@ -110,6 +111,7 @@ def test_samples_and_trajectories(run, tmp_path):
     assert call("trajectories", run, *arguments, "--stochastic") == 0
     with np.load(tracks) as table:
         assert table["trajectory"].tolist() == np.repeat(np.arange(4), 5).tolist()
+        assert not table["log_weight"].reshape(4, 5)[:, 0].any()
 
 
 def test_json_is_one_object_on_the_last_line(run, capsys):

@@ -303,3 +303,65 @@ def test_a_model_of_one_coordinate():
     grid = np.linspace(-40.0, 40.0, 4001)[:, None]
     mass = np.exp(model.log_density(3.1, grid)).sum() * (grid[1, 0] - grid[0, 0])
     assert np.isclose(mass, 1.0, atol=1e-8)
+
+
+# Mass that grows.
+
+
+@pytest.fixture(scope="module")
+def growing() -> Model:
+    return Model(
+        path=build("growing-full"),
+        units=Standardisation(CENTER, SCALE, ORIGIN, DURATION),
+        times=np.array([START, END]),
+        features=("length", "mass"),
+        sigma=0.1,
+    )
+
+
+def test_growth_in_the_user_s_units_balances_mass(growing):
+    """By differences in the user's units: the law of continuity with its source."""
+    x, h = points(), 1e-4
+    steps = h * SCALE * np.eye(2)
+    r = h * DURATION
+
+    def log_measure(t):
+        return growing.log_density(t, x) + growing.log_mass(t)
+
+    rate = (log_measure(T + r) - log_measure(T - r)) / (2 * r)
+    outflow = sum(
+        (growing.velocity(T, x + e)[:, i] - growing.velocity(T, x - e)[:, i]) / (2 * e.sum())
+        for i, e in enumerate(steps)
+    )
+    found = growing.answers(T, x)
+    residual = rate + (found.velocity * found.score).sum(1) + outflow - found.growth
+    assert np.abs(found.growth).max() * DURATION > 0.01
+    assert np.allclose(DURATION * residual, 0.0, atol=10 * CENTRAL_DIFFERENCE)
+    assert np.allclose(found.growth, growing.growth(T, x), rtol=ROUNDING)
+
+
+def test_a_model_that_conserves_mass_says_no_growth(model):
+    assert not model.growth(T, points()).any()
+    assert not model.answers(T, points()).growth.any()
+    assert model.log_mass([[START, T], [T, END]]).tolist() == [[0.0, 0.0], [0.0, 0.0]]
+    assert model.log_mass(T).shape == ()
+    assert not model.weighted_trajectories(points(), [START, END]).log_weights.any()
+    with pytest.raises(LiouvilleError, match="time 79 is outside"):
+        model.log_mass(79.0)
+
+
+@pytest.mark.parametrize("stochastic", [False, True])
+@pytest.mark.parametrize("ends", [(START, END), (END, START)])
+def test_weighted_trajectories_have_the_density_of_every_time(growing, stochastic, ends):
+    n = 4096
+    start = growing.sample(ends[0], n, seed=1)
+    found = growing.weighted_trajectories(start, ends, stochastic=stochastic, seed=2)
+    assert not found.log_weights[0].any()
+    mass = np.exp(growing.log_mass(ends))
+    weights, direct = np.exp(found.log_weights[1]) * mass[0] / mass[1], growing.sample(ends[1], n)
+    for of in (lambda z: np.ones(len(z)), lambda z: z[:, 0], lambda z: np.tanh(z[:, 1])):
+        carried, drawn = (of((x - CENTER) / SCALE) for x in (found.points[1], direct))
+        spread = np.sqrt(((weights * carried).var() + drawn.var()) / n)
+        assert abs((weights * carried).mean() - drawn.mean()) < STANDARD_ERRORS * spread
+    moved = growing.trajectories(start, ends, stochastic=stochastic, seed=2)
+    assert np.array_equal(moved, found.points)

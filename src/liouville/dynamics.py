@@ -202,6 +202,42 @@ def solve_sde(
         The points at all times, shape `(times, n, dim)`; the first row is `x0`.
     """
 
+    step = _noisy_step(path, g, key)
+    return _scan_steps(lambda x, t, h, i: step(x, t, h, i)[0], x0, times, steps)
+
+
+@eqx.filter_jit
+def solve_growing_sde(
+    path: AbstractPath,
+    x0: Points,
+    times: Float[Array, " times"],
+    *,
+    g: Noise,
+    steps: int = 100,
+    key: RandomKey,
+) -> tuple[Float[Array, "times n dim"], Float[Array, "times n"]]:
+    r"""`solve_sde` with masses that grow at the rate $h_t(x)$, as in `solve_growing`.
+
+    The law of the weighted points obeys $\partial_t(M\rho) = -\nabla\cdot(M\rho b) +
+    \tfrac12 g^2\Delta(M\rho) + h M\rho$ (Feynman and Kac), which is that of the path.
+
+    Returns:
+        The points, shape `(times, n, dim)`, and $w_t = \int_{t_0}^t h_s(X_s)\,ds$, shape
+        `(times, n)`.
+    """
+    move = _noisy_step(path, g, key)
+
+    def step(state, t, h, i):
+        x, log_weight = state
+        moved, marginal = move(x, t, h, i)
+        return moved, log_weight + h * jax.vmap(marginal.growth)(x)
+
+    return _scan_steps(step, (x0, jnp.zeros_like(x0[:, 0])), times, steps)
+
+
+def _noisy_step(path: AbstractPath, g: Noise, key: RandomKey) -> Callable:
+    """A step of Euler-Maruyama, and the marginal from which it started."""
+
     def step(x, t, h, i):
         marginal = path.at(t)
         noise = jnp.asarray(g(t) if callable(g) else g, x.dtype)
@@ -209,9 +245,9 @@ def solve_sde(
         pull = 0.5 * noise**2 * jnp.sign(h)
         slope = jax.vmap(lambda y: marginal.velocity(y) + pull * score(marginal, y))(x)
         dw = jnp.sqrt(jnp.abs(h)) * jr.normal(jr.fold_in(key, i), x.shape, x.dtype)
-        return x + h * slope + noise * dw
+        return x + h * slope + noise * dw, marginal
 
-    return _scan_steps(step, x0, times, steps)
+    return step
 
 
 def _scan_steps(step: Callable, x0: Any, times: Float[Array, " times"], steps: int) -> Any:

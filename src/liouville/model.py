@@ -42,6 +42,10 @@ _BLOCK, _LEAST, _NUMBERS = 4096, 64, 2**24
 _FARTHEST = 1e12
 
 
+# The answers that are one number at a point; the others are one for each coordinate.
+_SCALARS = ("log_density", "growth")
+
+
 class ModelAnswers(NamedTuple):
     """What a model says at points, in the user's units; see the methods of `Model`.
 
@@ -50,12 +54,29 @@ class ModelAnswers(NamedTuple):
         velocity: shape `(..., dim)`.
         score: shape `(..., dim)`.
         drift: shape `(..., dim)`.
+        growth: shape `(...)`.
     """
 
     log_density: np.ndarray
     velocity: np.ndarray
     score: np.ndarray
     drift: np.ndarray
+    growth: np.ndarray
+
+
+class WeightedTrajectories(NamedTuple):
+    r"""Points that are carried with their mass, in the user's units.
+
+    Points drawn from the density at the first time have, with weights $e^{w_t}$, the density at
+    the others; without them only if the path does not grow.
+
+    Attributes:
+        points: shape `(times, ..., dim)`; the first row is what was given.
+        log_weights: $w_t = \int_{t_0}^t h_s(x_s)\,ds$, shape `(times, ...)`; the first row is 0.
+    """
+
+    points: np.ndarray
+    log_weights: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +86,8 @@ class Model:
     Points have any leading batch shape, `(..., dim)`: arrays of any library or nested lists, or a
     data frame or AnnData that has the columns `features`, in any order and among others. A time is
     a number, or an array or column of that batch shape. Log-densities are in nats per user's
-    volume, velocities in the user's length per user's time. All methods raise `LiouvilleError` on
+    volume, velocities in the user's length per user's time, rates of growth in one over the user's
+    time. All methods raise `LiouvilleError` on
     points of another dimension, on numbers that are not finite or 1e12 units of the model away, on
     times outside `interval` unless `extrapolate` is true, and on answers that are not finite, with
     the first point they are for. One alone may be infinite: the log-density is minus infinity
@@ -132,11 +154,14 @@ class Model:
     def answers(
         self, t: Numbers, x: Numbers, *, sigma: Numbers | None = None, extrapolate: bool = False
     ) -> ModelAnswers:
-        """Log-density, velocity, score and drift in one pass; arguments as for `drift`."""
+        """Log-density, velocity, score, drift and growth in one pass; arguments as for `drift`."""
         x, names = self._points(x), quantities.Answers._fields
-        log_density, velocity, score = self._ask(names, t, x, extrapolate)
-        velocity, score, drift = self._motion(velocity, score, sigma)
-        answers = ModelAnswers(self._density(log_density, x), velocity, score, drift)
+        log_density, velocity, score, growth = self._ask(names, t, x, extrapolate)
+        answers = ModelAnswers(
+            self._density(log_density, x),
+            *self._motion(velocity, score, sigma),
+            self.units.rate_to_user(growth),
+        )
         for name, values in answers._asdict().items():
             self._checked(name, values, t, x)
         return answers
@@ -181,6 +206,35 @@ class Model:
         x = self._points(x)
         velocity, score = self._ask(("velocity", "score"), t, x, extrapolate)
         return self._checked("drift", self._motion(velocity, score, sigma)[2], t, x)
+
+    def growth(self, t: Numbers, x: Numbers, *, extrapolate: bool = False) -> np.ndarray:
+        r"""The rate $h_t(x)$ at which mass grows, shape `(...)`; arguments as for `log_density`.
+
+        It is zero everywhere for a path that conserves mass.
+        """
+        x = self._points(x)
+        (value,) = self._ask(("growth",), t, x, extrapolate)
+        return self._checked("growth", self.units.rate_to_user(value), t, x)
+
+    def log_mass(self, t: Numbers, *, extrapolate: bool = False) -> np.ndarray:
+        r"""$\log M_t$, the logarithm of the total mass, of the shape of `t`.
+
+        It is zero for a path that conserves mass. What mass counts in, the task says.
+
+        Args:
+            t: time or times, any shape.
+            extrapolate: allow times outside `interval`.
+        """
+        clock = self._model_times(numbers("the time", t), extrapolate)
+        flat = clock.astype(jnp.zeros(()).dtype).reshape(-1)
+        found = [_log_mass(self.path, block) for block in _blocks(flat)]
+        mass = np.concatenate([np.zeros(0), *found])[: flat.size].reshape(clock.shape)
+        if not (self.is_drawn or np.isfinite(mass).all()):
+            wrong = np.flatnonzero(~np.isfinite(mass))[0]
+            raise LiouvilleError(
+                f"the log-mass at time {np.ravel(t)[wrong]:g} is {mass.flat[wrong]}; fit again"
+            )
+        return mass
 
     def sample(self, t: Numbers, n: int, *, seed: int = 0, extrapolate: bool = False) -> np.ndarray:
         """Independent draws from the density at one time, shape `(n, dim)`.
@@ -227,8 +281,31 @@ class Model:
             extrapolate: allow times outside `interval`.
 
         Returns:
-            Shape `(len(times), ..., dim)`; the first row is `x0`.
+            Shape `(len(times), ..., dim)`; the first row is `x0`. If the path grows, they are no
+            draws from the density at later times: see `weighted_trajectories`.
         """
+        return self.weighted_trajectories(
+            x0,
+            times,
+            seed=seed,
+            stochastic=stochastic,
+            sigma=sigma,
+            steps=steps,
+            extrapolate=extrapolate,
+        ).points
+
+    def weighted_trajectories(
+        self,
+        x0: Numbers,
+        times: Sequence[float] | np.ndarray,
+        *,
+        seed: int = 0,
+        stochastic: bool = False,
+        sigma: Numbers | None = None,
+        steps: int = 32,
+        extrapolate: bool = False,
+    ) -> WeightedTrajectories:
+        """`trajectories` and the mass that their points gain; arguments are the same."""
         check_counts(steps=steps)
         given, x0 = self._points(x0), self.points_to_model(x0)
         clock = numbers("the times of trajectories", times)
@@ -247,22 +324,28 @@ class Model:
         dtype = jnp.zeros(()).dtype
         model_times = jnp.asarray(self._model_times(clock, extrapolate), dtype)
         g = jnp.asarray(noise, dtype)
-        blocks = [np.empty((len(clock), 0, self.dim))]
+        moved = [np.empty((len(clock), 0, self.dim))]
+        grown = [np.empty((len(clock), 0))]
         flat = x0.reshape(-1, self.dim)
         for number, block in enumerate(_blocks(flat)):
             start, key = jnp.asarray(block, dtype), jr.fold_in(_key(seed), number)
             if stochastic:
-                moved = dynamics.solve_sde(
+                points, log_weights = dynamics.solve_growing_sde(
                     self.path, start, model_times, g=g, steps=8 * steps, key=key
                 )
             else:
-                moved = dynamics.solve_ode(self.path, start, model_times, steps=steps)
-            blocks.append(np.asarray(moved))
-        moved = np.concatenate(blocks, axis=1)[:, : len(flat)]
-        found = self.units.to_user(moved.reshape(len(clock), *x0.shape))
-        for t, row in zip(clock.tolist(), found):
+                points, log_weights = dynamics.solve_growing(
+                    self.path, start, model_times, steps=steps
+                )
+            moved.append(np.asarray(points))
+            grown.append(np.asarray(log_weights))
+        places, gains = (np.concatenate(a, axis=1)[:, : len(flat)] for a in (moved, grown))
+        found = self.units.to_user(places.reshape(len(clock), *x0.shape))
+        gains = gains.reshape(len(clock), *x0.shape[:-1])
+        for t, row, gain in zip(clock.tolist(), found, gains):
             self._checked("trajectory's place", row, t, given)
-        return found
+            self._checked("trajectory's log-weight", np.asarray(gain), t, given)
+        return WeightedTrajectories(found, gains)
 
     def save(self, file: Path | str) -> None:
         """Writes the model to a file: arrays and a description, no code.
@@ -393,7 +476,7 @@ class Model:
                 "or one for each point"
             ) from error
         dtype = jnp.zeros(()).dtype
-        shapes = [batch if name == "log_density" else (*batch, self.dim) for name in names]
+        shapes = [batch if name in _SCALARS else (*batch, self.dim) for name in names]
         results = [np.empty((len(flat), *shape[len(batch) :])) for shape in shapes]
         size = sum(np.size(leaf) for leaf in jax.tree.leaves(self.path))
         most = 1 << max(_NUMBERS // max(size, 1), 1).bit_length() - 1
@@ -460,7 +543,7 @@ def _check(model: Model) -> None:
 
     like = jax.ShapeDtypeStruct((dim,), jnp.zeros(()).dtype)
     found = eqx.filter_eval_shape(answers, model.path, jax.ShapeDtypeStruct((), like.dtype), like)
-    check_shapes(found, {"log_density": (), "velocity": (dim,), "score": (dim,)})
+    check_shapes(found, {name: () if name in _SCALARS else (dim,) for name in found._fields})
 
 
 def _rows(times: np.ndarray, most: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -506,6 +589,12 @@ def _answers(path: paths.AbstractPath, names: tuple[str, ...], times, x):
         return [getattr(found, name) for name in names]
 
     return jax.vmap(at_one_time)(times, x)
+
+
+@eqx.filter_jit
+def _log_mass(path: paths.AbstractPath, times):
+    # A path that does not grow has a zero without shape and precision.
+    return jax.vmap(lambda t: jnp.broadcast_to(path.at(t).log_mass, t.shape))(times)
 
 
 def _draw(path: paths.AbstractPath, t: jax.Array, key: jax.Array, count: int) -> np.ndarray:

@@ -20,17 +20,19 @@ class Answers(NamedTuple):
         log_density: $\log\rho_t(x)$ in nats, shape `()`.
         velocity: $u_t(x)$, shape `(dim,)`, in units of space per unit of time.
         score: $\nabla\log\rho_t(x)$, shape `(dim,)`, in one over units of space.
+        growth: $h_t(x)$, shape `()`, in one over the unit of time; 0 where mass is conserved.
     """
 
     log_density: Scalar
     velocity: Point
     score: Point
+    growth: Scalar
 
 
 def answers(marginal: AbstractMarginal, x: Point) -> Answers:
-    """Log-density, velocity and score; the first and the last are one value and its gradient."""
+    """All answers at one point; log-density and score are one value and its gradient."""
     log_density, slope = jax.value_and_grad(marginal.log_density)(x)
-    return Answers(log_density, marginal.velocity(x), slope)
+    return Answers(log_density, marginal.velocity(x), slope, marginal.growth(x))
 
 
 def score(marginal: AbstractMarginal, x: Point) -> Point:

@@ -1,5 +1,6 @@
 """Commands that ask a fitted run."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -111,7 +112,7 @@ def query(
 ) -> None:
     """Write what a model says at given points.
 
-    Log-density, velocity, score and drift; for a run of events rate, density and intensity given
+    Log-density, velocity, score, drift and growth; for a run of events rate, density and intensity given
     what came before.
     """
     from liouville.runs.folder import open_run
@@ -142,7 +143,10 @@ def trajectories(
     extrapolate: Extrapolate = False,
     as_json: Json = False,
 ) -> None:
-    """Carry points along the velocity, or along the diffusion with the same densities."""
+    """Carry points along the velocity, or along the diffusion with the same densities.
+
+    With weights exp(log_weight), draws have the density of every time, also where mass grows.
+    """
     from liouville.data import write_table
     from liouville.tasks.ask import columns, identified, points_for
 
@@ -152,17 +156,18 @@ def trajectories(
     else:
         x0, _, names = points_for(run, model, points)
     clock = np.linspace(start, end, times)
-    moved = model.trajectories(
+    moved = model.weighted_trajectories(
         x0, clock, seed=seed, stochastic=stochastic, sigma=sigma, extrapolate=extrapolate
     )
-    count = len(x0)
+    count, by_trajectory = len(x0), partial(np.swapaxes, axis1=0, axis2=1)
     write_table(
         out,
         {
             **identified(None if names is None else np.repeat(names, times)),
             "trajectory": np.repeat(np.arange(count), times),
             model.time_name: np.tile(clock, count),
-            **columns("", model.features, moved.swapaxes(0, 1).reshape(count * times, model.dim)),
+            **columns("", model.features, by_trajectory(moved.points).reshape(-1, model.dim)),
+            "log_weight": by_trajectory(moved.log_weights).reshape(-1),
         },
     )
     told = f"{count} trajectories at {times} times in {out}"

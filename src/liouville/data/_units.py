@@ -198,6 +198,10 @@ class Standardisation(AbstractUnits):
         """Velocities of the model, shape ``(..., d)``, to user's length per user's time."""
         return np.asarray(velocity, np.float64) * (self.scale / self.time_scale)
 
+    def rate_to_user(self, rate: np.ndarray) -> np.ndarray:
+        """Rates of the model, any shape, to one per user's time."""
+        return np.asarray(np.asarray(rate, np.float64) / self.time_scale)
+
     def score_to_user(self, score: np.ndarray) -> np.ndarray:
         """Gradients of the model's log-density, shape ``(..., d)``, to one per user's length."""
         return np.asarray(score, np.float64) / self.scale

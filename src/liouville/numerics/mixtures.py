@@ -87,7 +87,7 @@ class GaussianMixture:
 
     def log_density(self, x: Array) -> Array:
         """The log-density in nats at points of shape `(n, dim)`, shape `(n,)`."""
-        return np.asarray(logsumexp(self._log_joint(x), axis=1))
+        return np.asarray(logsumexp(self.log_joint(x), axis=1))
 
     def bic(self, x: Array) -> float:
         """The Bayesian information criterion on points of shape `(n, dim)`; smaller is better."""
@@ -95,17 +95,17 @@ class GaussianMixture:
         free = parts - 1 + parts * dim + parts * dim * (dim + 1) // 2
         return float(-2.0 * self.log_density(x).sum() + free * np.log(len(x)))
 
-    def _log_joint(self, x: Array) -> Array:
-        """Log-weight plus log-density of every part, shape `(n, parts)`."""
-        parts, dim = self.means.shape
+    def log_joint(self, x: Array) -> Array:
+        """Log-weight plus log-density of every part at points `(n, dim)`, shape `(n, parts)`."""
         factors = np.linalg.cholesky(self.covariances)
-        inverse = np.linalg.inv(factors)
-        # One matrix product for all parts: z = L^-1 x - L^-1 m.
-        shift = np.einsum("kij,kj->ki", inverse, self.means)
-        z = (x @ inverse.reshape(parts * dim, dim).T).reshape(len(x), parts, dim) - shift
         log_volume = np.log(np.diagonal(factors, axis1=1, axis2=2)).sum(1)
-        constant = np.log(self.weights) - log_volume - 0.5 * dim * np.log(2.0 * np.pi)
-        return constant - 0.5 * (z**2).sum(-1)
+        constant = np.log(self.weights) - log_volume - 0.5 * self.dim * np.log(2.0 * np.pi)
+        joint = np.empty((len(x), len(self.weights)))
+        # Part by part one matrix product each: the memory is that of the points.
+        for k, inverse in enumerate(np.linalg.inv(factors)):
+            z = (x - self.means[k]) @ inverse.T
+            joint[:, k] = constant[k] - 0.5 * np.einsum("ni,ni->n", z, z)
+        return joint
 
 
 def check_mixture(what: str, mixture: Any, dim: int | None = None) -> GaussianMixture:
@@ -172,7 +172,7 @@ def fit_mixture(
     ridge = floor * float(np.mean(bounded_variance(x))) + 1e-12
     before, mixture = -np.inf, _maximise(x, share, ridge)
     for _ in range(iterations):
-        joint = mixture._log_joint(x)
+        joint = mixture.log_joint(x)
         total = np.asarray(logsumexp(joint, axis=1))
         share = np.exp(joint - total[:, None])
         mixture = _maximise(x, share, ridge)

@@ -29,7 +29,7 @@ class Question(NamedTuple):
 
 
 def query(run: Run, question: Question) -> dict[str, np.ndarray]:
-    """Log-density, velocity, score and drift at the points of a file, by column.
+    """Log-density, velocity, score, drift and growth at the points of a file, by column.
 
     Raises:
         LiouvilleError: if points or times cannot be used.
@@ -68,6 +68,7 @@ def query(run: Run, question: Question) -> dict[str, np.ndarray]:
         **columns("velocity ", model.features, found.velocity),
         **columns("score ", model.features, found.score),
         **columns("drift ", model.features, found.drift),
+        "growth": found.growth,
     }
 
 
