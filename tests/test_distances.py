@@ -63,7 +63,9 @@ def test_weighted_energy_distance_against_a_slow_sum():
     expected = 2.0 * mean(x, y) - mean(x, x) - mean(y, y)
     assert np.isclose(energy_distance(x, y).value, expected, rtol=OTHER_LIBRARY)
     # Masses of nothing, and their unit, do not count.
-    more = Cloud(np.concatenate([x.points, 1e3 * np.ones((5, 2))]), np.append(7 * x.weights, [0] * 5))
+    more = Cloud(
+        np.concatenate([x.points, 1e3 * np.ones((5, 2))]), np.append(7 * x.weights, [0] * 5)
+    )
     assert np.isclose(energy_distance(more, y).value, expected, rtol=OTHER_LIBRARY)
     assert np.isclose(energy_distance(more, y).error, energy_distance(x, y).error)
 
@@ -95,9 +97,10 @@ def test_equal_points_stand_for_their_masses():
     assert counts.tolist() == [0, 2, 4, 10]
     plain = Cloud.of(np.arange(10.0)[:, None])
     assert len(np.unique(plain.equal(7, np.random.default_rng(1)))) == 7
-    assert np.unique(plain.equal(20, np.random.default_rng(1)), return_counts=True)[1].tolist() == [
-        2
-    ] * 10
+    assert (
+        np.unique(plain.equal(20, np.random.default_rng(1)), return_counts=True)[1].tolist()
+        == [2] * 10
+    )
 
 
 def test_total_variance_is_weighted():

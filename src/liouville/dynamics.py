@@ -201,7 +201,6 @@ def solve_sde(
     Returns:
         The points at all times, shape `(times, n, dim)`; the first row is `x0`.
     """
-
     step = _noisy_step(path, g, key)
     return _scan_steps(lambda x, t, h, i: step(x, t, h, i)[0], x0, times, steps)
 

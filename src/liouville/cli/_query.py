@@ -112,8 +112,8 @@ def query(
 ) -> None:
     """Write what a model says at given points.
 
-    Log-density, velocity, score, drift and growth; for a run of events rate, density and intensity given
-    what came before.
+    Log-density, velocity, score, drift and growth; for a run of events rate, density and intensity
+    given what came before.
     """
     from liouville.runs.folder import open_run
     from liouville.tasks import answers_of

@@ -5,6 +5,7 @@ would lose their low digits in float32, so the origin is subtracted before a mod
 """
 
 import abc
+import re
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,12 @@ from liouville.data._records import from_plain, plain_numbers, put
 from liouville.errors import LiouvilleError
 from liouville.numerics.robust import robust_spread
 
-StandardisationMode = Literal["standard", "robust", "global", "none"]
+StandardisationMode = Literal["auto", "standard", "robust", "global", "none"]
+
+# Names of principal components, such as PC1, pca_2 or X_pca3.
+_COMPONENT = re.compile(r"(x_)?pca?[ _-]?\d+", re.IGNORECASE)
+# Columns whose spreads differ by at most this factor are taken to have one unit.
+_ONE_UNIT = 10.0
 
 # The fields of a standardisation and their numbers of axes.
 _FIELDS = {"center": 1, "scale": 1, "time_origin": 0, "time_scale": 0}
@@ -102,7 +108,9 @@ class Standardisation(AbstractUnits):
                 divides all columns by one number, the root-mean-square of those deviations, and
                 so keeps ratios of distances (right for principal components); ``"robust"`` takes
                 the median and the distance of the quartiles, for a Gaussian the standard deviation,
-                which a few outliers do not move; ``"none"`` leaves space as it is.
+                which a few outliers do not move; ``"none"`` leaves space as it is; ``"auto"`` is
+                ``"global"`` for principal components by name and for columns whose spreads differ
+                at most tenfold, as those of one unit do, and ``"standard"`` for all others.
             features: Names of the columns, shape ``(d,)``, used in warnings.
 
         Raises:
@@ -129,6 +137,8 @@ class Standardisation(AbstractUnits):
         names = [str(name) for name in (features or range(points.shape[1]))]
         center, spread = _measured(points, names)
         scale = spread
+        if mode == "auto":
+            mode = "global" if _have_one_unit(spread, names) else "standard"
         if mode == "none":
             center, scale = np.zeros_like(center), np.ones_like(spread)
         elif mode == "robust":
@@ -287,6 +297,14 @@ def check_times(times: Any, name: str, source: str) -> None:
             "duration apart, and a model in single precision cannot tell them apart; round the "
             "times, or fit a shorter stretch"
         )
+
+
+def _have_one_unit(spread: np.ndarray, names: Sequence[str]) -> bool:
+    """Whether distances in these columns mean something as they are."""
+    if all(_COMPONENT.fullmatch(name) for name in names):
+        return True
+    moving = spread[spread > 0]
+    return len(moving) == 0 or float(moving.max()) <= _ONE_UNIT * float(moving.min())
 
 
 def _measured(points: np.ndarray, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:

@@ -18,9 +18,7 @@ _MOST_CHOSEN_ON, _KEPT = 1500, 0.25
 _ITERATIONS, _LEAST_GAIN, _RIDGE = 100, 1e-4, 1e-3
 
 
-def fit_by_validation(
-    x: Array, weights: Array | None = None, *, seed: int = 0
-) -> GaussianMixture:
+def fit_by_validation(x: Array, weights: Array | None = None, *, seed: int = 0) -> GaussianMixture:
     """The shrunken mixture whose number of parts and shrinkage suit points that were kept apart.
 
     A quarter of the points (of 1,500, if there are more) judges 1, 2, 3, 4, 6, ... 64 parts, and

@@ -23,13 +23,16 @@ class Masses(eqx.Module):
     $$M\rho = \sum_k m_k \rho_k, \quad M = \sum_k m_k, \qquad u = \sum_k \gamma_k u_k, \qquad
       h = \sum_k \gamma_k \frac{m_k'}{m_k}:$$
 
-    the velocity is that of constant weights, and no mass travels for the masses to change.
+    the velocity is that of constant weights, and no mass travels for the masses to change. If the
+    total $M$ is known, only the shares $m_k/M$ are free.
 
     Attributes:
-        log_mass: curve of $\log m$, shape `(parts,)`.
+        log_mass: curve of $\log m$, shape `(parts,)`; up to a constant, if the total is given.
+        log_total: curve of $\log M$, shape `()`; it may be in a `Fixed`.
     """
 
     log_mass: AbstractCurve
+    log_total: AbstractCurve | Fixed | None = None
 
 
 class LocationScale(AbstractPath):
@@ -113,6 +116,10 @@ def _weights_of(logits: Any, t: Scalar) -> dict[str, Any]:
     """The fields of a marginal that follow from the logits: weights, and how they change if so."""
     if isinstance(logits, Masses):
         masses, rates = value_and_rate(logits.log_mass, t)
+        if logits.log_total is not None:
+            shares, share_rates = jax.jvp(jax.nn.log_softmax, (masses,), (rates,))
+            total, total_rate = value_and_rate(value_of(logits.log_total), t)
+            masses, rates = shares + total, share_rates + total_rate
         weights = {"log_weights": jax.nn.log_softmax(masses), "log_weights_rate": None}
         return {**weights, "log_masses": masses, "growth_rates": rates}
     if isinstance(logits, AbstractCurve):

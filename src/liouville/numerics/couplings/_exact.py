@@ -1,7 +1,5 @@
 """Exact couplings: the assignment problem and linear programmes."""
 
-from collections.abc import Sequence
-
 import numpy as np
 from scipy.optimize import linear_sum_assignment, linprog
 from scipy.sparse import coo_array
@@ -37,32 +35,6 @@ def assignment(x: Array, y: Array) -> Array:
     """
     _, partner = linear_sum_assignment(cdist(x, y, "sqeuclidean"))
     return partner
-
-
-def chains(snapshots: Sequence[Array], n: int, seed: int = 0) -> Array:
-    """Joins snapshots to trajectories by the optimal matching of each one to the next.
-
-    Every snapshot contributes `n` of its points: all of them once before any of them twice.
-
-    Args:
-        snapshots: clouds of shapes `(n_i, dim)`, in the order of time.
-        n: the number of chains.
-        seed: of the choice of points.
-
-    Returns:
-        The chains, shape `(n, len(snapshots), dim)`.
-    """
-    rng = np.random.default_rng(seed)
-    drawn = [_draw(x, n, rng) for x in snapshots]
-    joined = [drawn[0]]
-    for cloud in drawn[1:]:
-        joined.append(cloud[assignment(joined[-1], cloud)])
-    return np.stack(joined, axis=1)
-
-
-def _draw(x: Array, n: int, rng: np.random.Generator) -> Array:
-    orders = [rng.permutation(len(x)) for _ in range(-(-n // len(x)))]
-    return x[np.concatenate(orders)[:n]]
 
 
 def transport_plan(cost: Array, source: Array, target: Array) -> Array:

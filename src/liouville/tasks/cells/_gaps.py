@@ -17,6 +17,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float
 
+from liouville.numerics.couplings import Chains
 from liouville.tasks.cells.config import GapsConfig
 
 # Nodes a gap of each chain; half-way is one of them.
@@ -30,14 +31,15 @@ _MOST_SHIFT = 2.0
 
 
 class Filled(NamedTuple):
-    """Chains `(chains, n, dim)` with a point half-way between snapshots that overlap."""
+    """Chains with a point half-way between snapshots that overlap."""
 
     times: np.ndarray  # of the snapshots and of the points half-way, increasing
-    chains: np.ndarray  # at the snapshots they are what they were
+    points: np.ndarray  # (chains, n, dim), at the snapshots what they were
+    masses: np.ndarray  # (chains, n), half-way the geometric mean of those before and after
 
 
 def fill_gaps(
-    times: np.ndarray, joined: np.ndarray, config: GapsConfig, *, energy: float, seed: int = 0
+    times: np.ndarray, chains: Chains, config: GapsConfig, *, energy: float, seed: int = 0
 ) -> Filled:
     r"""Bends chains of optimal transport toward least action, and adds the points half-way.
 
@@ -47,7 +49,8 @@ def fill_gaps(
     plus half the largest curvature of the kernel along each coordinate. No step can then raise the
     action, however different the spreads of the coordinates are.
     """
-    chains, m, dim = joined.shape
+    joined = chains.points
+    n, m, dim = joined.shape
     nodes = np.concatenate(
         [np.linspace(a, b, _PIECES + 1)[:-1] for a, b in itertools.pairwise(times)] + [times[-1:]]
     )
@@ -56,7 +59,7 @@ def fill_gaps(
     span = float(times[-1] - times[0])
     action, mass = _quadratic(nodes, config.inertia * span / (m - 1))
     inner = action[np.ix_(free, free)]
-    x = np.zeros((len(nodes), chains * dim))
+    x = np.zeros((len(nodes), n * dim))
     x[held] = joined.transpose(1, 0, 2).reshape(m, -1)
     force = action[np.ix_(free, held)] @ x[held]
     x[free] = -np.linalg.solve(inner, force)
@@ -70,11 +73,14 @@ def fill_gaps(
             pull = np.asarray(_gradient(x[free].reshape(-1, dim), pool, width), float)
             pull = pull.reshape(len(free), -1)
             slope = inner @ x[free] + force + strength * pull
-            slope = slope.reshape(len(free), chains, dim).transpose(2, 0, 1)
+            slope = slope.reshape(len(free), n, dim).transpose(2, 0, 1)
             x[free] -= (preconditioner @ slope).transpose(1, 2, 0).reshape(len(free), -1)
     half = held[:-1][_overlap(joined)] + _PIECES // 2
     kept = np.sort(np.concatenate([held, half]))
-    return Filled(nodes[kept], x[kept].reshape(len(kept), chains, dim).transpose(1, 0, 2))
+    place, between = np.divmod(kept, _PIECES)
+    after = np.minimum(place + (between > 0), m - 1)
+    masses = np.sqrt(chains.masses[:, place] * chains.masses[:, after])
+    return Filled(nodes[kept], x[kept].reshape(len(kept), n, dim).transpose(1, 0, 2), masses)
 
 
 def _overlap(joined: np.ndarray) -> np.ndarray:

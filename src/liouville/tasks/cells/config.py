@@ -53,10 +53,11 @@ class DataConfig:
         None, "two coordinates a cell, for pictures only", flag="--embedding"
     )
     weights: str | None = option(None, "mass of each cell", flag="--weights")
-    scaling: Literal["standard", "robust", "global", "none"] = option(
-        "standard",
-        "divide each coordinate by its spread, by that of its quartiles, which outliers do not "
-        "move, all by one number, or none",
+    scaling: Literal["auto", "standard", "robust", "global", "none"] = option(
+        "auto",
+        "divide each coordinate by its spread (standard), by that of its quartiles, which outliers "
+        "do not move (robust), all by one number (global), or none; auto: global for principal "
+        "components and for spreads that differ at most tenfold, otherwise standard",
         flag="--scaling",
     )
     held_out: float = option(
@@ -71,9 +72,15 @@ class PathConfig:
 
     parts: int | None = option(
         None,
-        "parts of a member; by default as many as the snapshots show",
+        "parts of a member; by default as many as held-out cells show",
         flag="--parts",
         within=COUNT,
+    )
+    prior: float | None = option(
+        None,
+        "cells as which a diagonal covariance counts in that of a part at the start; by default "
+        "what held-out cells show",
+        within=NOT_NEGATIVE,
     )
     scale: Literal["diagonal", "full"] = option("full", "their covariance")
     members: int = option(6, "independently started paths that are averaged", within=FEW)
@@ -91,6 +98,28 @@ class PathConfig:
     )
     min_scale: float = option(
         0.05, "smallest scale of a part, in standardised units", within=POSITIVE
+    )
+
+
+@dataclass(frozen=True)
+class GrowthConfig:
+    """Whether cells divide and die, and what it costs beside motion."""
+
+    of: Literal["parts", "none"] = option(
+        "parts", "what grows and shrinks; none: mass is conserved", flag="--growth"
+    )
+    mass: str = option(
+        "relative",
+        "the mass of a snapshot: relative (one at all times; proportions change), counts (of "
+        "cells, or the sum of their weights), or '0=400,1=442'",
+        flag="--mass",
+    )
+    delta: float | None = option(
+        None,
+        "length beyond which growth costs less than motion (standardised units); by default the "
+        "widest deviation of all cells",
+        flag="--delta",
+        within=POSITIVE,
     )
 
 
@@ -136,6 +165,7 @@ class CellsConfig:
 
     data: DataConfig = DataConfig()
     path: PathConfig = PathConfig()
+    growth: GrowthConfig = GrowthConfig()
     gaps: GapsConfig = GapsConfig()
     objective: ObjectiveConfig = ObjectiveConfig()
     training: TrainingConfig = TrainingConfig(

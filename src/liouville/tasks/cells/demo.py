@@ -1,4 +1,4 @@
-"""A branching, growing population whose density and velocity are known at every time."""
+"""A branching population whose density, velocity and growth are known at every time."""
 
 import itertools
 from dataclasses import dataclass
@@ -11,11 +11,13 @@ import numpy as np
 from liouville.curves import Knots
 from liouville.data import Snapshots, Standardisation
 from liouville.model import Model
-from liouville.paths import Full, Gaussian, LocationScale
+from liouville.paths import Full, Gaussian, LocationScale, Masses
 from liouville.tasks.task import Demo, Rows
 
 DAYS = (0.0, 1.0, 2.0, 3.0, 4.0)
-COUNTS = (250, 350, 500, 700, 1000)
+# The cells of the three branches at the days at which they turn.
+_TURNS = (0.0, 1.0, 2.5, 4.0)
+_CELLS = ((75, 75, 100), (105, 105, 140), (230, 180, 140), (600, 280, 120))
 
 
 @dataclass(frozen=True)
@@ -29,12 +31,13 @@ class Truth:
 def demo_cells(seed: int = 0) -> Truth:
     """Draws the population: one cloud that drifts, divides at day 1 into two branches, and grows.
 
-    The upper branch splits once more at day 2.5. The numbers of cells grow with time; all
-    branches grow at the same rate, so the shares of the branches stay as they are. In float64
-    this is exact; the velocity is the mean of the branches' affine velocities, weighted by the
-    chance of each branch. The seed is that of the cells.
+    The upper branch splits once more at day 2.5. Until day 1 all cells divide alike; then the upper
+    branches grow the faster the higher they are, and the lower one dies slowly out. There are as
+    many cells as the population has at that day. In float64 this is exact; velocity and growth
+    rate are the means of those of the branches, weighted by the chance of each branch. The seed is
+    that of the cells.
     """
-    clock = (0.0, 1.0, 2.5, 4.0)
+    clock = _TURNS
     # (days, branches, 2): three branches that start as one cloud.
     middle = np.array(
         [
@@ -58,14 +61,15 @@ def demo_cells(seed: int = 0) -> Truth:
     path = LocationScale(
         location=Knots(clock, jnp.asarray(middle, dtype), "monotone"),
         raw_scale=Knots(clock, raw, "monotone"),
-        logits=jnp.log(jnp.asarray([0.25, 0.25, 0.5], dtype)),
+        logits=Masses(Knots(clock, jnp.log(jnp.asarray(_CELLS, dtype)), "monotone")),
         family=Gaussian(),
         scale=scale,
     )
     features = ("gene A", "gene B")
     units = Standardisation(np.zeros(2), np.ones(2), 0.0, 1.0)
     model = Model(path, units, np.array(DAYS), features, "day", sigma=0.3)
-    points = [model.sample(t, n, seed=seed + i) for i, (t, n) in enumerate(zip(DAYS, COUNTS))]
+    counts = np.rint(np.exp(model.log_mass(DAYS))).astype(int).tolist()
+    points = [model.sample(t, n, seed=seed + i) for i, (t, n) in enumerate(zip(DAYS, counts))]
     source = "branching population (embedded)"
     cells = Snapshots.of(points, DAYS, features=features, time_name="day", source=source)
     return Truth(cells, model)
@@ -75,26 +79,30 @@ def distance_to_truth(model: Model, truth: Model, *, n: int = 4000, seed: int = 
     r"""How far a model is from the truth, at the snapshots' days and half-way between them.
 
     A row says whether its time was `seen`, the Kullback-Leibler divergence $E[\log\rho^* -
-    \log\rho]$ in nats with its standard error, and the relative error $(E|u - u^*|^2 /
-    E|u^*|^2)^{1/2}$ of the velocity, over `n` draws from the truth with another seed than that of
-    the cells.
+    \log\rho]$ in nats with its standard error, and the relative errors $(E|u - u^*|^2 /
+    E|u^*|^2)^{1/2}$ of the velocity and likewise of the growth rate, over `n` draws from the truth
+    with another seed than that of the cells.
     """
     rows = []
     for day in sorted({*DAYS, *(0.5 * (a + b) for a, b in itertools.pairwise(DAYS))}):
         x = truth.sample(day, n, seed=seed)
         ratio = truth.log_density(day, x) - model.log_density(day, x)
-        right = truth.velocity(day, x)
-        error = ((model.velocity(day, x) - right) ** 2).sum(1).mean() / (right**2).sum(1).mean()
+        velocity, growth = truth.velocity(day, x), truth.growth(day, x)
         rows.append(
             {
                 "time": day,
                 "seen": day in DAYS,
                 "divergence": float(ratio.mean()),
                 "standard_error": float(ratio.std() / np.sqrt(n)),
-                "velocity_error": float(np.sqrt(error)),
+                "velocity_error": _relative_error(model.velocity(day, x), velocity),
+                "growth_error": _relative_error(model.growth(day, x), growth),
             }
         )
     return rows
+
+
+def _relative_error(found: np.ndarray, right: np.ndarray) -> float:
+    return float(np.sqrt(((found - right) ** 2).sum() / (right**2).sum()))
 
 
 def demonstration(seed: int) -> Demo:
@@ -106,10 +114,11 @@ def demonstration(seed: int) -> Demo:
         "divergence": "KL to the truth (nats)",
         "standard_error": "± standard error",
         "velocity_error": "relative velocity error",
+        "growth_error": "relative growth error",
     }
 
     def compare(fitted: Any) -> list[Rows]:
         rows = distance_to_truth(fitted.model, truth.model)
         return [Rows("truth", "Distance between the model and the truth", rows, headings)]
 
-    return Demo(truth.cells, {"training.seed": seed}, compare)
+    return Demo(truth.cells, {"training.seed": seed, "growth.mass": "counts"}, compare)

@@ -9,17 +9,22 @@ import jax.numpy as jnp
 import numpy as np
 
 from liouville.data import Snapshots, Standardisation
+from liouville.errors import LiouvilleError
 from liouville.model import Model
+from liouville.numerics.couplings import Chains
 from liouville.objectives import KineticEnergy, NegativeLogLikelihood, Objective, PerMember
 from liouville.tasks.cells import measure
 from liouville.tasks.cells._gaps import Filled, fill_gaps
-from liouville.tasks.cells.config import CellsConfig
+from liouville.tasks.cells.config import CellsConfig, PathConfig
 from liouville.tasks.cells.demo import demonstration
+from liouville.tasks.cells.growth import growth_length, masses_by_time, totals_by_time
 from liouville.tasks.cells.initial import (
     chains_through,
-    choose_parts,
+    choose_groups,
     energy_of_chains,
+    growth_of_chains,
     initial_path,
+    total_curve,
 )
 from liouville.tasks.cells.read import read
 from liouville.tasks.skeleton import fit_given
@@ -28,9 +33,13 @@ from liouville.training import Fit, Reason
 
 # What the motion along the chains costs by default, in nats per cell and coordinate.
 _ENERGY_SHARE = 0.025
+# What the growth along the chains costs, in nats per cell.
+_GROWTH_SHARE = 0.001
 # The default noise, in spreads of the data over the root of the whole duration.
 _NOISE_SHARE = 0.3
 _LARGEST_BATCH = 4096
+# The share of cells by which parts are chosen where none is held out.
+_LOOKED_AT = 0.2
 
 
 class CellsFit(NamedTuple):
@@ -79,9 +88,14 @@ def resolve(cells: Snapshots, config: CellsConfig, progress: bool | None = None)
     units, training, held_out = known = _divide(cells, config)
     times = np.asarray(units.time_to_model(training.distinct_times))
     clouds = [units.to_model(training.at(t)) for t in training.distinct_times]
-    joined = chains_through(clouds, seed=seed)
+    config = _with_delta(config, clouds)
+    delta, totals = config.growth.delta, totals_by_time(cells, config.growth.mass)
+    masses = masses_by_time(training, totals)
+    joined = chains_through(clouds, masses, delta=delta, seed=seed)
     straight = energy_of_chains(times, joined)
-    config = _resolved(config, clouds, straight)
+    if config.path.parts is None or config.path.prior is None:
+        config = dataclasses.replace(config, path=_groups(known, config, joined))
+    config = _resolved(config, joined, straight)
     options = config.objective
     assert options.energy is not None  # just filled in
     filled = _fill(config, times, joined, straight)
@@ -93,12 +107,18 @@ def resolve(cells: Snapshots, config: CellsConfig, progress: bool | None = None)
         interval=(float(times[0]), float(times[-1])),
         g=jnp.asarray(noise, jnp.zeros(()).dtype),
         of=options.energy_of,
+        delta=_weight_of_growth(times, joined, options.energy) if delta else 0.0,
         times=options.times,
         particles=options.particles,
     )
     return Start(
         config,
-        initial_path(filled.times, filled.chains, config.path, seed=seed),
+        initial_path(
+            filled,
+            config.path,
+            totals=None if delta is None else total_curve(times, totals),
+            seed=seed,
+        ),
         likelihood + options.energy * PerMember(energy),
         None if held_out is None else measure.likelihood(held_out, units, "validation"),
         facts={
@@ -138,10 +158,42 @@ def _divide(cells: Snapshots, config: CellsConfig) -> _Known:
     return _Known(units, training, held_out if len(held_out) else None)
 
 
-def _fill(config: CellsConfig, times: np.ndarray, joined: np.ndarray, energy: float) -> Filled:
+def _with_delta(config: CellsConfig, clouds: list[np.ndarray]) -> CellsConfig:
+    """The configuration with what growth costs, if there is any."""
+    growth = config.growth
+    if growth.of == "parts":
+        delta = growth_length(clouds) if growth.delta is None else growth.delta
+        growth = dataclasses.replace(growth, delta=float(f"{delta:.3g}"))
+        return dataclasses.replace(config, growth=growth)
+    if growth.mass != "relative" or growth.delta is not None:
+        name = "mass" if growth.mass != "relative" else "delta"
+        raise LiouvilleError(
+            f"growth.{name} is {getattr(growth, name)}, but --growth none conserves mass; leave "
+            "one of them out"
+        )
+    return config
+
+
+def _groups(known: _Known, config: CellsConfig, joined: Chains) -> PathConfig:
+    """The number of parts and their prior, by cells that are in no chain.
+
+    Where no cell is held out, some are for this purpose, and other chains join the rest.
+    """
+    seed, units, training, held_out = config.training.seed, *known
+    if held_out is None:
+        training, held_out = training.split(_LOOKED_AT, seed)
+        clouds = [units.to_model(training.at(t)) for t in training.distinct_times]
+        masses = masses_by_time(training, totals_by_time(training, "relative"))
+        joined = chains_through(clouds, masses, delta=config.growth.delta, seed=seed)
+    looked_at = [held_out.at(t) for t in training.distinct_times]
+    looked_at = [units.to_model(x) if len(x) else x for x in looked_at]
+    return choose_groups(joined, looked_at, config.path, seed)
+
+
+def _fill(config: CellsConfig, times: np.ndarray, joined: Chains, energy: float) -> Filled:
     """The chains with the gaps filled, unless that is not wanted or would need too many knots."""
     if not config.gaps.fill or 2 * len(times) - 1 > config.path.knots:
-        return Filled(times, joined)
+        return Filled(times, joined.points, joined.masses)
     return fill_gaps(times, joined, config.gaps, energy=energy, seed=config.training.seed)
 
 
@@ -154,30 +206,41 @@ def _training_likelihood(
 ) -> Objective:
     """The likelihood of the cells, and of the bent chains half-way as snapshots of mean mass."""
     between = np.flatnonzero(~np.isclose(filled.times[:, None], times).any(axis=1))
-    chains = [filled.chains[:, i] for i in between]
     cells = NegativeLogLikelihood(times, clouds, weights=weights, batch_size=batch_size)
     objective = 1.0 * PerMember(cells)
-    if chains:
-        halves = filled.times[between]
-        term = NegativeLogLikelihood(halves, chains, batch_size=batch_size, name="gaps")
-        objective = objective + len(chains) / len(times) * PerMember(term)
+    if len(between):
+        term = NegativeLogLikelihood(
+            filled.times[between],
+            [filled.points[:, i] for i in between],
+            weights=[filled.masses[:, i] / filled.masses[:, i].sum() for i in between],
+            batch_size=batch_size,
+            name="gaps",
+        )
+        objective = objective + len(between) / len(times) * PerMember(term)
     return objective
 
 
-def _resolved(config: CellsConfig, clouds: list[np.ndarray], energy: float) -> CellsConfig:
-    """Fills in the number of parts, and what the kinetic energy weighs.
+def _resolved(config: CellsConfig, joined: Chains, energy: float) -> CellsConfig:
+    """Fills in what the kinetic energy weighs.
 
     The motion along the chains costs a fortieth of a nat a coordinate. The rule has no unit: it
     gives the same answer whatever the scale of space, of time and of the displacements.
     """
-    path, objective = config.path, config.objective
-    if path.parts is None:
-        parts = choose_parts(clouds, seed=config.training.seed)
-        path = dataclasses.replace(path, parts=parts)
+    objective = config.objective
     if objective.energy is None:
-        weight = _ENERGY_SHARE * clouds[0].shape[1] / max(energy, 1e-6)
+        weight = _ENERGY_SHARE * joined.points.shape[-1] / max(energy, 1e-6)
         objective = dataclasses.replace(objective, energy=float(f"{weight:.3g}"))
-    return dataclasses.replace(config, path=path, objective=objective)
+    return dataclasses.replace(config, objective=objective)
+
+
+def _weight_of_growth(times: np.ndarray, joined: Chains, energy: float) -> float:
+    """The length in the energy, such that the growth along the chains costs what it should.
+
+    Motion and growth are weighed apart: growth is seen in the numbers of cells alone, which say far
+    less a cell than its place, and would be pulled to zero at the weight that motion needs.
+    """
+    growth = growth_of_chains(times, joined)
+    return float(np.sqrt(_GROWTH_SHARE / max(growth * energy, 1e-6)))
 
 
 def _noise(config: CellsConfig, units: Standardisation) -> float | np.ndarray:

@@ -1,78 +1,196 @@
 """The start of training: parts that follow optimal-transport chains through the snapshots."""
 
+import dataclasses
 import warnings
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from scipy.cluster.vq import kmeans2
 
-from liouville.curves import Knots
-from liouville.diffusions.bridges import group_moments
-from liouville.numerics.couplings import chains
-from liouville.numerics.mixtures import fit_by_bic
-from liouville.paths import Diagonal, Ensemble, Full, Gaussian, LocationScale, Logistic
+from liouville.curves import AbstractCurve, Constant, Knots
+from liouville.numerics.couplings import Chains, chains
+from liouville.numerics.mixtures import GaussianMixture
+from liouville.numerics.parameters import Fixed
+from liouville.paths import Diagonal, Ensemble, Full, Gaussian, LocationScale, Logistic, Masses
+from liouville.tasks.cells._gaps import Filled
 from liouville.tasks.cells.config import PathConfig
 
 # Chains are matched exactly, which costs their number cubed: about a second a pair of snapshots.
 _MOST_CHAINS = 1500
-# The criterion settles on a number of parts long before it has seen so many cells.
-_MOST_LOOKED_AT = 1000
-# What covariances of few chains are drawn toward, see `group_moments`.
-_PRIOR_CHAINS, _PRIOR_SHARE = 3.0, 0.1
+# What is tried: parts, and as how many chains a prior for the covariance of a part counts.
+_PARTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
+_PRIORS = (3.0, 10.0, 30.0, 100.0, 300.0)
+_FEWEST_CHAINS = 10  # a part, on average
+_RESTARTS = 4  # of k-means, of which the best is taken
+# Held-out cells that are looked at, of each time.
+_MOST_HELD_OUT = 1000
 _LOGISTIC_DEVIATION = float(np.pi / np.sqrt(3.0))
 
 
-def choose_parts(snapshots: Sequence[np.ndarray], *, seed: int = 0) -> int:
-    """The number of parts: the most that the Bayesian information criterion sees at a time."""
-    rng = np.random.default_rng(seed)
-    thinned = [x[rng.permutation(len(x))[:_MOST_LOOKED_AT]] for x in snapshots]
-    return max(len(fit_by_bic(x, seed=seed).weights) for x in thinned)
-
-
-def chains_through(snapshots: Sequence[np.ndarray], *, seed: int = 0) -> np.ndarray:
-    """Optimal-transport chains through clouds `(n_i, dim)`, shape `(chains, times, dim)`.
+def chains_through(
+    snapshots: Sequence[np.ndarray],
+    masses: Sequence[np.ndarray] | None = None,
+    *,
+    delta: float | None = None,
+    seed: int = 0,
+) -> Chains:
+    """Optimal-transport chains through clouds `(n_i, dim)`, see `liouville.numerics.couplings`.
 
     They are as many as the largest cloud has cells, or 1500.
     """
-    return chains(snapshots, min(_MOST_CHAINS, max(len(x) for x in snapshots)), seed)
+    number = min(_MOST_CHAINS, max(len(x) for x in snapshots))
+    found = chains(snapshots, number, seed, masses=masses, delta=delta)
+    if not found.converged:
+        warnings.warn(
+            f"the couplings of the snapshots are solved to {found.error:.2g} only; growth may be "
+            "seen as motion; give a smaller --delta",
+            stacklevel=2,
+        )
+    return found
 
 
-def energy_of_chains(times: np.ndarray, joined: np.ndarray) -> float:
-    r"""The kinetic energy $\sum_i \tfrac12 E|x_{i+1} - x_i|^2 / (t_{i+1} - t_i)$ of chains."""
-    squares = (np.diff(joined, axis=1) ** 2).sum(-1).mean(0)
-    return float(0.5 * (squares / np.diff(times)).sum())
+def energy_of_chains(times: np.ndarray, joined: Chains) -> float:
+    r"""The energy $\sum_i \tfrac12 \bar M_i E|x_{i+1} - x_i|^2 / (t_{i+1} - t_i)$ of chains.
+
+    Each has the mean of its masses before and after the gap.
+    """
+    squares = (np.diff(joined.points, axis=1) ** 2).sum(-1)
+    masses = 0.5 * (joined.masses[:, 1:] + joined.masses[:, :-1])
+    return float(0.5 * ((masses * squares).sum(axis=0) / np.diff(times)).sum())
+
+
+def growth_of_chains(times: np.ndarray, joined: Chains) -> float:
+    r"""The integral $\tfrac12 \int\int h^2\,d(M\rho)\,dt$ of chains, each growing at least cost.
+
+    That is $2(\sqrt{m_1} - \sqrt{m_0})^2 / (t_1 - t_0)$ from a mass $m_0$ to a mass $m_1$.
+    """
+    squares = 2.0 * np.diff(np.sqrt(joined.masses), axis=1) ** 2
+    return float((squares.sum(axis=0) / np.diff(times)).sum())
+
+
+def choose_groups(
+    joined: Chains, held_out: Sequence[np.ndarray], config: PathConfig, seed: int
+) -> PathConfig:
+    """The configuration with the number of parts and the prior of their covariances filled in.
+
+    Chains are grouped as for the start of training, and the mixtures of the groups are asked for
+    the density of cells that are in no chain. Of all that are no worse than the best by more than
+    the standard error of the difference, the fewest parts are taken.
+
+    Args:
+        joined: the chains.
+        held_out: cells of each time, shapes `(n_i, dim)`.
+        config: in which either or both may be open.
+        seed: of the groups.
+    """
+    held_out = [x[:_MOST_HELD_OUT] for x in held_out]
+    most = max(len(joined.points) // _FEWEST_CHAINS, 1)
+    candidates = _PARTS if config.parts is None else (config.parts,)
+    priors = _PRIORS if config.prior is None else (config.prior,)
+    tried = []
+    for parts in [parts for parts in candidates if parts <= most or parts == candidates[0]]:
+        groups = _Groups.of(joined, parts, seed)
+        for prior in priors:
+            mixtures = groups.mixtures(prior)
+            nats = [m.log_density(x) for m, x in zip(mixtures, held_out) if len(x)]
+            tried.append((parts, prior, np.concatenate(nats)))
+    best = max(tried, key=lambda row: row[2].mean())
+    good = [row for row in tried if _is_as_good(row[2], best[2])]
+    fewest = min(row[0] for row in good)
+    parts, prior, _ = max((row for row in good if row[0] == fewest), key=lambda row: row[2].mean())
+    return dataclasses.replace(config, parts=parts, prior=prior)
+
+
+def _is_as_good(nats: np.ndarray, best: np.ndarray) -> bool:
+    loss = best - nats
+    return bool(loss.mean() <= loss.std() / np.sqrt(len(loss)))
 
 
 def initial_path(
-    times: np.ndarray, joined: np.ndarray, config: PathConfig, *, seed: int = 0
+    filled: Filled, config: PathConfig, *, totals: AbstractCurve | None = None, seed: int = 0
 ) -> Ensemble:
     """An ensemble of mixture paths along chains, which differ in the start of their clusters.
 
-    All is in standardised units: the snapshots' increasing times of shape `(times,)`, and the
-    chains `joined` of shape `(chains, times, dim)`.
+    Args:
+        filled: the chains, in the model's units.
+        config: with the number of parts and the prior.
+        totals: the curve of the logarithm of the total mass; the masses of the parts then grow.
+            By default they stay.
+        seed: of the clusters.
     """
-    if config.parts is None:
-        raise ValueError("path.parts is not set; see choose_parts")
+    if config.parts is None or config.prior is None:
+        raise ValueError("path.parts or path.prior is not set; see choose_groups")
     seeds = np.random.SeedSequence(seed).generate_state(config.members)
-    return Ensemble.of([_member(times, joined, config, int(member)) for member in seeds])
+    return Ensemble.of([_member(filled, config, totals, int(member)) for member in seeds])
 
 
-def _member(times: np.ndarray, joined: np.ndarray, config: PathConfig, seed: int) -> LocationScale:
-    """A mixture path along chains.
+def total_curve(times: np.ndarray, totals: np.ndarray) -> AbstractCurve:
+    """The logarithm of the total mass, through those of the snapshots without overshoot."""
+    dtype = jnp.zeros(()).dtype
+    if np.allclose(totals, totals[0]):
+        return Constant(jnp.asarray(np.log(totals[0]), dtype))
+    return Knots(times.tolist(), jnp.asarray(np.log(totals), dtype), "monotone")
 
-    k-means groups chains that run together, and each group becomes a part: its mean and
-    spread at each snapshot, its share as weight.
-    """
+
+class _Groups(NamedTuple):
+    """Chains that run together: the moments of each group at each time."""
+
+    masses: np.ndarray  # (groups, times)
+    means: np.ndarray  # (groups, times, dim)
+    covariances: np.ndarray  # (groups, times, dim, dim), as they are
+    numbers: np.ndarray  # (groups, times), of chains of equal masses that would say as much
+
+    @staticmethod
+    def of(joined: Chains | Filled, parts: int, seed: int) -> "_Groups":
+        """Groups by k-means in the space of all times; none is empty."""
+        label = _clusters(joined.points, parts, seed)
+        masses, means, covariances, numbers = [], [], [], []
+        for group in range(label.max() + 1):
+            x, m = joined.points[label == group], joined.masses[label == group]
+            share = m / m.sum(axis=0)
+            mean = np.einsum("nt,nti->ti", share, x)
+            centred = (np.sqrt(share)[..., None] * (x - mean)).transpose(1, 2, 0)
+            masses.append(m.sum(axis=0))
+            means.append(mean)
+            covariances.append(centred @ centred.swapaxes(1, 2))
+            numbers.append(1.0 / (share**2).sum(axis=0))
+        return _Groups(*map(np.stack, (masses, means, covariances, numbers)))
+
+    @property
+    def shares(self) -> np.ndarray:
+        """The share of each group of the mass at each time, `(groups, times)`."""
+        return self.masses / self.masses.sum(axis=0)
+
+    def shrunken(self, prior: float) -> np.ndarray:
+        """The covariances, drawn toward the mean variance within groups by so many chains."""
+        within = np.einsum("kt,ktii->ti", self.shares, self.covariances)
+        # A time at which every group is a point has the least variance of all times.
+        target = (within + 1e-9 * within.max() + 1e-12)[..., None] * np.eye(within.shape[1])
+        weight = (prior / (prior + self.numbers))[..., None, None]
+        return (1.0 - weight) * self.covariances + weight * target
+
+    def mixtures(self, prior: float) -> list[GaussianMixture]:
+        """The mixture of the groups at each time."""
+        covariances = self.shrunken(prior)
+        rows = (self.shares, self.means, covariances)
+        return [GaussianMixture(*(a[:, i] for a in rows)) for i in range(self.masses.shape[1])]
+
+
+def _member(
+    filled: Filled, config: PathConfig, totals: AbstractCurve | None, seed: int
+) -> LocationScale:
+    """A mixture path along chains: each group of them becomes a part."""
     assert config.parts is not None  # checked by `initial_path`
-    label, share = _clusters(joined, config.parts, seed)
-    moments = group_moments(joined, label, _PRIOR_CHAINS, _PRIOR_SHARE)
-    mean, covariance = (m.swapaxes(0, 1) for m in moments)
+    assert config.prior is not None
+    groups, times = _Groups.of(filled, config.parts, seed), filled.times
     is_few = len(times) <= config.knots
     knots = times if is_few else np.linspace(times[0], times[-1], config.knots)
     clock = knots.tolist()
-    mean, covariance = _resample(times, knots, mean), _resample(times, knots, covariance)
+    rows = (groups.means, groups.shrunken(config.prior), np.log(groups.shares))
+    mean, covariance, log_share = (_resample(times, knots, a.swapaxes(0, 1)) for a in rows)
     family = Gaussian() if config.family == "gaussian" else Logistic()
     if config.family == "logistic":
         covariance = covariance / _LOGISTIC_DEVIATION**2
@@ -80,28 +198,35 @@ def _member(times: np.ndarray, joined: np.ndarray, config: PathConfig, seed: int
     scale = Diagonal(floor) if config.scale == "diagonal" else Full(floor)
     dtype = jnp.zeros(()).dtype
     raw = jax.jit(scale.from_covariance)(jnp.asarray(covariance, dtype))
+
+    def curve(values: np.ndarray | jax.Array) -> Knots:
+        return Knots(clock, jnp.asarray(values, dtype), config.interpolation, config.tension)
+
+    logits = jnp.asarray(np.log(np.exp(log_share).mean(axis=0)), dtype)
     return LocationScale(
-        location=Knots(clock, jnp.asarray(mean, dtype), config.interpolation, config.tension),
-        raw_scale=Knots(clock, raw, config.interpolation, config.tension),
-        logits=jnp.asarray(np.log(share), dtype),
+        location=curve(mean),
+        raw_scale=curve(raw),
+        logits=logits if totals is None else Masses(curve(log_share), Fixed(totals)),
         family=family,
         scale=scale,
     )
 
 
-def _clusters(joined: np.ndarray, parts: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """The group of each chain, and the share of each group; no group is empty."""
-    flat = joined.reshape(len(joined), -1)
+def _clusters(points: np.ndarray, parts: int, seed: int) -> np.ndarray:
+    """The group of each chain; no group is empty."""
+    flat = points.reshape(len(points), -1)
     parts = min(parts, len(flat))
     with warnings.catch_warnings():
         # An empty cluster is no failure: it is given a chain below.
         warnings.simplefilter("ignore", UserWarning)
-        _, label = kmeans2(flat, parts, minit="++", rng=seed)
+        tried = [kmeans2(flat, parts, minit="++", rng=[seed, i]) for i in range(_RESTARTS)]
+    spread = [((flat - centres[label]) ** 2).sum() for centres, label in tried]
+    label = tried[int(np.argmin(spread))][1]
     rng = np.random.default_rng(seed)
     for empty in np.setdiff1d(np.arange(parts), label):
         crowded = np.flatnonzero(np.bincount(label, minlength=parts)[label] > 1)
         label[rng.choice(crowded)] = empty
-    return label, np.bincount(label, minlength=parts) / len(label)
+    return label
 
 
 def _resample(times: np.ndarray, knots: np.ndarray, values: np.ndarray) -> np.ndarray:

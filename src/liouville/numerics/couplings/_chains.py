@@ -1,0 +1,131 @@
+import itertools
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from scipy.spatial.distance import cdist
+
+from liouville.numerics.couplings._exact import assignment
+from liouville.numerics.couplings._unbalanced import unbalanced_sinkhorn
+
+Array = np.ndarray
+
+# The blur of couplings with growth, as a share of what growth costs. Only their sums are used, and
+# these hardly depend on it.
+_BLUR = 0.01
+# Chains that cost so many squared deltas more than the coupling are left out.
+_MOST_EXCESS = 0.5
+
+
+class Chains(NamedTuple):
+    r"""Trajectories through snapshots, each with a mass that may change.
+
+    At every time the points, weighted by the masses, stand for the snapshot.
+
+    Attributes:
+        points: shape `(chains, times, dim)`.
+        masses: shape `(chains, times)`; their sum over the chains is about that of the
+            snapshot.
+        error: the largest error of a coupling, see `unbalanced_sinkhorn`; zero without growth.
+        converged: whether every coupling was solved.
+    """
+
+    points: Array
+    masses: Array
+    error: float
+    converged: bool
+
+
+def chains(
+    snapshots: Sequence[Array],
+    n: int,
+    seed: int = 0,
+    *,
+    masses: Sequence[Array] | None = None,
+    delta: float | None = None,
+) -> Chains:
+    r"""Joins snapshots to trajectories by the best coupling of each one to the next.
+
+    Every snapshot contributes `n` of its points: of equal masses all of them once before any of
+    them twice. Without growth, chains are matched to the next points at least squared distance.
+    With growth, the coupling of least $\tfrac12|x - y|^2$ that may fail the masses at the cost
+    $2\delta^2\,\mathrm{KL}$ says which masses travel: points that leave more than they travel with
+    are given to more chains, and the masses of the chains say how much of the snapshot each is.
+    Travelling masses are met exactly, by a matching of chains drawn evenly from both sides; the few
+    chains that would then travel where the coupling lets growth do it are left out.
+
+    Args:
+        snapshots: two or more clouds of shapes `(n_i, dim)`, in the order of time.
+        n: the number of chains.
+        seed: of the choice of points.
+        masses: of the points of each snapshot, positive, shapes `(n_i,)`; by default equal, with
+            the sum one.
+        delta: $\delta$, a length: what growth costs. By default mass does not change on the way.
+    """
+    rng = np.random.default_rng(seed)
+    masses = [np.full(len(x), 1.0 / len(x)) for x in snapshots] if masses is None else masses
+    drawn = [_draw(x, m, n, rng) for x, m in zip(snapshots, masses)]
+    places, past, is_kept = np.empty((n, 0), int), np.empty((n, 0)), np.ones(n, bool)
+    legs = [_couple(*a, *b, delta) for a, b in itertools.pairwise(drawn)]
+    for i, leg in enumerate(legs):
+        (x, a), (y, _) = drawn[i : i + 2]
+        if i == 0:
+            chosen = _systematic(leg.leaving, n, rng)
+        else:
+            # A chain whose end leaves more mass than arrived there is followed by several; what it
+            # stood for before is shared among as many as are expected.
+            share = leg.leaving[chosen] / legs[i - 1].arriving[chosen]
+            order = np.argsort(chosen)
+            kept = order[_systematic(share[order], n, rng)]
+            past = past[kept] / (n * share[kept] / share.sum())[:, None]
+            chosen, places, is_kept = chosen[kept], places[kept], is_kept[kept]
+        places = np.column_stack([places, chosen])
+        past = np.column_stack([past, a[chosen] / leg.leaving[chosen] / n])
+        ends = rng.permutation(_systematic(leg.arriving, n, rng))
+        ends = ends[assignment(x[chosen], y[ends])]
+        if leg.excess is not None:
+            is_kept &= leg.excess[chosen, ends] < _MOST_EXCESS
+        chosen = ends
+    places = np.column_stack([places, chosen])
+    past = np.column_stack([past, drawn[-1][1][chosen] / legs[-1].arriving[chosen] / n])
+    points = np.stack([x[place] for (x, _), place in zip(drawn, places.T)], axis=1)
+    if is_kept.any() and not is_kept.all():
+        points, kept = points[is_kept], past[is_kept]
+        past = kept * (past.sum(axis=0) / kept.sum(axis=0))
+    converged = all(leg.converged for leg in legs)
+    return Chains(points, past, max(leg.error for leg in legs), converged)
+
+
+class _Leg(NamedTuple):
+    """From one snapshot to the next."""
+
+    leaving: Array  # the share of the travelling mass that leaves each point, of sum one
+    arriving: Array
+    excess: Array | None  # by how many squared deltas a pair costs more than its potentials
+    error: float = 0.0
+    converged: bool = True
+
+
+def _couple(x: Array, a: Array, y: Array, b: Array, delta: float | None) -> _Leg:
+    if delta is None:
+        return _Leg(a / a.sum(), b / b.sum(), None)
+    cost, relaxation = 0.5 * cdist(x, y, "sqeuclidean"), 2.0 * delta**2
+    solved = unbalanced_sinkhorn(cost, relaxation, _BLUR * relaxation, a, b)
+    rows, columns = solved.plan.sum(axis=1), solved.plan.sum(axis=0)
+    potentials = np.add.outer(np.log(a / rows), np.log(b / columns))
+    excess = cost / delta**2 - 2.0 * potentials
+    return _Leg(rows / rows.sum(), columns / columns.sum(), excess, solved.error, solved.converged)
+
+
+def _draw(x: Array, masses: Array, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
+    """At most `n` of the points, chosen by chance, and their masses, which add up to all."""
+    kept = rng.permutation(len(x))[:n]
+    # In an order in space, even draws are even in space too.
+    kept = kept[np.argsort(x[kept, np.argmax(x.var(axis=0))])]
+    return x[kept], masses[kept] * (masses.sum() / masses[kept].sum())
+
+
+def _systematic(weights: Array, n: int, rng: np.random.Generator) -> Array:
+    """`n` numbers drawn by weight, each as often as it should or once more, shape `(n,)`."""
+    ends = np.cumsum(weights) / weights.sum()
+    return np.minimum(np.searchsorted(ends, (np.arange(n) + rng.random()) / n), len(ends) - 1)

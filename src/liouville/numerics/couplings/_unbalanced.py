@@ -1,0 +1,113 @@
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import logsumexp
+
+Array = np.ndarray
+
+# Epsilon is lowered in steps of four; the first stages need no more than a rough answer.
+_SHRINK, _ROUGH = 0.25, 1e-2
+# Scalings are moved into the potentials before they leave what a double can multiply safely.
+_MOST_SCALING = 1e60
+
+
+class UnbalancedCoupling(NamedTuple):
+    r"""A coupling whose sums may differ from the masses it joins, and how well it was solved.
+
+    Attributes:
+        plan: $\pi$, shape `(n, m)`.
+        error: by how much the logarithm of the sum of a row or a column is off at most.
+        iterations: how many were made at the last $\varepsilon$.
+        converged: whether the error came below the tolerance.
+    """
+
+    plan: Array
+    error: float
+    iterations: int
+    converged: bool
+
+
+def unbalanced_sinkhorn(
+    cost: Array,
+    relaxation: float,
+    epsilon: float,
+    source: Array,
+    target: Array,
+    *,
+    tolerance: float = 1e-3,
+    iterations: int = 2000,
+) -> UnbalancedCoupling:
+    r"""Couples two discrete measures where mass may also grow and shrink, at a cost.
+
+    $$\min_\pi \sum \pi c + \lambda\,\mathrm{KL}(\pi 1\,|\,a) + \lambda\,\mathrm{KL}(\pi^\top 1
+      \,|\,b) + \varepsilon\,\mathrm{KL}(\pi\,|\,a \otimes b)$$
+
+    with $\mathrm{KL}(p\,|\,a) = \sum p \log(p/a) - p + a$. With $c = \tfrac12|x - y|^2$ and
+    $\lambda = 2\delta^2$ it is the static form of the energy $\tfrac12\int|u|^2 + \delta^2 h^2$, up
+    to terms of higher order in $|x - y|/\delta$ (Liero, Mielke and Savare 2018; Chizat et al.
+    2018). The iteration is Sinkhorn's with potentials damped by $\lambda/(\lambda + \varepsilon)$
+    (Chizat et al., Math. Comp. 2018).
+
+    Args:
+        cost: $c$, shape `(n, m)`.
+        relaxation: $\lambda$, in units of the cost: what it costs that masses are not met.
+        epsilon: $\varepsilon$, in units of the cost.
+        source: $a$, positive, of any sum, shape `(n,)`.
+        target: $b$, likewise, shape `(m,)`.
+        tolerance: of the error.
+        iterations: the most at every $\varepsilon$.
+
+    Raises:
+        ValueError: if `relaxation` or `epsilon` is not positive, or a shape does not fit.
+    """
+    if not (epsilon > 0 and relaxation > 0):
+        raise ValueError(f"relaxation {relaxation} and epsilon {epsilon} must be positive")
+    if (*source.shape, *target.shape) != cost.shape:
+        raise ValueError(f"a cost of {cost.shape} and masses of {source.shape}, {target.shape}")
+    f, g, done, error = np.zeros(len(source)), np.zeros(len(target)), 0, np.inf
+    widest = max(float(np.ptp(cost)), epsilon)
+    stages = int(np.ceil(np.log(widest / epsilon) / -np.log(_SHRINK)))
+    for eps in [*(widest * _SHRINK**i for i in range(stages)), epsilon]:
+        goal = tolerance if eps == epsilon else _ROUGH
+        f, g, error, done = _at(cost, relaxation, eps, (source, target), f, g, goal, iterations)
+    plan = source[:, None] * target * np.exp((f[:, None] + g - cost) / epsilon)
+    return UnbalancedCoupling(plan, error, done, error <= tolerance)
+
+
+def _at(
+    cost: Array,
+    relaxation: float,
+    epsilon: float,
+    masses: tuple[Array, Array],
+    f: Array,
+    g: Array,
+    tolerance: float,
+    iterations: int,
+) -> tuple[Array, Array, float, int]:
+    """The potentials at one epsilon, the error and the number of iterations."""
+    a, b = masses
+    damping = relaxation / (relaxation + epsilon)
+    f = -epsilon * damping * np.asarray(logsumexp((g - cost) / epsilon, b=b[None], axis=1))
+    g = (
+        -epsilon
+        * damping
+        * np.asarray(logsumexp((f[:, None] - cost) / epsilon, b=a[:, None], axis=0))
+    )
+    error, done = np.inf, 0
+    while error > tolerance and done < iterations:
+        kernel = np.exp((f[:, None] + g - cost) / epsilon)
+        u, v = np.ones_like(a), np.ones_like(b)
+        while error > tolerance and done < iterations:
+            before = u, v
+            # What the potentials hold already is damped anew with the whole.
+            u = np.exp(-damping * np.log(kernel @ (v * b)) - (1.0 - damping) * f / epsilon)
+            v = np.exp(-damping * np.log((u * a) @ kernel) - (1.0 - damping) * g / epsilon)
+            done += 1
+            # The sum of a row should be its mass times exp(-f / relaxation); what it is off by is
+            # the change over the damping.
+            change = max(np.abs(np.log(x / y)).max() for x, y in zip((u, v), before))
+            error = float(change) / damping
+            if max(u.max(), v.max(), 1.0 / u.min(), 1.0 / v.min()) > _MOST_SCALING:
+                break
+        f, g = f + epsilon * np.log(u), g + epsilon * np.log(v)
+    return f, g, error, done

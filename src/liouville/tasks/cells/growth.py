@@ -1,0 +1,73 @@
+"""Masses of snapshots, and what growth costs."""
+
+import re
+
+import numpy as np
+
+from liouville.data import Snapshots
+from liouville.errors import LiouvilleError
+
+_TOTAL = re.compile(r"\s*([^=,\s]+)\s*=\s*([^=,\s]+)\s*")
+
+
+def totals_by_time(cells: Snapshots, mass: str) -> np.ndarray:
+    """The mass of each snapshot, shape `(times,)`.
+
+    Args:
+        cells: the snapshots.
+        mass: `relative` for one at all times, `counts` for the number of cells or the sum of their
+            weights, or the total at every time, such as `0=400,1=442`.
+
+    Raises:
+        LiouvilleError: if `mass` is none of these, or a time has no total.
+    """
+    times = cells.distinct_times
+    if mass == "relative":
+        return np.ones(len(times))
+    if mass == "counts":
+        return np.array([masses.sum() for masses in _own(cells)])
+    return _totals(mass, times)
+
+
+def masses_by_time(cells: Snapshots, totals: np.ndarray) -> list[np.ndarray]:
+    """The mass of every cell of each snapshot, in proportion to its weight."""
+    return [own * (total / own.sum()) for own, total in zip(_own(cells), totals)]
+
+
+def _own(cells: Snapshots) -> list[np.ndarray]:
+    if cells.weights is None:
+        return [np.ones(len(cells.at(t))) for t in cells.distinct_times]
+    return [cells.weights[cells.times == t] for t in cells.distinct_times]
+
+
+def _totals(text: str, times: np.ndarray) -> np.ndarray:
+    """The total of each time from `TIME=TOTAL,...`."""
+    found = [_TOTAL.fullmatch(pair) for pair in text.split(",")]
+    try:
+        table = {float(pair[1]): float(pair[2]) for pair in found if pair is not None}
+    except ValueError:
+        table = {}
+    if None in found or not table:
+        raise LiouvilleError(
+            f"--mass is {text!r}; give relative, counts, or the total at every time: "
+            + ",".join(f"{t:g}=1" for t in times[:3])
+        )
+    totals = []
+    for t in times.tolist():
+        near = [total for known, total in table.items() if np.isclose(known, t)]
+        if not near or not (0 < near[0] < np.inf):
+            said = f"the total {near[0]:g}" if near else "no total"
+            raise LiouvilleError(f"--mass has {said} at time {t:g}; give a positive one: {t:g}=1")
+        totals.append(near[0])
+    return np.array(totals)
+
+
+def growth_length(clouds: list[np.ndarray]) -> float:
+    r"""The length $\delta$ by default: the widest standard deviation of all cells together.
+
+    Mass that grows on one side of the data and shrinks on the other then costs more than its
+    motion up to about twice that deviation: motion explains what it can, however the data are
+    scaled, and growth what is left. Coordinates that only add noise do not change it.
+    """
+    together = np.concatenate(clouds)
+    return float(np.sqrt(np.linalg.eigvalsh(np.atleast_2d(np.cov(together.T)))[-1]))

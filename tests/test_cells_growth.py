@@ -1,0 +1,160 @@
+"""Snapshots whose masses and proportions change: what is growth, and what is motion."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from liouville.data import Snapshots
+from liouville.errors import LiouvilleError
+from liouville.tasks.cells._gaps import Filled
+from liouville.tasks.cells.config import PathConfig
+from liouville.tasks.cells.fit import fit_cells
+from liouville.tasks.cells.growth import growth_length, masses_by_time, totals_by_time
+from liouville.tasks.cells.initial import (
+    chains_through,
+    choose_groups,
+    growth_of_chains,
+    initial_path,
+    total_curve,
+)
+from tolerances import ROUNDING
+
+SIDES = np.array([[-3.0, 0.0], [3.0, 0.0]])
+COUNTS = ((100, 200), (200, 200), (400, 200))
+TIMES = np.array([0.0, 0.5, 1.0])
+
+
+def two_types(seed: int = 0) -> list[np.ndarray]:
+    """Two resting types whose proportions change: 1 to 2, 1 to 1 and 2 to 1."""
+    rng = np.random.default_rng(seed)
+    return [np.repeat(SIDES, n, axis=0) + 0.5 * rng.normal(size=(sum(n), 2)) for n in COUNTS]
+
+
+def moving(seed: int = 0) -> list[np.ndarray]:
+    """One type that moves from one place to the other."""
+    rng = np.random.default_rng(seed)
+    return [0.5 * rng.normal(size=(300, 2)) + [x, 0.0] for x in (-3.0, 0.0, 3.0)]
+
+
+# Masses
+
+
+def test_the_mass_of_a_snapshot_is_one_or_its_cells_or_what_is_said():
+    cells = Snapshots.of([np.zeros((3, 1)), np.zeros((5, 1))], [0.0, 2.0])
+    assert totals_by_time(cells, "relative").tolist() == [1.0, 1.0]
+    assert totals_by_time(cells, "counts").tolist() == [3.0, 5.0]
+    assert totals_by_time(cells, "2=7.5, 0=1e3").tolist() == [1000.0, 7.5]
+    weighted = Snapshots(cells.points, cells.times, weights=np.arange(1.0, 9.0))
+    assert totals_by_time(weighted, "counts").tolist() == [6.0, 30.0]
+    first, last = masses_by_time(weighted, np.array([1.0, 15.0]))
+    np.testing.assert_allclose(first, np.arange(1.0, 4.0) / 6.0)
+    np.testing.assert_allclose(last, np.arange(4.0, 9.0) / 2.0)
+
+
+@pytest.mark.parametrize(
+    ("mass", "message"),
+    [
+        ("cells", "give relative, counts, or the total at every time: 0=1,2=1"),
+        ("0=1", "no total at time 2"),
+        ("0=1,2=-3", "the total -3 at time 2"),
+        ("0=1,2=many", "give relative"),
+        ("", "give relative"),
+    ],
+)
+def test_masses_that_are_not_understood(mass, message):
+    cells = Snapshots.of([np.zeros((3, 1)), np.zeros((5, 1))], [0.0, 2.0])
+    with pytest.raises(LiouvilleError, match=message):
+        totals_by_time(cells, mass)
+
+
+def test_what_growth_costs_follows_the_units_and_not_the_noise():
+    clouds = two_types()
+    assert growth_length([7.0 * x for x in clouds]) == pytest.approx(7.0 * growth_length(clouds))
+    noise = [0.5 * np.random.default_rng(i).normal(size=(len(x), 40)) for i, x in enumerate(clouds)]
+    wide = [np.concatenate(pair, axis=1) for pair in zip(clouds, noise)]
+    assert growth_length(wide) == pytest.approx(growth_length(clouds), rel=0.02)
+
+
+def test_growth_of_chains_is_that_of_the_cheapest_curve():
+    r"""Among $m(t)$ from 1 to 4 in time 2, $\sqrt{m}$ is linear: $\int h^2 m/2 = 2 \cdot 1/2$."""
+    joined = chains_through([np.zeros((5, 1)), np.zeros((5, 1))])
+    grown = joined._replace(masses=np.array([[0.2, 0.8]] * 5))
+    assert growth_of_chains(np.array([0.0, 2.0]), grown) == pytest.approx(1.0)
+    assert growth_of_chains(np.array([0.0, 2.0]), joined) == pytest.approx(0.0, abs=ROUNDING)
+
+
+# Parts
+
+
+@pytest.mark.parametrize(("make", "parts"), [(two_types, 2), (moving, 1)])
+def test_held_out_cells_say_how_many_parts_there_are(make, parts):
+    clouds = make()
+    joined = chains_through(clouds, delta=growth_length(clouds))
+    found = choose_groups(joined, make(seed=1), PathConfig(), 0)
+    assert found.parts == parts
+    assert found.prior is not None
+    # What is given stays.
+    given = choose_groups(joined, make(seed=1), PathConfig(parts=5), 0)
+    assert given.parts == 5
+
+
+def test_the_initial_path_has_the_totals_and_the_shares():
+    clouds, totals = two_types(), np.array([300.0, 400.0, 600.0])
+    masses = [np.full(len(x), total / len(x)) for x, total in zip(clouds, totals)]
+    joined = chains_through(clouds, masses, delta=2.0)
+    config = PathConfig(parts=2, prior=3.0, members=2)
+    filled = Filled(TIMES, *joined[:2])
+    path = initial_path(filled, config, totals=total_curve(TIMES, totals))
+    for t, total, counts in zip(TIMES, totals, COUNTS):
+        marginal = path.at(jnp.asarray(t))
+        assert float(marginal.log_mass) == pytest.approx(np.log(total))
+        x, w = marginal.particles(400, key=jax.random.key(0))
+        assert float(w @ (x[:, 0] < 0)) == pytest.approx(counts[0] / sum(counts), abs=0.01)
+    still = initial_path(filled, config)
+    assert float(still.at(jnp.asarray(0.0)).log_mass) == 0.0
+    assert float(still.at(jnp.asarray(0.0)).growth(jnp.asarray([3.0, 0.0]))) == 0.0
+
+
+# Fits
+
+BRIEF = {
+    "path.members": 1,
+    "training.steps": 40,
+    "objective.times": 8,
+    "objective.particles": 16,
+}
+
+
+@pytest.mark.parametrize("mass", ["counts", "relative"])
+def test_resting_types_rest_and_grow(mass):
+    fitted = fit_cells(Snapshots.of(two_types(), [0.0, 1.0, 2.0]), {**BRIEF, "growth.mass": mass})
+    model = fitted.model
+    assert fitted.summary["parts"] == 2
+    for t, counts in zip((0.0, 1.0, 2.0), COUNTS):
+        x = model.sample(t, 4000, seed=1)
+        assert np.mean(x[:, 0] < 0) == pytest.approx(counts[0] / sum(counts), abs=0.03)
+        assert np.mean(np.abs(x[:, 0]) < 1.5) < 0.005
+        total = sum(counts) if mass == "counts" else 1.0
+        assert float(model.log_mass(t)) == pytest.approx(np.log(total), abs=1e-4)
+    rates = [model.growth(t, SIDES) for t in (0.5, 1.5)]
+    assert np.mean([a - b for a, b in rates]) == pytest.approx(np.log(2), abs=0.15)
+    ends = model.trajectories(two_types()[0], [0.0, 2.0])[-1]
+    assert np.sum((ends[:, 0] > 0) != (two_types()[0][:, 0] > 0)) <= 2
+
+
+def test_mass_is_conserved_on_request():
+    cells = Snapshots.of(two_types(), [0.0, 1.0, 2.0])
+    model = fit_cells(cells, {**BRIEF, "training.steps": 20, "growth.of": "none"}).model
+    assert np.all(model.growth(1.0, SIDES) == 0.0)
+    assert float(model.log_mass(2.0)) == 0.0
+    for setting in ({"growth.mass": "counts"}, {"growth.delta": 1.0}):
+        with pytest.raises(LiouvilleError, match="--growth none conserves mass"):
+            fit_cells(cells, {**BRIEF, "growth.of": "none", **setting})
+
+
+def test_a_type_that_moves_does_not_grow():
+    model = fit_cells(Snapshots.of(moving(), [0.0, 1.0, 2.0]), BRIEF).model
+    x = model.sample(1.0, 500)
+    assert np.abs(model.growth(1.0, x)).mean() < 0.1
+    np.testing.assert_allclose(model.velocity(1.0, x).mean(0), [3.0, 0.0], atol=0.3)
