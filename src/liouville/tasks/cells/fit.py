@@ -119,7 +119,7 @@ def resolve(cells: Snapshots, config: CellsConfig, progress: bool | None = None)
             totals=None if delta is None else total_curve(times, totals),
             seed=seed,
         ),
-        likelihood + options.energy * PerMember(energy),
+        likelihood + options.energy / float(totals.mean()) * PerMember(energy),
         None if held_out is None else measure.likelihood(held_out, units, "validation"),
         facts={
             "cells": len(cells),

@@ -53,22 +53,24 @@ def chains_through(
 
 
 def energy_of_chains(times: np.ndarray, joined: Chains) -> float:
-    r"""The energy $\sum_i \tfrac12 \bar M_i E|x_{i+1} - x_i|^2 / (t_{i+1} - t_i)$ of chains.
+    r"""The energy $\sum_i \tfrac12 E|x_{i+1} - x_i|^2 / (t_{i+1} - t_i)$ of chains, a unit of mass.
 
-    Each has the mean of its masses before and after the gap.
+    Each counts by its mean mass before and after the gap.
     """
     squares = (np.diff(joined.points, axis=1) ** 2).sum(-1)
-    masses = 0.5 * (joined.masses[:, 1:] + joined.masses[:, :-1])
-    return float(0.5 * ((masses * squares).sum(axis=0) / np.diff(times)).sum())
+    masses = joined.masses[:, 1:] + joined.masses[:, :-1]
+    return float(0.5 * ((masses * squares).sum(axis=0) / masses.sum(axis=0) / np.diff(times)).sum())
 
 
 def growth_of_chains(times: np.ndarray, joined: Chains) -> float:
-    r"""The integral $\tfrac12 \int\int h^2\,d(M\rho)\,dt$ of chains, each growing at least cost.
+    r"""The integral $\tfrac12 \int E[h^2]\,dt$ of chains, each growing at least cost.
 
-    That is $2(\sqrt{m_1} - \sqrt{m_0})^2 / (t_1 - t_0)$ from a mass $m_0$ to a mass $m_1$.
+    Of a unit of mass, it is $2(\sqrt{m_1} - \sqrt{m_0})^2 / (t_1 - t_0)$ from $m_0$ to $m_1$, over
+    the mean of both totals.
     """
-    squares = 2.0 * np.diff(np.sqrt(joined.masses), axis=1) ** 2
-    return float((squares.sum(axis=0) / np.diff(times)).sum())
+    squares = 2.0 * (np.diff(np.sqrt(joined.masses), axis=1) ** 2).sum(axis=0)
+    totals = joined.masses.sum(axis=0)
+    return float((squares / np.diff(times) / (0.5 * (totals[1:] + totals[:-1]))).sum())
 
 
 def choose_groups(
