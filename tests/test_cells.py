@@ -19,7 +19,7 @@ from liouville.tasks.cells.config import CellsConfig, GapsConfig, PathConfig
 from liouville.tasks.cells.demo import demo_cells, distance_to_truth
 from liouville.tasks.cells.fit import _fill, _training_likelihood, fit_cells
 from liouville.tasks.cells.initial import chains_through, energy_of_chains, initial_path
-from liouville.tasks.cells.leave_out import leave_out
+from liouville.tasks.cells.leave_out import leave_out, means_of
 from tolerances import ROUNDING
 
 # Fixed-point steps that have come to rest, relative to the forces they balance.
@@ -287,5 +287,12 @@ def test_a_straight_motion_is_predicted_at_the_time_left_out():
     times = np.repeat([0.0, 1.0, 2.0, 3.0], 150)
     points = rng.normal(size=(600, 2)) + 3.0 * times[:, None] * np.array([1.0, -0.5])
     settings = apply_settings(CellsConfig(), ["path.parts=4", "path.members=2"])
-    (row,) = leave_out(Snapshots(points=points, times=times), [2.0], settings)
-    assert row["push"] < 1.3 * row["floor"] < row["no_motion"]
+    rows = leave_out(Snapshots(points=points, times=times), [2.0], settings)
+    found = {row["prediction"]: row for row in rows}
+    assert found["push"]["w1"] < 1.3 * found["floor"]["w1"] < found["no motion"]["w1"]
+    assert found["push"]["energy"] < 0.1 < found["both neighbours"]["energy"]
+    assert found["draws"]["above"] < -10.0 * found["draws"]["above_error"]
+    assert {row["cells"] for row in rows} == {75}
+    means = {row["prediction"]: row for row in means_of(rows)}
+    assert means["push"]["w1"] == found["push"]["w1"]
+    assert means["push"]["w1_error"] == pytest.approx(found["push"]["w1_error"])

@@ -1,6 +1,7 @@
 """The command line as a user meets it: outputs, exit codes, one-line errors, no half files."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -114,6 +115,14 @@ def test_samples_and_trajectories(run, tmp_path):
         assert not table["log_weight"].reshape(4, 5)[:, 0].any()
 
 
+def test_figures_are_shown_with_their_errors(run, capsys):
+    capsys.readouterr()
+    assert call("evaluate", run) == 0
+    shown = capsys.readouterr().out
+    assert "W1 floor" in shown
+    assert re.search(r"\d\.\d+ ± \d\.\d+", shown)
+
+
 def test_json_is_one_object_on_the_last_line(run, capsys):
     for command in (("info", run), ("evaluate", run), ("plot", run, "--no-movie")):
         capsys.readouterr()
@@ -193,6 +202,8 @@ BAD_QUERIES = [
     (["query", "{run}", "{tmp}/two.csv", "-o", "{tmp}/a.csv"], "--time"),
     (["info", "{tmp}"], "no file"),
     (["evaluate", "{tmp}"], "holds no run (no config.yaml); fit a model first"),
+    (["evaluate", "{run}", "--scaling", "global"], "data.scaling has no meaning for a run"),
+    (["evaluate", "{run}", "--standard"], "standard has no meaning for a run"),
     (["trajectories", "{run}", "--from", "0", "--to", "0", "-o", "{tmp}/a.csv"], "increasing"),
 ]
 

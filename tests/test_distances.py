@@ -109,3 +109,11 @@ def test_total_variance_is_weighted():
     repeated = np.repeat(points, counts, axis=0)
     found = Cloud(points, counts.astype(float)).total_variance
     assert abs(found - repeated.var(axis=0).sum()) < ROUNDING
+
+
+def test_of_one_point_no_error_is_known():
+    one, many = Cloud.of(np.zeros((1, 2))), Cloud.of(np.ones((5, 2)))
+    assert np.isnan(energy_distance(one, many)).all()
+    found = first_wasserstein(one.points, one.points + 3.0)
+    assert found.value == pytest.approx(3.0 * np.sqrt(2.0))
+    assert np.isnan(found.error)

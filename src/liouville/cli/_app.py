@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import os
 import sys
 import warnings
@@ -152,7 +153,7 @@ def figures(result: dict[str, Any]) -> list[str]:
 
 
 def table(rows: Sequence[dict[str, Any]], columns: dict[str, str], title: str) -> None:
-    """Prints rows as a table; `columns` maps keys to headings."""
+    """Prints rows as a table; `columns` maps keys to headings, errors stand behind their figure."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text  # text in brackets is no markup
@@ -161,13 +162,16 @@ def table(rows: Sequence[dict[str, Any]], columns: dict[str, str], title: str) -
     for head in columns.values():
         drawn.add_column(Text(shown(head)))
     for row in rows:
-        drawn.add_row(*(Text(_cell(row.get(key))) for key in columns))
+        drawn.add_row(*(Text(_cell(row.get(key), row.get(f"{key}_error"))) for key in columns))
     Console(width=None if sys.stdout.isatty() else 120).print(drawn)
 
 
-def _cell(value: Any) -> str:
+def _cell(value: Any, error: float | None = None) -> str:
     if value is None:
         return ""
+    if error and math.isfinite(error):  # two digits of it, and as many of the figure
+        digits = max(1 - math.floor(math.log10(error)), 0)
+        return f"{value:.{digits}f} ± {error:.{digits}f}"
     return f"{value:.4g}" if isinstance(value, float) else shown(value)
 
 

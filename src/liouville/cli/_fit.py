@@ -134,6 +134,13 @@ def _evaluate(
         typer.Option(metavar="TIME [TIME]...", help="Times to leave out in turn."),
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Fits of every left-out time.")] = 1,
+    standard: Annotated[
+        bool,
+        typer.Option(
+            "--standard",
+            help="Divide each coordinate by its standard deviation first, as published figures do.",
+        ),
+    ] = False,
     config: ConfigFile = None,
     settings: Settings = None,
     trust: Trust = False,
@@ -151,6 +158,13 @@ def _evaluate(
     if room is not None and data is None and not Path(target).exists():
         raise LiouvilleError(f"name the data: liouville evaluate {target} DATA --leave-out TIME")
     if data is None:
+        asked = {**flags, "leave-out": leave_out, "set": settings, "config": config}
+        asked |= {"seeds": None if seeds == 1 else seeds, "standard": standard or None}
+        if given := [name for name, value in asked.items() if value is not None]:
+            raise LiouvilleError(
+                f"{', '.join(given)} has no meaning for a run, which is measured as it was fitted; "
+                "leave it out, or use 'evaluate cells DATA'"
+            )
         found = evaluate_run(Path(target), trust=trust)
         shown = {"run": target}
     elif room is None or not room.leave_out:
@@ -163,14 +177,16 @@ def _evaluate(
         flags = {**flags, "data.file": str(data)}
         chosen = merge(room.config, file=file, flags=flags, settings=settings or [])
         times = [*(leave_out or []), *(more or [])]
-        found = importlib.import_module(room.leave_out).leave_out_table(chosen, times, seeds, say)
+        module = importlib.import_module(room.leave_out)
+        found = module.leave_out_table(chosen, times, seeds, say, standard=standard)
         shown = {}
     if isinstance(found, Mapping):
         finish({**shown, **found}, as_json, figures(dict(found)))
-    elif as_json:
-        finish({**shown, found.key: found.rows}, True, [])
     else:
-        table(found.rows, dict(found.headings), found.title)
+        if not as_json:
+            table(found.rows, dict(found.headings), found.title)
+        remarks = list(found.remarks)
+        finish({**shown, found.key: found.rows, "remarks": remarks}, as_json, remarks)
 
 
 # Of a configuration whose file is an argument of its own here.

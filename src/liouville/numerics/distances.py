@@ -17,7 +17,7 @@ class Estimate(NamedTuple):
 
     Attributes:
         value: the number.
-        error: its standard error.
+        error: its standard error; not a number if the sample is too small to tell.
     """
 
     value: float
@@ -79,9 +79,11 @@ def energy_distance(x: Cloud, y: Cloud) -> Estimate:
     small.
 
     Args:
-        x: a cloud of two points or more with mass.
-        y: another.
+        x: a cloud.
+        y: another. With one point alone in either there is no estimate: it is not a number.
     """
+    if min(np.count_nonzero(cloud.weights) for cloud in (x, y)) < 2:
+        return Estimate(np.nan, np.nan)
     between_x, between_y = _mean_distances(x, y), _mean_distances(y, x)
     value, variance = 2.0 * float(x.shares @ between_x), 0.0
     for cloud, between in ((x, between_x), (y, between_y)):
@@ -105,6 +107,8 @@ def first_wasserstein(x: Array, y: Array) -> Estimate:
         y: points, shape `(n, dim)`.
     """
     cost = cdist(x, y)
+    if len(x) == 1:
+        return Estimate(float(cost[0, 0]), np.nan)
     _, partner = linear_sum_assignment(cost)
     cost = cost[:, partner]
     own = np.diagonal(cost).copy()

@@ -14,6 +14,9 @@ from liouville.numerics.robust import bounded_variance
 
 Array = np.ndarray
 
+# Points are asked in blocks, of which all parts together hold so many numbers.
+_NUMBERS = 2**22
+
 
 @dataclass(frozen=True, eq=False)
 class GaussianMixture:
@@ -97,14 +100,18 @@ class GaussianMixture:
 
     def log_joint(self, x: Array) -> Array:
         """Log-weight plus log-density of every part at points `(n, dim)`, shape `(n, parts)`."""
+        parts, dim = self.means.shape
         factors = np.linalg.cholesky(self.covariances)
+        inverse = np.linalg.inv(factors)
+        shift = np.einsum("kij,kj->ki", inverse, self.means)
         log_volume = np.log(np.diagonal(factors, axis1=1, axis2=2)).sum(1)
-        constant = np.log(self.weights) - log_volume - 0.5 * self.dim * np.log(2.0 * np.pi)
-        joint = np.empty((len(x), len(self.weights)))
-        # Part by part one matrix product each: the memory is that of the points.
-        for k, inverse in enumerate(np.linalg.inv(factors)):
-            z = (x - self.means[k]) @ inverse.T
-            joint[:, k] = constant[k] - 0.5 * np.einsum("ni,ni->n", z, z)
+        constant = np.log(self.weights) - log_volume - 0.5 * dim * np.log(2.0 * np.pi)
+        joint = np.empty((len(x), parts))
+        rows = max(_NUMBERS // (parts * dim), 1)
+        for i in range(0, len(x), rows):
+            # One matrix product for all parts: z = L^-1 x - L^-1 m.
+            z = (x[i : i + rows] @ inverse.reshape(parts * dim, dim).T).reshape(-1, parts, dim)
+            joint[i : i + rows] = constant - 0.5 * ((z - shift) ** 2).sum(-1)
         return joint
 
 

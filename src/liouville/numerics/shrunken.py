@@ -1,5 +1,7 @@
 """Static Gaussian mixtures that hold in many coordinates: the rival of every moving density."""
 
+import warnings
+
 import numpy as np
 from scipy.cluster.vq import kmeans2
 from scipy.special import logsumexp
@@ -30,8 +32,8 @@ def fit_by_validation(x: Array, weights: Array | None = None, *, seed: int = 0) 
         seed: of the division and of the starts.
     """
     rng = np.random.default_rng(seed)
-    w = np.ones(len(x)) if weights is None else np.asarray(weights, float)
-    order = rng.permutation(np.flatnonzero(w > 0))
+    x, w = _with_mass(x, weights)
+    order = rng.permutation(len(x))
     if len(order) < 8:
         return fit_shrunken(x, w, parts=1)
     chosen = order[:_MOST_CHOSEN_ON]
@@ -76,41 +78,66 @@ def fit_shrunken(
         shrinkage: $\kappa$.
         seed: of the start, which is by k-means.
     """
-    w = np.ones(len(x)) if weights is None else np.asarray(weights, float)
+    x, w = _with_mass(x, weights)
     center, scale = np.average(x, axis=0, weights=w), robust_spread(x)
     spread = x.std(axis=0)
     scale = np.where(scale > 0, scale, np.where(spread > 0, spread, 1.0))
     z = (x - center) / scale
     # Weights of sum the effective number of points.
     w = w * (w.sum() / (w**2).sum())
-    _, label = kmeans2(z, parts, minit="++", rng=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # an empty cluster is no failure, see below
+        _, label = kmeans2(z, parts, minit="++", rng=seed)
     # A soft start: every part keeps a little of every point, so none is empty.
     share = 0.95 * np.eye(parts)[label] + 0.05 / parts
+    # Log-densities and sufficient statistics are one matrix product each with these.
+    rows, columns = np.triu_indices(x.shape[1])
+    features = np.column_stack([np.ones(len(z)), z, z[:, rows] * z[:, columns]])
     strength, before = shrinkage * x.shape[1], -np.inf
-    mixture = _maximise(z, w[:, None] * share, strength)
+    mixture = _maximise((w[:, None] * share).T @ features, strength)
     for _ in range(_ITERATIONS):
-        joint = mixture.log_joint(z)
+        joint = features @ _coefficients(mixture).T
         total = np.asarray(logsumexp(joint, axis=1))
         now = float(np.average(total, weights=w))
         if now - before < _LEAST_GAIN:
             break
         before = now
-        mixture = _maximise(z, w[:, None] * np.exp(joint - total[:, None]), strength)
+        share = np.exp(joint - total[:, None])
+        mixture = _maximise((w[:, None] * share).T @ features, strength)
     return mixture.rescaled(center, scale)
 
 
-def _maximise(x: Array, share: Array, strength: float) -> GaussianMixture:
-    mass = share.sum(axis=0) + 1e-12
-    means = (share.T @ x) / mass[:, None]
-    scatter = np.empty((len(mass), x.shape[1], x.shape[1]))
-    for k, mean in enumerate(means):
-        # The root on both sides keeps what is symmetric symmetric.
-        centred = np.sqrt(share[:, k, None]) * (x - mean)
-        scatter[k] = centred.T @ centred
+def _with_mass(x: Array, weights: Array | None) -> tuple[Array, Array]:
+    """The points that have mass, and their masses."""
+    if weights is None:
+        return x, np.ones(len(x))
+    return x[weights > 0], weights[weights > 0]
+
+
+def _coefficients(mixture: GaussianMixture) -> Array:
+    """The factors of the features in the log-joint of a point, shape `(parts, features)`."""
+    precision = np.linalg.inv(mixture.covariances)
+    linear = np.einsum("kij,kj->ki", precision, mixture.means)
+    _, log_volume = np.linalg.slogdet(mixture.covariances)
+    constant = np.log(mixture.weights) - 0.5 * mixture.dim * np.log(2.0 * np.pi)
+    constant -= 0.5 * (log_volume + (linear * mixture.means).sum(axis=1))
+    rows, columns = np.triu_indices(mixture.dim)
+    square = np.where(rows == columns, -0.5, -1.0) * precision[:, rows, columns]
+    return np.column_stack([constant, linear, square])
+
+
+def _maximise(sums: Array, strength: float) -> GaussianMixture:
+    """The mixture of sums over the features of points, shape `(parts, features)`."""
+    mass = sums[:, 0] + 1e-12
+    dim = (int(np.sqrt(8 * sums.shape[1] + 1)) - 3) // 2
+    means = sums[:, 1 : 1 + dim] / mass[:, None]
+    rows, columns = np.triu_indices(dim)
+    scatter = np.empty((len(mass), dim, dim))
+    scatter[:, rows, columns] = scatter[:, columns, rows] = sums[:, 1 + dim :]
+    scatter -= np.einsum("k,ki,kj->kij", mass, means, means)
     common = _drawn_to_round(scatter.sum(axis=0) / mass.sum(), mass.sum())
-    mass_of = mass[:, None, None]
-    covariances = (scatter + strength * common) / (mass_of + strength)
-    covariances += _RIDGE * np.eye(x.shape[1])
+    covariances = (scatter + strength * common) / (mass[:, None, None] + strength)
+    covariances += _RIDGE * np.eye(dim)
     return GaussianMixture(mass / mass.sum(), means, covariances)
 
 

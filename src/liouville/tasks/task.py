@@ -1,7 +1,7 @@
 """What a task is: a record of functions. The skeleton, the command line and the tests ask it."""
 
 import importlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -41,12 +41,16 @@ class Start(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """A table for a person, or a list for a program."""
+    """A table for a person, or a list for a program.
+
+    A column `NAME_error` is the standard error of the column `NAME`, and is shown with it.
+    """
 
     key: str  # its name in JSON
     title: str
     rows: list[dict[str, Any]]
     headings: Mapping[str, str]  # the columns in order, each with its heading
+    remarks: Sequence[str] = ()  # lines below it
 
 
 class Demo(NamedTuple):
@@ -73,7 +77,7 @@ def later(place: str) -> Callable[..., Any]:
 def tables_of(summary: Mapping[str, Any]) -> list[Rows]:
     """The tables among the figures of a summary: its lists of rows."""
     return [
-        Rows(key, key, value, {name: name for row in value for name in row})
+        Rows(key, key, value, {n: n for row in value for n in row if not n.endswith("_error")})
         for key, value in summary.items()
         if isinstance(value, list) and value and isinstance(value[0], Mapping)
     ]

@@ -1,41 +1,91 @@
-"""How good a model of cells is: on held-out cells, and on a whole time that was left out."""
+"""How good a model of cells is on held-out cells of the times it has seen."""
 
+import dataclasses
+import warnings
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from liouville.data import Snapshots, Standardisation
 from liouville.errors import LiouvilleError
 from liouville.model import Model
-from liouville.numerics.couplings import wasserstein
-from liouville.numerics.mixtures import fit_by_bic
-from liouville.objectives import NegativeLogLikelihood, negative_log_likelihoods
+from liouville.numerics.distances import Cloud, Estimate, energy_distance, first_wasserstein
+from liouville.objectives import NegativeLogLikelihood
 from liouville.tasks.cells.config import CellsConfig
+from liouville.tasks.cells.judge import (
+    MOST_FITTED,
+    MOST_MATCHED,
+    cloud_at,
+    figure,
+    mean,
+    mixture_of,
+    thin,
+)
 from liouville.tasks.task import Rows, Start
 
-# Exact distances cost the number of cells cubed; larger snapshots are thinned to this many.
-MOST_MATCHED = 2000
-_OURS, _MIXTURE = "liouville", "mixture for each time (BIC)"
+_OURS, _MIXTURE = "liouville", "mixture for each time"
 _HELD_OUT = "held-out nats per cell by time"
+ABOVE = "held-out nats above the mixture"
+# A fit is said to be above the mixture from so many nats and so many standard errors on.
+_CLEARLY, _ERRORS = 0.02, 2.0
+
+
+class HeldOut(NamedTuple):
+    """Negative log-likelihoods per held-out cell, in nats and the user's units.
+
+    Attributes:
+        rows: for each time `time`, those of the model and of the mixture, and how far the first is
+            `above` the second on the same cells, with `above_error`.
+        above: the mean of `above`, in which each cell counts the same.
+    """
+
+    rows: list[dict[str, Any]]
+    above: Estimate
+
+    def of(self, name: str) -> dict[float, float]:
+        """One figure by time."""
+        return {row["time"]: row[name] for row in self.rows}
 
 
 def measure(
     model: Model, start: Start, cells: Snapshots
 ) -> tuple[dict[str, Any], dict[str, dict[str, dict[float, float]]]]:
-    """The likelihood of held-out cells, beside a mixture for each time."""
-    held_out = start.known.held_out
+    """The likelihood of held-out cells, beside a mixture for each time.
+
+    Warns:
+        UserWarning: If the model is clearly worse: by more than two standard errors of the paired
+            difference, and more than 0.02 nats.
+    """
+    training, held_out = start.known.training, start.known.held_out
     if held_out is None:
         return {}, {}
-    scores = compare_held_out(model, start.known.training, held_out)
-    means = {
+    found = compare_held_out(model, training, held_out)
+    if not found.rows:  # no held-out cell has mass
+        return {}, {}
+    scores = {name: found.of(name) for name in (_OURS, _MIXTURE)}
+    counts = [float(np.sum(held_out.times == row["time"])) for row in found.rows]
+    figures: dict[str, Any] = {
         f"held-out nats per cell, {name}": round(
-            float(np.average(list(values.values()), weights=held_out.counts)), 4
+            float(np.average(list(values.values()), weights=counts)), 4
         )
         for name, values in scores.items()
     }
-    rows = [{"time": t, **{name: scores[name][t] for name in scores}} for t in scores[_OURS]]
-    return {**means, _HELD_OUT: rows}, {"held_out": scores}
+    value, error = found.above
+    figures[ABOVE] = round(value, 4)
+    if not np.isnan(error):
+        figures[f"{ABOVE}, standard error"] = round(error, 4)
+    if training.counts.max() > MOST_FITTED:
+        figures["cells a time of the mixture"] = MOST_FITTED
+    if value > _CLEARLY and value > _ERRORS * error:
+        worst = max(found.rows, key=lambda row: row["above"])
+        warnings.warn(
+            f"the held-out nats are {value:.3f} ± {error:.3f} above those of a mixture fitted to "
+            f"each time alone ({worst['above']:.3f} at {model.time_name} {worst['time']:g}): the "
+            "densities are not fitted well; give more parts (--parts), more steps or less --energy",
+            stacklevel=2,
+        )
+    return {**figures, _HELD_OUT: found.rows}, {"held_out": scores}
 
 
 def recall(
@@ -43,28 +93,33 @@ def recall(
 ) -> dict[str, Any]:
     """The held-out likelihoods of an earlier run, from its summary."""
     rows = summary.get(_HELD_OUT, [])
-    names = [name for row in rows[:1] for name in row if name != "time"]
+    names = (_OURS, _MIXTURE) if rows else ()
     return {"held_out": {name: {row["time"]: row[name] for row in rows} for name in names}}
 
 
-def compare_held_out(
-    model: Model, training: Snapshots, held_out: Snapshots
-) -> dict[str, dict[float, float]]:
-    """Negative log-likelihood per held-out cell by time: the model and a mixture for each time.
+def compare_held_out(model: Model, training: Snapshots, held_out: Snapshots) -> HeldOut:
+    """Scores held-out cells by the model and by a mixture for each time, weights included.
 
-    The baseline is a full-covariance Gaussian mixture fitted to each time by itself, its number
-    of parts chosen by the Bayesian information criterion on the training cells.
+    The baseline is a Gaussian mixture of shrunken covariances that is fitted to each time by
+    itself, see `liouville.numerics.shrunken.fit_by_validation`.
     """
-    term = likelihood(held_out, model.units, "held out")
-    times = [float(t) for t in held_out.distinct_times]
-    volume = float(model.units.log_volume(held_out.points).mean())
-    ours = np.asarray(negative_log_likelihoods(model.path, term)) - volume
-    baseline = {}
-    for t in times:
-        mixture = fit_by_bic(model.units.to_model(training.at(t)))
-        nats = -mixture.log_density(model.units.to_model(held_out.at(t))).mean()
-        baseline[t] = float(nats - volume)
-    return {_OURS: dict(zip(times, ours.tolist(), strict=True)), _MIXTURE: baseline}
+    model = dataclasses.replace(model, is_drawn=True)  # a bad figure must not lose the fit
+    ours = -model.log_density(held_out.times, held_out.points)
+    weights = np.ones(len(held_out)) if held_out.weights is None else held_out.weights
+    rows, differences, shares = [], [np.zeros(0)], [np.zeros(0)]
+    for t in held_out.distinct_times.tolist():
+        chosen, pool = (held_out.times == t) & (weights > 0), cloud_at(training, t)
+        if not chosen.any() or not len(pool):
+            continue
+        theirs = -mixture_of(pool).log_density(held_out.points[chosen])
+        share = weights[chosen] / weights[chosen].sum()
+        difference = ours[chosen] - theirs
+        row = {"time": t, _OURS: float(share @ ours[chosen]), _MIXTURE: float(share @ theirs)}
+        rows.append(row | figure("above", mean(difference, share)))
+        differences.append(difference)
+        shares.append(share * np.sum(held_out.times == t))
+    share = np.concatenate(shares)
+    return HeldOut(rows, mean(np.concatenate(differences), share / max(share.sum(), 1.0)))
 
 
 def likelihood(cells: Snapshots, units: Standardisation, name: str) -> NegativeLogLikelihood:
@@ -87,8 +142,9 @@ def weights_by_time(cells: Snapshots) -> list[np.ndarray] | None:
 def evaluate(model: Model, cells: Snapshots, config: CellsConfig) -> Rows:
     """A run on its held-out cells: distances and likelihoods, time by time.
 
-    W1 and W2 are between as many draws of the model as there are held-out cells and these cells,
-    the floors between as many training cells and them, in the user's units.
+    W1 is between as many draws of the model as there are held-out cells and these cells, its floor
+    between as many training cells and them; the energy distance has no bias, and is to all draws
+    and training cells. All are in the user's units, and weights count.
 
     Raises:
         LiouvilleError: if it held no cells out.
@@ -96,31 +152,29 @@ def evaluate(model: Model, cells: Snapshots, config: CellsConfig) -> Rows:
     training, held_out = cells.split(config.data.held_out, config.training.seed)
     if not len(held_out):
         raise LiouvilleError("the run held no cells out; fit with --held-out 0.1")
-    nats = compare_held_out(model, training, held_out)
+    scores = compare_held_out(model, training, held_out)
     rng, rows = np.random.default_rng(0), []
-    for t in held_out.distinct_times.tolist():
-        y = thin(held_out.at(t), MOST_MATCHED, rng)
-        x = model.sample(t, len(y), seed=0)
-        pool = training.at(t)
-        z = pool[rng.permutation(len(pool))[: len(y)]]
-        row = {"time": t, "cells": len(y)}
-        for order in (1, 2):
-            row[f"w{order}"] = wasserstein(x, y, order)
-            row[f"floor_w{order}"] = wasserstein(z, y, order)
-        rows.append(row | {"nats": nats[_OURS][t], "baseline_nats": nats[_MIXTURE][t]})
+    for score in scores.rows:
+        t = score["time"]
+        truth = thin(cloud_at(held_out, t), MOST_MATCHED, rng)
+        drawn = Cloud.of(model.sample(t, MOST_MATCHED, seed=0))
+        others = {"": drawn, "floor_": thin(cloud_at(training, t), MOST_MATCHED, rng)}
+        n = min(len(truth), *map(len, others.values()))
+        row: dict[str, Any] = {**score, "cells": n}
+        for name, other in others.items():
+            pair = other.equal(n, rng), truth.equal(n, rng)
+            row |= figure(f"{name}w1", first_wasserstein(*pair))
+            row |= figure(f"{name}energy", energy_distance(other, truth))
+        rows.append(row)
     headings = {
         "time": model.time_name,
         "cells": "held-out cells",
         "w1": "W1",
         "floor_w1": "W1 floor",
-        "w2": "W2",
-        "floor_w2": "W2 floor",
-        "nats": f"nats, {_OURS}",
-        "baseline_nats": "nats, BIC mixture",
+        "energy": "energy distance",
+        "floor_energy": "its floor",
+        _OURS: f"nats, {_OURS}",
+        _MIXTURE: "nats, mixture",
+        "above": "above it",
     }
     return Rows("rows", "Held-out cells", rows, headings)
-
-
-def thin(x: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
-    """At most so many of the points, chosen by chance."""
-    return x if len(x) <= most else x[rng.permutation(len(x))[:most]]

@@ -1,0 +1,76 @@
+"""Static mixtures of shrunken covariances, the rivals of moving densities."""
+
+import numpy as np
+import pytest
+
+from liouville.numerics.mixtures import GaussianMixture, fit_by_bic
+from liouville.numerics.shrunken import fit_by_validation, fit_shrunken
+from tolerances import ROUNDING
+
+TWO = GaussianMixture(
+    np.array([0.3, 0.7]),
+    np.array([[-3.0, 0.0], [3.0, 1.0]]),
+    np.array([[[1.0, 0.5], [0.5, 1.0]], [[0.5, 0.0], [0.0, 2.0]]]),
+)
+
+
+def nats(mixture: GaussianMixture, x: np.ndarray) -> float:
+    return float(-mixture.log_density(x).mean())
+
+
+def test_log_joint_is_that_of_each_part():
+    x = np.random.default_rng(0).normal(size=(5, 2))
+    for k in range(2):
+        difference, covariance = x - TWO.means[k], TWO.covariances[k]
+        square = (difference @ np.linalg.inv(covariance) * difference).sum(1)
+        expected = np.log(TWO.weights[k] / (2 * np.pi) / np.linalg.det(covariance) ** 0.5)
+        assert np.allclose(TWO.log_joint(x)[:, k], expected - 0.5 * square, atol=ROUNDING)
+
+
+def test_it_finds_a_density_like_the_criterion():
+    x, _ = TWO.sample(4000)
+    truth = nats(TWO, x[2000:])
+    # Of eleven fitted numbers 11 / (2 n) nats are expected.
+    assert nats(fit_by_validation(x[:2000]), x[2000:]) - truth < 0.02
+    assert nats(fit_by_bic(x[:2000]), x[2000:]) - truth < 0.02
+
+
+def test_in_fifty_coordinates_parts_are_found_and_beat_one_gaussian():
+    rng = np.random.default_rng(1)
+    means, stretch = 2.0 * rng.normal(size=(6, 50)), np.linspace(3.0, 0.3, 50)
+    x = (means[rng.integers(6, size=900)] + rng.normal(size=(900, 50))) * stretch
+    found = fit_by_validation(x[:450])
+    one = fit_shrunken(x[:450], parts=1)
+    assert len(found.weights) >= 6
+    assert nats(found, x[450:]) < nats(one, x[450:]) - 3.0
+    # Full covariances of as many parts are not held by so few points.
+    loose = fit_shrunken(x[:450], parts=len(found.weights), shrinkage=1e-3)
+    assert nats(found, x[450:]) < nats(loose, x[450:]) - 3.0
+
+
+def test_weights_are_masses_of_points():
+    x, part = TWO.sample(6000)
+    weights = np.where(part == 0, 0.7 / 0.3, 0.3 / 0.7)
+    truth = GaussianMixture(TWO.weights[::-1], TWO.means, TWO.covariances)
+    fresh, _ = truth.sample(4000, seed=5)
+    assert nats(fit_by_validation(x, weights), fresh) - nats(truth, fresh) < 0.02
+    assert nats(fit_by_validation(x), fresh) - nats(truth, fresh) > 0.1
+    # What has no mass is not there, and the unit of mass does not count.
+    far = np.concatenate([x[:500], np.full((7, 2), 1e6)])
+    masses = np.concatenate([np.full(500, 3.0), np.zeros(7)])
+    found, same = fit_by_validation(far, masses), fit_by_validation(x[:500])
+    assert np.allclose(found.means, same.means, atol=1e-6)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 9])
+def test_few_points_in_many_coordinates_have_a_density(n):
+    x = np.random.default_rng(2).normal(size=(n, 30))
+    assert np.isfinite(nats(fit_by_validation(x), x + 0.5))
+
+
+def test_units_of_coordinates_do_not_count():
+    x, _ = TWO.sample(400)
+    unit = np.array([1e3, 1e-2])
+    found, other = fit_by_validation(x), fit_by_validation(x * unit)
+    volume = np.log(unit).sum()
+    assert np.allclose(other.log_density(x * unit) + volume, found.log_density(x), atol=1e-6)
