@@ -14,7 +14,7 @@ from liouville.numerics.couplings import Chains
 from liouville.numerics.mixtures import GaussianMixture, fit_by_bic
 from liouville.runs.config import apply_settings
 from liouville.tasks.cells import _gaps as gaps_module
-from liouville.tasks.cells._gaps import Filled, fill_gaps
+from liouville.tasks.cells._gaps import Filled, fill_gaps, unfilled
 from liouville.tasks.cells.config import CellsConfig, GapsConfig, PathConfig
 from liouville.tasks.cells.demo import demo_cells, distance_to_truth
 from liouville.tasks.cells.fit import _fill, _training_likelihood, fit_cells
@@ -47,7 +47,7 @@ def test_energy_of_chains_is_that_of_a_shift():
 def test_initial_path_matches_the_moments_of_the_snapshots(clouds):
     joined = chains_through(clouds)
     config = PathConfig(parts=5, prior=3.0, members=2)
-    path = initial_path(Filled(TIMES, *joined[:2]), config, seed=1)
+    path = initial_path(unfilled(TIMES, joined), config, seed=1)
     draw = jax.jit(lambda t: path.at(t).particles(8_000, key=jax.random.key(0)))
     for t, cells in zip(TIMES, joined.points.swapaxes(0, 1), strict=True):
         x, w = draw(t)
@@ -57,7 +57,7 @@ def test_initial_path_matches_the_moments_of_the_snapshots(clouds):
 
 def test_initial_path_needs_the_number_of_parts(clouds):
     with pytest.raises(ValueError, match=r"path\.parts"):
-        initial_path(Filled(TIMES, *chains_through(clouds)[:2]), PathConfig())
+        initial_path(unfilled(TIMES, chains_through(clouds)), PathConfig())
 
 
 @pytest.fixture
@@ -209,7 +209,7 @@ def test_filled_gaps_weigh_as_much_as_snapshots(arc):
     filled = _training_likelihood(ARC_TIMES, clouds, None, fill(arc), 100)
     assert [term.name for term in filled.terms] == ["likelihood", "gaps"]
     np.testing.assert_allclose(filled.weights, [1.0, 3 / 4])
-    closed = Filled(ARC_TIMES, *_of_equal_mass(arc)[:2])
+    closed = unfilled(ARC_TIMES, _of_equal_mass(arc))
     straight = _training_likelihood(ARC_TIMES, clouds, None, closed, 100)
     assert [term.name for term in straight.terms] == ["likelihood"]
 

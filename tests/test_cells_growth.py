@@ -7,14 +7,14 @@ import pytest
 
 from liouville.data import Snapshots
 from liouville.errors import LiouvilleError
-from liouville.tasks.cells._gaps import Filled
+from liouville.tasks.cells._gaps import unfilled
 from liouville.tasks.cells.config import PathConfig
 from liouville.tasks.cells.fit import fit_cells
 from liouville.tasks.cells.growth import growth_length, masses_by_time, totals_by_time
 from liouville.tasks.cells.initial import (
     chains_through,
     choose_groups,
-    growth_of_chains,
+    growth_of_groups,
     initial_path,
     total_curve,
 )
@@ -76,12 +76,12 @@ def test_what_growth_costs_follows_the_units_and_not_the_noise():
     assert growth_length(wide) == pytest.approx(growth_length(clouds), rel=0.02)
 
 
-def test_growth_of_chains_is_that_of_the_cheapest_curve():
+def test_growth_of_groups_is_that_of_the_cheapest_curve():
     r"""From mass 1 to 4 in time 2, $\sqrt m$ is linear: $\int h^2 m/2 = 2 \cdot 1/2$, over 5/2."""
     joined = chains_through([np.zeros((5, 1)), np.zeros((5, 1))])
     grown = joined._replace(masses=np.array([[0.2, 0.8]] * 5))
-    assert growth_of_chains(np.array([0.0, 2.0]), grown) == pytest.approx(0.4)
-    assert growth_of_chains(np.array([0.0, 2.0]), joined) == pytest.approx(0.0, abs=ROUNDING)
+    assert growth_of_groups(np.array([0.0, 2.0]), grown, 1) == pytest.approx(0.4)
+    assert growth_of_groups(np.array([0.0, 2.0]), joined, 1) == pytest.approx(0.0, abs=ROUNDING)
 
 
 # Parts
@@ -104,7 +104,7 @@ def test_the_initial_path_has_the_totals_and_the_shares():
     masses = [np.full(len(x), total / len(x)) for x, total in zip(clouds, totals)]
     joined = chains_through(clouds, masses, delta=2.0)
     config = PathConfig(parts=2, prior=3.0, members=2)
-    filled = Filled(TIMES, *joined[:2])
+    filled = unfilled(TIMES, joined)
     path = initial_path(filled, config, totals=total_curve(TIMES, totals))
     for t, total, counts in zip(TIMES, totals, COUNTS):
         marginal = path.at(jnp.asarray(t))

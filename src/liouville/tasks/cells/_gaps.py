@@ -36,6 +36,7 @@ class Filled(NamedTuple):
     times: np.ndarray  # of the snapshots and of the points half-way, increasing
     points: np.ndarray  # (chains, n, dim), at the snapshots what they were
     masses: np.ndarray  # (chains, n), half-way the geometric mean of those before and after
+    is_seen: np.ndarray  # (n,), whether it is the time of a snapshot
 
 
 def fill_gaps(
@@ -80,7 +81,13 @@ def fill_gaps(
     place, between = np.divmod(kept, _PIECES)
     after = np.minimum(place + (between > 0), m - 1)
     masses = np.sqrt(chains.masses[:, place] * chains.masses[:, after])
-    return Filled(nodes[kept], x[kept].reshape(len(kept), n, dim).transpose(1, 0, 2), masses)
+    points = x[kept].reshape(len(kept), n, dim).transpose(1, 0, 2)
+    return Filled(nodes[kept], points, masses, between == 0)
+
+
+def unfilled(times: np.ndarray, chains: Chains) -> Filled:
+    """The chains as they are."""
+    return Filled(times, chains.points, chains.masses, np.ones(len(times), bool))
 
 
 def _overlap(joined: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ from liouville.model import Model
 from liouville.numerics.couplings import Chains
 from liouville.objectives import KineticEnergy, NegativeLogLikelihood, Objective, PerMember
 from liouville.tasks.cells import measure
-from liouville.tasks.cells._gaps import Filled, fill_gaps
+from liouville.tasks.cells._gaps import Filled, fill_gaps, unfilled
 from liouville.tasks.cells.config import CellsConfig, PathConfig
 from liouville.tasks.cells.demo import demonstration
 from liouville.tasks.cells.growth import growth_length, masses_by_time, totals_by_time
@@ -22,7 +22,7 @@ from liouville.tasks.cells.initial import (
     chains_through,
     choose_groups,
     energy_of_chains,
-    growth_of_chains,
+    growth_of_groups,
     initial_path,
     total_curve,
 )
@@ -33,8 +33,8 @@ from liouville.training import Fit, Reason
 
 # What the motion along the chains costs by default, in nats per cell and coordinate.
 _ENERGY_SHARE = 0.025
-# What the growth along the chains costs, in nats per cell.
-_GROWTH_SHARE = 0.001
+# What the growth along the chains costs, in nats for every rate there is to learn.
+_NATS_A_RATE = 0.5
 # The default noise, in spreads of the data over the root of the whole duration.
 _NOISE_SHARE = 0.3
 _LARGEST_BATCH = 4096
@@ -107,7 +107,7 @@ def resolve(cells: Snapshots, config: CellsConfig, progress: bool | None = None)
         interval=(float(times[0]), float(times[-1])),
         g=jnp.asarray(noise, jnp.zeros(()).dtype),
         of=options.energy_of,
-        delta=_weight_of_growth(times, joined, options.energy) if delta else 0.0,
+        delta=_weight_of_growth(times, joined, config, len(training)) if delta else 0.0,
         times=options.times,
         particles=options.particles,
     )
@@ -193,7 +193,7 @@ def _groups(known: _Known, config: CellsConfig, joined: Chains) -> PathConfig:
 def _fill(config: CellsConfig, times: np.ndarray, joined: Chains, energy: float) -> Filled:
     """The chains with the gaps filled, unless that is not wanted or would need too many knots."""
     if not config.gaps.fill or 2 * len(times) - 1 > config.path.knots:
-        return Filled(times, joined.points, joined.masses)
+        return unfilled(times, joined)
     return fill_gaps(times, joined, config.gaps, energy=energy, seed=config.training.seed)
 
 
@@ -233,14 +233,19 @@ def _resolved(config: CellsConfig, joined: Chains, energy: float) -> CellsConfig
     return dataclasses.replace(config, objective=objective)
 
 
-def _weight_of_growth(times: np.ndarray, joined: Chains, energy: float) -> float:
+def _weight_of_growth(times: np.ndarray, joined: Chains, config: CellsConfig, cells: int) -> float:
     """The length in the energy, such that the growth along the chains costs what it should.
 
     Motion and growth are weighed apart: growth is seen in the numbers of cells alone, which say far
-    less a cell than its place, and would be pulled to zero at the weight that motion needs.
+    less a cell than its place, and would be pulled to zero at the weight that motion needs. With
+    half a nat a rate, the energy is as a prior whose width is that of the rates.
     """
-    growth = growth_of_chains(times, joined)
-    return float(np.sqrt(_GROWTH_SHARE / max(growth * energy, 1e-6)))
+    parts, energy = config.path.parts, config.objective.energy
+    assert parts is not None  # filled in before
+    assert energy is not None
+    growth = growth_of_groups(times, joined, parts, seed=config.training.seed)
+    share = _NATS_A_RATE * max(parts - 1, 1) * (len(times) - 1) / cells
+    return float(np.sqrt(share / max(growth * energy, 1e-6)))
 
 
 def _noise(config: CellsConfig, units: Standardisation) -> float | np.ndarray:

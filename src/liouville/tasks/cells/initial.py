@@ -62,14 +62,15 @@ def energy_of_chains(times: np.ndarray, joined: Chains) -> float:
     return float(0.5 * ((masses * squares).sum(axis=0) / masses.sum(axis=0) / np.diff(times)).sum())
 
 
-def growth_of_chains(times: np.ndarray, joined: Chains) -> float:
-    r"""The integral $\tfrac12 \int E[h^2]\,dt$ of chains, each growing at least cost.
+def growth_of_groups(times: np.ndarray, joined: Chains, parts: int, *, seed: int = 0) -> float:
+    r"""The integral $\tfrac12 \int E[h^2]\,dt$ of groups of chains, each growing at least cost.
 
     Of a unit of mass, it is $2(\sqrt{m_1} - \sqrt{m_0})^2 / (t_1 - t_0)$ from $m_0$ to $m_1$, over
     the mean of both totals.
     """
-    squares = 2.0 * (np.diff(np.sqrt(joined.masses), axis=1) ** 2).sum(axis=0)
-    totals = joined.masses.sum(axis=0)
+    masses = _Groups.of(joined, parts, seed).masses
+    squares = 2.0 * (np.diff(np.sqrt(masses), axis=1) ** 2).sum(axis=0)
+    totals = masses.sum(axis=0)
     return float((squares / np.diff(times) / (0.5 * (totals[1:] + totals[:-1]))).sum())
 
 
@@ -188,11 +189,12 @@ def _member(
     assert config.parts is not None  # checked by `initial_path`
     assert config.prior is not None
     groups, times = _Groups.of(filled, config.parts, seed), filled.times
-    is_few = len(times) <= config.knots
-    knots = times if is_few else np.linspace(times[0], times[-1], config.knots)
-    clock = knots.tolist()
-    rows = (groups.means, groups.shrunken(config.prior), np.log(groups.shares))
-    mean, covariance, log_share = (_resample(times, knots, a.swapaxes(0, 1)) for a in rows)
+    knots = _knots(times, config.knots)
+    rows = (groups.means, groups.shrunken(config.prior))
+    mean, covariance = (_resample(times, knots, a.swapaxes(0, 1)) for a in rows)
+    # Between snapshots nothing is known of the masses.
+    seen = _knots(times[filled.is_seen], config.knots)
+    log_share = _resample(times, seen, np.log(groups.shares).T)
     family = Gaussian() if config.family == "gaussian" else Logistic()
     if config.family == "logistic":
         covariance = covariance / _LOGISTIC_DEVIATION**2
@@ -201,14 +203,15 @@ def _member(
     dtype = jnp.zeros(()).dtype
     raw = jax.jit(scale.from_covariance)(jnp.asarray(covariance, dtype))
 
-    def curve(values: np.ndarray | jax.Array) -> Knots:
-        return Knots(clock, jnp.asarray(values, dtype), config.interpolation, config.tension)
+    def curve(knots: np.ndarray, values: np.ndarray | jax.Array) -> Knots:
+        values = jnp.asarray(values, dtype)
+        return Knots(knots.tolist(), values, config.interpolation, config.tension)
 
     logits = jnp.asarray(np.log(np.exp(log_share).mean(axis=0)), dtype)
     return LocationScale(
-        location=curve(mean),
-        raw_scale=curve(raw),
-        logits=logits if totals is None else Masses(curve(log_share), Fixed(totals)),
+        location=curve(knots, mean),
+        raw_scale=curve(knots, raw),
+        logits=logits if totals is None else Masses(curve(seen, log_share), Fixed(totals)),
         family=family,
         scale=scale,
     )
@@ -229,6 +232,10 @@ def _clusters(points: np.ndarray, parts: int, seed: int) -> np.ndarray:
         crowded = np.flatnonzero(np.bincount(label, minlength=parts)[label] > 1)
         label[rng.choice(crowded)] = empty
     return label
+
+
+def _knots(times: np.ndarray, most: int) -> np.ndarray:
+    return times if len(times) <= most else np.linspace(times[0], times[-1], most)
 
 
 def _resample(times: np.ndarray, knots: np.ndarray, values: np.ndarray) -> np.ndarray:
