@@ -116,8 +116,8 @@ class GrowthConfig:
     )
     delta: float | None = option(
         None,
-        "length beyond which growth costs less than motion (standardised units); by default the "
-        "widest deviation of all cells",
+        "length beyond which growth costs less than motion (scaled units); by default the median "
+        "step of cells, or half the widest deviation of all if that is longer",
         flag="--delta",
         within=POSITIVE,
     )

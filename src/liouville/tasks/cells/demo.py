@@ -15,9 +15,10 @@ from liouville.paths import Full, Gaussian, LocationScale, Masses
 from liouville.tasks.task import Demo, Rows
 
 DAYS = (0.0, 1.0, 2.0, 3.0, 4.0)
-# The cells of the three branches at the days at which they turn.
-_TURNS = (0.0, 1.0, 2.5, 4.0)
-_CELLS = ((75, 75, 100), (105, 105, 140), (230, 180, 140), (600, 280, 120))
+# Days at which the branches are where they are.
+_TURNS = (0.0, 2.0, 4.0)
+# The cells of the three branches at these days.
+_CELLS = ((150, 150, 200), (190, 190, 250), (700, 320, 180))
 
 
 @dataclass(frozen=True)
@@ -29,39 +30,36 @@ class Truth:
 
 
 def demo_cells(seed: int = 0) -> Truth:
-    """Draws the population: one cloud that drifts, divides at day 1 into two branches, and grows.
+    """Draws the population: one cloud that drifts, parts into three branches, and grows.
 
-    The upper branch splits once more at day 2.5. Until day 1 all cells divide alike; then the upper
-    branches grow the faster the higher they are, and the lower one dies slowly out. There are as
-    many cells as the population has at that day. In float64 this is exact; velocity and growth
-    rate are the means of those of the branches, weighted by the chance of each branch. The seed is
-    that of the cells.
+    At first all branches grow alike; where they have parted, the upper one soon doubles in a day,
+    the middle one grows half as fast, and the lower one dies out slowly. There are as many cells as
+    the population has at that day. In float64 this is exact; velocity and growth rate are the
+    means of those of the branches, weighted by the chance of each branch. The seed is that of the
+    cells.
     """
-    clock = _TURNS
     # (days, branches, 2): three branches that start as one cloud.
     middle = np.array(
         [
             [[0.0, 0.0], [0.0, 0.0], [0.0, 0.0]],
-            [[1.5, 0.15], [1.5, 0.15], [1.5, -0.15]],
-            [[3.5, 1.7], [3.5, 1.7], [3.6, -1.7]],
-            [[5.2, 3.4], [6.2, 1.6], [5.6, -2.6]],
+            [[2.8, 1.5], [3.2, 0.3], [2.9, -1.3]],
+            [[5.2, 3.6], [6.4, 1.0], [5.6, -2.8]],
         ]
     )
     spread = np.array(
         [
             [[0.5, 0.5], [0.5, 0.5], [0.5, 0.5]],
-            [[0.5, 0.55], [0.5, 0.55], [0.5, 0.55]],
-            [[0.55, 0.45], [0.55, 0.45], [0.7, 0.45]],
-            [[0.45, 0.4], [0.4, 0.45], [0.75, 0.5]],
+            [[0.5, 0.45], [0.5, 0.45], [0.6, 0.45]],
+            [[0.45, 0.4], [0.5, 0.4], [0.7, 0.45]],
         ]
     )
     dtype, scale = jnp.zeros(()).dtype, Full()
     covariance = jnp.asarray(spread[..., None] ** 2 * np.eye(2), dtype)
     raw = jax.jit(scale.from_covariance)(covariance)
     path = LocationScale(
-        location=Knots(clock, jnp.asarray(middle, dtype), "monotone"),
-        raw_scale=Knots(clock, raw, "monotone"),
-        logits=Masses(Knots(clock, jnp.log(jnp.asarray(_CELLS, dtype)), "monotone")),
+        location=Knots(_TURNS, jnp.asarray(middle, dtype)),
+        raw_scale=Knots(_TURNS, raw),
+        logits=Masses(Knots(_TURNS, jnp.log(jnp.asarray(_CELLS, dtype)))),
         family=Gaussian(),
         scale=scale,
     )

@@ -88,7 +88,7 @@ def resolve(cells: Snapshots, config: CellsConfig, progress: bool | None = None)
     units, training, held_out = known = _divide(cells, config)
     times = np.asarray(units.time_to_model(training.distinct_times))
     clouds = [units.to_model(training.at(t)) for t in training.distinct_times]
-    config = _with_delta(config, clouds)
+    config = _with_delta(config, clouds, seed)
     delta, totals = config.growth.delta, totals_by_time(cells, config.growth.mass)
     masses = masses_by_time(training, totals)
     joined = chains_through(clouds, masses, delta=delta, seed=seed)
@@ -158,12 +158,13 @@ def _divide(cells: Snapshots, config: CellsConfig) -> _Known:
     return _Known(units, training, held_out if len(held_out) else None)
 
 
-def _with_delta(config: CellsConfig, clouds: list[np.ndarray]) -> CellsConfig:
+def _with_delta(config: CellsConfig, clouds: list[np.ndarray], seed: int) -> CellsConfig:
     """The configuration with what growth costs, if there is any."""
     growth = config.growth
     if growth.of == "parts":
-        delta = growth_length(clouds) if growth.delta is None else growth.delta
-        growth = dataclasses.replace(growth, delta=float(f"{delta:.3g}"))
+        if growth.delta is None:
+            delta = growth_length(clouds, chains_through(clouds, seed=seed))
+            growth = dataclasses.replace(growth, delta=float(f"{delta:.3g}"))
         return dataclasses.replace(config, growth=growth)
     if growth.mass != "relative" or growth.delta is not None:
         name = "mass" if growth.mass != "relative" else "delta"

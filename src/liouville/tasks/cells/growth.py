@@ -6,7 +6,9 @@ import numpy as np
 
 from liouville.data import Snapshots
 from liouville.errors import LiouvilleError
+from liouville.numerics.couplings import Chains
 
+_SHARE_OF_DEVIATION = 0.5
 _TOTAL = re.compile(r"\s*([^=,\s]+)\s*=\s*([^=,\s]+)\s*")
 
 
@@ -62,12 +64,19 @@ def _totals(text: str, times: np.ndarray) -> np.ndarray:
     return np.array(totals)
 
 
-def growth_length(clouds: list[np.ndarray]) -> float:
-    r"""The length $\delta$ by default: the widest standard deviation of all cells together.
+def growth_length(clouds: list[np.ndarray], conserved: Chains) -> float:
+    r"""The length $\delta$ by default: what growth costs beside motion.
 
-    Mass that grows on one side of the data and shrinks on the other then costs more than its
-    motion up to about twice that deviation: motion explains what it can, however the data are
-    scaled, and growth what is left. Coordinates that only add noise do not change it.
+    It is the longer of the median step of chains that conserve mass, so that what moves as a whole
+    is seen to move, and of half the widest standard deviation of all cells together, so that rest
+    is not taken for growth where chains hardly move. Both follow the units; the second does not
+    depend on coordinates that only add noise.
+
+    Args:
+        clouds: the snapshots.
+        conserved: chains through them without growth.
     """
-    together = np.concatenate(clouds)
-    return float(np.sqrt(np.linalg.eigvalsh(np.atleast_2d(np.cov(together.T)))[-1]))
+    steps = np.linalg.norm(np.diff(conserved.points, axis=1), axis=-1)
+    covariance = np.atleast_2d(np.cov(np.concatenate(clouds).T))
+    widest = np.sqrt(np.linalg.eigvalsh(covariance)[-1])
+    return float(max(np.median(steps, axis=0).max(), _SHARE_OF_DEVIATION * widest))

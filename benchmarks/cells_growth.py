@@ -1,0 +1,127 @@
+"""Growth told from motion: two made populations, and simulated networks whose counts are masses.
+
+    python benchmarks/cells_growth.py [--seeds 3] [TWO_GENE.npz THREE_GENE.npz ...]
+
+Default settings throughout. `resting`: two types at (+-3, 0) with deviation .5, in counts 100:200,
+200:200 and 400:200 at times 0, 1 and 2; nothing moves, and one type grows faster than the other by
+log 2 a unit of time. `moving`: one cloud that goes from (-3, 0) to (3, 0) at constant mass. For
+files, `--mass counts`: all snapshots are seen in training, all cells of the first one are carried
+along the velocity, each weighted by the mass it gains, and their distance W1 to all cells of the
+later ones is that of an exact plan, beside the W1 between two halves of these cells; the mass error
+is that of the sum of the weights. Published on two_gene (W1 at t1..t4): Var-RUOT .045 .039 .045
+.057, TIGON .052 .076 .139 .191, DeepRUOT .057 .081 .125 .154.
+"""
+
+import argparse
+import platform
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+from scipy.spatial.distance import cdist
+
+from liouville.data import Snapshots, read_cells
+from liouville.numerics.couplings import transport_plan
+from liouville.tasks.cells.fit import CellsFit, fit_cells
+
+SIDES = np.array([[-3.0, 0.0], [3.0, 0.0]])
+COUNTS = ((100, 200), (200, 200), (400, 200))
+SHARES = [a / (a + b) for a, b in COUNTS]
+
+
+def fitted(cells: Snapshots, seed: int, **settings) -> tuple[CellsFit, float]:
+    begun = time.monotonic()
+    result = fit_cells(cells, {"training.seed": seed, **settings}, progress=False)
+    return result, time.monotonic() - begun
+
+
+def resting(seed: int) -> dict[str, float]:
+    rng = np.random.default_rng(seed)
+    clouds = [np.repeat(SIDES, n, axis=0) + 0.5 * rng.normal(size=(sum(n), 2)) for n in COUNTS]
+    result, seconds = fitted(Snapshots.of(clouds, [0.0, 1.0, 2.0]), seed)
+    model, times = result.model, np.linspace(0.0, 2.0, 9)
+    draws = [model.sample(t, 20_000, seed=1) for t in times]
+    shares = [float((x[:, 0] < 0).mean()) for x in draws]
+    speeds = [np.linalg.norm(model.velocity(t, x), axis=1).mean() for t, x in zip(times, draws)]
+    rates = np.array([model.growth(t, SIDES) for t in times])
+    ends = model.trajectories(clouds[0], [0.0, 2.0])[-1]
+    return {
+        "nats above the mixture": result.summary["held-out nats above the mixture"],
+        "its error": result.summary["held-out nats above the mixture, standard error"],
+        "largest error of a share": max(abs(shares[4 * i] - SHARES[i]) for i in range(3)),
+        "largest mass in the gap": max(float((np.abs(x[:, 0]) < 1.5).mean()) for x in draws),
+        "cells that cross, of 300": int(((ends[:, 0] > 0) != (clouds[0][:, 0] > 0)).sum()),
+        "largest mean speed": float(max(speeds)),
+        "difference of rates (.693)": float(np.mean(rates[:, 0] - rates[:, 1])),
+        "seconds": seconds,
+    }
+
+
+def moving(seed: int) -> dict[str, float]:
+    rng = np.random.default_rng(seed)
+    clouds = [0.5 * rng.normal(size=(300, 2)) + [x, 0.0] for x in (-3.0, 0.0, 3.0)]
+    result, seconds = fitted(Snapshots.of(clouds, [0.0, 1.0, 2.0]), seed)
+    model, times = result.model, np.linspace(0.0, 2.0, 9)
+    draws = [model.sample(t, 20_000, seed=1) for t in times]
+    velocities = np.array([model.velocity(t, x).mean(axis=0) for t, x in zip(times, draws)])
+    return {
+        "nats above the mixture": result.summary["held-out nats above the mixture"],
+        "mean speed along (3)": float(velocities[:, 0].mean()),
+        "largest mean rate": max(
+            float(np.abs(model.growth(t, x)).mean()) for t, x in zip(times, draws)
+        ),
+        "largest error of the mean": float(
+            max(np.abs(x.mean(axis=0) - [3.0 * t - 3.0, 0.0]).max() for t, x in zip(times, draws))
+        ),
+        "seconds": seconds,
+    }
+
+
+def plan_distance(x: np.ndarray, weights: np.ndarray, y: np.ndarray) -> float:
+    cost = cdist(x, y)
+    plan = transport_plan(cost, weights / weights.sum(), np.full(len(y), 1.0 / len(y)))
+    return float((plan * cost).sum())
+
+
+def network(file: Path, seed: int) -> list[dict[str, float]]:
+    cells = read_cells(file)
+    result, seconds = fitted(cells, seed, **{"growth.mass": "counts"})
+    times, rng = cells.distinct_times, np.random.default_rng(0)
+    start = cells.at(times[0])
+    moved = result.model.weighted_trajectories(start, times)
+    rows = []
+    for i, t in enumerate(times.tolist()):
+        if i == 0:
+            continue
+        y, weights = cells.at(t), np.exp(moved.log_weights[i])
+        half = rng.permutation(len(y))
+        middle = len(y) // 2
+        floor = plan_distance(y[half[:middle]], np.ones(middle), y[half[middle:]])
+        mass = weights.sum() / len(y) - 1.0
+        distance = plan_distance(moved.points[i], weights, y)
+        rows.append({"time": t, "W1": distance, "two halves": floor, "mass error": mass})
+    rows[-1]["seconds"] = seconds
+    return rows
+
+
+def show(name: str, row: dict[str, float]) -> None:
+    print(f"{name:24s}" + "  ".join(f"{key} {value:.4g}" for key, value in row.items()), flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("files", nargs="*", type=Path)
+    parser.add_argument("--seeds", type=int, default=3)
+    options = parser.parse_args()
+    print(f"{platform.processor() or platform.machine()}, jax {jax.__version__}")
+    for seed in range(options.seeds):
+        show(f"resting, seed {seed}", resting(seed))
+        show(f"moving, seed {seed}", moving(seed))
+        for file in options.files:
+            for row in network(file, seed):
+                show(f"{file.stem}, seed {seed}", row)
+
+
+if __name__ == "__main__":
+    main()
