@@ -36,6 +36,7 @@ from liouville.paths import (
     Gauged,
     Gaussian,
     Joined,
+    Leading,
     LocationScale,
     Logistic,
     Masses,
@@ -92,7 +93,7 @@ FAMILIES = {
     "laplace": LAPLACE,
     "gumbel": GUMBEL,
 }
-SCALES = {"diagonal": Diagonal(), "full": Full(), "turning": Turning()}
+SCALES = {"diagonal": Diagonal(), "full": Full(), "turning": Turning(), "leading": Leading(2)}
 CURVES = ("linear", "cubic", "monotone", "network", "smooth", "fast", "started", "still")
 
 

@@ -111,6 +111,8 @@ _LEAVES = (
     ("gaussian", "diagonal", "still", 2, 2),
     ("logistic", "full", "still", 3, 2),
     ("gaussian", "turning", "cubic", 2, 2),
+    ("gaussian", "leading", "cubic", 2, 3),
+    ("logistic", "leading", "fast", 2, 4),
 )
 _OTHER_LEAVES = (
     ("gaussian", "full", "linear", 3, 2),
@@ -142,6 +144,7 @@ for _name in ("gaussian-diagonal-linear", "logistic-full-still"):
 for _name in (
     "gaussian-full-cubic",
     "gaussian-turning-cubic",
+    "gaussian-leading-cubic",
     "logistic-full-monotone",
     "logistic-diagonal-network",
     "gaussian-diagonal-smooth",
@@ -158,6 +161,7 @@ _STUDENT: tuple[tuple[str, str, int, int, Cost], ...] = (
     ("full", "cubic", 3, 2, "middle"),
     ("turning", "network", 2, 2, "high"),
     ("full", "fast", 1, 3, "high"),
+    ("leading", "linear", 2, 3, "high"),
 )
 STUDENT = {
     f"student-{scale}-{kind}": Entry(
@@ -169,6 +173,7 @@ STUDENT = {
 # Parts whose weights move.
 WEIGHTED = {
     "weighted-full": Entry(weighted("gaussian", "full", 3, 2), 2),
+    "weighted-leading-4d": Entry(weighted("gaussian", "leading", 2, 4), 4),
     "weighted-turning-3d": Entry(weighted("gaussian", "turning", 2, 3), 3),
     "weighted-logistic": Entry(weighted("logistic", "diagonal", 3, 2), 2),
 }

@@ -36,5 +36,10 @@ TRAINED = 1e-3
 # Independent programmes (linear programming, network simplex) on costs of order one.
 OTHER_LIBRARY = 1e-9
 
+# The derivatives of squared distances in single precision, relative to the largest: they lose as
+# many digits as the distance of a part from the middle of all has above its scale, here 100. In
+# the tails that is 20 scales, squared and halved, of a log-density to an absolute rounding.
+NARROW = 1e-3
+
 # Single precision: 24 bits, some ten operations on numbers up to a hundred.
 SINGLE = 1e-4

@@ -69,6 +69,7 @@ from liouville.paths._frames import JoinedFrames as JoinedFrames
 from liouville.paths._functions import FromFunctions as FromFunctions
 from liouville.paths._gauged import Gauged as Gauged
 from liouville.paths._joined import Joined as Joined
+from liouville.paths._leading import Leading as Leading
 from liouville.paths._line import MixtureOnLine as MixtureOnLine
 from liouville.paths._location_scale import LocationScale as LocationScale
 from liouville.paths._location_scale import LocationScaleMarginal as LocationScaleMarginal

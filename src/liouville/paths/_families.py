@@ -23,6 +23,10 @@ class AbstractShape(eqx.Module):
     def log_joint(self, z: Float[Array, "*n dim"]) -> Float[Array, "*n"]:
         """The log-density of points, their coordinates along the last axis."""
 
+    def log_radial(self, squares: Float[Array, "*n"], dim: int) -> Float[Array, "*n"]:
+        r"""The log-density of points of `dim` coordinates by $|z|^2$, if it knows no direction."""
+        raise TypeError(f"{type(self).__name__} parts do not look the same from all directions")
+
     @abc.abstractmethod
     def sample(self, shape: tuple[int, ...], *, key: RandomKey) -> Float[Array, "..."]:
         """Independent draws of the given shape, the coordinates of a point along the last axis."""
@@ -77,6 +81,10 @@ class Gaussian(AbstractFamily):
     def log_density(self, z: Float[Array, "..."]) -> Float[Array, "..."]:
         """The log-density of each coordinate."""
         return -0.5 * z * z - _HALF_LOG_TWO_PI
+
+    def log_radial(self, squares: Float[Array, "*n"], dim: int) -> Float[Array, "*n"]:
+        """The log-density by the squared norm."""
+        return -0.5 * squares - dim * _HALF_LOG_TWO_PI
 
     def log_tails(self, z: Float[Array, "..."]) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
         """The logarithms of the distribution function and of its complement."""

@@ -46,6 +46,10 @@ class GrowingFrames(AbstractFrames):
         r"""$e^{-q_k} L_k^{-1}(x - \mu_k)$."""
         return self.still.to_standard(x) * jnp.exp(-self.log_factor)[:, None]
 
+    def squares(self, x: Point) -> Float[Array, " parts"]:
+        r"""$e^{-2 q_k} |L_k^{-1}(x - \mu_k)|^2$."""
+        return self.still.squares(x) * jnp.exp(-2.0 * self.log_factor)
+
     def stretch(self, z: Locations) -> Locations:
         r"""$e^{q_k} L_k z_k$."""
         return self.still.stretch(z) * jnp.exp(self.log_factor)[:, None]
@@ -86,6 +90,10 @@ class JoinedFrames(AbstractFrames):
         r"""$L_k^{-1}(x - \mu_k)$ for every part of every group."""
         return jnp.concatenate([group.to_standard(x) for group in self.groups])
 
+    def squares(self, x: Point) -> Float[Array, " parts"]:
+        r"""$|z_k|^2$ for every part of every group."""
+        return jnp.concatenate([group.squares(x) for group in self.groups])
+
     def stretch(self, z: Locations) -> Locations:
         r"""$L_k z_k$ for every part of every group."""
         own = zip(self.groups, self._split(z))
@@ -115,3 +123,56 @@ class JoinedFrames(AbstractFrames):
     def _split(self, values: Array) -> list[Array]:
         sizes = [len(group.log_volumes) for group in self.groups]
         return jnp.split(values, np.cumsum(sizes)[:-1])
+
+
+class BlockFrames(AbstractFrames):
+    """Frames whose coordinates fall into independent blocks, one block after the other.
+
+    Attributes:
+        blocks: frames of the same parts, each in its own coordinates.
+    """
+
+    location: Locations
+    log_scale: Locations
+    blocks: tuple[AbstractFrames, ...]
+
+    @staticmethod
+    def of(blocks: Sequence[AbstractFrames]) -> "BlockFrames":
+        """The frames of given blocks."""
+        location = jnp.concatenate([block.location for block in blocks], axis=-1)
+        log_scale = jnp.concatenate([block.log_scale for block in blocks], axis=-1)
+        return BlockFrames(location, log_scale, tuple(blocks))
+
+    def to_standard(self, x: Point) -> Locations:
+        r"""$L_k^{-1}(x - \mu_k)$, block by block."""
+        own = zip(self.blocks, self._split(x))
+        return jnp.concatenate([block.to_standard(y) for block, y in own], axis=-1)
+
+    def squares(self, x: Point) -> Float[Array, " parts"]:
+        r"""$|z_k|^2$, the sum over the blocks."""
+        own = zip(self.blocks, self._split(x))
+        return sum((block.squares(y) for block, y in own), jnp.zeros_like(self.log_volumes))
+
+    def stretch(self, z: Locations) -> Locations:
+        r"""$L_k z_k$, block by block."""
+        own = zip(self.blocks, self._split(z))
+        return jnp.concatenate([block.stretch(y) for block, y in own], axis=-1)
+
+    def place(self, part: Int[Array, ""], z: Point) -> Point:
+        r"""$\mu_k + L_k z$, block by block."""
+        own = zip(self.blocks, self._split(z))
+        return jnp.concatenate([block.place(part, y) for block, y in own])
+
+    def velocity(self, x: Point, weights: Float[Array, " parts"]) -> Point:
+        """The velocities of the blocks, one after the other."""
+        own = zip(self.blocks, self._split(x))
+        return jnp.concatenate([block.velocity(y, weights) for block, y in own])
+
+    @property
+    def log_volumes(self) -> Float[Array, " parts"]:
+        r"""$\log\det L$, the sum over the blocks."""
+        return self.log_scale.sum(axis=-1)
+
+    def _split(self, values: Array) -> list[Array]:
+        sizes = [block.location.shape[-1] for block in self.blocks]
+        return jnp.split(values, np.cumsum(sizes)[:-1], axis=-1)

@@ -60,7 +60,7 @@ class LocationScale(AbstractPath):
             moves them by a flux, or the parts grow (`Masses`).
         family: the standard density $p$ of a point: independent coordinates (`Gaussian`,
             `Logistic`, ...), or `Student`, with constant weights only.
-        scale: how unconstrained scales become $L$: `Diagonal` or `Full`.
+        scale: how unconstrained scales become $L$: `Diagonal`, `Full`, or `Leading` between them.
 
     Raises:
         ValueError: on curves whose shapes do not belong together, or weights that move between
@@ -200,8 +200,12 @@ class LocationScaleMarginal(AbstractMarginal):
         return self._coordinates(self.frames.to_standard(x), self.frames.log_scale)
 
     def _log_joint(self, x: Point) -> Float[Array, " parts"]:
-        z = self.frames.to_standard(x)
-        return self.log_weights - self.frames.log_volumes + self.family.log_joint(z)
+        frames, family = self.frames, self.family
+        if family.is_rotation_invariant:
+            shape = family.log_radial(frames.squares(x), len(x))
+        else:
+            shape = family.log_joint(frames.to_standard(x))
+        return self.log_weights - frames.log_volumes + shape
 
     def _transferred(self, x: Point, joint: Float[Array, " parts"]) -> Float[Array, "parts dim"]:
         """What the parts send to the reference, each first to a narrow copy of itself.

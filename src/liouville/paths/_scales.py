@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from liouville.numerics.types import Point
+from liouville.paths._squares import squares
 
 Locations = Float[Array, "parts dim"]
 
@@ -26,6 +27,10 @@ class AbstractFrames(eqx.Module):
     @abc.abstractmethod
     def to_standard(self, x: Point) -> Locations:
         r"""$z_k = L_k^{-1}(x - \mu_k)$ for every part, shape `(parts, dim)`."""
+
+    def squares(self, x: Point) -> Float[Array, " parts"]:
+        r"""$|z_k|^2$ for every part, shape `(parts,)`."""
+        return jnp.sum(self.to_standard(x) ** 2, axis=-1)
 
     def from_standard(self, z: Locations) -> Locations:
         r"""$\mu_k + L_k z_k$ for every part, shape `(parts, dim)`."""
@@ -147,6 +152,10 @@ class DiagonalFrames(AbstractFrames):
         r"""$(x - \mu) / s$, element by element."""
         return (x - self.location) * jnp.exp(-self.log_scale)
 
+    def squares(self, x: Point) -> Float[Array, " parts"]:
+        r"""$|z_k|^2$, element by element, with matrix products as derivatives."""
+        return squares(x, self.location, self.log_scale)
+
     def stretch(self, z: Locations) -> Locations:
         r"""$s z$, element by element."""
         return jnp.exp(self.log_scale) * z
@@ -232,9 +241,14 @@ class FullFrames(AbstractFrames):
 
     def to_standard(self, x: Point) -> Locations:
         r"""$L^{-1}(x - \mu)$ with one matrix product for all parts."""
-        middle = self.location.mean(axis=0)
+        parts, dim = self.location.shape
+        middle = jax.lax.stop_gradient(self.location.mean(axis=0))
         shift = jnp.einsum("kij,kj->ki", self.inverse, self.location - middle)
-        return self.inverse @ (x - middle) - shift
+        # The shift is the last column: its derivative is then part of the product, and no sum over
+        # points of an array (points, parts, dim).
+        rows = jnp.concatenate([self.inverse, -shift[..., None]], axis=-1)
+        product = jnp.append(x - middle, 1.0) @ rows.T.reshape(dim + 1, dim * parts)
+        return product.reshape(dim, parts).T
 
     def stretch(self, z: Locations) -> Locations:
         r"""$L z$."""

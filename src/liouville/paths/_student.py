@@ -41,12 +41,14 @@ class Student(AbstractShape):
 
     def log_joint(self, z: Float[Array, "*n dim"]) -> Float[Array, "*n"]:
         """The log-density of points."""
+        return self.log_radial(jnp.sum(z * z, axis=-1), z.shape[-1])
+
+    def log_radial(self, squares: Float[Array, "*n"], dim: int) -> Float[Array, "*n"]:
+        """The log-density by the squared norm."""
         log_degrees = value_of(self.log_degrees)
-        degrees, dim = jnp.exp(log_degrees), z.shape[-1]
+        degrees = jnp.exp(log_degrees)
         constant = log_gamma_ratio(0.5 * degrees, dim) - 0.5 * dim * float(np.log(2.0 * np.pi))
-        # By a scaled norm, which does not overflow where the norm itself does not.
-        square = jnp.sum((z * jnp.exp(-0.5 * log_degrees)[..., None]) ** 2, axis=-1)
-        return constant - 0.5 * (degrees + dim) * jnp.log1p(square)
+        return constant - 0.5 * (degrees + dim) * jnp.log1p(squares * jnp.exp(-log_degrees))
 
     def sample(self, shape: tuple[int, ...], *, key: RandomKey) -> Float[Array, "..."]:
         r"""$\sqrt{\nu/2g}\,n$ with $n$ normal and $g$ from the Gamma law of shape $\nu/2$."""
