@@ -13,8 +13,9 @@ Array = np.ndarray
 # The blur of couplings with growth, as a share of what growth costs. Only their sums are used, and
 # these hardly depend on it.
 _BLUR = 0.01
-# Chains that cost so many squared deltas more than the coupling are left out.
-_MOST_EXCESS = 0.5
+# Chains that cost so many squared deltas more than the coupling are left out, but no more of them
+# than the rest.
+_MOST_EXCESS, _LEAST_KEPT = 0.5, 0.95
 
 
 class Chains(NamedTuple):
@@ -67,11 +68,10 @@ def chains(
     drawn = [_draw(x, m, n, rng) for x, m in zip(snapshots, masses)]
     places, past, is_kept = np.empty((n, 0), int), np.empty((n, 0)), np.ones(n, bool)
     legs = [_couple(*a, *b, delta) for a, b in itertools.pairwise(drawn)]
+    chosen = _systematic(legs[0].leaving, n, rng)
     for i, leg in enumerate(legs):
         (x, a), (y, _) = drawn[i : i + 2]
-        if i == 0:
-            chosen = _systematic(leg.leaving, n, rng)
-        else:
+        if i > 0:
             # A chain whose end leaves more mass than arrived there is followed by several; what it
             # stood for before is shared among as many as are expected.
             share = leg.leaving[chosen] / legs[i - 1].arriving[chosen]
@@ -84,7 +84,8 @@ def chains(
         ends = rng.permutation(_systematic(leg.arriving, n, rng))
         ends = ends[assignment(x[chosen], y[ends])]
         if leg.excess is not None:
-            is_kept &= leg.excess[chosen, ends] < _MOST_EXCESS
+            excess = leg.excess[chosen, ends]
+            is_kept &= excess <= max(_MOST_EXCESS, float(np.quantile(excess, _LEAST_KEPT)))
         chosen = ends
     places = np.column_stack([places, chosen])
     past = np.column_stack([past, drawn[-1][1][chosen] / legs[-1].arriving[chosen] / n])

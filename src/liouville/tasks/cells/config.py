@@ -82,7 +82,12 @@ class PathConfig:
         "what held-out cells show",
         within=NOT_NEGATIVE,
     )
-    scale: Literal["diagonal", "full"] = option("full", "their covariance")
+    scale: Literal["auto", "diagonal", "leading", "full"] = option(
+        "auto",
+        "their covariance; leading: full in the first coordinates and diagonal beyond; auto: "
+        "leading if there are more than those",
+    )
+    leading: int = option(20, "the first coordinates, if scale is leading", within=COUNT)
     members: int = option(6, "independently started paths that are averaged", within=FEW)
     family: Literal["gaussian", "logistic"] = option("gaussian", "shape of a part")
     interpolation: Literal["linear", "cubic", "monotone"] = option(
@@ -116,8 +121,8 @@ class GrowthConfig:
     )
     delta: float | None = option(
         None,
-        "length beyond which growth costs less than motion (scaled units); by default the median "
-        "step of cells, or half the widest deviation of all if that is longer",
+        "length beyond which growth costs less than motion (scaled units); by default .75 of "
+        "the median step of cells, or half the widest deviation of all if that is longer",
         flag="--delta",
         within=POSITIVE,
     )
@@ -155,7 +160,11 @@ class ObjectiveConfig:
         flag="--sigma",
         within=POSITIVE,
     )
-    times: int = option(32, "times a step at which the energy is measured", within=DRAWS)
+    times: int | None = option(
+        None,
+        "times a step at which the energy is measured; by default 32, and 8 in many coordinates",
+        within=DRAWS,
+    )
     particles: int = option(128, "particles at each of them", within=DRAWS)
 
 
@@ -170,7 +179,7 @@ class CellsConfig:
     objective: ObjectiveConfig = ObjectiveConfig()
     training: TrainingConfig = TrainingConfig(
         steps=200,
-        rate=0.01,
+        rate=None,
         average=0.97,
         patience=3,
         validate_every=20,

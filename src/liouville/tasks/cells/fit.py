@@ -15,7 +15,7 @@ from liouville.numerics.couplings import Chains
 from liouville.objectives import KineticEnergy, NegativeLogLikelihood, Objective, PerMember
 from liouville.tasks.cells import measure
 from liouville.tasks.cells._gaps import Filled, fill_gaps, unfilled
-from liouville.tasks.cells.config import CellsConfig, PathConfig
+from liouville.tasks.cells.config import CellsConfig
 from liouville.tasks.cells.demo import demonstration
 from liouville.tasks.cells.growth import growth_length, masses_by_time, totals_by_time
 from liouville.tasks.cells.initial import (
@@ -38,8 +38,8 @@ _NATS_A_RATE = 0.5
 # The default noise, in spreads of the data over the root of the whole duration.
 _NOISE_SHARE = 0.3
 _LARGEST_BATCH = 4096
-# The share of cells by which parts are chosen where none is held out.
-_LOOKED_AT = 0.2
+# Up to so many coordinates the rate is the largest, and the energy is measured at all times.
+_FEW_COORDINATES, _RATE, _TIMES = 10, 0.01, (32, 8)
 
 
 class CellsFit(NamedTuple):
@@ -93,11 +93,11 @@ def resolve(cells: Snapshots, config: CellsConfig, progress: bool | None = None)
     masses = masses_by_time(training, totals)
     joined = chains_through(clouds, masses, delta=delta, seed=seed)
     straight = energy_of_chains(times, joined)
-    if config.path.parts is None or config.path.prior is None:
-        config = dataclasses.replace(config, path=_groups(known, config, joined))
-    config = _resolved(config, joined, straight)
+    path = choose_groups(clouds, masses, config.path, delta=delta, seed=seed)
+    config = _resolved(dataclasses.replace(config, path=path), joined, straight)
     options = config.objective
     assert options.energy is not None  # just filled in
+    assert options.times is not None
     filled = _fill(config, times, joined, straight)
     batch_size = options.batch_size or _LARGEST_BATCH
     weights = measure.weights_by_time(training)
@@ -175,22 +175,6 @@ def _with_delta(config: CellsConfig, clouds: list[np.ndarray], seed: int) -> Cel
     return config
 
 
-def _groups(known: _Known, config: CellsConfig, joined: Chains) -> PathConfig:
-    """The number of parts and their prior, by cells that are in no chain.
-
-    Where no cell is held out, some are for this purpose, and other chains join the rest.
-    """
-    seed, units, training, held_out = config.training.seed, *known
-    if held_out is None:
-        training, held_out = training.split(_LOOKED_AT, seed)
-        clouds = [units.to_model(training.at(t)) for t in training.distinct_times]
-        masses = masses_by_time(training, totals_by_time(training, "relative"))
-        joined = chains_through(clouds, masses, delta=config.growth.delta, seed=seed)
-    looked_at = [held_out.at(t) for t in training.distinct_times]
-    looked_at = [units.to_model(x) if len(x) else x for x in looked_at]
-    return choose_groups(joined, looked_at, config.path, seed)
-
-
 def _fill(config: CellsConfig, times: np.ndarray, joined: Chains, energy: float) -> Filled:
     """The chains with the gaps filled, unless that is not wanted or would need too many knots."""
     if not config.gaps.fill or 2 * len(times) - 1 > config.path.knots:
@@ -222,16 +206,22 @@ def _training_likelihood(
 
 
 def _resolved(config: CellsConfig, joined: Chains, energy: float) -> CellsConfig:
-    """Fills in what the kinetic energy weighs.
+    """Fills in what the kinetic energy weighs, at how many times it is measured, and the rate.
 
     The motion along the chains costs a fortieth of a nat a coordinate. The rule has no unit: it
     gives the same answer whatever the scale of space, of time and of the displacements.
     """
-    objective = config.objective
+    objective, training, dim = config.objective, config.training, joined.points.shape[-1]
     if objective.energy is None:
-        weight = _ENERGY_SHARE * joined.points.shape[-1] / max(energy, 1e-6)
+        weight = _ENERGY_SHARE * dim / max(energy, 1e-6)
         objective = dataclasses.replace(objective, energy=float(f"{weight:.3g}"))
-    return dataclasses.replace(config, objective=objective)
+    if objective.times is None:
+        objective = dataclasses.replace(objective, times=_TIMES[dim > _FEW_COORDINATES])
+    if training.rate is None:
+        # Steps of many entries of a covariance add up.
+        rate = _RATE * min(1.0, _FEW_COORDINATES / (2.0 * dim))
+        training = dataclasses.replace(training, rate=rate)
+    return dataclasses.replace(config, objective=objective, training=training)
 
 
 def _weight_of_growth(times: np.ndarray, joined: Chains, config: CellsConfig, cells: int) -> float:

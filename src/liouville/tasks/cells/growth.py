@@ -8,7 +8,7 @@ from liouville.data import Snapshots
 from liouville.errors import LiouvilleError
 from liouville.numerics.couplings import Chains
 
-_SHARE_OF_DEVIATION = 0.5
+_SHARE_OF_STEP, _SHARE_OF_DEVIATION = 0.75, 0.5
 _TOTAL = re.compile(r"\s*([^=,\s]+)\s*=\s*([^=,\s]+)\s*")
 
 
@@ -67,10 +67,10 @@ def _totals(text: str, times: np.ndarray) -> np.ndarray:
 def growth_length(clouds: list[np.ndarray], conserved: Chains) -> float:
     r"""The length $\delta$ by default: what growth costs beside motion.
 
-    It is the longer of the median step of chains that conserve mass, so that what moves as a whole
-    is seen to move, and of half the widest standard deviation of all cells together, so that rest
-    is not taken for growth where chains hardly move. Both follow the units; the second does not
-    depend on coordinates that only add noise.
+    It is the longer of .75 times the median step of chains that conserve mass, so that what moves
+    as a whole is seen to move, and of half the widest standard deviation of all cells together, so
+    that rest is not taken for growth where chains hardly move. Both follow the units; the second
+    does not depend on coordinates that only add noise.
 
     Args:
         clouds: the snapshots.
@@ -79,4 +79,5 @@ def growth_length(clouds: list[np.ndarray], conserved: Chains) -> float:
     steps = np.linalg.norm(np.diff(conserved.points, axis=1), axis=-1)
     covariance = np.atleast_2d(np.cov(np.concatenate(clouds).T))
     widest = np.sqrt(np.linalg.eigvalsh(covariance)[-1])
-    return float(max(np.median(steps, axis=0).max(), _SHARE_OF_DEVIATION * widest))
+    step = np.median(steps, axis=0).max()
+    return float(max(_SHARE_OF_STEP * step, _SHARE_OF_DEVIATION * widest))

@@ -14,7 +14,16 @@ from liouville.curves import AbstractCurve, Constant, Knots
 from liouville.numerics.couplings import Chains, chains
 from liouville.numerics.mixtures import GaussianMixture
 from liouville.numerics.parameters import Fixed
-from liouville.paths import Diagonal, Ensemble, Full, Gaussian, LocationScale, Logistic, Masses
+from liouville.paths import (
+    Diagonal,
+    Ensemble,
+    Full,
+    Gaussian,
+    Leading,
+    LocationScale,
+    Logistic,
+    Masses,
+)
 from liouville.tasks.cells._gaps import Filled
 from liouville.tasks.cells.config import PathConfig
 
@@ -25,8 +34,9 @@ _PARTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
 _PRIORS = (3.0, 10.0, 30.0, 100.0, 300.0)
 _FEWEST_CHAINS = 10  # a part, on average
 _RESTARTS = 4  # of k-means, of which the best is taken
-# Held-out cells that are looked at, of each time.
-_MOST_HELD_OUT = 1000
+# Parts are chosen on so many cells of each time, a third of them kept apart in turn.
+_MOST_LOOKED_AT, _FOLDS = 900, 3
+_MOST_WORSE = 3  # numbers of parts without progress after which no more are tried
 _LOGISTIC_DEVIATION = float(np.pi / np.sqrt(3.0))
 
 
@@ -75,41 +85,67 @@ def growth_of_groups(times: np.ndarray, joined: Chains, parts: int, *, seed: int
 
 
 def choose_groups(
-    joined: Chains, held_out: Sequence[np.ndarray], config: PathConfig, seed: int
+    clouds: Sequence[np.ndarray],
+    masses: Sequence[np.ndarray],
+    config: PathConfig,
+    *,
+    delta: float | None = None,
+    seed: int = 0,
 ) -> PathConfig:
     """The configuration with the number of parts and the prior of their covariances filled in.
 
-    Chains are grouped as for the start of training, and the mixtures of the groups are asked for
-    the density of cells that are in no chain. Of all that are no worse than the best by more than
-    the standard error of the difference, the fewest parts are taken.
+    A third of the cells after the other is kept apart: the rest is joined to chains, these are
+    grouped as for the start of training, and the mixtures of the groups are asked for the density
+    of the third. What is best on average is taken. More parts are tried until three numbers in a
+    row bring no improvement.
 
     Args:
-        joined: the chains.
-        held_out: cells of each time, shapes `(n_i, dim)`.
+        clouds: the snapshots, shapes `(n_i, dim)`.
+        masses: of their cells.
         config: in which either or both may be open.
-        seed: of the groups.
+        delta: what growth costs, see `liouville.numerics.couplings.chains`.
+        seed: of the thirds, the chains and the groups.
     """
-    held_out = [x[:_MOST_HELD_OUT] for x in held_out]
-    most = max(len(joined.points) // _FEWEST_CHAINS, 1)
-    candidates = _PARTS if config.parts is None else (config.parts,)
+    if config.parts is not None and config.prior is not None:
+        return config
+    rng = np.random.default_rng(seed)
+    drawn = [rng.permutation(len(x))[:_MOST_LOOKED_AT] for x in clouds]
+    folds = []
+    for fold in range(_FOLDS):
+        apart = [np.arange(len(index)) % _FOLDS == fold for index in drawn]
+        kept = [index[~out] for index, out in zip(drawn, apart)]
+        near, mass = ([a[i] for a, i in zip(rows, kept)] for rows in (clouds, masses))
+        joined = chains_through(near, mass, delta=delta, seed=seed)
+        folds.append((joined, [x[index[out]] for x, index, out in zip(clouds, drawn, apart)]))
     priors = _PRIORS if config.prior is None else (config.prior,)
-    tried = []
-    for parts in [parts for parts in candidates if parts <= most or parts == candidates[0]]:
-        groups = _Groups.of(joined, parts, seed)
-        for prior in priors:
-            mixtures = groups.mixtures(prior)
-            nats = [m.log_density(x) for m, x in zip(mixtures, held_out) if len(x)]
-            tried.append((parts, prior, np.concatenate(nats)))
-    best = max(tried, key=lambda row: row[2].mean())
-    good = [row for row in tried if _is_as_good(row[2], best[2])]
-    fewest = min(row[0] for row in good)
-    parts, prior, _ = max((row for row in good if row[0] == fewest), key=lambda row: row[2].mean())
-    return dataclasses.replace(config, parts=parts, prior=prior)
+    most = min(len(joined.points) for joined, _ in folds) // _FEWEST_CHAINS
+    best, worse = (-np.inf, 1, priors[0]), 0
+    for parts in _PARTS if config.parts is None else (config.parts,):
+        if worse == _MOST_WORSE or (parts > max(most, 1) and config.parts is None):
+            break
+        tried = [_scores(near, far, parts, priors, config, seed) for near, far in folds]
+        scores = np.mean(tried, axis=0)
+        found = (float(scores.max()), parts, priors[int(scores.argmax())])
+        best, worse = (found, 0) if found[0] > best[0] else (best, worse + 1)
+    return dataclasses.replace(config, parts=best[1], prior=best[2])
 
 
-def _is_as_good(nats: np.ndarray, best: np.ndarray) -> bool:
-    loss = best - nats
-    return bool(loss.mean() <= loss.std() / np.sqrt(len(loss)))
+def _scores(
+    joined: Chains,
+    apart: Sequence[np.ndarray],
+    parts: int,
+    priors: Sequence[float],
+    config: PathConfig,
+    seed: int,
+) -> list[float]:
+    """The mean log-density of cells kept apart, for each prior."""
+    groups, leading = _Groups.of(joined, parts, seed), _leading(config, joined.points.shape[-1])
+    scores = []
+    for prior in priors:
+        mixtures = groups.mixtures(prior, leading)
+        nats = [m.log_density(x) for m, x in zip(mixtures, apart) if len(x)]
+        scores.append(float(np.concatenate(nats).mean()))
+    return scores
 
 
 def initial_path(
@@ -167,17 +203,22 @@ class _Groups(NamedTuple):
         """The share of each group of the mass at each time, `(groups, times)`."""
         return self.masses / self.masses.sum(axis=0)
 
-    def shrunken(self, prior: float) -> np.ndarray:
-        """The covariances, drawn toward the mean variance within groups by so many chains."""
+    def shrunken(self, prior: float, leading: int) -> np.ndarray:
+        """The covariances, drawn toward the mean variance within groups by so many chains.
+
+        Beyond the leading coordinates they are diagonal.
+        """
         within = np.einsum("kt,ktii->ti", self.shares, self.covariances)
         # A time at which every group is a point has the least variance of all times.
         target = (within + 1e-9 * within.max() + 1e-12)[..., None] * np.eye(within.shape[1])
         weight = (prior / (prior + self.numbers))[..., None, None]
-        return (1.0 - weight) * self.covariances + weight * target
+        found = (1.0 - weight) * self.covariances + weight * target
+        first = np.arange(found.shape[-1]) < leading
+        return np.where(np.outer(first, first) | np.eye(len(first), dtype=bool), found, 0.0)
 
-    def mixtures(self, prior: float) -> list[GaussianMixture]:
+    def mixtures(self, prior: float, leading: int) -> list[GaussianMixture]:
         """The mixture of the groups at each time."""
-        covariances = self.shrunken(prior)
+        covariances = self.shrunken(prior, leading)
         rows = (self.shares, self.means, covariances)
         return [GaussianMixture(*(a[:, i] for a in rows)) for i in range(self.masses.shape[1])]
 
@@ -190,7 +231,8 @@ def _member(
     assert config.prior is not None
     groups, times = _Groups.of(filled, config.parts, seed), filled.times
     knots = _knots(times, config.knots)
-    rows = (groups.means, groups.shrunken(config.prior))
+    leading = _leading(config, filled.points.shape[-1])
+    rows = (groups.means, groups.shrunken(config.prior, leading))
     mean, covariance = (_resample(times, knots, a.swapaxes(0, 1)) for a in rows)
     # Between snapshots nothing is known of the masses.
     seen = _knots(times[filled.is_seen], config.knots)
@@ -199,7 +241,10 @@ def _member(
     if config.family == "logistic":
         covariance = covariance / _LOGISTIC_DEVIATION**2
     floor = float(np.log(config.min_scale))
-    scale = Diagonal(floor) if config.scale == "diagonal" else Full(floor)
+    kinds = {"diagonal": Diagonal(floor), "full": Full(floor)}
+    scale = kinds.get(config.scale, Leading(leading or 1, floor))
+    if config.scale == "auto" and leading == mean.shape[-1]:
+        scale = Full(floor)
     dtype = jnp.zeros(()).dtype
     raw = jax.jit(scale.from_covariance)(jnp.asarray(covariance, dtype))
 
@@ -215,6 +260,11 @@ def _member(
         family=family,
         scale=scale,
     )
+
+
+def _leading(config: PathConfig, dim: int) -> int:
+    """In how many coordinates covariances are full."""
+    return {"diagonal": 0, "full": dim}.get(config.scale, min(config.leading, dim))
 
 
 def _clusters(points: np.ndarray, parts: int, seed: int) -> np.ndarray:
