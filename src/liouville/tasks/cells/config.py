@@ -72,14 +72,14 @@ class PathConfig:
 
     parts: int | None = option(
         None,
-        "parts of a member; by default as many as held-out cells show",
+        "parts of a member; by default as many as cells kept apart show",
         flag="--parts",
         within=COUNT,
     )
     prior: float | None = option(
         None,
         "cells as which a diagonal covariance counts in that of a part at the start; by default "
-        "what held-out cells show",
+        "what cells kept apart show",
         within=NOT_NEGATIVE,
     )
     scale: Literal["auto", "diagonal", "leading", "full"] = option(

@@ -39,7 +39,7 @@ _NATS_A_RATE = 0.5
 _NOISE_SHARE = 0.3
 _LARGEST_BATCH = 4096
 # Up to so many coordinates the rate is the largest, and the energy is measured at all times.
-_FEW_COORDINATES, _RATE, _TIMES = 10, 0.01, (32, 8)
+_FEW_COORDINATES, _RATE, _TIMES = 15, 0.01, (32, 8)
 
 
 class CellsFit(NamedTuple):
@@ -219,7 +219,7 @@ def _resolved(config: CellsConfig, joined: Chains, energy: float) -> CellsConfig
         objective = dataclasses.replace(objective, times=_TIMES[dim > _FEW_COORDINATES])
     if training.rate is None:
         # Steps of many entries of a covariance add up.
-        rate = _RATE * min(1.0, _FEW_COORDINATES / (2.0 * dim))
+        rate = _RATE * min(1.0, _FEW_COORDINATES / dim)
         training = dataclasses.replace(training, rate=rate)
     return dataclasses.replace(config, objective=objective, training=training)
 
