@@ -182,3 +182,12 @@ def test_chains_stand_for_every_snapshot():
         assert np.isclose(joined.masses[:, i].sum(), m.sum(), rtol=0.03)
         error = share @ joined.points[:, i] - m @ x / m.sum()
         assert np.abs(error).max() < 0.1 * x.std()
+
+
+def test_an_outlier_grows_where_it_is_and_the_rest_does_not_care():
+    clouds = [x.copy() for x in two_types()]
+    clouds[0][0] = [1e4, -1e4]
+    joined = chains(clouds, 600, delta=2.0)
+    assert joined.converged
+    assert np.isfinite(joined.masses).all()
+    assert crossing(joined).max() < 0.01

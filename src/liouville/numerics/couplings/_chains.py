@@ -13,6 +13,8 @@ Array = np.ndarray
 # The blur of couplings with growth, as a share of what growth costs. Only their sums are used, and
 # these hardly depend on it.
 _BLUR = 0.01
+# Costs are cut off at so many times what growth costs.
+_FARTHEST = 20.0
 # Chains that cost so many squared deltas more than the coupling are left out, but no more of them
 # than the rest.
 _MOST_EXCESS, _LEAST_KEPT = 0.5, 0.95
@@ -110,7 +112,9 @@ class _Leg(NamedTuple):
 def _couple(x: Array, a: Array, y: Array, b: Array, delta: float | None) -> _Leg:
     if delta is None:
         return _Leg(a / a.sum(), b / b.sum(), None)
-    cost, relaxation = 0.5 * cdist(x, y, "sqeuclidean"), 2.0 * delta**2
+    relaxation = 2.0 * delta**2
+    # An outlier farther than mass ever travels would leave no number in its row.
+    cost = np.minimum(0.5 * cdist(x, y, "sqeuclidean"), _FARTHEST * relaxation)
     solved = unbalanced_sinkhorn(cost, relaxation, _BLUR * relaxation, a, b)
     rows, columns = solved.plan.sum(axis=1), solved.plan.sum(axis=0)
     potentials = np.add.outer(np.log(a / rows), np.log(b / columns))

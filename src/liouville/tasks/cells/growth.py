@@ -8,7 +8,7 @@ from liouville.data import Snapshots
 from liouville.errors import LiouvilleError
 from liouville.numerics.couplings import Chains
 
-_SHARE_OF_STEP, _SHARE_OF_DEVIATION = 0.75, 0.5
+_SHARE_OF_STEP, _SHARE_OF_DEVIATION, _LEAST = 0.75, 0.5, 1e-6
 _TOTAL = re.compile(r"\s*([^=,\s]+)\s*=\s*([^=,\s]+)\s*")
 
 
@@ -80,4 +80,4 @@ def growth_length(clouds: list[np.ndarray], conserved: Chains) -> float:
     covariance = np.atleast_2d(np.cov(np.concatenate(clouds).T))
     widest = np.sqrt(np.linalg.eigvalsh(covariance)[-1])
     step = np.median(steps, axis=0).max()
-    return float(max(_SHARE_OF_STEP * step, _SHARE_OF_DEVIATION * widest))
+    return float(max(_SHARE_OF_STEP * step, _SHARE_OF_DEVIATION * widest, _LEAST))

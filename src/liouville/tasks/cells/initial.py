@@ -27,8 +27,9 @@ from liouville.paths import (
 from liouville.tasks.cells._gaps import Filled
 from liouville.tasks.cells.config import PathConfig
 
-# Chains are matched exactly, which costs their number cubed: about a second a pair of snapshots.
-_MOST_CHAINS = 1500
+# Chains are matched exactly, which costs their number cubed: about a second a pair of snapshots for
+# the most of them. With many snapshots they are fewer, in all pairs together no more than so many.
+_MOST_CHAINS, _FEWEST, _MOST_PAIRS = 1500, 300, 6000
 # What is tried: parts, and as how many chains a prior for the covariance of a part counts.
 _PARTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
 _PRIORS = (3.0, 10.0, 30.0, 100.0, 300.0)
@@ -49,9 +50,10 @@ def chains_through(
 ) -> Chains:
     """Optimal-transport chains through clouds `(n_i, dim)`, see `liouville.numerics.couplings`.
 
-    They are as many as the largest cloud has cells, or 1500.
+    They are as many as the largest cloud has cells, or 1500, or fewer if there are many snapshots.
     """
-    number = min(_MOST_CHAINS, max(len(x) for x in snapshots))
+    most = np.clip(_MOST_PAIRS // max(len(snapshots) - 1, 1), _FEWEST, _MOST_CHAINS)
+    number = int(min(most, max(len(x) for x in snapshots)))
     found = chains(snapshots, number, seed, masses=masses, delta=delta)
     if not found.converged:
         warnings.warn(
