@@ -102,7 +102,7 @@ class PathConfig:
         within=Range(low=2, high=100_000),
     )
     min_scale: float = option(
-        0.05, "smallest scale of a part, in standardised units", within=POSITIVE
+        0.01, "smallest scale of a part, in scaled units", within=POSITIVE
     )
 
 
