@@ -74,3 +74,10 @@ def test_units_of_coordinates_do_not_count():
     found, other = fit_by_validation(x), fit_by_validation(x * unit)
     volume = np.log(unit).sum()
     assert np.allclose(other.log_density(x * unit) + volume, found.log_density(x), atol=1e-6)
+
+
+def test_repeated_points_have_no_more_parts_than_there_are_of_them():
+    x = np.repeat(np.random.default_rng(0).normal(size=(3, 2)), 20, axis=0)
+    mixture = fit_shrunken(x, parts=6)
+    assert len(mixture.weights) == 3
+    assert np.isfinite(mixture.log_density(x)).all()

@@ -74,7 +74,7 @@ def fit_shrunken(
     Args:
         x: points, shape `(n, dim)`.
         weights: their masses, shape `(n,)`, not all zero; equal by default.
-        parts: the number of parts, at most `n`.
+        parts: the number of parts; no more than there are distinct points.
         shrinkage: $\kappa$.
         seed: of the start, which is by k-means.
     """
@@ -85,6 +85,7 @@ def fit_shrunken(
     z = (x - center) / scale
     # Weights of sum the effective number of points.
     w = w * (w.sum() / (w**2).sum())
+    parts = min(parts, len(np.unique(z, axis=0)))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # an empty cluster is no failure, see below
         _, label = kmeans2(z, parts, minit="++", rng=seed)

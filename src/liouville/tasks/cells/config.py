@@ -101,9 +101,7 @@ class PathConfig:
         "most knots; with more snapshots they are spread evenly",
         within=Range(low=2, high=100_000),
     )
-    min_scale: float = option(
-        0.01, "smallest scale of a part, in scaled units", within=POSITIVE
-    )
+    min_scale: float = option(0.01, "smallest scale of a part, in scaled units", within=POSITIVE)
 
 
 @dataclass(frozen=True)

@@ -272,7 +272,7 @@ def _leading(config: PathConfig, dim: int) -> int:
 def _clusters(points: np.ndarray, parts: int, seed: int) -> np.ndarray:
     """The group of each chain; no group is empty."""
     flat = points.reshape(len(points), -1)
-    parts = min(parts, len(flat))
+    parts = min(parts, len(np.unique(flat, axis=0)))
     with warnings.catch_warnings():
         # An empty cluster is no failure: it is given a chain below.
         warnings.simplefilter("ignore", UserWarning)
