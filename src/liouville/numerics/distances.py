@@ -64,9 +64,13 @@ class Cloud(NamedTuple):
         down to a whole number. Of `n` or more points with equal masses none comes twice.
         """
         order = rng.permutation(len(self))
-        ends = np.cumsum(self.shares[order]) * n
-        places = np.searchsorted(ends, np.arange(n) + rng.random(), side="right")
-        return self.points[order[np.minimum(places, len(self) - 1)]]
+        return self.points[order[systematic(self.shares[order], n, rng)]]
+
+
+def systematic(shares: Array, n: int, rng: np.random.Generator) -> Array:
+    """`n` numbers drawn by their shares of sum one, each as often as it should or once more."""
+    places = np.searchsorted(np.cumsum(shares) * n, np.arange(n) + rng.random(), side="right")
+    return np.minimum(places, len(shares) - 1)
 
 
 def energy_distance(x: Cloud, y: Cloud) -> Estimate:

@@ -7,6 +7,7 @@ from scipy.spatial.distance import cdist
 
 from liouville.numerics.couplings._exact import assignment
 from liouville.numerics.couplings._unbalanced import unbalanced_sinkhorn
+from liouville.numerics.distances import systematic
 
 Array = np.ndarray
 
@@ -70,20 +71,21 @@ def chains(
     drawn = [_draw(x, m, n, rng) for x, m in zip(snapshots, masses)]
     places, past, is_kept = np.empty((n, 0), int), np.empty((n, 0)), np.ones(n, bool)
     legs = [_couple(*a, *b, delta) for a, b in itertools.pairwise(drawn)]
-    chosen = _systematic(legs[0].leaving, n, rng)
+    chosen = systematic(legs[0].leaving, n, rng)
     for i, leg in enumerate(legs):
         (x, a), (y, _) = drawn[i : i + 2]
         if i > 0:
             # A chain whose end leaves more mass than arrived there is followed by several; what it
             # stood for before is shared among as many as are expected.
             share = leg.leaving[chosen] / legs[i - 1].arriving[chosen]
+            share = share / share.sum()
             order = np.argsort(chosen)
-            kept = order[_systematic(share[order], n, rng)]
-            past = past[kept] / (n * share[kept] / share.sum())[:, None]
+            kept = order[systematic(share[order], n, rng)]
+            past = past[kept] / (n * share[kept])[:, None]
             chosen, places, is_kept = chosen[kept], places[kept], is_kept[kept]
         places = np.column_stack([places, chosen])
         past = np.column_stack([past, a[chosen] / leg.leaving[chosen] / n])
-        ends = rng.permutation(_systematic(leg.arriving, n, rng))
+        ends = rng.permutation(systematic(leg.arriving, n, rng))
         ends = ends[assignment(x[chosen], y[ends])]
         if leg.excess is not None:
             excess = leg.excess[chosen, ends]
@@ -128,9 +130,3 @@ def _draw(x: Array, masses: Array, n: int, rng: np.random.Generator) -> tuple[Ar
     # In an order in space, even draws are even in space too.
     kept = kept[np.argsort(x[kept, np.argmax(x.var(axis=0))])]
     return x[kept], masses[kept] * (masses.sum() / masses[kept].sum())
-
-
-def _systematic(weights: Array, n: int, rng: np.random.Generator) -> Array:
-    """`n` numbers drawn by weight, each as often as it should or once more, shape `(n,)`."""
-    ends = np.cumsum(weights) / weights.sum()
-    return np.minimum(np.searchsorted(ends, (np.arange(n) + rng.random()) / n), len(ends) - 1)

@@ -190,7 +190,7 @@ def _training_likelihood(
     batch_size: int,
 ) -> Objective:
     """The likelihood of the cells, and of the bent chains half-way as snapshots of mean mass."""
-    between = np.flatnonzero(~np.isclose(filled.times[:, None], times).any(axis=1))
+    between = np.flatnonzero(~filled.is_seen)
     cells = NegativeLogLikelihood(times, clouds, weights=weights, batch_size=batch_size)
     objective = 1.0 * PerMember(cells)
     if len(between):

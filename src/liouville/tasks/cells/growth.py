@@ -7,6 +7,7 @@ import numpy as np
 from liouville.data import Snapshots
 from liouville.errors import LiouvilleError
 from liouville.numerics.couplings import Chains
+from liouville.tasks.cells.measure import weights_by_time
 
 _SHARE_OF_STEP, _SHARE_OF_DEVIATION, _LEAST = 0.75, 0.5, 1e-6
 _TOTAL = re.compile(r"\s*([^=,\s]+)\s*=\s*([^=,\s]+)\s*")
@@ -27,19 +28,17 @@ def totals_by_time(cells: Snapshots, mass: str) -> np.ndarray:
     if mass == "relative":
         return np.ones(len(times))
     if mass == "counts":
-        return np.array([masses.sum() for masses in _own(cells)])
+        return np.array([own.sum() for own in _weights(cells)])
     return _totals(mass, times)
 
 
 def masses_by_time(cells: Snapshots, totals: np.ndarray) -> list[np.ndarray]:
     """The mass of every cell of each snapshot, in proportion to its weight."""
-    return [own * (total / own.sum()) for own, total in zip(_own(cells), totals)]
+    return [own * (total / own.sum()) for own, total in zip(_weights(cells), totals)]
 
 
-def _own(cells: Snapshots) -> list[np.ndarray]:
-    if cells.weights is None:
-        return [np.ones(len(cells.at(t))) for t in cells.distinct_times]
-    return [cells.weights[cells.times == t] for t in cells.distinct_times]
+def _weights(cells: Snapshots) -> list[np.ndarray]:
+    return weights_by_time(cells) or [np.ones(n) for n in cells.counts]
 
 
 def _totals(text: str, times: np.ndarray) -> np.ndarray:

@@ -80,7 +80,8 @@ def growth_of_groups(times: np.ndarray, joined: Chains, parts: int, *, seed: int
     Of a unit of mass, it is $2(\sqrt{m_1} - \sqrt{m_0})^2 / (t_1 - t_0)$ from $m_0$ to $m_1$, over
     the mean of both totals.
     """
-    masses = _Groups.of(joined, parts, seed).masses
+    label = _clusters(joined.points, parts, seed)
+    masses = np.stack([joined.masses[label == i].sum(axis=0) for i in range(label.max() + 1)])
     squares = 2.0 * (np.diff(np.sqrt(masses), axis=1) ** 2).sum(axis=0)
     totals = masses.sum(axis=0)
     return float((squares / np.diff(times) / (0.5 * (totals[1:] + totals[:-1]))).sum())
@@ -243,10 +244,10 @@ def _member(
     if config.family == "logistic":
         covariance = covariance / _LOGISTIC_DEVIATION**2
     floor = float(np.log(config.min_scale))
-    kinds = {"diagonal": Diagonal(floor), "full": Full(floor)}
-    scale = kinds.get(config.scale, Leading(leading or 1, floor))
-    if config.scale == "auto" and leading == mean.shape[-1]:
-        scale = Full(floor)
+    if leading == 0:
+        scale = Diagonal(floor)
+    else:
+        scale = Full(floor) if leading == mean.shape[-1] else Leading(leading, floor)
     dtype = jnp.zeros(()).dtype
     raw = jax.jit(scale.from_covariance)(jnp.asarray(covariance, dtype))
 
