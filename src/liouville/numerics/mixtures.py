@@ -173,9 +173,7 @@ def fit_mixture(
         iterations: the most iterations; it stops when a point gains less than 1e-5 nats.
         floor: the share of the mean variance that is added to covariances.
     """
-    _, label = kmeans2(x, parts, minit="++", rng=seed)
-    # A soft start: every part keeps a little of every point, so none is empty.
-    share = 0.95 * np.eye(parts)[label] + 0.05 / parts
+    share = soft_start(x, parts, seed)
     ridge = floor * float(np.mean(bounded_variance(x))) + 1e-12
     before, mixture = -np.inf, _maximise(x, share, ridge)
     for _ in range(iterations):
@@ -187,6 +185,15 @@ def fit_mixture(
             break
         before = total.mean()
     return mixture
+
+
+def soft_start(x: Array, parts: int, seed: int) -> Array:
+    """The share of each part in each point by k-means, shape `(n, parts)`.
+
+    Every part keeps a little of every point, so none is empty.
+    """
+    _, label = kmeans2(x, parts, minit="++", rng=seed)
+    return 0.95 * np.eye(parts)[label] + 0.05 / parts
 
 
 def fit_by_bic(x: Array, *, most: int = 12, restarts: int = 2, seed: int = 0) -> GaussianMixture:

@@ -3,10 +3,9 @@
 import warnings
 
 import numpy as np
-from scipy.cluster.vq import kmeans2
 from scipy.special import logsumexp
 
-from liouville.numerics.mixtures import GaussianMixture
+from liouville.numerics.mixtures import GaussianMixture, soft_start
 from liouville.numerics.robust import robust_spread
 
 Array = np.ndarray
@@ -87,10 +86,8 @@ def fit_shrunken(
     w = w * (w.sum() / (w**2).sum())
     parts = min(parts, len(np.unique(z, axis=0)))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # an empty cluster is no failure, see below
-        _, label = kmeans2(z, parts, minit="++", rng=seed)
-    # A soft start: every part keeps a little of every point, so none is empty.
-    share = 0.95 * np.eye(parts)[label] + 0.05 / parts
+        warnings.simplefilter("ignore", UserWarning)  # an empty cluster is no failure
+        share = soft_start(z, parts, seed)
     # Log-densities and sufficient statistics are one matrix product each with these.
     rows, columns = np.triu_indices(x.shape[1])
     features = np.column_stack([np.ones(len(z)), z, z[:, rows] * z[:, columns]])
