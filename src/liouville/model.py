@@ -89,7 +89,8 @@ class Model:
     volume, velocities in the user's length per user's time, rates of growth in one over the user's
     time. All methods raise `LiouvilleError` on points of another dimension, on numbers that are not
     finite or 1e12 units of the model away, on times outside `interval` unless `extrapolate` is
-    true, and on answers that are not finite, with the first point they are for. One alone may be infinite: the log-density is minus infinity
+    true, and on answers that are not finite, with the first point they are for.
+    One alone may be infinite: the log-density is minus infinity
     outside the support of a path that has one (`liouville.maps.AbstractBounded`), where velocity
     and score are zero.
 
