@@ -322,9 +322,7 @@ BOUNDED = {
     "bounded-softplus": Entry(
         pushforward(_BASE, MAPS["softplus"]), 2, support=((0.0, math.inf), (-2.0, math.inf))
     ),
-    "bounded-logit": Entry(
-        pushforward(_BASE, MAPS["logit"]), 2, "middle", support=(None, _UNIT), far=1e4
-    ),
+    "bounded-logit": Entry(pushforward(_BASE, MAPS["logit"]), 2, support=(None, _UNIT), far=1e4),
     "bounded-flow": Entry(
         pushforward(_BASE, MAPS["bounded-flow"]), 2, support=((0.0, math.inf), _UNIT), far=1e4
     ),
@@ -346,7 +344,7 @@ PLACES = {
 
 HARD = {
     "coupled-weights": Entry(coupled, 2, "middle"),
-    "joined": Entry(joined, 2, "middle"),
+    "joined": Entry(joined, 2),
 }
 
 # Combinators around parts in moving frames.
@@ -356,7 +354,7 @@ COMBINED = {
             leaf("gaussian", "full", "fast", 1, 2), leaf("logistic", "diagonal", "linear", 2, 2)
         ),
         2,
-        "low",
+        "middle",
     ),
     "mixture-of-autoregressive": Entry(
         mixture(
@@ -377,13 +375,12 @@ COMBINED = {
             leaf("gaussian", "full", "smooth", 2, 2), leaf("logistic", "diagonal", "linear", 3, 1)
         ),
         3,
-        "middle",
     ),
     "gauged": Entry(
         gauged(leaf("gaussian", "diagonal", "cubic", 2, 2), full_gauge(2)), 2, "middle"
     ),
     "gauged-gated-3d": Entry(
-        gauged(leaf("gaussian", "full", "fast", 2, 3), full_gauge(3, gated=True)), 3, "middle"
+        gauged(leaf("gaussian", "full", "fast", 2, 3), full_gauge(3, gated=True)), 3
     ),
     "gauged-low-rank-3d": Entry(
         gauged(leaf("logistic", "diagonal", "monotone", 2, 3), low_rank_gauge(3, 2)), 3

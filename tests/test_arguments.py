@@ -224,7 +224,7 @@ def test_options_of_a_diffusion_that_are_none(name, value):
 
 # Data and settings of the wrong kind, in all fits.
 
-# They run without the checks of annotations that these tests have, as they do for a user.
+# They run without the checks of annotations that tests can have, as they do for a user.
 _OUTSIDE = """
 import jax.numpy as jnp, numpy as np, liouville as lv
 from liouville.diffusions import smooth, solve_fokker_planck, gaussian_observations

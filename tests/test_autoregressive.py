@@ -83,7 +83,7 @@ def test_one_pass_and_block_by_block_agree(dim):
     assert np.allclose(x, jax.vmap(choose)(wanted, net(x)), rtol=ROUNDING, atol=ROUNDING)
 
 
-@pytest.mark.parametrize("dim", [3, 6])
+@pytest.mark.parametrize("dim", [3, pytest.param(6, marks=pytest.mark.slow)])
 def test_forward_substitution_solves_the_dense_equation(dim):
     """Written out and in a loop, with the gradients of everything learned."""
     rng = np.random.default_rng(0)
@@ -130,7 +130,7 @@ def _influences(path: Autoregressive, order: tuple[int, ...]) -> np.ndarray:
         lines = marginal.lines(x[path.order])
         return jnp.stack([lines.location, lines.log_scale, lines.log_weights], 1)
 
-    jacobian = jax.jacfwd(parameters)(jnp.asarray([0.3, -0.4, 0.9]))
+    jacobian = jax.jit(jax.jacfwd(parameters))(jnp.asarray([0.3, -0.4, 0.9]))
     return np.abs(jacobian).max((1, 2))[:, list(order)]
 
 

@@ -119,7 +119,14 @@ def test_chains_pass_through_the_cells_they_join(arc, options):
     np.testing.assert_array_equal(fill(arc, **options).points[:, ::2], arc)
 
 
-@pytest.mark.parametrize(("inertia", "pull"), [(0.4, 0.0), (0.4, 3.0), (0.0, 3.0)])
+@pytest.mark.parametrize(
+    ("inertia", "pull"),
+    [
+        (0.4, 3.0),
+        pytest.param(0.4, 0.0, marks=pytest.mark.slow),
+        pytest.param(0.0, 3.0, marks=pytest.mark.slow),
+    ],
+)
 def test_the_action_is_stationary_at_the_chains(arc, monkeypatch, inertia, pull):
     # With two pieces a gap every node is half-way, so all of them are returned.
     monkeypatch.setattr(gaps_module, "_PIECES", 2)
@@ -262,6 +269,7 @@ def test_mixture_by_bic_finds_the_parts_and_their_density():
     assert (truth.log_density(x[2000:]) - found.log_density(x[2000:])).mean() < 0.02
 
 
+@pytest.mark.slow
 def test_the_truth_of_the_demo_is_at_no_distance_from_itself():
     truth = demo_cells(3)
     assert truth.cells.counts.tolist() == np.rint(np.exp(truth.model.log_mass(range(5)))).tolist()

@@ -114,14 +114,19 @@ def test_the_initial_path_has_the_totals_and_the_shares():
     config = PathConfig(parts=2, prior=3.0, members=2)
     filled = unfilled(TIMES, joined)
     path = initial_path(filled, config, totals=total_curve(TIMES, totals))
+
+    @jax.jit
+    def mass_and_particles(t):
+        marginal = path.at(t)
+        return marginal.log_mass, *marginal.particles(400, key=jax.random.key(0))
+
     for t, total, counts in zip(TIMES, totals, COUNTS):
-        marginal = path.at(jnp.asarray(t))
-        assert float(marginal.log_mass) == pytest.approx(np.log(total))
-        x, w = marginal.particles(400, key=jax.random.key(0))
+        log_mass, x, w = mass_and_particles(jnp.asarray(t))
+        assert float(log_mass) == pytest.approx(np.log(total))
         assert float(w @ (x[:, 0] < 0)) == pytest.approx(counts[0] / sum(counts), abs=0.01)
-    still = initial_path(filled, config)
-    assert float(still.at(jnp.asarray(0.0)).log_mass) == 0.0
-    assert float(still.at(jnp.asarray(0.0)).growth(jnp.asarray([3.0, 0.0]))) == 0.0
+    still = initial_path(filled, config).at(jnp.asarray(0.0))
+    assert float(still.log_mass) == 0.0
+    assert float(still.growth(jnp.asarray([3.0, 0.0]))) == 0.0
 
 
 # Fits
@@ -134,7 +139,7 @@ BRIEF = {
 }
 
 
-@pytest.mark.parametrize("mass", ["counts", "relative"])
+@pytest.mark.parametrize("mass", ["counts", pytest.param("relative", marks=pytest.mark.slow)])
 def test_resting_types_rest_and_grow(mass):
     fitted = fit_cells(Snapshots.of(two_types(), [0.0, 1.0, 2.0]), {**BRIEF, "growth.mass": mass})
     model = fitted.model
@@ -151,16 +156,22 @@ def test_resting_types_rest_and_grow(mass):
     assert np.sum((ends[:, 0] > 0) != (two_types()[0][:, 0] > 0)) <= 2
 
 
+@pytest.mark.slow
 def test_mass_is_conserved_on_request():
     cells = Snapshots.of(two_types(), [0.0, 1.0, 2.0])
     model = fit_cells(cells, {**BRIEF, "training.steps": 20, "growth.of": "none"}).model
     assert np.all(model.growth(1.0, SIDES) == 0.0)
     assert float(model.log_mass(2.0)) == 0.0
+
+
+def test_conserved_mass_has_no_settings_of_growth():
+    cells = Snapshots.of(two_types(), [0.0, 1.0, 2.0])
     for setting in ({"growth.mass": "counts"}, {"growth.delta": 1.0}):
         with pytest.raises(LiouvilleError, match="--growth none conserves mass"):
             fit_cells(cells, {**BRIEF, "growth.of": "none", **setting})
 
 
+@pytest.mark.slow
 def test_a_type_that_moves_does_not_grow():
     model = fit_cells(Snapshots.of(moving(), [0.0, 1.0, 2.0]), BRIEF).model
     x = model.sample(1.0, 500)

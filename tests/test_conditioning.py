@@ -63,7 +63,14 @@ PATHS = {
 }
 
 
-@pytest.fixture(scope="module", params=PATHS)
+@pytest.fixture(
+    scope="module",
+    params=[
+        "location and scale",
+        pytest.param("autoregressive", marks=pytest.mark.slow),
+        "pushforward",
+    ],
+)
 def path(request):
     return _moved(PATHS[request.param](jr.key(1)), jr.key(2))
 
@@ -84,7 +91,8 @@ def test_a_context_is_bound_and_matters(path):
     # Bound once more, or bound under `vmap`, it says the same.
     again = _answers(lv.given(bound[0], CLASSES[1]), T, X)
     np.testing.assert_allclose(again[0], one, rtol=ROUNDING)
-    every = eqx.filter_vmap(lambda c: _answers(lv.given(path, c), T, X)[0])(CLASSES)
+    each = eqx.filter_vmap(lambda c: _answers(lv.given(path, c), T, X)[0])
+    every = eqx.filter_jit(each)(CLASSES)
     np.testing.assert_allclose(every, [one, two], rtol=ROUNDING)
 
 

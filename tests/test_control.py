@@ -129,10 +129,15 @@ def test_matrix_noise_gives_the_fokker_planck_drift(kind):
     def sigma(t, y):
         return matrix * (1.0 + 0.2 * jnp.sin(y[0] + t)) if kind == "function" else matrix
 
-    b = matrix_drift(path, t, x, lambda t, y: sigma(t, y) @ sigma(t, y).T)
-    found = control_at(t, path.at(t), x, matrix if kind == "matrix" else sigma)
+    @jax.jit
+    def drift_and_controls(t, x):
+        b = matrix_drift(path, t, x, lambda t, y: sigma(t, y) @ sigma(t, y).T)
+        noises = (matrix if kind == "matrix" else sigma, 0.7)
+        return b, *(control_at(t, path.at(t), x, noise) for noise in noises)
+
+    b, found, even = drift_and_controls(t, x)
     assert np.allclose(sigma(t, x) @ found, b, atol=ROUNDING)
-    assert not np.allclose(control_at(t, path.at(t), x, 0.7) * 0.7, b, atol=1e-3)
+    assert not np.allclose(even * 0.7, b, atol=1e-3)
 
 
 def test_entropy_and_interaction_of_a_gaussian():
@@ -285,9 +290,10 @@ def passed() -> ControlFit:
 def test_ends_are_met_exactly(passed):
     """At both ends the density is the given one, whatever training did."""
     problem, path = passed.problem, passed.model.path_in_user
+    log_densities = eqx.filter_jit(lambda path, t, x: jax.vmap(path.at(t).log_density)(x))
     for t, end in ((0.0, problem.source), (1.0, problem.target)):
         x, _ = end.sample(50, seed=1)
-        found = jax.vmap(path.at(jnp.asarray(t)).log_density)(jnp.asarray(x))
+        found = log_densities(path, jnp.asarray(t), jnp.asarray(x))
         assert np.allclose(found, end.log_density(x), atol=1e-6)
     assert passed.summary["objective (closed form)"] > 0
 

@@ -19,7 +19,15 @@ from liouville.tasks.density.fit import fit_density
 from tolerances import ROUNDING
 
 
-@pytest.mark.parametrize("family", ["mixture", "warped", "autoregressive", "pushforward"])
+@pytest.mark.parametrize(
+    "family",
+    [
+        pytest.param("mixture", marks=pytest.mark.slow),
+        "warped",
+        "autoregressive",
+        "pushforward",
+    ],
+)
 def test_every_family_can_start_as_the_standard_normal_law(family):
     samples = class_samples()
     wished = {**TINY, "path.model": family, "path.family": "gaussian", "path.layers": 2}

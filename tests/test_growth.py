@@ -73,19 +73,35 @@ class MisgrownMarginal(AbstractMarginal):
         return self.marginal.particles(n, key=key)
 
 
-@pytest.mark.parametrize("factor", [0.0, pytest.param(1.05, marks=pytest.mark.slow)])
-def test_a_wrong_growth_rate_breaks_its_laws(factor, getkey):
+# The laws that cost a second.
+QUICK = (("continuity", 0.0), ("growth", 0.0))
+LAWS = {
+    "continuity": lambda path, key: checks.continuity(path, *points_of(path)),
+    "fokker-planck": lambda path, key: checks.fokker_planck(path, *points_of(path)),
+    "growth": lambda path, key: checks.growth(path, T),
+    "transport": lambda path, key: checks.transport(path, (0.25, 0.85), key=key),
+}
+
+
+@pytest.mark.parametrize(
+    ("law", "factor"),
+    [
+        pytest.param(law, factor, marks=() if (law, factor) in QUICK else pytest.mark.slow)
+        for law in LAWS
+        for factor in (0.0, 1.05)
+    ],
+)
+def test_a_wrong_growth_rate_breaks_its_laws(law, factor, getkey):
     right = build("growing-linear-1d")
     wrong = Misgrown(right, factor)
     key = getkey()
-    for law in (
-        lambda path: checks.continuity(path, *points_of(path)),
-        lambda path: checks.fokker_planck(path, *points_of(path)),
-        lambda path: checks.growth(path, T),
-        lambda path: checks.transport(path, (0.25, 0.85), key=key),
-    ):
-        assert_passes(law(right))
-        assert_fails(law(wrong))
+    assert_passes(LAWS[law](right, key))
+    assert_fails(LAWS[law](wrong, key))
+
+
+def _answers(path: AbstractPath):
+    marginal = path.at(T)
+    return marginal.log_density(X), marginal.velocity(X), marginal.growth(X)
 
 
 def test_a_part_grows_at_the_rate_of_its_mass():
@@ -94,15 +110,18 @@ def test_a_part_grows_at_the_rate_of_its_mass():
     assert isinstance(path.logits, Masses)
     curve = path.logits.log_mass
     assert np.isclose(path.at(T).log_mass, jax.nn.logsumexp(curve(T)), atol=ROUNDING)
+    answers = eqx.filter_jit(_answers)
     one = LocationScale(
         path.location, path.raw_scale, Masses(lambda_curve(curve)), path.family, path.scale
     )
-    rate = jax.grad(lambda t: curve(t)[0])(T)
-    assert np.isclose(one.at(T).growth(X), rate, atol=ROUNDING)
+    rate = jax.jit(jax.grad(lambda t: curve(t)[0]))(T)
+    density, velocity, growth = answers(one)
+    assert np.isclose(growth, rate, atol=ROUNDING)
     # Masses that grow alike change no density and no velocity.
     still = eqx.tree_at(lambda p: p.logits, one, jnp.zeros(3), is_leaf=lambda x: x is one.logits)
-    assert np.isclose(one.at(T).log_density(X), still.at(T).log_density(X), atol=ROUNDING)
-    assert np.allclose(one.at(T).velocity(X), still.at(T).velocity(X), atol=ROUNDING)
+    same, carried, _ = answers(still)
+    assert np.isclose(density, same, atol=ROUNDING)
+    assert np.allclose(velocity, carried, atol=ROUNDING)
 
 
 def lambda_curve(curve: Any) -> Knots:
@@ -113,39 +132,55 @@ def lambda_curve(curve: Any) -> Knots:
 
 def test_the_algebra_of_growth():
     one, other = build("growing-full"), build("exchanged")
-    first, second = one.at(T), other.at(T)
-    both = Product([one, other]).at(T)
     pair = jnp.concatenate([X, -X])
-    assert np.isclose(both.growth(pair), first.growth(X) + second.growth(-X), atol=ROUNDING)
-    assert np.isclose(both.log_mass, first.log_mass + second.log_mass, atol=ROUNDING)
-    mixed = Mixture([one, other], jnp.log(jnp.asarray([0.3, 0.7]))).at(T)
-    masses = [0.3 * np.exp(first.log_mass), 0.7 * np.exp(second.log_mass)]
-    assert np.isclose(np.exp(mixed.log_mass), sum(masses), rtol=ROUNDING)
-    share = masses[0] * np.exp(first.log_density(X))
-    share /= share + masses[1] * np.exp(second.log_density(X))
-    wanted = share * first.growth(X) + (1.0 - share) * second.growth(X)
-    assert np.isclose(mixed.growth(X), wanted, atol=ROUNDING)
     clock = Knots((-1.0, 2.5), jnp.asarray([-0.5, 6.5]), "linear")
-    fast = TimeChange(one, clock).at(T)
-    later = one.at(clock(T))
-    assert np.isclose(fast.growth(X), 2.0 * later.growth(X), atol=ROUNDING)
-    assert np.isclose(fast.log_mass, later.log_mass, atol=ROUNDING)
+
+    @eqx.filter_jit
+    def answers(one, other):
+        first, second, later = one.at(T), other.at(T), one.at(clock(T))
+        both = Product([one, other]).at(T)
+        mixed = Mixture([one, other], jnp.log(jnp.asarray([0.3, 0.7]))).at(T)
+        fast = TimeChange(one, clock).at(T)
+        growth = [first.growth(X), second.growth(X), second.growth(-X), later.growth(X)]
+        wholes = [both.growth(pair), mixed.growth(X), fast.growth(X)]
+        masses = [marginal.log_mass for marginal in (first, second, later, both, mixed, fast)]
+        return growth, wholes, masses, [first.log_density(X), second.log_density(X)]
+
+    growth, wholes, log_masses, log_densities = jax.device_get(answers(one, other))
+    first, second, away, later = growth
+    both, mixed, fast = wholes
+    assert np.isclose(both, first + away, atol=ROUNDING)
+    assert np.isclose(log_masses[3], log_masses[0] + log_masses[1], atol=ROUNDING)
+    masses = [0.3 * np.exp(log_masses[0]), 0.7 * np.exp(log_masses[1])]
+    assert np.isclose(np.exp(log_masses[4]), sum(masses), rtol=ROUNDING)
+    share = masses[0] * np.exp(log_densities[0])
+    share /= share + masses[1] * np.exp(log_densities[1])
+    assert np.isclose(mixed, share * first + (1.0 - share) * second, atol=ROUNDING)
+    assert np.isclose(fast, 2.0 * later, atol=ROUNDING)
+    assert np.isclose(log_masses[5], log_masses[2], atol=ROUNDING)
 
 
 def test_paths_that_do_not_grow_have_no_rate():
-    marginal = build("mixture").at(T)
-    assert float(marginal.growth(X)) == 0.0
-    assert abs(float(marginal.log_mass)) < ROUNDING
+
+    @eqx.filter_jit
+    def growth_and_mass(path):
+        marginal = path.at(T)
+        return marginal.growth(X), marginal.log_mass
+
+    growth, log_mass = growth_and_mass(build("mixture"))
+    assert float(growth) == 0.0
+    assert abs(float(log_mass)) < ROUNDING
 
 
 def test_an_exchange_keeps_density_and_mass():
     path = build("exchanged")
     assert isinstance(path, Exchanged)
-    ours, plain = path.at(T), path.path.at(T)
-    assert float(ours.log_density(X)) == float(plain.log_density(X))
-    assert float(ours.log_mass) == float(plain.log_mass)
-    assert float(jnp.abs(ours.velocity(X) - plain.velocity(X)).max()) > 1e-3
-    assert abs(float(ours.growth(X) - plain.growth(X))) > 1e-3
+    answers = eqx.filter_jit(_answers)
+    (density, velocity, growth), plain = answers(path), answers(path.path)
+    assert float(density) == float(plain[0])
+    assert float(path.at(T).log_mass) == float(path.path.at(T).log_mass)
+    assert float(jnp.abs(velocity - plain[1]).max()) > 1e-3
+    assert abs(float(growth - plain[2])) > 1e-3
 
 
 def test_weighted_particles_have_the_law_of_the_path():

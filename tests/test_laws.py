@@ -174,7 +174,10 @@ def _batch(path: AbstractPath, times: Float[Array, " n"], points: Points):
     return jax.vmap(at)(times, points)
 
 
-@pytest.mark.parametrize("name", ["gaussian-diagonal-linear", "logistic-diagonal-network"])
+@pytest.mark.parametrize(
+    "name",
+    ["gaussian-diagonal-linear", pytest.param("logistic-diagonal-network", marks=pytest.mark.slow)],
+)
 def test_eager_jit_and_vmap_agree(name):
     path = build(name)
     times, points = points_of(path, 4)
@@ -218,7 +221,9 @@ def test_single_precision(name):
     assert [shape.dtype for shape in shapes] == ["float32"] * 3
 
 
-@pytest.mark.parametrize("name", ["gaussian-full-network", "gauged"])
+@pytest.mark.parametrize(
+    "name", [pytest.param("gaussian-full-network", marks=pytest.mark.slow), "gauged"]
+)
 def test_continuity_in_single_precision(name):
     times, points = (a.astype(jnp.float32) for a in points_of(build(name)))
     assert_passes(checks.continuity(cast(build(name), jnp.float32), times, points.clip(-5.0, 5.0)))
@@ -245,19 +250,25 @@ def test_density_score_and_velocity_of_one_gaussian():
     factor = np.tril(p, -1) + np.diag(np.exp(np.diag(p)))
     factor_rate = np.tril(p_rate, -1) + np.diag(np.exp(np.diag(p)) * np.diag(p_rate))
     cov, cov_rate = factor @ factor.T, factor_rate @ factor.T + factor @ factor_rate.T
-    marginal = path.at(jnp.asarray(t))
+
+    @jax.jit
+    def answers(x):
+        marginal = path.at(jnp.asarray(t))
+        slope = jax.jacfwd(marginal.velocity)(x)
+        return marginal.log_density(x), score(marginal, x), marginal.velocity(x), slope
+
+    log_density, slope_of_log, _, found = answers(jnp.asarray(x))
     difference = x - np.asarray(mean)
     inverse = np.linalg.inv(cov)
     expected = -0.5 * difference @ inverse @ difference - 0.5 * np.log(
         np.linalg.det(2.0 * np.pi * cov)
     )
-    assert np.isclose(marginal.log_density(jnp.asarray(x)), expected, rtol=ROUNDING)
-    assert np.allclose(score(marginal, jnp.asarray(x)), -inverse @ difference, rtol=ROUNDING)
+    assert np.isclose(log_density, expected, rtol=ROUNDING)
+    assert np.allclose(slope_of_log, -inverse @ difference, rtol=ROUNDING)
     # The velocity is m' + A (x - m) with A symmetric and A S + S A = S'.
-    found = jax.jacfwd(marginal.velocity)(jnp.asarray(x))
     assert np.allclose(found, found.T, atol=ROUNDING)
     assert np.allclose(found @ cov + cov @ found, cov_rate, atol=ROUNDING)
-    centre = marginal.velocity(mean)
+    centre = answers(mean)[2]
     assert np.allclose(centre, (location[1] - location[0]) / 2.0, atol=ROUNDING)
 
 
@@ -315,7 +326,7 @@ def _closed(path: Any) -> Scalar:
 
 
 @pytest.mark.parametrize(
-    "kind", ["location-scale", pytest.param("mixture", marks=pytest.mark.slow), "product"]
+    "kind", [pytest.param("location-scale", marks=pytest.mark.slow), "mixture", "product"]
 )
 def test_particle_gradients_are_unbiased(kind, getkey):
     if kind == "location-scale":
@@ -334,7 +345,7 @@ def test_particle_gradients_are_unbiased(kind, getkey):
 
     keys = jr.split(getkey(), 4096)
     draws = jax.jit(jax.vmap(jax.value_and_grad(estimate), (None, 0)))(learned, keys)
-    answer = jax.value_and_grad(lambda p: _closed(eqx.combine(p, rest)))(learned)
+    answer = jax.jit(jax.value_and_grad(lambda p: _closed(eqx.combine(p, rest))))(learned)
     for found, wanted in zip(jax.tree.leaves(draws), jax.tree.leaves(answer)):
         error = np.abs(found.mean(0) - wanted)
         spread = found.std(0) / np.sqrt(len(keys))

@@ -74,7 +74,13 @@ def everything(mapping, t, points):
     return jax.vmap(at)(points)
 
 
-@pytest.mark.parametrize("name", MAPS)
+# Chains of maps that are tested one by one.
+_DEAR = ("flow-affine-5d", "flow-spline-1d", "flow-spline-2d-linear", "bounded-flow")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow if n in _DEAR else ()) for n in MAPS]
+)
 def test_both_ways_log_determinant_and_push(name):
     mapping = build(name)
     # A point a hundred units out is, after rounding, on its bound.
@@ -162,7 +168,7 @@ def test_spline_in_single_precision():
         assert all(np.isfinite(g).all() for g in found)
 
 
-@pytest.mark.parametrize("kind", ["affine", "spline"])
+@pytest.mark.parametrize("kind", ["affine", pytest.param("spline", marks=pytest.mark.slow)])
 def test_single_precision_in_the_tails(kind):
     mapping = jolted(flow(3, kind)(jr.key(1)), jr.key(2), 0.3)
     rng = np.random.default_rng(0)
@@ -212,7 +218,14 @@ def test_images_stay_within_their_bounds_and_their_densities_are_finite(mapping,
         assert np.isfinite([log_det, density, slope[0]]).all()
 
 
-@pytest.mark.parametrize("mapping", [Exp((0.5,)), Softplus((0.5,)), Logit((0.5,), (1.5,))])
+@pytest.mark.parametrize(
+    "mapping",
+    [
+        Exp((0.5,)),
+        pytest.param(Softplus((0.5,)), marks=pytest.mark.slow),
+        Logit((0.5,), (1.5,)),
+    ],
+)
 def test_outside_there_is_nothing(mapping):
     moving = Elementwise(curve("cubic", (2, 1), jr.key(0)))
     path = Pushforward(Pushforward(Normal(1), moving), mapping)
@@ -221,10 +234,11 @@ def test_outside_there_is_nothing(mapping):
         def values(path, t, x):
             return path.at(t).log_density(x), path.at(t).velocity(x)
 
+        answers = eqx.filter_jit(values)
         derivatives = eqx.filter_jit(jax.jacrev(values, argnums=(0, 1, 2)))
         for place in (0.5, 0.3, -7.0):
             x = jnp.full(1, place)
-            density, velocity = values(around, jnp.asarray(TIME), x)
+            density, velocity = answers(around, jnp.asarray(TIME), x)
             assert density == -jnp.inf
             assert velocity == 0.0
             slopes = derivatives(*eqx.filter((around, jnp.asarray(TIME), x), eqx.is_inexact_array))
@@ -272,7 +286,7 @@ def test_couplings_use_no_gather():
 # Contexts, files, errors.
 
 
-@pytest.mark.parametrize("dim", [1, 3])
+@pytest.mark.parametrize("dim", [1, pytest.param(3, marks=pytest.mark.slow)])
 def test_context(dim):
     mapping = jolted(flow(dim, "spline", context=2, linear=dim > 1)(jr.key(0)), jr.key(1))
     x = points_of(dim)

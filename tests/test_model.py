@@ -100,8 +100,11 @@ def test_noise_of_each_coordinate_is_saved_and_carries_points(model, tmp_path):
 
 def test_the_path_in_the_user_s_units(model):
     x, marginal = points(), model.path_in_user.at(jnp.asarray(T))
-    assert np.allclose(jax.vmap(marginal.log_density)(x), model.log_density(T, x), rtol=1e-6)
-    assert np.allclose(jax.vmap(marginal.velocity)(x), model.velocity(T, x), rtol=1e-6)
+    densities, velocities = (
+        jax.jit(jax.vmap(f)) for f in (marginal.log_density, marginal.velocity)
+    )
+    assert np.allclose(densities(x), model.log_density(T, x), rtol=1e-6)
+    assert np.allclose(velocities(x), model.velocity(T, x), rtol=1e-6)
     assert model.path_in_user.units.to_dict() == model.units.to_dict()
 
 
@@ -350,8 +353,15 @@ def test_a_model_that_conserves_mass_says_no_growth(model):
         model.log_mass(79.0)
 
 
-@pytest.mark.parametrize("stochastic", [False, True])
-@pytest.mark.parametrize("ends", [(START, END), (END, START)])
+@pytest.mark.parametrize(
+    ("ends", "stochastic"),
+    [
+        ((START, END), True),
+        ((END, START), False),
+        pytest.param((START, END), False, marks=pytest.mark.slow),
+        pytest.param((END, START), True, marks=pytest.mark.slow),
+    ],
+)
 def test_weighted_trajectories_have_the_density_of_every_time(growing, stochastic, ends):
     n = 4096
     start = growing.sample(ends[0], n, seed=1)

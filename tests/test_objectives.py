@@ -172,7 +172,7 @@ def bridge_path(sigma: float) -> LocationScale:
     return path
 
 
-@pytest.mark.parametrize("sigma", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("sigma", [0.0, pytest.param(0.5, marks=pytest.mark.slow), 1.0])
 def test_energy_of_a_bridge(sigma):
     of = "drift" if sigma else "velocity"
     term = KineticEnergy(interval=(0.0, 1.0), g=sigma, of=of, times=32, particles=64)
@@ -277,7 +277,7 @@ def test_crowded_times_are_denser_at_the_ends(crowding, getkey):
     assert (outer > 0.55) == (crowding == 0.9)
 
 
-@pytest.mark.parametrize("sigma", [0.0, 0.8])
+@pytest.mark.parametrize("sigma", [pytest.param(0.0, marks=pytest.mark.slow), 0.8])
 def test_energy_against_a_linear_reference(sigma):
     """Of b - f with f = F x + c, by quadrature over the Gaussian's exact moments."""
     matrix, shift = jnp.asarray([[-0.7, 0.4], [0.1, -0.2]]), jnp.asarray([0.5, -1.0])

@@ -41,19 +41,33 @@ FAR_TAIL = 2e-5
 # Rates of the clock.
 
 
+# A neural intensity around a Hawkes process has all that a plain one has, and a process without
+# marks is simpler than one with them.
+_DEAR = ("neural", "neural kinds", "unmarked")
+EACH = pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow if name in _DEAR else ()) for name in INTENSITIES],
+)
+
+
 @pytest.mark.parametrize("name", RATES)
 def test_the_integral_of_a_rate(name, getkey):
     rate, breaks = RATES[name]
     rate = moved(rate, getkey())
     origin = jnp.asarray(0.3)
+
+    @eqx.filter_jit
+    def integrals(rate, a, b, origin):
+        return rate.integral(a, b, origin), rate.integral(a + 0.3, b + 0.3)
+
     for start, end in [(-3.1, 9.7), (0.05, 0.06), (1.0, 4.5), (2.0, 2.0)]:
         a, b = jnp.asarray(start), jnp.asarray(end)
         x, w = panels(start, end, sorted([*(t - 0.3 for t in breaks), *np.arange(-3.0, 10.0)]))
         wanted = total(lambda t: rate.log_rate(t, origin), x, w)
-        found = rate.integral(a, b, origin)
+        found, shifted = integrals(rate, a, b, origin)
         assert abs(found - wanted) <= QUADRATURE * max(1.0, wanted)
         # The origin is a shift of the clock.
-        assert jnp.allclose(found, rate.integral(a + 0.3, b + 0.3), rtol=ROUNDING, atol=ROUNDING)
+        assert jnp.allclose(found, shifted, rtol=ROUNDING, atol=ROUNDING)
         assert jnp.allclose(rate.log_rate(a + 0.3), rate.log_rate(a, origin), rtol=ROUNDING)
 
 
@@ -63,7 +77,7 @@ def test_short_integrals_late_on_the_clock_keep_their_digits(name, getkey):
     short, origin = jnp.asarray(1e-6), jnp.asarray(6000.0)
     start = jnp.asarray(0.01)
     exact = rate.integral(start, start + short, origin)
-    single = cast(rate, jnp.float32).integral(
+    single = eqx.filter_jit(cast(rate, jnp.float32).integral)(
         jnp.float32(0.0), jnp.float32(1e-6), jnp.float32(6000.01)
     )
     # The instant is rounded, which moves the rate a little; the duration is not.
@@ -118,13 +132,14 @@ def test_errors_name_the_value_and_the_remedy(call, pattern):
 @pytest.mark.parametrize("name", KERNELS)
 def test_kernels_are_densities(name, getkey):
     kernel = moved(KERNELS[name], getkey())
+    slope_of_cdf = jax.jit(jax.grad(kernel.cdf))
     for start, end in [(0.0, 3.0), (0.2, 50.0), (100.0, 100.1), (0.0, 1e4)]:
         x, w = panels(start, end)
         a, b = jnp.asarray(start), jnp.asarray(end)
-        mass = kernel.mass(a, b - a)
+        mass = eqx.filter_jit(kernel.mass)(a, b - a)
         assert abs(mass - total(kernel.log_density, x, w)) <= QUADRATURE
         assert jnp.allclose(mass, kernel.cdf(b) - kernel.cdf(a), atol=ROUNDING)
-        slope = jax.grad(kernel.cdf)(b)
+        slope = slope_of_cdf(b)
         assert jnp.allclose(slope, jnp.exp(kernel.log_density(b)), rtol=OTHER_LIBRARY)
     assert kernel.cdf(jnp.asarray(1e300)) > 1.0 - QUADRATURE
 
@@ -135,11 +150,12 @@ def test_kernels_in_single_precision(name):
     elapsed = np.concatenate([[0.0], np.logspace(-8, 6, 29)]).astype(np.float32)
     duration = np.logspace(-8, 6, 15).astype(np.float32)
     a, d = (jnp.asarray(x.ravel()) for x in np.meshgrid(elapsed, duration))
-    wanted = jax.vmap(kernel.mass)(a.astype(float), d.astype(float))
-    found = jax.vmap(single.mass)(a, d)
+    wanted = jax.jit(jax.vmap(kernel.mass))(a.astype(float), d.astype(float))
+    found = jax.jit(jax.vmap(single.mass))(a, d)
     seen = wanted > 1e-30
     assert jnp.all(jnp.abs(found - wanted)[seen] <= FAR_TAIL * wanted[seen])
-    wanted, found = jax.vmap(kernel.log_density)(a.astype(float)), jax.vmap(single.log_density)(a)
+    wanted = jax.jit(jax.vmap(kernel.log_density))(a.astype(float))
+    found = jax.jit(jax.vmap(single.log_density))(a)
     assert jnp.allclose(found, wanted, rtol=FAR_TAIL, atol=FAR_TAIL)
     # Negative control: a difference of distribution functions loses short intervals far out.
     naive = single.cdf(jnp.float32(100.01)) - single.cdf(jnp.float32(100.0))
@@ -150,7 +166,7 @@ def test_kernels_in_single_precision(name):
 # Intensities.
 
 
-@pytest.mark.parametrize("name", INTENSITIES)
+@EACH
 def test_compensators(name):
     hazard = INTENSITIES[name].after(history(name))
     times = np.asarray(hazard_times(name))
@@ -173,7 +189,7 @@ def hazard_times(name):
     return events.times
 
 
-@pytest.mark.parametrize("name", INTENSITIES)
+@EACH
 def test_integrals_add_up(name):
     hazard = INTENSITIES[name].after(history(name))
     last = hazard_times(name)[-2]
@@ -183,7 +199,7 @@ def test_integrals_add_up(name):
     assert integral(hazard, a, a) == 0.0
     # A short interval has the length times the rate.
     short = jnp.asarray(1e-9)
-    rate = jnp.exp(hazard.log_rate(b))
+    rate = jnp.exp(eqx.filter_jit(hazard.log_rate)(b))
     assert jnp.allclose(integral(hazard, b, b + short) / ((b + short) - b), rate, rtol=1e-6)
 
 
@@ -193,7 +209,7 @@ def answers(intensity, events, t, start, end):
     return hazard.log_rate(t), hazard.integral(start, end)
 
 
-@pytest.mark.parametrize("name", INTENSITIES)
+@EACH
 def test_causality(name):
     intensity, events = INTENSITIES[name], history(name)
     # Only the events up to entry 7 are in the past.
@@ -223,7 +239,7 @@ def test_causality(name):
     assert answers(intensity, padded, t, start, end) == before
 
 
-@pytest.mark.parametrize("name", INTENSITIES)
+@EACH
 def test_what_is_out_of_reach_is_not_seen(name):
     intensity, events = INTENSITIES[name], history(name, reach=3)
     t, start = events.times[8], events.times[7]
@@ -245,7 +261,7 @@ def test_what_is_out_of_reach_is_not_seen(name):
     )
 
 
-@pytest.mark.parametrize("name", INTENSITIES)
+@EACH
 def test_no_events_at_all(name):
     empty = History.of(np.zeros(0), np.zeros((0, 2)), np.zeros(0))
     padded = eqx.tree_at(
@@ -300,7 +316,7 @@ def test_every_parameter_of_a_neural_intensity_has_a_gradient():
 # Single precision at extremes.
 
 
-@pytest.mark.parametrize("name", INTENSITIES)
+@EACH
 def test_gradients_are_finite_in_single_precision(name):
     intensity, events = (cast(x, jnp.float32) for x in (INTENSITIES[name], history(name)))
 
@@ -330,7 +346,7 @@ def test_gradients_are_finite_in_single_precision(name):
 
 
 @pytest.mark.parametrize("reach", [None, 3])
-@pytest.mark.parametrize("name", INTENSITIES)
+@EACH
 def test_the_total_is_the_sum_of_the_integrals(name, reach):
     events = history(name, reach=reach)
     hazard = INTENSITIES[name].after(events)
@@ -340,8 +356,8 @@ def test_the_total_is_the_sum_of_the_integrals(name, reach):
     since = jnp.concatenate([since[:-1], jnp.zeros(2), since[-1:]])
     until = jnp.concatenate([until[:-1], jnp.full(2, 0.5), until[-1:]])
     is_interval = jnp.asarray([True] * 4 + [False] * 2 + [True])
-    each = jax.vmap(hazard.integral)(since, until)
+    each = jax.jit(jax.vmap(hazard.integral))(since, until)
     wanted = float(jnp.where(is_interval, each, 0.0).sum())
     excerpt = Excerpts(events, since, until, is_interval, 4)
-    assert float(hazard.total(excerpt)) == pytest.approx(wanted, rel=ROUNDING)
+    assert float(eqx.filter_jit(hazard.total)(excerpt)) == pytest.approx(wanted, rel=ROUNDING)
     assert float(each.sum()) != pytest.approx(wanted, rel=1e-3)

@@ -197,7 +197,9 @@ def _stopped(marginal):
     return eqx.tree_at(lambda m: m.rate, marginal, jax.tree.map(jnp.zeros_like, marginal.rate))
 
 
-@pytest.mark.parametrize("alter", [_forgotten, _turned, pytest.param(_stopped, marks=HEAVY)])
+@pytest.mark.parametrize(
+    "alter", [_forgotten, *(pytest.param(fault, marks=HEAVY) for fault in (_turned, _stopped))]
+)
 def test_continuity_refuses(alter):
     path: Any = build("pushforward-coupling-affine")
     report = checks.continuity(Altered(path, alter), *points_of(path))

@@ -104,9 +104,16 @@ def slopes(path: LocationScale, x):
     return jax.vmap(path.at(jnp.zeros((), x.dtype)).log_density)(x).mean()
 
 
-@pytest.mark.parametrize("dim", [2, 50])
+@pytest.mark.parametrize(
+    ("scale", "dim"),
+    [
+        pytest.param(Diagonal(), 2, id="diagonal-2"),
+        pytest.param(Diagonal(), 50, id="diagonal-50", marks=pytest.mark.slow),
+        pytest.param(Leading(2), 2, id="leading-2", marks=pytest.mark.slow),
+        pytest.param(Leading(2), 50, id="leading-50"),
+    ],
+)
 @pytest.mark.parametrize("scales_out", [0.0, 20.0])
-@pytest.mark.parametrize("scale", [Diagonal(), Leading(2)], ids=["diagonal", "leading"])
 def test_narrow_parts_keep_their_digits_in_single_precision(scale, dim, scales_out):
     # The numbers of both precisions are the same: rounding them moves narrow parts by itself.
     single = cast(narrow_parts(scale, dim), jnp.float32)

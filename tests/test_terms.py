@@ -24,7 +24,7 @@ QUADRATURE = 1e-8
 # Sums of other terms, and a likelihood that adds nothing to how events are drawn.
 SUMS = {"_Total", "EtasLikelihood"}
 
-QUICK = {"likelihood-weighted", "energy-crowded", "running-potential"}
+QUICK = {"likelihood-weighted", "energy-crowded"}
 
 
 def standard_errors(case: Case) -> tuple[float, float]:
@@ -97,7 +97,12 @@ class Biased(AbstractTerm):
 
 
 @pytest.mark.parametrize(
-    ("fault", "is_value_wrong"), [("none", False), ("shares", True), ("points", False)]
+    ("fault", "is_value_wrong"),
+    [
+        pytest.param("none", False, marks=pytest.mark.slow),
+        ("shares", True),
+        ("points", False),
+    ],
 )
 def test_a_biased_term_is_refused(fault, is_value_wrong):
     case = replace(TERMS["state-cost"], term=lambda: Biased(fault=fault), path=line, draws=20_000)

@@ -434,7 +434,9 @@ for goal in [last // 10 * 5, last] if last >= 30 else [last]:
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
+)
 def test_a_signal_stops_between_chunks(number, whole, tmp_path):
     """The same within this process, where the moment of the signal is known."""
     handlers = [signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT)]

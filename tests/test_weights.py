@@ -73,8 +73,14 @@ def value(weights: CoupledWeights) -> jax.Array:
     return weights.value
 
 
-@pytest.mark.parametrize("dtype", MARGINALS)
-@pytest.mark.parametrize("name", SUPPORTS)
+@pytest.mark.parametrize(
+    ("name", "dtype"),
+    [
+        pytest.param(name, dtype, marks=() if name == "all" or is_double else pytest.mark.slow)
+        for name in SUPPORTS
+        for dtype, is_double in ((jnp.float64, True), (jnp.float32, False))
+    ],
+)
 def test_marginals_are_met_to_rounding(name, dtype):
     for seed in range(10):
         rng = np.random.default_rng(seed)
