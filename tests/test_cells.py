@@ -11,6 +11,7 @@ from scipy.interpolate import CubicSpline
 from liouville.data import Snapshots
 from liouville.errors import LiouvilleError
 from liouville.numerics.couplings import Chains
+from liouville.numerics.distances import Cloud
 from liouville.numerics.mixtures import GaussianMixture, fit_by_bic
 from liouville.runs.config import apply_settings
 from liouville.tasks.cells import _gaps as gaps_module
@@ -47,7 +48,9 @@ def test_energy_of_chains_is_that_of_a_shift():
 def test_initial_path_matches_the_moments_of_the_snapshots(clouds):
     joined = chains_through(clouds)
     config = PathConfig(parts=5, prior=3.0, members=2)
-    path = initial_path(unfilled(TIMES, joined), config, seed=1)
+    # Of every snapshot the cells that the chains pass, as often as they do.
+    cells = [Cloud.of(x) for x in joined.points.swapaxes(0, 1)]
+    path = initial_path(unfilled(TIMES, joined), cells, config, seed=1)
     draw = jax.jit(lambda t: path.at(t).particles(8_000, key=jax.random.key(0)))
     for t, cells in zip(TIMES, joined.points.swapaxes(0, 1), strict=True):
         x, w = draw(t)
@@ -57,7 +60,7 @@ def test_initial_path_matches_the_moments_of_the_snapshots(clouds):
 
 def test_initial_path_needs_the_number_of_parts(clouds):
     with pytest.raises(ValueError, match=r"path\.parts"):
-        initial_path(unfilled(TIMES, chains_through(clouds)), PathConfig())
+        initial_path(unfilled(TIMES, chains_through(clouds)), [], PathConfig())
 
 
 @pytest.fixture
@@ -75,7 +78,10 @@ ARC_TIMES = np.array([0.0, 0.2, 0.6, 1.0])
 
 def fill(joined, times=ARC_TIMES, **options) -> Filled:
     chains = _of_equal_mass(joined)
-    return fill_gaps(times, chains, GapsConfig(**options), energy=energy_of_chains(times, chains))
+    energy = energy_of_chains(times, chains)
+    # Each chain is a group of its own, which has no spread to keep.
+    label = np.arange(len(joined))
+    return fill_gaps(times, chains, GapsConfig(**options), energy=energy, label=label)
 
 
 def _of_equal_mass(joined) -> Chains:
@@ -112,6 +118,24 @@ def test_chains_without_inertia_and_pull_stay_straight(arc):
     # Between two snapshots nothing makes a chain turn, whatever its inertia.
     pair = fill(arc[:, :2], np.array([0.0, 1.0]), pull=0.0)
     np.testing.assert_allclose(pair.points[:, 1], arc[:, :2].mean(axis=1), atol=ROUNDING)
+
+
+def test_groups_keep_their_spread_half_way():
+    """Noise without memory: the mean of two draws has half their variance, which is given back."""
+    rng = np.random.default_rng(0)
+    centre = np.repeat([[-20.0, 0.0], [20.0, 5.0]], 400, axis=0)
+    spreads = np.array([[1.0, 2.0], [3.0, 2.0]])
+    joined = np.stack([centre + s * rng.normal(size=(800, 2)) for s in spreads], axis=1)
+    chains, options = _of_equal_mass(joined), GapsConfig(inertia=0.0, pull=0.0)
+    label = np.repeat([0, 1], 400)
+    filled = fill_gaps(np.array([0.0, 1.0]), chains, options, energy=1.0, label=label)
+    for group in (0, 1):
+        own = filled.points[label == group]
+        assert np.allclose(own[:, 1].std(axis=0), own[:, ::2].std(axis=0).mean(axis=0))
+        assert np.allclose(own[:, 1].mean(axis=0), own[:, ::2].mean(axis=(0, 1)))
+    # As one group they keep what the groups are apart, and are as narrow as chains leave them.
+    whole = fill_gaps(np.array([0.0, 1.0]), chains, options, energy=1.0)
+    assert whole.points[label == 0, 1].std(axis=0)[1] < 1.6
 
 
 @pytest.mark.parametrize("options", [{}, {"inertia": 0.0}, {"inertia": 1e3, "pull": 0.0}])
@@ -193,7 +217,7 @@ def test_filled_gaps_do_not_depend_on_units(arc):
 
 
 def test_gaps_stay_open_on_request_and_with_many_snapshots(arc):
-    settings = CellsConfig()
+    settings = CellsConfig(path=PathConfig(parts=2))
     chains = _of_equal_mass(arc)
     assert len(_fill(settings, ARC_TIMES, chains, 1.0).times) == 7
     many = np.linspace(0.0, 1.0, 13)  # twenty-five knots, one more than there may be

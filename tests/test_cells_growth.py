@@ -7,6 +7,7 @@ import pytest
 
 from liouville.data import Snapshots
 from liouville.errors import LiouvilleError
+from liouville.numerics.distances import Cloud
 from liouville.tasks.cells._gaps import unfilled
 from liouville.tasks.cells.config import PathConfig
 from liouville.tasks.cells.fit import fit_cells
@@ -113,7 +114,8 @@ def test_the_initial_path_has_the_totals_and_the_shares():
     joined = chains_through(clouds, masses, delta=2.0)
     config = PathConfig(parts=2, prior=3.0, members=2)
     filled = unfilled(TIMES, joined)
-    path = initial_path(filled, config, totals=total_curve(TIMES, totals))
+    cells = list(map(Cloud, clouds, masses))
+    path = initial_path(filled, cells, config, totals=total_curve(TIMES, totals))
 
     @jax.jit
     def mass_and_particles(t):
@@ -124,7 +126,7 @@ def test_the_initial_path_has_the_totals_and_the_shares():
         log_mass, x, w = mass_and_particles(jnp.asarray(t))
         assert float(log_mass) == pytest.approx(np.log(total))
         assert float(w @ (x[:, 0] < 0)) == pytest.approx(counts[0] / sum(counts), abs=0.01)
-    still = initial_path(filled, config).at(jnp.asarray(0.0))
+    still = initial_path(filled, cells, config).at(jnp.asarray(0.0))
     assert float(still.log_mass) == 0.0
     assert float(still.growth(jnp.asarray([3.0, 0.0]))) == 0.0
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from liouville.numerics.mixtures import GaussianMixture, fit_by_bic
-from liouville.numerics.shrunken import fit_by_validation, fit_shrunken
+from liouville.numerics.shrunken import fit_by_validation, fit_shrunken, follow, of_groups
 from tolerances import ROUNDING
 
 TWO = GaussianMixture(
@@ -74,6 +74,26 @@ def test_units_of_coordinates_do_not_count():
     found, other = fit_by_validation(x), fit_by_validation(x * unit)
     volume = np.log(unit).sum()
     assert np.allclose(other.log_density(x * unit) + volume, found.log_density(x), atol=1e-6)
+
+
+def test_parts_follow_points_and_keep_their_weights():
+    """From wrong places, parts of given weights come to those that the points have."""
+    x, part = TWO.sample(3000)
+    fresh, _ = TWO.sample(3000, seed=5)
+    options = {"strength": 1.0, "leading": 2}
+    label = part.copy()
+    label[::3] = np.random.default_rng(0).permutation(part[::3])
+    start = of_groups(x, np.ones(3000), np.eye(2)[label], **options)
+    found = follow(start, x, np.ones(3000), steps=20, **options)
+    assert np.array_equal(found.weights, start.weights)
+    assert np.allclose(found.mean, x.mean(axis=0), atol=1e-3)
+    assert nats(found, fresh) < nats(start, fresh) - 0.1
+    assert np.allclose(found.means, TWO.means, atol=0.1)
+    round_ = follow(start, x, np.ones(3000), steps=20, strength=1.0, leading=1)
+    assert np.all(round_.covariances[:, 0, 1] == 0.0)
+    # A common covariance that counts as many points makes all parts alike.
+    alike = of_groups(x, np.ones(3000), np.eye(2)[part], strength=1e9, leading=2).covariances
+    assert np.allclose(alike[0], alike[1], atol=1e-5)
 
 
 def test_repeated_points_have_no_more_parts_than_there_are_of_them():

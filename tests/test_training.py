@@ -287,10 +287,18 @@ def test_progress_within_the_tolerance_does_not_count(tolerance, reason):
     values = [row["validation"] for row in done.history if "validation" in row]
     assert np.all(np.diff(values) < 0)
     assert done.reason == reason
-    # The first validation is progress; two more of them are not.
-    assert len(values) == (8 if reason == "finished" else 3)
+    # Two validations after that of the start are no progress.
+    assert len(values) == (8 if reason == "finished" else 2)
     # Even the progress that was too small to wait for is returned.
     assert np.isclose(Offset(target=3.0)(done.path, key=jr.key(0)), values[-1], rtol=1e-12)
+
+
+def test_a_start_that_is_never_bettered_is_returned():
+    start = path()
+    judge = Offset(target=0.0)
+    found = train(start, Offset(target=3.0), steps=40, validation=judge, patience=2)
+    assert found.reason == "early"
+    assert judge(found.path, key=jr.key(0)) == judge(start, key=jr.key(0))
 
 
 def test_the_average_is_returned_and_follows_the_parameters():

@@ -1,6 +1,8 @@
-"""Static Gaussian mixtures that hold in many coordinates: the rival of every moving density."""
+"""Gaussian mixtures that hold in many coordinates: starts and rivals of moving densities."""
 
+import dataclasses
 import warnings
+from typing import NamedTuple
 
 import numpy as np
 from scipy.special import logsumexp
@@ -16,7 +18,10 @@ _PARTS, _PATIENCE = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64), 2
 _SHRINKAGES = (3.0, 1.0, 10.0)
 # The number of parts and the shrinkage are chosen on a quarter of at most so many points.
 _MOST_CHOSEN_ON, _KEPT = 1500, 0.25
-_ITERATIONS, _LEAST_GAIN, _RIDGE = 100, 1e-4, 1e-3
+_ITERATIONS, _LEAST_GAIN = 100, 1e-4
+# Added to variances: of what is to be compared, and of what is only not to be singular.
+_RIDGE, _LEAST_RIDGE = 1e-3, 1e-6
+_SCALINGS, _TINY = 20, 1e-30
 
 
 def fit_by_validation(x: Array, weights: Array | None = None, *, seed: int = 0) -> GaussianMixture:
@@ -66,9 +71,8 @@ def fit_shrunken(
     $$\Sigma_k = \frac{\sum_i w_i r_{ik} (x_i - m_k)(x_i - m_k)^\top + \kappa d\, \bar\Sigma}
                       {\sum_i w_i r_{ik} + \kappa d}:$$
 
-    the covariance $\bar\Sigma$ within all parts counts as $\kappa d$ points of each. It is itself
-    drawn to a multiple of the identity (oracle approximating shrinkage; Chen, Wiesel, Eldar and
-    Hero, 2010), all in units of the robust spread of each coordinate.
+    the covariance $\bar\Sigma$ within all parts counts as $\kappa d$ points of each, and its own
+    diagonal as $\kappa d$ points in it.
 
     Args:
         x: points, shape `(n, dim)`.
@@ -78,31 +82,118 @@ def fit_shrunken(
         seed: of the start, which is by k-means.
     """
     x, w = _with_mass(x, weights)
-    center, scale = np.average(x, axis=0, weights=w), robust_spread(x)
-    spread = x.std(axis=0)
-    scale = np.where(scale > 0, scale, np.where(spread > 0, spread, 1.0))
-    z = (x - center) / scale
-    # Weights of sum the effective number of points.
-    w = w * (w.sum() / (w**2).sum())
-    parts = min(parts, len(np.unique(z, axis=0)))
+    found = _Standardised.of(x, w)
+    parts = min(parts, len(np.unique(found.points, axis=0)))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # an empty cluster is no failure
-        share = soft_start(z, parts, seed)
-    # Log-densities and sufficient statistics are one matrix product each with these.
-    rows, columns = np.triu_indices(x.shape[1])
-    features = np.column_stack([np.ones(len(z)), z, z[:, rows] * z[:, columns]])
+        share = soft_start(found.points, parts, seed)
     strength, before = shrinkage * x.shape[1], -np.inf
-    mixture = _maximise((w[:, None] * share).T @ features, strength)
+    mixture = found.maximise(share, strength)
     for _ in range(_ITERATIONS):
-        joint = features @ _coefficients(mixture).T
-        total = np.asarray(logsumexp(joint, axis=1))
-        now = float(np.average(total, weights=w))
+        share, total = found.expect(mixture)
+        now = float(np.average(total, weights=found.weights))
         if now - before < _LEAST_GAIN:
             break
         before = now
-        share = np.exp(joint - total[:, None])
-        mixture = _maximise((w[:, None] * share).T @ features, strength)
-    return mixture.rescaled(center, scale)
+        mixture = found.maximise(share, strength)
+    return mixture.rescaled(found.center, found.scale)
+
+
+def of_groups(
+    x: Array, weights: Array, share: Array, *, strength: float, leading: int
+) -> GaussianMixture:
+    r"""The mixture whose parts have the given shares of points, shrunken as in `fit_shrunken`.
+
+    Args:
+        x: points, shape `(n, dim)`.
+        weights: their masses, shape `(n,)`.
+        share: of each part in each point, shape `(n, parts)`, of sum one.
+        strength: $\kappa d$, as how many points the common covariance counts.
+        leading: beyond so many coordinates, covariances are diagonal.
+    """
+    found = _Standardised.of(x, weights)
+    mixture = found.maximise(share, strength, _LEAST_RIDGE, leading)
+    return mixture.rescaled(found.center, found.scale)
+
+
+def follow(
+    mixture: GaussianMixture,
+    x: Array,
+    weights: Array,
+    *,
+    strength: float,
+    steps: int,
+    leading: int,
+) -> GaussianMixture:
+    r"""Improves a mixture by a few steps of expectation maximisation, in which weights stay.
+
+    Parts that are the same at several times stay in step, and what grows is not decided here. The
+    shares $r_{ik}$ of parts in points are scaled to $\sum_k r_{ik} = 1$ and
+    $\sum_i w_i r_{ik} = \pi_k \sum_i w_i$ in turn (Sinkhorn), so that the mixture keeps the mean of
+    the points.
+
+    Args:
+        mixture: where to begin.
+        x: points, shape `(n, dim)`.
+        weights: their masses, shape `(n,)`.
+        strength: of the common covariance, as in `of_groups`.
+        steps: how many.
+        leading: beyond so many coordinates, covariances are diagonal.
+    """
+    found = _Standardised.of(x, weights)
+    better = mixture.rescaled(-found.center / found.scale, 1.0 / found.scale)
+    for _ in range(steps):
+        share, _ = found.expect(better)
+        share = _balanced(share, found.weights / found.weights.sum(), mixture.weights)
+        better = found.maximise(share, strength, _LEAST_RIDGE, leading)
+        better = dataclasses.replace(better, weights=mixture.weights)
+    return better.rescaled(found.center, found.scale)
+
+
+def _balanced(share: Array, weights: Array, wanted: Array) -> Array:
+    """Shares of parts in points whose sums over the points are nearly the wanted weights."""
+    for _ in range(_SCALINGS):
+        share = share * (wanted / np.maximum(weights @ share, _TINY))
+        share = share / share.sum(axis=1, keepdims=True)
+    return share
+
+
+class _Standardised(NamedTuple):
+    """Points in units of their robust spread; the steps of expectation maximisation.
+
+    Log-densities and sufficient statistics are one matrix product each with the features.
+    """
+
+    points: Array
+    features: Array  # 1, the coordinates and their products, shape (n, features)
+    weights: Array  # of sum the effective number of points
+    center: Array
+    scale: Array
+
+    @staticmethod
+    def of(x: Array, w: Array) -> "_Standardised":
+        center, scale = np.average(x, axis=0, weights=w), robust_spread(x)
+        spread = x.std(axis=0)
+        scale = np.where(scale > 0, scale, np.where(spread > 0, spread, 1.0))
+        z = (x - center) / scale
+        rows, columns = np.triu_indices(x.shape[1])
+        features = np.column_stack([np.ones(len(z)), z, z[:, rows] * z[:, columns]])
+        return _Standardised(z, features, w * (w.sum() / (w**2).sum()), center, scale)
+
+    def expect(self, mixture: GaussianMixture) -> tuple[Array, Array]:
+        """The share of each part in each point, and the log-density of each point."""
+        joint = self.features @ _coefficients(mixture).T
+        total = np.asarray(logsumexp(joint, axis=1))
+        return np.exp(joint - total[:, None]), total
+
+    def maximise(
+        self, share: Array, strength: float, ridge: float = _RIDGE, leading: int | None = None
+    ) -> GaussianMixture:
+        """The mixture of such shares; beyond the leading coordinates covariances are diagonal."""
+        mixture = _maximise((self.weights[:, None] * share).T @ self.features, strength, ridge)
+        first = np.arange(mixture.dim) < (mixture.dim if leading is None else leading)
+        kept = np.outer(first, first) | np.eye(mixture.dim, dtype=bool)
+        return dataclasses.replace(mixture, covariances=np.where(kept, mixture.covariances, 0.0))
 
 
 def _with_mass(x: Array, weights: Array | None) -> tuple[Array, Array]:
@@ -124,7 +215,7 @@ def _coefficients(mixture: GaussianMixture) -> Array:
     return np.column_stack([constant, linear, square])
 
 
-def _maximise(sums: Array, strength: float) -> GaussianMixture:
+def _maximise(sums: Array, strength: float, ridge: float) -> GaussianMixture:
     """The mixture of sums over the features of points, shape `(parts, features)`."""
     mass = sums[:, 0] + 1e-12
     dim = (int(np.sqrt(8 * sums.shape[1] + 1)) - 3) // 2
@@ -133,17 +224,9 @@ def _maximise(sums: Array, strength: float) -> GaussianMixture:
     scatter = np.empty((len(mass), dim, dim))
     scatter[:, rows, columns] = scatter[:, columns, rows] = sums[:, 1 + dim :]
     scatter -= np.einsum("k,ki,kj->kij", mass, means, means)
-    common = _drawn_to_round(scatter.sum(axis=0) / mass.sum(), mass.sum())
+    common = scatter.sum(axis=0) / mass.sum()
+    weight = strength / (mass.sum() + strength)
+    common = (1.0 - weight) * common + weight * np.diag(np.diag(common))
     covariances = (scatter + strength * common) / (mass[:, None, None] + strength)
-    covariances += _RIDGE * np.eye(dim)
+    covariances += ridge * np.eye(dim)
     return GaussianMixture(mass / mass.sum(), means, covariances)
-
-
-def _drawn_to_round(covariance: Array, count: float) -> Array:
-    """Oracle approximating shrinkage of a covariance of so many points."""
-    dim = len(covariance)
-    trace, square = np.trace(covariance), (covariance**2).sum()
-    over = (count + 1.0 - 2.0 / dim) * (square - trace**2 / dim)
-    under = (1.0 - 2.0 / dim) * square + trace**2
-    share = 1.0 if over <= under else under / over
-    return (1.0 - share) * covariance + share * trace / dim * np.eye(dim)

@@ -78,8 +78,9 @@ def fit(
             hundredth and gradients clipped to norm 100.
         seed: of all random numbers.
         average: what the moving average of the parameters keeps of itself at a step; 0 for none.
-        validation: a term or objective computed every `validate_every` steps at the averaged
-            parameters, with the same random numbers each time; the path of its minimum is returned.
+        validation: a term or objective computed at the start and every `validate_every` steps at
+            the averaged parameters, with the same random numbers each time; the path of its minimum
+            is returned, which may be the start.
         patience: validations without progress after which training stops; `None` for never.
         tolerance: progress is a validation below the best one by more than this share of it. The
             random numbers are common to both, so even a small change is told from noise.
@@ -135,6 +136,8 @@ def fit(
 
     try:
         with graceful_interruption() as interrupted:
+            if validation is not None and begin == 0:
+                state, _ = _validate(stepper, state, validation, tolerance)
             step, reason = begin, reason_to_stop(state, begin, False)
             while reason is None:
                 # Up to the next whole chunk, also when a run resumes in the middle of one.

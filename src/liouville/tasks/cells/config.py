@@ -78,7 +78,7 @@ class PathConfig:
     )
     prior: float | None = option(
         None,
-        "cells as which a diagonal covariance counts in that of a part at the start; by default "
+        "cells as which the common covariance counts in that of a part at the start; by default "
         "what cells kept apart show",
         within=NOT_NEGATIVE,
     )
@@ -87,7 +87,7 @@ class PathConfig:
         "their covariance; leading: full in the first coordinates and diagonal beyond; auto: "
         "leading if there are more than those",
     )
-    leading: int = option(20, "the first coordinates, if scale is leading", within=COUNT)
+    leading: int = option(50, "the first coordinates, if scale is leading", within=COUNT)
     members: int = option(6, "independently started paths that are averaged", within=FEW)
     family: Literal["gaussian", "logistic"] = option("gaussian", "shape of a part")
     interpolation: Literal["linear", "cubic", "monotone"] = option(

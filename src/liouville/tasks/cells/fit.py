@@ -12,11 +12,13 @@ from liouville.data import Snapshots, Standardisation
 from liouville.errors import LiouvilleError
 from liouville.model import Model
 from liouville.numerics.couplings import Chains
+from liouville.numerics.distances import Cloud
 from liouville.objectives import KineticEnergy, NegativeLogLikelihood, Objective, PerMember
 from liouville.tasks.cells import measure
 from liouville.tasks.cells._gaps import Filled, fill_gaps, unfilled
 from liouville.tasks.cells.config import CellsConfig
 from liouville.tasks.cells.demo import demonstration
+from liouville.tasks.cells.groups import clusters
 from liouville.tasks.cells.growth import growth_length, masses_by_time, totals_by_time
 from liouville.tasks.cells.initial import (
     chains_through,
@@ -115,6 +117,7 @@ def resolve(cells: Snapshots, config: CellsConfig, progress: bool | None = None)
         config,
         initial_path(
             filled,
+            list(map(Cloud, clouds, masses)),
             config.path,
             totals=None if delta is None else total_curve(times, totals),
             seed=seed,
@@ -179,7 +182,10 @@ def _fill(config: CellsConfig, times: np.ndarray, joined: Chains, energy: float)
     """The chains with the gaps filled, unless that is not wanted or would need too many knots."""
     if not config.gaps.fill or 2 * len(times) - 1 > config.path.knots:
         return unfilled(times, joined)
-    return fill_gaps(times, joined, config.gaps, energy=energy, seed=config.training.seed)
+    assert config.path.parts is not None  # filled in before
+    seed = config.training.seed
+    label = clusters(joined.points, config.path.parts, seed)
+    return fill_gaps(times, joined, config.gaps, energy=energy, label=label, seed=seed)
 
 
 def _training_likelihood(

@@ -3,16 +3,14 @@
 import dataclasses
 import warnings
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy.cluster.vq import kmeans2
 
 from liouville.curves import AbstractCurve, Constant, Knots
 from liouville.numerics.couplings import Chains, chains
-from liouville.numerics.mixtures import GaussianMixture
+from liouville.numerics.distances import Cloud
 from liouville.numerics.parameters import Fixed
 from liouville.paths import (
     Diagonal,
@@ -26,17 +24,19 @@ from liouville.paths import (
 )
 from liouville.tasks.cells._gaps import Filled
 from liouville.tasks.cells.config import PathConfig
+from liouville.tasks.cells.groups import clusters, mixtures
 
 # Chains are matched exactly, which costs their number cubed: about a second a pair of snapshots for
 # the most of them. With many snapshots they are fewer, in all pairs together no more than so many.
 _MOST_CHAINS, _FEWEST, _MOST_PAIRS = 1500, 300, 6000
-# What is tried: parts, and as how many chains a prior for the covariance of a part counts.
+# What is tried: parts, and as how many chains for every coordinate the common covariance counts in
+# that of a part. The first of these comes with all numbers of parts.
 _PARTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
-_PRIORS = (3.0, 10.0, 30.0, 100.0, 300.0)
+_PRIORS = (2.0, 0.5, 6.0, 20.0)
 _FEWEST_CHAINS = 10  # a part, on average
-_RESTARTS = 4  # of k-means, of which the best is taken
 # Parts are chosen on so many cells of each time, a third of them kept apart in turn.
 _MOST_LOOKED_AT, _FOLDS = 900, 3
+_MOST_FOLLOWED = 4000  # cells of a time that the start of training is fitted to
 _MOST_WORSE = 3  # numbers of parts without progress after which no more are tried
 _LOGISTIC_DEVIATION = float(np.pi / np.sqrt(3.0))
 
@@ -80,7 +80,7 @@ def growth_of_groups(times: np.ndarray, joined: Chains, parts: int, *, seed: int
     Of a unit of mass, it is $2(\sqrt{m_1} - \sqrt{m_0})^2 / (t_1 - t_0)$ from $m_0$ to $m_1$, over
     the mean of both totals.
     """
-    label = _clusters(joined.points, parts, seed)
+    label = clusters(joined.points, parts, seed)
     masses = np.stack([joined.masses[label == i].sum(axis=0) for i in range(label.max() + 1)])
     squares = 2.0 * (np.diff(np.sqrt(masses), axis=1) ** 2).sum(axis=0)
     totals = masses.sum(axis=0)
@@ -100,7 +100,7 @@ def choose_groups(
     A third of the cells after the other is kept apart: the rest is joined to chains, these are
     grouped as for the start of training, and the mixtures of the groups are asked for the density
     of the third. What is best on average is taken. More parts are tried until three numbers in a
-    row bring no improvement.
+    row bring no improvement, and then other priors.
 
     Args:
         clouds: the snapshots, shapes `(n_i, dim)`.
@@ -113,51 +113,63 @@ def choose_groups(
         return config
     rng = np.random.default_rng(seed)
     drawn = [rng.permutation(len(x))[:_MOST_LOOKED_AT] for x in clouds]
-    folds = []
+    folds: list[tuple[Chains, list[Cloud], list[np.ndarray]]] = []
     for fold in range(_FOLDS):
         apart = [np.arange(len(index)) % _FOLDS == fold for index in drawn]
         kept = [index[~out] for index, out in zip(drawn, apart)]
         near, mass = ([a[i] for a, i in zip(rows, kept)] for rows in (clouds, masses))
         joined = chains_through(near, mass, delta=delta, seed=seed)
-        folds.append((joined, [x[index[out]] for x, index, out in zip(clouds, drawn, apart)]))
-    priors = _PRIORS if config.prior is None else (config.prior,)
-    most = min(len(joined.points) for joined, _ in folds) // _FEWEST_CHAINS
-    best, worse = (-np.inf, 1, priors[0]), 0
-    for parts in _PARTS if config.parts is None else (config.parts,):
-        if worse == _MOST_WORSE or (parts > max(most, 1) and config.parts is None):
+        far = [x[index[out]] for x, index, out in zip(clouds, drawn, apart)]
+        folds.append((joined, list(map(Cloud, near, mass)), far))
+
+    def score(parts: int, prior: float) -> float:
+        return float(np.mean([_score(*fold, parts, prior, config, seed) for fold in folds]))
+
+    dim = clouds[0].shape[1]
+    priors = [a * dim for a in _PRIORS] if config.prior is None else [config.prior]
+    most = max(min(len(fold[0].points) for fold in folds) // _FEWEST_CHAINS, 1)
+    tried = [k for k in _PARTS if k <= most] if config.parts is None else [config.parts]
+    best, parts, worse = -np.inf, tried[0], 0
+    for number in tried:
+        found = score(number, priors[0])
+        best, parts, worse = (found, number, 0) if found > best else (best, parts, worse + 1)
+        if worse == _MOST_WORSE:
             break
-        tried = [_scores(near, far, parts, priors, config, seed) for near, far in folds]
-        scores = np.mean(tried, axis=0)
-        found = (float(scores.max()), parts, priors[int(scores.argmax())])
-        best, worse = (found, 0) if found[0] > best[0] else (best, worse + 1)
-    return dataclasses.replace(config, parts=best[1], prior=best[2])
+    scores = [best, *(score(parts, prior) for prior in priors[1:])]
+    return dataclasses.replace(config, parts=parts, prior=priors[int(np.argmax(scores))])
 
 
-def _scores(
+def _score(
     joined: Chains,
+    cells: Sequence[Cloud],
     apart: Sequence[np.ndarray],
     parts: int,
-    priors: Sequence[float],
+    prior: float,
     config: PathConfig,
     seed: int,
-) -> list[float]:
-    """The mean log-density of cells kept apart, for each prior."""
-    groups, leading = _Groups.of(joined, parts, seed), _leading(config, joined.points.shape[-1])
-    scores = []
-    for prior in priors:
-        mixtures = groups.mixtures(prior, leading)
-        nats = [m.log_density(x) for m, x in zip(mixtures, apart) if len(x)]
-        scores.append(float(np.concatenate(nats).mean()))
-    return scores
+) -> float:
+    """The mean log-density of cells kept apart."""
+    label = clusters(joined.points, parts, seed)
+    leading = _leading(config, joined.points.shape[-1])
+    rows = (joined.points, joined.masses, label, cells)
+    found = mixtures(*rows, prior=prior, leading=leading)
+    nats = [mixture.log_density(x) for mixture, x in zip(found, apart) if len(x)]
+    return float(np.concatenate(nats).mean())
 
 
 def initial_path(
-    filled: Filled, config: PathConfig, *, totals: AbstractCurve | None = None, seed: int = 0
+    filled: Filled,
+    cells: Sequence[Cloud],
+    config: PathConfig,
+    *,
+    totals: AbstractCurve | None = None,
+    seed: int = 0,
 ) -> Ensemble:
     """An ensemble of mixture paths along chains, which differ in the start of their clusters.
 
     Args:
         filled: the chains, in the model's units.
+        cells: of every snapshot.
         config: with the number of parts and the prior.
         totals: the curve of the logarithm of the total mass; the masses of the parts then grow.
             By default they stay.
@@ -166,7 +178,9 @@ def initial_path(
     if config.parts is None or config.prior is None:
         raise ValueError("path.parts or path.prior is not set; see choose_groups")
     seeds = np.random.SeedSequence(seed).generate_state(config.members)
-    return Ensemble.of([_member(filled, config, totals, int(member)) for member in seeds])
+    rng, shown = np.random.default_rng(seed), iter(cells)
+    thinned = [_thinned(next(shown), rng) if seen else None for seen in filled.is_seen]
+    return Ensemble.of([_member(filled, thinned, config, totals, int(i)) for i in seeds])
 
 
 def total_curve(times: np.ndarray, totals: np.ndarray) -> AbstractCurve:
@@ -177,69 +191,31 @@ def total_curve(times: np.ndarray, totals: np.ndarray) -> AbstractCurve:
     return Knots(times.tolist(), jnp.asarray(np.log(totals), dtype), "monotone")
 
 
-class _Groups(NamedTuple):
-    """Chains that run together: the moments of each group at each time."""
-
-    masses: np.ndarray  # (groups, times)
-    means: np.ndarray  # (groups, times, dim)
-    covariances: np.ndarray  # (groups, times, dim, dim), as they are
-    numbers: np.ndarray  # (groups, times), of chains of equal masses that would say as much
-
-    @staticmethod
-    def of(joined: Chains | Filled, parts: int, seed: int) -> "_Groups":
-        """Groups by k-means in the space of all times; none is empty."""
-        label = _clusters(joined.points, parts, seed)
-        masses, means, covariances, numbers = [], [], [], []
-        for group in range(label.max() + 1):
-            x, m = joined.points[label == group], joined.masses[label == group]
-            share = m / m.sum(axis=0)
-            mean = np.einsum("nt,nti->ti", share, x)
-            centred = (np.sqrt(share)[..., None] * (x - mean)).transpose(1, 2, 0)
-            masses.append(m.sum(axis=0))
-            means.append(mean)
-            covariances.append(centred @ centred.swapaxes(1, 2))
-            numbers.append(1.0 / (share**2).sum(axis=0))
-        return _Groups(*map(np.stack, (masses, means, covariances, numbers)))
-
-    @property
-    def shares(self) -> np.ndarray:
-        """The share of each group of the mass at each time, `(groups, times)`."""
-        return self.masses / self.masses.sum(axis=0)
-
-    def shrunken(self, prior: float, leading: int) -> np.ndarray:
-        """The covariances, drawn toward the mean variance within groups by so many chains.
-
-        Beyond the leading coordinates they are diagonal.
-        """
-        within = np.einsum("kt,ktii->ti", self.shares, self.covariances)
-        # A time at which every group is a point has the least variance of all times.
-        target = (within + 1e-9 * within.max() + 1e-12)[..., None] * np.eye(within.shape[1])
-        weight = (prior / (prior + self.numbers))[..., None, None]
-        found = (1.0 - weight) * self.covariances + weight * target
-        first = np.arange(found.shape[-1]) < leading
-        return np.where(np.outer(first, first) | np.eye(len(first), dtype=bool), found, 0.0)
-
-    def mixtures(self, prior: float, leading: int) -> list[GaussianMixture]:
-        """The mixture of the groups at each time."""
-        covariances = self.shrunken(prior, leading)
-        rows = (self.shares, self.means, covariances)
-        return [GaussianMixture(*(a[:, i] for a in rows)) for i in range(self.masses.shape[1])]
+def _thinned(cloud: Cloud, rng: np.random.Generator) -> Cloud:
+    chosen = rng.permutation(len(cloud))[:_MOST_FOLLOWED]
+    return cloud if len(cloud) == len(chosen) else cloud.select(chosen)
 
 
 def _member(
-    filled: Filled, config: PathConfig, totals: AbstractCurve | None, seed: int
+    filled: Filled,
+    cells: Sequence[Cloud | None],
+    config: PathConfig,
+    totals: AbstractCurve | None,
+    seed: int,
 ) -> LocationScale:
     """A mixture path along chains: each group of them becomes a part."""
     assert config.parts is not None  # checked by `initial_path`
     assert config.prior is not None
-    groups, times = _Groups.of(filled, config.parts, seed), filled.times
+    times, leading = filled.times, _leading(config, filled.points.shape[-1])
+    label = clusters(filled.points, config.parts, seed)
+    rows = (filled.points, filled.masses, label, cells)
+    found = mixtures(*rows, prior=config.prior, leading=leading)
     knots = _knots(times, config.knots)
-    leading = _leading(config, filled.points.shape[-1])
-    rows = (groups.means, groups.shrunken(config.prior, leading))
-    mean, covariance = (_resample(times, knots, a.swapaxes(0, 1)) for a in rows)
+    mean = _resample(times, knots, np.stack([mixture.means for mixture in found]))
+    covariance = _resample(times, knots, np.stack([mixture.covariances for mixture in found]))
     # Between snapshots nothing is known of the masses.
     seen = _knots(times[filled.is_seen], config.knots)
-    log_share = _resample(times, seen, np.log(groups.shares).T)
+    log_share = _resample(times, seen, np.log([m.weights for m in found]))
     family = Gaussian() if config.family == "gaussian" else Logistic()
     if config.family == "logistic":
         covariance = covariance / _LOGISTIC_DEVIATION**2
@@ -268,23 +244,6 @@ def _member(
 def _leading(config: PathConfig, dim: int) -> int:
     """In how many coordinates covariances are full."""
     return {"diagonal": 0, "full": dim}.get(config.scale, min(config.leading, dim))
-
-
-def _clusters(points: np.ndarray, parts: int, seed: int) -> np.ndarray:
-    """The group of each chain; no group is empty."""
-    flat = points.reshape(len(points), -1)
-    parts = min(parts, len(np.unique(flat, axis=0)))
-    with warnings.catch_warnings():
-        # An empty cluster is no failure: it is given a chain below.
-        warnings.simplefilter("ignore", UserWarning)
-        tried = [kmeans2(flat, parts, minit="++", rng=[seed, i]) for i in range(_RESTARTS)]
-    spread = [((flat - centres[label]) ** 2).sum() for centres, label in tried]
-    label = tried[int(np.argmin(spread))][1]
-    rng = np.random.default_rng(seed)
-    for empty in np.setdiff1d(np.arange(parts), label):
-        crowded = np.flatnonzero(np.bincount(label, minlength=parts)[label] > 1)
-        label[rng.choice(crowded)] = empty
-    return label
 
 
 def _knots(times: np.ndarray, most: int) -> np.ndarray:
