@@ -1,6 +1,7 @@
 """Growth told from motion: two made populations, and simulated networks whose counts are masses.
 
     python benchmarks/cells_growth.py [--seeds 3] [TWO_GENE.npz THREE_GENE.npz ...]
+    python benchmarks/cells_growth.py --image docs/images/growth.png
 
 Default settings throughout. `resting`: two types at (+-3, 0) with deviation .5, in counts 100:200,
 200:200 and 400:200 at times 0, 1 and 2; nothing moves, and one type grows faster than the other by
@@ -36,9 +37,18 @@ def fitted(cells: Snapshots, seed: int, **settings) -> tuple[CellsFit, float]:
     return result, time.monotonic() - begun
 
 
-def resting(seed: int) -> dict[str, float]:
+def resting_cells(seed: int) -> list[np.ndarray]:
     rng = np.random.default_rng(seed)
-    clouds = [np.repeat(SIDES, n, axis=0) + 0.5 * rng.normal(size=(sum(n), 2)) for n in COUNTS]
+    return [np.repeat(SIDES, n, axis=0) + 0.5 * rng.normal(size=(sum(n), 2)) for n in COUNTS]
+
+
+def moving_cells(seed: int) -> list[np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return [0.5 * rng.normal(size=(300, 2)) + [x, 0.0] for x in (-3.0, 0.0, 3.0)]
+
+
+def resting(seed: int) -> dict[str, float]:
+    clouds = resting_cells(seed)
     result, seconds = fitted(Snapshots.of(clouds, [0.0, 1.0, 2.0]), seed)
     model, times = result.model, np.linspace(0.0, 2.0, 9)
     draws = [model.sample(t, 20_000, seed=1) for t in times]
@@ -59,9 +69,7 @@ def resting(seed: int) -> dict[str, float]:
 
 
 def moving(seed: int) -> dict[str, float]:
-    rng = np.random.default_rng(seed)
-    clouds = [0.5 * rng.normal(size=(300, 2)) + [x, 0.0] for x in (-3.0, 0.0, 3.0)]
-    result, seconds = fitted(Snapshots.of(clouds, [0.0, 1.0, 2.0]), seed)
+    result, seconds = fitted(Snapshots.of(moving_cells(seed), [0.0, 1.0, 2.0]), seed)
     model, times = result.model, np.linspace(0.0, 2.0, 9)
     draws = [model.sample(t, 20_000, seed=1) for t in times]
     velocities = np.array([model.velocity(t, x).mean(axis=0) for t, x in zip(times, draws)])
@@ -105,6 +113,33 @@ def network(file: Path, seed: int) -> list[dict[str, float]]:
     return rows
 
 
+def picture(file: Path) -> None:
+    """The two made populations: where cells are, how they move, and who grows."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    made = {"nothing moves, one type grows": resting_cells, "all move, none grows": moving_cells}
+    layout = {"sharex": True, "sharey": True, "layout": "constrained"}
+    figure, axes = plt.subplots(2, 3, figsize=(9.0, 3.6), **layout)
+    for row, (title, make) in zip(axes, made.items()):
+        clouds = make(0)
+        model = fitted(Snapshots.of(clouds, [0.0, 1.0, 2.0]), 0)[0].model
+        for ax, t, x in zip(row, (0.0, 1.0, 2.0), clouds):
+            rates = model.growth(t, x)
+            shown = {"cmap": "coolwarm", "vmin": -0.7, "vmax": 0.7, "s": 9}
+            dots = ax.scatter(*x.T, c=rates, edgecolors="0.4", linewidths=0.2, **shown)
+            some = x[:: len(x) // 16]
+            arrows = {"angles": "xy", "scale_units": "xy", "scale": 2.0, "width": 0.006}
+            ax.quiver(*some.T, *model.velocity(t, some).T, **arrows)
+            ax.set_title(f"time {t:g}: {len(x)} cells", fontsize=8)
+            ax.set(xlim=(-5.5, 6.5), ylim=(-2.4, 2.4), aspect="equal")
+        row[0].set_title(f"{title.capitalize()}\n", loc="left", fontsize=9, fontweight="bold")
+    figure.colorbar(dots, ax=axes, label="growth rate", shrink=0.8)
+    figure.savefig(file, dpi=150, metadata={"Software": None})
+
+
 def show(name: str, row: dict[str, float]) -> None:
     print(f"{name:24s}" + "  ".join(f"{key} {value:.4g}" for key, value in row.items()), flush=True)
 
@@ -113,7 +148,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("files", nargs="*", type=Path)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--image", type=Path, help="draw the made populations, and nothing else")
     options = parser.parse_args()
+    if options.image:
+        picture(options.image)
+        return
     print(f"{platform.processor() or platform.machine()}, jax {jax.__version__}")
     for seed in range(options.seeds):
         show(f"resting, seed {seed}", resting(seed))
