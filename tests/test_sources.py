@@ -292,6 +292,32 @@ def test_matrices_of_anndata(tmp_path: Path) -> None:
         read_cells(_cells(), basis="raw")
 
 
+def test_a_file_that_lost_a_matrix(tmp_path: Path) -> None:
+    h5py = pytest.importorskip("h5py")
+    cells = _cells()
+    cells.raw = cells.copy()
+    cells.write_h5ad(tmp_path / "a.h5ad")
+    with h5py.File(tmp_path / "a.h5ad", "r+") as file:
+        del file["raw/X"]
+    with _raises("has no raw; name another basis: X_pca, X"):
+        read_cells(tmp_path / "a.h5ad", basis="raw")
+
+
+def test_integers_beyond_the_digits_of_a_float(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"day": [0, 1], "a": [2**63 - 1, 3], "b": [0.5, 1.5]})
+    frame.to_feather(tmp_path / "a.feather")
+    frame.to_parquet(tmp_path / "a.parquet")
+    for name in ("a.feather", "a.parquet"):
+        assert read_cells(tmp_path / name, features="a").points[0, 0] == 2.0**63
+
+
+def test_a_table_without_rows(tmp_path: Path) -> None:
+    empty = pd.DataFrame({"a": np.zeros(0), "b": pd.to_datetime([])})
+    empty.to_parquet(tmp_path / "a.parquet")
+    with _raises("no rows"):
+        read_samples(tmp_path / "a.parquet")
+
+
 def test_mudata() -> None:
     mudata = pytest.importorskip("mudata")
     with warnings.catch_warnings():

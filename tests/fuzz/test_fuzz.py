@@ -11,7 +11,7 @@ def check(cases: int, **options) -> None:
 
 
 def test_some_wrong_files():
-    check(250)
+    check(500)
 
 
 @pytest.mark.slow

@@ -108,11 +108,13 @@ def main() -> None:
         targets = plain_targets()
         needs_jax = json.loads(sys.stdin.readline())
         if needs_jax:
+            from containers import container_targets
             from readers import run_targets
 
             from liouville import plots
 
             plots.write_page = lambda folder, *_, **__: folder
+            targets |= container_targets()
             targets |= run_targets(folder / "runs")
         with open("/proc/self/statm") as statm:
             size = int(statm.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")

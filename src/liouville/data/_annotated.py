@@ -102,11 +102,12 @@ class Annotated:
             return data.obsm[key], _texts(getattr(data.obsm[key], "columns", ()))
         if key in ("X", "raw") and hasattr(data, "X"):
             whole = data if key == "X" else data.raw
-            if whole is None or whole.X is None:
+            found = _matrix_of(whole)
+            if found is None:
                 raise LiouvilleError(
                     f"{self.source} has no {key}; name another basis: {listed(self._offered())}"
                 )
-            return whole.X, _texts(whole.var_names)
+            return found, _texts(whole.var_names)
         layer = key.removeprefix("layers/")
         if layer != key and hasattr(data, "layers"):
             if layer not in data.layers:
@@ -120,7 +121,7 @@ class Annotated:
         for name, part in getattr(data, "mod", {}).items():
             found += tuple(f"{name}:{key}" for key in Annotated(part, name)._offered())
         if hasattr(data, "X"):
-            found += ("X",) * (data.X is not None) + ("raw",) * (data.raw is not None)
+            found += ("X",) * (_matrix_of(data) is not None) + ("raw",) * (_matrix_of(data.raw) is not None)
             found += tuple(f"layers/{name}" for name in _texts(data.layers))
         return found
 
@@ -157,6 +158,14 @@ def column_names(key: str, count: int) -> tuple[str, ...]:
 
 def _texts(names: Any) -> tuple[str, ...]:
     return tuple(str(name) for name in names)
+
+
+def _matrix_of(whole: Any) -> Any:
+    """The matrix `X` of annotated data or of its `raw`, or None if there is none."""
+    try:
+        return whole.X
+    except (AttributeError, KeyError):  # the file has lost it
+        return None
 
 
 def _memory(array: Any) -> Any:

@@ -138,6 +138,9 @@ def series_array(series: Any) -> np.ndarray:
     if series.dtype == nw.Boolean and not series.is_null().any():
         return np.asarray(series.to_numpy(), bool)
     if series.dtype.is_numeric() and not series.dtype.is_decimal():
+        if series.implementation.is_pyarrow():
+            # Its own cast refuses integers that float64 must round.
+            return floats(series.to_native().combine_chunks())
         return np.asarray(series.cast(nw.Float64).fill_null(np.nan).to_numpy(), np.float64)
     return plain_array(np.asarray(series.to_numpy()))
 

@@ -95,6 +95,8 @@ class Table:
         values = self._numbers(name)
         if values is None:
             cells = self.values(name)
+            if not len(cells):
+                raise LiouvilleError(f"{self.source} has no rows; give a table that has some")
             bad = next(i for i in range(len(cells)) if as_numbers(cells[i : i + 1]) is None)
             cell = shown(str(cells[bad]))
             comma = " (is its comma decimal, or does it mark thousands?)" if "," in cell else ""
