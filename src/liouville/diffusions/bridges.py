@@ -140,9 +140,6 @@ def path_along(
     if bend is not None:
         states = [(m + bend(s), c) for (m, c), s in zip(states, inner)]
 
-    def raw(covariances: Array) -> Array:
-        return np.asarray(jax.jit(scale.from_covariance)(jnp.asarray(covariances, dtype)), float)
-
     def curve(first: Array, last: Array, values: list[Array]) -> AbstractCurve:
         gate = _gate(inner, o)
         inside = [(v - (1.0 - s) * first - s * last) / g for v, s, g in zip(values, inner, gate)]
@@ -155,6 +152,10 @@ def path_along(
         )
 
     (m0, c0), (m1, c1) = ends
+    covariances = np.stack([c0, c1, *(c for _, c in states)])
+    flat = jnp.asarray(covariances.reshape(-1, *covariances.shape[2:]), dtype)
+    raw = np.asarray(jax.jit(scale.from_covariance)(flat), float)
+    raw0, raw1, *raws = raw.reshape(*covariances.shape[:2], *raw.shape[1:])
     if weights == "learned":
         logits = CoupledWeights.of(
             parts.weights, parts.sources, parts.targets, source.weights, target.weights
@@ -163,7 +164,7 @@ def path_along(
         logits = Fixed(jnp.asarray(np.log(parts.weights), dtype))
     return LocationScale(
         curve(m0, m1, [m for m, _ in states]),
-        curve(raw(c0), raw(c1), [raw(c) for _, c in states]),
+        curve(raw0, raw1, raws),
         logits,
         scale=scale,
     )

@@ -68,7 +68,7 @@ class CoupledWeights(AbstractParameter):
             Fixed(jnp.asarray(a, dtype)),
             Fixed(jnp.asarray(b, dtype)),
         )
-        found = np.exp(np.asarray(coupled.value))
+        found = np.exp(np.asarray(jax.jit(lambda weights: weights.value)(coupled)))
         # Either side alone may be met where both together cannot.
         misses = [np.bincount(own, found, len(w)) - w for own, w in ((sources, a), (targets, b))]
         error = float(np.abs(np.concatenate(misses)).max())
