@@ -70,7 +70,7 @@ def test_a_network_starts_at_zero():
     assert np.all(made.at(jnp.asarray(0.3))(jnp.ones(3)) == 0.0)
 
 
-@pytest.mark.parametrize("dim", [4, 5])
+@pytest.mark.parametrize("dim", [4, pytest.param(5, marks=pytest.mark.slow)])
 def test_one_pass_and_block_by_block_agree(dim):
     made = MaskedNetwork(dim, 5, units=3, depth=2, frequencies=2, key=jr.key(0))
     net = jolted(made, jr.key(1), 0.4).at(jnp.asarray(0.4))

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import liouville as lv
+from commands import draw_nothing
 from liouville.cli import main
 
 FAST = [
@@ -68,14 +69,24 @@ def data(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def run(data, tmp_path_factory) -> Path:
+    """A run without a report, which takes longer than a brief fit; a slow test draws it."""
     folder = tmp_path_factory.mktemp("runs") / "run"
-    assert call("fit", "cells", data, "--out", folder, *FAST) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        draw_nothing(patch)
+        assert call("fit", "cells", data, "--out", folder, *FAST) == 0
     return folder
 
 
 def test_run_folder_is_complete(run):
-    names = {"model.lv", "config.yaml", "metrics.jsonl", "summary.json", "report.html"}
+    names = {"model.lv", "config.yaml", "metrics.jsonl", "summary.json"}
     assert names <= {file.name for file in run.iterdir()}
+    assert not list(run.glob(".*"))
+
+
+@pytest.mark.slow
+def test_a_report_is_drawn(run):
+    assert call("plot", run, "--no-movie") == 0
+    assert (run / "report.html").stat().st_size
     assert {"density.png", "velocity.png", "trajectories.png", "loss.png", "held_out.png"} <= {
         file.name for file in (run / "figures").iterdir()
     }

@@ -225,7 +225,9 @@ def test_one_row_a_knot():
 
 @pytest.mark.parametrize("gate", ["smooth", "fast"])
 @pytest.mark.parametrize("times", [TIMES, TIMES[:2], (0.1, 0.7)])
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in range(1, 5))]
+)
 def test_hard_ends_are_exact_to_the_bit(gate, times, seed):
     curve = hard(gate, times, seed)
     found, _ = at_times(curve, times)

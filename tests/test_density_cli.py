@@ -111,6 +111,7 @@ def test_resume_refuses_another_label(run, table, capsys):
 def test_plot_draws_the_report(run, tmp_path, capsys):
     shutil.copytree(run, tmp_path / "RUN")
     again = tmp_path / "RUN"
+    assert call("plot", again, "--no-movie") == 0
     before = {file.name for file in (again / "figures").iterdir()}
     shutil.rmtree(again / "figures")
     (again / "report.html").unlink()

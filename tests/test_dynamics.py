@@ -59,7 +59,12 @@ POINTS = jnp.asarray(np.random.default_rng(1).normal(size=(6, 2)))
 
 @pytest.mark.parametrize(
     ("method", "order", "kind"),
-    [("euler", 1, "cubic"), ("heun", 2, "cubic"), ("rk4", 4, "cubic"), ("rk4", 4, "hard")],
+    [
+        ("euler", 1, "cubic"),
+        pytest.param("heun", 2, "cubic", marks=pytest.mark.slow),
+        ("rk4", 4, "cubic"),
+        pytest.param("rk4", 4, "hard", marks=pytest.mark.slow),
+    ],
 )
 def test_order_of_convergence(method, order, kind):
     path = gaussian(kind)

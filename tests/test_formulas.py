@@ -14,7 +14,7 @@ from liouville.data._formulas import guarded, unguarded
 NAMES = ("=cmd|' /C calc'!A0", "+a", "-b", "@SUM(1)", "'=c", "''@d", "'quoted'", "plain", "-1.5x")
 
 
-@pytest.mark.parametrize("suffix", [".csv", ".tsv"])
+@pytest.mark.parametrize("suffix", [".csv", pytest.param(".tsv", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("rows", [3, 60_000])  # read row by row, and by pyarrow
 def test_names_and_texts_come_back(tmp_path: Path, suffix: str, rows: int) -> None:
     file = tmp_path / f"a{suffix}"

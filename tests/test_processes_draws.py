@@ -49,11 +49,11 @@ def integrals(hazard, start, ends):
 @pytest.mark.parametrize(
     ("dtype", "name"),
     [
-        ("float32", "neural hawkes"),
         ("float64", "hawkes"),
         *(
             pytest.param(dtype, name, marks=pytest.mark.slow)
             for dtype, name in [
+                ("float32", "neural hawkes"),
                 ("float32", "poisson"),
                 ("float32", "hawkes"),
                 ("float64", "poisson"),
@@ -252,6 +252,7 @@ def test_a_simulation_goes_on_from_a_history(getkey):
     assert abs(float(jnp.mean(first < 1.0)) - wanted) < STANDARD_ERRORS * error
 
 
+@pytest.mark.slow
 def test_a_hawkes_process_is_recovered():
     process, truth = true_process()
     process = HawkesProcess(0.4, 0.3, ("exponential", 0.5), 2.0, 0.8, 3.0)
@@ -383,8 +384,15 @@ def test_the_survival_of_a_mark_is_the_mass_above_it(law):
         assert law.log_survival(jnp.asarray(1.0)) == 0.0
 
 
-@pytest.mark.parametrize("minimum", [None, 1.0])
-@pytest.mark.parametrize("family", [None, Logistic()], ids=["gaussian", "logistic"])
+@pytest.mark.parametrize(
+    ("family", "minimum"),
+    [
+        pytest.param(None, None, id="gaussian"),
+        pytest.param(None, 1.0, id="gaussian-above", marks=pytest.mark.slow),
+        pytest.param(Logistic(), None, id="logistic", marks=pytest.mark.slow),
+        pytest.param(Logistic(), 1.0, id="logistic-above"),
+    ],
+)
 def test_mixtures_of_marks(minimum, family, getkey):
     marks = 1.0 + np.random.default_rng(0).gamma(2.0, size=200)
     law = MixtureMarks.spread(marks, 3, family=family, minimum=minimum)

@@ -59,7 +59,9 @@ def test_the_future_is_not_known(name):
     assert value(known) != value(past)
 
 
-@pytest.mark.parametrize("name", KNOWING)
+@pytest.mark.parametrize(
+    "name", [pytest.param("triggered", marks=pytest.mark.slow), "routed", "recalled"]
+)
 def test_an_event_counts_after_its_own_time_only(name):
     path = build(name)
     known = history(jr.key(3), n=3, before=0.0)

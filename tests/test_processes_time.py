@@ -144,7 +144,10 @@ def test_kernels_are_densities(name, getkey):
     assert kernel.cdf(jnp.asarray(1e300)) > 1.0 - QUADRATURE
 
 
-@pytest.mark.parametrize("name", KERNELS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=() if n == "mixture" else pytest.mark.slow) for n in KERNELS],
+)
 def test_kernels_in_single_precision(name):
     kernel, single = KERNELS[name], cast(KERNELS[name], jnp.float32)
     elapsed = np.concatenate([[0.0], np.logspace(-8, 6, 29)]).astype(np.float32)
@@ -316,7 +319,10 @@ def test_every_parameter_of_a_neural_intensity_has_a_gradient():
 # Single precision at extremes.
 
 
-@EACH
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=() if n == "hawkes" else pytest.mark.slow) for n in INTENSITIES],
+)
 def test_gradients_are_finite_in_single_precision(name):
     intensity, events = (cast(x, jnp.float32) for x in (INTENSITIES[name], history(name)))
 

@@ -110,7 +110,7 @@ def slopes(path: LocationScale, x):
         pytest.param(Diagonal(), 2, id="diagonal-2"),
         pytest.param(Diagonal(), 50, id="diagonal-50", marks=pytest.mark.slow),
         pytest.param(Leading(2), 2, id="leading-2", marks=pytest.mark.slow),
-        pytest.param(Leading(2), 50, id="leading-50"),
+        pytest.param(Leading(2), 50, id="leading-50", marks=pytest.mark.slow),
     ],
 )
 @pytest.mark.parametrize("scales_out", [0.0, 20.0])

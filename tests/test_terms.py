@@ -100,7 +100,7 @@ class Biased(AbstractTerm):
     ("fault", "is_value_wrong"),
     [
         pytest.param("none", False, marks=pytest.mark.slow),
-        ("shares", True),
+        pytest.param("shares", True, marks=pytest.mark.slow),
         ("points", False),
     ],
 )

@@ -89,7 +89,7 @@ def parts_of(kind: str) -> Parts:
     return found
 
 
-@pytest.mark.parametrize("kind", ["whole", "cut"])
+@pytest.mark.parametrize("kind", [pytest.param("whole", marks=pytest.mark.slow), "cut"])
 def test_weights_of_parts_couple_the_ends(kind):
     parts = parts_of(kind)
     for own, end in zip((parts.sources, parts.targets), ENDS):

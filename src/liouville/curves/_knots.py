@@ -67,20 +67,19 @@ class Knots(AbstractCurve):
 
     def __call__(self, t: Scalar) -> Float[Array, "..."]:
         """The value at time `t` of shape `()`."""
-        times = jnp.asarray(self.times, self.values.dtype)
-        widths = jnp.diff(times)
-        secants = jnp.diff(self.values, axis=0) / _column(widths, self.values.ndim)
+        times = np.asarray(self.times, self.values.dtype)
+        widths = np.diff(times)
+        secants = (self.values[1:] - self.values[:-1]) / _column(widths, self.values.ndim)
         # The piece that holds t; times outside use the first or the last one.
-        i = jnp.searchsorted(times, t, side="right", method="compare_all") - 1
-        i = jnp.clip(i, 0, len(self.times) - 2)
+        i = jnp.sum(t >= times[1:-1])
         # By `where` and not by `clip`, whose derivative at a bound is the mean of both sides.
         early, late = t < times[0], t > times[-1]
         inside = jnp.where(early, times[0], jnp.where(late, times[-1], t))
-        h = inside - times[i]
+        h = inside - jnp.asarray(times)[i]
         if self.interpolation == "linear":
             # From the last knot on it starts there: then every knot is met to the bit.
             done = t >= times[-1]
-            h = t - jnp.where(done, times[-1], times[i])
+            h = t - jnp.where(done, times[-1], jnp.asarray(times)[i])
             return _of_pieces(jnp.where(done, i + 1, i), [1.0], self.values) + _of_pieces(
                 i, [h], secants
             )
@@ -91,7 +90,7 @@ class Knots(AbstractCurve):
         # Newton's form of the Hermite cubic: exact at both knots up to rounding of one product.
         m0, m1 = (self._pulled(m, secants) for m in (slopes[:-1], slopes[1:]))
         bend, twist = 3.0 * secants - 2.0 * m0 - m1, m0 + m1 - 2.0 * secants
-        s, beyond = h / widths[i], t - inside
+        s, beyond = h / jnp.asarray(widths)[i], t - inside
         at_start, at_end = h + jnp.where(early, beyond, 0.0), jnp.where(early, 0.0, beyond)
         shares = [1.0, at_start, at_end, h * s, h * s * s]
         return _of_pieces(i, shares, self.values[:-1], m0, m1, bend, twist)
@@ -115,7 +114,7 @@ def _of_pieces(
     return jnp.tensordot(weights.astype(pieces.dtype), pieces, axes=2, precision=precise)
 
 
-def _column(x: Float[Array, " n"], ndim: int) -> Float[Array, "n ..."]:
+def _column(x: np.ndarray, ndim: int) -> np.ndarray:
     return x.reshape((-1,) + (1,) * (ndim - 1))
 
 
@@ -137,7 +136,7 @@ def _natural_slopes(
 
 
 def _monotone_slopes(
-    widths: Float[Array, " pieces"], secants: Float[Array, "pieces ..."]
+    widths: np.ndarray, secants: Float[Array, "pieces ..."]
 ) -> Float[Array, "knots ..."]:
     if secants.shape[0] == 1:
         return jnp.concatenate([secants, secants])
