@@ -162,6 +162,7 @@ def test_weights_that_stay_carry_nothing_across_gaps():
     assert fast > 1e3
 
 
+@pytest.mark.slow
 def test_gradients_reach_the_context():
     context = jnp.asarray([0.3, -1.0, 0.5])
     path = _awaiting()
@@ -248,9 +249,8 @@ def test_points_of_given_levels_move_with_parameters_and_levels(name):
     assert np.isclose(sum(jax.tree.leaves(products)), ones @ found, rtol=ROUNDING)
 
 
-@pytest.mark.parametrize(
-    "name", ["free-logistic-3d", pytest.param("hard-gaussian-2d", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["free-logistic-3d", "hard-gaussian-2d"])
 def test_draws_keep_their_levels(name):
     path = build(name)
     learned, rest = split(path)

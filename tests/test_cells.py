@@ -157,7 +157,7 @@ def test_the_action_is_stationary_at_the_chains(arc, monkeypatch, inertia, pull)
     monkeypatch.setattr(gaps_module, "_ITERATIONS", 400)
     filled = fill(arc, inertia=inertia, pull=pull)
     strength = pull * energy_of_chains(ARC_TIMES, _of_equal_mass(arc)) / 2
-    force = jax.grad(action)
+    force = jax.jit(jax.grad(action))
     args = (filled.times, arc, inertia / 3, strength)
     found = force(jnp.asarray(filled.points), *args)[:, 1::2]
     straight = fill(arc, inertia=0.0, pull=0.0).points
@@ -293,7 +293,6 @@ def test_mixture_by_bic_finds_the_parts_and_their_density():
     assert (truth.log_density(x[2000:]) - found.log_density(x[2000:])).mean() < 0.02
 
 
-@pytest.mark.slow
 def test_the_truth_of_the_demo_is_at_no_distance_from_itself():
     truth = demo_cells(3)
     assert truth.cells.counts.tolist() == np.rint(np.exp(truth.model.log_mass(range(5)))).tolist()
