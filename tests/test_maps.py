@@ -103,7 +103,14 @@ def images(mapping, t, points):
     return compiled(mapping, jnp.asarray(t))
 
 
-@pytest.mark.parametrize("name", ["coupling-spline", "flow-affine-5d", "flow-spline-2d-linear"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "coupling-spline",
+        pytest.param("flow-affine-5d", marks=pytest.mark.slow),
+        pytest.param("flow-spline-2d-linear", marks=pytest.mark.slow),
+    ],
+)
 def test_hard_start_is_the_identity(name):
     mapping = build(name)
     x = points_of(mapping.dim)

@@ -194,7 +194,15 @@ def test_all_answers_in_one_pass(model):
     assert np.array_equal(model.answers(times, x).drift, model.drift(times, x))
 
 
-@pytest.mark.parametrize("repeats", [[1] * 300, [700, *[1] * 40], [5, 3, 90, 2], [5000, 1, 130]])
+@pytest.mark.parametrize(
+    "repeats",
+    [
+        pytest.param([1] * 300, marks=pytest.mark.slow),
+        [700, *[1] * 40],
+        pytest.param([5, 3, 90, 2], marks=pytest.mark.slow),
+        pytest.param([5000, 1, 130], marks=pytest.mark.slow),
+    ],
+)
 def test_ragged_times_are_answered_as_one_by_one(model, repeats):
     times = np.random.default_rng(1).permutation(
         np.repeat(np.linspace(START, END, len(repeats)), repeats)

@@ -264,7 +264,10 @@ def test_what_is_out_of_reach_is_not_seen(name):
     )
 
 
-@EACH
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=() if n == "hawkes" else pytest.mark.slow) for n in INTENSITIES],
+)
 def test_no_events_at_all(name):
     empty = History.of(np.zeros(0), np.zeros((0, 2)), np.zeros(0))
     padded = eqx.tree_at(
@@ -351,7 +354,7 @@ def test_gradients_are_finite_in_single_precision(name):
                     assert jnp.all(jnp.isfinite(leaf)), (change, later)
 
 
-@pytest.mark.parametrize("reach", [None, 3])
+@pytest.mark.parametrize("reach", [pytest.param(None, marks=pytest.mark.slow), 3])
 @EACH
 def test_the_total_is_the_sum_of_the_integrals(name, reach):
     events = history(name, reach=reach)
