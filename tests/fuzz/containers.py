@@ -101,7 +101,8 @@ def _anndata() -> bytes:
     frame.index = pd.Index([f"cell{i}" for i in range(_ROWS)])
     frame["stage"] = pd.Categorical([f"E{i % 3}.5" for i in range(_ROWS)])
     points = frame[["a", "b"]].to_numpy()
-    cells = anndata.AnnData(points, obs=frame[["day", "stage"]], obsm={"X_pca": points})
+    cells = anndata.AnnData(points, obs=frame.filter(["day", "stage"]))
+    cells.obsm["X_pca"] = points
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "a.h5ad")
         cells.write_h5ad(file)

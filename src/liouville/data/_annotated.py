@@ -121,7 +121,9 @@ class Annotated:
         for name, part in getattr(data, "mod", {}).items():
             found += tuple(f"{name}:{key}" for key in Annotated(part, name)._offered())
         if hasattr(data, "X"):
-            found += ("X",) * (_matrix_of(data) is not None) + ("raw",) * (_matrix_of(data.raw) is not None)
+            found += ("X",) * (_matrix_of(data) is not None) + ("raw",) * (
+                _matrix_of(data.raw) is not None
+            )
             found += tuple(f"layers/{name}" for name in _texts(data.layers))
         return found
 
