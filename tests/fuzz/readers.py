@@ -254,7 +254,9 @@ def _fill_cells(folder: Path) -> None:
         "cells": 30,
         "steps": 8,
         "stopped": "finished",
-        "held-out nats per cell by time": [{"time": 0.0, "liouville": 1.0, "mixture": 2.0}],
+        "held-out nats per cell by time": [
+            {"time": 0.0, "liouville": 1.0, "mixture for each time": 2.0, "above": -1.0}
+        ],
     }
     (folder / "summary.json").write_text(json.dumps(summary))
 
