@@ -25,6 +25,7 @@ from liouville.paths import (
 from liouville.tasks.cells._gaps import Filled
 from liouville.tasks.cells.config import PathConfig
 from liouville.tasks.cells.groups import clusters, mixtures
+from liouville.tasks.cells.judge import thin
 
 # Chains are matched exactly, which costs their number cubed: about a second a pair of snapshots for
 # the most of them. With many snapshots they are fewer, in all pairs together no more than so many.
@@ -179,7 +180,7 @@ def initial_path(
         raise ValueError("path.parts or path.prior is not set; see choose_groups")
     seeds = np.random.SeedSequence(seed).generate_state(config.members)
     rng, shown = np.random.default_rng(seed), iter(cells)
-    thinned = [_thinned(next(shown), rng) if seen else None for seen in filled.is_seen]
+    thinned = [thin(next(shown), _MOST_FOLLOWED, rng) if seen else None for seen in filled.is_seen]
     return Ensemble.of([_member(filled, thinned, config, totals, int(i)) for i in seeds])
 
 
@@ -189,11 +190,6 @@ def total_curve(times: np.ndarray, totals: np.ndarray) -> AbstractCurve:
     if np.allclose(totals, totals[0]):
         return Constant(jnp.asarray(np.log(totals[0]), dtype))
     return Knots(times.tolist(), jnp.asarray(np.log(totals), dtype), "monotone")
-
-
-def _thinned(cloud: Cloud, rng: np.random.Generator) -> Cloud:
-    chosen = rng.permutation(len(cloud))[:_MOST_FOLLOWED]
-    return cloud if len(cloud) == len(chosen) else cloud.select(chosen)
 
 
 def _member(
