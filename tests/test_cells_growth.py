@@ -87,8 +87,9 @@ def test_growth_of_groups_is_that_of_the_cheapest_curve():
     r"""From mass 1 to 4 in time 2, $\sqrt m$ is linear: $\int h^2 m/2 = 2 \cdot 1/2$, over 5/2."""
     joined = chains_through([np.zeros((5, 1)), np.zeros((5, 1))])
     grown = joined._replace(masses=np.array([[0.2, 0.8]] * 5))
-    assert growth_of_groups(np.array([0.0, 2.0]), grown, 1) == pytest.approx(0.4)
-    assert growth_of_groups(np.array([0.0, 2.0]), joined, 1) == pytest.approx(0.0, abs=ROUNDING)
+    times, one = np.array([0.0, 2.0]), np.zeros(5, int)
+    assert growth_of_groups(times, grown, one) == pytest.approx(0.4)
+    assert growth_of_groups(times, joined, one) == pytest.approx(0.0, abs=ROUNDING)
 
 
 # Parts

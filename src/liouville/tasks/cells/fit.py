@@ -100,7 +100,9 @@ def resolve(cells: Snapshots, config: CellsConfig, progress: bool | None = None)
     options = config.objective
     assert options.energy is not None  # just filled in
     assert options.times is not None
-    filled = _fill(config, times, joined, straight)
+    assert config.path.parts is not None  # chosen just now
+    label = clusters(joined.points, config.path.parts, seed)
+    filled = _fill(config, times, joined, straight, label)
     batch_size = options.batch_size or _LARGEST_BATCH
     weights = measure.weights_by_time(training)
     likelihood = _training_likelihood(times, clouds, weights, filled, batch_size)
@@ -109,7 +111,7 @@ def resolve(cells: Snapshots, config: CellsConfig, progress: bool | None = None)
         interval=(float(times[0]), float(times[-1])),
         g=jnp.asarray(noise, jnp.zeros(()).dtype),
         of=options.energy_of,
-        delta=_weight_of_growth(times, joined, config, len(training)) if delta else 0.0,
+        delta=_weight_of_growth(times, joined, label, config, len(training)) if delta else 0.0,
         times=options.times,
         particles=options.particles,
     )
@@ -178,13 +180,17 @@ def _with_delta(config: CellsConfig, clouds: list[np.ndarray], seed: int) -> Cel
     return config
 
 
-def _fill(config: CellsConfig, times: np.ndarray, joined: Chains, energy: float) -> Filled:
+def _fill(
+    config: CellsConfig,
+    times: np.ndarray,
+    joined: Chains,
+    energy: float,
+    label: np.ndarray | None = None,
+) -> Filled:
     """The chains with the gaps filled, unless that is not wanted or would need too many knots."""
     if not config.gaps.fill or 2 * len(times) - 1 > config.path.knots:
         return unfilled(times, joined)
-    assert config.path.parts is not None  # filled in before
     seed = config.training.seed
-    label = clusters(joined.points, config.path.parts, seed)
     return fill_gaps(times, joined, config.gaps, energy=energy, label=label, seed=seed)
 
 
@@ -230,7 +236,9 @@ def _resolved(config: CellsConfig, joined: Chains, energy: float) -> CellsConfig
     return dataclasses.replace(config, objective=objective, training=training)
 
 
-def _weight_of_growth(times: np.ndarray, joined: Chains, config: CellsConfig, cells: int) -> float:
+def _weight_of_growth(
+    times: np.ndarray, joined: Chains, label: np.ndarray, config: CellsConfig, cells: int
+) -> float:
     """The length in the energy, such that the growth along the chains costs what it should.
 
     Motion and growth are weighed apart: growth is seen in the numbers of cells alone, which say far
@@ -240,7 +248,7 @@ def _weight_of_growth(times: np.ndarray, joined: Chains, config: CellsConfig, ce
     parts, energy = config.path.parts, config.objective.energy
     assert parts is not None  # filled in before
     assert energy is not None
-    growth = growth_of_groups(times, joined, parts, seed=config.training.seed)
+    growth = growth_of_groups(times, joined, label)
     share = _NATS_A_RATE * max(parts - 1, 1) * (len(times) - 1) / cells
     return float(np.sqrt(share / max(growth * energy, 1e-6)))
 

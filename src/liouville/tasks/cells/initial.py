@@ -75,13 +75,12 @@ def energy_of_chains(times: np.ndarray, joined: Chains) -> float:
     return float(0.5 * ((masses * squares).sum(axis=0) / masses.sum(axis=0) / np.diff(times)).sum())
 
 
-def growth_of_groups(times: np.ndarray, joined: Chains, parts: int, *, seed: int = 0) -> float:
+def growth_of_groups(times: np.ndarray, joined: Chains, label: np.ndarray) -> float:
     r"""The integral $\tfrac12 \int E[h^2]\,dt$ of groups of chains, each growing at least cost.
 
     Of a unit of mass, it is $2(\sqrt{m_1} - \sqrt{m_0})^2 / (t_1 - t_0)$ from $m_0$ to $m_1$, over
     the mean of both totals.
     """
-    label = clusters(joined.points, parts, seed)
     masses = np.stack([joined.masses[label == i].sum(axis=0) for i in range(label.max() + 1)])
     squares = 2.0 * (np.diff(np.sqrt(masses), axis=1) ** 2).sum(axis=0)
     totals = masses.sum(axis=0)
