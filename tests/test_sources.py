@@ -292,15 +292,16 @@ def test_matrices_of_anndata(tmp_path: Path) -> None:
         read_cells(_cells(), basis="raw")
 
 
-def test_a_file_that_lost_a_matrix(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("lost", "key", "left"), [("raw/X", "raw", "X_pca, X"), ("X", "X", "X_pca")])
+def test_a_file_that_lost_a_matrix(tmp_path: Path, lost: str, key: str, left: str) -> None:
     h5py = pytest.importorskip("h5py")
     cells = _cells()
     cells.raw = cells.copy()
     cells.write_h5ad(tmp_path / "a.h5ad")
     with h5py.File(tmp_path / "a.h5ad", "r+") as file:
-        del file["raw/X"]
-    with _raises("has no raw; name another basis: X_pca, X"):
-        read_cells(tmp_path / "a.h5ad", basis="raw")
+        del file[lost]
+    with _raises(f"has no {key}; name another basis: {left}"):
+        read_cells(tmp_path / "a.h5ad", basis=key)
 
 
 def test_integers_beyond_the_digits_of_a_float(tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ class Annotated:
         data = self.data
         if key in data.obsm:
             return data.obsm[key], _texts(getattr(data.obsm[key], "columns", ()))
-        if key in ("X", "raw") and hasattr(data, "X"):
+        if key in ("X", "raw") and hasattr(type(data), "X"):
             whole = data if key == "X" else data.raw
             found = _matrix_of(whole)
             if found is None:
@@ -120,7 +120,7 @@ class Annotated:
         data, found = self.data, _texts(self.data.obsm)
         for name, part in getattr(data, "mod", {}).items():
             found += tuple(f"{name}:{key}" for key in Annotated(part, name)._offered())
-        if hasattr(data, "X"):
+        if hasattr(type(data), "X"):  # MuData has none; that of a file may be lost
             found += ("X",) * (_matrix_of(data) is not None) + ("raw",) * (
                 _matrix_of(data.raw) is not None
             )
