@@ -1,8 +1,12 @@
 """Files that libraries read for us: columns of Parquet and Feather, AnnData, catalogues in XML."""
 
+import contextlib
 import io
 import random
+import shutil
 import tempfile
+import warnings
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +16,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.feather
 import pyarrow.parquet
-from mutations import array_changed, text_changed
+from mutations import array_changed, bytes_changed, json_changed, text_changed
 from readers import Target
 
 from liouville.data import read_cells, read_events, read_points, read_samples
@@ -94,7 +98,7 @@ def _feather_changed(data: bytes, rng: random.Random) -> bytes:
     return _feather(_columns(pd.read_feather(io.BytesIO(data)), rng))
 
 
-def _anndata() -> bytes:
+def _annotated() -> Any:
     import anndata
 
     frame = _frame()
@@ -103,13 +107,52 @@ def _anndata() -> bytes:
     points = frame[["a", "b"]].to_numpy()
     cells = anndata.AnnData(points, obs=frame.filter(["day", "stage"]))
     cells.obsm["X_pca"] = points
+    return cells
+
+
+def _h5ad() -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "a.h5ad")
-        cells.write_h5ad(file)
+        _annotated().write_h5ad(file)
         return file.read_bytes()
 
 
-def _anndata_changed(data: bytes, rng: random.Random) -> bytes:
+def _packed(folder: Path) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for file in sorted(folder.rglob("*")):
+            if file.is_file():
+                archive.write(file, file.relative_to(folder))
+    return buffer.getvalue()
+
+
+def _zarr() -> bytes:
+    """A folder of zarr, packed to be one file for the harness."""
+    with tempfile.TemporaryDirectory() as name, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        _annotated().write_zarr(Path(name, "a.zarr"))
+        return _packed(Path(name, "a.zarr"))
+
+
+def _zarr_changed(data: bytes, rng: random.Random) -> bytes:
+    """The folder with a file that is missing, damaged, or says something else."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            archive.extractall(folder)
+        files = sorted(file for file in folder.rglob("*") if file.is_file())
+        for file in rng.sample(files, rng.choice([1, 1, 2])):
+            fate, content = rng.random(), file.read_bytes()
+            if fate < 0.2:
+                file.unlink()
+            elif content.startswith(b"{") and fate < 0.8:
+                file.write_bytes(json_changed(content, rng))
+            else:
+                file.write_bytes(bytes_changed(content, rng))
+        return _packed(folder)
+
+
+def _h5ad_changed(data: bytes, rng: random.Random) -> bytes:
     """An AnnData file with a key, an attribute or an array that is not what it should be."""
     buffer = io.BytesIO(data)
     with h5py.File(buffer, "r+") as file:
@@ -141,10 +184,22 @@ def _anndata_changed(data: bytes, rng: random.Random) -> bytes:
 
 def _cells(path: Path, rng: random.Random) -> None:
     more: dict[str, Any] = {}
-    if path.suffix == ".h5ad":
+    if path.suffix in (".h5ad", ".zarr"):
         more["time_key"] = rng.choice(["day", "day", "stage", "stage", None, "none"])
         more["basis"] = rng.choice([None, None, "X_pca", "pca", "X", "raw", "layers/a"])
     read_cells(path, **more).check(min_cells=2)
+
+
+def _zarr_cells(path: Path, rng: random.Random) -> None:
+    folder = path.with_name("a.zarr")
+    try:
+        # Only folders that can be: what is damaged as a whole is no case of this reader.
+        not_whole = (zipfile.BadZipFile, OSError, ValueError, NotImplementedError)
+        with contextlib.suppress(*not_whole), zipfile.ZipFile(path) as archive:
+            archive.extractall(folder)
+        _cells(folder, rng)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def container_targets() -> dict[str, Target]:
@@ -170,7 +225,8 @@ def container_targets() -> dict[str, Target]:
             (_parquet_changed, _parquet_changed),
             lambda path, _: read_events(path).check(min_events=1),
         ),
-        "cells, AnnData": Target({".h5ad": _anndata()}, (_anndata_changed,) * 3, _cells),
+        "cells, AnnData": Target({".h5ad": _h5ad()}, (_h5ad_changed,) * 3, _cells),
+        "cells, zarr": Target({".zip": _zarr()}, (_zarr_changed,) * 9, _zarr_cells),
         "events, QuakeML": Target(
             {".xml": _QUAKEML.format(events=events).encode()},
             (text_changed, text_changed),
