@@ -27,10 +27,12 @@ from liouville.objectives import (
     Effort,
     Entropy,
     Functional,
+    GrowthDeviation,
     Interaction,
     JacobianAsymmetry,
     KineticEnergy,
     MarkLikelihood,
+    MassLikelihood,
     NegativeLogLikelihood,
     OverPieces,
     PerContext,
@@ -207,6 +209,25 @@ def _likelihood(weights: list[np.ndarray] | None) -> Case:
     return Case(term, line, whole)
 
 
+RATES = [np.array([0.5, -1.0, 2.0, 0.0, 1.0]), np.array([-0.5, 0.3])]
+
+
+def _growth(path: Any) -> Any:
+    """Half the weighted mean square at each end, of which each stands for half of the time."""
+    found = 0.0
+    for t, cloud, weights, rates in zip(SPAN, CLOUDS, WEIGHTS, RATES):
+        for x, w, rate in zip(cloud, weights / weights.sum(), rates):
+            error = path.at(jnp.asarray(t)).growth(jnp.asarray(x)) - rate
+            found = found + 0.5 * w * 0.5 * error**2
+    return found
+
+
+def _masses(path: Any) -> Any:
+    rows = zip((0.2, 0.9), (1.5, 2.5), (0.1, 0.4))
+    masses = [(jnp.exp(path.at(jnp.asarray(t)).log_mass), m, e) for t, m, e in rows]
+    return sum(0.5 * (jnp.log(found / m) / e) ** 2 for found, m, e in masses)
+
+
 POINTS = jnp.asarray(CLOUDS[0])
 CLASSES = jax.nn.one_hot(jnp.asarray([0, 1, 1, 0, 1]), 2)
 
@@ -297,6 +318,21 @@ def _few(kind: type, **options: Any) -> Callable[[], AbstractTerm]:
 TERMS: dict[str, Case] = RUNNING | {
     "likelihood": _likelihood(None),
     "likelihood-weighted": _likelihood(WEIGHTS),
+    "growth-deviation": Case(
+        lambda: GrowthDeviation(SPAN, CLOUDS, RATES, weights=WEIGHTS, batch_size=2),
+        growing_line,
+        _growth,
+    ),
+    "mass": Case(
+        lambda: MassLikelihood(
+            times=jnp.asarray([0.2, 0.9]),
+            log_masses=jnp.log(jnp.asarray([1.5, 2.5])),
+            errors=jnp.asarray([0.1, 0.4]),
+        ),
+        growing_line,
+        _masses,
+        draws=1,
+    ),
     "context-likelihood": Case(
         lambda: ContextLikelihood(
             time=jnp.asarray(0.5), points=POINTS, contexts=CLASSES, batch_size=2

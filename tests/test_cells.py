@@ -316,11 +316,14 @@ def test_a_straight_motion_is_predicted_at_the_time_left_out():
     rng = np.random.default_rng(0)
     times = np.repeat([0.0, 1.0, 2.0, 3.0], 150)
     points = rng.normal(size=(600, 2)) + 3.0 * times[:, None] * np.array([1.0, -0.5])
-    settings = apply_settings(CellsConfig(), ["path.parts=4", "path.members=2"])
-    rows = leave_out(Snapshots(points=points, times=times), [2.0], settings)
+    settings = ["path.parts=4", "path.members=2", "growth.mass=0=1,1=2,2=4,3=8"]
+    config = apply_settings(CellsConfig(), settings)
+    rows = leave_out(Snapshots(points=points, times=times), [2.0], config)
     found = {row["prediction"]: row for row in rows}
     assert found["push"]["w1"] < 1.3 * found["floor"]["w1"] < found["no motion"]["w1"]
     assert found["push"]["energy"] < 0.1 < found["both neighbours"]["energy"]
+    assert found["push"]["mass"] == pytest.approx(1.0, abs=0.05)
+    assert found["draws"]["mass"] == pytest.approx(1.0, abs=0.05)
     assert found["draws"]["above"] < -10.0 * found["draws"]["above_error"]
     assert {row["cells"] for row in rows} == {75}
     means = {row["prediction"]: row for row in means_of(rows)}

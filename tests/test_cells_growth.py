@@ -1,24 +1,34 @@
 """Snapshots whose masses and proportions change: what is growth, and what is motion."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 import pytest
 
 from liouville.data import Snapshots
 from liouville.errors import LiouvilleError
 from liouville.numerics.distances import Cloud
+from liouville.runs.config import merge
 from liouville.tasks.cells._gaps import unfilled
-from liouville.tasks.cells.config import PathConfig
+from liouville.tasks.cells.config import CellsConfig, PathConfig
 from liouville.tasks.cells.fit import fit_cells
-from liouville.tasks.cells.growth import growth_length, masses_by_time, totals_by_time
+from liouville.tasks.cells.growth import (
+    growth_factors,
+    masses_by_time,
+    totals_by_time,
+)
 from liouville.tasks.cells.initial import (
     chains_through,
     choose_groups,
+    growth_length,
     growth_of_groups,
     initial_path,
     total_curve,
 )
+from liouville.tasks.cells.read import read
 from tolerances import ROUNDING
 
 SIDES = np.array([[-3.0, 0.0], [3.0, 0.0]])
@@ -56,7 +66,7 @@ def test_the_mass_of_a_snapshot_is_one_or_its_cells_or_what_is_said():
 @pytest.mark.parametrize(
     ("mass", "message"),
     [
-        ("cells", "give relative, counts, or the total at every time: 0=1,2=1"),
+        ("cells", "give relative, counts, a column, a table, or the total at every time: 0=1,2=1"),
         ("0=1", "no total at time 2"),
         ("0=1,2=-3", "the total -3 at time 2"),
         ("0=1,2=many", "give relative"),
@@ -67,6 +77,37 @@ def test_masses_that_are_not_understood(mass, message):
     cells = Snapshots.of([np.zeros((3, 1)), np.zeros((5, 1))], [0.0, 2.0])
     with pytest.raises(LiouvilleError, match=message):
         totals_by_time(cells, mass)
+
+
+def test_masses_of_a_column_and_of_a_table(tmp_path):
+    frame = pd.DataFrame({"day": [0, 0, 2, 2], "x": np.arange(4.0), "culture": [5, 5, 9, 9]})
+    config = merge(CellsConfig, flags={"growth.mass": "culture", "data.min_cells": 1})
+    cells = read(config, frame)
+    assert cells.features == ("x",)
+    assert totals_by_time(cells, "culture").tolist() == [5.0, 9.0]
+    assert totals_by_time(cells.select(cells.times == 2.0), "culture").tolist() == [9.0]
+    file = tmp_path / "totals.csv"
+    file.write_text("day,million cells\n2,9e6\n0,5e6\n")
+    assert totals_by_time(cells, str(file)).tolist() == [5e6, 9e6]
+    frame.loc[0, "culture"] = 6
+    with pytest.raises(LiouvilleError, match=r"total mass at day 0 of .* is 5 and 6; give all"):
+        read(config, frame)
+    with pytest.raises(LiouvilleError, match=r"no column 'cult'.*did you mean 'culture'"):
+        read(merge(CellsConfig, flags={"growth.mass": "cult"}), frame)
+    file.write_text("day,a,b\n0,1,1\n2,1,1\n")
+    with pytest.raises(LiouvilleError, match="one row a time, and one total in it"):
+        totals_by_time(cells, str(file))
+
+
+def test_expected_growth_follows_rates_and_gaps():
+    cells = Snapshots.of([np.zeros((2, 1))] * 3, [0.0, 1.0, 3.0], rates=np.array([1.0, 0] * 3))
+    factors = growth_factors(cells)
+    assert factors is not None
+    first, second = factors
+    np.testing.assert_allclose(first, [np.e, 1.0])
+    np.testing.assert_allclose(second, [np.e**2, 1.0])
+    with pytest.raises(LiouvilleError, match=r"exp\(20\) from time 1 to 3"):
+        growth_factors(dataclasses.replace(cells, rates=np.full(6, 10.0)))
 
 
 def default_length(clouds: list[np.ndarray]) -> float:
@@ -166,6 +207,42 @@ def test_resting_types_rest_and_grow(mass):
     assert np.sum((ends[:, 0] > 0) != (two_types()[0][:, 0] > 0)) <= 2
 
 
+def neighbours() -> tuple[list[np.ndarray], np.ndarray]:
+    """Three resting types side by side, one dies, one stays, one grows; and the rate of each."""
+    rng = np.random.default_rng(0)
+    counts = ((200, 200, 200), (140, 200, 280), (100, 200, 400))
+    centers = np.array([[0.0, 0.0], [1.0, 0.0], [2.0, 0.0]])
+    clouds = [np.repeat(centers, n, axis=0) + 0.3 * rng.normal(size=(sum(n), 2)) for n in counts]
+    rates = np.concatenate([np.repeat([-1.0, 0.0, 1.0], n) for n in counts])
+    return clouds, 0.5 * np.log(2.0) * rates
+
+
+@pytest.mark.slow
+def test_expected_rates_say_what_is_growth_and_what_is_motion():
+    """Right ones change nothing; those of the opposite sign turn growth into motion."""
+    clouds, rates = neighbours()
+    speeds = []
+    for expected in (None, rates, -rates):
+        cells = Snapshots.of(clouds, [0.0, 1.0, 2.0], rates=expected)
+        model = fit_cells(cells, {**BRIEF, "path.members": 3}).model
+        speeds.append(float(model.velocity(1.0, np.array([[1.0, 0.0]]))[0, 0]))
+    none, right, wrong = speeds
+    assert abs(none) < 0.04
+    assert abs(right) < 0.04
+    assert wrong > 0.08
+
+
+@pytest.mark.slow
+def test_totals_with_errors_are_met_as_well_as_these_allow():
+    clouds = [x[::4] for x in two_types()]
+    settings = {**BRIEF, "growth.mass": "0=100,1=300,2=100", "growth.mass_error": 0.2}
+    model = fit_cells(Snapshots.of(clouds, [0.0, 1.0, 2.0]), settings).model
+    log_mass = model.log_mass([0.0, 1.0, 2.0])
+    np.testing.assert_allclose(log_mass, np.log([100, 300, 100]), atol=0.4)
+    with pytest.raises(LiouvilleError, match="relative has no totals that could be wrong"):
+        fit_cells(Snapshots.of(clouds, [0.0, 1.0, 2.0]), {**BRIEF, "growth.mass_error": 0.2})
+
+
 @pytest.mark.slow
 def test_mass_is_conserved_on_request():
     cells = Snapshots.of(two_types(), [0.0, 1.0, 2.0])
@@ -176,7 +253,7 @@ def test_mass_is_conserved_on_request():
 
 def test_conserved_mass_has_no_settings_of_growth():
     cells = Snapshots.of(two_types(), [0.0, 1.0, 2.0])
-    for setting in ({"growth.mass": "counts"}, {"growth.delta": 1.0}):
+    for setting in ({"growth.mass": "counts"}, {"growth.delta": 1.0}, {"growth.rates": "r"}):
         with pytest.raises(LiouvilleError, match="--growth none conserves mass"):
             fit_cells(cells, {**BRIEF, "growth.of": "none", **setting})
 

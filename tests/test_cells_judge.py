@@ -107,9 +107,11 @@ def test_cells_are_pushed_with_the_mass_they_gain():
     units = Standardisation(np.zeros(2), np.ones(2), 0.0, 1.0)
     model = Model(path, units, np.array([-1.0, 2.5]), ("a", "b"))
     old = Cloud(model.sample(0.0, 500), np.linspace(1.0, 2.0, 500))
-    pushed, drawn = _predictions(model, old, 0.0, 1.0, 300, 0)
+    (pushed, gain), drawn = _predictions(model, old, 0.0, 1.0, 300, 0)
     moved = model.weighted_trajectories(old.points, [0.0, 1.0])
-    assert np.allclose(pushed.cloud.weights, old.weights * np.exp(moved.log_weights[-1]))
+    factors = np.exp(moved.log_weights[-1])
+    assert np.allclose(pushed.cloud.weights, old.weights * factors)
+    assert gain == pytest.approx(np.average(factors, weights=old.weights))
     assert np.ptp(moved.log_weights[-1]) > 0.01
     assert drawn.cloud.points.shape == (300, 2)
     assert drawn.log_density is not None

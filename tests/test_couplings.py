@@ -191,3 +191,17 @@ def test_an_outlier_grows_where_it_is_and_the_rest_does_not_care():
     assert joined.converged
     assert np.isfinite(joined.masses).all()
     assert crossing(joined).max() < 0.01
+
+
+def test_what_is_expected_to_grow_sends_more_chains():
+    """Two points that are one place for the cost: only what is expected tells them apart."""
+    x = np.array([[0.0], [0.01]])
+    masses = [np.array([0.5, 0.5])] * 2
+    factors = [np.array([3.0, 1.0])]
+    joined = chains([x, x], 400, masses=masses, delta=1.0, factors=factors)
+    own = joined.points[:, 0, 0] == 0.0
+    # Three chains in four leave the first point, which stands for half of the mass all the same.
+    assert np.mean(own) == pytest.approx(0.75, abs=0.02)
+    np.testing.assert_allclose(joined.masses[own, 0].sum(), 0.5, atol=0.01)
+    growth = joined.masses[:, 1] / joined.masses[:, 0]
+    assert np.median(growth[own]) / np.median(growth[~own]) == pytest.approx(3.0, rel=0.05)

@@ -83,7 +83,15 @@ def test_weights_of_points():
 
 
 def test_a_batch_as_large_as_the_data_is_the_data():
-    assert NegativeLogLikelihood(TIMES, CLOUDS, batch_size=5).batch_size is None
+    assert NegativeLogLikelihood(TIMES, CLOUDS, batch_size=5).clouds.batch_size is None
+
+
+def test_many_points_are_asked_block_by_block(monkeypatch):
+    whole = negative_log_likelihoods(moving(), NegativeLogLikelihood(TIMES, CLOUDS))
+    monkeypatch.setattr("liouville.objectives._clouds._BLOCK", 2)
+    term = NegativeLogLikelihood(TIMES, CLOUDS)
+    assert term.clouds.blocks.shape[0] > len(TIMES)
+    np.testing.assert_allclose(negative_log_likelihoods(moving(), term), whole, rtol=ROUNDING)
 
 
 @pytest.mark.parametrize(

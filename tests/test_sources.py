@@ -292,7 +292,9 @@ def test_matrices_of_anndata(tmp_path: Path) -> None:
         read_cells(_cells(), basis="raw")
 
 
-@pytest.mark.parametrize(("lost", "key", "left"), [("raw/X", "raw", "X_pca, X"), ("X", "X", "X_pca")])
+@pytest.mark.parametrize(
+    ("lost", "key", "left"), [("raw/X", "raw", "X_pca, X"), ("X", "X", "X_pca")]
+)
 def test_a_file_that_lost_a_matrix(tmp_path: Path, lost: str, key: str, left: str) -> None:
     h5py = pytest.importorskip("h5py")
     cells = _cells()

@@ -3,7 +3,7 @@
 import contextlib
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,20 @@ class Annotated:
         if name not in self.columns:
             raise not_found("obs column", name, self.columns, self.source)
         return plain_array(np.asarray(self.data.obs[name]))
+
+    def expression(self) -> tuple[tuple[str, ...], Callable[[Sequence[str]], np.ndarray]]:
+        """The names of all genes, of ``raw`` if there is one, and what reads some of them."""
+        whole = getattr(self.data, "raw", None)
+        whole = self.data if whole is None or _matrix_of(whole) is None else whole
+        names = _texts(
+            getattr(self.data, "var_names", ()) if whole is self.data else whole.var_names
+        )
+        kept = "X" if whole is self.data else "raw"
+
+        def read(genes: Sequence[str]) -> np.ndarray:
+            return self.points(kept, genes)[0]
+
+        return names, read
 
     def basis(self, asked: str | None) -> str:
         """The array of points: the one asked for, ``X_pca``, or the only one of ``obsm``."""

@@ -1,7 +1,7 @@
 """Reading cells from whatever people have: tables, archives, AnnData, arrays."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,7 @@ import numpy as np
 from liouville.data._annotated import Annotated, column_names
 from liouville.data._archives import Archive
 from liouville.data._arrays import real_matrix
+from liouville.data._growth_scores import Expressed, rates_of, score_of
 from liouville.data._names import listed, names_among, not_found
 from liouville.data._records import number_values
 from liouville.data._roles import unit_of, usual
@@ -31,7 +32,8 @@ class _Request:
     time_key: str | None
     basis: str | None
     embedding: str | None
-    weights: str | None
+    numbers: Mapping[str, str]  # the columns of a number a cell, by field of `Snapshots`
+    scores: Mapping[str, str]  # what tells division and death, by kind
     features: tuple[str, ...] | None
     without: tuple[str, ...]
 
@@ -45,7 +47,8 @@ class _Columns:
     times: np.ndarray
     time_name: str
     embedding: np.ndarray | None = None
-    weights: np.ndarray | None = None
+    numbers: Mapping[str, np.ndarray] = field(default_factory=dict)
+    scores: Mapping[str, np.ndarray] = field(default_factory=dict)
     identifiers: np.ndarray | None = None
 
 
@@ -59,6 +62,10 @@ def read_cells(
     dims: int | None = None,
     embedding: str | None = None,
     weights: str | None = None,
+    totals: str | None = None,
+    rates: str | None = None,
+    proliferation: str | None = None,
+    apoptosis: str | None = None,
     times: str | Mapping[str, float | int] | None = None,
     bins: int | None = None,
 ) -> Snapshots:
@@ -92,6 +99,11 @@ def read_cells(
         embedding: Two coordinates for pictures: an array, an ``obsm`` key (their first two columns
             are used), or two columns of a table, ``"u1,u2"``.
         weights: Column (``obs`` column, array) of the mass of each cell.
+        totals: Column of the mass of the whole population at the time of each cell.
+        rates: Column of the expected rate of growth of each cell, in one over the unit of time.
+        proliferation: What tells that cells divide: a column of scores, or genes, see
+            `liouville.data._growth_scores.rates_of`. Rates then follow from it.
+        apoptosis: What tells that they die, likewise.
         times: The time of every label of the time column, if they have no numbers:
             ``"iPSC=18,MEF=0"`` or a mapping.
         bins: Cut times that differ from cell to cell, such as pseudotime, into so many bins of
@@ -106,7 +118,13 @@ def read_cells(
     """
     names = None if features is None else names_among(features, "features")
     left_out = () if without is None else names_among(without, "without")
-    request = _Request(time_key, basis, embedding, weights, names, left_out)
+    numbers = {"weights": weights, "totals": totals, "rates": rates}
+    scores = {"proliferation": proliferation, "apoptosis": apoptosis}
+    if rates is not None and (proliferation is not None or apoptosis is not None):
+        raise LiouvilleError(
+            f"rates {rates!r} are given, and scores that rates follow from; leave one of them out"
+        )
+    request = _Request(time_key, basis, embedding, _given(numbers), _given(scores), names, left_out)
     with opened(source, ALL, what="cells") as found:
         columns = _columns_of(found, request)
         where = source_of(found, source, "cells")
@@ -121,13 +139,24 @@ def read_cells(
         kept,
         time_name=columns.time_name,
         time_unit=unit,
-        weights=columns.weights,
+        **_with_rates(columns, unit),
         embedding=columns.embedding,
         identifiers=columns.identifiers,
         source=where,
     )
     snapshots.check_numbers()
     return snapshots
+
+
+def _given(names: Mapping[str, str | None]) -> dict[str, str]:
+    return {role: name for role, name in names.items() if name is not None}
+
+
+def _with_rates(columns: _Columns, unit: str) -> dict[str, np.ndarray]:
+    """The numbers of each cell, with the rates that follow from scores."""
+    if not columns.scores:
+        return dict(columns.numbers)
+    return {**columns.numbers, "rates": rates_of(columns.scores, unit)}
 
 
 def _numbers(
@@ -176,11 +205,12 @@ def _columns_of(found: Any, request: _Request) -> _Columns:
 
 def _of_arrays(found: np.ndarray | tuple[np.ndarray, ...], request: _Request) -> _Columns:
     """One array with the time first, or points, times and perhaps weights."""
-    for option in ("time_key", "basis", "embedding", "weights"):
-        if getattr(request, option) is not None:
+    named = {name: getattr(request, name) for name in ("time_key", "basis", "embedding")}
+    for option, name in {**named, **request.numbers, **request.scores}.items():
+        if name is not None:
             raise LiouvilleError(
-                f"{option} {getattr(request, option)!r} has no meaning for arrays, which have no "
-                "names; give a data frame, or Snapshots"
+                f"{option} {name!r} has no meaning for arrays, which have no names; give a data "
+                "frame, or Snapshots"
             )
     if isinstance(found, np.ndarray):
         whole = real_matrix(found, "cells")
@@ -201,9 +231,10 @@ def _of_arrays(found: np.ndarray | tuple[np.ndarray, ...], request: _Request) ->
                 f"{name} of cells must have shape ({len(points)},), one for each point, got "
                 f"{array.shape}"
             )
-    masses = real_matrix(found[2], "weights of cells")[:, 0] if len(found) == 3 else None
+    own = [real_matrix(array, "weights of cells")[:, 0] for array in found[2:]]
     names = number_values(points.shape[1])
-    return _without(_Columns(points, names, found[1], "time", None, masses), request, "cells")
+    columns = _Columns(points, names, found[1], "time", numbers=dict(zip(["weights"], own)))
+    return _without(columns, request, "cells")
 
 
 def _of_archive(archive: Archive, request: _Request) -> _Columns:
@@ -223,6 +254,10 @@ def _of_archive(archive: Archive, request: _Request) -> _Columns:
         return archive.column(name, len(points), "cell")
 
     names = column_names(point_key, points.shape[1])
+    for kind, name in request.scores.items():
+        raise LiouvilleError(
+            f"{kind} {name!r} has no meaning for the archive {path}; name an array of rates"
+        )
     return _completed(points, names, time_key, archive.array, column, request, str(path))
 
 
@@ -230,7 +265,13 @@ def _of_annotated(cells: Annotated, request: _Request) -> _Columns:
     time_name = time_column(cells.columns, request.time_key, f"obs of {cells.source}")
     points, names = cells.points(cells.basis(request.basis), request.features)
     found = _completed(points, names, time_name, cells.array, cells.column, request, cells.source)
-    return replace(found, identifiers=cells.identifiers)
+    scores = {kind: score_of(kind, text, _of(cells)) for kind, text in request.scores.items()}
+    return replace(found, identifiers=cells.identifiers, scores=scores)
+
+
+def _of(cells: Annotated) -> Expressed:
+    genes, matrix = cells.expression()
+    return Expressed(cells.columns, cells.column, genes, matrix, cells.source)
 
 
 def _completed(
@@ -243,7 +284,7 @@ def _completed(
     source: str,
 ) -> _Columns:
     """Points with all else that is asked for; `array` and `column` look up a name in the file."""
-    embedding, weights, drawn, masses = request.embedding, request.weights, None, None
+    embedding, drawn = request.embedding, None
     if embedding is not None:
         drawn = real_matrix(array(embedding), f"embedding {embedding!r} of {source}")[:, :2]
         if drawn.shape[1] < 2:
@@ -251,9 +292,11 @@ def _completed(
                 f"embedding {embedding!r} of {source} has one column but a picture needs two; "
                 "name another"
             )
-    if weights is not None:
-        masses = real_matrix(column(weights), f"weights {weights!r} of {source}")[:, 0]
-    found = _Columns(points, names, column(time_name), time_name, drawn, masses)
+    numbers = {
+        role: real_matrix(column(name), f"{role} {name!r} of {source}")[:, 0]
+        for role, name in request.numbers.items()
+    }
+    found = _Columns(points, names, column(time_name), time_name, drawn, numbers)
     return _without(found, request, source)
 
 
@@ -279,9 +322,13 @@ def _of_table(table: Table, request: _Request) -> _Columns:
         raise LiouvilleError(
             f"embedding {request.embedding!r} of {source} must name two columns, such as 'u1,u2'"
         )
-    apart = (time_name, *drawn, *(() if request.weights is None else (request.weights,)))
+    known = Expressed(table.names, table.numbers, table.names, table.matrix, source)
+    scores = {kind: score_of(kind, text, known) for kind, text in request.scores.items()}
+    # Genes are coordinates as well as any; a column of scores is none.
+    told = (name for name in request.scores.values() if name in table.names)
+    apart = (time_name, *drawn, *request.numbers.values(), *told)
     embedding = table.matrix(drawn) if drawn else None
-    weights = None if request.weights is None else table.numbers(request.weights)
+    numbers = {role: table.numbers(name) for role, name in request.numbers.items()}
     names, identifiers = request.features, identifiers_of(table)
     if names is None:
         every = other_columns(table.names, (*request.without, *identifiers.column), source)
@@ -294,4 +341,4 @@ def _of_table(table: Table, request: _Request) -> _Columns:
     if request.features is None:
         said_columns(points, names, source)
     times = table.typed(time_name)
-    return _Columns(points, names, times, time_name, embedding, weights, identifiers.values)
+    return _Columns(points, names, times, time_name, embedding, numbers, scores, identifiers.values)

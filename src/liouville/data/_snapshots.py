@@ -26,6 +26,9 @@ from liouville.errors import LiouvilleError
 _ALWAYS_HELD_OUT_FROM = 10
 """A time with at least this many cells gives at least one of them to the held-out part."""
 
+# Fields with one number a cell that need not be there.
+_NUMBERS = ("weights", "totals", "rates")
+
 
 @dataclass(frozen=True, eq=False)
 class Snapshots:
@@ -38,6 +41,10 @@ class Snapshots:
         time_name: Name of the time column.
         time_unit: Unit of time, empty if unknown.
         weights: Mass of each point, shape ``(n,)``, or None for equal masses.
+        totals: Mass of the whole population at the time of each point, shape ``(n,)``, the same
+            for all points of a time, or None.
+        rates: Expected rate of growth (of divisions less deaths) of each point, in one over the
+            unit of time, shape ``(n,)``, or None.
         embedding: Two coordinates per point for pictures only, shape ``(n, 2)``, or None.
         identifiers: Name of each cell, such as its barcode, shape ``(n,)``, or None.
         source: Where the data came from, for messages and reports.
@@ -50,6 +57,8 @@ class Snapshots:
     time_name: str = "time"
     time_unit: str = ""
     weights: np.ndarray | None = None
+    totals: np.ndarray | None = None
+    rates: np.ndarray | None = None
     embedding: np.ndarray | None = None
     source: str = "data"
     identifiers: np.ndarray | None = None
@@ -68,7 +77,8 @@ class Snapshots:
         put(self, points=points)
         if np.asarray(self.times).dtype.kind in "iu":
             check_times(self.times, self.time_name, self.source)
-        put_columns(self, len(points), "cells", times=(), weights=(), embedding=(2,))
+        shapes = {"times": (), "embedding": (2,), **dict.fromkeys(_NUMBERS, ())}
+        put_columns(self, len(points), "cells", **shapes)
         if self.identifiers is not None and self.identifiers.shape != (len(points),):
             raise LiouvilleError(
                 f"identifiers of {self.source} must have shape ({len(points)},), one for each "
@@ -107,7 +117,7 @@ class Snapshots:
     def select(self, mask: np.ndarray) -> "Snapshots":
         """Keeps some of the cells, by booleans of shape ``(n,)`` or their numbers in order."""
         kept = chosen_rows(mask, len(self), f"cells of {self.source}")
-        return take(self, kept, "points", "times", "weights", "embedding", "identifiers")
+        return take(self, kept, "points", "times", *_NUMBERS, "embedding", "identifiers")
 
     def split(self, share: float, seed: int) -> tuple["Snapshots", "Snapshots"]:
         """Holds out a share of the cells of every time: the training part and the held-out part.
@@ -133,8 +143,8 @@ class Snapshots:
 
         Raises:
             LiouvilleError: If there are no cells, no columns, numbers that are not finite,
-                negative weights, fewer than two times, times that a model cannot tell apart, or
-                fewer than `min_cells` or no mass at a time.
+                negative weights, totals that differ within a time, fewer than two times, times
+                that a model cannot tell apart, or fewer than `min_cells` or no mass at a time.
 
         Warns:
             UserWarning: If columns are constant, or copies of another.
@@ -164,6 +174,15 @@ class Snapshots:
         return self
 
     def _check_masses(self) -> None:
+        if self.totals is not None:
+            for t in self.distinct_times:
+                own = np.unique(self.totals[self.times == t])
+                if own.size > 1 or not own[0] > 0:
+                    said = f"{own[0]:g}" + (f" and {own[1]:g}" if own.size > 1 else "")
+                    raise LiouvilleError(
+                        f"the total mass at {self.time_name} {t:g} of {self.source} is {said}; "
+                        "give all cells of a time the same positive one"
+                    )
         if self.weights is None:
             return
         masses = np.bincount(np.unique(self.times, return_inverse=True)[1], self.weights)
@@ -179,7 +198,7 @@ class Snapshots:
         columns = [
             (self.time_name, self.times),
             *zip(self.features, self.points.T, strict=True),
-            ("weights", self.weights),
+            *((name, getattr(self, name)) for name in _NUMBERS),
             ("embedding", self.embedding),
         ]
         check_finite(self.points, columns, "cells", self.source)

@@ -16,6 +16,8 @@ from liouville.objectives._events import PlaceLikelihood as PlaceLikelihood
 from liouville.objectives._events import TimeLikelihood as TimeLikelihood
 from liouville.objectives._events import compensate as compensate
 from liouville.objectives._likelihood import ContextLikelihood as ContextLikelihood
+from liouville.objectives._likelihood import GrowthDeviation as GrowthDeviation
+from liouville.objectives._likelihood import MassLikelihood as MassLikelihood
 from liouville.objectives._likelihood import NegativeLogLikelihood as NegativeLogLikelihood
 from liouville.objectives._likelihood import negative_log_likelihoods as negative_log_likelihoods
 from liouville.objectives._members import PerContext as PerContext

@@ -5,11 +5,12 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
 from liouville.numerics.conditioning import given
 from liouville.numerics.types import Points, RandomKey, Scalar
 from liouville.objectives._base import AbstractTerm
+from liouville.objectives._clouds import Clouds, Quantity
 from liouville.paths import AbstractPath, Contextual
 
 
@@ -17,23 +18,15 @@ class NegativeLogLikelihood(AbstractTerm):
     r"""$-\sum_{i,j} w_{ij} \log\rho_{t_i}(x_{ij})$ over snapshots, in nats per point.
 
     The weights are normalised to one in total; without any, every point counts the same, so a
-    time with more points counts more. Snapshots may differ in size: they are padded, and the
-    padding has no weight.
+    time with more points counts more. Snapshots may differ in size, and memory does not grow with
+    it beyond the points themselves.
 
     Attributes:
-        times: the snapshots' times, shape `(times,)`.
-        points: shape `(times, largest, dim)`.
-        weights: shape `(times, largest)`, zero on the padding.
-        sizes: the number of points of each snapshot, shape `(times,)`.
-        batch_size: points drawn from each snapshot a step; `None` uses all of them.
+        clouds: the snapshots.
         name: under which the term is logged.
     """
 
-    times: Float[Array, " times"]
-    points: Float[Array, "times largest dim"]
-    weights: Float[Array, "times largest"]
-    sizes: Int[Array, " times"]
-    batch_size: int | None = eqx.field(static=True)
+    clouds: Clouds
     name: str = eqx.field(static=True)
 
     def __init__(
@@ -45,42 +38,93 @@ class NegativeLogLikelihood(AbstractTerm):
         batch_size: int | None = None,
         name: str = "likelihood",
     ):
-        sizes = np.array([len(x) for x in points])
-        if len(times) != len(points) or not len(points) or sizes.min() == 0:
-            raise ValueError(
-                f"{len(times)} times and snapshots of sizes {sizes.tolist()}; give one time for "
-                "each snapshot and at least one point in each"
-            )
-        weights = [np.ones(n) for n in sizes] if weights is None else weights
-        total = sum(float(np.sum(w)) for w in weights)
-        largest, dim = int(sizes.max()), np.shape(points[0])[1]
-        padded_weights = np.zeros((len(sizes), largest))
-        padded = np.zeros((*padded_weights.shape, dim))
-        for i, (x, w) in enumerate(zip(points, weights)):
-            padded[i, : len(x)], padded_weights[i, : len(x)] = x, np.asarray(w) / total
-        dtype = jnp.zeros(()).dtype
-        self.times = jnp.asarray(np.asarray(times), dtype)
-        self.points = jnp.asarray(padded, dtype)
-        self.weights = jnp.asarray(padded_weights, dtype)
-        self.sizes = jnp.asarray(sizes)
-        self.batch_size = None if batch_size is None or batch_size >= largest else batch_size
+        """The term of points `(n_i, dim)` at each time, all of them or a batch of each a step.
+
+        Raises:
+            ValueError: if there are not as many times as snapshots, or one is empty.
+        """
+        self.clouds = Clouds(times, points, weights, batch_size)
         self.name = name
 
     def __call__(self, path: AbstractPath, *, key: RandomKey) -> Scalar:
         """The mean negative log-likelihood per point, or an unbiased estimate from a batch."""
-        points, weights = self.points, self.weights
-        if self.batch_size is not None:
-            shape = (self.sizes.shape[0], self.batch_size)
-            picks = jr.randint(key, shape, 0, self.sizes[:, None])
-            points = jnp.take_along_axis(points, picks[..., None], axis=1)
-            scale = self.sizes[:, None] / self.batch_size
-            weights = jnp.take_along_axis(weights, picks, axis=1) * scale
+        return -self.clouds.sum(_log_densities(path), key=key)
 
-        def at_one_time(t, x, w):
-            # Padding is evaluated and multiplied by zero; its value is always finite.
-            return w @ jax.vmap(path.at(t).log_density)(x)
 
-        return -jax.vmap(at_one_time)(self.times, points, weights).sum()
+class GrowthDeviation(AbstractTerm):
+    r"""$\tfrac12 \int E_{\rho_t}|h_t - r_t|^2\,dt$ over snapshots: growth that is not as expected.
+
+    The expectation is over the points of a snapshot, and the integral by the trapezoidal rule. Up
+    to a constant it is minus the log-likelihood of rates $r$ that are known with errors.
+
+    Attributes:
+        clouds: the snapshots; the weights of each have the sum of the time that it stands for.
+        rates: the expected rate $r$ of each point, shape `(n,)`, in one over time.
+        duration: from the first time to the last, shape `()`.
+        name: under which the term is logged.
+    """
+
+    clouds: Clouds
+    rates: Float[Array, " n"]
+    duration: Scalar
+    name: str = eqx.field(static=True)
+
+    def __init__(
+        self,
+        times: Sequence[float] | np.ndarray,
+        points: Sequence[np.ndarray],
+        rates: Sequence[np.ndarray],
+        *,
+        weights: Sequence[np.ndarray] | None = None,
+        batch_size: int | None = None,
+        name: str = "rates",
+    ):
+        """The term of points `(n_i, dim)` with rates `(n_i,)` at each of two or more times.
+
+        Raises:
+            ValueError: if there are not as many times as snapshots, or one is empty.
+        """
+        gaps = np.diff(np.asarray(times, float))
+        spans = 0.5 * (np.append(gaps, 0.0) + np.append(0.0, gaps))
+        weights = [np.ones(len(x)) for x in points] if weights is None else weights
+        weights = [span * w / np.sum(w) for span, w in zip(spans, weights)]
+        self.clouds = Clouds(times, points, weights, batch_size)
+        self.duration = jnp.asarray(spans.sum(), self.clouds.times.dtype)
+        self.rates = jnp.asarray(np.concatenate(rates), self.clouds.times.dtype)
+        self.name = name
+
+    def __call__(self, path: AbstractPath, *, key: RandomKey) -> Scalar:
+        """The integral, or an unbiased estimate from a batch."""
+
+        def squares(t, points, rows):
+            found = jax.vmap(path.at(t).growth)(points)
+            return 0.5 * (found - self.rates[rows]) ** 2
+
+        return self.duration * self.clouds.sum(squares, key=key)
+
+
+class MassLikelihood(AbstractTerm):
+    r"""$\tfrac12 \sum_i (\log M(t_i) - \log m_i)^2 / \sigma_i^2$ over measured total masses.
+
+    Minus the log-likelihood of masses with relative errors, up to a constant, in nats.
+
+    Attributes:
+        times: shape `(times,)`.
+        log_masses: $\log m$, shape `(times,)`.
+        errors: $\sigma$, relative, shape `(times,)`.
+        name: under which the term is logged.
+    """
+
+    times: Float[Array, " times"]
+    log_masses: Float[Array, " times"]
+    errors: Float[Array, " times"]
+    name: str = eqx.field(static=True, default="mass")
+
+    def __call__(self, path: AbstractPath, *, key: RandomKey) -> Scalar:
+        """The sum over the times."""
+        del key
+        found = jax.vmap(lambda t: path.at(t).log_mass)(self.times)
+        return 0.5 * jnp.sum(((found - self.log_masses) / self.errors) ** 2)
 
 
 class ContextLikelihood(AbstractTerm):
@@ -119,8 +163,9 @@ def negative_log_likelihoods(
     path: AbstractPath, term: NegativeLogLikelihood
 ) -> Float[Array, " times"]:
     """The mean negative log-likelihood per point at each time of a term, shape `(times,)`."""
+    found = term.clouds.sums(_log_densities(path))
+    return -found / term.clouds.sums(lambda _, points, __: jnp.ones_like(points[:, 0]))
 
-    def at_one_time(t, x, w):
-        return -(w @ jax.vmap(path.at(t).log_density)(x)) / w.sum()
 
-    return jax.vmap(at_one_time)(term.times, term.points, term.weights)
+def _log_densities(path: AbstractPath) -> Quantity:
+    return lambda t, points, _: jax.vmap(path.at(t).log_density)(points)

@@ -38,6 +38,14 @@ def ordinary(path: str | Path, what: str = "file") -> Path:
     return path
 
 
+def is_file(text: str) -> bool:
+    """Whether a text that may be something else is the path of a file."""
+    try:
+        return bool(text) and Path(text).is_file()
+    except (OSError, ValueError):  # longer than a name can be, or with a null
+        return False
+
+
 def read_text(path: str | Path, what: str = "file", *, most: int = MOST_TEXT) -> str:
     """The text of an ordinary file in UTF-8, of at most so many bytes.
 

@@ -47,6 +47,7 @@ def chains(
     *,
     masses: Sequence[Array] | None = None,
     delta: float | None = None,
+    factors: Sequence[Array] | None = None,
 ) -> Chains:
     r"""Joins snapshots to trajectories by the best coupling of each one to the next.
 
@@ -65,12 +66,20 @@ def chains(
         masses: of the points of each snapshot, positive, shapes `(n_i,)`; by default equal, with
             the sum one.
         delta: $\delta$, a length: what growth costs. By default mass does not change on the way.
+        factors: by which the points of every snapshot but the last are expected to grow until the
+            next, shapes `(n_i,)`; up to one number a snapshot, as only proportions count. Growth
+            then costs as far as it is another.
     """
     rng = np.random.default_rng(seed)
     masses = [np.full(len(x), 1.0 / len(x)) for x in snapshots] if masses is None else masses
-    drawn = [_draw(x, m, n, rng) for x, m in zip(snapshots, masses)]
+    kept = [_draw(x, n, rng) for x in snapshots]
+    drawn = [(x[i], m[i] * (m.sum() / m[i].sum())) for x, m, i in zip(snapshots, masses, kept)]
+    grown = [np.ones(len(i)) for i in kept]
+    if factors is not None and delta is not None:
+        grown = [f[i] for f, i in zip(factors, kept)]
     places, past, is_kept = np.empty((n, 0), int), np.empty((n, 0)), np.ones(n, bool)
-    legs = [_couple(*a, *b, delta) for a, b in itertools.pairwise(drawn)]
+    pairs = zip(itertools.pairwise(drawn), grown)
+    legs = [_couple(x, _grown(a, f), y, b, delta) for ((x, a), (y, b)), f in pairs]
     chosen = systematic(legs[0].leaving, n, rng)
     for i, leg in enumerate(legs):
         (x, a), (y, _) = drawn[i : i + 2]
@@ -80,9 +89,10 @@ def chains(
             share = leg.leaving[chosen] / legs[i - 1].arriving[chosen]
             share = share / share.sum()
             order = np.argsort(chosen)
-            kept = order[systematic(share[order], n, rng)]
-            past = past[kept] / (n * share[kept])[:, None]
-            chosen, places, is_kept = chosen[kept], places[kept], is_kept[kept]
+            drawn_on = order[systematic(share[order], n, rng)]
+            past = past[drawn_on] / (n * share[drawn_on])[:, None]
+            chosen, places = chosen[drawn_on], places[drawn_on]
+            is_kept = is_kept[drawn_on]
         places = np.column_stack([places, chosen])
         past = np.column_stack([past, a[chosen] / leg.leaving[chosen] / n])
         ends = rng.permutation(systematic(leg.arriving, n, rng))
@@ -124,9 +134,14 @@ def _couple(x: Array, a: Array, y: Array, b: Array, delta: float | None) -> _Leg
     return _Leg(rows / rows.sum(), columns / columns.sum(), excess, solved.error, solved.converged)
 
 
-def _draw(x: Array, masses: Array, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
-    """At most `n` of the points, chosen by chance, and their masses, which add up to all."""
+def _grown(masses: Array, factors: Array) -> Array:
+    """Masses as they are expected to be at the next snapshot, up to their total."""
+    later = masses * factors
+    return later * (masses.sum() / later.sum())
+
+
+def _draw(x: Array, n: int, rng: np.random.Generator) -> Array:
+    """The numbers of at most `n` of the points, chosen by chance."""
     kept = rng.permutation(len(x))[:n]
     # In an order in space, even draws are even in space too.
-    kept = kept[np.argsort(x[kept, np.argmax(x.var(axis=0))])]
-    return x[kept], masses[kept] * (masses.sum() / masses[kept].sum())
+    return kept[np.argsort(x[kept, np.argmax(x.var(axis=0))])]

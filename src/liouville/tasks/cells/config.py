@@ -114,9 +114,27 @@ class GrowthConfig:
     mass: str = option(
         "relative",
         "the mass of a snapshot: relative (one at all times; proportions change), counts (of "
-        "cells, or the sum of their weights), or '0=400,1=442'",
+        "cells, or the sum of their weights), '0=400,1=442', a column, or a table of times and "
+        "totals",
         flag="--mass",
     )
+    mass_error: float = option(
+        0.0,
+        "relative standard error of these totals; at 0 they are met exactly",
+        flag="--mass-error",
+        within=NOT_NEGATIVE,
+    )
+    rates: str | None = option(
+        None,
+        "column of the rate at which each cell is expected to grow, in one over the unit of time",
+        flag="--rates",
+    )
+    proliferation: str | None = option(
+        None,
+        "what tells division, for expected rates: a column of scores, genes, or a file of genes",
+        flag="--proliferation",
+    )
+    apoptosis: str | None = option(None, "what tells death, likewise", flag="--apoptosis")
     delta: float | None = option(
         None,
         "length beyond which growth costs less than motion (scaled units); by default .75 of "

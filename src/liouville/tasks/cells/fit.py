@@ -13,17 +13,30 @@ from liouville.errors import LiouvilleError
 from liouville.model import Model
 from liouville.numerics.couplings import Chains
 from liouville.numerics.distances import Cloud
-from liouville.objectives import KineticEnergy, NegativeLogLikelihood, Objective, PerMember
+from liouville.objectives import (
+    GrowthDeviation,
+    KineticEnergy,
+    MassLikelihood,
+    NegativeLogLikelihood,
+    Objective,
+    PerMember,
+)
 from liouville.tasks.cells import measure
 from liouville.tasks.cells._gaps import Filled, fill_gaps, unfilled
-from liouville.tasks.cells.config import CellsConfig
+from liouville.tasks.cells.config import CellsConfig, GrowthConfig
 from liouville.tasks.cells.demo import demonstration
 from liouville.tasks.cells.groups import clusters
-from liouville.tasks.cells.growth import growth_length, masses_by_time, totals_by_time
+from liouville.tasks.cells.growth import (
+    growth_factors,
+    masses_by_time,
+    totals_by_time,
+    weights_by_time,
+)
 from liouville.tasks.cells.initial import (
     chains_through,
     choose_groups,
     energy_of_chains,
+    growth_length,
     growth_of_groups,
     initial_path,
     total_curve,
@@ -93,9 +106,10 @@ def resolve(cells: Snapshots, config: CellsConfig, progress: bool | None = None)
     config = _with_delta(config, clouds, seed)
     delta, totals = config.growth.delta, totals_by_time(cells, config.growth.mass)
     masses = masses_by_time(training, totals)
-    joined = chains_through(clouds, masses, delta=delta, seed=seed)
+    grown: dict[str, Any] = {"delta": delta, "factors": growth_factors(training), "seed": seed}
+    joined = chains_through(clouds, masses, **grown)
     straight = energy_of_chains(times, joined)
-    path = choose_groups(clouds, masses, config.path, delta=delta, seed=seed)
+    path = choose_groups(clouds, masses, config.path, **grown)
     config = _resolved(dataclasses.replace(config, path=path), joined, straight)
     options = config.objective
     assert options.energy is not None  # just filled in
@@ -104,27 +118,23 @@ def resolve(cells: Snapshots, config: CellsConfig, progress: bool | None = None)
     label = clusters(joined.points, config.path.parts, seed)
     filled = _fill(config, times, joined, straight, label)
     batch_size = options.batch_size or _LARGEST_BATCH
-    weights = measure.weights_by_time(training)
+    weights = weights_by_time(training)
     likelihood = _training_likelihood(times, clouds, weights, filled, batch_size)
-    noise = units.noise_to_model(_noise(config, units))
-    energy = KineticEnergy(
-        interval=(float(times[0]), float(times[-1])),
-        g=jnp.asarray(noise, jnp.zeros(()).dtype),
-        of=options.energy_of,
-        delta=_weight_of_growth(times, joined, label, config, len(training)) if delta else 0.0,
-        times=options.times,
-        particles=options.particles,
-    )
+    length = _weight_of_growth(times, joined, label, config, len(training)) if delta else 0.0
+    objective = likelihood + options.energy * _energy(config, known, times, clouds, totals, length)
+    error = config.growth.mass_error
+    if delta is not None and error > 0:
+        objective = objective + 1.0 / len(training) * PerMember(_mass(times, totals, error))
     return Start(
         config,
         initial_path(
             filled,
             list(map(Cloud, clouds, masses)),
             config.path,
-            totals=None if delta is None else total_curve(times, totals),
+            totals=None if delta is None else total_curve(times, totals, is_free=error > 0),
             seed=seed,
         ),
-        likelihood + options.energy / float(totals.mean()) * PerMember(energy),
+        objective,
         None if held_out is None else measure.likelihood(held_out, units, "validation"),
         facts={
             "cells": len(cells),
@@ -166,18 +176,71 @@ def _divide(cells: Snapshots, config: CellsConfig) -> _Known:
 def _with_delta(config: CellsConfig, clouds: list[np.ndarray], seed: int) -> CellsConfig:
     """The configuration with what growth costs, if there is any."""
     growth = config.growth
+    if growth.mass_error and growth.mass == "relative":
+        raise LiouvilleError(
+            f"growth.mass_error is {growth.mass_error:g}, but --mass relative has no totals that "
+            "could be wrong; give them, or leave the error out"
+        )
     if growth.of == "parts":
         if growth.delta is None:
             delta = growth_length(clouds, chains_through(clouds, seed=seed))
             growth = dataclasses.replace(growth, delta=float(f"{delta:.3g}"))
         return dataclasses.replace(config, growth=growth)
-    if growth.mass != "relative" or growth.delta is not None:
-        name = "mass" if growth.mass != "relative" else "delta"
-        raise LiouvilleError(
-            f"growth.{name} is {getattr(growth, name)}, but --growth none conserves mass; leave "
-            "one of them out"
-        )
+    set_apart = dataclasses.replace(growth, of="parts")
+    for field in dataclasses.fields(GrowthConfig):
+        if getattr(set_apart, field.name) != field.default:
+            raise LiouvilleError(
+                f"growth.{field.name} is {getattr(growth, field.name)}, but --growth none "
+                "conserves mass; leave one of them out"
+            )
     return config
+
+
+def _energy(
+    config: CellsConfig,
+    known: _Known,
+    times: np.ndarray,
+    clouds: list[np.ndarray],
+    totals: np.ndarray,
+    length: float,
+) -> Objective:
+    """What motion and growth cost, of a unit of mass.
+
+    If rates are expected, growth costs as far as it is another, where cells are.
+    """
+    options, training, units = config.objective, known.training, known.units
+    assert options.times is not None  # filled in before
+    noise = units.noise_to_model(_noise(config, units))
+    energy = KineticEnergy(
+        interval=(float(times[0]), float(times[-1])),
+        g=jnp.asarray(noise, jnp.zeros(()).dtype),
+        of=options.energy_of,
+        delta=length if training.rates is None else 0.0,
+        times=options.times,
+        particles=options.particles,
+    )
+    objective = 1.0 / float(totals.mean()) * PerMember(energy)
+    if training.rates is None or not length:
+        return objective
+    rates = [
+        units.time_scale * training.rates[training.times == t] for t in training.distinct_times
+    ]
+    term = GrowthDeviation(
+        times,
+        clouds,
+        rates,
+        weights=weights_by_time(training),
+        batch_size=options.batch_size or _LARGEST_BATCH,
+    )
+    return objective + length**2 * PerMember(term)
+
+
+def _mass(times: np.ndarray, totals: np.ndarray, error: float) -> MassLikelihood:
+    dtype = jnp.zeros(()).dtype
+    logs = jnp.asarray(np.log(totals), dtype)
+    return MassLikelihood(
+        times=jnp.asarray(times, dtype), log_masses=logs, errors=jnp.full_like(logs, error)
+    )
 
 
 def _fill(
@@ -264,7 +327,7 @@ TASK = Task(
     config=CellsConfig,
     result=CellsFit,
     read=read,
-    arrays=lambda cells: [cells.points, cells.times, cells.weights],
+    arrays=lambda cells: [cells.points, cells.times, cells.weights, cells.totals, cells.rates],
     resolve=resolve,
     model=model,
     measure=measure.measure,

@@ -39,6 +39,8 @@ _FEWEST_CHAINS = 10  # a part, on average
 _MOST_LOOKED_AT, _FOLDS = 900, 3
 _MOST_FOLLOWED = 4000  # cells of a time that the start of training is fitted to
 _MOST_WORSE = 3  # numbers of parts without progress after which no more are tried
+# What growth costs by default: shares of the step of chains and of the spread of all cells.
+_SHARE_OF_STEP, _SHARE_OF_DEVIATION, _SHORTEST = 0.75, 0.5, 1e-6
 _LOGISTIC_DEVIATION = float(np.pi / np.sqrt(3.0))
 
 
@@ -47,6 +49,7 @@ def chains_through(
     masses: Sequence[np.ndarray] | None = None,
     *,
     delta: float | None = None,
+    factors: Sequence[np.ndarray] | None = None,
     seed: int = 0,
 ) -> Chains:
     """Optimal-transport chains through clouds `(n_i, dim)`, see `liouville.numerics.couplings`.
@@ -55,7 +58,7 @@ def chains_through(
     """
     most = np.clip(_MOST_PAIRS // max(len(snapshots) - 1, 1), _FEWEST, _MOST_CHAINS)
     number = int(min(most, max(len(x) for x in snapshots)))
-    found = chains(snapshots, number, seed, masses=masses, delta=delta)
+    found = chains(snapshots, number, seed, masses=masses, delta=delta, factors=factors)
     if not found.converged:
         warnings.warn(
             f"the couplings of the snapshots are solved to {found.error:.2g} only; growth may be "
@@ -63,6 +66,25 @@ def chains_through(
             stacklevel=2,
         )
     return found
+
+
+def growth_length(clouds: Sequence[np.ndarray], conserved: Chains) -> float:
+    r"""The length $\delta$ by default: what growth costs beside motion.
+
+    It is the longer of .75 times the median step of chains that conserve mass, so that what moves
+    as a whole is seen to move, and of half the widest standard deviation of all cells together, so
+    that rest is not taken for growth where chains hardly move. Both follow the units; the second
+    does not depend on coordinates that only add noise.
+
+    Args:
+        clouds: the snapshots.
+        conserved: chains through them without growth.
+    """
+    steps = np.linalg.norm(np.diff(conserved.points, axis=1), axis=-1)
+    covariance = np.atleast_2d(np.cov(np.concatenate(clouds).T))
+    widest = np.sqrt(np.linalg.eigvalsh(covariance)[-1])
+    step = np.median(steps, axis=0).max()
+    return float(max(_SHARE_OF_STEP * step, _SHARE_OF_DEVIATION * widest, _SHORTEST))
 
 
 def energy_of_chains(times: np.ndarray, joined: Chains) -> float:
@@ -93,6 +115,7 @@ def choose_groups(
     config: PathConfig,
     *,
     delta: float | None = None,
+    factors: Sequence[np.ndarray] | None = None,
     seed: int = 0,
 ) -> PathConfig:
     """The configuration with the number of parts and the prior of their covariances filled in.
@@ -107,19 +130,22 @@ def choose_groups(
         masses: of their cells.
         config: in which either or both may be open.
         delta: what growth costs, see `liouville.numerics.couplings.chains`.
+        factors: by which cells are expected to grow, likewise.
         seed: of the thirds, the chains and the groups.
     """
     if config.parts is not None and config.prior is not None:
         return config
     rng = np.random.default_rng(seed)
     drawn = [rng.permutation(len(x))[:_MOST_LOOKED_AT] for x in clouds]
-    folds: list[tuple[Chains, list[Cloud], list[np.ndarray]]] = []
+    folds: list[tuple[Chains, list[Cloud], list[Cloud]]] = []
     for fold in range(_FOLDS):
         apart = [np.arange(len(index)) % _FOLDS == fold for index in drawn]
         kept = [index[~out] for index, out in zip(drawn, apart)]
         near, mass = ([a[i] for a, i in zip(rows, kept)] for rows in (clouds, masses))
-        joined = chains_through(near, mass, delta=delta, seed=seed)
-        far = [x[index[out]] for x, index, out in zip(clouds, drawn, apart)]
+        grown = None if factors is None else [f[i] for f, i in zip(factors, kept)]
+        joined = chains_through(near, mass, delta=delta, factors=grown, seed=seed)
+        out = [index[out] for index, out in zip(drawn, apart)]
+        far = [Cloud(x[i], m[i]) for x, m, i in zip(clouds, masses, out)]
         folds.append((joined, list(map(Cloud, near, mass)), far))
 
     def score(parts: int, prior: float) -> float:
@@ -142,19 +168,20 @@ def choose_groups(
 def _score(
     joined: Chains,
     cells: Sequence[Cloud],
-    apart: Sequence[np.ndarray],
+    apart: Sequence[Cloud],
     parts: int,
     prior: float,
     config: PathConfig,
     seed: int,
 ) -> float:
-    """The mean log-density of cells kept apart."""
+    """The mean log-density of cells kept apart, by their masses within each time."""
     label = clusters(joined.points, parts, seed)
     leading = _leading(config, joined.points.shape[-1])
     rows = (joined.points, joined.masses, label, cells)
     found = mixtures(*rows, prior=prior, leading=leading)
-    nats = [mixture.log_density(x) for mixture, x in zip(found, apart) if len(x)]
-    return float(np.concatenate(nats).mean())
+    asked = [(mixture, x) for mixture, x in zip(found, apart) if x.weights.sum() > 0]
+    nats = [float(x.shares @ mixture.log_density(x.points)) for mixture, x in asked]
+    return float(np.average(nats, weights=[len(x) for _, x in asked]))
 
 
 def initial_path(
@@ -162,7 +189,7 @@ def initial_path(
     cells: Sequence[Cloud],
     config: PathConfig,
     *,
-    totals: AbstractCurve | None = None,
+    totals: AbstractCurve | Fixed | None = None,
     seed: int = 0,
 ) -> Ensemble:
     """An ensemble of mixture paths along chains, which differ in the start of their clusters.
@@ -183,19 +210,26 @@ def initial_path(
     return Ensemble.of([_member(filled, thinned, config, totals, int(i)) for i in seeds])
 
 
-def total_curve(times: np.ndarray, totals: np.ndarray) -> AbstractCurve:
-    """The logarithm of the total mass, through those of the snapshots without overshoot."""
+def total_curve(
+    times: np.ndarray, totals: np.ndarray, *, is_free: bool = False
+) -> AbstractCurve | Fixed:
+    """The logarithm of the total mass, through those of the snapshots without overshoot.
+
+    It is learned if it `is_free`.
+    """
     dtype = jnp.zeros(()).dtype
+    if is_free:
+        return Knots(times.tolist(), jnp.asarray(np.log(totals), dtype), "monotone")
     if np.allclose(totals, totals[0]):
-        return Constant(jnp.asarray(np.log(totals[0]), dtype))
-    return Knots(times.tolist(), jnp.asarray(np.log(totals), dtype), "monotone")
+        return Fixed(Constant(jnp.asarray(np.log(totals[0]), dtype)))
+    return Fixed(Knots(times.tolist(), jnp.asarray(np.log(totals), dtype), "monotone"))
 
 
 def _member(
     filled: Filled,
     cells: Sequence[Cloud | None],
     config: PathConfig,
-    totals: AbstractCurve | None,
+    totals: AbstractCurve | Fixed | None,
     seed: int,
 ) -> LocationScale:
     """A mixture path along chains: each group of them becomes a part."""
@@ -230,7 +264,7 @@ def _member(
     return LocationScale(
         location=curve(knots, mean),
         raw_scale=curve(knots, raw),
-        logits=logits if totals is None else Masses(curve(seen, log_share), Fixed(totals)),
+        logits=logits if totals is None else Masses(curve(seen, log_share), totals),
         family=family,
         scale=scale,
     )

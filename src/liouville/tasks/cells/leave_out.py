@@ -4,7 +4,7 @@ import dataclasses
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from liouville.numerics.distances import Cloud
 from liouville.runs import config as configuration
 from liouville.tasks.cells.config import CellsConfig
 from liouville.tasks.cells.fit import fit_cells, read
+from liouville.tasks.cells.growth import totals_by_time
 from liouville.tasks.cells.judge import (
     MOST_MATCHED,
     Judge,
@@ -29,7 +30,7 @@ from liouville.tasks.task import Rows, Say
 
 # Figures of the fit, and what they are called in a row.
 _SEEN = {ABOVE: "above_seen", f"{ABOVE}, standard error": "above_seen_error"}
-_FIGURES = ("w1", "w1_all", "energy", "variance", "nats", "above", "above_seen", "seconds")
+_FIGURES = ("w1", "w1_all", "energy", "variance", "mass", "nats", "above", "above_seen", "seconds")
 _HEADINGS = {
     "time": "left out",
     "prediction": "prediction",
@@ -38,6 +39,7 @@ _HEADINGS = {
     "w1_all": "W1, all",
     "energy": "energy",
     "variance": "spread",
+    "mass": "mass",
     "nats": "nats",
     "above": "above neighbours",
 }
@@ -55,6 +57,8 @@ def leave_out_table(
         own, when = [row for row in rows if row["time"] == t], f"{cells.time_name} {t:g}"
         remarks += [f"{when}: {line}" for line in (*_fits(own), *ranking_remarks(own))]
     headings = {**_HEADINGS, **({"seed": "seed"} if seeds > 1 else {})}
+    if config.growth.mass == "relative":
+        del headings["mass"]
     unit = "standard deviations" if standard else "the units of the data"
     title = f"Times left out of {cells.source}, in {unit}"
     means = means_of(rows) if len({(row["time"], row["seed"]) for row in rows}) > 2 else []
@@ -104,8 +108,9 @@ def leave_out(
 
     Returns:
         A row for each time and `prediction`, of `push` and `draws` for each seed, too: the figures
-        of `Judge.figures`, and for `push` the `parts`, `steps` and `seconds` of the fit and how far
-        its held-out nats are above the mixtures of the times it saw, `above_seen`.
+        of `Judge.figures`; if there are totals, the predicted `mass` over the true one; and for
+        `push` the `parts`, `steps` and `seconds` of the fit and how far its held-out nats are above
+        the mixtures of the times it saw, `above_seen`.
 
     Raises:
         LiouvilleError: if a time is not among the cells' or is the first or last, or has fewer than
@@ -123,7 +128,8 @@ def leave_out(
             )
     settings = settings_of(CellsConfig, settings)
     cells = standardised(cells) if standard else cells
-    rows = []
+    mass, rows = settings.growth.mass, []
+    totals = totals_by_time(cells, mass)
     for t in times:
         place = int(np.argmin(np.abs(known - t)))
         before, left_out, after = known[place - 1 : place + 2].tolist()
@@ -142,8 +148,12 @@ def leave_out(
             facts["seconds"] = time.monotonic() - begun
             own = about | {"seed": seed}
             pushed, drawn = _predictions(result.model, old, before, left_out, len(truth), seed)
-            rows.append(own | {"prediction": "push"} | judge.figures(pushed) | facts)
-            rows.append(own | {"prediction": "draws"} | judge.figures(drawn))
+            push = own | {"prediction": "push"} | judge.figures(pushed.prediction) | facts
+            draws = own | {"prediction": "draws"} | judge.figures(drawn)
+            if mass != "relative":
+                push["mass"] = float(totals[place - 1] * pushed.gain / totals[place])
+                draws["mass"] = float(np.exp(result.model.log_mass(left_out)) / totals[place])
+            rows += [push, draws]
         for name, figures in judge.floors().items():
             rows.append(about | {"prediction": name} | figures)
         for name, rival in judge.rivals.items():
@@ -179,12 +189,21 @@ def means_of(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return found
 
 
+class _Pushed(NamedTuple):
+    """Cells that were carried, and the factor by which their mass grew."""
+
+    prediction: Prediction
+    gain: float
+
+
 def _predictions(
     model: Model, old: Cloud, before: float, t: float, n: int, seed: int
-) -> tuple[Prediction, Prediction]:
+) -> tuple[_Pushed, Prediction]:
     """The cells of the time before, carried with their mass, and draws from the density."""
     start = thin(old, MOST_MATCHED, np.random.default_rng(seed))
     moved = model.weighted_trajectories(start.points, [before, t])
-    pushed = Cloud(moved.points[-1], start.weights * np.exp(moved.log_weights[-1]))
+    factors = np.exp(moved.log_weights[-1])
+    pushed = Prediction(Cloud(moved.points[-1], start.weights * factors))
     drawn = model.sample(t, min(n, MOST_MATCHED), seed=seed)
-    return Prediction(pushed), Prediction(Cloud.of(drawn), partial(model.log_density, t))
+    density = partial(model.log_density, t)
+    return _Pushed(pushed, float(start.shares @ factors)), Prediction(Cloud.of(drawn), density)

@@ -13,6 +13,7 @@ from liouville.model import Model
 from liouville.numerics.distances import Cloud, Estimate, energy_distance, first_wasserstein
 from liouville.objectives import NegativeLogLikelihood
 from liouville.tasks.cells.config import CellsConfig
+from liouville.tasks.cells.growth import weights_by_time
 from liouville.tasks.cells.judge import (
     MOST_FITTED,
     MOST_MATCHED,
@@ -130,13 +131,6 @@ def likelihood(cells: Snapshots, units: Standardisation, name: str) -> NegativeL
         weights=weights_by_time(cells),
         name=name,
     )
-
-
-def weights_by_time(cells: Snapshots) -> list[np.ndarray] | None:
-    """The masses of the cells of each time, or `None` if all are equal."""
-    if cells.weights is None:
-        return None
-    return [cells.weights[cells.times == t] for t in cells.distinct_times]
 
 
 def evaluate(model: Model, cells: Snapshots, config: CellsConfig) -> Rows:

@@ -5,16 +5,19 @@ from typing import Any
 from liouville.data import Snapshots, read_cells
 from liouville.errors import LiouvilleError
 from liouville.tasks.cells.config import CellsConfig
+from liouville.tasks.cells.growth import column_of
 
 
-def read(config: CellsConfig, given: Any = None) -> Snapshots:
-    """The cells of a configuration, or those given, checked."""
-    options = config.data
-    source = options.file if given is None else given
+def read(config: CellsConfig, cells: Any = None) -> Snapshots:
+    """The cells of a configuration, or those there are, checked."""
+    options, growth = config.data, config.growth
+    source = options.file if cells is None else cells
     if source is None:
         raise LiouvilleError("no data: name a file")
     if not isinstance(source, Snapshots):
         names = ("time_key", "times", "bins", "basis", "features", "without", "dims")
         names += ("embedding", "weights")
-        source = read_cells(source, **{name: getattr(options, name) for name in names})
+        given = {name: getattr(options, name) for name in names}
+        given |= {name: getattr(growth, name) for name in ("rates", "proliferation", "apoptosis")}
+        source = read_cells(source, **given, totals=column_of(growth.mass))
     return source.check(min_cells=options.min_cells)
