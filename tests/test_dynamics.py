@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from liouville import checks
-from liouville.curves import HardEnded, Knots
+from liouville.curves import Constant, HardEnded, Knots
 from liouville.dynamics import (
     control,
     diffrax_terms,
@@ -80,6 +80,18 @@ def test_order_of_convergence(method, order, kind):
     ]
     assert abs(np.log2(errors[0] / errors[1]) - order) < ORDER
     assert errors[1] < 0.5 * np.abs(exact - POINTS).max()
+
+
+@pytest.mark.parametrize("method", ["heun", "rk4"])
+def test_steps_that_end_at_a_knot_do_not_see_beyond(method):
+    """The velocity jumps at a knot; steps on either side meet it exactly, there and back."""
+    places = jnp.asarray([[[0.0]], [[1.0]], [[-1.0]]])
+    times = (0.1, 1.1, 2.1)
+    path = LocationScale(Knots(times, places, "linear"), Constant(jnp.zeros((1, 1))), jnp.zeros(1))
+    x = jnp.asarray([[0.5]])
+    for clock, moved in ((times, [0.5, 1.5, -0.5]), (times[::-1], [0.5, 2.5, 1.5])):
+        found = solve_ode(path, x, jnp.asarray(clock), steps=3, method=method)
+        np.testing.assert_allclose(found[:, 0, 0], moved, rtol=ROUNDING)
 
 
 def test_the_flow_returns():

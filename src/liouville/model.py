@@ -38,6 +38,9 @@ CLASSES = (
 # as many numbers as the path, hold so many numbers together.
 _BLOCK, _LEAST, _NUMBERS = 4096, 64, 2**24
 
+# Steps of trajectories: in a gap between the model's times, in its whole interval, and in a piece.
+_OF_GAP, _OF_ALL, _OF_PIECE = 8, 32, 4
+
 # Further away, in units of the model, squares of points and powers of times leave single precision.
 _FARTHEST = 1e12
 
@@ -265,7 +268,7 @@ class Model:
         seed: int = 0,
         stochastic: bool = False,
         sigma: Numbers | None = None,
-        steps: int = 32,
+        steps: int | None = None,
         extrapolate: bool = False,
     ) -> np.ndarray:
         """Carries points along the velocity, or along the diffusion with the same densities.
@@ -277,7 +280,8 @@ class Model:
             stochastic: draw paths of the diffusion with noise `sigma`.
             sigma: the noise, as the attribute; by default the model's.
             steps: steps between two neighbouring times (Runge-Kutta of order 4, or
-                Euler-Maruyama with eight times as many).
+                Euler-Maruyama with eight times as many); by default eight in a mean gap between the
+                model's times, 32 from the first to the last, and four at least.
             extrapolate: allow times outside `interval`.
 
         Returns:
@@ -302,11 +306,12 @@ class Model:
         seed: int = 0,
         stochastic: bool = False,
         sigma: Numbers | None = None,
-        steps: int = 32,
+        steps: int | None = None,
         extrapolate: bool = False,
     ) -> WeightedTrajectories:
         """`trajectories` and the mass that their points gain; arguments are the same."""
-        check_counts(steps=steps)
+        if steps is not None:
+            check_counts(steps=steps)
         given, x0 = self._points(x0), self.points_to_model(x0)
         clock = numbers("the times of trajectories", times)
         signs = np.sign(np.diff(np.atleast_1d(clock)))
@@ -321,6 +326,7 @@ class Model:
                 "stochastic trajectories need noise, got sigma 0; give sigma, in your length per "
                 "root of your time"
             )
+        steps = steps or self._steps(clock)
         dtype = jnp.zeros(()).dtype
         model_times = jnp.asarray(self._model_times(clock, extrapolate), dtype)
         g = jnp.asarray(noise, dtype)
@@ -346,6 +352,14 @@ class Model:
             self._checked("trajectory's place", row, t, given)
             self._checked("trajectory's log-weight", np.asarray(gain), t, given)
         return WeightedTrajectories(found, gains)
+
+    def _steps(self, clock: np.ndarray) -> int:
+        """How many steps the longest of the pieces between some times takes."""
+        whole, gaps = np.ptp(self.times), len(np.unique(self.times)) - 1
+        if not whole > 0:
+            return _OF_ALL
+        share = np.abs(np.diff(clock)).max() / whole
+        return max(int(np.ceil(share * max(_OF_GAP * gaps, _OF_ALL))), _OF_PIECE)
 
     def save(self, file: Path | str) -> None:
         """Writes the model to a file: arrays and a description, no code.

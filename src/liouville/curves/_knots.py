@@ -67,9 +67,18 @@ class Knots(AbstractCurve):
 
     def __call__(self, t: Scalar) -> Float[Array, "..."]:
         """The value at time `t` of shape `()`."""
-        times = np.asarray(self.times, self.values.dtype)
+        if self.interpolation == "monotone":
+            return self._between(t, self.values)
+        # Linear in the values: their shares are those of unit vectors, and one product does the
+        # rest, whatever the size of a value.
+        shares = self._between(t, jnp.eye(len(self.times), dtype=self.values.dtype))
+        return jnp.tensordot(shares, self.values, axes=1, precision=jax.lax.Precision.HIGHEST)
+
+    def _between(self, t: Scalar, values: Float[Array, "knots ..."]) -> Float[Array, "..."]:
+        """The curve through `values`."""
+        times = np.asarray(self.times, values.dtype)
         widths = np.diff(times)
-        secants = (self.values[1:] - self.values[:-1]) / _column(widths, self.values.ndim)
+        secants = (values[1:] - values[:-1]) / _column(widths, values.ndim)
         # The piece that holds t; times outside use the first or the last one.
         i = jnp.sum(t >= times[1:-1])
         # By `where` and not by `clip`, whose derivative at a bound is the mean of both sides.
@@ -80,11 +89,11 @@ class Knots(AbstractCurve):
             # From the last knot on it starts there: then every knot is met to the bit.
             done = t >= times[-1]
             h = t - jnp.where(done, times[-1], jnp.asarray(times)[i])
-            return _of_pieces(jnp.where(done, i + 1, i), [1.0], self.values) + _of_pieces(
+            return _of_pieces(jnp.where(done, i + 1, i), [1.0], values) + _of_pieces(
                 i, [h], secants
             )
         if self.interpolation == "cubic":
-            slopes = _natural_slopes(self.times, self.values)
+            slopes = _natural_slopes(self.times, values)
         else:
             slopes = _monotone_slopes(widths, secants)
         # Newton's form of the Hermite cubic: exact at both knots up to rounding of one product.
@@ -93,7 +102,7 @@ class Knots(AbstractCurve):
         s, beyond = h / jnp.asarray(widths)[i], t - inside
         at_start, at_end = h + jnp.where(early, beyond, 0.0), jnp.where(early, 0.0, beyond)
         shares = [1.0, at_start, at_end, h * s, h * s * s]
-        return _of_pieces(i, shares, self.values[:-1], m0, m1, bend, twist)
+        return _of_pieces(i, shares, values[:-1], m0, m1, bend, twist)
 
     def _pulled(self, slope: Float[Array, "..."], secant: Float[Array, "..."]):
         return (1.0 - self.tension) * slope + self.tension * secant

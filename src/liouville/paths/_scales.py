@@ -3,12 +3,16 @@ import abc
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int
 
 from liouville.numerics.types import Point
 from liouville.paths._squares import squares
 
 Locations = Float[Array, "parts dim"]
+
+# Triangular matrices are inverted element by element up to this size: more takes long to compile.
+_LARGEST_BLOCK = 8
 
 
 class AbstractFrames(eqx.Module):
@@ -276,24 +280,60 @@ def _diagonal_matrix(diagonal: Float[Array, "*n dim"]) -> Float[Array, "*n dim d
     return diagonal[..., None] * jnp.eye(diagonal.shape[-1], dtype=diagonal.dtype)
 
 
+@jax.custom_jvp
 def inverse_of_triangular(factor: Float[Array, "*n dim dim"]) -> Float[Array, "*n dim dim"]:
-    """Inverse of lower triangular matrices by halves.
+    """Inverse of lower triangular matrices, with two products as its derivative.
 
-    `[[A, 0], [C, B]]` has the inverse `[[A^-1, 0], [-B^-1 C A^-1, B^-1]]`. As a few batched
-    products this is far faster on CPU than a batched triangular solve (which runs matrix by
-    matrix), and it is done once a time.
+    `[[A, 0], [C, B]]` has the inverse `[[A^-1, 0], [-B^-1 C A^-1, B^-1]]`: blocks on the diagonal
+    are inverted element by element, then all pairs of neighbours at once are made one block, until
+    one is left. As a few batched products this is far faster on CPU than a batched triangular
+    solve, which runs matrix by matrix, and it is done once a time.
     """
     dim = factor.shape[-1]
-    if dim == 1:
-        return 1.0 / factor
-    half = dim // 2
-    top = inverse_of_triangular(factor[..., :half, :half])
-    bottom = inverse_of_triangular(factor[..., half:, half:])
-    corner = -bottom @ factor[..., half:, :half] @ top
-    zeros = jnp.zeros((*factor.shape[:-2], half, dim - half), factor.dtype)
-    upper = jnp.concatenate([top, zeros], axis=-1)
-    lower = jnp.concatenate([corner, bottom], axis=-1)
-    return jnp.concatenate([upper, lower], axis=-2)
+    count = 1
+    while dim > count * _LARGEST_BLOCK:
+        count *= 2
+    size = -(-dim // count)
+    # Beyond the matrix the diagonal goes on with ones.
+    more = [(0, 0)] * (factor.ndim - 2) + [(0, count * size - dim)] * 2
+    padded = jnp.pad(factor, more) + jnp.diag((np.arange(count * size) >= dim).astype(factor.dtype))
+
+    def blocks(below: int) -> Float[Array, "*n count size size"]:
+        """Those of the diagonal, or every second one of the diagonal below."""
+        corners = range(0, count * size, (1 + below) * size)
+        rows = [slice(i + below * size, i + (1 + below) * size) for i in corners]
+        columns = [slice(i, i + size) for i in corners]
+        return jnp.stack([padded[..., r, c] for r, c in zip(rows, columns)], axis=-3)
+
+    inverse = _inverse_by_elements(blocks(0))
+    while count > 1:
+        first, second = inverse[..., ::2, :, :], inverse[..., 1::2, :, :]
+        corner = -second @ (blocks(1) @ first)
+        upper = jnp.concatenate([first, jnp.zeros_like(first)], axis=-1)
+        lower = jnp.concatenate([corner, second], axis=-1)
+        inverse = jnp.concatenate([upper, lower], axis=-2)
+        count, size = count // 2, 2 * size
+    return inverse[..., 0, :dim, :dim]
+
+
+@inverse_of_triangular.defjvp
+def _rate_of_inverse(primals, tangents):
+    (factor,), (rate,) = primals, tangents
+    inverse = inverse_of_triangular(factor)
+    return inverse, -inverse @ jnp.tril(rate) @ inverse
+
+
+def _inverse_by_elements(factor: Float[Array, "*n dim dim"]) -> Float[Array, "*n dim dim"]:
+    """Forward substitution, written out, so that it becomes one loop over the matrices."""
+    dim = factor.shape[-1]
+    zero, found = jnp.zeros_like(factor[..., 0, 0]), {}
+    for j in range(dim):
+        found[j, j] = 1.0 / factor[..., j, j]
+        for i in range(j + 1, dim):
+            known = sum((factor[..., i, k] * found[k, j] for k in range(j, i)), zero)
+            found[i, j] = -known / factor[..., i, i]
+    rows = [jnp.stack([found.get((i, j), zero) for j in range(dim)], -1) for i in range(dim)]
+    return jnp.stack(rows, -2)
 
 
 def _least_energy_spin(
