@@ -621,8 +621,8 @@ def _draw(path: paths.AbstractPath, t: jax.Array, key: jax.Array, count: int) ->
     if len(branches) == 1:
         return np.asarray(_sample(path, t, jr.split(key, size)))[:count]
     label_key, *keys = jr.split(key, len(branches) + 1)
-    shares = jnp.stack([share + branch.at(t).log_mass for share, branch in branches])
-    label = np.asarray(jr.categorical(label_key, shares, shape=(size,)))[:count]
+    shares = np.array([share + _log_mass(branch, t[None])[0] for share, branch in branches])
+    label = np.asarray(jr.categorical(label_key, jnp.asarray(shares), shape=(size,)))[:count]
     drawn = np.empty((count, path.dim))
     for number, ((_, branch), own) in enumerate(zip(branches, keys)):
         rows = np.flatnonzero(label == number)
