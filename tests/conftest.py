@@ -21,6 +21,9 @@ if "XLA_FLAGS" not in os.environ and version("jaxlib").startswith("0.10."):
     jax.devices()  # reads the flags
     del os.environ["XLA_FLAGS"]
 
+# Tests leave nothing in the home of who runs them.
+os.environ.setdefault("LIOUVILLE_CACHE", "off")
+
 settings.register_profile("liouville", deadline=None, derandomize=True, max_examples=25)
 settings.load_profile("liouville")
 

@@ -6,6 +6,7 @@ import typer
 
 from liouville.cli import _events, _fit, _query
 from liouville.cli._app import app, one_line_errors
+from liouville.cli._compiler import prepare_compiler
 from liouville.tasks import TASKS
 
 _fit_app = typer.Typer(help="Fit a model to data.", no_args_is_help=True)
@@ -26,5 +27,6 @@ _download_app.command()(_events.usgs)
 
 def main() -> None:
     """Runs the command line: user errors are one line on stderr and exit code 2."""
+    prepare_compiler()
     with one_line_errors():
         sys.exit(app(standalone_mode=False))
