@@ -39,7 +39,7 @@ CLASSES = (
 _BLOCK, _LEAST, _NUMBERS = 4096, 64, 2**24
 
 # Steps of trajectories: in a gap between the model's times, in its whole interval, and in a piece.
-_OF_GAP, _OF_ALL, _OF_PIECE = 8, 32, 4
+_OF_GAP, _OF_ALL, _OF_PIECE = 8, 32, 2
 
 # Further away, in units of the model, squares of points and powers of times leave single precision.
 _FARTHEST = 1e12
@@ -281,7 +281,7 @@ class Model:
             sigma: the noise, as the attribute; by default the model's.
             steps: steps between two neighbouring times (Runge-Kutta of order 4, or
                 Euler-Maruyama with eight times as many); by default eight in a mean gap between the
-                model's times, 32 from the first to the last, and four at least.
+                model's times, 32 from the first to the last, and two at least.
             extrapolate: allow times outside `interval`.
 
         Returns:

@@ -55,6 +55,8 @@ _NOISE_SHARE = 0.3
 _LARGEST_BATCH = 4096
 # Up to so many coordinates the rate is the largest, and the energy is measured at all times.
 _FEW_COORDINATES, _RATE, _TIMES = 15, 0.01, (32, 8)
+# Of the pace of training in more of them, all are so many steps.
+_PACE, _SHORT = ("validate_every", "checkpoint_every", "chunk"), 10
 
 
 class CellsFit(NamedTuple):
@@ -296,6 +298,12 @@ def _resolved(config: CellsConfig, joined: Chains, energy: float) -> CellsConfig
         # Steps of many entries of a covariance add up.
         rate = _RATE * min(1.0, _FEW_COORDINATES / dim)
         training = dataclasses.replace(training, rate=rate)
+        usual = CellsConfig().training
+        if dim > _FEW_COORDINATES and all(
+            getattr(training, name) == getattr(usual, name) for name in _PACE
+        ):
+            # The start is near what is best there, and soon only the training cells gain.
+            training = dataclasses.replace(training, **dict.fromkeys(_PACE, _SHORT))
     return dataclasses.replace(config, objective=objective, training=training)
 
 
