@@ -6,9 +6,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from liouville.curves import Constant, Knots
 from liouville.data import Standardisation
 from liouville.errors import LiouvilleError
 from liouville.model import Model, load
+from liouville.paths import LocationScale
 from makers import INTERVAL
 from registry import build
 from test_storage import model_of
@@ -132,6 +134,20 @@ def test_trajectories_follow_the_velocity(model):
     slope = (path[2] - path[0]) / (2 * h)
     expected = model.velocity(T, path[1])
     assert np.allclose(slope * DURATION / SCALE, expected * DURATION / SCALE, atol=1e-4)
+
+
+def test_trajectories_of_any_times_see_the_knots_between():
+    """The velocity jumps at a time of the model, which is none of the times asked for."""
+    places = jnp.asarray([[[0.0]], [[1.0]], [[-2.0]]])
+    path = LocationScale(
+        Knots((0.0, 0.3, 1.0), places, "linear"), Constant(jnp.zeros((1, 1))), jnp.zeros(1)
+    )
+    units = Standardisation(np.zeros(1), np.ones(1), 0.0, 1.0)
+    model = Model(path, units, np.array([0.0, 0.3, 1.0]), ("x",))
+    for clock in (np.linspace(0.0, 1.0, 5), np.linspace(1.0, 0.0, 4), np.array([0.1, 0.9])):
+        found = model.trajectories(np.zeros((1, 1)), clock)[:, 0, 0]
+        exact = np.interp(clock, [0.0, 0.3, 1.0], places[:, 0, 0])
+        np.testing.assert_allclose(found, exact - exact[0], atol=ROUNDING)
 
 
 def test_trajectories_keep_any_batch_shape_and_return(model):

@@ -326,12 +326,13 @@ class Model:
                 "stochastic trajectories need noise, got sigma 0; give sigma, in your length per "
                 "root of your time"
             )
-        steps = steps or self._steps(clock)
+        whole, wanted = (clock, np.arange(len(clock))) if steps else self._cut(clock)
+        steps = steps or self._steps(whole)
         dtype = jnp.zeros(()).dtype
-        model_times = jnp.asarray(self._model_times(clock, extrapolate), dtype)
+        model_times = jnp.asarray(self._model_times(whole, extrapolate), dtype)
         g = jnp.asarray(noise, dtype)
-        moved = [np.empty((len(clock), 0, self.dim))]
-        grown = [np.empty((len(clock), 0))]
+        moved = [np.empty((len(whole), 0, self.dim))]
+        grown = [np.empty((len(whole), 0))]
         flat = x0.reshape(-1, self.dim)
         for number, block in enumerate(_blocks(flat)):
             start, key = jnp.asarray(block, dtype), jr.fold_in(_key(seed), number)
@@ -345,13 +346,28 @@ class Model:
                 )
             moved.append(np.asarray(points))
             grown.append(np.asarray(log_weights))
-        places, gains = (np.concatenate(a, axis=1)[:, : len(flat)] for a in (moved, grown))
+        every = (np.concatenate(a, axis=1) for a in (moved, grown))
+        places, gains = (a[wanted, : len(flat)] for a in every)
         found = self.units.to_user(places.reshape(len(clock), *x0.shape))
         gains = gains.reshape(len(clock), *x0.shape[:-1])
         for t, row, gain in zip(clock.tolist(), found, gains):
             self._checked("trajectory's place", row, t, given)
             self._checked("trajectory's log-weight", np.asarray(gain), t, given)
         return WeightedTrajectories(found, gains)
+
+    def _cut(self, clock: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Times with those in between at which curves may have knots, and where they are in them.
+
+        These are the model's times and the middles between them.
+        """
+        known = np.unique(self.times).astype(float)
+        knots = np.concatenate([known, 0.5 * (known[1:] + known[:-1])])
+        low, high = np.sort(clock[[0, -1]])
+        whole = np.union1d(clock, knots[(knots > low) & (knots < high)])
+        wanted = np.searchsorted(whole, clock)
+        if clock[0] < clock[-1]:
+            return whole, wanted
+        return whole[::-1], len(whole) - 1 - wanted
 
     def _steps(self, clock: np.ndarray) -> int:
         """How many steps the longest of the pieces between some times takes."""
