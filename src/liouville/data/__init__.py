@@ -30,6 +30,7 @@ from liouville.data._quantisation import dequantise as dequantise
 from liouville.data._quantisation import rounding_width as rounding_width
 from liouville.data._records import split_rows as split_rows
 from liouville.data._regions import Region as Region
+from liouville.data._roles import seconds_of as seconds_of
 from liouville.data._sample_files import read_samples as read_samples
 from liouville.data._samples import Samples as Samples
 from liouville.data._snapshots import Snapshots as Snapshots

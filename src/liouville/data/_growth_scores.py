@@ -15,10 +15,11 @@ from typing import NamedTuple
 import numpy as np
 
 from liouville.data._names import listed, not_found
-from liouville.data._roles import UNITS
+from liouville.data._roles import seconds_of
 from liouville.errors import LiouvilleError, shown
 from liouville.runs.reading import is_file, read_text
 
+_DAY = 86400.0
 _SLOWEST, _FASTEST = 0.3, 1.7  # births or deaths a day
 # By kind: the score at which the rate is half-way, the width of the rise, and the sign.
 _RISES = {"proliferation": (0.25, 0.5, 1.0), "apoptosis": (0.1, 0.2, -1.0)}
@@ -103,7 +104,7 @@ def rates_of(scores: Mapping[str, np.ndarray], unit: str) -> np.ndarray:
         sign * (_SLOWEST + (_FASTEST - _SLOWEST) / (1.0 + np.exp(-4.0 * (score - center) / width)))
         for (center, width, sign), score in ((_RISES[kind], s) for kind, s in scores.items())
     )
-    return np.asarray(rates) * (UNITS[unit][0] / UNITS["days"][0] if unit in UNITS else 1.0)
+    return np.asarray(rates) * ((seconds_of(unit) or _DAY) / _DAY)
 
 
 def _genes(text: str) -> list[str]:

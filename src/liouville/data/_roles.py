@@ -145,3 +145,9 @@ def unit_of(word: str) -> str:
     bracket = _BRACKET.search(word[:_LONGEST])
     word = (bracket[1] if bracket else word).strip(" _-.:=()#").casefold()
     return next((unit for unit, (_, words) in UNITS.items() if word in words), "")
+
+
+def seconds_of(word: str) -> float | None:
+    """The seconds of the unit of time that a word says, or `None` if it says none."""
+    unit = unit_of(word)
+    return UNITS[unit][0] if unit else None

@@ -21,6 +21,7 @@ from liouville.data import (
     open_table,
     read_events,
     read_points,
+    seconds_of,
     times_on_clock,
 )
 from liouville.errors import LiouvilleError
@@ -32,17 +33,6 @@ from liouville.tasks.events.model import EventModel
 from liouville.tasks.events.model import load_events as load
 from liouville.tasks.events.split import above, columns_of
 
-_SECONDS = {
-    word: seconds
-    for seconds, words in (
-        (1.0, "s sec second seconds"),
-        (60.0, "m min minute minutes"),
-        (3600.0, "h hour hours"),
-        (86400.0, "d day days"),
-        (604800.0, "w week weeks"),
-    )
-    for word in words.split()
-}
 _DURATION = re.compile(r"([0-9.eE+-]+)\s*([a-zA-Z]*)")
 
 
@@ -121,14 +111,15 @@ def duration(text: str | float, unit: str) -> float:
         raise LiouvilleError(f"the duration is {text}; give a positive one")
     if not letter:
         return number
-    if letter not in _SECONDS:
+    given, own = seconds_of("min" if letter == "m" else letter), seconds_of(unit)
+    if given is None:
         raise LiouvilleError(f"the unit {letter!r} of {text} is none of s, m, h, d, w")
-    if unit.lower() not in _SECONDS:
+    if own is None:
         raise LiouvilleError(
             f"times of the model are in {unit or 'a unit without name'}, which is no part of a "
             f"day: give {text} as a plain number of it"
         )
-    return number * _SECONDS[letter] / _SECONDS[unit.lower()]
+    return number * given / own
 
 
 def _one_sequence(events: Events, name: str | None) -> Events:
