@@ -16,6 +16,7 @@ import pytest
 import liouville
 from liouville.data import Snapshots, points_of, read_cells, read_samples
 from liouville.data._roles import ROLES, UNITS, plain, usual
+from liouville.data._tables import LazyColumns, Table
 from liouville.errors import LiouvilleError
 
 pd = pytest.importorskip("pandas")
@@ -304,6 +305,35 @@ def test_a_file_that_lost_a_matrix(tmp_path: Path, lost: str, key: str, left: st
         del file[lost]
     with _raises(f"has no {key}; name another basis: {left}"):
         read_cells(tmp_path / "a.h5ad", basis=key)
+
+
+def test_a_heap_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The free space of a heap of texts that has no size: the library would go round forever."""
+    monkeypatch.setattr("liouville.data._believable._SECONDS", 1)
+    file = tmp_path / "a.h5ad"
+    _cells().write_h5ad(file)
+    read_cells(file)
+    data = bytearray(file.read_bytes())
+    start = data.index(b"GCOL")
+    place = start + 16
+    while data[place] or data[place + 1]:
+        size = int.from_bytes(data[place + 8 : place + 16], "little")
+        place += 16 + 8 * -(-size // 8)
+    data[place + 8 : place + 16] = bytes(8)
+    file.write_bytes(data)
+    with _raises("is damaged: the HDF5 library ended on it by signal"):
+        read_cells(file)
+
+
+def test_columns_that_are_shorter_than_their_table() -> None:
+    lengths = {"day": 4, "a": 4, "b": 0}
+    for batches in (lambda _: None, lambda names: iter([[np.zeros(lengths[n]) for n in names]])):
+        columns = LazyColumns(tuple(lengths), 4, lambda name: np.arange(lengths[name]), batches)
+        table = Table("t", columns, str)
+        with _raises("the file is damaged"):
+            table.matrix(["a", "b"])
+        with _raises("column 'b' has 0 rows where its table has 4"):
+            table.numbers("b")
 
 
 def test_integers_beyond_the_digits_of_a_float(tmp_path: Path) -> None:

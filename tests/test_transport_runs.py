@@ -197,7 +197,8 @@ def test_settings_are_listed(capsys):
 def run(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "RUN"
     arguments = ("fit", "transport", "gaussian", "8gaussians", "--out", folder)
-    assert call(*arguments, *QUICK, "--steps", 50) == 0
+    patient = ("--set", "training.patience=null")
+    assert call(*arguments, *QUICK, *patient, "--steps", 50) == 0
     return folder
 
 

@@ -2,7 +2,10 @@
 
 import json
 import math
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +15,51 @@ from liouville.runs.reading import parse_json, read_text
 
 # What says in a folder of zarr which arrays there are.
 _METADATA = (".zarray", ".zmetadata", "zarr.json")
+# Looks at all that a file says of its arrays, and prints their bytes, in so many seconds of the
+# processor and bytes of memory.
+_LOOK = """
+import sys
+try:
+    import resource
+    for kind, most in ((resource.RLIMIT_CPU, sys.argv[2]), (resource.RLIMIT_AS, sys.argv[3])):
+        resource.setrlimit(kind, (int(most), int(most)))
+except (ImportError, ValueError):
+    pass
+import h5py
+sizes = [0]
+def look(_, item):
+    sizes.append(getattr(item, "nbytes", 0))
+    dict(item.attrs)
+with h5py.File(sys.argv[1]) as file:
+    look("", file)
+    file.visititems(look)
+print(sum(sizes))
+"""
+_SECONDS, _BYTES = 10, 4 * 2**30
 _DIGITS = re.compile(r"[0-9]+")
 
 
 def check_h5ad(path: Path) -> None:
-    """Refuses an HDF5 file whose arrays unpack to much more than its size; see `check_unpacked`."""
-    import h5py
+    """Refuses an HDF5 file that is damaged, or unpacks to much more than it is: `check_unpacked`.
 
-    sizes = []
-    with h5py.File(path) as file:
-        file.visititems(lambda _, item: sizes.append(getattr(item, "nbytes", 0)))
-    check_unpacked(path, sum(sizes))
+    The library walks some damaged files forever, fills the memory, or ends the process. It looks
+    through the file in a process of its own first, which takes a quarter of a second.
+    """
+    import h5py  # noqa: F401 - if it is absent, that is no fault of the file
+
+    command = [sys.executable, "-P", "-c", _LOOK, str(path), str(_SECONDS), str(_BYTES)]
+    # It finds the library where this process does, and nothing in the working directory.
+    places = os.pathsep.join(place for place in sys.path if place)
+    environment = {**os.environ, "PYTHONPATH": places}
+    found = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    if found.returncode < 0:
+        raise LiouvilleError(
+            f"{path} is damaged: the HDF5 library ended on it by signal {-found.returncode}; save "
+            "it again"
+        )
+    if found.returncode:
+        raise OSError((found.stderr.strip().splitlines() or ["it cannot be opened"])[-1])
+    check_unpacked(path, int(found.stdout))
 
 
 def check_zarr(path: Path) -> None:

@@ -39,7 +39,13 @@ class LazyColumns(Mapping[str, np.ndarray]):
     def __getitem__(self, name: str) -> np.ndarray:
         if name not in self.of:
             raise KeyError(name)
-        return self.make(name)
+        found = self.make(name)
+        if len(found) != self.count:
+            raise LiouvilleError(
+                f"column {shown(name)!r} has {len(found)} rows where its table has {self.count}: "
+                "the file is damaged; save it again"
+            )
+        return found
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.of)
@@ -118,9 +124,16 @@ class Table:
         start = 0
         for batch in batches:
             stop = start + len(batch[0])
+            if stop > len(found) or any(len(column) != stop - start for column in batch):
+                break
             for i, column in enumerate(batch):
                 found[start:stop, i] = column
             start = stop
+        if start != len(found):
+            raise LiouvilleError(
+                f"columns of {self.source} have not as many rows as the {len(found)} that it says: "
+                "the file is damaged; save it again"
+            )
         return found
 
     def typed(self, name: str) -> np.ndarray:
