@@ -42,8 +42,9 @@ def logistic(score: np.ndarray, center: float, width: float) -> np.ndarray:
 
 def test_genes_give_the_rates_of_their_mean_deviation(tmp_path: Path):
     births = logistic(2.0 * ACTIVE - 1.0, 0.25, 0.5)  # deviations are one on either side
-    found = rates(annotated(), proliferation="MKI67,TOP2A")
-    np.testing.assert_allclose(found, births, rtol=ROUNDING)
+    for genes in ("MKI67,TOP2A", ["Mki67", "Top2a"]):
+        found = rates(annotated(), proliferation=genes)
+        np.testing.assert_allclose(found, births, rtol=ROUNDING)
     file = tmp_path / "death.txt"
     file.write_text("# genes of death\nBAX\n\n")
     found = rates(annotated(), proliferation="MKI67,TOP2A", apoptosis=str(file))

@@ -64,8 +64,8 @@ def read_cells(
     weights: str | None = None,
     totals: str | None = None,
     rates: str | None = None,
-    proliferation: str | None = None,
-    apoptosis: str | None = None,
+    proliferation: str | Sequence[str] | None = None,
+    apoptosis: str | Sequence[str] | None = None,
     times: str | Mapping[str, float | int] | None = None,
     bins: int | None = None,
 ) -> Snapshots:
@@ -101,8 +101,9 @@ def read_cells(
         weights: Column (``obs`` column, array) of the mass of each cell.
         totals: Column of the mass of the whole population at the time of each cell.
         rates: Column of the expected rate of growth of each cell, in one over the unit of time.
-        proliferation: What tells that cells divide: a column of scores, or genes, see
-            `liouville.data._growth_scores.rates_of`. Rates then follow from it.
+        proliferation: What tells that cells divide: a column of scores, or genes as a list,
+            separated by commas, or in a file with one on each line. Rates then follow as in
+            Waddington-OT (Schiebinger et al., Cell 2019).
         apoptosis: What tells that they die, likewise.
         times: The time of every label of the time column, if they have no numbers:
             ``"iPSC=18,MEF=0"`` or a mapping.
@@ -119,7 +120,7 @@ def read_cells(
     names = None if features is None else names_among(features, "features")
     left_out = () if without is None else names_among(without, "without")
     numbers = {"weights": weights, "totals": totals, "rates": rates}
-    scores = {"proliferation": proliferation, "apoptosis": apoptosis}
+    scores = {"proliferation": _joined(proliferation), "apoptosis": _joined(apoptosis)}
     if rates is not None and (proliferation is not None or apoptosis is not None):
         raise LiouvilleError(
             f"rates {rates!r} are given, and scores that rates follow from; leave one of them out"
@@ -146,6 +147,10 @@ def read_cells(
     )
     snapshots.check_numbers()
     return snapshots
+
+
+def _joined(names: str | Sequence[str] | None) -> str | None:
+    return names if names is None or isinstance(names, str) else ",".join(names)
 
 
 def _given(names: Mapping[str, str | None]) -> dict[str, str]:
