@@ -48,12 +48,9 @@ class Annotated:
 
     def expression(self) -> tuple[tuple[str, ...], Callable[[Sequence[str]], np.ndarray]]:
         """The names of all genes, of ``raw`` if there is one, and what reads some of them."""
-        whole = getattr(self.data, "raw", None)
-        whole = self.data if whole is None or _matrix_of(whole) is None else whole
-        names = _texts(
-            getattr(self.data, "var_names", ()) if whole is self.data else whole.var_names
-        )
-        kept = "X" if whole is self.data else "raw"
+        raw = getattr(self.data, "raw", None)
+        kept, whole = ("X", self.data) if _matrix_of(raw) is None else ("raw", raw)
+        names = _texts(getattr(whole, "var_names", ()))
 
         def read(genes: Sequence[str]) -> np.ndarray:
             return self.points(kept, genes)[0]

@@ -104,6 +104,7 @@ class Clouds(eqx.Module):
             shares = jnp.where(place < size, self.weights[rows], 0.0)
             return shares @ quantity(self.times[time], self.points[rows], rows)
 
-        of_blocks = jax.vmap(of_block) if len(self.blocks) == len(self.times) else None
-        found = of_blocks(self.blocks) if of_blocks else jax.lax.map(of_block, self.blocks)
+        every_at_once = len(self.blocks) == len(self.times)
+        blocks = self.blocks
+        found = jax.vmap(of_block)(blocks) if every_at_once else jax.lax.map(of_block, blocks)
         return jnp.zeros_like(self.times).at[self.blocks[:, 0]].add(found)

@@ -58,7 +58,7 @@ class GrowthDeviation(AbstractTerm):
     to a constant it is minus the log-likelihood of rates $r$ that are known with errors.
 
     Attributes:
-        clouds: the snapshots; the weights of each have the sum of the time that it stands for.
+        clouds: the snapshots; the weights of each add up to the share of the time it stands for.
         rates: the expected rate $r$ of each point, shape `(n,)`, in one over time.
         duration: from the first time to the last, shape `()`.
         name: under which the term is logged.

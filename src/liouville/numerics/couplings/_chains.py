@@ -72,11 +72,11 @@ def chains(
     """
     rng = np.random.default_rng(seed)
     masses = [np.full(len(x), 1.0 / len(x)) for x in snapshots] if masses is None else masses
-    kept = [_draw(x, n, rng) for x in snapshots]
-    drawn = [(x[i], m[i] * (m.sum() / m[i].sum())) for x, m, i in zip(snapshots, masses, kept)]
-    grown = [np.ones(len(i)) for i in kept]
+    rows = [_draw(x, n, rng) for x in snapshots]
+    drawn = [(x[i], m[i] * (m.sum() / m[i].sum())) for x, m, i in zip(snapshots, masses, rows)]
+    grown = [np.ones(len(i)) for i in rows]
     if factors is not None and delta is not None:
-        grown = [f[i] for f, i in zip(factors, kept)]
+        grown = [f[i] for f, i in zip(factors, rows)]
     places, past, is_kept = np.empty((n, 0), int), np.empty((n, 0)), np.ones(n, bool)
     pairs = zip(itertools.pairwise(drawn), grown)
     legs = [_couple(x, _grown(a, f), y, b, delta) for ((x, a), (y, b)), f in pairs]
@@ -89,10 +89,9 @@ def chains(
             share = leg.leaving[chosen] / legs[i - 1].arriving[chosen]
             share = share / share.sum()
             order = np.argsort(chosen)
-            drawn_on = order[systematic(share[order], n, rng)]
-            past = past[drawn_on] / (n * share[drawn_on])[:, None]
-            chosen, places = chosen[drawn_on], places[drawn_on]
-            is_kept = is_kept[drawn_on]
+            kept = order[systematic(share[order], n, rng)]
+            past = past[kept] / (n * share[kept])[:, None]
+            chosen, places, is_kept = chosen[kept], places[kept], is_kept[kept]
         places = np.column_stack([places, chosen])
         past = np.column_stack([past, a[chosen] / leg.leaving[chosen] / n])
         ends = rng.permutation(systematic(leg.arriving, n, rng))
