@@ -2,6 +2,7 @@
 
 import datetime
 import io
+import json
 import os
 import subprocess
 import sys
@@ -57,10 +58,15 @@ def _files(path: Path) -> dict[str, Path]:
     np.savez(path / "a.npz", X=_X, t=_DAYS)
     np.save(path / "a.npy", np.column_stack([_DAYS, _X]))
     _cells().write_h5ad(path / "a.h5ad")
+    _zarr(path)
+    return {file.name: file for file in path.iterdir()}
+
+
+def _zarr(path: Path) -> Path:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         _cells().write_zarr(path / "a.zarr")
-    return {file.name: file for file in path.iterdir()}
+    return path / "a.zarr"
 
 
 class _Exchange:
@@ -321,8 +327,38 @@ def test_a_heap_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         place += 16 + 8 * -(-size // 8)
     data[place + 8 : place + 16] = bytes(8)
     file.write_bytes(data)
-    with _raises("is damaged: the HDF5 library ended on it by signal"):
+    with _raises("is damaged: its library ended on it by signal"):
         read_cells(file)
+
+
+def test_a_copy_of_metadata_that_says_more(tmp_path: Path) -> None:
+    """The copy is what the library believes."""
+    folder = _zarr(tmp_path)
+    read_cells(folder, basis="X_pca")
+    (copy,) = (name for name in (".zmetadata", "zarr.json") if (folder / name).exists())
+    said = json.loads((folder / copy).read_text())
+    arrays = said.get("consolidated_metadata", said)["metadata"]
+    next(array for name, array in arrays.items() if "X_pca" in name and "shape" in array)[
+        "shape"
+    ] = [10**9, 2]
+    (folder / copy).write_text(json.dumps(said))
+    with _raises("unpacks to 16.* GB or more"):
+        read_cells(folder, basis="X_pca")
+
+
+def test_a_chunk_that_says_more_than_its_array(tmp_path: Path) -> None:
+    """Texts of variable length begin with their number, for which memory is taken."""
+    numcodecs = pytest.importorskip("numcodecs")
+    folder, names = _zarr(tmp_path), np.array(["a", "b", "c"], dtype=object)
+    texts = numcodecs.VLenUTF8()
+    (chunk,) = (file for file in (folder / "obs" / "_index").iterdir() if file.name in ("0", "c"))
+    packed = chunk / "0" if chunk.is_dir() else chunk
+    packer = numcodecs.Zstd() if chunk.is_dir() else numcodecs.Blosc()
+    lie = bytearray(texts.encode(names))
+    lie[:4] = (2**31 - 1).to_bytes(4, "little")
+    packed.write_bytes(packer.encode(bytes(lie)))
+    with _raises("damaged .*Unable to allocate 16.0 GiB"):
+        read_cells(folder, basis="X_pca")
 
 
 def test_columns_that_are_shorter_than_their_table() -> None:

@@ -194,7 +194,7 @@ def _zarr_cells(path: Path, rng: random.Random) -> None:
     folder = path.with_name("a.zarr")
     try:
         # Only folders that can be: what is damaged as a whole is no case of this reader.
-        not_whole = (zipfile.BadZipFile, OSError, ValueError, NotImplementedError)
+        not_whole = (zipfile.BadZipFile, EOFError, OSError, ValueError, NotImplementedError)
         with contextlib.suppress(*not_whole), zipfile.ZipFile(path) as archive:
             archive.extractall(folder)
         _cells(folder, rng)
