@@ -33,6 +33,7 @@ RANKS = {
     "objectives": 7,
     "plots": 8,
     "training": 8,
+    "cells": 9,
     "diffusions": 9,
     "tasks": 10,
     "cli": 11,
