@@ -81,14 +81,17 @@ def fit_cells(
     folder: Path | None = None,
     resume: bool = False,
     progress: bool | None = None,
+    **flags: Any,
 ) -> CellsFit:
     """Fits a path to snapshots by likelihood plus kinetic energy.
 
     The cells are snapshots, or whatever `liouville.read_cells` reads: a file, a data frame,
-    AnnData, or arrays of points and times. All other arguments, and the errors, are those of
-    `liouville.tasks.skeleton.fit_given`.
+    AnnData, or arrays of points and times. Every flag of `liouville fit cells` is a
+    keyword: `fit_cells(adata, time_key="day", parts=8)`. All other arguments, and the errors, are
+    those of `liouville.tasks.skeleton.fit_given`.
     """
-    return fit_given(TASK, cells, settings, folder=folder, resume=resume, progress=progress)
+    more: Any = {"folder": folder, "resume": resume, "progress": progress, "keywords": flags}
+    return fit_given(TASK, cells, settings, **more)
 
 
 class _Known(NamedTuple):
