@@ -89,7 +89,8 @@ def settings_of(
             "of values by dotted key, such as {'training.steps': 500}"
         )
     flags, values = _by_key(kind, keywords or {})
-    base = given if isinstance(given, kind) else configuration.merge(kind, values=given)
+    told: Any = given
+    base = told if isinstance(told, kind) else configuration.merge(kind, values=told)
     return configuration.merge(kind, file=configuration.to_dict(base), flags=flags, values=values)
 
 

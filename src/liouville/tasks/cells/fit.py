@@ -163,8 +163,15 @@ def model(start: Start, result: Fit) -> Model:
         time_name=cells.time_name,
         time_unit=cells.time_unit,
         sigma=_noise(start.config, start.known.units),
-        notes={"parts": start.config.path.parts},
+        notes={"parts": start.config.path.parts, **_reading(start.config)},
     )
+
+
+def _reading(config: CellsConfig) -> dict[str, Any]:
+    """How other cells are to be read as these were, where that is not the usual way."""
+    data = {name: getattr(config.data, name) for name in ("basis", "times", "bins")}
+    given = {name: value for name, value in data.items() if value is not None}
+    return {"data": given} if given else {}
 
 
 def _divide(cells: Snapshots, config: CellsConfig) -> _Known:
