@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from liouville import quantities as quantities
     from liouville.cells import Groups as Groups
     from liouville.cells import ancestors as ancestors
+    from liouville.cells import annotate as annotate
     from liouville.cells import coupling as coupling
     from liouville.cells import fates as fates
     from liouville.cells import pull as pull
@@ -62,7 +63,7 @@ __version__ = "0.1.0"
 _NAMES = {
     "": "cells checks curves data diffusions dynamics gauges maps objectives paths plots problems "
     "processes quantities",
-    "cells": "Groups ancestors coupling fates pull push transitions",
+    "cells": "Groups ancestors annotate coupling fates pull push transitions",
     "data": "read_cells read_events read_samples",
     "errors": "LiouvilleError TrainingError",
     "model": "Model load",

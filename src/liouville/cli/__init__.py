@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from liouville.cli import _events, _fit, _query
+from liouville.cli import _cells, _events, _fit, _query
 from liouville.cli._app import app, one_line_errors
 from liouville.cli._compiler import prepare_compiler
 from liouville.tasks import TASKS
@@ -22,6 +22,7 @@ for _command in (_query.info, _query.check, _query.sample, _query.query, _query.
 app.command("map")(_query.map_command)
 app.command("couple")(_query.couple_command)
 app.command()(_query.plot)
+app.command()(_cells.annotate)
 _download_app.command()(_events.usgs)
 
 

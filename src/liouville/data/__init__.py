@@ -4,6 +4,10 @@ Arrays here are NumPy, float64, in the user's units. `AbstractUnits` is the only
 the model's units and back. Nothing in this package imports JAX.
 """
 
+from liouville.data._annotated import Annotated as Annotated
+from liouville.data._annotated import annotated_file as annotated_file
+from liouville.data._annotated import check_memory as check_memory
+from liouville.data._annotated import column_names as column_names
 from liouville.data._cells import read_cells as read_cells
 from liouville.data._degrees import degrees as degrees
 from liouville.data._event_checks import Missing as Missing
@@ -18,6 +22,7 @@ from liouville.data._events import Events as Events
 from liouville.data._events import check_history as check_history
 from liouville.data._geography import Projection as Projection
 from liouville.data._geography import great_circle_km as great_circle_km
+from liouville.data._instants import is_date as is_date
 from liouville.data._labels import labels_of as labels_of
 from liouville.data._labels import text_labels as text_labels
 from liouville.data._names import listed as listed
@@ -31,6 +36,7 @@ from liouville.data._quantisation import DequantisationMode as DequantisationMod
 from liouville.data._quantisation import Quantisation as Quantisation
 from liouville.data._quantisation import dequantise as dequantise
 from liouville.data._quantisation import rounding_width as rounding_width
+from liouville.data._records import number_values as number_values
 from liouville.data._records import split_rows as split_rows
 from liouville.data._regions import Region as Region
 from liouville.data._roles import seconds_of as seconds_of

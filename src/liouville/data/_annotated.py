@@ -75,6 +75,12 @@ class Annotated:
             raise not_found("obsm array", key, _texts(self.data.obsm), self.source)
         return _dense(self.data.obsm[key])
 
+    def names(self, basis: str) -> tuple[str, ...]:
+        """The names of the columns of what `points` reads."""
+        own, key = self._modality(basis)
+        found, names = own._found(key)
+        return names or column_names(key, found.shape[1] if len(found.shape) > 1 else 1)
+
     def points(
         self, basis: str, features: Sequence[str] | None = None
     ) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -145,22 +151,46 @@ def is_annotated(source: Any) -> bool:
 
 
 @contextlib.contextmanager
-def annotated_file(path: Path) -> Iterator[Annotated]:
-    """An annotated matrix in a file; that of ``.h5ad`` stays on disk until it is asked for."""
+def annotated_file(path: Path, *, is_whole: bool = True) -> Iterator[Annotated]:
+    """An annotated matrix in a file; that of ``.h5ad`` stays on disk until it is asked for.
+
+    Args:
+        path: the file.
+        is_whole: read ``X``, ``raw``, ``layers``, ``uns`` and pairs of cells, too.
+    """
     with foreign(path, _ABSENT, f"not an {path.suffix} file, or damaged ({{}}); save it again"):
         import anndata
 
         if path.suffix.lower() == ".zarr":
             check_zarr(path)
-            cells = anndata.read_zarr(path)
+            cells = anndata.read_zarr(path) if is_whole else _beside_matrices(path)
         else:
             check_h5ad(path)
-            cells = anndata.read_h5ad(path, backed="r")
+            cells = anndata.read_h5ad(path, backed="r") if is_whole else _beside_matrices(path)
     try:
         yield Annotated(cells, str(path))
     finally:
         if cells.isbacked:
             cells.file.close()
+
+
+def _beside_matrices(path: Path) -> Any:
+    """AnnData with the columns of cells and genes, and the arrays beside them."""
+    import anndata
+
+    def read(root: Any) -> Any:
+        parts = [name for name in ("obs", "var", "obsm", "varm") if name in root]
+        found: Any = {name: anndata.io.read_elem(root[name]) for name in parts}
+        return anndata.AnnData(**found)
+
+    if path.suffix.lower() == ".zarr":
+        import zarr
+
+        return read(zarr.open_group(str(path), mode="r"))
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        return read(file)
 
 
 def column_names(key: str, count: int) -> tuple[str, ...]:
@@ -196,13 +226,19 @@ def _columns(array: Any, numbers: list[int]) -> Any:
     return memory.iloc[:, numbers] if hasattr(memory, "iloc") else memory[:, numbers]
 
 
-def _dense(array: Any) -> np.ndarray:
-    size = 8 * math.prod(getattr(array, "shape", ()))
+def check_memory(shape: Sequence[int], kind: Any, what: str, remedy: str) -> None:
+    """Refuses an array that would fill more than half of the memory."""
+    size = np.dtype(kind).itemsize * math.prod(shape)
     there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if size > there / 2:
         raise LiouvilleError(
-            f"a matrix of shape {array.shape} takes {size / 1e9:.3g} GB, and there are "
-            f"{there / 1e9:.3g} GB of memory; take principal components, or name some features"
+            f"{what} of shape {tuple(shape)} takes {size / 1e9:.3g} GB, and there are "
+            f"{there / 1e9:.3g} GB of memory; {remedy}"
         )
+
+
+def _dense(array: Any) -> np.ndarray:
+    remedy = "take principal components, or name some features"
+    check_memory(getattr(array, "shape", ()), np.float64, "a matrix", remedy)
     memory = _memory(array)
     return np.asarray(memory.toarray() if hasattr(memory, "toarray") else memory)

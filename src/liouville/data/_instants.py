@@ -35,6 +35,15 @@ def is_stamp(text: str) -> bool:
     return _STAMP.match(text.strip()) is not None
 
 
+def is_date(values: object) -> bool:
+    """Whether a column, of NumPy or pandas, holds dates or text that begins like them."""
+    array = np.asarray(values)
+    if array.dtype.kind not in "OU" or not array.size:
+        return array.dtype.kind == "M"
+    first = array[0]
+    return isinstance(first, datetime.date) or (isinstance(first, str) and is_stamp(first))
+
+
 def microseconds(
     texts: Sequence[str],
     name: str = "time",

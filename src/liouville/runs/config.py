@@ -317,11 +317,14 @@ def _wrong(key: str, value: Any, annotation: Any, bounds: Range | None = None) -
 
 
 def _unknown_key(key: str, name: str, names: Sequence[str]) -> LiouvilleError:
+    return LiouvilleError(f"unknown configuration key {key!r}; {suggestion(name, names)}")
+
+
+def suggestion(name: str, names: Sequence[str]) -> str:
+    """What to write in place of an unknown name: the nearest one, and all that there are."""
     near = difflib.get_close_matches(name, names, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
-    return LiouvilleError(
-        f"unknown configuration key {key!r}; {hint}Valid keys: {', '.join(names) or 'none'}"
-    )
+    return f"{hint}Valid keys: {', '.join(names) or 'none'}"
 
 
 def _in_words(annotation: Any, bounds: Range | None = None) -> str:

@@ -4,7 +4,7 @@ import contextlib
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from liouville.errors import LiouvilleError
@@ -49,6 +49,36 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
             os.replace(temporary, path)
             with contextlib.suppress(OSError):  # some systems cannot open a directory
                 _flush(path.parent)
+    except OSError as error:
+        reason = error.strerror or " ".join(str(error).split())
+        raise LiouvilleError(
+            f"cannot write {path}: {reason}; check permissions and free space, or choose another "
+            "place"
+        ) from error
+
+
+@contextlib.contextmanager
+def atomic_folder(path: Path, *, like: Sequence[str]) -> Iterator[Path]:
+    """As `atomic_path` for a folder, which may take the place of one that has a file of `like`.
+
+    Raises:
+        LiouvilleError: as `atomic_path`, or if there is something else at `path`.
+    """
+    try:
+        if not path.parent.is_dir():
+            raise LiouvilleError(f"cannot write {path}: no directory {path.parent}; make it first")
+        if path.exists() and not any((path / name).is_file() for name in like):
+            raise LiouvilleError(
+                f"cannot write {path}: something else is there; choose another name"
+            )
+        with hidden_folder(path.parent) as folder:
+            temporary = folder / path.name
+            yield temporary
+            for file in temporary.rglob("*"):
+                _flush(file)
+            if path.exists():
+                os.replace(path, folder / "before")
+            os.replace(temporary, path)
     except OSError as error:
         reason = error.strerror or " ".join(str(error).split())
         raise LiouvilleError(

@@ -1,5 +1,6 @@
 """Settings that all tasks share. Plain data: nothing here imports JAX."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -67,21 +68,59 @@ class ReportConfig:
     movie: bool = option(True, "make the film of the moving density")
 
 
-def settings_of(kind: type[Config], given: Any) -> Config:
-    """A configuration that a user gave in Python, or made of some of its values by dotted key.
+def settings_of(
+    kind: type[Config], given: Any = None, keywords: Mapping[str, Any] | None = None
+) -> Config:
+    """A configuration that a user gave in Python, or made of some of its values.
+
+    Args:
+        kind: the class of the configuration.
+        given: a configuration, or some of its values by dotted key.
+        keywords: values by the names of the flags of the command line, `time_key` for
+            `--time-key`; they win over those of `given`. Text is read as the command line reads it.
 
     Raises:
-        LiouvilleError: if it is neither, or a value cannot be used.
+        LiouvilleError: if it is neither, a keyword is no flag, or a value cannot be used.
     """
-    if isinstance(given, kind):
-        return configuration.from_dict(kind, configuration.to_dict(given))
     is_mapping = isinstance(given, Mapping) and all(isinstance(key, str) for key in given)
-    if given is not None and not is_mapping:
+    if given is not None and not isinstance(given, kind) and not is_mapping:
         raise LiouvilleError(
             f"settings are of type {type(given).__name__}; give a {kind.__name__}, or a dictionary "
             "of values by dotted key, such as {'training.steps': 500}"
         )
-    return configuration.merge(kind, values=given)
+    flags, values = _by_key(kind, keywords or {})
+    told: Any = given
+    base = told if isinstance(told, kind) else configuration.merge(kind, values=told)
+    return configuration.merge(kind, file=configuration.to_dict(base), flags=flags, values=values)
+
+
+def _by_key(kind: type, keywords: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, Any]]:
+    """Keywords by dotted key: those that are text, as the flags are, and the others."""
+    keys = {
+        entry.flag.lstrip("-").replace("-", "_"): entry.key
+        for entry in configuration.describe(kind)
+        if entry.flag
+    }
+    texts, values = {}, {}
+    for name, value in keywords.items():
+        if name not in keys:
+            raise LiouvilleError(
+                f"unknown argument {name!r}; {configuration.suggestion(name, list(keys))}; all "
+                "other settings go by dotted key: settings={'training.steps': 500}"
+            )
+        value = _plain(value)
+        (texts if isinstance(value, str) else values)[keys[name]] = value
+    return texts, values
+
+
+def _plain(value: Any) -> Any:
+    """A value as a configuration holds it: of paths, NumPy's numbers and mappings of labels."""
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, Mapping):
+        return ",".join(f"{label}={number}" for label, number in value.items())
+    # Numbers and arrays of NumPy, without importing it.
+    return value.tolist() if hasattr(value, "tolist") else value
 
 
 def check_training(config: Any) -> None:

@@ -32,6 +32,7 @@ def fit_given(
     folder: Path | None = None,
     resume: bool = False,
     progress: bool | None = None,
+    keywords: Mapping[str, Any] | None = None,
 ) -> Any:
     """What the public functions `fit_...` do: reads and checks what is given, and fits to it.
 
@@ -47,12 +48,14 @@ def fit_given(
         folder: where the checkpoint and the metrics go, if anywhere.
         resume: go on from the checkpoint in `folder`.
         progress: show a progress bar; by default on a terminal only.
+        keywords: the flags of the command line by name, `time_key="day"` for `--time-key day`; the
+            functions `fit_...` take them as keyword arguments. They win over `settings`.
 
     Raises:
         LiouvilleError: if the data cannot be used; the message says what to do.
         TrainingError: if training meets a number that is not finite.
     """
-    settings = settings_of(task.config, settings)
+    settings = settings_of(task.config, settings, keywords)
     data = _read_checked(task, settings, given)
     return fit_task(task, data, settings, folder=folder, resume=resume, progress=progress)
 

@@ -81,14 +81,17 @@ def fit_cells(
     folder: Path | None = None,
     resume: bool = False,
     progress: bool | None = None,
+    **flags: Any,
 ) -> CellsFit:
     """Fits a path to snapshots by likelihood plus kinetic energy.
 
     The cells are snapshots, or whatever `liouville.read_cells` reads: a file, a data frame,
-    AnnData, or arrays of points and times. All other arguments, and the errors, are those of
-    `liouville.tasks.skeleton.fit_given`.
+    AnnData, or arrays of points and times. Every flag of `liouville fit cells` is a
+    keyword: `fit_cells(adata, time_key="day", parts=8)`. All other arguments, and the errors, are
+    those of `liouville.tasks.skeleton.fit_given`.
     """
-    return fit_given(TASK, cells, settings, folder=folder, resume=resume, progress=progress)
+    more: Any = {"folder": folder, "resume": resume, "progress": progress, "keywords": flags}
+    return fit_given(TASK, cells, settings, **more)
 
 
 class _Known(NamedTuple):
@@ -160,8 +163,15 @@ def model(start: Start, result: Fit) -> Model:
         time_name=cells.time_name,
         time_unit=cells.time_unit,
         sigma=_noise(start.config, start.known.units),
-        notes={"parts": start.config.path.parts},
+        notes={"parts": start.config.path.parts, **_reading(start.config)},
     )
+
+
+def _reading(config: CellsConfig) -> dict[str, Any]:
+    """How other cells are to be read as these were, where that is not the usual way."""
+    data = {name: getattr(config.data, name) for name in ("basis", "times", "bins")}
+    given = {name: value for name, value in data.items() if value is not None}
+    return {"data": given} if given else {}
 
 
 def _divide(cells: Snapshots, config: CellsConfig) -> _Known:

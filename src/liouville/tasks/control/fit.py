@@ -74,6 +74,7 @@ def fit_control(
     folder: Path | None = None,
     resume: bool = False,
     progress: bool | None = None,
+    **flags: Any,
 ) -> ControlFit:
     r"""Finds the control of least cost that carries the source to the target.
 
@@ -82,10 +83,12 @@ def fit_control(
 
     Density and drift are parameterised together, so nothing is simulated in training: for every
     path the control $c = \sigma^{-1}(b - f)$ that has its densities is known, and all costs are
-    expectations of an exact density. Afterwards the control is simulated once on fresh noise. All
-    other arguments, and the errors, are those of `liouville.tasks.skeleton.fit_given`.
+    expectations of an exact density. Afterwards the control is simulated once on fresh noise.
+    Every flag of `liouville fit control` is a keyword. All other arguments, and the errors, are
+    those of `liouville.tasks.skeleton.fit_given`.
     """
-    return fit_given(TASK, problem, settings, folder=folder, resume=resume, progress=progress)
+    more: Any = {"folder": folder, "resume": resume, "progress": progress, "keywords": flags}
+    return fit_given(TASK, problem, settings, **more)
 
 
 def read(config: ControlConfig, given: Any = None) -> Loaded:

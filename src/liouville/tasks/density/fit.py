@@ -41,14 +41,17 @@ def fit_density(
     folder: Path | None = None,
     resume: bool = False,
     progress: bool | None = None,
+    **flags: Any,
 ) -> DensityFit:
     """Fits a path from the standard normal law to samples by likelihood plus kinetic energy.
 
     The samples are `Samples`, whatever `liouville.read_samples` reads (a file, an array of shape
     `(n, dim)`, a data frame, AnnData), or a `Split` if they are dequantised and divided already.
-    All other arguments, and the errors, are those of `liouville.tasks.skeleton.fit_given`.
+    Every flag of `liouville fit density` is a keyword: `fit_density(x, model="mixture")`. All other
+    arguments, and the errors, are those of `liouville.tasks.skeleton.fit_given`.
     """
-    return fit_given(TASK, samples, settings, folder=folder, resume=resume, progress=progress)
+    more: Any = {"folder": folder, "resume": resume, "progress": progress, "keywords": flags}
+    return fit_given(TASK, samples, settings, **more)
 
 
 def resolve(data: Samples | Split, config: DensityConfig, progress: bool | None = None) -> Start:

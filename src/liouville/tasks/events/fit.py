@@ -51,6 +51,7 @@ def fit_events(
     folder: Path | None = None,
     resume: bool = False,
     progress: bool | None = None,
+    **flags: Any,
 ) -> EventsFit:
     """Fits a point process to events by maximum likelihood.
 
@@ -62,6 +63,7 @@ def fit_events(
         folder: where the checkpoint and the metrics go, if anywhere.
         resume: go on from the checkpoint in `folder`.
         progress: show a progress bar; by default on a terminal only.
+        **flags: every flag of `liouville fit events`: `places="routed"`; they win over `settings`.
 
     Returns:
         The model, the resolved configuration, the log and the figures.
@@ -70,7 +72,8 @@ def fit_events(
         LiouvilleError: if the events cannot be used; the message says what to do.
         TrainingError: if training meets a number that is not finite.
     """
-    return fit_given(TASK, events, settings, folder=folder, resume=resume, progress=progress)
+    more: Any = {"folder": folder, "resume": resume, "progress": progress, "keywords": flags}
+    return fit_given(TASK, events, settings, **more)
 
 
 def resolve(loaded: Loaded, config: EventsConfig, progress: bool | None = None) -> Start:

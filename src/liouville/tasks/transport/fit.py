@@ -64,6 +64,7 @@ def fit_transport(
     folder: Path | None = None,
     resume: bool = False,
     progress: bool | None = None,
+    **flags: Any,
 ) -> TransportFit:
     r"""Finds the path of least energy through two or more distributions, which it meets exactly.
 
@@ -87,12 +88,13 @@ def fit_transport(
         folder: where the checkpoint and the metrics go, if anywhere.
         resume: go on from the checkpoint in `folder`.
         progress: show a progress bar; by default on a terminal only.
+        **flags: every flag of `liouville fit transport`: `sigma=1.0`; they win over `settings`.
 
     Raises:
         LiouvilleError: if the input cannot be used; the message says what to do.
         TrainingError: if training meets a number that is not finite.
     """
-    settings = settings_of(TransportConfig, settings)
+    settings = settings_of(TransportConfig, settings, flags)
     if times is not None:
         clock = numbers("the times of the ends", times)
         data = dataclasses.replace(settings.data, times=tuple(clock.ravel().tolist()))

@@ -1,0 +1,368 @@
+"""What a fitted model says of the cells of an AnnData object, written where scanpy's users look."""
+
+import importlib
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from liouville.cells._embedding import NEIGHBOURS, projected
+from liouville.cells._genes import Loadings, LoadingsLike, loadings_of
+from liouville.cells._plain import plain
+from liouville.data import (
+    Annotated,
+    Snapshots,
+    check_memory,
+    is_date,
+    listed,
+    not_found,
+    number_values,
+    read_cells,
+)
+from liouville.errors import LiouvilleError
+from liouville.model import Model
+
+_BLOCK = 1 << 16  # cells whose answers are held at a time
+_FLAT = (2, 3)  # the columns of an array of `obsm` that is a picture
+
+
+class Rows(NamedTuple):
+    """An array of which some rows at a time are computed.
+
+    Attributes:
+        shape: of the whole.
+        of: the rows of a slice, float32.
+    """
+
+    shape: tuple[int, ...]
+    of: Callable[[slice], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Additions:
+    """What is put into an AnnData object, by place and name."""
+
+    obs: dict[str, np.ndarray] = field(default_factory=dict)
+    obsm: dict[str, np.ndarray] = field(default_factory=dict)
+    var: dict[str, np.ndarray] = field(default_factory=dict)
+    uns: dict[str, Any] = field(default_factory=dict)
+    layers: dict[str, Rows] = field(default_factory=dict)
+
+
+class Wishes(NamedTuple):
+    """What `annotate` was asked; its fields are told there."""
+
+    time_key: str | None = None
+    basis: str | None = None
+    times: str | Mapping[str, float | int] | None = None
+    bins: int | None = None
+    embeddings: Sequence[str] | None = None
+    loadings: LoadingsLike = None
+    layer: bool = True
+    terminal: str | None = None
+    by: str = "parts"
+    extrapolate: bool = False
+    figures: Mapping[str, Any] | None = None
+    key: str = "liouville"
+    velocity: str = "velocity"
+
+
+def annotate(
+    adata: Any,
+    model: Model,
+    *,
+    time_key: str | None = None,
+    basis: str | None = None,
+    times: str | Mapping[str, float | int] | None = None,
+    bins: int | None = None,
+    embeddings: Sequence[str] | None = None,
+    loadings: LoadingsLike = None,
+    layer: bool = True,
+    terminal: str | None = None,
+    by: str = "parts",
+    extrapolate: bool = False,
+    figures: Mapping[str, Any] | None = None,
+    key: str = "liouville",
+    velocity: str = "velocity",
+    copy: bool = False,
+) -> Any:
+    r"""Writes what a model says of cells into their AnnData object, in place.
+
+    | place | what |
+    |---|---|
+    | `obs["liouville_time"]` | the time of the cell, as the model counts it |
+    | `obs["liouville_log_density"]` | $\log\rho_t(x)$, nats per volume of the basis |
+    | `obs["liouville_growth"]` | the rate of growth $h_t(x)$, one over the unit of time |
+    | `obs["liouville_speed"]` | $\lvert u_t(x)\rvert$, length of the basis per time |
+    | `obsm["velocity_pca"]` | the velocity in the basis `X_pca`, shape `(cells, columns)` |
+    | `obsm["velocity_umap"]` | the velocity on each picture, see `liouville.cells.projected` |
+    | `layers["velocity"]` | the velocity of each gene with loadings, NaN for the others |
+    | `var["velocity_genes"]` | which genes have loadings |
+    | `obsm["liouville_fates"]` | with `terminal`: the probability to end in each group |
+    | `obs["liouville_fate_entropy"]` | with `terminal`: $-\sum_g p_g\log p_g$, nats |
+    | `uns["liouville"]` | parameters, times, names of fates, facts of the model, `figures` |
+
+    scanpy, scVelo and CellRank read these names as they are. Cells, genes and categories stay as
+    they are and in their order. A view becomes an object of its own, as always in AnnData: what
+    it was cut from does not change.
+
+    Args:
+        adata: AnnData with the times in `obs` and the basis of the fit, in memory or backed.
+        model: fitted to that basis.
+        time_key: column of times; by default that of the fit.
+        basis: array of the coordinates, as for `liouville.read_cells`; by default that of the fit.
+        times: the time of every label, as for `liouville.read_cells`; by default those of the fit.
+        bins: cut pseudotime into bins, likewise.
+        embeddings: names of pictures in `obsm`; by default all others with two or three columns
+            whose names begin with `X_`.
+        loadings: what a coordinate means in genes: a key of `varm`, or an array of shape
+            `(genes, coordinates)`; by default `varm["PCs"]`, if the basis is `X_pca`.
+        layer: whether velocities of genes are written.
+        terminal: column of cell types; those of the cells at the last time are the groups of
+            fates.
+        by: how fates are found, see `liouville.cells.fates`.
+        extrapolate: allow times outside the model's interval.
+        figures: more for `uns`, such as the summary of a fit.
+        key: what the names of scalars and of fates begin with.
+        velocity: what the names of velocities begin with.
+        copy: leave the object as it is and return an annotated copy.
+
+    Returns:
+        The copy, or `None`.
+
+    Raises:
+        LiouvilleError: if the basis, the times, the loadings or a name do not fit the model;
+            nothing is written then.
+
+    Warns:
+        UserWarning: if velocities that another tool wrote are replaced.
+    """
+    wishes = Wishes(
+        time_key, basis, times, bins, embeddings, loadings, layer, terminal, by, extrapolate,
+        figures, key, velocity,
+    )  # fmt: skip
+    if copy and getattr(adata, "isbacked", False):
+        raise LiouvilleError(
+            "a copy of backed AnnData would need a file of its own; annotate it in place, or the "
+            "file by: liouville annotate RUN FILE -o OUT"
+        )
+    found = additions(adata, model, wishes)
+    for name, rows in found.layers.items():
+        check_memory(rows.shape, np.float32, f"layers[{name!r}]", "leave it out with layer=False")
+    whole = {name: rows.of(slice(0, rows.shape[0])) for name, rows in found.layers.items()}
+    say_replaced(found, wishes, lambda place: getattr(adata, place))
+    target = adata.copy() if copy else adata
+    for place in ("obs", "obsm", "var", "uns"):
+        for name, value in getattr(found, place).items():
+            getattr(target, place)[name] = value
+    for name, value in whole.items():
+        target.layers[name] = value
+    return target if copy else None
+
+
+def additions(adata: Any, model: Model, wishes: Wishes) -> Additions:
+    """All that `annotate` writes; nothing is changed."""
+    _check_kind(adata)
+    cells = Annotated(adata, "cells")
+    basis = _basis(cells, model, wishes)
+    snapshots = _read(adata, model, basis, wishes)
+    x, t = snapshots.points, snapshots.times
+    found, key, name = Additions(), wishes.key, wishes.velocity
+    log_density, growth, u = _answers(model, t, x, wishes.extrapolate)
+    found.obs[f"{key}_time"] = t
+    found.obs[f"{key}_log_density"] = log_density
+    found.obs[f"{key}_growth"] = growth
+    found.obs[f"{key}_speed"] = np.linalg.norm(u, axis=1)
+    pictures = _pictures(cells, basis, wishes)
+    said: dict[str, Any] = {"embeddings": list(pictures)}
+    in_obsm = basis in adata.obsm
+    if in_obsm:
+        found.obsm[f"{name}_{_stem(basis)}"] = _in_columns(cells, basis, snapshots, u)
+    for picture, places in pictures.items():
+        drawn = projected(x, u, places)
+        found.obsm[f"{name}_{_stem(picture)}"] = drawn.astype(np.float32)
+    if wishes.layer and (
+        loadings := loadings_of(adata, snapshots.features, basis, wishes.loadings)
+    ):
+        found.layers[name] = _rows(loadings, u)
+        found.var[f"{name}_genes"] = loadings.has
+        said |= {"loadings": loadings.name, "genes": int(loadings.has.sum())}
+    if wishes.terminal is not None:
+        names, shares = _fates(cells, model, snapshots, wishes)
+        found.obsm[f"{key}_fates"] = shares.astype(np.float32)
+        found.obs[f"{key}_fate_entropy"] = entropy(shares)
+        said |= {"fates": names, "terminal": wishes.terminal, "by": wishes.by}
+    # What scVelo looks up before it computes a velocity on an embedding by itself.
+    shown = [_stem(place) for place in (*([basis] if in_obsm else []), *pictures)]
+    found.uns[f"{name}_params"] = plain({"mode": "liouville", "embeddings": shown})
+    said |= {
+        "basis": basis,
+        "time_key": snapshots.time_name,
+        "velocity": name,
+        "neighbours": NEIGHBOURS,
+        "extrapolate": wishes.extrapolate,
+        "model": model.facts(),
+        "figures": dict(wishes.figures or {}),
+    }
+    found.uns[key] = plain(said)
+    return found
+
+
+def entropy(shares: np.ndarray) -> np.ndarray:
+    r"""$-\sum_g p_g\log p_g$ of rows of probabilities `(n, groups)`, nats, shape `(n,)`."""
+    logs = np.log(np.where(shares > 0, shares, 1.0))
+    return np.abs(np.sum(shares * logs, axis=1))
+
+
+def _check_kind(adata: Any) -> None:
+    places = ("obs", "var", "obsm", "varm", "layers", "uns")
+    if not all(hasattr(adata, place) for place in places):
+        raise LiouvilleError(
+            f"cells to annotate cannot be of type {type(adata).__name__}; give AnnData (of MuData "
+            "one modality)"
+        )
+
+
+def _basis(cells: Annotated, model: Model, wishes: Wishes) -> str:
+    """The basis that is asked for, that of the fit, or the one whose columns have its names."""
+    asked = wishes.basis or model.notes.get("data", {}).get("basis")
+    if asked is None and not _is_unnamed(model):
+        own = [key for key in cells.data.obsm if set(model.features) <= set(cells.names(key))]
+        asked = own[0] if own else None
+    basis = cells.basis(asked)
+    names = cells.names(basis)
+    if _is_unnamed(model):
+        if len(names) != model.dim:
+            raise LiouvilleError(
+                f"basis {basis!r} of cells has {len(names)} columns but the model {model.dim}; "
+                "name the basis of the fit with basis"
+            )
+    elif not set(model.features) <= set(names):
+        raise LiouvilleError(
+            f"basis {basis!r} of cells has the columns {listed(names, 4)}, not those of the fit, "
+            f"{listed(model.features, 4)}; name the basis of the fit with basis. There are: "
+            f"{listed([str(key) for key in cells.data.obsm])}"
+        )
+    return basis
+
+
+def _is_unnamed(model: Model) -> bool:
+    """Whether the model was fitted to arrays, whose columns have no names."""
+    return model.features == number_values(model.dim)
+
+
+def _read(adata: Any, model: Model, basis: str, wishes: Wishes) -> Snapshots:
+    """The cells at the model's coordinates, and their times, read as those of the fit."""
+    told = {"times": wishes.times, "bins": wishes.bins}
+    fitted = {name: model.notes.get("data", {}).get(name) for name in told}
+    more: Any = {n: fitted[n] if value is None else value for n, value in told.items()}
+    usual = model.time_name if model.time_name in adata.obs else None
+    features = None if _is_unnamed(model) else model.features
+    key = wishes.time_key or usual
+    found = read_cells(adata, time_key=key, basis=basis, features=features, **more)
+    name, unit = found.time_name, found.time_unit
+    if unit and model.time_unit and unit != model.time_unit:
+        raise LiouvilleError(
+            f"times {name!r} are in {unit} but those of the model in {model.time_unit}; convert "
+            "them"
+        )
+    # Days are counted from the first date there is: that of the fit only if all are there.
+    is_counted = is_date(adata.obs[name]) and more["times"] is None
+    if is_counted and not np.array_equal(found.distinct_times, np.unique(model.times)):
+        raise LiouvilleError(
+            f"time column {name!r} holds dates, and not all those of the fit, so that its first "
+            "day is unknown; give the number of days since then in a column"
+        )
+    return found
+
+
+def _answers(
+    model: Model, t: np.ndarray, x: np.ndarray, extrapolate: bool
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Log-density, growth and velocity of all cells."""
+    log_density, growth, u = np.empty(len(x)), np.empty(len(x)), np.empty(x.shape)
+    for begin in range(0, len(x), _BLOCK):
+        rows = slice(begin, begin + _BLOCK)
+        found = model.answers(t[rows], x[rows], extrapolate=extrapolate)
+        log_density[rows], growth[rows], u[rows] = found.log_density, found.growth, found.velocity
+    return log_density, growth, u
+
+
+def _in_columns(cells: Annotated, basis: str, snapshots: Snapshots, u: np.ndarray) -> np.ndarray:
+    """The velocity in all columns of a basis: zero in those that the model does not know."""
+    names = cells.names(basis)
+    found = np.zeros((len(u), len(names)), np.float32)
+    found[:, [names.index(name) for name in snapshots.features]] = u
+    return found
+
+
+def _pictures(cells: Annotated, basis: str, wishes: Wishes) -> dict[str, np.ndarray]:
+    """The pictures on which velocities are wanted, by name."""
+    obsm = cells.data.obsm
+    if wishes.embeddings is None:
+        asked = [
+            key
+            for key in obsm
+            if str(key).startswith("X_") and key != basis and np.shape(obsm[key])[1] in _FLAT
+        ]
+    else:
+        asked = [wishes.embeddings] if isinstance(wishes.embeddings, str) else wishes.embeddings
+    found = {}
+    for key in asked:
+        if key not in obsm:
+            raise not_found("obsm array", key, [str(name) for name in obsm], "cells")
+        found[key] = cells.points(key)[0]
+        if not np.isfinite(found[key]).all():
+            raise LiouvilleError(
+                f"obsm[{key!r}] has places that are NaN or infinite; remove those cells, or leave "
+                "it out of embeddings"
+            )
+    return found
+
+
+def _rows(loadings: Loadings, u: np.ndarray) -> Rows:
+    return Rows((len(u), len(loadings.has)), lambda rows: loadings.velocities(u[rows]))
+
+
+def _fates(
+    cells: Annotated, model: Model, snapshots: Snapshots, wishes: Wishes
+) -> tuple[list[str], np.ndarray]:
+    """The names of the terminal groups, and the probability that each cell ends in each."""
+    column, last = str(wishes.terminal), model.interval[1]
+    labels = np.array([str(label) for label in cells.column(column).tolist()])
+    # A cell without a label has an empty one, or that of a missing number.
+    ends = np.isclose(snapshots.times, last) & ~np.isin(labels, ("", "nan"))
+    if not ends.any():
+        raise LiouvilleError(
+            f"no cells at the last time, {last:g}, have a value in {column!r}, so there are no "
+            "terminal groups; name another column, or annotate all cells"
+        )
+    room: Any = importlib.import_module("liouville.cells")
+    groups = room.Groups.of(snapshots.points[ends], labels[ends])
+    shares = room.fates(model, snapshots.points, snapshots.times, groups, by=wishes.by)
+    return [str(name) for name in groups.names], np.asarray(shares)
+
+
+def say_replaced(found: Additions, wishes: Wishes, there: Callable[[str], Any]) -> None:
+    """Says what is replaced, unless it was ours; `there` gives the names of a place."""
+    if wishes.key in there("uns"):
+        return
+    places = ("obs", "obsm", "layers")
+    replaced = [
+        f"{place}[{name!r}]"
+        for place in places
+        for name in getattr(found, place)
+        if name in there(place)
+    ]
+    if replaced:
+        warnings.warn(
+            f"{listed(replaced)} were there and are replaced; to keep them give another key or "
+            "velocity",
+            stacklevel=3,
+        )
+
+
+def _stem(basis: str) -> str:
+    return basis.removeprefix("X_")
