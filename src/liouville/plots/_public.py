@@ -32,6 +32,7 @@ from liouville.plots._page import Film as Film
 from liouville.plots._page import Page as Page
 from liouville.plots._page import Picture as Picture
 from liouville.plots._page import Table as Table
+from liouville.plots._page import flatten as flatten
 from liouville.plots._page import to_png as to_png
 from liouville.plots._page import write_page as write_page
 from liouville.plots._pairs import density_pairs as density_pairs

@@ -5,7 +5,6 @@ leaves the user's own settings alone.
 """
 
 import io
-import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -19,6 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from liouville.plots._plane import Plane
+from liouville.runs.notebook import show
 
 # Draws what stands in the plane, such as obstacles, on axes whose limits are set.
 Scenery = Callable[[Axes], None]
@@ -79,10 +79,8 @@ def canvas(axes: Axes | None, width: float, ratio: float) -> Axes:
 
 def shown(drawn: Axes, given: Axes | None) -> Axes:
     """What was drawn, after a notebook has shown it unless the user's own axes were given."""
-    if given is None and "IPython" in sys.modules:
-        shell = sys.modules["IPython"].get_ipython()
-        if shell is not None and shell.has_trait("kernel"):
-            sys.modules["IPython"].display.display(drawn.figure)
+    if given is None:
+        show(drawn.figure)
     return drawn
 
 
