@@ -20,6 +20,7 @@ from liouville.numerics.finite import check_answers, point_name
 from liouville.runs import storage
 from liouville.runs.defects import check_claims, check_leaves, check_shapes, refused_as
 from liouville.runs.folder import file_of
+from liouville.runs.notebook import html_table
 
 MODEL_FILE = "model.lv"
 
@@ -424,6 +425,9 @@ class Model:
             return () if name in _SCALARS else (self.dim,)
         time = jax.ShapeDtypeStruct((), jnp.zeros(()).dtype)
         return eqx.filter_eval_shape(lambda p, t: p.at(t).log_part_masses, self.path, time).shape
+
+    def _repr_html_(self) -> str:
+        return html_table((name, str(value)) for name, value in self.facts().items())
 
     def _points(self, x: Numbers) -> np.ndarray:
         """Points as an array in the user's units, by the names of columns if they have any."""

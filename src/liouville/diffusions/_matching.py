@@ -93,7 +93,7 @@ def solve_fokker_planck(
         rate: the learning rate.
         times: at which the drift is compared at each step.
         particles: at each of these times.
-        progress: show a progress bar; by default on a terminal only.
+        progress: show a progress bar; by default on a terminal and in a notebook.
 
     Raises:
         LiouvilleError: if the source is no mixture with shares and covariances, horizon or noise is

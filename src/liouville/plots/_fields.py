@@ -32,7 +32,7 @@ def plane_density(
     """
     if is_identity(model, view):
         return _finite_exp(model.log_density(t, window.grid(cells)))
-    return _density_of(view.points(model.sample(t, samples)), window, cells)
+    return density_of(view.points(model.sample(t, samples)), window, cells)
 
 
 def moving_density(
@@ -51,7 +51,7 @@ def moving_density(
     places = view.points(paths)
     if len(keys) > 1:
         places = interp1d(keys, places, axis=0)(np.arange(len(times)))
-    return np.stack([_density_of(frame, window, cells) for frame in places])
+    return np.stack([density_of(frame, window, cells) for frame in places])
 
 
 def plane_velocity(
@@ -70,17 +70,17 @@ def plane_velocity(
         points = model.sample(t, samples)
         moves = view.velocities(points, model.velocity(t, points))
         places = view.points(points)
-        density = _smooth_counts(places, np.ones(len(places)), window, cells)
-        sums = [_smooth_counts(places, moves[:, i], window, cells) for i in range(2)]
+        density = smooth_counts(places, np.ones(len(places)), window, cells)
+        sums = [smooth_counts(places, moves[:, i], window, cells) for i in range(2)]
         flow = np.stack(sums, axis=-1) / np.maximum(density, 1e-12)[..., None]
     shown = density >= mass_level(density, 0.99)
     shown &= np.isfinite(flow).all(axis=-1)
     return np.where(shown[..., None], flow, 0.0), shown
 
 
-def _density_of(places: np.ndarray, window: Window, cells: int) -> np.ndarray:
+def density_of(places: np.ndarray, window: Window, cells: int) -> np.ndarray:
     """Smoothed histogram of the places as a density."""
-    counts = _smooth_counts(places, np.ones(len(places)), window, cells)
+    counts = smooth_counts(places, np.ones(len(places)), window, cells)
     return counts / (len(places) * window.cell_area(cells))
 
 
@@ -117,7 +117,7 @@ def some_of(values: np.ndarray, most: int) -> np.ndarray:
     return values[np.unique(np.linspace(0, len(values) - 1, most).round().astype(int))]
 
 
-def _smooth_counts(
+def smooth_counts(
     places: np.ndarray, weights: np.ndarray, window: Window, cells: int
 ) -> np.ndarray:
     """Sum of weights per cell of the window, smoothed, shape ``(cells, cells)``."""

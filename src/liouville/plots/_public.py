@@ -13,6 +13,15 @@ from liouville.plots._events_checks import residual_figure as residual_figure
 from liouville.plots._events_checks import triggering_figure as triggering_figure
 from liouville.plots._events_movie import event_movie as event_movie
 from liouville.plots._fields import mass_level as mass_level
+from liouville.plots._genes import Trend as Trend
+from liouville.plots._genes import gene_heat_map as gene_heat_map
+from liouville.plots._genes import gene_trends as gene_trends
+from liouville.plots._groups import composition as composition
+from liouville.plots._groups import fate_maps as fate_maps
+from liouville.plots._groups import group_colours as group_colours
+from liouville.plots._groups import group_stream as group_stream
+from liouville.plots._groups import growth_map as growth_map
+from liouville.plots._groups import sankey as sankey
 from liouville.plots._images import image_grid as image_grid
 from liouville.plots._model import DrawableModel as DrawableModel
 from liouville.plots._model import DrawableSnapshots as DrawableSnapshots
@@ -23,8 +32,10 @@ from liouville.plots._page import Film as Film
 from liouville.plots._page import Page as Page
 from liouville.plots._page import Picture as Picture
 from liouville.plots._page import Table as Table
+from liouville.plots._page import flatten as flatten
 from liouville.plots._page import to_png as to_png
 from liouville.plots._page import write_page as write_page
+from liouville.plots._pairs import density_pairs as density_pairs
 from liouville.plots._plane import Window as Window
 from liouville.plots._report import density_page as density_page
 from liouville.plots._style import DENSITY as DENSITY

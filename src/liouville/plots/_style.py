@@ -4,6 +4,7 @@ Styles are set on each artist and never through ``rcParams``, so that drawing a 
 leaves the user's own settings alone.
 """
 
+import io
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from liouville.plots._plane import Plane
+from liouville.runs.notebook import show
 
 # Draws what stands in the plane, such as obstacles, on axes whose limits are set.
 Scenery = Callable[[Axes], None]
@@ -34,6 +36,19 @@ DENSITY = LinearSegmentedColormap.from_list(
 # Both are perceptually uniform; their pale ends are cut off because the background is white.
 TIME = ListedColormap(matplotlib.colormaps["plasma"](np.linspace(0.03, 0.85, 256)), "time")
 SPEED = ListedColormap(matplotlib.colormaps["gray_r"](np.linspace(0.3, 0.95, 256)), "speed")
+# Shares of one: pale where there is none, so that the few that have some stand out.
+SHARE = LinearSegmentedColormap.from_list(
+    "share", ["#e4e7eb", "#f1c9a5", "#e4885a", "#bb3f67", "#53186b"]
+)
+# Rates: blue shrinks, grey is at rest, red grows.
+GROWTH = LinearSegmentedColormap.from_list(
+    "growth", ["#2166ac", "#74a9cf", "#d9d9d9", "#ef8a62", "#b2182b"]
+)
+# Groups: neighbours in the order are easy to tell apart, also for most who are colour blind.
+GROUPS = (
+    *("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8c6bb1", "#b2df8a"),
+    *("#7f7f7f", "#a6761d", "#1b9e77", "#e7298a", "#bcbd22", "#17becf", "#5254a3", "#ad494a"),
+)
 
 
 def plain(text: str, longest: int = 40) -> str:
@@ -42,6 +57,31 @@ def plain(text: str, longest: int = 40) -> str:
     if len(text) > longest:
         text = text[: longest - 1] + "…"
     return text.replace("$", r"\$")
+
+
+class Sheet(Figure):
+    """A figure that a notebook shows, without the state of pyplot."""
+
+    def _repr_png_(self) -> bytes:
+        out = io.BytesIO()
+        self.savefig(out, format="png", dpi=110, facecolor="white", bbox_inches="tight")
+        return out.getvalue()
+
+
+def canvas(axes: Axes | None, width: float, ratio: float) -> Axes:
+    """The axes that are given, tidied, or those of a new figure, so wide and high over wide."""
+    if axes is None:
+        figure = Sheet(figsize=(width, width * ratio + 0.3), layout="constrained")
+        axes = figure.subplots()
+    tidy(axes)
+    return axes
+
+
+def shown(drawn: Axes, given: Axes | None) -> Axes:
+    """What was drawn, after a notebook has shown it unless the user's own axes were given."""
+    if given is None:
+        show(drawn.figure)
+    return drawn
 
 
 def panels(
@@ -56,7 +96,7 @@ def panels(
     rows = -(-count // most)
     columns = -(-count // rows)
     width = max(width, 4.2) if count == 1 else width
-    figure = Figure(
+    figure = Sheet(
         figsize=(columns * width + 1.0, rows * (width * ratio + 0.42) + 0.3), layout="compressed"
     )
     grid = figure.subplots(rows, columns, sharex=share, sharey=share, squeeze=False)
@@ -74,7 +114,7 @@ def sheet(
     width: float, height: float, rows: int = 1, columns: int = 1, **more: Any
 ) -> tuple[Figure, list[Axes]]:
     """A figure of a size in inches and its tidy panels; `more` goes to ``Figure.subplots``."""
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = Sheet(figsize=(width, height), layout="constrained")
     axes = list(figure.subplots(rows, columns, squeeze=False, **more).flat)
     for panel in axes:
         tidy(panel)

@@ -38,7 +38,8 @@ def fit_given(
 
     Every result has the model, in the user's units; the configuration, of which every open choice
     is filled in; the rows of the training log as its history; the figures as JSON can hold them as
-    its summary; and the reason why training ended.
+    its summary; the reason why training ended; and the data as they were read. A notebook shows its
+    figures and a picture.
 
     Args:
         task: what is fitted.
@@ -47,7 +48,7 @@ def fit_given(
             `{"path.parts": 48, "training.steps": 500}`.
         folder: where the checkpoint and the metrics go, if anywhere.
         resume: go on from the checkpoint in `folder`.
-        progress: show a progress bar; by default on a terminal only.
+        progress: show a progress bar; by default on a terminal and in a notebook.
         keywords: the flags of the command line by name, `time_key="day"` for `--time-key day`; the
             functions `fit_...` take them as keyword arguments. They win over `settings`.
 
@@ -99,6 +100,7 @@ def fit_task(
         history=history,
         summary=summary,
         reason=result.reason,
+        data=data,
         **details,
     )
 
@@ -168,7 +170,7 @@ def run_task(
         fitted = task.judge(fitted, data, say)
         write_json(place / SUMMARY_FILE, fitted.summary)
         say("drawing the report")
-        write_page(place, task.contents(_drawn(fitted), data), say=say)
+        write_page(place, task.contents(drawn(fitted), data), say=say)
         # The configuration again, now with every open choice filled in. As long as it has open
         # choices, a resumed run makes them as the first one did.
         finish(folder, run, configuration.to_dict(fitted.config))
@@ -191,7 +193,7 @@ def evaluate_run(folder: Path, *, trust: bool = False) -> Mapping[str, Any] | Ro
     return found
 
 
-def _drawn(fitted: Any) -> Any:
+def drawn(fitted: Any) -> Any:
     """A result as pictures need it: where the model has no number they leave places out."""
     if not isinstance(fitted.model, Model):
         return fitted
@@ -230,7 +232,7 @@ def redraw_run(folder: Path, *, movie: bool = True, trust: bool = False) -> Path
         task, data, config = _run_again(folder, trust)
         config = dataclasses.replace(config, report=dataclasses.replace(config.report, movie=movie))
         with _of_this_run(folder):
-            page = task.contents(_drawn(_recalled(task, folder, data, config)), data)
+            page = task.contents(drawn(_recalled(task, folder, data, config)), data)
         return write_page(folder, page)
 
 
@@ -257,6 +259,7 @@ def _recalled(task: Task, folder: Path, data: Any, config: Any) -> Any:
         history=read_metrics(folder / METRICS_FILE),
         summary=summary,
         reason=summary["stopped"],
+        data=data,
         **task.recall(model, data, config, summary),
     )
 

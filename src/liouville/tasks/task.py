@@ -91,7 +91,7 @@ class Task(Generic[Config, Data]):
         name: of the task and of its room.
         config: the class of its configuration, with the groups `training` and `report`.
         result: the named tuple a fit returns: `model`, `config`, `history`, `summary`, `reason`,
-            and what is special, with defaults for a fit that was interrupted.
+            `data`, and what is special, with defaults for a fit that was interrupted.
         read: `(config, given)`: the data, read from where the configuration says or `given` in
             Python, and checked.
         arrays: the arrays by which the data are recognised again.

@@ -92,7 +92,7 @@ def fit(
         checkpoint_every: steps between checkpoints; a multiple of `chunk`.
         metrics: JSONL file for the rows of the history.
         resume: go on from `checkpoint` if that file exists.
-        progress: show a progress bar; by default on a terminal only.
+        progress: show a progress bar; by default on a terminal and in a notebook.
         on_chunk: called after each chunk with the number of steps done.
 
     Returns:

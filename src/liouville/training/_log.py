@@ -9,6 +9,7 @@ from typing import Any, TextIO
 
 from liouville.errors import LiouvilleError, shown
 from liouville.runs.files import atomic_path
+from liouville.runs.notebook import in_notebook
 from liouville.runs.reading import read_text
 
 Row = dict[str, Any]
@@ -83,11 +84,11 @@ class MetricsFile:
 
 
 class ProgressBar:
-    """A line on a terminal that says how far training is; silent anywhere else."""
+    """A line on a terminal or in a notebook that says how far training is; silent elsewhere."""
 
     def __init__(self, total: int, *, shown: bool | None = None, stream: TextIO | None = None):
         self._stream = stream or sys.stderr
-        self._shown = self._stream.isatty() if shown is None else shown
+        self._shown = self._stream.isatty() or in_notebook() if shown is None else shown
         self._total = total
         self._begun = time.monotonic()
         self._first: int | None = None

@@ -42,6 +42,7 @@ from liouville.tasks.cells.initial import (
     total_curve,
 )
 from liouville.tasks.cells.read import read
+from liouville.tasks.notebook import as_html
 from liouville.tasks.skeleton import fit_given
 from liouville.tasks.task import Start, Task, later
 from liouville.training import Fit, Reason
@@ -71,7 +72,10 @@ class CellsFit(NamedTuple):
     history: list[dict[str, Any]]
     summary: dict[str, Any]
     reason: Reason
+    data: Any
     held_out: dict[str, dict[float, float]] = {}  # noqa: RUF012 - a tuple's default
+
+    _repr_html_ = as_html
 
 
 def fit_cells(

@@ -36,6 +36,7 @@ from liouville.tasks.control.measure import evaluate, measure, running_term
 from liouville.tasks.control.policy import Policy
 from liouville.tasks.control.problem import ControlProblem, Loaded
 from liouville.tasks.control.rollout import Rollout, roll_out
+from liouville.tasks.notebook import as_html
 from liouville.tasks.skeleton import fit_given
 from liouville.tasks.task import Start, Task, later
 from liouville.training import Fit, Reason
@@ -58,8 +59,11 @@ class ControlFit(NamedTuple):
     history: list[dict[str, Any]]
     summary: dict[str, Any]
     reason: Reason
+    data: Any
     problem: ControlProblem
     rollout: Rollout | None = None
+
+    _repr_html_ = as_html
 
     @property
     def policy(self) -> Policy:

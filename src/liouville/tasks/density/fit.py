@@ -16,6 +16,7 @@ from liouville.tasks.density._terms import likelihood, start_likelihood, trainin
 from liouville.tasks.density.config import DensityConfig
 from liouville.tasks.density.read import read
 from liouville.tasks.density.split import Split, divide, quantisation_of
+from liouville.tasks.notebook import as_html
 from liouville.tasks.skeleton import fit_given
 from liouville.tasks.task import Start, Task, later
 from liouville.training import Fit, Reason
@@ -32,6 +33,9 @@ class DensityFit(NamedTuple):
     history: list[dict[str, Any]]
     summary: dict[str, Any]
     reason: Reason
+    data: Any
+
+    _repr_html_ = as_html
 
 
 def fit_density(

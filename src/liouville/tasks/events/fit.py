@@ -17,6 +17,7 @@ from liouville.tasks.events.model import EventModel, Scores
 from liouville.tasks.events.read import read
 from liouville.tasks.events.split import Loaded, Split
 from liouville.tasks.events.units import EventUnits
+from liouville.tasks.notebook import as_html
 from liouville.tasks.skeleton import fit_given
 from liouville.tasks.task import Rows, Say, Start, Task, later
 from liouville.training import Fit, Reason
@@ -31,6 +32,7 @@ class EventsFit(NamedTuple):
         history: the rows of the training log.
         summary: the figures of the fit, as JSON can hold them.
         reason: why training ended.
+        data: the events as they were read.
         scores: the log-likelihoods of the parts that were kept from training, by name.
         judged: what the model says of every part; empty until a report asks for it.
     """
@@ -40,8 +42,11 @@ class EventsFit(NamedTuple):
     history: list[dict[str, Any]]
     summary: dict[str, Any]
     reason: Reason
+    data: Any
     scores: dict[str, Scores] = {}  # noqa: RUF012 - a tuple's default
     judged: Sequence[Judged] = ()
+
+    _repr_html_ = as_html
 
 
 def fit_events(
@@ -62,7 +67,7 @@ def fit_events(
             `{"places.model": "routed", "training.steps": 500}`.
         folder: where the checkpoint and the metrics go, if anywhere.
         resume: go on from the checkpoint in `folder`.
-        progress: show a progress bar; by default on a terminal only.
+        progress: show a progress bar; by default on a terminal and in a notebook.
         **flags: every flag of `liouville fit events`: `places="routed"`; they win over `settings`.
 
     Returns:

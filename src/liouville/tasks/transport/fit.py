@@ -15,6 +15,7 @@ from liouville.numerics.arguments import numbers
 from liouville.numerics.parameters import value_of
 from liouville.objectives import Cost, Field
 from liouville.paths import AbstractPath, Gauged, Joined, LocationScale, Pushforward
+from liouville.tasks.notebook import as_html
 from liouville.tasks.settings import settings_of
 from liouville.tasks.skeleton import fit_given
 from liouville.tasks.task import Start, Task, later
@@ -52,7 +53,10 @@ class TransportFit(NamedTuple):
     history: list[dict[str, Any]]
     summary: dict[str, Any]
     reason: Reason
+    data: Any
     ends: list[End]
+
+    _repr_html_ = as_html
 
 
 def fit_transport(
@@ -87,7 +91,7 @@ def fit_transport(
         cost: $V(t, x)$ in JAX, in the user's units: energy over time; none for zero.
         folder: where the checkpoint and the metrics go, if anywhere.
         resume: go on from the checkpoint in `folder`.
-        progress: show a progress bar; by default on a terminal only.
+        progress: show a progress bar; by default on a terminal and in a notebook.
         **flags: every flag of `liouville fit transport`: `sigma=1.0`; they win over `settings`.
 
     Raises:

@@ -1,0 +1,382 @@
+"""Figures of groups of cells: where they are, how many, what becomes of them."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import Colormap, LinearSegmentedColormap, Normalize, TwoSlopeNorm, to_rgba
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
+
+from liouville.plots._clock import Clock, clock_of
+from liouville.plots._fields import smooth_counts, some_of
+from liouville.plots._model import DrawableModel, DrawableSnapshots
+from liouville.plots._plane import Plane, plane_of
+from liouville.plots._style import (
+    GROUPS,
+    GROWTH,
+    INK,
+    SHARE,
+    canvas,
+    colour_bar,
+    frame_plane,
+    headline,
+    label,
+    panels,
+    plain,
+    scatter_size,
+    shown,
+)
+from liouville.plots._view import View, thin
+
+Colours = Mapping[str, str]
+
+_MOST_CELLS, _MOST_IN_PANEL = 6000, 3000
+_MOST_PANELS = 12
+_GRID = 44  # cells of the grid of streamlines along each axis
+_LONGEST = 24  # letters of a name of a group
+_GAP = 0.03  # between the blocks of a column, as a part of its height
+_BLOCK = 0.16  # width of a column, in gaps between two
+# Streamlines fade where fewer than this part of the densest place's cells are.
+_FAINTEST, _CLEAREST = 0.01, 0.12
+_RIBBON = 40  # points along the edge of a ribbon
+_LEAST = 1e-3  # a flow below this part of all is not drawn
+
+
+def group_colours(names: Sequence[str], colours: Colours | None = None) -> dict[str, str]:
+    """A colour for every group: those given, and for others the next of a fixed order."""
+    given = {} if colours is None else dict(colours)
+    rest = (name for name in names if name not in given)
+    return {**given, **{name: GROUPS[i % len(GROUPS)] for i, name in enumerate(rest)}}
+
+
+def group_stream(
+    model: DrawableModel,
+    snapshots: DrawableSnapshots,
+    groups: np.ndarray,
+    view: View | None = None,
+    *,
+    colours: Colours | None = None,
+    axes: Axes | None = None,
+) -> Axes:
+    """All cells in the colours of their groups, with the velocity that each has at its own time.
+
+    Streamlines are of the mean velocity of near cells, and fade out where there are few.
+
+    Args:
+        model: The model, of two coordinates or more.
+        snapshots: The cells.
+        groups: The group of each, shape ``(n,)``.
+        view: The plane to look at; by default as in ``density_panels``.
+        colours: By name of a group; by default a fixed order.
+        axes: Where to draw; by default a new figure, which a notebook shows.
+    """
+    plane, names = plane_of(model, snapshots, view), _names(groups)
+    palette = group_colours(names, colours)
+    place = canvas(axes, 5.6, plane.window.ratio)
+    some = thin(len(plane.places), _MOST_CELLS)
+    place.scatter(
+        *plane.places[some].T,
+        c=[to_rgba(palette[str(name)]) for name in groups[some]],
+        s=scatter_size(len(some)) + 2.0,
+        alpha=0.55,
+        linewidths=0,
+        rasterized=True,
+    )
+    _fading_stream(place, model, snapshots, plane, some)
+    frame_plane([place], plane, None)
+    _legend(place, names, palette)
+    headline(place, "cells by group", f"{len(groups):,} cells")
+    return shown(place, axes)
+
+
+def growth_map(
+    model: DrawableModel,
+    snapshots: DrawableSnapshots,
+    rates: np.ndarray,
+    view: View | None = None,
+    *,
+    errors: np.ndarray | None = None,
+) -> Figure:
+    """The growth rate of every cell at its own time, one panel a snapshot.
+
+    Args:
+        model: The model.
+        snapshots: The cells.
+        rates: The growth rate of each, shape ``(n,)``.
+        view: The plane to look at; by default as in ``density_panels``.
+        errors: Standard errors of the rates; cells whose error is larger than the rate are faded.
+    """
+    clock = clock_of(model, snapshots)
+    top = float(np.quantile(np.abs(rates), 0.98)) or 1.0
+    norm = TwoSlopeNorm(0.0, -top, top)
+    title = f"growth rate (per {clock.per})"
+    faded = None if errors is None else np.abs(rates) < errors
+    return _coloured(model, snapshots, rates, view, norm, GROWTH, title, faded)
+
+
+def fate_maps(
+    model: DrawableModel,
+    snapshots: DrawableSnapshots,
+    fates: np.ndarray,
+    names: Sequence[str],
+    view: View | None = None,
+    *,
+    errors: np.ndarray | None = None,
+) -> Figure:
+    """The probability of every fate at every cell, one panel a fate.
+
+    Args:
+        model: The model.
+        snapshots: The cells.
+        fates: Probabilities, shape ``(n, fates)``.
+        names: Of the fates.
+        view: The plane to look at; by default as in ``density_panels``.
+        errors: Standard errors of the probabilities; cells are faded where one is above a half of
+            what is between the probability and that of all fates alike.
+    """
+    plane = plane_of(model, snapshots, view)
+    figure, axes = panels(len(names), plane.window.ratio)
+    some, norm = thin(len(plane.places), _MOST_IN_PANEL), Normalize(0.0, 1.0)
+    for panel, number, name in zip(axes, range(len(names)), names, strict=True):
+        values = fates[some, number]
+        order = np.argsort(values)
+        faded = None
+        if errors is not None:
+            away = np.abs(values - 1.0 / len(names))
+            faded = (errors[some, number] > 0.5 * away)[order]
+        _dots(panel, plane.places[some][order], values[order], norm, SHARE, faded)
+        headline(panel, plain(name, _LONGEST), f"{fates[:, number].mean():.0%} of cells")
+    frame_plane(axes, plane, None)
+    colour_bar(figure, axes, norm, SHARE, "probability of the fate")
+    return figure
+
+
+def composition(
+    times: Sequence[float] | np.ndarray,
+    shares: np.ndarray,
+    names: Sequence[str],
+    *,
+    errors: np.ndarray | None = None,
+    colours: Colours | None = None,
+    clock: Clock | None = None,
+    axes: Axes | None = None,
+) -> Axes:
+    """The share of each group at each time as stacked bars, with their standard errors.
+
+    Args:
+        times: Of the bars.
+        shares: Shape ``(times, groups)``, rows of sum one.
+        names: Of the groups.
+        errors: Standard errors, of the same shape.
+        colours: By name of a group; by default a fixed order.
+        clock: How times are said.
+        axes: Where to draw; by default a new figure, which a notebook shows.
+    """
+    palette, clock = group_colours(names, colours), clock or Clock()
+    place = canvas(axes, 0.8 * len(times) + 2.6, 3.4 / (0.8 * len(times) + 2.6))
+    below = np.zeros(len(times))
+    at = np.arange(len(times))
+    for number, name in enumerate(names):
+        bars = {"width": 0.72, "color": palette[name], "edgecolor": "white", "linewidth": 0.6}
+        place.bar(at, shares[:, number], bottom=below, **bars)
+        below = below + shares[:, number]
+        if errors is not None and number < len(names) - 1:
+            # At the border of the two groups, a little aside so that errors do not overlap.
+            aside = 0.3 * (number / max(len(names) - 1, 1) - 0.5)
+            line = {"ecolor": INK, "elinewidth": 0.8, "capsize": 1.8, "capthick": 0.8}
+            seen = errors[:, number] > 0
+            place.errorbar(
+                (at + aside)[seen], below[seen], errors[seen, number], fmt="none", **line
+            )
+    place.set(xlim=(-0.6, len(times) - 0.4), ylim=(0.0, 1.02))
+    place.set_xticks(at, [f"{t:.4g}" for t in times])
+    label(place, clock.label, "share of the mass")
+    _legend(place, names, palette)
+    return shown(place, axes)
+
+
+def sankey(
+    shares: Sequence[np.ndarray] | np.ndarray,
+    flows: Sequence[np.ndarray],
+    names: Sequence[Sequence[str]],
+    times: Sequence[float] | np.ndarray,
+    *,
+    colours: Colours | None = None,
+    clock: Clock | None = None,
+    axes: Axes | None = None,
+) -> Axes:
+    """What becomes of the groups of each time at the next, as ribbons between columns.
+
+    A ribbon leaves as wide as the part of the mass that goes there and arrives as wide as the part
+    that came from there: it widens where cells divide, and thins where they die.
+
+    Args:
+        shares: For each time the share of each group, shape ``(groups,)``, of sum one.
+        flows: For each gap the mass after it by group before and group after, shape
+            ``(before, after)``, in any unit.
+        names: Of the groups at each of the times.
+        times: One more than gaps.
+        colours: By name of a group; by default a fixed order.
+        clock: How times are said.
+        axes: Where to draw; by default a new figure, which a notebook shows.
+    """
+    every = list(dict.fromkeys(name for own in names for name in own))
+    palette, clock = group_colours(every, colours), clock or Clock()
+    width = 1.9 * len(times) + 1.4
+    place = canvas(axes, width, 3.9 / width)
+    for gap, flow in enumerate(np.asarray(f, float) for f in flows):
+        leaving = shares[gap][:, None] * _parts_of(flow, axis=1)
+        arriving = shares[gap + 1] * _parts_of(flow, axis=0)
+        _ribbons(place, gap, leaving, arriving, [palette[name] for name in names[gap]])
+    for i, own in enumerate(names):
+        side = {0: -1, len(names) - 1: 1}.get(i, 0)
+        for bottom, height, name in zip(_column(shares[i]), shares[i], own, strict=True):
+            if height < _LEAST:
+                continue
+            corner = (i - _BLOCK / 2, bottom)
+            place.add_patch(Rectangle(corner, _BLOCK, height, color=palette[name], zorder=3))
+            if side:
+                place.annotate(
+                    plain(name, _LONGEST),
+                    (i + side * 0.7 * _BLOCK, bottom + height / 2),
+                    **{"ha": "right" if side < 0 else "left", "va": "center"},
+                    **{"fontsize": 8, "color": INK},
+                )
+    place.set(xlim=(-0.7, len(times) - 0.3), ylim=(-0.02, 1.0 + _GAP * max(map(len, names))))
+    place.set_xticks(range(len(times)), [clock.say(float(t)) for t in times])
+    place.set_yticks([])
+    for edge in ("left", "bottom"):
+        place.spines[edge].set_visible(False)
+    place.tick_params(length=0)
+    return shown(place, axes)
+
+
+def _parts_of(flow: np.ndarray, axis: int) -> np.ndarray:
+    """A table as parts of its rows or columns; those without any mass have none."""
+    total = flow.sum(axis=axis, keepdims=True)
+    return flow / np.where(total > 0, total, 1.0)
+
+
+def _column(heights: np.ndarray) -> np.ndarray:
+    """Where the blocks of a column begin."""
+    return np.cumsum(heights) - heights + _GAP * np.arange(len(heights))
+
+
+def _ribbons(
+    axes: Axes, gap: int, leaving: np.ndarray, arriving: np.ndarray, colours: Sequence[str]
+) -> None:
+    """Bands between two columns, each leaving and arriving in the order of the groups."""
+    start = _column(leaving.sum(axis=1))[:, None] + np.cumsum(leaving, axis=1) - leaving
+    end = _column(arriving.sum(axis=0)) + np.cumsum(arriving, axis=0) - arriving
+    s = np.linspace(0.0, 1.0, _RIBBON)
+    bend = s**2 * (3.0 - 2.0 * s)
+    x = gap + _BLOCK / 2 + (1.0 - _BLOCK) * s
+    for i, j in np.argwhere(np.maximum(leaving, arriving) > _LEAST):
+        low = (1.0 - bend) * start[i, j] + bend * end[i, j]
+        high = low + (1.0 - bend) * leaving[i, j] + bend * arriving[i, j]
+        axes.fill_between(x, low, high, color=colours[i], alpha=0.4, linewidth=0, zorder=2)
+
+
+def _coloured(
+    model: DrawableModel,
+    snapshots: DrawableSnapshots,
+    values: np.ndarray,
+    view: View | None,
+    norm: Normalize,
+    colours: Colormap,
+    title: str,
+    faded: np.ndarray | None,
+) -> Figure:
+    """Cells coloured by a number, one panel a snapshot."""
+    plane, clock = plane_of(model, snapshots, view), clock_of(model, snapshots)
+    times = some_of(np.unique(plane.times), _MOST_PANELS)
+    figure, axes = panels(len(times), plane.window.ratio)
+    for panel, t in zip(axes, times, strict=True):
+        rows = np.flatnonzero(plane.times == t)
+        rows = rows[thin(len(rows), _MOST_IN_PANEL)]
+        own = None if faded is None else faded[rows]
+        _dots(panel, plane.places[rows], values[rows], norm, colours, own)
+        headline(panel, clock.say(float(t)), f"mean {values[plane.times == t].mean():.3g}")
+    frame_plane(axes, plane, None)
+    colour_bar(figure, axes, norm, colours, title)
+    return figure
+
+
+def _dots(
+    axes: Axes,
+    places: np.ndarray,
+    values: np.ndarray,
+    norm: Normalize,
+    colours: Colormap,
+    faded: np.ndarray | None,
+) -> None:
+    axes.scatter(
+        *places.T,
+        c=values,
+        norm=norm,
+        cmap=colours,
+        s=scatter_size(len(places)) + 3.0,
+        alpha=np.where(np.zeros(len(values), bool) if faded is None else faded, 0.18, 0.9),  # pyright: ignore[reportArgumentType]
+        edgecolors="none",
+        rasterized=True,
+    )
+
+
+def _fading_stream(
+    axes: Axes,
+    model: DrawableModel,
+    snapshots: DrawableSnapshots,
+    plane: Plane,
+    some: np.ndarray,
+) -> None:
+    """Streamlines of the mean velocity of near cells, which fade where there are few of them."""
+    x = np.asarray(snapshots.points, float)[some]
+    u = np.asarray(model.velocity(plane.times[some], x), float)
+    moves = plane.view.velocities(x, u)
+    places = plane.places[some]
+    count = smooth_counts(places, np.ones(len(places)), plane.window, _GRID)
+    sums = [smooth_counts(places, moves[:, i], plane.window, _GRID) for i in range(2)]
+    flow = np.stack(sums, axis=-1) / np.maximum(count, 1e-12)[..., None]
+    share = count / max(count.max(), 1e-12)
+    hidden = (share < _FAINTEST) | ~np.isfinite(flow).all(axis=-1)
+    speed = np.linalg.norm(np.where(hidden[..., None], 0.0, flow), axis=-1)
+    if not speed.max() > 0:
+        return
+    ink = to_rgba(INK)
+    fading = LinearSegmentedColormap.from_list("fading", [(*ink[:3], 0.0), ink])
+    axes.streamplot(
+        *plane.window.centres(_GRID),
+        *(np.ma.array(flow[..., i], mask=hidden) for i in range(2)),
+        color=np.ma.array(share, mask=hidden),
+        norm=Normalize(0.0, _CLEAREST, clip=True),
+        cmap=fading,
+        density=1.5,
+        linewidth=0.5 + 0.8 * np.clip(speed / np.quantile(speed[~hidden], 0.95), 0.0, 1.0),
+        arrowsize=0.7,
+        zorder=3,
+    )
+
+
+def _names(groups: np.ndarray) -> list[str]:
+    return [str(name) for name in np.unique(np.asarray(groups).astype(str))]
+
+
+def _legend(axes: Axes, names: Sequence[str], palette: Colours) -> None:
+    """The groups and their colours, right of the panel."""
+    marks = [
+        Line2D([], [], marker="o", linestyle="", markersize=5, color=palette[name])
+        for name in names
+    ]
+    axes.legend(
+        marks,
+        [plain(name, _LONGEST) for name in names],
+        loc="center left",
+        bbox_to_anchor=(1.01, 0.5),
+        frameon=False,
+        fontsize=8,
+        labelcolor=INK,
+        handletextpad=0.3,
+        ncols=1 + len(names) // 18,
+    )

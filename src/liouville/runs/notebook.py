@@ -1,0 +1,25 @@
+"""Whether a person looks on in a notebook, and how to show something there."""
+
+import html
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+
+def in_notebook() -> bool:
+    """Whether this is the process of a notebook, which shows objects and not only text."""
+    module = sys.modules.get("IPython")
+    shell = None if module is None else module.get_ipython()
+    return shell is not None and shell.has_trait("kernel")
+
+
+def show(thing: Any) -> None:
+    """Shows an object below the cell that runs, in a notebook alone."""
+    if in_notebook():
+        sys.modules["IPython"].display.display(thing)
+
+
+def html_table(rows: Iterable[tuple[str, str]]) -> str:
+    """Names and values as a table."""
+    cells = (f"<td>{html.escape(name)}</td><td>{html.escape(value)}</td>" for name, value in rows)
+    return f"<table>{''.join(f'<tr>{row}</tr>' for row in cells)}</table>"

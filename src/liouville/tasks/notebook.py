@@ -1,0 +1,24 @@
+"""What a notebook shows of a fit: its key figures, and the first picture of its report."""
+
+import base64
+import html
+from typing import Any
+
+from liouville.runs.notebook import html_table
+from liouville.tasks import load_task
+from liouville.tasks.skeleton import drawn
+
+
+def as_html(fitted: Any) -> str:
+    """The figures of the summary beside a picture; without one if training was interrupted."""
+    from liouville.plots import Picture, flatten, to_png
+
+    picture = ""
+    if fitted.data is not None and fitted.reason != "interrupted":
+        page = load_task(fitted.model.notes["task"]).contents(drawn(fitted), fitted.data)
+        first = next((item for item in page.contents if isinstance(item, Picture)), None)
+        if first is not None:
+            data = base64.b64encode(to_png(first.draw(), dpi=80)).decode("ascii")
+            picture = f"<img alt='{html.escape(first.title)}' src='data:image/png;base64,{data}'>"
+    style = "display:flex; flex-wrap:wrap; gap:24px; align-items:flex-start"
+    return f"<div style='{style}'>{html_table(flatten(fitted.summary))}<div>{picture}</div></div>"

@@ -1,0 +1,46 @@
+"""What notebooks show: figures and a picture of a fit, a bar of progress."""
+
+import io
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from liouville.tasks.cells.config import CellsConfig
+from liouville.tasks.cells.demo import demo_cells
+from liouville.tasks.cells.fit import CellsFit
+from liouville.training._log import ProgressBar
+
+
+def _fit(reason: str = "early") -> CellsFit:
+    truth = demo_cells()
+    model, summary = truth.model, {"cells": 3676, "a <b>": 0.51239, "by time": [{"time": 1.0}]}
+    model.notes["task"] = "cells"
+    return CellsFit(model, CellsConfig(), [], summary, reason, truth.cells)  # pyright: ignore[reportArgumentType]
+
+
+def test_a_fit_shows_its_figures_and_a_picture() -> None:
+    text = _fit()._repr_html_()
+    assert "<td>a &lt;b&gt;</td><td>0.5124</td>" in text
+    assert "src='data:image/png;base64," in text
+    assert "by time" not in text
+
+
+def test_an_interrupted_fit_shows_its_figures_alone() -> None:
+    text = _fit("interrupted")._repr_html_()
+    assert "<td>3,676</td>" in text
+    assert "<img" not in text
+
+
+def test_a_model_shows_its_facts() -> None:
+    assert "<td>coordinates</td><td>2</td>" in demo_cells().model._repr_html_()
+
+
+def test_progress_is_shown_in_a_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
+    quiet, loud = io.StringIO(), io.StringIO()
+    ProgressBar(10, stream=quiet).update(5, {"step": 5, "loss": 1.0})
+    shell = SimpleNamespace(has_trait=lambda name: name == "kernel")
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+    ProgressBar(10, stream=loud).update(5, {"step": 5, "loss": 1.0})
+    assert quiet.getvalue() == ""
+    assert "5/10" in loud.getvalue()
