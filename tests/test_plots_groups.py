@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from liouville import plots
+from liouville.cells import trends
 from liouville.plots import to_png
 from test_plots import FakeModel, check_png, snapshots_of
 
@@ -24,9 +25,8 @@ _RATES = np.linspace(-1.0, 1.0, _COUNT)
 _SHARES = np.random.default_rng(1).dirichlet(np.ones(3), 4)
 _FLOWS = [np.random.default_rng(i).random((3, 3)) for i in range(3)]
 _TIMES = np.linspace(0.0, 7.0, 12)
-_MEAN = np.sin(_TIMES[:, None] + np.arange(5))
-_GENES = [f"gene {i}" for i in range(5)]
-_TREND = plots.Trend(_TIMES, _MEAN, _MEAN - 0.2, _MEAN + 0.2)
+_GENES = tuple(f"gene {i}" for i in range(5))
+_TREND = trends(np.random.default_rng(2).normal(size=(60, 5)), np.repeat(_TIMES, 5), genes=_GENES)
 
 DRAWN: dict[str, Callable[..., Any]] = {
     "cells by group": lambda **more: plots.group_stream(_FIVE, _CELLS, _GROUPS, **more),
@@ -36,8 +36,8 @@ DRAWN: dict[str, Callable[..., Any]] = {
         _FIVE.times, _SHARES, NAMES, errors=0.1 * _SHARES, **more
     ),
     "sankey": lambda **more: plots.sankey(_SHARES, _FLOWS, [NAMES] * 4, _FIVE.times, **more),
-    "trends": lambda: plots.gene_trends({"a": _TREND, "b": _TREND}, _GENES),
-    "heat map": lambda **more: plots.gene_heat_map(_TIMES, _MEAN, _GENES, **more),
+    "trends": lambda: plots.gene_trends({"a": _TREND, "b": _TREND}),
+    "heat map": lambda **more: plots.gene_heat_map(_TREND, **more),
     "pairs": lambda: plots.density_pairs(_FIVE, _CELLS),
 }
 _ON_AXES = ("cells by group", "composition", "sankey", "heat map")

@@ -1,7 +1,7 @@
 """Figures of genes: how they change on the way to a fate, and which change most."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Protocol
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -9,6 +9,7 @@ from matplotlib.colors import TwoSlopeNorm
 from matplotlib.figure import Figure
 
 from liouville.plots._clock import Clock
+from liouville.plots._fields import some_of
 from liouville.plots._groups import Colours, group_colours
 from liouville.plots._style import (
     GROWTH,
@@ -28,51 +29,63 @@ _MOST_ROWS = 60
 _ROW = 0.17  # inches
 
 
-class Trend(NamedTuple):
-    """The mean of genes by time, and the band around it.
+class DrawableTrends(Protocol):
+    """The expression of genes by time, as `liouville.cells.trends` gives it."""
 
-    Attributes:
-        times: shape ``(times,)``.
-        mean: shape ``(times, genes)``.
-        low: lower end of the band, of the same shape.
-        high: its upper end.
-    """
+    @property
+    def genes(self) -> tuple[str, ...]:
+        """Their names."""
+        ...
 
-    times: np.ndarray
-    mean: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
+    @property
+    def times(self) -> np.ndarray:
+        """Shape ``(times,)``."""
+        ...
+
+    @property
+    def mean(self) -> np.ndarray:
+        """Shape ``(times, genes)``."""
+        ...
+
+    @property
+    def error(self) -> np.ndarray:
+        """The standard error of the mean, shape ``(times, genes)``."""
+        ...
+
+    def heat_map(self) -> tuple[np.ndarray, np.ndarray]:
+        """Standard scores over the times, shape ``(genes, times)``, in an order, and the order."""
+        ...
 
 
 def gene_trends(
-    trends: Mapping[str, Trend],
-    genes: Sequence[str],
+    trends: Mapping[str, DrawableTrends],
+    genes: Sequence[str] | None = None,
     *,
     colours: Colours | None = None,
     clock: Clock | None = None,
 ) -> Figure:
     """The expression of genes against time on the way to each fate, one panel a gene.
 
+    Lines are means over cells, bands reach two standard errors to both sides.
+
     Args:
-        trends: By fate.
-        genes: The names of the genes; of more than 24 the first.
+        trends: By fate, all of the same genes.
+        genes: Which of them, in order; by default all. Of more than 24 the first are drawn.
         colours: By fate; by default a fixed order.
         clock: How times are said.
     """
     palette, clock = group_colours(list(trends), colours), clock or Clock()
-    some = genes[:_MOST_GENES]
+    known = next(iter(trends.values())).genes
+    some = list(known if genes is None else genes)[:_MOST_GENES]
     figure, axes = panels(len(some), 0.66, width=2.5, share=False)
-    for number, (panel, gene) in enumerate(zip(axes, some, strict=True)):
+    for panel, gene in zip(axes, some, strict=True):
+        column = known.index(gene)
         for fate, trend in trends.items():
-            low, high = trend.low[:, number], trend.high[:, number]
-            panel.fill_between(trend.times, low, high, color=palette[fate], alpha=0.2, linewidth=0)
-            panel.plot(
-                trend.times,
-                trend.mean[:, number],
-                color=palette[fate],
-                linewidth=1.6,
-                label=plain(fate, 24),
-            )
+            mean, error = trend.mean[:, column], 2.0 * trend.error[:, column]
+            band = {"color": palette[fate], "alpha": 0.2, "linewidth": 0}
+            panel.fill_between(trend.times, mean - error, mean + error, **band)
+            line = {"color": palette[fate], "linewidth": 1.6, "label": plain(fate, 24)}
+            panel.plot(trend.times, mean, **line)
         headline(panel, plain(gene, 20))
     axes[0].legend(frameon=False, fontsize=8, labelcolor=INK, handlelength=1.2)
     name_axes(axes, clock.label, "expression")
@@ -80,39 +93,34 @@ def gene_trends(
 
 
 def gene_heat_map(
-    times: Sequence[float] | np.ndarray,
-    values: np.ndarray,
-    genes: Sequence[str],
-    *,
-    clock: Clock | None = None,
-    axes: Axes | None = None,
+    trends: DrawableTrends, *, clock: Clock | None = None, axes: Axes | None = None
 ) -> Axes:
     """The expression of many genes against time, a row each, in deviations from its own mean.
 
+    Genes stand in the order of the time at which they are highest; of more than 60 that many are
+    drawn, evenly.
+
     Args:
-        times: Evenly spaced, shape ``(times,)``.
-        values: Shape ``(times, genes)``; of more than 60 genes the first are drawn.
-        genes: Their names, in the order of the rows.
+        trends: The expression, at evenly spaced times.
         clock: How times are said.
         axes: Where to draw; by default a new figure, which a notebook shows.
     """
-    times, clock = np.asarray(times, float), clock or Clock()
-    some = min(len(genes), _MOST_ROWS)
-    rows = np.asarray(values, float)[:, :some].T
-    spread = rows.std(axis=1, keepdims=True)
-    rows = (rows - rows.mean(axis=1, keepdims=True)) / np.where(spread > 0, spread, 1.0)
-    place = canvas(axes, 5.2, (_ROW * some + 0.5) / 5.2)
+    times, clock = np.asarray(trends.times, float), clock or Clock()
+    rows, order = trends.heat_map()
+    some = some_of(np.arange(len(order)), _MOST_ROWS)
+    place = canvas(axes, 5.2, (_ROW * len(some) + 0.5) / 5.2)
     half = 0.5 * (times[1] - times[0]) if len(times) > 1 else 0.5
     norm = TwoSlopeNorm(0.0, -2.0, 2.0)
     place.imshow(
-        rows,
+        rows[some],
         aspect="auto",
         cmap=GROWTH,
         norm=norm,
-        extent=(times[0] - half, times[-1] + half, some - 0.5, -0.5),
+        extent=(times[0] - half, times[-1] + half, len(some) - 0.5, -0.5),
         interpolation="nearest",
     )
-    place.set_yticks(range(some), [plain(gene, 20) for gene in genes[:some]], fontsize=7)
+    names = [plain(trends.genes[i], 20) for i in order[some]]
+    place.set_yticks(range(len(some)), names, fontsize=7)
     place.tick_params(axis="y", length=0)
     label(place, clock.label)
     figure = place.figure

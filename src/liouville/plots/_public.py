@@ -13,7 +13,7 @@ from liouville.plots._events_checks import residual_figure as residual_figure
 from liouville.plots._events_checks import triggering_figure as triggering_figure
 from liouville.plots._events_movie import event_movie as event_movie
 from liouville.plots._fields import mass_level as mass_level
-from liouville.plots._genes import Trend as Trend
+from liouville.plots._genes import DrawableTrends as DrawableTrends
 from liouville.plots._genes import gene_heat_map as gene_heat_map
 from liouville.plots._genes import gene_trends as gene_trends
 from liouville.plots._groups import composition as composition
