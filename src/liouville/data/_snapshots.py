@@ -26,8 +26,9 @@ from liouville.errors import LiouvilleError
 _ALWAYS_HELD_OUT_FROM = 10
 """A time with at least this many cells gives at least one of them to the held-out part."""
 
-# Fields with one number a cell that need not be there.
+# Fields with one number a cell, and with one text a cell, that need not be there.
 _NUMBERS = ("weights", "totals", "rates")
+_TEXTS = ("identifiers", "donors", "condition")
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +48,8 @@ class Snapshots:
             unit of time, shape ``(n,)``, or None.
         embedding: Two coordinates per point for pictures only, shape ``(n, 2)``, or None.
         identifiers: Name of each cell, such as its barcode, shape ``(n,)``, or None.
+        donors: Who each cell came from (donor, animal, batch), shape ``(n,)``, or None.
+        condition: The condition of each cell, such as its genotype, shape ``(n,)``, or None.
         source: Where the data came from, for messages and reports.
         is_checked: Whether `check` has said what looks wrong.
     """
@@ -62,6 +65,8 @@ class Snapshots:
     embedding: np.ndarray | None = None
     source: str = "data"
     identifiers: np.ndarray | None = None
+    donors: np.ndarray | None = None
+    condition: np.ndarray | None = None
     is_checked: bool = field(default=False, init=False)
 
     @staticmethod
@@ -79,11 +84,15 @@ class Snapshots:
             check_times(self.times, self.time_name, self.source)
         shapes = {"times": (), "embedding": (2,), **dict.fromkeys(_NUMBERS, ())}
         put_columns(self, len(points), "cells", **shapes)
-        if self.identifiers is not None and self.identifiers.shape != (len(points),):
-            raise LiouvilleError(
-                f"identifiers of {self.source} must have shape ({len(points)},), one for each "
-                f"cell, got {self.identifiers.shape}"
-            )
+        for name in _TEXTS:
+            texts = getattr(self, name)
+            if texts is not None and np.shape(texts) != (len(points),):
+                raise LiouvilleError(
+                    f"{name} of {self.source} must have shape ({len(points)},), one for each "
+                    f"cell, got {np.shape(texts)}"
+                )
+            if texts is not None and name != "identifiers":
+                put(self, **{name: np.asarray(texts, dtype=str)})
         put_names(self, "features", number_values(points.shape[1]), "names, one per column")
 
     def __len__(self) -> int:
@@ -117,7 +126,7 @@ class Snapshots:
     def select(self, mask: np.ndarray) -> "Snapshots":
         """Keeps some of the cells, by booleans of shape ``(n,)`` or their numbers in order."""
         kept = chosen_rows(mask, len(self), f"cells of {self.source}")
-        return take(self, kept, "points", "times", *_NUMBERS, "embedding", "identifiers")
+        return take(self, kept, "points", "times", *_NUMBERS, "embedding", *_TEXTS)
 
     def split(self, share: float, seed: int) -> tuple["Snapshots", "Snapshots"]:
         """Holds out a share of the cells of every time: the training part and the held-out part.

@@ -1,7 +1,7 @@
 """Fitting a path to snapshots of cells."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,6 +23,7 @@ from liouville.objectives import (
 )
 from liouville.tasks.cells import measure
 from liouville.tasks.cells._gaps import Filled, fill_gaps, unfilled
+from liouville.tasks.cells.bootstrap import Sample, factors_by_time, samples
 from liouville.tasks.cells.config import CellsConfig, GrowthConfig
 from liouville.tasks.cells.demo import demonstration
 from liouville.tasks.cells.groups import clusters
@@ -120,18 +121,23 @@ def resolve(cells: Snapshots, config: CellsConfig, progress: bool | None = None)
     label = clusters(joined.points, config.path.parts, seed)
     filled = _fill(config, times, joined, straight, label)
     batch_size = options.batch_size or _LARGEST_BATCH
+    members = config.path.members
+    factors = factors_by_time(training, config.path.bootstrap, members, seed)
+    drawn = samples(filled, joined.rows, list(map(Cloud, clouds, masses)), factors, members)
+    every = None if factors is None else np.concatenate(factors, axis=1)
     weights = weights_by_time(training)
-    likelihood = _training_likelihood(times, clouds, weights, filled, batch_size)
+    likelihood = _training_likelihood(times, clouds, weights, drawn, batch_size, every)
     length = _weight_of_growth(times, joined, label, config, len(training)) if delta else 0.0
-    objective = likelihood + options.energy * _energy(config, known, times, clouds, totals, length)
+    objective = likelihood + options.energy * _energy(
+        config, known, times, clouds, totals, length, every
+    )
     error = config.growth.mass_error
     if delta is not None and error > 0:
         objective = objective + 1.0 / len(training) * PerMember(_mass(times, totals, error))
     return Start(
         config,
         initial_path(
-            filled,
-            list(map(Cloud, clouds, masses)),
+            drawn,
             config.path,
             totals=None if delta is None else total_curve(times, totals, is_free=error > 0),
             seed=seed,
@@ -160,7 +166,7 @@ def model(start: Start, result: Fit) -> Model:
         time_name=cells.time_name,
         time_unit=cells.time_unit,
         sigma=_noise(start.config, start.known.units),
-        notes={"parts": start.config.path.parts},
+        notes={"parts": start.config.path.parts, "bootstrap": start.config.path.bootstrap},
     )
 
 
@@ -205,6 +211,7 @@ def _energy(
     clouds: list[np.ndarray],
     totals: np.ndarray,
     length: float,
+    factors: np.ndarray | None,
 ) -> Objective:
     """What motion and growth cost, of a unit of mass.
 
@@ -234,7 +241,7 @@ def _energy(
         weights=weights_by_time(training),
         batch_size=options.batch_size or _LARGEST_BATCH,
     )
-    return objective + length**2 * PerMember(term)
+    return objective + length**2 * PerMember(term, factors)
 
 
 def _mass(times: np.ndarray, totals: np.ndarray, error: float) -> MassLikelihood:
@@ -263,22 +270,36 @@ def _training_likelihood(
     times: np.ndarray,
     clouds: list[np.ndarray],
     weights: list[np.ndarray] | None,
-    filled: Filled,
+    drawn: Sequence[Sample],
     batch_size: int,
+    factors: np.ndarray | None = None,
 ) -> Objective:
-    """The likelihood of the cells, and of the bent chains half-way as snapshots of mean mass."""
+    """The likelihood of the cells, and of the bent chains half-way as snapshots of mean mass.
+
+    Args:
+        times: of the snapshots.
+        clouds: their cells.
+        weights: of these.
+        drawn: what every member starts from.
+        batch_size: cells drawn from each time.
+        factors: by how much every member weighs the cells, shape `(members, n)`.
+    """
+    filled = drawn[0].filled
     between = np.flatnonzero(~filled.is_seen)
     cells = NegativeLogLikelihood(times, clouds, weights=weights, batch_size=batch_size)
-    objective = 1.0 * PerMember(cells)
+    objective = 1.0 * PerMember(cells, factors)
     if len(between):
+        shares = [(m / m.sum(axis=0)).T for m in (own.filled.masses[:, between] for own in drawn)]
+        mean = np.mean(shares, axis=0)
         term = NegativeLogLikelihood(
             filled.times[between],
             [filled.points[:, i] for i in between],
-            weights=[filled.masses[:, i] / filled.masses[:, i].sum() for i in between],
+            weights=list(mean),
             batch_size=batch_size,
             name="gaps",
         )
-        objective = objective + len(between) / len(times) * PerMember(term)
+        own = None if factors is None else (shares / mean).reshape(len(shares), -1)
+        objective = objective + len(between) / len(times) * PerMember(term, own)
     return objective
 
 
@@ -330,12 +351,21 @@ def _noise(config: CellsConfig, units: Standardisation) -> float | np.ndarray:
     return units.noise_to_user(_NOISE_SHARE) if sigma is None else sigma
 
 
+def _arrays(cells: Snapshots) -> list[np.ndarray | None]:
+    labels = [
+        None if texts is None else np.unique(texts, return_inverse=True)[1]
+        for texts in (cells.donors, cells.condition)
+    ]
+    numbers = [cells.points, cells.times, cells.weights, cells.totals, cells.rates]
+    return [*numbers, *labels]
+
+
 TASK = Task(
     name="cells",
     config=CellsConfig,
     result=CellsFit,
     read=read,
-    arrays=lambda cells: [cells.points, cells.times, cells.weights, cells.totals, cells.rates],
+    arrays=_arrays,
     resolve=resolve,
     model=model,
     measure=measure.measure,

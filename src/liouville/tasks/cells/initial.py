@@ -23,6 +23,7 @@ from liouville.paths import (
     Masses,
 )
 from liouville.tasks.cells._gaps import Filled
+from liouville.tasks.cells.bootstrap import Sample
 from liouville.tasks.cells.config import PathConfig
 from liouville.tasks.cells.groups import clusters, mixtures
 from liouville.tasks.cells.judge import thin
@@ -185,8 +186,7 @@ def _score(
 
 
 def initial_path(
-    filled: Filled,
-    cells: Sequence[Cloud],
+    samples: Sequence[Sample],
     config: PathConfig,
     *,
     totals: AbstractCurve | Fixed | None = None,
@@ -195,8 +195,7 @@ def initial_path(
     """An ensemble of mixture paths along chains, which differ in the start of their clusters.
 
     Args:
-        filled: the chains, in the model's units.
-        cells: of every snapshot.
+        samples: the chains and cells of every member, in the model's units.
         config: with the number of parts and the prior.
         totals: the curve of the logarithm of the total mass; the masses of the parts then grow.
             By default they stay.
@@ -204,10 +203,15 @@ def initial_path(
     """
     if config.parts is None or config.prior is None:
         raise ValueError("path.parts or path.prior is not set; see choose_groups")
-    seeds = np.random.SeedSequence(seed).generate_state(config.members)
-    rng, shown = np.random.default_rng(seed), iter(cells)
-    thinned = [thin(next(shown), _MOST_FOLLOWED, rng) if seen else None for seen in filled.is_seen]
-    return Ensemble.of([_member(filled, thinned, config, totals, int(i)) for i in seeds])
+    seeds = np.random.SeedSequence(seed).generate_state(len(samples))
+    members = []
+    for (filled, cells), own in zip(samples, seeds):
+        rng, shown = np.random.default_rng(seed), iter(cells)
+        thinned = [
+            thin(next(shown), _MOST_FOLLOWED, rng) if seen else None for seen in filled.is_seen
+        ]
+        members.append(_member(filled, thinned, config, totals, int(own)))
+    return Ensemble.of(members)
 
 
 def total_curve(

@@ -4,7 +4,7 @@ from typing import Any
 
 from liouville.data import Snapshots, read_cells
 from liouville.errors import LiouvilleError
-from liouville.tasks.cells.config import CellsConfig
+from liouville.tasks.cells.config import CellsConfig, donors_column
 from liouville.tasks.cells.growth import column_of
 
 
@@ -19,5 +19,6 @@ def read(config: CellsConfig, cells: Any = None) -> Snapshots:
         names += ("embedding", "weights")
         given = {name: getattr(options, name) for name in names}
         given |= {name: getattr(growth, name) for name in ("rates", "proliferation", "apoptosis")}
-        source = read_cells(source, **given, totals=column_of(growth.mass))
+        donors = donors_column(config.path.bootstrap)
+        source = read_cells(source, **given, totals=column_of(growth.mass), donors=donors)
     return source.check(min_cells=options.min_cells)
