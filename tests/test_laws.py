@@ -1,6 +1,6 @@
 """The laws of a path, over the registry; and for each law something wrong that must break it."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -131,6 +131,102 @@ def test_particles(name, getkey):
 def test_transport(name, getkey):
     steps = ENTRIES[name].steps
     assert_passes(checks.transport(build(name), (0.25, 0.85), n=64, steps=steps, key=getkey()))
+
+
+# What is exchanged grows where it moved, whatever its part; and a product is one part, which grows
+# as unevenly as its blocks.
+UNEVEN = ("exchanged", "exchanged-gated", "moved-ensemble-of-growing-full")
+
+
+class PartsGap(NamedTuple):
+    """How far parts are from what they should be: see `parts_gap`."""
+
+    density: float
+    mass: float
+    shares: float
+    growth: float
+
+
+def parts_gap(path: AbstractPath, t: float, key: RandomKey) -> PartsGap:
+    """How far the parts are from making up the density, the mass and the growth.
+
+    `shares` is the largest difference between a part's share of the mass and its mean share in the
+    points of the density, in standard errors of the latter.
+    """
+
+    def gap(path, t, key):
+        marginal = path.at(t)
+        x = jax.vmap(lambda k: marginal.sample(key=k))(jr.split(key, 4096))
+        joint = jax.vmap(marginal.log_parts)(x)
+        masses, rates = jax.jvp(lambda s: path.at(s).log_part_masses, (t,), (jnp.ones_like(t),))
+        shares = jax.nn.softmax(joint, axis=-1)
+        off = shares.mean(0) - jnp.exp(masses - marginal.log_mass)
+        return PartsGap(
+            jnp.abs(jax.nn.logsumexp(joint, axis=-1) - jax.vmap(marginal.log_density)(x)).max(),
+            jnp.abs(jax.nn.logsumexp(masses) - marginal.log_mass),
+            jnp.abs(off / jnp.maximum(shares.std(0) / 64.0, 1e-5)).max(),
+            jnp.abs(jax.vmap(marginal.growth)(x) - shares @ rates).max(),
+        )
+
+    return PartsGap(*map(float, eqx.filter_jit(gap)(path, jnp.asarray(t), key)))
+
+
+@FEW
+def test_parts_make_up_the_density_the_mass_and_the_growth(name, getkey):
+    path = build(name)
+    gap = parts_gap(path, 0.55, getkey())
+    assert gap.density < 1e-3
+    assert gap.mass < 1e-5
+    assert gap.shares < STANDARD_ERRORS
+    assert gap.growth < 1e-4 or name in UNEVEN
+
+
+class Passed(AbstractPath):
+    """Parts that pass their mass to each other: no parts in the sense of `log_parts`."""
+
+    path: LocationScale
+
+    @property
+    def dim(self):
+        return self.path.dim
+
+    def at(self, t):
+        return PassedMarginal(self.path.at(t))
+
+
+class PassedMarginal(AbstractMarginal):
+    """Says that the parts of a flux are its own."""
+
+    marginal: Any
+
+    def log_density(self, x):
+        return self.marginal.log_density(x)
+
+    def sample(self, *, key):
+        return self.marginal.sample(key=key)
+
+    def particles(self, n, *, key):
+        return self.marginal.particles(n, key=key)
+
+    def velocity(self, x):
+        return self.marginal.velocity(x)
+
+    def log_parts(self, x):
+        return self.marginal._log_joint(x)
+
+    @property
+    def log_part_masses(self):
+        return self.marginal.log_weights
+
+
+def test_parts_whose_mass_passes_on_are_none(getkey):
+    path = LocationScale(
+        Constant(jnp.asarray([[-2.0], [2.0]])),
+        Constant(jnp.zeros((2, 1))),
+        Knots((0.0, 1.0), jnp.asarray([[0.0, 0.0], [0.0, 2.0]])),
+    )
+    assert parts_gap(path, 0.5, getkey()).growth < 1e-6
+    assert parts_gap(Passed(path), 0.5, getkey()).growth > 0.3
 
 
 @eqx.filter_jit

@@ -13,6 +13,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from liouville import cells as cells
     from liouville import checks as checks
     from liouville import curves as curves
     from liouville import data as data
@@ -26,6 +27,13 @@ if TYPE_CHECKING:
     from liouville import problems as problems
     from liouville import processes as processes
     from liouville import quantities as quantities
+    from liouville.cells import Groups as Groups
+    from liouville.cells import ancestors as ancestors
+    from liouville.cells import coupling as coupling
+    from liouville.cells import fates as fates
+    from liouville.cells import pull as pull
+    from liouville.cells import push as push
+    from liouville.cells import transitions as transitions
     from liouville.data import read_cells as read_cells
     from liouville.data import read_events as read_events
     from liouville.data import read_samples as read_samples
@@ -52,8 +60,9 @@ __version__ = "0.1.0"
 
 # The same names by the module they are from; the first line is of rooms.
 _NAMES = {
-    "": "checks curves data diffusions dynamics gauges maps objectives paths plots problems "
+    "": "cells checks curves data diffusions dynamics gauges maps objectives paths plots problems "
     "processes quantities",
+    "cells": "Groups ancestors coupling fates pull push transitions",
     "data": "read_cells read_events read_samples",
     "errors": "LiouvilleError TrainingError",
     "model": "Model load",

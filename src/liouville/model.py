@@ -269,16 +269,24 @@ class Model:
             t: time or times, any shape.
             extrapolate: allow times outside `interval`.
         """
-        clock = self._model_times(numbers("the time", t), extrapolate)
-        flat = clock.astype(jnp.zeros(()).dtype).reshape(-1)
-        found = [_log_mass(self.path, block) for block in _blocks(flat)]
-        mass = np.concatenate([np.zeros(0), *found])[: flat.size].reshape(clock.shape)
-        if not (self.is_drawn or np.isfinite(mass).all()):
-            wrong = np.flatnonzero(~np.isfinite(mass))[0]
-            raise LiouvilleError(
-                f"the log-mass at time {np.ravel(t)[wrong]:g} is {mass.flat[wrong]}; fit again"
-            )
-        return mass
+        return self._masses(_log_mass, t, extrapolate)
+
+    def log_shares(self, t: Numbers, x: Numbers, *, extrapolate: bool = False) -> np.ndarray:
+        r"""$\log\gamma_k$, how likely a point is of each part, shape `(..., parts)`.
+
+        A part keeps its own mass at all times (`liouville.paths.AbstractMarginal.log_parts`); those
+        of all members of an ensemble count. Arguments are those of `log_density`.
+        """
+        x = self._points(x)
+        (value,) = self._ask(("log_parts",), t, x, extrapolate)
+        # Where no part has density, outside the support of a bounded path, all are as likely.
+        value = np.where(value.max(-1, keepdims=True) > -np.inf, value, 0.0)
+        value -= value.max(-1, keepdims=True)
+        return value - np.log(np.exp(value).sum(-1, keepdims=True))
+
+    def log_part_masses(self, t: Numbers, *, extrapolate: bool = False) -> np.ndarray:
+        r"""$\log m_k$ of the parts of `log_shares`, `(..., parts)`; $\sum_k m_k$: `log_mass`."""
+        return self._masses(_log_part_masses, t, extrapolate)
 
     def sample(self, t: Numbers, n: int, *, seed: int = 0, extrapolate: bool = False) -> np.ndarray:
         """Independent draws from the density at one time, shape `(n, dim)`.
@@ -451,6 +459,13 @@ class Model:
             "parameters": sum(leaf.size for leaf in parameters.learned_leaves(self.path).values()),
         }
 
+    def _shape(self, name: str) -> tuple[int, ...]:
+        """The shape of an answer at one point."""
+        if name != "log_parts":
+            return () if name in _SCALARS else (self.dim,)
+        time = jax.ShapeDtypeStruct((), jnp.zeros(()).dtype)
+        return eqx.filter_eval_shape(lambda p, t: p.at(t).log_part_masses, self.path, time).shape
+
     def _points(self, x: Numbers) -> np.ndarray:
         """Points as an array in the user's units, by the names of columns if they have any."""
         return points_among(x, self.features)
@@ -529,6 +544,19 @@ class Model:
             to_user = self.units.velocity_to_user
             return to_user(velocity), self.units.score_to_user(score), to_user(drift)
 
+    def _masses(self, ask: Callable, t: Numbers, extrapolate: bool) -> np.ndarray:
+        """What is asked of the marginals alone, at times of any shape."""
+        clock = self._model_times(numbers("the time", t), extrapolate)
+        flat = clock.astype(jnp.zeros(()).dtype).reshape(-1)
+        found = np.concatenate([np.asarray(ask(self.path, b)) for b in _blocks(flat)] or [flat])
+        mass = found[: flat.size].reshape((*clock.shape, *found.shape[1:])).astype(float)
+        if not (self.is_drawn or np.isfinite(mass).all()):
+            wrong = np.argwhere(~np.isfinite(mass))[0]
+            time = np.ravel(t)[np.ravel_multi_index(wrong[: clock.ndim], clock.shape or (1,))]
+            bad = mass[tuple(wrong)]
+            raise LiouvilleError(f"the log-mass at time {time:g} is {bad}; fit again")
+        return mass
+
     def _checked(self, name: str, values: np.ndarray, t: Numbers, x: Numbers) -> np.ndarray:
         return values if self.is_drawn else check_answers(name, values, t, x)
 
@@ -598,7 +626,7 @@ class Model:
                 "or one for each point"
             ) from error
         dtype = jnp.zeros(()).dtype
-        shapes = [batch if name in _SCALARS else (*batch, self.dim) for name in names]
+        shapes = [(*batch, *self._shape(name)) for name in names]
         results = [np.empty((len(flat), *shape[len(batch) :])) for shape in shapes]
         size = sum(np.size(leaf) for leaf in jax.tree.leaves(self.path))
         most = 1 << max(_NUMBERS // max(size, 1), 1).bit_length() - 1
@@ -707,6 +735,8 @@ def _answers(path: paths.AbstractPath, names: tuple[str, ...], times, x):
 
     def at_one_time(t, points):
         marginal = path.at(t)
+        if names == ("log_parts",):
+            return [jax.vmap(marginal.log_parts)(points)]
         found = jax.vmap(lambda y: quantities.answers(marginal, y))(points)
         return [getattr(found, name) for name in names]
 
@@ -736,6 +766,11 @@ def _errors_at(noise, path: paths.Ensemble, names: tuple[str, ...], times, x):
 def _log_mass(path: paths.AbstractPath, times):
     # A path that does not grow has a zero without shape and precision.
     return jax.vmap(lambda t: jnp.broadcast_to(path.at(t).log_mass, t.shape))(times)
+
+
+@eqx.filter_jit
+def _log_part_masses(path: paths.AbstractPath, times):
+    return jax.vmap(lambda t: path.at(t).log_part_masses)(times)
 
 
 def _draw(path: paths.AbstractPath, t: jax.Array, key: jax.Array, count: int) -> np.ndarray:

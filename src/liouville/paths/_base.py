@@ -34,6 +34,22 @@ class AbstractMarginal(eqx.Module):
         r"""$\log M_t$, the logarithm of the total mass; zero by default, of shape `()`."""
         return jnp.asarray(0.0)
 
+    def log_parts(self, x: Point) -> Float[Array, " parts"]:
+        r"""$\log(m_k\rho_k(x)/M)$ of the parts, each of which keeps its own mass on its way.
+
+        $$M\rho = \sum_k m_k\rho_k, \qquad \gamma_k = \mathrm{softmax}_k:$$
+
+        what is of part $k$ at one time is of part $k$ at all others, so that the masses and shares
+        of two times say where mass goes (`liouville.cells.fates`). A path whose mass passes from
+        part to part has no such parts but itself, as has, by default, every path.
+        """
+        return self.log_density(x)[None]
+
+    @property
+    def log_part_masses(self) -> Float[Array, " parts"]:
+        r"""$\log m_k$ of the parts of `log_parts`, $\sum_k m_k = M$; itself alone by default."""
+        return self.log_mass[None]
+
     @abc.abstractmethod
     def sample(self, *, key: RandomKey) -> Point:
         """One draw from the density, shape `(dim,)`."""
@@ -72,6 +88,15 @@ class AbstractRedirected(AbstractMarginal):
     def log_mass(self) -> Scalar:
         """The mass of the other marginal."""
         return self.marginal.log_mass
+
+    def log_parts(self, x: Point) -> Float[Array, " parts"]:
+        """The parts of the other marginal."""
+        return self.marginal.log_parts(x)
+
+    @property
+    def log_part_masses(self) -> Float[Array, " parts"]:
+        """The masses of the parts of the other marginal."""
+        return self.marginal.log_part_masses
 
     def sample(self, *, key: RandomKey) -> Point:
         """One draw."""

@@ -115,6 +115,17 @@ class EnsembleMarginal(AbstractMarginal):
         r"""$\log\sum_m w_m M_m$."""
         return self.log_total
 
+    def log_parts(self, x: Point) -> Float[Array, " parts"]:
+        """The parts of all members, weighted by these."""
+        within = eqx.filter_vmap(lambda member: member.log_parts(x))(self.members)
+        return (self.log_weights[:, None] + within).reshape(-1)
+
+    @property
+    def log_part_masses(self) -> Float[Array, " parts"]:
+        """The masses of the parts of all members, as shares of theirs."""
+        shares = eqx.filter_vmap(lambda m: m.log_part_masses - m.log_mass)(self.members)
+        return (self.log_total + self.log_weights[:, None] + shares).reshape(-1)
+
     def sample(self, *, key: RandomKey) -> Point:
         """One draw: a member by its weight, then a point of it."""
         member_key, point_key = jr.split(key)

@@ -171,6 +171,19 @@ class LocationScaleMarginal(AbstractMarginal):
         r"""$\log\sum_k m_k$."""
         return jnp.asarray(0.0) if self.log_masses is None else jax.nn.logsumexp(self.log_masses)
 
+    def log_parts(self, x: Point) -> Float[Array, " parts"]:
+        r"""$\log(w_k\rho_k(x))$; only of all together, if their weights move by a flux."""
+        if self.log_weights_rate is None:
+            return self._log_joint(x)
+        return self.log_density(x)[None]
+
+    @property
+    def log_part_masses(self) -> Float[Array, " parts"]:
+        r"""$\log m_k$, or the constant $\log w_k$."""
+        if self.log_weights_rate is not None:
+            return self.log_mass[None]
+        return self.log_weights if self.log_masses is None else self.log_masses
+
     def sample(self, *, key: RandomKey) -> Point:
         """One draw: a part by its weight, then a point of it."""
         part_key, point_key = jr.split(key)

@@ -101,6 +101,18 @@ class MixtureMarginal(AbstractMarginal):
         r"""$\log\sum_k w_k M_k$."""
         return self.log_total
 
+    def log_parts(self, x: Point) -> Float[Array, " parts"]:
+        """The parts of all parts, weighted by these."""
+        within = [part.log_parts(x) for part in self.parts]
+        return jnp.concatenate([w + own for w, own in zip(self.log_weights, within)])
+
+    @property
+    def log_part_masses(self) -> Float[Array, " parts"]:
+        """The masses of the parts of all parts, as shares of theirs."""
+        shares = [part.log_part_masses - part.log_mass for part in self.parts]
+        joint = [w + own for w, own in zip(self.log_weights, shares)]
+        return self.log_total + jnp.concatenate(joint)
+
     def sample(self, *, key: RandomKey) -> Point:
         """One draw: a part by its weight, then a point of it."""
         part_key, point_key = jr.split(key)

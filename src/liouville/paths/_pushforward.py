@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -61,10 +63,7 @@ class PushforwardMarginal(AbstractMarginal):
 
         Minus infinity where the map brings none (`liouville.maps.AbstractBounded`).
         """
-        origin, log_det = self.transform.inverse(x)
-        found = self.base.log_density(origin) - log_det
-        # A constant, so that nothing outside has a gradient.
-        return jnp.where(log_det == jnp.inf, -jnp.inf, found)
+        return self._carried(self.base.log_density, x)
 
     def velocity(self, x: Point) -> Point:
         """The rate of the map, plus the base's velocity carried by it."""
@@ -80,6 +79,15 @@ class PushforwardMarginal(AbstractMarginal):
         """The mass of the base."""
         return self.base.log_mass
 
+    def log_parts(self, x: Point) -> Float[Array, " parts"]:
+        """The parts of the base, seen through the map."""
+        return self._carried(self.base.log_parts, x)
+
+    @property
+    def log_part_masses(self) -> Float[Array, " parts"]:
+        """The masses of the parts of the base."""
+        return self.base.log_part_masses
+
     def sample(self, *, key: RandomKey) -> Point:
         """The image of one draw of the base."""
         return self.transform.forward(self.base.sample(key=key))[0]
@@ -88,3 +96,10 @@ class PushforwardMarginal(AbstractMarginal):
         """The images of the base's particles, with their weights."""
         points, weights = self.base.particles(n, key=key)
         return jax.vmap(lambda x: self.transform.forward(x)[0])(points), weights
+
+    def _carried(self, log_density: Callable[[Point], Array], x: Point) -> Array:
+        """A log-density of the base, or several, less the log-determinant of the map."""
+        origin, log_det = self.transform.inverse(x)
+        found = log_density(origin) - log_det
+        # A constant, so that nothing outside has a gradient.
+        return jnp.where(log_det == jnp.inf, -jnp.inf, found)

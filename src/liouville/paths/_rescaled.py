@@ -95,6 +95,15 @@ class RescaledMarginal(AbstractMarginal):
         """The mass, which has no unit of space or time."""
         return self.marginal.log_mass
 
+    def log_parts(self, x: Point) -> Float[Array, " parts"]:
+        """The parts in the other units."""
+        return self.marginal.log_parts(self._inner(x)) - jnp.sum(jnp.log(self.scale))
+
+    @property
+    def log_part_masses(self) -> Float[Array, " parts"]:
+        """Their masses, which have no unit of space or time."""
+        return self.marginal.log_part_masses
+
     def sample(self, *, key: RandomKey) -> Point:
         """One draw."""
         return self._outer(self.marginal.sample(key=key))
