@@ -182,11 +182,11 @@ def test_chains_weigh_as_their_cells_do():
     rows = np.array([[0, 1], [2, 1]])
     cells = [Cloud.of(np.zeros((3, 1))), Cloud.of(np.zeros((2, 1)))]
     factors = [np.array([[1.0, 2.0, 4.0], [1.0, 1.0, 1.0]]), np.array([[5.0, 9.0], [1.0, 1.0]])]
-    one, other = samples(filled, rows, cells, factors, 2)
+    one, other = samples(filled, rows, cells, [], factors, 2)
     np.testing.assert_allclose(one.filled.masses, [[1.0, 3.0, 9.0], [4.0, 6.0, 9.0]])
     np.testing.assert_allclose(one.cells[0].weights, [1.0, 2.0, 4.0])
     np.testing.assert_array_equal(other.filled.masses, filled.masses)
-    assert samples(filled, rows, cells, None, 3) == [(filled, cells)] * 3
+    assert samples(filled, rows, cells, [], None, 3) == [(filled, cells, [])] * 3
 
 
 def _list(texts: np.ndarray | None) -> list[str]:

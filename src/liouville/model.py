@@ -16,7 +16,7 @@ import numpy as np
 from liouville import curves, dynamics, gauges, maps, paths, processes, quantities
 from liouville.data import Standardisation, numbers_of, points_among
 from liouville.errors import LiouvilleError
-from liouville.numerics import networks, parameters, weights
+from liouville.numerics import conditioning, networks, parameters, weights
 from liouville.numerics.arguments import check_counts, numbers
 from liouville.numerics.averages import error_of_average
 from liouville.numerics.finite import check_answers, point_name
@@ -32,7 +32,7 @@ Numbers: TypeAlias = Any
 # Where the classes are that a model file may name: all that is public and final there, and the one
 # class of Equinox that networks are made of.
 CLASSES = (
-    *(curves, gauges, maps, networks, parameters, paths, processes, weights),
+    *(conditioning, curves, gauges, maps, networks, parameters, paths, processes, weights),
     eqx.nn.Linear,
 )
 
@@ -157,6 +157,45 @@ class Model:
             raise LiouvilleError(f"the model knows no class {str(label)!r}; its classes: {known}")
         path = self.path.in_context(self.classes.index(str(label)))
         return replace(self, path=path, classes=())
+
+    def log_ratio(
+        self,
+        t: Numbers,
+        x: Numbers,
+        label: object,
+        other: object,
+        *,
+        std: bool = False,
+        extrapolate: bool = False,
+    ) -> np.ndarray:
+        r"""$\log\rho_t(x \mid a) - \log\rho_t(x \mid b)$ of two classes, shape `(...)`.
+
+        It is of densities, whatever the masses of both are. With `std` its error is the spread of
+        the members' own differences, in which what both classes share is no error.
+
+        Args:
+            t: time or times, in the user's units.
+            x: points, shape `(..., dim)`.
+            label: $a$, looked up among `classes`.
+            other: $b$.
+            std: whether its standard error is wanted besides, see `Model`.
+            extrapolate: allow times outside `interval`.
+        """
+        one, two = self.given(label), self.given(other)
+
+        def ratio(a: Model, b: Model) -> np.ndarray:
+            return np.asarray(
+                a.log_density(t, x, extrapolate=extrapolate)
+                - b.log_density(t, x, extrapolate=extrapolate)
+            )
+
+        value = ratio(one, two)
+        if not std:
+            return value
+        one._check_members()
+        each = jnp.stack([ratio(a, b) for a, b in zip(one.members, two.members)])
+        shares = jnp.full((len(each),), 1.0 / len(each))
+        return np.stack([value, error_of_average(each, shares)])
 
     @property
     def path_in_user(self) -> paths.Rescaled:
@@ -579,18 +618,7 @@ class Model:
         self, names: tuple[str, ...], t: Numbers, x: np.ndarray, sigma: Numbers | None
     ) -> list[np.ndarray]:
         """The standard errors of some answers, in the user's units; times were looked at before."""
-        members = len(self.members)
-        if members < 2:
-            raise LiouvilleError(
-                f"the model has {members or 'no'} members{' only' if members else ''}, whose "
-                "spread is the error of its answers; fit cells with --bootstrap cells"
-            )
-        if self.notes.get("bootstrap", "none") == "none":
-            warnings.warn(
-                "the members of this model were all fitted to the same cells: the errors are those "
-                "of its start, and leave out that of the sample; fit with --bootstrap cells",
-                stacklevel=3,
-            )
+        self._check_members()
         to_user = {
             "log_density": lambda error: error,
             "velocity": self.units.velocity_to_user,
@@ -601,6 +629,21 @@ class Model:
         noise = jnp.asarray(self._noise(sigma), jnp.zeros(()).dtype)
         found = self._ask(names, t, x, True, partial(_errors_at, noise))
         return [to_user[name](error) for name, error in zip(names, found)]
+
+    def _check_members(self) -> None:
+        """Refuses a model without members, and says if their spread is not that of a sample."""
+        members = len(self.members)
+        if members < 2:
+            raise LiouvilleError(
+                f"the model has {members or 'no'} members{' only' if members else ''}, whose "
+                "spread is the error of its answers; fit cells with --bootstrap cells"
+            )
+        if self.notes.get("bootstrap", "none") == "none":
+            warnings.warn(
+                "the members of this model were all fitted to the same cells: the errors are those "
+                "of its start, and leave out that of the sample; fit with --bootstrap cells",
+                stacklevel=4,
+            )
 
     def _ask(
         self,

@@ -175,12 +175,38 @@ class Snapshots:
                 f"{counts[short[0]]} cells but {min_cells} are needed{others}; "
                 "drop that time, merge it with a neighbour or ask for fewer cells"
             )
+        self._check_conditions(min_cells)
         if not self.is_checked:
             put(self, is_checked=True)
             still = "they carry no motion"
             for message in column_warnings(self.points, self.features, self.source, constant=still):
                 warnings.warn(message, stacklevel=2)
         return self
+
+    def _check_conditions(self, min_cells: int) -> None:
+        """Refuses conditions that cannot be compared; one may lack cells at some of the times."""
+        if self.condition is None:
+            return
+        names = np.unique(self.condition).tolist()
+        if len(names) < 2:
+            raise LiouvilleError(
+                f"all cells of {self.source} have the condition {names[0]!r}; name a column "
+                "with two conditions or more, or leave the condition out"
+            )
+        for name in names:
+            times, counts = np.unique(self.times[self.condition == name], return_counts=True)
+            if times.size < 2:
+                raise LiouvilleError(
+                    f"condition {name!r} of {self.source} has cells at {self.time_name} "
+                    f"{times[0]:g} only; at least two times are needed to learn how it moves, "
+                    "leave that condition out"
+                )
+            if counts.min() < min_cells:
+                raise LiouvilleError(
+                    f"condition {name!r} of {self.source} has {counts.min()} cells at "
+                    f"{self.time_name} {times[counts.argmin()]:g} but {min_cells} are needed; "
+                    "leave them out or ask for fewer cells (data.min_cells)"
+                )
 
     def _check_masses(self) -> None:
         if self.totals is not None:

@@ -16,8 +16,8 @@ from liouville.data import Snapshots
 from liouville.errors import LiouvilleError
 from liouville.numerics.distances import Cloud
 from liouville.tasks.cells._gaps import Filled
+from liouville.tasks.cells.conditions import Stratum, names_of, strata
 from liouville.tasks.cells.config import donors_column
-from liouville.tasks.cells.growth import masses_by_time
 
 _FEWEST = 3  # donors, and cells, of which the spread says how much others would differ
 _LEAST = 1e-9  # of the weights, whose mean is one
@@ -28,15 +28,16 @@ class Sample(NamedTuple):
 
     filled: Filled
     cells: list[Cloud]  # of every snapshot, with their masses
+    labels: list[np.ndarray]  # the numbers of the conditions of these cells
 
 
 def factors_by_time(cells: Snapshots, by: str, members: int, seed: int) -> list[np.ndarray] | None:
     """By how much every member weighs the cells of each time, shapes `(members, n_i)`.
 
-    The mass of each time stays what it is.
+    The mass of each time, and of each condition at a time, stays what it is.
 
     Args:
-        cells: the snapshots.
+        cells: the snapshots, by time and condition (`conditions.ordered`).
         by: `none`, `cells`, or the name of the column that gave the cells their `donors`.
         members: how many there are.
         seed: of the weights.
@@ -52,34 +53,37 @@ def factors_by_time(cells: Snapshots, by: str, members: int, seed: int) -> list[
             "members; give 6 or more"
         )
     rng = np.random.default_rng([seed, members])
-    times = cells.distinct_times
-    masses = masses_by_time(cells, np.ones(len(times)))
+    drawn = np.ones((members, len(cells)))
+    groups = strata(cells, names_of(cells))
     if donors_column(by) is None:
-        drawn = [_weights(rng, (members, len(mass)), len(mass)) for mass in masses]
+        for group in groups:
+            drawn[:, group.rows] = _weights(rng, (members, len(group.rows)), len(group.rows))
     else:
-        drawn = _of_donors(cells, by, members, rng)
-    return [f / (f @ mass)[:, None] for f, mass in zip(drawn, masses)]
+        drawn = _of_donors(cells, groups, by, members, rng)
+    weights = np.ones(len(cells)) if cells.weights is None else cells.weights
+    for group in groups:
+        own = weights[group.rows] / weights[group.rows].sum()
+        drawn[:, group.rows] /= (drawn[:, group.rows] @ own)[:, None]
+    return [drawn[:, cells.times == t] for t in cells.distinct_times]
 
 
 def _of_donors(
-    cells: Snapshots, by: str, members: int, rng: np.random.Generator
-) -> list[np.ndarray]:
-    """Weights of the cells of each time that are those of their donors."""
-    times = cells.distinct_times
+    cells: Snapshots, groups: list[Stratum], by: str, members: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Weights of the cells that are those of their donors, shape `(members, n)`."""
     if cells.donors is None:
         raise LiouvilleError(f"the cells have no donors for --bootstrap {by}; give them a column")
     names, label = np.unique(cells.donors, return_inverse=True)
-    own = [label[cells.times == t] for t in times]
-    counts = np.array([len(np.unique(donors)) for donors in own])
+    counts = np.array([len(np.unique(label[group.rows])) for group in groups])
     if counts.min() < _FEWEST:
-        t = times[int(counts.argmin())]
+        few = groups[int(counts.argmin())]
+        of = "" if cells.condition is None else f" of condition {cells.condition[few.rows[0]]!r}"
         raise LiouvilleError(
-            f"{cells.time_name} {t:g} has {counts.min()} of the {len(names)} donors of {by!r}, "
-            f"whose spread is not known from fewer than {_FEWEST}; use --bootstrap cells, and "
-            "errors are of these donors alone"
+            f"{cells.time_name} {few.time:g}{of} has {counts.min()} of the {len(names)} donors of "
+            f"{by!r}, whose spread is not known from fewer than {_FEWEST}; use --bootstrap cells, "
+            "and errors are of these donors alone"
         )
-    drawn = _weights(rng, (members, len(names)), int(counts.min()))
-    return [drawn[:, donors] for donors in own]
+    return _weights(rng, (members, len(names)), int(counts.min()))[:, label]
 
 
 def _weights(rng: np.random.Generator, shape: tuple[int, int], n: int) -> np.ndarray:
@@ -92,6 +96,7 @@ def samples(
     filled: Filled,
     rows: np.ndarray,
     cells: list[Cloud],
+    labels: list[np.ndarray],
     factors: list[np.ndarray] | None,
     members: int,
 ) -> list[Sample]:
@@ -101,15 +106,17 @@ def samples(
         filled: the chains through all cells.
         rows: which cell each chain has at every snapshot, shape `(chains, times)`.
         cells: of every snapshot.
+        labels: the numbers of their conditions.
         factors: see `factors_by_time`; by default all members start from the same.
         members: how many there are.
     """
     if factors is None:
-        return [Sample(filled, cells)] * members
+        return [Sample(filled, cells, labels)] * members
     return [
         Sample(
             filled.weighted([f[i][own] for f, own in zip(factors, rows.T)]),
             [Cloud(x, m * f[i]) for (x, m), f in zip(cells, factors)],
+            labels,
         )
         for i in range(members)
     ]

@@ -53,6 +53,12 @@ class DataConfig:
         None, "two coordinates a cell, for pictures only", flag="--embedding"
     )
     weights: str | None = option(None, "mass of each cell", flag="--weights")
+    condition: str | None = option(
+        None,
+        "column of the condition of each cell, such as its genotype: where cells are is shared, "
+        "how many are where differs",
+        flag="--condition",
+    )
     scaling: Literal["auto", "standard", "robust", "global", "none"] = option(
         "auto",
         "divide each coordinate by its spread (standard), by that of its quartiles, which outliers "

@@ -19,18 +19,18 @@ from liouville.objectives import (
     MassLikelihood,
     NegativeLogLikelihood,
     Objective,
+    PerContext,
     PerMember,
 )
-from liouville.tasks.cells import measure
+from liouville.tasks.cells import conditions, measure
 from liouville.tasks.cells._gaps import Filled, fill_gaps, unfilled
 from liouville.tasks.cells.bootstrap import Sample, factors_by_time, samples
+from liouville.tasks.cells.conditions import names_of, ordered
 from liouville.tasks.cells.config import CellsConfig, GrowthConfig
 from liouville.tasks.cells.demo import demonstration
 from liouville.tasks.cells.groups import clusters
 from liouville.tasks.cells.growth import (
     growth_factors,
-    masses_by_time,
-    totals_by_time,
     weights_by_time,
 )
 from liouville.tasks.cells.initial import (
@@ -40,7 +40,7 @@ from liouville.tasks.cells.initial import (
     growth_length,
     growth_of_groups,
     initial_path,
-    total_curve,
+    total_curves,
 )
 from liouville.tasks.cells.read import read
 from liouville.tasks.skeleton import fit_given
@@ -107,8 +107,14 @@ def resolve(cells: Snapshots, config: CellsConfig, progress: bool | None = None)
     times = np.asarray(units.time_to_model(training.distinct_times))
     clouds = [units.to_model(training.at(t)) for t in training.distinct_times]
     config = _with_delta(config, clouds, seed)
-    delta, totals = config.growth.delta, totals_by_time(cells, config.growth.mass)
-    masses = masses_by_time(training, totals)
+    names, error = names_of(cells), config.growth.mass_error
+    if names and error > 0 and config.growth.mass == "counts":
+        raise LiouvilleError(
+            f"growth.mass_error is {error:g}, but the counts of each condition are met exactly; "
+            "leave it out, or give the totals"
+        )
+    delta, totals = config.growth.delta, conditions.totals(cells, config.growth.mass)
+    masses = conditions.masses_by_time(training, totals)
     grown: dict[str, Any] = {"delta": delta, "factors": growth_factors(training), "seed": seed}
     joined = chains_through(clouds, masses, **grown)
     straight = energy_of_chains(times, joined)
@@ -123,23 +129,28 @@ def resolve(cells: Snapshots, config: CellsConfig, progress: bool | None = None)
     batch_size = options.batch_size or _LARGEST_BATCH
     members = config.path.members
     factors = factors_by_time(training, config.path.bootstrap, members, seed)
-    drawn = samples(filled, joined.rows, list(map(Cloud, clouds, masses)), factors, members)
+    number = conditions.numbers_of(training, names)
+    labels = [number[training.times == t] for t in training.distinct_times]
+    of_cells = list(map(Cloud, clouds, masses))
+    drawn = samples(filled, joined.rows, of_cells, labels, factors, members)
     every = None if factors is None else np.concatenate(factors, axis=1)
-    weights = weights_by_time(training)
-    likelihood = _training_likelihood(times, clouds, weights, drawn, batch_size, every)
+    cells_term = measure.likelihood(training, units, "likelihood", batch_size)
+    likelihood = _training_likelihood(cells_term, drawn, batch_size, every)
     length = _weight_of_growth(times, joined, label, config, len(training)) if delta else 0.0
     objective = likelihood + options.energy * _energy(
-        config, known, times, clouds, totals, length, every
+        config, known, times, clouds, totals.whole, length, every
     )
-    error = config.growth.mass_error
     if delta is not None and error > 0:
-        objective = objective + 1.0 / len(training) * PerMember(_mass(times, totals, error))
+        objective = objective + 1.0 / len(training) * PerMember(
+            PerContext(_mass(times, totals.whole, error))
+        )
     return Start(
         config,
         initial_path(
             drawn,
             config.path,
-            totals=None if delta is None else total_curve(times, totals, is_free=error > 0),
+            totals=None if delta is None else total_curves(times, totals.each, is_free=error > 0),
+            shares=totals.shares if names else None,
             seed=seed,
         ),
         objective,
@@ -150,6 +161,7 @@ def resolve(cells: Snapshots, config: CellsConfig, progress: bool | None = None)
             "coordinates": cells.dim,
             "parts": config.path.parts,
             "members": config.path.members,
+            **({"conditions": ", ".join(names)} if names else {}),
         },
         known=known,
     )
@@ -166,6 +178,7 @@ def model(start: Start, result: Fit) -> Model:
         time_name=cells.time_name,
         time_unit=cells.time_unit,
         sigma=_noise(start.config, start.known.units),
+        classes=names_of(cells),
         notes={"parts": start.config.path.parts, "bootstrap": start.config.path.bootstrap},
     )
 
@@ -176,8 +189,8 @@ def _divide(cells: Snapshots, config: CellsConfig) -> _Known:
         cells.points, cells.times, mode=config.data.scaling, features=cells.features
     )
     if not config.data.held_out > 0:
-        return _Known(units, cells, None)
-    training, held_out = cells.split(config.data.held_out, config.training.seed)
+        return _Known(units, ordered(cells), None)
+    training, held_out = map(ordered, cells.split(config.data.held_out, config.training.seed))
     return _Known(units, training, held_out if len(held_out) else None)
 
 
@@ -228,7 +241,7 @@ def _energy(
         times=options.times,
         particles=options.particles,
     )
-    objective = 1.0 / float(totals.mean()) * PerMember(energy)
+    objective = 1.0 / float(totals.mean()) * PerMember(PerContext(energy))
     if training.rates is None or not length:
         return objective
     rates = [
@@ -267,9 +280,7 @@ def _fill(
 
 
 def _training_likelihood(
-    times: np.ndarray,
-    clouds: list[np.ndarray],
-    weights: list[np.ndarray] | None,
+    cells: NegativeLogLikelihood,
     drawn: Sequence[Sample],
     batch_size: int,
     factors: np.ndarray | None = None,
@@ -277,16 +288,13 @@ def _training_likelihood(
     """The likelihood of the cells, and of the bent chains half-way as snapshots of mean mass.
 
     Args:
-        times: of the snapshots.
-        clouds: their cells.
-        weights: of these.
+        cells: their likelihood.
         drawn: what every member starts from.
         batch_size: cells drawn from each time.
         factors: by how much every member weighs the cells, shape `(members, n)`.
     """
     filled = drawn[0].filled
     between = np.flatnonzero(~filled.is_seen)
-    cells = NegativeLogLikelihood(times, clouds, weights=weights, batch_size=batch_size)
     objective = 1.0 * PerMember(cells, factors)
     if len(between):
         shares = [(m / m.sum(axis=0)).T for m in (own.filled.masses[:, between] for own in drawn)]
@@ -299,7 +307,7 @@ def _training_likelihood(
             name="gaps",
         )
         own = None if factors is None else (shares / mean).reshape(len(shares), -1)
-        objective = objective + len(between) / len(times) * PerMember(term, own)
+        objective = objective + len(between) / filled.is_seen.sum() * PerMember(term, own)
     return objective
 
 
