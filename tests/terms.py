@@ -209,6 +209,16 @@ def _likelihood(weights: list[np.ndarray] | None) -> Case:
     return Case(term, line, whole)
 
 
+def _of_contexts(path: Contextual) -> Any:
+    seen = [(0.0, 0, CLOUDS[0][:2]), (0.0, 1, CLOUDS[0][2:]), (1.0, 1, CLOUDS[1])]
+    found = [
+        path.in_context(c).at(jnp.asarray(t)).log_density(jnp.asarray(x))
+        for t, c, cloud in seen
+        for x in cloud
+    ]
+    return -jnp.stack(found).mean()
+
+
 RATES = [np.array([0.5, -1.0, 2.0, 0.0, 1.0]), np.array([-0.5, 0.3])]
 
 
@@ -318,6 +328,16 @@ def _few(kind: type, **options: Any) -> Callable[[], AbstractTerm]:
 TERMS: dict[str, Case] = RUNNING | {
     "likelihood": _likelihood(None),
     "likelihood-weighted": _likelihood(WEIGHTS),
+    "likelihood-of-contexts": Case(
+        lambda: NegativeLogLikelihood(
+            (0.0, 0.0, 1.0),
+            [CLOUDS[0][:2], CLOUDS[0][2:], CLOUDS[1]],
+            contexts=(0, 1, 1),
+            batch_size=2,
+        ),
+        _contextual,
+        _of_contexts,
+    ),
     "growth-deviation": Case(
         lambda: GrowthDeviation(SPAN, CLOUDS, RATES, weights=WEIGHTS, batch_size=2),
         growing_line,

@@ -13,9 +13,11 @@ from liouville.errors import LiouvilleError
 from liouville.numerics.couplings import Chains
 from liouville.numerics.distances import Cloud
 from liouville.numerics.mixtures import GaussianMixture, fit_by_bic
+from liouville.objectives import NegativeLogLikelihood
 from liouville.runs.config import apply_settings
 from liouville.tasks.cells import _gaps as gaps_module
 from liouville.tasks.cells._gaps import Filled, fill_gaps, unfilled
+from liouville.tasks.cells.bootstrap import Sample
 from liouville.tasks.cells.config import CellsConfig, GapsConfig, PathConfig
 from liouville.tasks.cells.demo import demo_cells, distance_to_truth
 from liouville.tasks.cells.fit import _fill, _training_likelihood, fit_cells
@@ -50,7 +52,7 @@ def test_initial_path_matches_the_moments_of_the_snapshots(clouds):
     config = PathConfig(parts=5, prior=3.0, members=2)
     # Of every snapshot the cells that the chains pass, as often as they do.
     cells = [Cloud.of(x) for x in joined.points.swapaxes(0, 1)]
-    path = initial_path(unfilled(TIMES, joined), cells, config, seed=1)
+    path = initial_path([Sample(unfilled(TIMES, joined), cells, [])] * 2, config, seed=1)
     draw = jax.jit(lambda t: path.at(t).particles(8_000, key=jax.random.key(0)))
     for t, cells in zip(TIMES, joined.points.swapaxes(0, 1), strict=True):
         x, w = draw(t)
@@ -60,7 +62,7 @@ def test_initial_path_matches_the_moments_of_the_snapshots(clouds):
 
 def test_initial_path_needs_the_number_of_parts(clouds):
     with pytest.raises(ValueError, match=r"path\.parts"):
-        initial_path(unfilled(TIMES, chains_through(clouds)), [], PathConfig())
+        initial_path([Sample(unfilled(TIMES, chains_through(clouds)), [], [])], PathConfig())
 
 
 @pytest.fixture
@@ -85,7 +87,9 @@ def fill(joined, times=ARC_TIMES, **options) -> Filled:
 
 
 def _of_equal_mass(joined) -> Chains:
-    return Chains(joined, np.full(joined.shape[:2], 1.0 / len(joined)), 0.0, True)
+    n, times = joined.shape[:2]
+    rows = np.tile(np.arange(n)[:, None], (1, times))
+    return Chains(joined, np.full((n, times), 1.0 / n), rows, 0.0, True)
 
 
 def log_kernel(x, joined):
@@ -236,12 +240,12 @@ def test_gaps_between_snapshots_that_do_not_overlap_stay_open():
 
 
 def test_filled_gaps_weigh_as_much_as_snapshots(arc):
-    clouds = list(arc.swapaxes(0, 1))
-    filled = _training_likelihood(ARC_TIMES, clouds, None, fill(arc), 100)
+    cells = NegativeLogLikelihood(ARC_TIMES, list(arc.swapaxes(0, 1)))
+    filled = _training_likelihood(cells, [Sample(fill(arc), [], [])], 100)
     assert [term.name for term in filled.terms] == ["likelihood", "gaps"]
     np.testing.assert_allclose(filled.weights, [1.0, 3 / 4])
     closed = unfilled(ARC_TIMES, _of_equal_mass(arc))
-    straight = _training_likelihood(ARC_TIMES, clouds, None, closed, 100)
+    straight = _training_likelihood(cells, [Sample(closed, [], [])], 100)
     assert [term.name for term in straight.terms] == ["likelihood"]
 
 

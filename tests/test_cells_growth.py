@@ -13,11 +13,12 @@ from liouville.errors import LiouvilleError
 from liouville.numerics.distances import Cloud
 from liouville.runs.config import merge
 from liouville.tasks.cells._gaps import unfilled
+from liouville.tasks.cells.bootstrap import Sample
+from liouville.tasks.cells.conditions import Totals, masses_by_time
 from liouville.tasks.cells.config import CellsConfig, PathConfig
 from liouville.tasks.cells.fit import fit_cells
 from liouville.tasks.cells.growth import (
     growth_factors,
-    masses_by_time,
     totals_by_time,
 )
 from liouville.tasks.cells.initial import (
@@ -26,7 +27,7 @@ from liouville.tasks.cells.initial import (
     growth_length,
     growth_of_groups,
     initial_path,
-    total_curve,
+    total_curves,
 )
 from liouville.tasks.cells.read import read
 from tolerances import ROUNDING
@@ -58,7 +59,8 @@ def test_the_mass_of_a_snapshot_is_one_or_its_cells_or_what_is_said():
     assert totals_by_time(cells, "2=7.5, 0=1e3").tolist() == [1000.0, 7.5]
     weighted = Snapshots(cells.points, cells.times, weights=np.arange(1.0, 9.0))
     assert totals_by_time(weighted, "counts").tolist() == [6.0, 30.0]
-    first, last = masses_by_time(weighted, np.array([1.0, 15.0]))
+    whole = np.array([1.0, 15.0])
+    first, last = masses_by_time(weighted, Totals(np.ones(1), whole[None], whole))
     np.testing.assert_allclose(first, np.arange(1.0, 4.0) / 6.0)
     np.testing.assert_allclose(last, np.arange(4.0, 9.0) / 2.0)
 
@@ -157,7 +159,8 @@ def test_the_initial_path_has_the_totals_and_the_shares():
     config = PathConfig(parts=2, prior=3.0, members=2)
     filled = unfilled(TIMES, joined)
     cells = list(map(Cloud, clouds, masses))
-    path = initial_path(filled, cells, config, totals=total_curve(TIMES, totals))
+    samples = [Sample(filled, cells, [])] * config.members
+    path = initial_path(samples, config, totals=total_curves(TIMES, totals[None]))
 
     @jax.jit
     def mass_and_growth_at_rest(path):
@@ -173,7 +176,7 @@ def test_the_initial_path_has_the_totals_and_the_shares():
         log_mass, x, w = mass_and_particles(jnp.asarray(t))
         assert float(log_mass) == pytest.approx(np.log(total))
         assert float(w @ (x[:, 0] < 0)) == pytest.approx(counts[0] / sum(counts), abs=0.01)
-    log_mass, growth = mass_and_growth_at_rest(initial_path(filled, cells, config))
+    log_mass, growth = mass_and_growth_at_rest(initial_path(samples, config))
     assert float(log_mass) == 0.0
     assert float(growth) == 0.0
 

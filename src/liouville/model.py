@@ -1,7 +1,9 @@
 """The fitted model as a user meets it: NumPy in and out, in the user's own units."""
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
@@ -14,8 +16,9 @@ import numpy as np
 from liouville import curves, dynamics, gauges, maps, paths, processes, quantities
 from liouville.data import Standardisation, numbers_of, points_among
 from liouville.errors import LiouvilleError
-from liouville.numerics import networks, parameters, weights
+from liouville.numerics import conditioning, networks, parameters, weights
 from liouville.numerics.arguments import check_counts, numbers
+from liouville.numerics.averages import error_of_average
 from liouville.numerics.finite import check_answers, point_name
 from liouville.runs import storage
 from liouville.runs.defects import check_claims, check_leaves, check_shapes, refused_as
@@ -30,7 +33,7 @@ Numbers: TypeAlias = Any
 # Where the classes are that a model file may name: all that is public and final there, and the one
 # class of Equinox that networks are made of.
 CLASSES = (
-    *(curves, gauges, maps, networks, parameters, paths, processes, weights),
+    *(conditioning, curves, gauges, maps, networks, parameters, paths, processes, weights),
     eqx.nn.Linear,
 )
 
@@ -98,6 +101,12 @@ class Model:
     outside the support of a path that has one (`liouville.maps.AbstractBounded`), where velocity
     and score are zero.
 
+    With `std` an answer of shape `(...)` has shape `(2, ...)`, so that it can be taken apart as
+    `value, error = model.velocity(t, x, std=True)`: the answer and its standard error, in the same
+    unit, from the members of an average (`liouville.numerics.averages.error_of_average`). It is the
+    error that a sample of other cells would make. Where the members were not fitted to cells drawn
+    anew (`--bootstrap`) it leaves the sample out, and a warning says so.
+
     Attributes:
         path: the path, in standardised units.
         units: the map between the user's units and the standardised ones.
@@ -150,13 +159,65 @@ class Model:
         path = self.path.in_context(self.classes.index(str(label)))
         return replace(self, path=path, classes=())
 
+    def log_ratio(
+        self,
+        t: Numbers,
+        x: Numbers,
+        label: object,
+        other: object,
+        *,
+        std: bool = False,
+        extrapolate: bool = False,
+    ) -> np.ndarray:
+        r"""$\log\rho_t(x \mid a) - \log\rho_t(x \mid b)$ of two classes, shape `(...)`.
+
+        It is of densities, whatever the masses of both are. With `std` its error is the spread of
+        the members' own differences, in which what both classes share is no error.
+
+        Args:
+            t: time or times, in the user's units.
+            x: points, shape `(..., dim)`.
+            label: $a$, looked up among `classes`.
+            other: $b$.
+            std: whether its standard error is wanted besides, see `Model`.
+            extrapolate: allow times outside `interval`.
+        """
+        one, two = self.given(label), self.given(other)
+
+        def ratio(a: Model, b: Model) -> np.ndarray:
+            return np.asarray(
+                a.log_density(t, x, extrapolate=extrapolate)
+                - b.log_density(t, x, extrapolate=extrapolate)
+            )
+
+        value = ratio(one, two)
+        if not std:
+            return value
+        one._check_members()
+        each = jnp.stack([ratio(a, b) for a, b in zip(one.members, two.members)])
+        shares = jnp.full((len(each),), 1.0 / len(each))
+        return np.stack([value, error_of_average(each, shares)])
+
     @property
     def path_in_user(self) -> paths.Rescaled:
         """The path in the user's units."""
         return paths.path_in_user(self.path, self.units)
 
+    @property
+    def members(self) -> "tuple[Model, ...]":
+        """The models of which this one is the average; none, if it is no average."""
+        if not isinstance(self.path, paths.Ensemble):
+            return ()
+        return tuple(replace(self, path=self.path.member(i)) for i in range(self.path.size))
+
     def answers(
-        self, t: Numbers, x: Numbers, *, sigma: Numbers | None = None, extrapolate: bool = False
+        self,
+        t: Numbers,
+        x: Numbers,
+        *,
+        sigma: Numbers | None = None,
+        std: bool = False,
+        extrapolate: bool = False,
     ) -> ModelAnswers:
         """Log-density, velocity, score, drift and growth in one pass; arguments as for `drift`."""
         x, names = self._points(x), quantities.Answers._fields
@@ -168,9 +229,14 @@ class Model:
         )
         for name, values in answers._asdict().items():
             self._checked(name, values, t, x)
-        return answers
+        if not std:
+            return answers
+        errors = self._errors(answers._fields, t, x, sigma)
+        return ModelAnswers(*map(np.stack, zip(answers, errors)))
 
-    def log_density(self, t: Numbers, x: Numbers, *, extrapolate: bool = False) -> np.ndarray:
+    def log_density(
+        self, t: Numbers, x: Numbers, *, std: bool = False, extrapolate: bool = False
+    ) -> np.ndarray:
         r"""$\log\rho_t(x)$ in nats per user's volume, shape `(...)`.
 
         It is minus infinity where the density is zero, outside the support of a bounded path.
@@ -178,26 +244,37 @@ class Model:
         Args:
             t: time or times, in the user's units.
             x: points, shape `(..., dim)`.
+            std: whether its standard error is wanted besides, see `Model`.
             extrapolate: allow times outside `interval`.
         """
         x = self._points(x)
         (value,) = self._ask(("log_density",), t, x, extrapolate)
-        return self._checked("log_density", self._density(value, x), t, x)
+        return self._answer("log_density", self._density(value, x), t, x, std)
 
-    def velocity(self, t: Numbers, x: Numbers, *, extrapolate: bool = False) -> np.ndarray:
+    def velocity(
+        self, t: Numbers, x: Numbers, *, std: bool = False, extrapolate: bool = False
+    ) -> np.ndarray:
         """The velocity, shape `(..., dim)`; arguments as for `log_density`."""
         x = self._points(x)
         (value,) = self._ask(("velocity",), t, x, extrapolate)
-        return self._checked("velocity", self.units.velocity_to_user(value), t, x)
+        return self._answer("velocity", self.units.velocity_to_user(value), t, x, std)
 
-    def score(self, t: Numbers, x: Numbers, *, extrapolate: bool = False) -> np.ndarray:
+    def score(
+        self, t: Numbers, x: Numbers, *, std: bool = False, extrapolate: bool = False
+    ) -> np.ndarray:
         r"""$\nabla\log\rho_t(x)$, shape `(..., dim)`; arguments as for `log_density`."""
         x = self._points(x)
         (value,) = self._ask(("score",), t, x, extrapolate)
-        return self._checked("score", self.units.score_to_user(value), t, x)
+        return self._answer("score", self.units.score_to_user(value), t, x, std)
 
     def drift(
-        self, t: Numbers, x: Numbers, *, sigma: Numbers | None = None, extrapolate: bool = False
+        self,
+        t: Numbers,
+        x: Numbers,
+        *,
+        sigma: Numbers | None = None,
+        std: bool = False,
+        extrapolate: bool = False,
     ) -> np.ndarray:
         r"""The drift $u + \tfrac12\sigma^2\nabla\log\rho$ of the diffusion with the same law.
 
@@ -205,20 +282,23 @@ class Model:
             t: time or times, in the user's units.
             x: points, shape `(..., dim)`.
             sigma: the noise, as the attribute; by default the model's.
+            std: whether its standard error is wanted besides, see `Model`.
             extrapolate: allow times outside `interval`.
         """
         x = self._points(x)
         velocity, score = self._ask(("velocity", "score"), t, x, extrapolate)
-        return self._checked("drift", self._motion(velocity, score, sigma)[2], t, x)
+        return self._answer("drift", self._motion(velocity, score, sigma)[2], t, x, std, sigma)
 
-    def growth(self, t: Numbers, x: Numbers, *, extrapolate: bool = False) -> np.ndarray:
+    def growth(
+        self, t: Numbers, x: Numbers, *, std: bool = False, extrapolate: bool = False
+    ) -> np.ndarray:
         r"""The rate $h_t(x)$ at which mass grows, shape `(...)`; arguments as for `log_density`.
 
         It is zero everywhere for a path that conserves mass.
         """
         x = self._points(x)
         (value,) = self._ask(("growth",), t, x, extrapolate)
-        return self._checked("growth", self.units.rate_to_user(value), t, x)
+        return self._answer("growth", self.units.rate_to_user(value), t, x, std)
 
     def log_mass(self, t: Numbers, *, extrapolate: bool = False) -> np.ndarray:
         r"""$\log M_t$, the logarithm of the total mass, of the shape of `t`.
@@ -523,10 +603,65 @@ class Model:
     def _checked(self, name: str, values: np.ndarray, t: Numbers, x: Numbers) -> np.ndarray:
         return values if self.is_drawn else check_answers(name, values, t, x)
 
-    def _ask(
-        self, names: tuple[str, ...], t: Numbers, x: Numbers, extrapolate: bool
+    def _answer(
+        self,
+        name: str,
+        values: np.ndarray,
+        t: Numbers,
+        x: np.ndarray,
+        std: bool,
+        sigma: Numbers | None = None,
+    ) -> np.ndarray:
+        """An answer after a look at it, with its standard error if that is wanted."""
+        values = self._checked(name, values, t, x)
+        if not std:
+            return values
+        return np.stack([values, *self._errors((name,), t, x, sigma)])
+
+    def _errors(
+        self, names: tuple[str, ...], t: Numbers, x: np.ndarray, sigma: Numbers | None
     ) -> list[np.ndarray]:
-        """Some of `quantities.Answers` at every point, in the model's units."""
+        """The standard errors of some answers, in the user's units; times were looked at before."""
+        self._check_members()
+        to_user = {
+            "log_density": lambda error: error,
+            "velocity": self.units.velocity_to_user,
+            "score": self.units.score_to_user,
+            "drift": self.units.velocity_to_user,
+            "growth": self.units.rate_to_user,
+        }
+        noise = jnp.asarray(self._noise(sigma), jnp.zeros(()).dtype)
+        found = self._ask(names, t, x, True, partial(_errors_at, noise))
+        return [to_user[name](error) for name, error in zip(names, found)]
+
+    def _check_members(self) -> None:
+        """Refuses a model without members, and says if their spread is not that of a sample."""
+        members = len(self.members)
+        if members < 2:
+            raise LiouvilleError(
+                f"the model has {members or 'no'} members{' only' if members else ''}, whose "
+                "spread is the error of its answers; fit cells with --bootstrap cells"
+            )
+        if self.notes.get("bootstrap", "none") == "none":
+            warnings.warn(
+                "the members of this model were all fitted to the same cells: the errors are those "
+                "of its start, and leave out that of the sample; fit with --bootstrap cells",
+                stacklevel=4,
+            )
+
+    def _ask(
+        self,
+        names: tuple[str, ...],
+        t: Numbers,
+        x: Numbers,
+        extrapolate: bool,
+        function: Callable[..., list[jax.Array]] | None = None,
+    ) -> list[np.ndarray]:
+        """Some of `quantities.Answers` at every point, or what else a function says of them.
+
+        All are in the model's units.
+        """
+        function = function or _answers
         x = self.points_to_model(x)
         batch, flat = x.shape[:-1], x.reshape(-1, self.dim)
         t = numbers_of(t, "times")
@@ -543,7 +678,7 @@ class Model:
         size = sum(np.size(leaf) for leaf in jax.tree.leaves(self.path))
         most = 1 << max(_NUMBERS // max(size, 1), 1).bit_length() - 1
         for times, index in _rows(self._model_times(every, extrapolate), most):
-            found = _answers(self.path, names, times.astype(dtype), flat[index].astype(dtype))
+            found = function(self.path, names, times.astype(dtype), flat[index].astype(dtype))
             for result, values in zip(results, found):
                 result[index] = values
         return [result.reshape(shape) for result, shape in zip(results, shapes)]
@@ -651,6 +786,25 @@ def _answers(path: paths.AbstractPath, names: tuple[str, ...], times, x):
             return [jax.vmap(marginal.log_parts)(points)]
         found = jax.vmap(lambda y: quantities.answers(marginal, y))(points)
         return [getattr(found, name) for name in names]
+
+    return jax.vmap(at_one_time)(times, x)
+
+
+@eqx.filter_jit
+def _errors_at(noise, path: paths.Ensemble, names: tuple[str, ...], times, x):
+    """The standard errors of the named answers, or of the drift with a noise `(dim,)`."""
+
+    def at_one_point(marginal, y):
+        each = eqx.filter_vmap(lambda member: quantities.answers(member, y))(marginal.members)
+        told = {**each._asdict(), "drift": each.velocity + 0.5 * noise**2 * each.score}
+        # Densities are averaged by the members' weights, all else by their say at the point.
+        say = jax.nn.softmax(marginal.log_weights + each.log_density)
+        shares = {"log_density": jax.nn.softmax(marginal.log_weights)}
+        return [error_of_average(told[name], shares.get(name, say)) for name in names]
+
+    def at_one_time(t, points):
+        marginal = path.at(t)
+        return jax.vmap(lambda y: at_one_point(marginal, y))(points)
 
     return jax.vmap(at_one_time)(times, x)
 

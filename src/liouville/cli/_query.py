@@ -105,6 +105,9 @@ def query(
     sigma: SigmaOption = None,
     given: Given = None,
     extrapolate: Extrapolate = False,
+    std: Annotated[
+        bool, typer.Option("--std", help="Standard errors besides, of a fit with --bootstrap.")
+    ] = False,
     history: History = None,
     sequence_name: SequenceName = None,
     drop_future: DropFuture = False,
@@ -120,7 +123,7 @@ def query(
     from liouville.tasks.ask import Question
 
     asked = Question(
-        points or at, time, sigma, given, extrapolate, history, sequence_name, drop_future
+        points or at, time, sigma, given, extrapolate, std, history, sequence_name, drop_future
     )
     opened = open_run(run)
     finish_table(out, answers_of(opened.task).query(opened, asked), as_json)

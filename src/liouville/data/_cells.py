@@ -16,7 +16,7 @@ from liouville.data._roles import unit_of, usual
 from liouville.data._snapshots import Snapshots
 from liouville.data._sources import ALL, Source, opened, source_of
 from liouville.data._suspects import identifiers_of, other_columns, said_columns
-from liouville.data._tables import Table, kept_columns
+from liouville.data._tables import Table, is_missing, kept_columns
 from liouville.data._times import binned, named_times, numbers_from_times, times_of_labels
 from liouville.errors import LiouvilleError
 
@@ -33,6 +33,7 @@ class _Request:
     basis: str | None
     embedding: str | None
     numbers: Mapping[str, str]  # the columns of a number a cell, by field of `Snapshots`
+    texts: Mapping[str, str]  # those of a text a cell, likewise
     scores: Mapping[str, str]  # what tells division and death, by kind
     features: tuple[str, ...] | None
     without: tuple[str, ...]
@@ -48,6 +49,7 @@ class _Columns:
     time_name: str
     embedding: np.ndarray | None = None
     numbers: Mapping[str, np.ndarray] = field(default_factory=dict)
+    texts: Mapping[str, np.ndarray] = field(default_factory=dict)
     scores: Mapping[str, np.ndarray] = field(default_factory=dict)
     identifiers: np.ndarray | None = None
 
@@ -64,6 +66,8 @@ def read_cells(
     weights: str | None = None,
     totals: str | None = None,
     rates: str | None = None,
+    donors: str | None = None,
+    condition: str | None = None,
     proliferation: str | Sequence[str] | None = None,
     apoptosis: str | Sequence[str] | None = None,
     times: str | Mapping[str, float | int] | None = None,
@@ -101,6 +105,8 @@ def read_cells(
         weights: Column (``obs`` column, array) of the mass of each cell.
         totals: Column of the mass of the whole population at the time of each cell.
         rates: Column of the expected rate of growth of each cell, in one over the unit of time.
+        donors: Column of who each cell came from: donors, animals, batches.
+        condition: Column of the condition of each cell, such as its genotype.
         proliferation: What tells that cells divide: a column of scores, or genes as a list,
             separated by commas, or in a file with one on each line. Rates then follow as in
             Waddington-OT (Schiebinger et al., Cell 2019).
@@ -120,12 +126,15 @@ def read_cells(
     names = None if features is None else names_among(features, "features")
     left_out = () if without is None else names_among(without, "without")
     numbers = {"weights": weights, "totals": totals, "rates": rates}
+    texts = _given({"donors": donors, "condition": condition})
     scores = {"proliferation": _joined(proliferation), "apoptosis": _joined(apoptosis)}
     if rates is not None and (proliferation is not None or apoptosis is not None):
         raise LiouvilleError(
             f"rates {rates!r} are given, and scores that rates follow from; leave one of them out"
         )
-    request = _Request(time_key, basis, embedding, _given(numbers), _given(scores), names, left_out)
+    request = _Request(
+        time_key, basis, embedding, _given(numbers), texts, _given(scores), names, left_out
+    )
     with opened(source, ALL, what="cells") as found:
         columns = _columns_of(found, request)
         where = source_of(found, source, "cells")
@@ -141,6 +150,7 @@ def read_cells(
         time_name=columns.time_name,
         time_unit=unit,
         **_with_rates(columns, unit),
+        **columns.texts,
         embedding=columns.embedding,
         identifiers=columns.identifiers,
         source=where,
@@ -211,7 +221,7 @@ def _columns_of(found: Any, request: _Request) -> _Columns:
 def _of_arrays(found: np.ndarray | tuple[np.ndarray, ...], request: _Request) -> _Columns:
     """One array with the time first, or points, times and perhaps weights."""
     named = {name: getattr(request, name) for name in ("time_key", "basis", "embedding")}
-    for option, name in {**named, **request.numbers, **request.scores}.items():
+    for option, name in {**named, **request.numbers, **request.texts, **request.scores}.items():
         if name is not None:
             raise LiouvilleError(
                 f"{option} {name!r} has no meaning for arrays, which have no names; give a data "
@@ -301,8 +311,24 @@ def _completed(
         role: real_matrix(column(name), f"{role} {name!r} of {source}")[:, 0]
         for role, name in request.numbers.items()
     }
-    found = _Columns(points, names, column(time_name), time_name, drawn, numbers)
+    texts = {
+        role: _texts(column(name), f"{role} {name!r} of {source}")
+        for role, name in request.texts.items()
+    }
+    found = _Columns(points, names, column(time_name), time_name, drawn, numbers, texts)
     return _without(found, request, source)
+
+
+def _texts(values: np.ndarray, what: str) -> np.ndarray:
+    """Labels as text, whole numbers without a point; refuses cells that have none."""
+    missing = is_missing(values) if values.dtype.kind in "Uf" else np.zeros(len(values), bool)
+    if missing.any():
+        raise LiouvilleError(
+            f"{what} is missing for {missing.sum()} cells, the first in row "
+            f"{missing.argmax()}; fill it in, or leave these cells out"
+        )
+    is_whole = values.dtype.kind == "f" and bool(np.all(values == np.rint(values)))
+    return (values.astype(np.int64) if is_whole else values).astype(np.str_)
 
 
 def _without(found: _Columns, request: _Request, source: str) -> _Columns:
@@ -331,9 +357,14 @@ def _of_table(table: Table, request: _Request) -> _Columns:
     scores = {kind: score_of(kind, text, known) for kind, text in request.scores.items()}
     # Genes are coordinates as well as any; a column of scores is none.
     told = (name for name in request.scores.values() if name in table.names)
-    apart = (time_name, *drawn, *request.numbers.values(), *told)
+    asked = (*request.numbers.values(), *request.texts.values())
+    apart = (time_name, *drawn, *asked, *told)
     embedding = table.matrix(drawn) if drawn else None
     numbers = {role: table.numbers(name) for role, name in request.numbers.items()}
+    texts = {
+        role: _texts(table.typed(name), f"{role} {name!r} of {source}")
+        for role, name in request.texts.items()
+    }
     names, identifiers = request.features, identifiers_of(table)
     if names is None:
         every = other_columns(table.names, (*request.without, *identifiers.column), source)
@@ -346,4 +377,5 @@ def _of_table(table: Table, request: _Request) -> _Columns:
     if request.features is None:
         said_columns(points, names, source)
     times = table.typed(time_name)
-    return _Columns(points, names, times, time_name, embedding, numbers, scores, identifiers.values)
+    known = (embedding, numbers, texts, scores, identifiers.values)
+    return _Columns(points, names, times, time_name, *known)

@@ -26,8 +26,9 @@ from liouville.errors import LiouvilleError
 _ALWAYS_HELD_OUT_FROM = 10
 """A time with at least this many cells gives at least one of them to the held-out part."""
 
-# Fields with one number a cell that need not be there.
+# Fields with one number a cell, and with one text a cell, that need not be there.
 _NUMBERS = ("weights", "totals", "rates")
+_TEXTS = ("identifiers", "donors", "condition")
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +48,8 @@ class Snapshots:
             unit of time, shape ``(n,)``, or None.
         embedding: Two coordinates per point for pictures only, shape ``(n, 2)``, or None.
         identifiers: Name of each cell, such as its barcode, shape ``(n,)``, or None.
+        donors: Who each cell came from (donor, animal, batch), shape ``(n,)``, or None.
+        condition: The condition of each cell, such as its genotype, shape ``(n,)``, or None.
         source: Where the data came from, for messages and reports.
         is_checked: Whether `check` has said what looks wrong.
     """
@@ -62,6 +65,8 @@ class Snapshots:
     embedding: np.ndarray | None = None
     source: str = "data"
     identifiers: np.ndarray | None = None
+    donors: np.ndarray | None = None
+    condition: np.ndarray | None = None
     is_checked: bool = field(default=False, init=False)
 
     @staticmethod
@@ -79,11 +84,15 @@ class Snapshots:
             check_times(self.times, self.time_name, self.source)
         shapes = {"times": (), "embedding": (2,), **dict.fromkeys(_NUMBERS, ())}
         put_columns(self, len(points), "cells", **shapes)
-        if self.identifiers is not None and self.identifiers.shape != (len(points),):
-            raise LiouvilleError(
-                f"identifiers of {self.source} must have shape ({len(points)},), one for each "
-                f"cell, got {self.identifiers.shape}"
-            )
+        for name in _TEXTS:
+            texts = getattr(self, name)
+            if texts is not None and np.shape(texts) != (len(points),):
+                raise LiouvilleError(
+                    f"{name} of {self.source} must have shape ({len(points)},), one for each "
+                    f"cell, got {np.shape(texts)}"
+                )
+            if texts is not None and name != "identifiers":
+                put(self, **{name: np.asarray(texts, dtype=str)})
         put_names(self, "features", number_values(points.shape[1]), "names, one per column")
 
     def __len__(self) -> int:
@@ -117,7 +126,7 @@ class Snapshots:
     def select(self, mask: np.ndarray) -> "Snapshots":
         """Keeps some of the cells, by booleans of shape ``(n,)`` or their numbers in order."""
         kept = chosen_rows(mask, len(self), f"cells of {self.source}")
-        return take(self, kept, "points", "times", *_NUMBERS, "embedding", "identifiers")
+        return take(self, kept, "points", "times", *_NUMBERS, "embedding", *_TEXTS)
 
     def split(self, share: float, seed: int) -> tuple["Snapshots", "Snapshots"]:
         """Holds out a share of the cells of every time: the training part and the held-out part.
@@ -166,12 +175,38 @@ class Snapshots:
                 f"{counts[short[0]]} cells but {min_cells} are needed{others}; "
                 "drop that time, merge it with a neighbour or ask for fewer cells"
             )
+        self._check_conditions(min_cells)
         if not self.is_checked:
             put(self, is_checked=True)
             still = "they carry no motion"
             for message in column_warnings(self.points, self.features, self.source, constant=still):
                 warnings.warn(message, stacklevel=2)
         return self
+
+    def _check_conditions(self, min_cells: int) -> None:
+        """Refuses conditions that cannot be compared; one may lack cells at some of the times."""
+        if self.condition is None:
+            return
+        names = np.unique(self.condition).tolist()
+        if len(names) < 2:
+            raise LiouvilleError(
+                f"all cells of {self.source} have the condition {names[0]!r}; name a column "
+                "with two conditions or more, or leave the condition out"
+            )
+        for name in names:
+            times, counts = np.unique(self.times[self.condition == name], return_counts=True)
+            if times.size < 2:
+                raise LiouvilleError(
+                    f"condition {name!r} of {self.source} has cells at {self.time_name} "
+                    f"{times[0]:g} only; at least two times are needed to learn how it moves, "
+                    "leave that condition out"
+                )
+            if counts.min() < min_cells:
+                raise LiouvilleError(
+                    f"condition {name!r} of {self.source} has {counts.min()} cells at "
+                    f"{self.time_name} {times[counts.argmin()]:g} but {min_cells} are needed; "
+                    "leave them out or ask for fewer cells (data.min_cells)"
+                )
 
     def _check_masses(self) -> None:
         if self.totals is not None:

@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from liouville.numerics.conditioning import given
 from liouville.numerics.types import Points, RandomKey, Scalar
@@ -23,10 +23,13 @@ class NegativeLogLikelihood(AbstractTerm):
 
     Attributes:
         clouds: the snapshots.
+        contexts: of a path of several contexts the number of that of each point, which is one
+            for all of a snapshot, shape `(n,)`; by default the path is asked for all together.
         name: under which the term is logged.
     """
 
     clouds: Clouds
+    contexts: Int[Array, " n"] | None
     name: str = eqx.field(static=True)
 
     def __init__(
@@ -35,20 +38,25 @@ class NegativeLogLikelihood(AbstractTerm):
         points: Sequence[np.ndarray],
         *,
         weights: Sequence[np.ndarray] | None = None,
+        contexts: Sequence[int] | None = None,
         batch_size: int | None = None,
         name: str = "likelihood",
     ):
         """The term of points `(n_i, dim)` at each time, all of them or a batch of each a step.
 
+        A time may come once for each of `contexts`, of which there is one a snapshot.
+
         Raises:
             ValueError: if there are not as many times as snapshots, or one is empty.
         """
         self.clouds = Clouds(times, points, weights, batch_size)
+        every = None if contexts is None else np.repeat(contexts, [len(x) for x in points])
+        self.contexts = None if every is None else jnp.asarray(every)
         self.name = name
 
     def __call__(self, path: AbstractPath, *, key: RandomKey) -> Scalar:
         """The mean negative log-likelihood per point, or an unbiased estimate from a batch."""
-        return -self.clouds.sum(_log_densities(path), key=key)
+        return -self.clouds.sum(_log_densities(path, self.contexts), key=key)
 
 
 class GrowthDeviation(AbstractTerm):
@@ -163,9 +171,13 @@ def negative_log_likelihoods(
     path: AbstractPath, term: NegativeLogLikelihood
 ) -> Float[Array, " times"]:
     """The mean negative log-likelihood per point at each time of a term, shape `(times,)`."""
-    found = term.clouds.sums(_log_densities(path))
+    found = term.clouds.sums(_log_densities(path, term.contexts))
     return -found / term.clouds.sums(lambda _, points, __: jnp.ones_like(points[:, 0]))
 
 
-def _log_densities(path: AbstractPath) -> Quantity:
-    return lambda t, points, _: jax.vmap(path.at(t).log_density)(points)
+def _log_densities(path: AbstractPath, contexts: Int[Array, " n"] | None) -> Quantity:
+    def of_snapshot(t, points, rows):
+        asked = path if contexts is None else path.in_context(contexts[rows[0]])
+        return jax.vmap(asked.at(t).log_density)(points)
+
+    return of_snapshot

@@ -1,10 +1,15 @@
+from typing import cast
+
 import equinox as eqx
 import jax.numpy as jnp
 import jax.random as jr
+import numpy as np
+from jaxtyping import Array, Float
 
 from liouville.numerics.types import RandomKey, Scalar
 from liouville.objectives._base import AbstractTerm
-from liouville.paths import AbstractPath, Contextual
+from liouville.objectives._likelihood import GrowthDeviation, NegativeLogLikelihood
+from liouville.paths import AbstractPath, Contextual, Ensemble
 
 
 class PerMember(AbstractTerm):
@@ -14,21 +19,43 @@ class PerMember(AbstractTerm):
     the paths the term is asked of; any other path is its own only member. Weights between members
     take no part. `PerContext` does the same for the contexts of a `Contextual`.
 
+    The members of an `Ensemble` may each weigh the points of a term that has `clouds` in their own
+    way, as those of a bootstrap do.
+
     Attributes:
         term: the term.
+        weights: of every member, of sum one, shape `(members, n)`; by default all have those of
+            the term.
         name: that of the term.
     """
 
     term: AbstractTerm
+    weights: Float[Array, "members n"] | None
     name: str = eqx.field(static=True)
 
-    def __init__(self, term: AbstractTerm):
+    def __init__(self, term: AbstractTerm, factors: np.ndarray | None = None):
+        """The term of every member, whose weights are the term's, or these times own factors."""
         self.term = term
         self.name = term.name
+        self.weights = None
+        if factors is not None:
+            clouds = cast(NegativeLogLikelihood | GrowthDeviation, term).clouds
+            weights = clouds.weights * jnp.asarray(factors, jnp.zeros(()).dtype)
+            self.weights = weights / weights.sum(axis=1, keepdims=True)
 
     def __call__(self, path: AbstractPath, *, key: RandomKey) -> Scalar:
         """The mean over the members; each draws its own random numbers."""
-        return path.mean_over_members(self.term, key=key)
+        if self.weights is None:
+            return path.mean_over_members(self.term, key=key)
+        if not isinstance(path, Ensemble) or path.size != len(self.weights):
+            raise ValueError(f"weights of {len(self.weights)} members need an Ensemble of as many")
+
+        def of_member(member, weights, k):
+            own = eqx.tree_at(lambda term: term.clouds.weights, self.term, weights)
+            return member.mean_over_members(own, key=k)
+
+        keys = jr.split(key, path.size)
+        return eqx.filter_vmap(of_member)(path.members, self.weights, keys).mean()
 
 
 class PerContext(AbstractTerm):

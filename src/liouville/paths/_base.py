@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from liouville.numerics.types import Point, Points, RandomKey, Scalar
 
@@ -165,7 +165,7 @@ class AbstractPath(eqx.Module):
         """
         return function(self, key=key)
 
-    def in_context(self, number: int) -> "AbstractPath":
+    def in_context(self, number: int | Int[Array, ""]) -> "AbstractPath":
         """The path of one context of every `Contextual` of which the path is an average."""
         return self
 

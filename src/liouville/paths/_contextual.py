@@ -4,9 +4,9 @@ from typing import NoReturn
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
-from liouville.numerics.conditioning import AWAITS, AbstractConditional, given
+from liouville.numerics.conditioning import AWAITS, AbstractConditional, given, selected
 from liouville.numerics.parameters import Fixed
 from liouville.numerics.types import Scalar
 from liouville.paths._base import AbstractPath, branches_of
@@ -55,7 +55,7 @@ class Contextual(AbstractPath):
         """The branches of the paths of all contexts."""
         return branches_of(self.log_shares, [self.given(c) for c in self.contexts.value])
 
-    def in_context(self, number: int) -> AbstractPath:
+    def in_context(self, number: int | Int[Array, ""]) -> AbstractPath:
         """The path of one context of the list."""
         return self.given(self.contexts.value[number])
 
@@ -90,14 +90,7 @@ class Selected(AbstractPath, AbstractConditional):
 
     def given(self, context: Float[Array, " size"]) -> AbstractPath:
         """The path of one context."""
-
-        def chosen(leaf):
-            # Whole numbers, such as an order of coordinates, have no averages.
-            if not jnp.issubdtype(leaf.dtype, jnp.inexact):
-                return leaf[jnp.argmax(context)]
-            return jnp.tensordot(context, leaf, 1)
-
-        return jax.tree.map(chosen, self.paths)
+        return selected(self.paths, context)
 
     def at(self, t: Scalar) -> NoReturn:
         """Raises an error: no context was given."""

@@ -4,7 +4,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from liouville.numerics.special import log_sum_exp
 from liouville.numerics.types import Point, Points, RandomKey, Scalar
@@ -77,7 +77,7 @@ class Ensemble(AbstractPath):
         each = eqx.filter_vmap(lambda member, k: member.mean_over_members(function, key=k))
         return each(self.members, keys).mean()
 
-    def in_context(self, number: int) -> "Ensemble":
+    def in_context(self, number: int | Int[Array, ""]) -> "Ensemble":
         """The ensemble of the members' paths of one context."""
         chosen = eqx.filter_vmap(lambda member: member.in_context(number))(self.members)
         return Ensemble(chosen, self.size)

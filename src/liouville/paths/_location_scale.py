@@ -7,7 +7,7 @@ import jax.random as jr
 from jaxtyping import Array, Float
 
 from liouville.curves import AbstractCurve, shape_of, value_and_rate
-from liouville.numerics.conditioning import is_conditional
+from liouville.numerics.conditioning import AbstractConditional, is_conditional
 from liouville.numerics.parameters import AbstractParameter, Fixed, value_of
 from liouville.numerics.types import Point, Points, RandomKey, Scalar
 from liouville.paths._base import AbstractMarginal, AbstractPath
@@ -57,7 +57,8 @@ class LocationScale(AbstractPath):
         logits: $\log w$ up to a constant, shape `(parts,)`, learned; in a
             `liouville.numerics.parameters.Fixed` they stay, as hard ends of several parts need, or
             they are computed from others (`liouville.numerics.weights.CoupledWeights`), a curve
-            moves them by a flux, or the parts grow (`Masses`).
+            moves them by a flux, or the parts grow (`Masses`); any of these may await a context
+            (`liouville.numerics.conditioning`).
         family: the standard density $p$ of a point: independent coordinates (`Gaussian`,
             `Logistic`, ...), or `Student`, with constant weights only.
         scale: how unconstrained scales become $L$: `Diagonal`, `Full`, or `Leading` between them.
@@ -69,7 +70,14 @@ class LocationScale(AbstractPath):
 
     location: AbstractCurve
     raw_scale: AbstractCurve
-    logits: Float[Array, " parts"] | Fixed | AbstractParameter | AbstractCurve | Masses
+    logits: (
+        Float[Array, " parts"]
+        | Fixed
+        | AbstractParameter
+        | AbstractCurve
+        | Masses
+        | AbstractConditional
+    )
     family: AbstractShape = Gaussian()
     scale: AbstractScale = Diagonal()
 

@@ -3,7 +3,7 @@ from collections.abc import Callable, Sequence
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from liouville.numerics.parameters import Fixed, value_of
 from liouville.numerics.special import log_sum_exp
@@ -70,7 +70,7 @@ class Mixture(AbstractPath):
         values = [part.mean_over_members(function, key=k) for part, k in zip(self.parts, keys)]
         return jnp.stack(values).mean()
 
-    def in_context(self, number: int) -> "Mixture":
+    def in_context(self, number: int | Int[Array, ""]) -> "Mixture":
         """The mixture of the parts' paths of one context."""
         return Mixture([part.in_context(number) for part in self.parts], self.logits)
 

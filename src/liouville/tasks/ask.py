@@ -8,7 +8,7 @@ import numpy as np
 
 from liouville.data import Points, points_of
 from liouville.errors import LiouvilleError
-from liouville.model import Model
+from liouville.model import Model, ModelAnswers
 from liouville.model import load as load
 from liouville.runs.folder import CONFIG_FILE, Run, open_run
 
@@ -23,6 +23,7 @@ class Question(NamedTuple):
     sigma: float | None = None  # the noise of the drift
     given: str | None = None  # one class
     extrapolate: bool = False  # whether times outside the fitted range are allowed
+    std: bool = False  # whether standard errors are wanted besides
     history: Path | None = None  # file of the events so far
     sequence_name: str | None = None  # which sequence of it
     drop_future: bool = False  # whether its later events are dropped
@@ -30,6 +31,8 @@ class Question(NamedTuple):
 
 def query(run: Run, question: Question) -> dict[str, np.ndarray]:
     """Log-density, velocity, score, drift and growth at the points of a file, by column.
+
+    A column `NAME_error` is the standard error of the column `NAME`.
 
     Raises:
         LiouvilleError: if points or times cannot be used.
@@ -57,13 +60,28 @@ def query(run: Run, question: Question) -> dict[str, np.ndarray]:
     before = jax.config.read("jax_disable_most_optimizations")
     jax.config.update("jax_disable_most_optimizations", before or len(x) <= _FEW_POINTS)
     try:
-        found = model.answers(t, x, sigma=question.sigma, extrapolate=question.extrapolate)
+        found = model.answers(
+            t, x, sigma=question.sigma, std=question.std, extrapolate=question.extrapolate
+        )
     finally:
         jax.config.update("jax_disable_most_optimizations", before)
-    return {
+    about = {
         **identified(identifiers),
         model.time_name: t,
         **columns("", model.features, x),
+    }
+    if not question.std:
+        return about | _columns_of(model, found)
+    values, errors = (ModelAnswers(*(answer[i] for answer in found)) for i in (0, 1))
+    known = _columns_of(model, errors)
+    for name, value in _columns_of(model, values).items():
+        about |= {name: value, f"{name}_error": known[name]}
+    return about
+
+
+def _columns_of(model: Model, found: ModelAnswers) -> dict[str, np.ndarray]:
+    """Answers by column."""
+    return {
         "log_density": found.log_density,
         **columns("velocity ", model.features, found.velocity),
         **columns("score ", model.features, found.score),

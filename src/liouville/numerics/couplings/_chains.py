@@ -30,12 +30,14 @@ class Chains(NamedTuple):
         points: shape `(chains, times, dim)`.
         masses: shape `(chains, times)`; their sum over the chains is about that of the
             snapshot.
+        rows: which point of its snapshot each is, shape `(chains, times)`.
         error: the largest error of a coupling, see `unbalanced_sinkhorn`; zero without growth.
         converged: whether every coupling was solved.
     """
 
     points: Array
     masses: Array
+    rows: Array
     error: float
     converged: bool
 
@@ -103,11 +105,12 @@ def chains(
     places = np.column_stack([places, chosen])
     past = np.column_stack([past, drawn[-1][1][chosen] / legs[-1].arriving[chosen] / n])
     points = np.stack([x[place] for (x, _), place in zip(drawn, places.T)], axis=1)
+    numbers = np.stack([own[place] for own, place in zip(rows, places.T)], axis=1)
     if is_kept.any() and not is_kept.all():
-        points, kept = points[is_kept], past[is_kept]
+        points, numbers, kept = points[is_kept], numbers[is_kept], past[is_kept]
         past = kept * (past.sum(axis=0) / kept.sum(axis=0))
     converged = all(leg.converged for leg in legs)
-    return Chains(points, past, max(leg.error for leg in legs), converged)
+    return Chains(points, past, numbers, max(leg.error for leg in legs), converged)
 
 
 class _Leg(NamedTuple):

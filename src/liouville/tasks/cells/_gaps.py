@@ -45,6 +45,17 @@ class Filled(NamedTuple):
     masses: np.ndarray  # (chains, n), half-way the geometric mean of those before and after
     is_seen: np.ndarray  # (n,), whether it is the time of a snapshot
 
+    def weighted(self, factors: list[np.ndarray]) -> "Filled":
+        """The same chains with masses times factors `(chains,)` of every snapshot.
+
+        Half-way they are times the geometric mean of the factors before and after.
+        """
+        factor = np.ones_like(self.masses)
+        factor[:, self.is_seen] = np.stack(factors, axis=1)
+        half = np.flatnonzero(~self.is_seen)
+        factor[:, half] = np.sqrt(factor[:, half - 1] * factor[:, half + 1])
+        return self._replace(masses=self.masses * factor)
+
 
 def fill_gaps(
     times: np.ndarray,

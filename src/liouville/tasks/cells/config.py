@@ -53,6 +53,12 @@ class DataConfig:
         None, "two coordinates a cell, for pictures only", flag="--embedding"
     )
     weights: str | None = option(None, "mass of each cell", flag="--weights")
+    condition: str | None = option(
+        None,
+        "column of the condition of each cell, such as its genotype: where cells are is shared, "
+        "how many are where differs",
+        flag="--condition",
+    )
     scaling: Literal["auto", "standard", "robust", "global", "none"] = option(
         "auto",
         "divide each coordinate by its spread (standard), by that of its quartiles, which outliers "
@@ -88,7 +94,15 @@ class PathConfig:
         "leading if there are more than those",
     )
     leading: int = option(50, "the first coordinates, if scale is leading", within=COUNT)
-    members: int = option(6, "independently started paths that are averaged", within=FEW)
+    members: int = option(
+        6, "independently started paths that are averaged", flag="--members", within=FEW
+    )
+    bootstrap: str = option(
+        "none",
+        "what is drawn anew for each member, so that their spread is the error of the sample: "
+        "none, cells, or a column of donors, of which whole ones are drawn",
+        flag="--bootstrap",
+    )
     family: Literal["gaussian", "logistic"] = option("gaussian", "shape of a part")
     interpolation: Literal["linear", "cubic", "monotone"] = option(
         "cubic", "how parameters run between snapshots"
@@ -102,6 +116,11 @@ class PathConfig:
         within=Range(low=2, high=100_000),
     )
     min_scale: float = option(0.01, "smallest scale of a part, in scaled units", within=POSITIVE)
+
+
+def donors_column(bootstrap: str) -> str | None:
+    """The column of donors that `path.bootstrap` names, if it is one."""
+    return None if bootstrap in ("none", "cells") else bootstrap
 
 
 @dataclass(frozen=True)

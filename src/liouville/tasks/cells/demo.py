@@ -1,9 +1,11 @@
 """A branching population whose density, velocity and growth are known at every time."""
 
+import dataclasses
 import itertools
 from dataclasses import dataclass
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -71,6 +73,39 @@ def demo_cells(seed: int = 0) -> Truth:
     source = "branching population (embedded)"
     cells = Snapshots.of(points, DAYS, features=features, time_name="day", source=source)
     return Truth(cells, model)
+
+
+def demo_conditions(seed: int = 0, *, cells: int = 200, left: float = 0.5) -> list[Truth]:
+    """The population as it is, and with a knock-out that leaves a share of its upper branch.
+
+    Args:
+        seed: of the cells.
+        cells: of each condition at each day; their numbers say nothing of growth.
+        left: the share of the upper branch that the knock-out leaves; with 1 nothing differs.
+
+    Returns:
+        The truth of `wild` and of `knock-out`; the cells of the first are those of both.
+    """
+    wild, names = demo_cells(seed).model, ("wild", "knock-out")
+    logs = jnp.log(jnp.asarray([left, 1.0, 1.0]))
+    path = eqx.tree_at(
+        lambda path: path.logits.log_mass.values, wild.path, replace_fn=lambda values: values + logs
+    )
+    models = [wild, dataclasses.replace(wild, path=path)]
+    clouds, labels = [], []
+    for i, day in enumerate(DAYS):
+        for j, (model, name) in enumerate(zip(models, names)):
+            clouds.append(model.sample(day, cells, seed=1000 * seed + 10 * i + j))
+            labels += [name] * cells
+    both = Snapshots.of(
+        clouds,
+        np.repeat(DAYS, 2),
+        features=wild.features,
+        time_name=wild.time_name,
+        condition=np.array(labels),
+        source="branching population with a knock-out",
+    )
+    return [Truth(both, model) for model in models]
 
 
 def distance_to_truth(model: Model, truth: Model, *, n: int = 4000, seed: int = 1) -> list[dict]:

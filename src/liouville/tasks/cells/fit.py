@@ -1,7 +1,7 @@
 """Fitting a path to snapshots of cells."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,17 +19,18 @@ from liouville.objectives import (
     MassLikelihood,
     NegativeLogLikelihood,
     Objective,
+    PerContext,
     PerMember,
 )
-from liouville.tasks.cells import measure
+from liouville.tasks.cells import conditions, measure
 from liouville.tasks.cells._gaps import Filled, fill_gaps, unfilled
+from liouville.tasks.cells.bootstrap import Sample, factors_by_time, samples
+from liouville.tasks.cells.conditions import names_of, ordered
 from liouville.tasks.cells.config import CellsConfig, GrowthConfig
 from liouville.tasks.cells.demo import demonstration
 from liouville.tasks.cells.groups import clusters
 from liouville.tasks.cells.growth import (
     growth_factors,
-    masses_by_time,
-    totals_by_time,
     weights_by_time,
 )
 from liouville.tasks.cells.initial import (
@@ -39,7 +40,7 @@ from liouville.tasks.cells.initial import (
     growth_length,
     growth_of_groups,
     initial_path,
-    total_curve,
+    total_curves,
 )
 from liouville.tasks.cells.read import read
 from liouville.tasks.notebook import as_html
@@ -113,8 +114,14 @@ def resolve(cells: Snapshots, config: CellsConfig, progress: bool | None = None)
     times = np.asarray(units.time_to_model(training.distinct_times))
     clouds = [units.to_model(training.at(t)) for t in training.distinct_times]
     config = _with_delta(config, clouds, seed)
-    delta, totals = config.growth.delta, totals_by_time(cells, config.growth.mass)
-    masses = masses_by_time(training, totals)
+    names, error = names_of(cells), config.growth.mass_error
+    if names and error > 0 and config.growth.mass == "counts":
+        raise LiouvilleError(
+            f"growth.mass_error is {error:g}, but the counts of each condition are met exactly; "
+            "leave it out, or give the totals"
+        )
+    delta, totals = config.growth.delta, conditions.totals(cells, config.growth.mass)
+    masses = conditions.masses_by_time(training, totals)
     grown: dict[str, Any] = {"delta": delta, "factors": growth_factors(training), "seed": seed}
     joined = chains_through(clouds, masses, **grown)
     straight = energy_of_chains(times, joined)
@@ -127,20 +134,30 @@ def resolve(cells: Snapshots, config: CellsConfig, progress: bool | None = None)
     label = clusters(joined.points, config.path.parts, seed)
     filled = _fill(config, times, joined, straight, label)
     batch_size = options.batch_size or _LARGEST_BATCH
-    weights = weights_by_time(training)
-    likelihood = _training_likelihood(times, clouds, weights, filled, batch_size)
+    members = config.path.members
+    factors = factors_by_time(training, config.path.bootstrap, members, seed)
+    number = conditions.numbers_of(training, names)
+    labels = [number[training.times == t] for t in training.distinct_times]
+    of_cells = list(map(Cloud, clouds, masses))
+    drawn = samples(filled, joined.rows, of_cells, labels, factors, members)
+    every = None if factors is None else np.concatenate(factors, axis=1)
+    cells_term = measure.likelihood(training, units, "likelihood", batch_size)
+    likelihood = _training_likelihood(cells_term, drawn, batch_size, every)
     length = _weight_of_growth(times, joined, label, config, len(training)) if delta else 0.0
-    objective = likelihood + options.energy * _energy(config, known, times, clouds, totals, length)
-    error = config.growth.mass_error
+    objective = likelihood + options.energy * _energy(
+        config, known, times, clouds, totals.whole, length, every
+    )
     if delta is not None and error > 0:
-        objective = objective + 1.0 / len(training) * PerMember(_mass(times, totals, error))
+        objective = objective + 1.0 / len(training) * PerMember(
+            PerContext(_mass(times, totals.whole, error))
+        )
     return Start(
         config,
         initial_path(
-            filled,
-            list(map(Cloud, clouds, masses)),
+            drawn,
             config.path,
-            totals=None if delta is None else total_curve(times, totals, is_free=error > 0),
+            totals=None if delta is None else total_curves(times, totals.each, is_free=error > 0),
+            shares=totals.shares if names else None,
             seed=seed,
         ),
         objective,
@@ -151,6 +168,7 @@ def resolve(cells: Snapshots, config: CellsConfig, progress: bool | None = None)
             "coordinates": cells.dim,
             "parts": config.path.parts,
             "members": config.path.members,
+            **({"conditions": ", ".join(names)} if names else {}),
         },
         known=known,
     )
@@ -167,7 +185,12 @@ def model(start: Start, result: Fit) -> Model:
         time_name=cells.time_name,
         time_unit=cells.time_unit,
         sigma=_noise(start.config, start.known.units),
-        notes={"parts": start.config.path.parts, **_reading(start.config)},
+        classes=names_of(cells),
+        notes={
+            "parts": start.config.path.parts,
+            "bootstrap": start.config.path.bootstrap,
+            **_reading(start.config),
+        },
     )
 
 
@@ -184,8 +207,8 @@ def _divide(cells: Snapshots, config: CellsConfig) -> _Known:
         cells.points, cells.times, mode=config.data.scaling, features=cells.features
     )
     if not config.data.held_out > 0:
-        return _Known(units, cells, None)
-    training, held_out = cells.split(config.data.held_out, config.training.seed)
+        return _Known(units, ordered(cells), None)
+    training, held_out = map(ordered, cells.split(config.data.held_out, config.training.seed))
     return _Known(units, training, held_out if len(held_out) else None)
 
 
@@ -219,6 +242,7 @@ def _energy(
     clouds: list[np.ndarray],
     totals: np.ndarray,
     length: float,
+    factors: np.ndarray | None,
 ) -> Objective:
     """What motion and growth cost, of a unit of mass.
 
@@ -235,7 +259,7 @@ def _energy(
         times=options.times,
         particles=options.particles,
     )
-    objective = 1.0 / float(totals.mean()) * PerMember(energy)
+    objective = 1.0 / float(totals.mean()) * PerMember(PerContext(energy))
     if training.rates is None or not length:
         return objective
     rates = [
@@ -248,7 +272,7 @@ def _energy(
         weights=weights_by_time(training),
         batch_size=options.batch_size or _LARGEST_BATCH,
     )
-    return objective + length**2 * PerMember(term)
+    return objective + length**2 * PerMember(term, factors)
 
 
 def _mass(times: np.ndarray, totals: np.ndarray, error: float) -> MassLikelihood:
@@ -274,25 +298,34 @@ def _fill(
 
 
 def _training_likelihood(
-    times: np.ndarray,
-    clouds: list[np.ndarray],
-    weights: list[np.ndarray] | None,
-    filled: Filled,
+    cells: NegativeLogLikelihood,
+    drawn: Sequence[Sample],
     batch_size: int,
+    factors: np.ndarray | None = None,
 ) -> Objective:
-    """The likelihood of the cells, and of the bent chains half-way as snapshots of mean mass."""
+    """The likelihood of the cells, and of the bent chains half-way as snapshots of mean mass.
+
+    Args:
+        cells: their likelihood.
+        drawn: what every member starts from.
+        batch_size: cells drawn from each time.
+        factors: by how much every member weighs the cells, shape `(members, n)`.
+    """
+    filled = drawn[0].filled
     between = np.flatnonzero(~filled.is_seen)
-    cells = NegativeLogLikelihood(times, clouds, weights=weights, batch_size=batch_size)
-    objective = 1.0 * PerMember(cells)
+    objective = 1.0 * PerMember(cells, factors)
     if len(between):
+        shares = [(m / m.sum(axis=0)).T for m in (own.filled.masses[:, between] for own in drawn)]
+        mean = np.mean(shares, axis=0)
         term = NegativeLogLikelihood(
             filled.times[between],
             [filled.points[:, i] for i in between],
-            weights=[filled.masses[:, i] / filled.masses[:, i].sum() for i in between],
+            weights=list(mean),
             batch_size=batch_size,
             name="gaps",
         )
-        objective = objective + len(between) / len(times) * PerMember(term)
+        own = None if factors is None else (shares / mean).reshape(len(shares), -1)
+        objective = objective + len(between) / filled.is_seen.sum() * PerMember(term, own)
     return objective
 
 
@@ -344,12 +377,21 @@ def _noise(config: CellsConfig, units: Standardisation) -> float | np.ndarray:
     return units.noise_to_user(_NOISE_SHARE) if sigma is None else sigma
 
 
+def _arrays(cells: Snapshots) -> list[np.ndarray | None]:
+    labels = [
+        None if texts is None else np.unique(texts, return_inverse=True)[1]
+        for texts in (cells.donors, cells.condition)
+    ]
+    numbers = [cells.points, cells.times, cells.weights, cells.totals, cells.rates]
+    return [*numbers, *labels]
+
+
 TASK = Task(
     name="cells",
     config=CellsConfig,
     result=CellsFit,
     read=read,
-    arrays=lambda cells: [cells.points, cells.times, cells.weights, cells.totals, cells.rates],
+    arrays=_arrays,
     resolve=resolve,
     model=model,
     measure=measure.measure,

@@ -45,11 +45,6 @@ def column_of(mass: str) -> str | None:
     return None if is_else else mass
 
 
-def masses_by_time(cells: Snapshots, totals: np.ndarray) -> list[np.ndarray]:
-    """The mass of every cell of each snapshot, in proportion to its weight."""
-    return [own * (total / own.sum()) for own, total in zip(_weights(cells), totals)]
-
-
 def weights_by_time(cells: Snapshots) -> list[np.ndarray] | None:
     """The masses of the cells of each time, or `None` if all are equal."""
     if cells.weights is None:

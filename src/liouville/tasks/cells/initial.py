@@ -7,12 +7,16 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 import numpy as np
+from scipy.special import softmax
 
 from liouville.curves import AbstractCurve, Constant, Knots
+from liouville.numerics.conditioning import Choice
 from liouville.numerics.couplings import Chains, chains
 from liouville.numerics.distances import Cloud
+from liouville.numerics.mixtures import GaussianMixture
 from liouville.numerics.parameters import Fixed
 from liouville.paths import (
+    Contextual,
     Diagonal,
     Ensemble,
     Full,
@@ -22,7 +26,8 @@ from liouville.paths import (
     Logistic,
     Masses,
 )
-from liouville.tasks.cells._gaps import Filled
+from liouville.tasks.cells.bootstrap import Sample
+from liouville.tasks.cells.conditions import interpolated
 from liouville.tasks.cells.config import PathConfig
 from liouville.tasks.cells.groups import clusters, mixtures
 from liouville.tasks.cells.judge import thin
@@ -185,54 +190,64 @@ def _score(
 
 
 def initial_path(
-    filled: Filled,
-    cells: Sequence[Cloud],
+    samples: Sequence[Sample],
     config: PathConfig,
     *,
-    totals: AbstractCurve | Fixed | None = None,
+    totals: Sequence[AbstractCurve | Fixed] | None = None,
+    shares: np.ndarray | None = None,
     seed: int = 0,
 ) -> Ensemble:
     """An ensemble of mixture paths along chains, which differ in the start of their clusters.
 
     Args:
-        filled: the chains, in the model's units.
-        cells: of every snapshot.
+        samples: the chains and cells of every member, in the model's units.
         config: with the number of parts and the prior.
-        totals: the curve of the logarithm of the total mass; the masses of the parts then grow.
-            By default they stay.
+        totals: the curve of the logarithm of the total mass of each condition; the masses of the
+            parts then grow. By default they stay.
+        shares: of two or more conditions, by which they are mixed; by default cells have none.
         seed: of the clusters.
     """
     if config.parts is None or config.prior is None:
         raise ValueError("path.parts or path.prior is not set; see choose_groups")
-    seeds = np.random.SeedSequence(seed).generate_state(config.members)
-    rng, shown = np.random.default_rng(seed), iter(cells)
-    thinned = [thin(next(shown), _MOST_FOLLOWED, rng) if seen else None for seen in filled.is_seen]
-    return Ensemble.of([_member(filled, thinned, config, totals, int(i)) for i in seeds])
+    seeds = np.random.SeedSequence(seed).generate_state(len(samples))
+    members = []
+    for sample, own in zip(samples, seeds):
+        filled, cells, _ = sample
+        rng, shown = np.random.default_rng(seed), iter(cells)
+        thinned = [
+            thin(next(shown), _MOST_FOLLOWED, rng) if seen else None for seen in filled.is_seen
+        ]
+        members.append(_member(sample, thinned, config, totals, shares, int(own)))
+    return Ensemble.of(members)
 
 
-def total_curve(
+def total_curves(
     times: np.ndarray, totals: np.ndarray, *, is_free: bool = False
-) -> AbstractCurve | Fixed:
-    """The logarithm of the total mass, through those of the snapshots without overshoot.
+) -> list[AbstractCurve | Fixed]:
+    """The logarithms of total masses, through those of the snapshots without overshoot.
 
-    It is learned if it `is_free`.
+    Args:
+        times: of the snapshots.
+        totals: of every condition, shape `(conditions, times)`.
+        is_free: whether they are learned.
     """
-    dtype = jnp.zeros(()).dtype
-    if is_free:
-        return Knots(times.tolist(), jnp.asarray(np.log(totals), dtype), "monotone")
-    if np.allclose(totals, totals[0]):
-        return Fixed(Constant(jnp.asarray(np.log(totals[0]), dtype)))
-    return Fixed(Knots(times.tolist(), jnp.asarray(np.log(totals), dtype), "monotone"))
+    logs = jnp.asarray(np.log(totals), jnp.zeros(()).dtype)
+    if not is_free and np.allclose(totals, totals[:, :1]):
+        return [Fixed(Constant(log[0])) for log in logs]
+    curves = (Knots(times.tolist(), log, "monotone") for log in logs)
+    return [curve if is_free else Fixed(curve) for curve in curves]
 
 
 def _member(
-    filled: Filled,
+    sample: Sample,
     cells: Sequence[Cloud | None],
     config: PathConfig,
-    totals: AbstractCurve | Fixed | None,
+    totals: Sequence[AbstractCurve | Fixed] | None,
+    shares: np.ndarray | None,
     seed: int,
-) -> LocationScale:
-    """A mixture path along chains: each group of them becomes a part."""
+) -> LocationScale | Contextual:
+    """A mixture path along chains: each group of them becomes a part, in all conditions."""
+    filled = sample.filled
     assert config.parts is not None  # checked by `initial_path`
     assert config.prior is not None
     times, leading = filled.times, _leading(config, filled.points.shape[-1])
@@ -244,7 +259,11 @@ def _member(
     covariance = _resample(times, knots, np.stack([mixture.covariances for mixture in found]))
     # Between snapshots nothing is known of the masses.
     seen = _knots(times[filled.is_seen], config.knots)
-    log_share = _resample(times, seen, np.log([m.weights for m in found]))
+    log_shares = [_resample(times, seen, np.log([m.weights for m in found]))]
+    if shares is not None:
+        known = [m for m, is_seen in zip(found, filled.is_seen) if is_seen]
+        each = _log_shares(known, sample, times[filled.is_seen], len(shares))
+        log_shares = [_resample(times[filled.is_seen], seen, own) for own in each]
     family = Gaussian() if config.family == "gaussian" else Logistic()
     if config.family == "logistic":
         covariance = covariance / _LOGISTIC_DEVIATION**2
@@ -260,14 +279,37 @@ def _member(
         values = jnp.asarray(values, dtype)
         return Knots(knots.tolist(), values, config.interpolation, config.tension)
 
-    logits = jnp.asarray(np.log(np.exp(log_share).mean(axis=0)), dtype)
-    return LocationScale(
+    if totals is None:
+        logits = [jnp.asarray(np.log(np.exp(own).mean(axis=0)), dtype) for own in log_shares]
+    else:
+        logits = [Masses(curve(seen, own), total) for own, total in zip(log_shares, totals)]
+    path = LocationScale(
         location=curve(knots, mean),
         raw_scale=curve(knots, raw),
-        logits=logits if totals is None else Masses(curve(seen, log_share), totals),
+        logits=logits[0] if shares is None else Choice.of(logits),
         family=family,
         scale=scale,
     )
+    return path if shares is None else Contextual.of_classes(path, jnp.asarray(shares, dtype))
+
+
+def _log_shares(
+    mixtures: Sequence[GaussianMixture], sample: Sample, times: np.ndarray, conditions: int
+) -> np.ndarray:
+    """The logarithms of the parts' shares of each condition, `(conditions, times, parts)`.
+
+    They are those of its own cells and one more that is as all are; where it has none they are
+    interpolated.
+    """
+    found = np.full((conditions, mixtures[0].weights.size, len(times)), np.nan)
+    for i, (mixture, (x, mass), label) in enumerate(zip(mixtures, sample.cells, sample.labels)):
+        say = softmax(mixture.log_joint(x), axis=1)
+        for condition in np.unique(label):
+            own = label == condition
+            count = own.sum()
+            whole = count * (mass[own] / mass[own].sum()) @ say[own] + mixture.weights
+            found[condition, :, i] = np.log(whole / (count + 1))
+    return interpolated(times, found).swapaxes(1, 2)
 
 
 def _leading(config: PathConfig, dim: int) -> int:

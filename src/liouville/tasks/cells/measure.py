@@ -12,8 +12,9 @@ from liouville.errors import LiouvilleError
 from liouville.model import Model
 from liouville.numerics.distances import Cloud, Estimate, energy_distance, first_wasserstein
 from liouville.objectives import NegativeLogLikelihood
+from liouville.tasks.cells.conditions import names_of, numbers_of, strata
 from liouville.tasks.cells.config import CellsConfig
-from liouville.tasks.cells.growth import weights_by_time
+from liouville.tasks.cells.differences import compare_regions, gain, log_density_given
 from liouville.tasks.cells.judge import (
     MOST_FITTED,
     MOST_MATCHED,
@@ -26,6 +27,8 @@ from liouville.tasks.cells.judge import (
 from liouville.tasks.task import Rows, Start
 
 _OURS, _MIXTURE = "liouville", "mixture for each time"
+_PARTS = "shares of the parts by condition"
+GAIN = "held-out nats gained by the condition"
 _HELD_OUT = "held-out nats per cell by time"
 ABOVE = "held-out nats above the mixture"
 # A fit is said to be above the mixture from so many nats and so many standard errors on.
@@ -60,10 +63,10 @@ def measure(
     """
     training, held_out = start.known.training, start.known.held_out
     if held_out is None:
-        return {}, {}
+        return _differences(model, cells), {}
     found = compare_held_out(model, training, held_out)
     if not found.rows:  # no held-out cell has mass
-        return {}, {}
+        return _differences(model, cells), {}
     scores = {name: found.of(name) for name in (_OURS, _MIXTURE)}
     counts = [float(np.sum(held_out.times == row["time"])) for row in found.rows]
     figures: dict[str, Any] = {
@@ -86,7 +89,15 @@ def measure(
             "densities are not fitted well; give more parts (--parts), more steps or less --energy",
             stacklevel=2,
         )
-    return {**figures, _HELD_OUT: found.rows}, {"held_out": scores}
+    if model.classes:
+        known = gain(dataclasses.replace(model, is_drawn=True), training, held_out)
+        figures[GAIN], figures[f"{GAIN}, standard error"] = (round(v, 4) for v in known)
+    return {**figures, _HELD_OUT: found.rows, **_differences(model, cells)}, {"held_out": scores}
+
+
+def _differences(model: Model, cells: Snapshots) -> dict[str, Any]:
+    """The table of the parts of each condition, if there are any."""
+    return {_PARTS: compare_regions(model, cells)} if model.classes else {}
 
 
 def recall(
@@ -105,14 +116,15 @@ def compare_held_out(model: Model, training: Snapshots, held_out: Snapshots) -> 
     itself, see `liouville.numerics.shrunken.fit_by_validation`.
     """
     model = dataclasses.replace(model, is_drawn=True)  # a bad figure must not lose the fit
-    ours = -model.log_density(held_out.times, held_out.points)
+    ours = -log_density_given(model, held_out)
     weights = np.ones(len(held_out)) if held_out.weights is None else held_out.weights
+    mixtures = _mixture_nats(training, held_out)
     rows, differences, shares = [], [np.zeros(0)], [np.zeros(0)]
     for t in held_out.distinct_times.tolist():
-        chosen, pool = (held_out.times == t) & (weights > 0), cloud_at(training, t)
-        if not chosen.any() or not len(pool):
+        chosen = (held_out.times == t) & (weights > 0) & ~np.isnan(mixtures)
+        if not chosen.any():
             continue
-        theirs = -mixture_of(pool).log_density(held_out.points[chosen])
+        theirs = mixtures[chosen]
         share = weights[chosen] / weights[chosen].sum()
         difference = ours[chosen] - theirs
         row = {"time": t, _OURS: float(share @ ours[chosen]), _MIXTURE: float(share @ theirs)}
@@ -123,14 +135,42 @@ def compare_held_out(model: Model, training: Snapshots, held_out: Snapshots) -> 
     return HeldOut(rows, mean(np.concatenate(differences), share / max(share.sum(), 1.0)))
 
 
-def likelihood(cells: Snapshots, units: Standardisation, name: str) -> NegativeLogLikelihood:
-    """The likelihood of all cells at once, in the model's units."""
+def _mixture_nats(training: Snapshots, held_out: Snapshots) -> np.ndarray:
+    """Of each held-out cell by the mixture of its time and condition; NaN without such cells."""
+    found, names = np.full(len(held_out), np.nan), names_of(training)
+    number = numbers_of(training, names)
+    for group in strata(held_out, names):
+        pool = cloud_at(training.select(number == group.condition), group.time)
+        if len(pool):
+            found[group.rows] = -mixture_of(pool).log_density(held_out.points[group.rows])
+    return found
+
+
+def likelihood(
+    cells: Snapshots, units: Standardisation, name: str, batch_size: int | None = None
+) -> NegativeLogLikelihood:
+    """The likelihood of cells in the model's units, of each given its condition."""
+    names = names_of(cells)
+    groups = strata(cells, names)
+    points = units.to_model(cells.points)
     return NegativeLogLikelihood(
-        np.asarray(units.time_to_model(cells.distinct_times)),
-        [units.to_model(cells.at(t)) for t in cells.distinct_times],
-        weights=weights_by_time(cells),
+        np.asarray(units.time_to_model(np.array([group.time for group in groups]))),
+        [points[group.rows] for group in groups],
+        weights=None if cells.weights is None else [cells.weights[g.rows] for g in groups],
+        contexts=[group.condition for group in groups] if names else None,
+        batch_size=batch_size,
         name=name,
     )
+
+
+def _draws(model: Model, cells: Snapshots, t: float) -> np.ndarray:
+    """Draws at a time, of each condition in proportion to its cells."""
+    if not model.classes:
+        return model.sample(t, MOST_MATCHED, seed=0)
+    number = numbers_of(cells, model.classes)[cells.times == t]
+    counts = np.rint(MOST_MATCHED * np.bincount(number) / len(number)).astype(int).tolist()
+    known = [(model.given(name), n) for name, n in zip(model.classes, counts) if n]
+    return np.concatenate([own.sample(t, n, seed=i) for i, (own, n) in enumerate(known)])
 
 
 def evaluate(model: Model, cells: Snapshots, config: CellsConfig) -> Rows:
@@ -151,7 +191,7 @@ def evaluate(model: Model, cells: Snapshots, config: CellsConfig) -> Rows:
     for score in scores.rows:
         t = score["time"]
         truth = thin(cloud_at(held_out, t), MOST_MATCHED, rng)
-        drawn = Cloud.of(model.sample(t, MOST_MATCHED, seed=0))
+        drawn = Cloud.of(_draws(model, held_out, t))
         others = {"": drawn, "floor_": thin(cloud_at(training, t), MOST_MATCHED, rng)}
         n = min(len(truth), *map(len, others.values()))
         row: dict[str, Any] = {**score, "cells": n}

@@ -4,7 +4,7 @@ from typing import Any
 
 from liouville.data import Snapshots, read_cells
 from liouville.errors import LiouvilleError
-from liouville.tasks.cells.config import CellsConfig
+from liouville.tasks.cells.config import CellsConfig, donors_column
 from liouville.tasks.cells.growth import column_of
 
 
@@ -16,8 +16,14 @@ def read(config: CellsConfig, cells: Any = None) -> Snapshots:
         raise LiouvilleError("no data: name a file")
     if not isinstance(source, Snapshots):
         names = ("time_key", "times", "bins", "basis", "features", "without", "dims")
-        names += ("embedding", "weights")
+        names += ("embedding", "weights", "condition")
         given = {name: getattr(options, name) for name in names}
         given |= {name: getattr(growth, name) for name in ("rates", "proliferation", "apoptosis")}
-        source = read_cells(source, **given, totals=column_of(growth.mass))
+        donors = donors_column(config.path.bootstrap)
+        source = read_cells(source, **given, totals=column_of(growth.mass), donors=donors)
+    if options.condition is not None and source.condition is None:
+        raise LiouvilleError(
+            f"the cells have no conditions for --condition {options.condition}; give Snapshots "
+            "their condition, or leave it out"
+        )
     return source.check(min_cells=options.min_cells)
