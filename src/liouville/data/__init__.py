@@ -42,6 +42,7 @@ from liouville.data._regions import Region as Region
 from liouville.data._roles import seconds_of as seconds_of
 from liouville.data._sample_files import read_samples as read_samples
 from liouville.data._samples import Samples as Samples
+from liouville.data._snapshots import NO_GROUP as NO_GROUP
 from liouville.data._snapshots import Snapshots as Snapshots
 from liouville.data._tables import Table as Table
 from liouville.data._tables import write_table as write_table

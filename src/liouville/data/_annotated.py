@@ -3,6 +3,7 @@
 import contextlib
 import math
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ from liouville.errors import LiouvilleError, one_line
 
 ANNOTATED = (".h5ad", ".zarr")
 """The suffixes of files of annotated matrices."""
+
+_COLOUR = re.compile(r"#[0-9a-fA-F]{6}([0-9a-fA-F]{2})?")
 
 _ABSENT = "it needs anndata; install it with: pip install 'liouville[cells]'"
 
@@ -45,6 +48,14 @@ class Annotated:
         if name not in self.columns:
             raise not_found("obs column", name, self.columns, self.source)
         return plain_array(np.asarray(self.data.obs[name]))
+
+    def colours(self, name: str) -> dict[str, str]:
+        """The colours that scanpy keeps for the categories of a column, if they are texts."""
+        column, colours = self.data.obs[name], self.data.uns.get(f"{name}_colors", ())
+        if not hasattr(column, "cat") or len(colours) != len(column.cat.categories):
+            return {}
+        named = zip(_texts(column.cat.categories), _texts(colours))
+        return {group: colour for group, colour in named if _COLOUR.fullmatch(colour)}
 
     def expression(self) -> tuple[tuple[str, ...], Callable[[Sequence[str]], np.ndarray]]:
         """The names of all genes, of ``raw`` if there is one, and what reads some of them."""

@@ -13,7 +13,7 @@ from liouville.data._growth_scores import Expressed, rates_of, score_of
 from liouville.data._names import listed, names_among, not_found
 from liouville.data._records import number_values
 from liouville.data._roles import unit_of, usual
-from liouville.data._snapshots import Snapshots
+from liouville.data._snapshots import NO_GROUP, Snapshots
 from liouville.data._sources import ALL, Source, opened, source_of
 from liouville.data._suspects import identifiers_of, other_columns, said_columns
 from liouville.data._tables import Table, is_missing, kept_columns
@@ -52,6 +52,7 @@ class _Columns:
     texts: Mapping[str, np.ndarray] = field(default_factory=dict)
     scores: Mapping[str, np.ndarray] = field(default_factory=dict)
     identifiers: np.ndarray | None = None
+    colours: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_cells(
@@ -68,6 +69,7 @@ def read_cells(
     rates: str | None = None,
     donors: str | None = None,
     condition: str | None = None,
+    groups: str | None = None,
     proliferation: str | Sequence[str] | None = None,
     apoptosis: str | Sequence[str] | None = None,
     times: str | Mapping[str, float | int] | None = None,
@@ -107,6 +109,8 @@ def read_cells(
         rates: Column of the expected rate of growth of each cell, in one over the unit of time.
         donors: Column of who each cell came from: donors, animals, batches.
         condition: Column of the condition of each cell, such as its genotype.
+        groups: Column of the group of each cell, such as its type or cluster, for pictures; cells
+            without one are called `-`. The colours of an AnnData come along.
         proliferation: What tells that cells divide: a column of scores, or genes as a list,
             separated by commas, or in a file with one on each line. Rates then follow as in
             Waddington-OT (Schiebinger et al., Cell 2019).
@@ -126,7 +130,7 @@ def read_cells(
     names = None if features is None else names_among(features, "features")
     left_out = () if without is None else names_among(without, "without")
     numbers = {"weights": weights, "totals": totals, "rates": rates}
-    texts = _given({"donors": donors, "condition": condition})
+    texts = _given({"donors": donors, "condition": condition, "groups": groups})
     scores = {"proliferation": _joined(proliferation), "apoptosis": _joined(apoptosis)}
     if rates is not None and (proliferation is not None or apoptosis is not None):
         raise LiouvilleError(
@@ -153,6 +157,7 @@ def read_cells(
         **columns.texts,
         embedding=columns.embedding,
         identifiers=columns.identifiers,
+        colours=columns.colours,
         source=where,
     )
     snapshots.check_numbers()
@@ -281,7 +286,9 @@ def _of_annotated(cells: Annotated, request: _Request) -> _Columns:
     points, names = cells.points(cells.basis(request.basis), request.features)
     found = _completed(points, names, time_name, cells.array, cells.column, request, cells.source)
     scores = {kind: score_of(kind, text, _of(cells)) for kind, text in request.scores.items()}
-    return replace(found, identifiers=cells.identifiers, scores=scores)
+    name = request.texts.get("groups")
+    colours = {} if name is None else cells.colours(name)
+    return replace(found, identifiers=cells.identifiers, scores=scores, colours=colours)
 
 
 def _of(cells: Annotated) -> Expressed:
@@ -312,23 +319,30 @@ def _completed(
         for role, name in request.numbers.items()
     }
     texts = {
-        role: _texts(column(name), f"{role} {name!r} of {source}")
+        role: _texts(column(name), role, f"{name!r} of {source}")
         for role, name in request.texts.items()
     }
     found = _Columns(points, names, column(time_name), time_name, drawn, numbers, texts)
     return _without(found, request, source)
 
 
-def _texts(values: np.ndarray, what: str) -> np.ndarray:
-    """Labels as text, whole numbers without a point; refuses cells that have none."""
+def _texts(values: np.ndarray, role: str, what: str) -> np.ndarray:
+    """Labels as text, whole numbers without a point; refuses cells that have none.
+
+    In pictures alone they may have none.
+    """
     missing = is_missing(values) if values.dtype.kind in "Uf" else np.zeros(len(values), bool)
-    if missing.any():
+    if missing.any() and role != "groups":
         raise LiouvilleError(
-            f"{what} is missing for {missing.sum()} cells, the first in row "
+            f"{role} {what} is missing for {missing.sum()} cells, the first in row "
             f"{missing.argmax()}; fill it in, or leave these cells out"
         )
-    is_whole = values.dtype.kind == "f" and bool(np.all(values == np.rint(values)))
-    return (values.astype(np.int64) if is_whole else values).astype(np.str_)
+    seen = values[~missing]
+    is_whole = values.dtype.kind == "f" and bool(np.all(seen == np.rint(seen)))
+    texts = (seen.astype(np.int64) if is_whole else seen).astype(np.str_)
+    found = np.full(len(values), NO_GROUP, dtype=f"<U{max(texts.dtype.itemsize // 4, 1)}")
+    found[~missing] = texts
+    return found
 
 
 def _without(found: _Columns, request: _Request, source: str) -> _Columns:
@@ -362,7 +376,7 @@ def _of_table(table: Table, request: _Request) -> _Columns:
     embedding = table.matrix(drawn) if drawn else None
     numbers = {role: table.numbers(name) for role, name in request.numbers.items()}
     texts = {
-        role: _texts(table.typed(name), f"{role} {name!r} of {source}")
+        role: _texts(table.typed(name), role, f"{name!r} of {source}")
         for role, name in request.texts.items()
     }
     names, identifiers = request.features, identifiers_of(table)

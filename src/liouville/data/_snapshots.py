@@ -1,7 +1,7 @@
 """Cells seen at a few times: the one record that readers produce and problems consume."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,7 +28,10 @@ _ALWAYS_HELD_OUT_FROM = 10
 
 # Fields with one number a cell, and with one text a cell, that need not be there.
 _NUMBERS = ("weights", "totals", "rates")
-_TEXTS = ("identifiers", "donors", "condition")
+_TEXTS = ("identifiers", "donors", "condition", "groups")
+
+NO_GROUP = "-"
+"""What cells without a group are called."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +53,8 @@ class Snapshots:
         identifiers: Name of each cell, such as its barcode, shape ``(n,)``, or None.
         donors: Who each cell came from (donor, animal, batch), shape ``(n,)``, or None.
         condition: The condition of each cell, such as its genotype, shape ``(n,)``, or None.
+        groups: The group of each cell, such as its type, for pictures, shape ``(n,)``, or None.
+        colours: The colours of groups in pictures, those that are known.
         source: Where the data came from, for messages and reports.
         is_checked: Whether `check` has said what looks wrong.
     """
@@ -67,6 +72,8 @@ class Snapshots:
     identifiers: np.ndarray | None = None
     donors: np.ndarray | None = None
     condition: np.ndarray | None = None
+    groups: np.ndarray | None = None
+    colours: Mapping[str, str] = field(default_factory=dict)
     is_checked: bool = field(default=False, init=False)
 
     @staticmethod

@@ -4,7 +4,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import Colormap, LinearSegmentedColormap, Normalize, TwoSlopeNorm, to_rgba
+from matplotlib.colors import (
+    Colormap,
+    LinearSegmentedColormap,
+    Normalize,
+    TwoSlopeNorm,
+    is_color_like,
+    to_rgba,
+)
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
@@ -46,7 +53,7 @@ _LEAST = 1e-3  # a flow below this part of all is not drawn
 
 def group_colours(names: Sequence[str], colours: Colours | None = None) -> dict[str, str]:
     """A colour for every group: those given, and for others the next of a fixed order."""
-    given = {} if colours is None else dict(colours)
+    given = {} if colours is None else {n: c for n, c in colours.items() if is_color_like(c)}
     rest = (name for name in names if name not in given)
     return {**given, **{name: GROUPS[i % len(GROUPS)] for i, name in enumerate(rest)}}
 

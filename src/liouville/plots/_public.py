@@ -44,6 +44,7 @@ from liouville.plots._style import MARK as MARK
 from liouville.plots._style import MODEL as MODEL
 from liouville.plots._style import MUTED as MUTED
 from liouville.plots._style import Scenery as Scenery
+from liouville.plots._style import Sheet as Sheet
 from liouville.plots._style import headline as headline
 from liouville.plots._style import label as label
 from liouville.plots._style import name_axes as name_axes

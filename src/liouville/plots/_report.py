@@ -9,10 +9,11 @@ from liouville.plots._model import DrawableModel, DrawableSnapshots
 from liouville.plots._motion import trajectories, velocity_stream
 from liouville.plots._movie import density_movie
 from liouville.plots._page import Film, Page, Picture, Table
+from liouville.plots._pairs import density_pairs
 from liouville.plots._style import Scenery
 from liouville.plots._training import held_out as held_out_figure
 from liouville.plots._training import training_picture
-from liouville.plots._view import View, default_view
+from liouville.plots._view import FirstTwo, View, default_view
 
 _FILM = (
     "Darker is denser, on one scale for the whole film. Observed points fade in around the "
@@ -27,6 +28,10 @@ _DENSITY_LINE = (
     "Pale bars are the data, lines the density of the model. They should agree at every time."
 )
 _ESTIMATED = " The picture is a projection, so the density is estimated from samples of the model."
+_PAIRS = (
+    "The first coordinates in pairs: dots are observed points, and a line encloses 70 % of the "
+    "model's mass, each time in its own colour. Dots should be where the line of their colour is."
+)
 _VELOCITY = (
     "Streamlines follow the velocity halfway between snapshots, darker where it is faster, over "
     "the points seen before and after. Regions with the last percent of the mass are left out."
@@ -67,6 +72,7 @@ def density_page(
     view: View | None = None,
     movie: bool = True,
     more: Sequence[Picture | Table] = (),
+    after: Sequence[Picture | Table] = (),
     motion: bool = True,
     scenery: Scenery | None = None,
     stochastic: bool = False,
@@ -83,6 +89,7 @@ def density_page(
         view: The plane to look at; by default as in ``density_panels``.
         movie: Whether to make the film, the slowest part.
         more: Further contents, shown before the others.
+        after: Further contents, shown after density and motion.
         motion: Whether to draw velocities and paths; they say little in a plane of many dimensions.
         scenery: Draws what stands in the plane, such as obstacles, on every panel.
         stochastic: Whether the paths of single points are those of the noisy process.
@@ -98,6 +105,12 @@ def density_page(
             lambda: density_panels(model, snapshots, view, scenery=scenery),
         ),
     ]
+    if not flat and isinstance(view, FirstTwo):
+        contents.append(
+            Picture(
+                "pairs.png", "Pairs of coordinates", _PAIRS, lambda: density_pairs(model, snapshots)
+            )
+        )
     if motion:
         contents += [
             Picture(
@@ -115,7 +128,7 @@ def density_page(
                 ),
             ),
         ]
-    contents.append(training_picture(history))
+    contents += [*after, training_picture(history)]
     if held_out:
         names = {"time_name": model.time_name, "time_unit": model.time_unit}
         contents.append(

@@ -52,6 +52,9 @@ class DataConfig:
     embedding: str | None = option(
         None, "two coordinates a cell, for pictures only", flag="--embedding"
     )
+    color: str | None = option(
+        None, "column of the group of each cell (type, cluster), for pictures only", flag="--color"
+    )
     weights: str | None = option(None, "mass of each cell", flag="--weights")
     condition: str | None = option(
         None,

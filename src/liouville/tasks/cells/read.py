@@ -20,7 +20,8 @@ def read(config: CellsConfig, cells: Any = None) -> Snapshots:
         given = {name: getattr(options, name) for name in names}
         given |= {name: getattr(growth, name) for name in ("rates", "proliferation", "apoptosis")}
         donors = donors_column(config.path.bootstrap)
-        source = read_cells(source, **given, totals=column_of(growth.mass), donors=donors)
+        given |= {"totals": column_of(growth.mass), "donors": donors, "groups": options.color}
+        source = read_cells(source, **given)
     if options.condition is not None and source.condition is None:
         raise LiouvilleError(
             f"the cells have no conditions for --condition {options.condition}; give Snapshots "
