@@ -200,11 +200,21 @@ def test_terminal_groups_need_cells_at_the_last_time(model, cells):
         lv.annotate(cells, model, terminal="kin")
 
 
+@pytest.mark.parametrize("name", ["X_pca", "X_own"])
+def test_annotated_cells_are_read_as_before(model, cells, name):
+    """So that they can be fitted again."""
+    own = dataclasses.replace(model, features=lv.data.column_names(name, DIM))
+    cells.obsm = {name: cells.obsm["X_pca"]}
+    before = lv.read_cells(cells)
+    lv.annotate(cells, own, loadings="PCs")
+    after = lv.read_cells(cells)
+    assert set(cells.obsm) == {name, f"velocity_{name[2:]}"}
+    assert np.array_equal(after.points, before.points)
+    assert np.array_equal(after.times, before.times)
+    assert after.features == before.features
+
+
 # Refusals: nothing is written.
-
-
-def _other_dimension(cells):
-    return growing_model(3, features=("x1", "x2", "x3"))
 
 
 REFUSALS = [
@@ -236,6 +246,8 @@ def test_more_refusals(model, cells):
         lv.annotate(cells, growing_model(6))
     with pytest.raises(LiouvilleError, match="cannot be of type ndarray; give AnnData"):
         lv.annotate(np.zeros((3, 4)), model)
+    with pytest.raises(LiouvilleError, match=r"a model cannot be of type str.*fitted\.model"):
+        lv.annotate(cells, "RUN")  # pyright: ignore[reportArgumentType]
     late = annotated(model)
     late.obs["day"] += 1.0
     with pytest.raises(LiouvilleError, match="time 5 is outside the fitted range 0 to 4"):
@@ -318,6 +330,8 @@ def test_backed_cells_are_annotated_in_place(model, cells, tmp_path):
     assert "velocity_pca" in backed.obsm
     with pytest.raises(LiouvilleError, match="a copy of backed AnnData"):
         lv.annotate(backed, model, copy=True)
+    with pytest.raises(LiouvilleError, match=r"a view of backed AnnData.*to_memory"):
+        lv.annotate(backed[:10], model)
     backed.file.close()
 
 

@@ -1,6 +1,7 @@
 """What `annotate` writes, as scanpy, scVelo and CellRank read it, each by its usual names.
 
-These tools are not among what the tests need: `pip install 'liouville[scverse]'`.
+These tools are not among what the tests need, and want an older NumPy than we do:
+`pip install scanpy scvelo cellrank 'numpy<2.3'` in an environment of its own.
 """
 
 import matplotlib

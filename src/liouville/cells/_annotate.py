@@ -143,10 +143,11 @@ def annotate(
         time_key, basis, times, bins, embeddings, loadings, layer, terminal, by, extrapolate,
         figures, key, velocity,
     )  # fmt: skip
-    if copy and getattr(adata, "isbacked", False):
+    if getattr(adata, "isbacked", False) and (copy or adata.is_view):
         raise LiouvilleError(
-            "a copy of backed AnnData would need a file of its own; annotate it in place, or the "
-            "file by: liouville annotate RUN FILE -o OUT"
+            f"a {'copy' if copy else 'view'} of backed AnnData would need a file of its own; "
+            "annotate the whole in place, adata.to_memory(), or the file by: liouville annotate "
+            "RUN FILE -o OUT"
         )
     found = additions(adata, model, wishes)
     for name, rows in found.layers.items():
@@ -164,7 +165,7 @@ def annotate(
 
 def additions(adata: Any, model: Model, wishes: Wishes) -> Additions:
     """All that `annotate` writes; nothing is changed."""
-    _check_kind(adata)
+    _check_kinds(adata, model)
     cells = Annotated(adata, "cells")
     basis = _basis(cells, model, wishes)
     snapshots = _read(adata, model, basis, wishes)
@@ -216,7 +217,12 @@ def entropy(shares: np.ndarray) -> np.ndarray:
     return np.abs(np.sum(shares * logs, axis=1))
 
 
-def _check_kind(adata: Any) -> None:
+def _check_kinds(adata: Any, model: Any) -> None:
+    if not isinstance(model, Model):
+        raise LiouvilleError(
+            f"a model cannot be of type {type(model).__name__}; give liouville.load('RUN'), or of "
+            "what a fit returned fitted.model"
+        )
     places = ("obs", "var", "obsm", "varm", "layers", "uns")
     if not all(hasattr(adata, place) for place in places):
         raise LiouvilleError(
@@ -227,7 +233,7 @@ def _check_kind(adata: Any) -> None:
 
 def _basis(cells: Annotated, model: Model, wishes: Wishes) -> str:
     """The basis that is asked for, that of the fit, or the one whose columns have its names."""
-    asked = wishes.basis or model.notes.get("data", {}).get("basis")
+    asked = wishes.basis or noted(model, "basis")
     if asked is None and not _is_unnamed(model):
         own = [key for key in cells.data.obsm if set(model.features) <= set(cells.names(key))]
         asked = own[0] if own else None
@@ -248,6 +254,12 @@ def _basis(cells: Annotated, model: Model, wishes: Wishes) -> str:
     return basis
 
 
+def noted(model: Model, name: str) -> Any:
+    """How the cells of the fit were read, as the model notes it; None for the usual way."""
+    data = model.notes.get("data")
+    return data.get(name) if isinstance(data, dict) else None
+
+
 def _is_unnamed(model: Model) -> bool:
     """Whether the model was fitted to arrays, whose columns have no names."""
     return model.features == number_values(model.dim)
@@ -256,8 +268,7 @@ def _is_unnamed(model: Model) -> bool:
 def _read(adata: Any, model: Model, basis: str, wishes: Wishes) -> Snapshots:
     """The cells at the model's coordinates, and their times, read as those of the fit."""
     told = {"times": wishes.times, "bins": wishes.bins}
-    fitted = {name: model.notes.get("data", {}).get(name) for name in told}
-    more: Any = {n: fitted[n] if value is None else value for n, value in told.items()}
+    more: Any = {n: noted(model, n) if value is None else value for n, value in told.items()}
     usual = model.time_name if model.time_name in adata.obs else None
     features = None if _is_unnamed(model) else model.features
     key = wishes.time_key or usual
@@ -305,7 +316,7 @@ def _pictures(cells: Annotated, basis: str, wishes: Wishes) -> dict[str, np.ndar
         asked = [
             key
             for key in obsm
-            if str(key).startswith("X_") and key != basis and np.shape(obsm[key])[1] in _FLAT
+            if str(key).startswith("X_") and key != basis and obsm[key].shape[1] in _FLAT
         ]
     else:
         asked = [wishes.embeddings] if isinstance(wishes.embeddings, str) else wishes.embeddings
