@@ -21,6 +21,7 @@ from commands import call, error_of
 from liouville.cells import annotate_file, projected
 from liouville.cells._plain import plain
 from liouville.errors import LiouvilleError
+from liouville.runs.folder import open_run
 from tolerances import ROUNDING
 
 OBS = ("time", "log_density", "growth", "speed")
@@ -403,6 +404,28 @@ def test_the_command(folder, model, cells, file, capsys):
     _assert_same(_read(out), found)
     assert call("annotate", folder, file, "-o", out, "--basis", "X_umap") == 2
     assert "name the basis of the fit" in error_of(capsys)
+
+
+@pytest.mark.slow
+def test_annotated_cells_are_fitted_again_to_the_same_run(cells, tmp_path):
+    """The labels of times, the basis and the figures of a run reach its cells."""
+    cells.obs["stage"] = pd.Categorical(cells.obs["day"].map({0.0: "a", 2.0: "b", 4.0: "c"}))
+    cells.obsm["X_own"] = cells.obsm["X_pca"][:, :2]
+    source, out = tmp_path / "cells.h5ad", tmp_path / "out.h5ad"
+    cells.write_h5ad(source)
+    brief = ("--steps", 2, "--set", "path.members=1", "--set", "report.movie=false")
+    named = ("--time-key", "stage", "--times", "a=0,b=2,c=4", "--basis", "X_own", "--parts", 2)
+    assert call("fit", "cells", source, "--out", tmp_path / "RUN", *named, *brief) == 0
+    assert call("annotate", tmp_path / "RUN", source, "-o", out) == 0
+    found = _read(out)
+    assert np.array_equal(found.obs["liouville_time"], found.obs["day"])
+    assert "velocity_own" in found.obsm
+    assert found.uns["liouville"]["figures"]["cells"] == len(found)
+    model = lv.load(tmp_path / "RUN")
+    assert lv.annotate(cells, model, layer=False, copy=True).obs.equals(found.obs)
+    assert call("fit", "cells", out, "--out", tmp_path / "AGAIN", *named, *brief) == 0
+    runs = (open_run(tmp_path / name).fingerprint for name in ("RUN", "AGAIN"))
+    assert len(set(runs)) == 1
 
 
 # Velocities on pictures.

@@ -3,9 +3,9 @@
 from liouville.cells._annotate import annotate as annotate
 from liouville.cells._embedding import projected as projected
 from liouville.cells._files import annotate_file as annotate_file
-from liouville.cells._genes import Loadings as Loadings
 from liouville.cells._genes import Trends as Trends
 from liouville.cells._genes import drivers as drivers
 from liouville.cells._genes import gene_trends as gene_trends
-from liouville.cells._genes import loadings_of as loadings_of
 from liouville.cells._genes import trends as trends
+from liouville.cells._loadings import Loadings as Loadings
+from liouville.cells._loadings import loadings_of as loadings_of

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from liouville.cells._annotate import Additions, Rows, Wishes, additions, noted, say_replaced
+from liouville.cells._annotate import Additions, Rows, Wishes, additions, say_replaced
+from liouville.cells._reading import noted
 from liouville.data import annotated_file
 from liouville.errors import LiouvilleError
 from liouville.model import Model
