@@ -226,6 +226,8 @@ REFUSALS = [
     ({"loadings": "PCS"}, "no varm array 'PCS' in cells; did you mean 'PCs'"),
     ({"loadings": np.ones((3, DIM))}, r"loadings of shape \(3, 4\) do not fit 12 genes"),
     ({"times": "day 0=0"}, "for which times gives none"),
+    ({"key": "a/b"}, "key is 'a/b', and names begin with it; give text without a slash"),
+    ({"velocity": ""}, "velocity is '', and names begin with it"),
 ]
 
 

@@ -164,42 +164,44 @@ def annotate(
 def additions(adata: Any, model: Model, wishes: Wishes) -> Additions:
     """All that `annotate` writes; nothing is changed."""
     check_kinds(adata, model)
+    _check_names(wishes)
     cells = Annotated(adata, "cells")
     basis = basis_of(cells, model, wishes.basis)
     snapshots = cells_of(adata, model, basis, wishes.time_key, wishes.times, wishes.bins)
     x, t = snapshots.points, snapshots.times
+    # All names are looked up before anything that takes long.
+    pictures = _pictures(cells, basis, wishes)
+    named = (snapshots.features, basis, wishes.loadings)
+    loadings = loadings_of(adata, *named) if wishes.layer else None
+    groups = None if wishes.terminal is None else _groups(cells, model, snapshots, wishes.terminal)
     found, key, name = Additions(), wishes.key, wishes.velocity
     log_density, growth, u = _answers(model, t, x, wishes.extrapolate)
     found.obs[f"{key}_time"] = t
     found.obs[f"{key}_log_density"] = log_density
     found.obs[f"{key}_growth"] = growth
     found.obs[f"{key}_speed"] = np.linalg.norm(u, axis=1)
-    pictures = _pictures(cells, basis, wishes)
-    said: dict[str, Any] = {"embeddings": list(pictures)}
+    said: dict[str, Any] = {"basis": basis, "time_key": snapshots.time_name, "velocity": name}
     in_obsm = basis in adata.obsm
     if in_obsm:
         found.obsm[f"{name}_{_stem(basis)}"] = _in_columns(cells, basis, snapshots, u)
     for picture, places in pictures.items():
-        drawn = projected(x, u, places)
-        found.obsm[f"{name}_{_stem(picture)}"] = drawn.astype(np.float32)
-    if wishes.layer and (
-        loadings := loadings_of(adata, snapshots.features, basis, wishes.loadings)
-    ):
+        found.obsm[f"{name}_{_stem(picture)}"] = projected(x, u, places).astype(np.float32)
+    if loadings is not None:
         found.layers[name] = _rows(loadings, u)
         found.var[f"{name}_genes"] = loadings.has
         said |= {"loadings": loadings.name, "genes": int(loadings.has.sum())}
-    if wishes.terminal is not None:
-        names, shares = _fates(cells, model, snapshots, wishes)
+    if groups is not None:
+        room: Any = importlib.import_module("liouville.cells")
+        shares = np.asarray(room.fates(model, x, t, groups, by=wishes.by))
         found.obsm[f"{key}_fates"] = shares.astype(np.float32)
         found.obs[f"{key}_fate_entropy"] = entropy(shares)
+        names = [str(group) for group in groups.names]
         said |= {"fates": names, "terminal": wishes.terminal, "by": wishes.by}
     # What scVelo looks up before it computes a velocity on an embedding by itself.
     shown = [_stem(place) for place in (*([basis] if in_obsm else []), *pictures)]
     found.uns[f"{name}_params"] = plain({"mode": "liouville", "embeddings": shown})
     said |= {
-        "basis": basis,
-        "time_key": snapshots.time_name,
-        "velocity": name,
+        "embeddings": list(pictures),
         "neighbours": NEIGHBOURS,
         "extrapolate": wishes.extrapolate,
         "model": model.facts(),
@@ -207,6 +209,15 @@ def additions(adata: Any, model: Model, wishes: Wishes) -> Additions:
     }
     found.uns[key] = plain(said)
     return found
+
+
+def _check_names(wishes: Wishes) -> None:
+    for option in ("key", "velocity"):
+        name = getattr(wishes, option)
+        if not name or "/" in name:
+            raise LiouvilleError(
+                f"{option} is {name!r}, and names begin with it; give text without a slash"
+            )
 
 
 def entropy(shares: np.ndarray) -> np.ndarray:
@@ -263,11 +274,9 @@ def _rows(loadings: Loadings, u: np.ndarray) -> Rows:
     return Rows((len(u), len(loadings.has)), lambda rows: loadings.velocities(u[rows]))
 
 
-def _fates(
-    cells: Annotated, model: Model, snapshots: Snapshots, wishes: Wishes
-) -> tuple[list[str], np.ndarray]:
-    """The names of the terminal groups, and the probability that each cell ends in each."""
-    column, last = str(wishes.terminal), model.interval[1]
+def _groups(cells: Annotated, model: Model, snapshots: Snapshots, column: str) -> Any:
+    """The groups in which cells end: those of the cells at the last time."""
+    last = model.interval[1]
     labels = np.array([str(label) for label in cells.column(column).tolist()])
     # A cell without a label has an empty one, or that of a missing number.
     ends = np.isclose(snapshots.times, last) & ~np.isin(labels, ("", "nan"))
@@ -277,9 +286,7 @@ def _fates(
             "terminal groups; name another column, or annotate all cells"
         )
     room: Any = importlib.import_module("liouville.cells")
-    groups = room.Groups.of(snapshots.points[ends], labels[ends])
-    shares = room.fates(model, snapshots.points, snapshots.times, groups, by=wishes.by)
-    return [str(name) for name in groups.names], np.asarray(shares)
+    return room.Groups.of(snapshots.points[ends], labels[ends])
 
 
 def say_replaced(found: Additions, wishes: Wishes, there: Callable[[str], Any]) -> None:
