@@ -21,6 +21,7 @@ from commands import call, error_of
 from liouville.cells import annotate_file, projected
 from liouville.cells._plain import plain
 from liouville.errors import LiouvilleError
+from liouville.runs.folder import open_run
 from tolerances import ROUNDING
 
 OBS = ("time", "log_density", "growth", "speed")
@@ -200,11 +201,21 @@ def test_terminal_groups_need_cells_at_the_last_time(model, cells):
         lv.annotate(cells, model, terminal="kin")
 
 
+@pytest.mark.parametrize("name", ["X_pca", "X_own"])
+def test_annotated_cells_are_read_as_before(model, cells, name):
+    """So that they can be fitted again."""
+    own = dataclasses.replace(model, features=lv.data.column_names(name, DIM))
+    cells.obsm = {name: cells.obsm["X_pca"]}
+    before = lv.read_cells(cells)
+    lv.annotate(cells, own, loadings="PCs")
+    after = lv.read_cells(cells)
+    assert set(cells.obsm) == {name, f"velocity_{name[2:]}"}
+    assert np.array_equal(after.points, before.points)
+    assert np.array_equal(after.times, before.times)
+    assert after.features == before.features
+
+
 # Refusals: nothing is written.
-
-
-def _other_dimension(cells):
-    return growing_model(3, features=("x1", "x2", "x3"))
 
 
 REFUSALS = [
@@ -215,6 +226,8 @@ REFUSALS = [
     ({"loadings": "PCS"}, "no varm array 'PCS' in cells; did you mean 'PCs'"),
     ({"loadings": np.ones((3, DIM))}, r"loadings of shape \(3, 4\) do not fit 12 genes"),
     ({"times": "day 0=0"}, "for which times gives none"),
+    ({"key": "a/b"}, "key is 'a/b', and names begin with it; give text without a slash"),
+    ({"velocity": ""}, "velocity is '', and names begin with it"),
 ]
 
 
@@ -236,6 +249,8 @@ def test_more_refusals(model, cells):
         lv.annotate(cells, growing_model(6))
     with pytest.raises(LiouvilleError, match="cannot be of type ndarray; give AnnData"):
         lv.annotate(np.zeros((3, 4)), model)
+    with pytest.raises(LiouvilleError, match=r"a model cannot be of type str.*fitted\.model"):
+        lv.annotate(cells, "RUN")  # pyright: ignore[reportArgumentType]
     late = annotated(model)
     late.obs["day"] += 1.0
     with pytest.raises(LiouvilleError, match="time 5 is outside the fitted range 0 to 4"):
@@ -318,6 +333,8 @@ def test_backed_cells_are_annotated_in_place(model, cells, tmp_path):
     assert "velocity_pca" in backed.obsm
     with pytest.raises(LiouvilleError, match="a copy of backed AnnData"):
         lv.annotate(backed, model, copy=True)
+    with pytest.raises(LiouvilleError, match=r"a view of backed AnnData.*to_memory"):
+        lv.annotate(backed[:10], model)
     backed.file.close()
 
 
@@ -389,6 +406,28 @@ def test_the_command(folder, model, cells, file, capsys):
     _assert_same(_read(out), found)
     assert call("annotate", folder, file, "-o", out, "--basis", "X_umap") == 2
     assert "name the basis of the fit" in error_of(capsys)
+
+
+@pytest.mark.slow
+def test_annotated_cells_are_fitted_again_to_the_same_run(cells, tmp_path):
+    """The labels of times, the basis and the figures of a run reach its cells."""
+    cells.obs["stage"] = pd.Categorical(cells.obs["day"].map({0.0: "a", 2.0: "b", 4.0: "c"}))
+    cells.obsm["X_own"] = cells.obsm["X_pca"][:, :2]
+    source, out = tmp_path / "cells.h5ad", tmp_path / "out.h5ad"
+    cells.write_h5ad(source)
+    brief = ("--steps", 2, "--set", "path.members=1", "--set", "report.movie=false")
+    named = ("--time-key", "stage", "--times", "a=0,b=2,c=4", "--basis", "X_own", "--parts", 2)
+    assert call("fit", "cells", source, "--out", tmp_path / "RUN", *named, *brief) == 0
+    assert call("annotate", tmp_path / "RUN", source, "-o", out) == 0
+    found = _read(out)
+    assert np.array_equal(found.obs["liouville_time"], found.obs["day"])
+    assert "velocity_own" in found.obsm
+    assert found.uns["liouville"]["figures"]["cells"] == len(found)
+    model = lv.load(tmp_path / "RUN")
+    assert lv.annotate(cells, model, layer=False, copy=True).obs.equals(found.obs)
+    assert call("fit", "cells", out, "--out", tmp_path / "AGAIN", *named, *brief) == 0
+    runs = (open_run(tmp_path / name).fingerprint for name in ("RUN", "AGAIN"))
+    assert len(set(runs)) == 1
 
 
 # Velocities on pictures.

@@ -47,7 +47,9 @@ def test_a_time_whose_cells_have_no_group_has_no_ribbons() -> None:
 def test_groups_of_a_table_may_be_missing(tmp_path: Path) -> None:
     pytest.importorskip("pandas")
     file = tmp_path / "a.csv"
-    rows = [f"{i % 2},{i * i % 11 + 0.5},{i * i % 7 + 0.5},{('T', '', '7')[i % 3]}" for i in range(12)]
+    rows = [
+        f"{i % 2},{i * i % 11 + 0.5},{i * i % 7 + 0.5},{('T', '', '7')[i % 3]}" for i in range(12)
+    ]
     file.write_text("\n".join(["day,x,y,type", *rows]))
     config = CellsConfig()
     data = dataclasses.replace(config.data, file=str(file), color="type", min_cells=2)

@@ -9,17 +9,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from liouville.cells._embedding import NEIGHBOURS, projected
-from liouville.cells._genes import Loadings, LoadingsLike, loadings_of
+from liouville.cells._loadings import Loadings, LoadingsLike, loadings_of
 from liouville.cells._plain import plain
+from liouville.cells._reading import basis_of, cells_of, check_kinds
 from liouville.data import (
     Annotated,
     Snapshots,
     check_memory,
-    is_date,
     listed,
     not_found,
-    number_values,
-    read_cells,
 )
 from liouville.errors import LiouvilleError
 from liouville.model import Model
@@ -143,10 +141,11 @@ def annotate(
         time_key, basis, times, bins, embeddings, loadings, layer, terminal, by, extrapolate,
         figures, key, velocity,
     )  # fmt: skip
-    if copy and getattr(adata, "isbacked", False):
+    if getattr(adata, "isbacked", False) and (copy or adata.is_view):
         raise LiouvilleError(
-            "a copy of backed AnnData would need a file of its own; annotate it in place, or the "
-            "file by: liouville annotate RUN FILE -o OUT"
+            f"a {'copy' if copy else 'view'} of backed AnnData would need a file of its own; "
+            "annotate the whole in place, adata.to_memory(), or the file by: liouville annotate "
+            "RUN FILE -o OUT"
         )
     found = additions(adata, model, wishes)
     for name, rows in found.layers.items():
@@ -164,43 +163,45 @@ def annotate(
 
 def additions(adata: Any, model: Model, wishes: Wishes) -> Additions:
     """All that `annotate` writes; nothing is changed."""
-    _check_kind(adata)
+    check_kinds(adata, model)
+    _check_names(wishes)
     cells = Annotated(adata, "cells")
-    basis = _basis(cells, model, wishes)
-    snapshots = _read(adata, model, basis, wishes)
+    basis = basis_of(cells, model, wishes.basis)
+    snapshots = cells_of(adata, model, basis, wishes.time_key, wishes.times, wishes.bins)
     x, t = snapshots.points, snapshots.times
+    # All names are looked up before anything that takes long.
+    pictures = _pictures(cells, basis, wishes)
+    named = (snapshots.features, basis, wishes.loadings)
+    loadings = loadings_of(adata, *named) if wishes.layer else None
+    groups = None if wishes.terminal is None else _groups(cells, model, snapshots, wishes.terminal)
     found, key, name = Additions(), wishes.key, wishes.velocity
     log_density, growth, u = _answers(model, t, x, wishes.extrapolate)
     found.obs[f"{key}_time"] = t
     found.obs[f"{key}_log_density"] = log_density
     found.obs[f"{key}_growth"] = growth
     found.obs[f"{key}_speed"] = np.linalg.norm(u, axis=1)
-    pictures = _pictures(cells, basis, wishes)
-    said: dict[str, Any] = {"embeddings": list(pictures)}
+    said: dict[str, Any] = {"basis": basis, "time_key": snapshots.time_name, "velocity": name}
     in_obsm = basis in adata.obsm
     if in_obsm:
         found.obsm[f"{name}_{_stem(basis)}"] = _in_columns(cells, basis, snapshots, u)
     for picture, places in pictures.items():
-        drawn = projected(x, u, places)
-        found.obsm[f"{name}_{_stem(picture)}"] = drawn.astype(np.float32)
-    if wishes.layer and (
-        loadings := loadings_of(adata, snapshots.features, basis, wishes.loadings)
-    ):
+        found.obsm[f"{name}_{_stem(picture)}"] = projected(x, u, places).astype(np.float32)
+    if loadings is not None:
         found.layers[name] = _rows(loadings, u)
         found.var[f"{name}_genes"] = loadings.has
         said |= {"loadings": loadings.name, "genes": int(loadings.has.sum())}
-    if wishes.terminal is not None:
-        names, shares = _fates(cells, model, snapshots, wishes)
+    if groups is not None:
+        room: Any = importlib.import_module("liouville.cells")
+        shares = np.asarray(room.fates(model, x, t, groups, by=wishes.by))
         found.obsm[f"{key}_fates"] = shares.astype(np.float32)
         found.obs[f"{key}_fate_entropy"] = entropy(shares)
+        names = [str(group) for group in groups.names]
         said |= {"fates": names, "terminal": wishes.terminal, "by": wishes.by}
     # What scVelo looks up before it computes a velocity on an embedding by itself.
     shown = [_stem(place) for place in (*([basis] if in_obsm else []), *pictures)]
     found.uns[f"{name}_params"] = plain({"mode": "liouville", "embeddings": shown})
     said |= {
-        "basis": basis,
-        "time_key": snapshots.time_name,
-        "velocity": name,
+        "embeddings": list(pictures),
         "neighbours": NEIGHBOURS,
         "extrapolate": wishes.extrapolate,
         "model": model.facts(),
@@ -210,72 +211,19 @@ def additions(adata: Any, model: Model, wishes: Wishes) -> Additions:
     return found
 
 
+def _check_names(wishes: Wishes) -> None:
+    for option in ("key", "velocity"):
+        name = getattr(wishes, option)
+        if not name or "/" in name:
+            raise LiouvilleError(
+                f"{option} is {name!r}, and names begin with it; give text without a slash"
+            )
+
+
 def entropy(shares: np.ndarray) -> np.ndarray:
     r"""$-\sum_g p_g\log p_g$ of rows of probabilities `(n, groups)`, nats, shape `(n,)`."""
     logs = np.log(np.where(shares > 0, shares, 1.0))
     return np.abs(np.sum(shares * logs, axis=1))
-
-
-def _check_kind(adata: Any) -> None:
-    places = ("obs", "var", "obsm", "varm", "layers", "uns")
-    if not all(hasattr(adata, place) for place in places):
-        raise LiouvilleError(
-            f"cells to annotate cannot be of type {type(adata).__name__}; give AnnData (of MuData "
-            "one modality)"
-        )
-
-
-def _basis(cells: Annotated, model: Model, wishes: Wishes) -> str:
-    """The basis that is asked for, that of the fit, or the one whose columns have its names."""
-    asked = wishes.basis or model.notes.get("data", {}).get("basis")
-    if asked is None and not _is_unnamed(model):
-        own = [key for key in cells.data.obsm if set(model.features) <= set(cells.names(key))]
-        asked = own[0] if own else None
-    basis = cells.basis(asked)
-    names = cells.names(basis)
-    if _is_unnamed(model):
-        if len(names) != model.dim:
-            raise LiouvilleError(
-                f"basis {basis!r} of cells has {len(names)} columns but the model {model.dim}; "
-                "name the basis of the fit with basis"
-            )
-    elif not set(model.features) <= set(names):
-        raise LiouvilleError(
-            f"basis {basis!r} of cells has the columns {listed(names, 4)}, not those of the fit, "
-            f"{listed(model.features, 4)}; name the basis of the fit with basis. There are: "
-            f"{listed([str(key) for key in cells.data.obsm])}"
-        )
-    return basis
-
-
-def _is_unnamed(model: Model) -> bool:
-    """Whether the model was fitted to arrays, whose columns have no names."""
-    return model.features == number_values(model.dim)
-
-
-def _read(adata: Any, model: Model, basis: str, wishes: Wishes) -> Snapshots:
-    """The cells at the model's coordinates, and their times, read as those of the fit."""
-    told = {"times": wishes.times, "bins": wishes.bins}
-    fitted = {name: model.notes.get("data", {}).get(name) for name in told}
-    more: Any = {n: fitted[n] if value is None else value for n, value in told.items()}
-    usual = model.time_name if model.time_name in adata.obs else None
-    features = None if _is_unnamed(model) else model.features
-    key = wishes.time_key or usual
-    found = read_cells(adata, time_key=key, basis=basis, features=features, **more)
-    name, unit = found.time_name, found.time_unit
-    if unit and model.time_unit and unit != model.time_unit:
-        raise LiouvilleError(
-            f"times {name!r} are in {unit} but those of the model in {model.time_unit}; convert "
-            "them"
-        )
-    # Days are counted from the first date there is: that of the fit only if all are there.
-    is_counted = is_date(adata.obs[name]) and more["times"] is None
-    if is_counted and not np.array_equal(found.distinct_times, np.unique(model.times)):
-        raise LiouvilleError(
-            f"time column {name!r} holds dates, and not all those of the fit, so that its first "
-            "day is unknown; give the number of days since then in a column"
-        )
-    return found
 
 
 def _answers(
@@ -305,7 +253,7 @@ def _pictures(cells: Annotated, basis: str, wishes: Wishes) -> dict[str, np.ndar
         asked = [
             key
             for key in obsm
-            if str(key).startswith("X_") and key != basis and np.shape(obsm[key])[1] in _FLAT
+            if str(key).startswith("X_") and key != basis and obsm[key].shape[1] in _FLAT
         ]
     else:
         asked = [wishes.embeddings] if isinstance(wishes.embeddings, str) else wishes.embeddings
@@ -326,11 +274,9 @@ def _rows(loadings: Loadings, u: np.ndarray) -> Rows:
     return Rows((len(u), len(loadings.has)), lambda rows: loadings.velocities(u[rows]))
 
 
-def _fates(
-    cells: Annotated, model: Model, snapshots: Snapshots, wishes: Wishes
-) -> tuple[list[str], np.ndarray]:
-    """The names of the terminal groups, and the probability that each cell ends in each."""
-    column, last = str(wishes.terminal), model.interval[1]
+def _groups(cells: Annotated, model: Model, snapshots: Snapshots, column: str) -> Any:
+    """The groups in which cells end: those of the cells at the last time."""
+    last = model.interval[1]
     labels = np.array([str(label) for label in cells.column(column).tolist()])
     # A cell without a label has an empty one, or that of a missing number.
     ends = np.isclose(snapshots.times, last) & ~np.isin(labels, ("", "nan"))
@@ -340,9 +286,7 @@ def _fates(
             "terminal groups; name another column, or annotate all cells"
         )
     room: Any = importlib.import_module("liouville.cells")
-    groups = room.Groups.of(snapshots.points[ends], labels[ends])
-    shares = room.fates(model, snapshots.points, snapshots.times, groups, by=wishes.by)
-    return [str(name) for name in groups.names], np.asarray(shares)
+    return room.Groups.of(snapshots.points[ends], labels[ends])
 
 
 def say_replaced(found: Additions, wishes: Wishes, there: Callable[[str], Any]) -> None:

@@ -54,4 +54,4 @@ def projected(
     if len(chosen) > _MOST:
         chosen = np.sort(np.random.default_rng(seed).choice(len(chosen), _MOST, replace=False))
     known = Neighbourhoods(points[chosen], places[chosen], neighbours)
-    return known.velocities(points, places, velocities, method)
+    return known.velocities(points, velocities, places, method)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from liouville.cells._annotate import Additions, Rows, Wishes, additions, say_replaced
+from liouville.cells._reading import noted
 from liouville.data import annotated_file
 from liouville.errors import LiouvilleError
 from liouville.model import Model
@@ -48,7 +49,7 @@ def annotate_file(source: Path | str, out: Path | str, model: Model, **options: 
     if not source.exists():
         raise LiouvilleError(f"there is no file {source}; check its name")
     wishes = Wishes(**options)
-    basis = wishes.basis or model.notes.get("data", {}).get("basis")
+    basis = wishes.basis or noted(model, "basis")
     with annotated_file(source, is_whole=False) as cells:
         found = additions(cells.data, model, wishes) if basis in (None, *cells.data.obsm) else None
     if found is None:  # the basis is a matrix of genes

@@ -68,7 +68,9 @@ def _of_run(run: Path) -> dict[str, Any]:
     if not (run / CONFIG_FILE).is_file():  # a folder that holds a model alone
         return {}
     data = open_run(run).settings.get("data", {})
-    found = {name: data.get(name) for name in ("time_key", "basis", "times", "bins")}
+    found = {name: data.get(name) for name in ("time_key", "basis", "bins")}
+    labels = data.get("times")  # of the ends of transport they are numbers
+    found["times"] = labels if isinstance(labels, str) else None
     summary = file_of(run, "summary.json")
     if summary.is_file():
         found["figures"] = parse_json(read_text(summary, "summary"), summary, "fit again")

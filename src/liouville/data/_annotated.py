@@ -69,8 +69,15 @@ class Annotated:
         return names, read
 
     def basis(self, asked: str | None) -> str:
-        """The array of points: the one asked for, ``X_pca``, or the only one of ``obsm``."""
-        keys = _texts(self.data.obsm)
+        """The array of points: the one asked for, ``X_pca``, or the only one of ``obsm``.
+
+        Velocities and fates, which we write there ourselves, are no points.
+        """
+        keys = [
+            key
+            for key in _texts(self.data.obsm)
+            if not (key.startswith("velocity_") or key.endswith("_fates"))
+        ]
         found = asked or ("X_pca" if "X_pca" in keys else keys[0] if len(keys) == 1 else None)
         if found is None:
             problem = "no X_pca among several obsm arrays" if keys else "no obsm arrays"

@@ -36,22 +36,29 @@ class Neighbourhoods:
         points: coordinates, shape `(n, dim)`.
         places: where they are in the picture, shape `(n, c)`.
         neighbours: the number $k$.
+
+    Attributes:
+        tree: searches among the points.
     """
 
     def __init__(self, points: np.ndarray, places: np.ndarray, neighbours: int) -> None:
         self.points, self.places = np.asarray(points, float), np.asarray(places, float)
         self.neighbours = min(neighbours, len(self.points) - 1)
-        self._tree = KDTree(self.points)
+        self.tree = KDTree(self.points)
 
     def velocities(
-        self, x: np.ndarray, y: np.ndarray, u: np.ndarray, method: Method = "map"
+        self,
+        x: np.ndarray,
+        u: np.ndarray,
+        y: np.ndarray | None = None,
+        method: Method = "map",
     ) -> np.ndarray:
         """Velocities in the picture, shape `(m, c)`.
 
         Args:
             x: points, shape `(m, dim)`, which may be among the known ones.
-            y: their places, shape `(m, c)`.
             u: their velocities, shape `(m, dim)`.
+            y: their places, shape `(m, c)`, which `cosines` needs and `map` does not.
             method: `map` or `cosines`.
         """
         if method not in get_args(Method):
@@ -65,14 +72,15 @@ class Neighbourhoods:
         for begin in range(0, len(x), block):
             rows = slice(begin, begin + block)
             near = self._near(x[rows])
+            place = 0.0 if y is None else y[rows, None]
             found[rows] = seen(
-                self.points[near] - x[rows, None], self.places[near] - y[rows, None], u[rows]
+                self.points[near] - x[rows, None], self.places[near] - place, u[rows]
             )
         return found
 
     def _near(self, x: np.ndarray) -> np.ndarray:
         """The numbers of the nearest points other than the point itself, shape `(m, k)`."""
-        distance, index = self._tree.query(x, k=self.neighbours + 1, workers=-1)
+        distance, index = self.tree.query(x, k=self.neighbours + 1, workers=-1)
         # The point itself is the first, if it is one of them.
         first = (np.asarray(distance)[:, :1] == 0).astype(int)
         return np.take_along_axis(np.asarray(index), first + np.arange(self.neighbours), axis=1)

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from scipy.spatial import KDTree
 
+from liouville.numerics.neighbourhoods import Neighbourhoods
 from liouville.plots._model import DrawableModel, DrawableSnapshots
 
 MOST_CELLS = 6000
+_NEAR = 30  # cells by which a velocity is seen, at least
 
 
 @runtime_checkable
@@ -57,7 +58,8 @@ class Embedding:
     A point goes to the weighted mean of the pictures of its $k$ nearest cells. The weight of
     a cell at distance $r$ is $(1 - r^2/r_{k+1}^2)^2$, where $r_{k+1}$ is the distance of the
     first cell left out: a cell fades out before it leaves the neighbourhood, so the map is
-    continuous and velocities can be pushed through it by a finite difference.
+    continuous. Velocities go through the linear map that fits the nearest cells best, see
+    `liouville.numerics.neighbourhoods.Neighbourhoods`.
 
     Beyond six thousand cells a random part of them is searched: searches in many dimensions
     are slow, and no picture shows the difference.
@@ -84,18 +86,12 @@ class Embedding:
         self.coords = coords
         chosen = thin(len(cells), MOST_CELLS)
         self.neighbours = min(neighbours, len(chosen) - 1)
-        self._tree = KDTree(cells[chosen])
-        self._searched = coords[chosen]
-        # The median distance from a cell to the last of its neighbours, always positive.
-        some = cells[thin(len(cells), 500)]
-        distance = np.asarray(self._tree.query(some, k=self.neighbours + 1, workers=-1)[0])
-        spacing = float(np.median(distance[:, -1]))
-        self._spacing = spacing if spacing > 0 else float(np.std(cells)) or 1.0
+        self._known = Neighbourhoods(cells[chosen], coords[chosen], max(neighbours, _NEAR))
 
     def points(self, x: np.ndarray) -> np.ndarray:
         """Places in the picture of points ``(..., dim)``, shape ``(..., 2)``."""
         x = np.asarray(x, float)
-        distance, index = self._tree.query(
+        distance, index = self._known.tree.query(
             x.reshape(-1, x.shape[-1]), k=self.neighbours + 1, workers=-1
         )
         edge = np.maximum(distance[:, -1:], np.finfo(float).tiny)
@@ -103,22 +99,15 @@ class Embedding:
         # Neighbours that are all equally far share the weight instead of dividing zero by zero.
         weight = weight + 1e-9
         weight /= weight.sum(axis=1, keepdims=True)
-        chosen = self._searched[np.asarray(index)[:, :-1]]
+        chosen = self._known.places[np.asarray(index)[:, :-1]]
         placed = np.einsum("nk,nkc->nc", weight, chosen)
         return placed.reshape(*x.shape[:-1], 2)
 
     def velocities(self, x: np.ndarray, u: np.ndarray) -> np.ndarray:
-        """Velocities in the picture, shape ``(..., 2)``.
-
-        The difference quotient of ``points`` along ``u``, taken over a step as long as a
-        neighbourhood is wide: shorter steps would only see its piecewise nature.
-        """
+        """Velocities in the picture, shape ``(..., 2)``, of points ``x`` that move with ``u``."""
         x, u = np.asarray(x, float), np.asarray(u, float)
-        speed = np.linalg.norm(u, axis=-1, keepdims=True)
-        moves = speed > 0
-        step = np.where(moves, 0.5 * self._spacing / np.where(moves, speed, 1.0), 1.0)
-        ahead, behind = self.points(x + step * u), self.points(x - step * u)
-        return np.where(moves, (ahead - behind) / (2.0 * step), 0.0)
+        flat, moves = (a.reshape(-1, x.shape[-1]) for a in (x, u))
+        return self._known.velocities(flat, moves).reshape(*x.shape[:-1], 2)
 
 
 def thin(count: int, most: int) -> np.ndarray:
