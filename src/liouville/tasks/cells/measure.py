@@ -28,7 +28,7 @@ from liouville.tasks.task import Rows, Start
 
 _OURS, _MIXTURE = "liouville", "mixture for each time"
 _PARTS = "shares of the parts by condition"
-CHANCE = "chance of as large a difference between conditions without one"
+CHANCE = "chance of such a difference where there is none"
 GAIN = "held-out nats gained by the condition"
 _HELD_OUT = "held-out nats per cell by time"
 ABOVE = "held-out nats above the mixture"
