@@ -1,7 +1,7 @@
 """Standard errors of fits to cells against simulated truths, and what is claimed of conditions.
 
     python benchmarks/cells_errors.py coverage --seeds 4 --members 12
-    python benchmarks/cells_errors.py conditions --repeats 20
+    python benchmarks/cells_errors.py conditions --members 8 --repeats 20
 
 `coverage` fits the demonstration's population, whose density, velocity and growth are known, and
 counts how often the truth is within one error of the answer, at draws from the truth: 68 % if the
@@ -119,7 +119,7 @@ if __name__ == "__main__":
     parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--repeats", type=int, default=20)
     parser.add_argument("--members", type=int, default=12)
-    parser.add_argument("--cells", type=int, default=400, help="of a condition at a day")
+    parser.add_argument("--cells", type=int, default=300, help="of a condition at a day")
     parser.add_argument("--energy", type=float, help="its weight; by default from the data")
     options = parser.parse_args()
     if options.what == "coverage":

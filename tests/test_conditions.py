@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from liouville.data import Snapshots, Standardisation
+from liouville.data import Snapshots, Standardisation, read_cells
 from liouville.errors import LiouvilleError
 from liouville.model import Model, load
 from liouville.numerics.conditioning import Choice
@@ -15,7 +15,7 @@ from liouville.tasks.cells.config import PathConfig
 from liouville.tasks.cells.demo import demo_conditions
 from liouville.tasks.cells.fit import fit_cells
 from liouville.tasks.cells.initial import chains_through, initial_path, total_curves
-from liouville.tasks.cells.measure import compare_held_out
+from liouville.tasks.cells.measure import CHANCE, compare_held_out
 
 TIMES = np.array([0.0, 1.0, 2.0])
 SMALL = {
@@ -175,14 +175,43 @@ def test_what_a_condition_tells_is_the_nats_above_the_mixture_of_all(model):
 
 
 def test_shares_of_parts_are_compared_with_errors(model):
-    rows = differences.compare_regions(model, snapshots())
+    rows = differences.compare_regions(model, snapshots((90, 90, 90), (90, 90, 90)))
     assert [(row["time"], row["part"]) for row in rows] == [(t, k) for t in TIMES for k in (1, 2)]
     last = rows[-1]
     assert last["condition"] == "b"
     assert abs(last["share"] - 0.9) < 3 * last["share_error"]
     assert abs(last["reference"] - 0.5) < 3 * last["reference_error"]
     assert last["log_ratio"] == pytest.approx(np.log(last["share"] / last["reference"]), abs=0.05)
+    assert last["differs"]
+    assert last["chance"] < 0.01
     assert not rows[0]["differs"]
+
+
+def test_where_nothing_differs_something_is_said_to_once_in_twenty_tables():
+    rng, claims = np.random.default_rng(0), 0
+    times = np.repeat(TIMES, 60)
+    regions = rng.dirichlet([0.3, 0.3, 0.3], size=180)
+    asked = [[t, k, 1] for t in TIMES for k in range(3)]
+    for _ in range(100):
+        labels = np.array(["a", "b"])[rng.integers(0, 2, 180)]
+        cells = Snapshots(np.zeros((180, 2)), times, condition=labels)
+        chances = differences._chances(cells, ("a", "b"), regions, asked, rng)
+        claims += min(chances) < 0.05
+    assert 1 <= claims <= 12
+
+
+def test_labels_are_dealt_to_whole_donors():
+    rng, donors = np.random.default_rng(0), np.repeat(list("uvwxyz"), 10)
+    number = np.repeat([0, 1], 30)
+    cells = Snapshots(np.zeros((60, 1)), np.zeros(60), donors=donors)
+    for _ in range(5):
+        dealt = differences._dealt(cells, number, [np.arange(60)], rng)
+        assert all(len(np.unique(dealt[donors == name])) == 1 for name in "uvwxyz")
+        assert dealt.sum() == 30
+    # Donors of both conditions keep their halves, which are swapped or not.
+    both = np.tile(np.repeat([0, 1], 5), 6)
+    dealt = differences._dealt(cells, both, [np.arange(60)], rng)
+    assert set(np.abs(dealt - both).reshape(6, 10).sum(axis=1).tolist()) <= {0, 10}
 
 
 @pytest.mark.parametrize(
@@ -210,11 +239,31 @@ def test_a_condition_is_asked_for_that_cells_have():
         fit_cells(cells, {"data.condition": "genotype"})
 
 
+def test_conditions_and_donors_are_read_from_anndata():
+    anndata, pd = pytest.importorskip("anndata"), pytest.importorskip("pandas")
+    obs = pd.DataFrame(
+        {
+            "day": [0, 0, 1, 1],
+            "genotype": pd.Categorical(["ko", "wt", "ko", "wt"]),
+            "mouse": [1, 2, 1, 2],
+        },
+        index=list("abcd"),
+    )
+    adata = anndata.AnnData(np.zeros((4, 2)), obs=obs, obsm={"X_pca": np.eye(4, 2)})
+    cells = read_cells(adata, time_key="day", condition="genotype", donors="mouse")
+    assert conditions.names_of(cells) == ("ko", "wt")
+    assert cells.donors is not None
+    assert cells.donors.tolist() == ["1", "2", "1", "2"]
+    with pytest.raises(LiouvilleError, match="no obs column 'sex'"):
+        read_cells(adata, time_key="day", condition="sex")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("left", [0.5, 1.0])
 def test_a_knock_out_is_found_and_only_where_it_is(left):
-    truth = demo_conditions(3, cells=400, left=left)
+    truth = demo_conditions(3, cells=300, left=left)
     fitted = fit_cells(truth[0].cells, SMALL, progress=False)
+    assert (fitted.summary[CHANCE] < 0.05) == (left < 1.0)
     rows = fitted.summary["shares of the parts by condition"]
     assert any(row["differs"] for row in rows if row["time"] == 4.0) == (left < 1.0)
     assert not any(row["differs"] for row in rows if row["time"] == 0.0)

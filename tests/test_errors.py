@@ -1,6 +1,7 @@
 """Standard errors: from the members of an average, each fitted to cells drawn anew."""
 
 import dataclasses
+import itertools
 import warnings
 
 import equinox as eqx
@@ -11,9 +12,10 @@ import numpy as np
 import pytest
 from scipy.stats import t as student
 
+from commands import call, draw_nothing, error_of
 from liouville.data import Snapshots, Standardisation, read_cells
 from liouville.errors import LiouvilleError
-from liouville.model import Model
+from liouville.model import Model, load
 from liouville.numerics.averages import error_of_average
 from liouville.numerics.distances import Cloud
 from liouville.objectives import NegativeLogLikelihood, PerMember
@@ -211,3 +213,35 @@ def test_donors_and_conditions_are_read_as_text(tmp_path):
     assert _list(read_cells(tmp_path / "a.npz", donors="who").donors) == ["a", "b"]
     with pytest.raises(LiouvilleError, match="condition 'who' has no meaning for arrays"):
         read_cells((np.ones((2, 2)), np.arange(2)), condition="who")
+
+
+@pytest.mark.slow
+def test_a_fit_with_conditions_and_donors_is_asked_for_errors(tmp_path, monkeypatch, capsys):
+    draw_nothing(monkeypatch)
+    rng = np.random.default_rng(0)
+    rows = ["day,x,y,genotype,animal"]
+    for t, genotype in itertools.product((0, 1, 3), ("wt", "ko")):
+        for i, (x, y) in enumerate(rng.normal(size=(30, 2)) + t):
+            rows.append(f"{t},{x},{y},{genotype},{genotype}{i % 3}")
+    data, run, out = tmp_path / "cells.csv", tmp_path / "run", tmp_path / "out.npz"
+    data.write_text("\n".join(rows))
+    sizes = ("path.parts=1", "path.prior=3", "training.steps=2", "training.chunk=1")
+    sizes += ("training.validate_every=2", "training.checkpoint_every=2", "objective.particles=8")
+    brief = [f"--set={setting}" for setting in sizes]
+    flags = ("--condition", "genotype", "--bootstrap", "animal", "--members", "2")
+    assert call("fit", "cells", data, "--out", run, *flags, *brief) == 0
+    assert "shares of the parts by condition" in capsys.readouterr().out
+    asked = ("query", run, data, "-o", out, "--std", "--given", "ko")
+    assert call(*asked, "--against", "wt") == 0
+    with np.load(out) as table:
+        model = load(run)
+        x, t = np.stack([table["x"], table["y"]], axis=1), table["day"]
+        ratio, error = model.log_ratio(t, x, "ko", "wt", std=True)
+        np.testing.assert_allclose(table["log_ratio"], ratio, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(table["log_ratio_error"], error, rtol=1e-4, atol=1e-6)
+        velocity, error = model.given("ko").velocity(t, x, std=True)
+        np.testing.assert_allclose(table["velocity y"], velocity[:, 1], rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(table["velocity y_error"], error[:, 1], rtol=1e-3, atol=1e-6)
+    assert call("query", run, data, "-o", tmp_path / "b.csv", "--against", "wt") == 2
+    assert "name the first: --given" in error_of(capsys)
+    assert call("evaluate", run) == 0

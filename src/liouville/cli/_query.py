@@ -104,6 +104,10 @@ def query(
     ] = None,
     sigma: SigmaOption = None,
     given: Given = None,
+    against: Annotated[
+        str | None,
+        typer.Option(help="Another class: log_ratio is the log-density of --given less its own."),
+    ] = None,
     extrapolate: Extrapolate = False,
     std: Annotated[
         bool, typer.Option("--std", help="Standard errors besides, of a fit with --bootstrap.")
@@ -123,7 +127,16 @@ def query(
     from liouville.tasks.ask import Question
 
     asked = Question(
-        points or at, time, sigma, given, extrapolate, std, history, sequence_name, drop_future
+        points or at,
+        time,
+        sigma,
+        given,
+        against,
+        extrapolate,
+        std,
+        history,
+        sequence_name,
+        drop_future,
     )
     opened = open_run(run)
     finish_table(out, answers_of(opened.task).query(opened, asked), as_json)

@@ -22,6 +22,7 @@ class Question(NamedTuple):
     time: str | None = None  # one for all points, as it was written
     sigma: float | None = None  # the noise of the drift
     given: str | None = None  # one class
+    against: str | None = None  # another one, whose density that of the first is compared with
     extrapolate: bool = False  # whether times outside the fitted range are allowed
     std: bool = False  # whether standard errors are wanted besides
     history: Path | None = None  # file of the events so far
@@ -41,8 +42,12 @@ def query(run: Run, question: Question) -> dict[str, np.ndarray]:
         raise LiouvilleError("no points: name a file of them")
     if question.history is not None:
         raise LiouvilleError(f"{run.folder} is no run of events; leave --history out")
-    model = load(run.folder)
-    model = model if question.given is None else model.given(question.given)
+    whole = load(run.folder)
+    if question.against is not None and question.given is None:
+        raise LiouvilleError(
+            f"--against {question.against} compares one class with another; name the first: --given"
+        )
+    model = whole if question.given is None else whole.given(question.given)
     try:
         time = None if question.time is None else float(question.time)
     except ValueError:
@@ -60,9 +65,11 @@ def query(run: Run, question: Question) -> dict[str, np.ndarray]:
     before = jax.config.read("jax_disable_most_optimizations")
     jax.config.update("jax_disable_most_optimizations", before or len(x) <= _FEW_POINTS)
     try:
-        found = model.answers(
-            t, x, sigma=question.sigma, std=question.std, extrapolate=question.extrapolate
-        )
+        more: dict[str, Any] = {"std": question.std, "extrapolate": question.extrapolate}
+        found = model.answers(t, x, sigma=question.sigma, **more)
+        ratio = None
+        if question.against is not None:
+            ratio = whole.log_ratio(t, x, question.given, question.against, **more)
     finally:
         jax.config.update("jax_disable_most_optimizations", before)
     about = {
@@ -71,17 +78,26 @@ def query(run: Run, question: Question) -> dict[str, np.ndarray]:
         **columns("", model.features, x),
     }
     if not question.std:
-        return about | _columns_of(model, found)
-    values, errors = (ModelAnswers(*(answer[i] for answer in found)) for i in (0, 1))
-    known = _columns_of(model, errors)
-    for name, value in _columns_of(model, values).items():
-        about |= {name: value, f"{name}_error": known[name]}
+        return about | _columns_of(model, found, ratio)
+    values, errors = (
+        _columns_of(
+            model,
+            ModelAnswers(*(answer[i] for answer in found)),
+            None if ratio is None else ratio[i],
+        )
+        for i in (0, 1)
+    )
+    for name, value in values.items():
+        about |= {name: value, f"{name}_error": errors[name]}
     return about
 
 
-def _columns_of(model: Model, found: ModelAnswers) -> dict[str, np.ndarray]:
+def _columns_of(
+    model: Model, found: ModelAnswers, ratio: np.ndarray | None
+) -> dict[str, np.ndarray]:
     """Answers by column."""
     return {
+        **({} if ratio is None else {"log_ratio": ratio}),
         "log_density": found.log_density,
         **columns("velocity ", model.features, found.velocity),
         **columns("score ", model.features, found.score),

@@ -5,7 +5,7 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from scipy.special import logsumexp, ndtr, stdtrit
+from scipy.special import logsumexp
 
 from liouville.data import Snapshots
 from liouville.model import Model
@@ -14,8 +14,10 @@ from liouville.numerics.distances import Estimate
 from liouville.tasks.cells.conditions import numbers_of, strata
 from liouville.tasks.cells.judge import mean
 
-# Of all claims of a table together, the chance that one is false where nothing differs.
-_CHANCE = 0.05
+# Of all claims of a table together, the chance that one is false where nothing differs, and how
+# often labels are dealt anew to know it.
+_CHANCE, _DEALS = 0.05, 999
+_TINY = 1e-12
 # Cells of a time that the shares of its parts are measured with.
 _MOST = 2000
 
@@ -77,10 +79,11 @@ def compare_regions(
 
     Returns:
         Rows with `time`, `part` (from 1; parts by their place along the first coordinate at the
-        last time), `condition`,
-        its `share`, that in the first condition as `reference`, the `log_ratio` of both, each with
-        its error if the members were fitted to cells drawn anew, and whether the part `differs`:
-        whether the log-ratio is beyond what chance makes it once in 20 tables, by Student's law.
+        last time), `condition`, its `share`, that in the first condition as `reference`, the
+        `log_ratio` of both, each with its error if the members were fitted to cells drawn anew;
+        `chance`, how often labels of conditions that are dealt anew make the largest difference of
+        the table as large as that of the row (Westfall and Young 1993); and whether it `differs`:
+        whether that is below .05. Labels are dealt to the cells of a time, or to whole donors.
     """
     members = model.members or (model,)
     is_known = len(members) > 1 and model.notes.get("bootstrap", "none") != "none"
@@ -105,11 +108,61 @@ def compare_regions(
                 row[key] = float(each.mean())
                 row[f"{key}_error"] = _error(each) if is_known else None
             rows.append(row)
-    beyond = _threshold(len(members), len(rows)) if is_known else np.inf
-    for row in rows:
-        error = row["log_ratio_error"]
-        row["differs"] = bool(abs(row["log_ratio"]) > beyond * error) if is_known else None
+    found = [[r["time"], r["part"] - 1, names.index(r["condition"])] for r in rows]
+    for row, chance in zip(rows, _chances(cells, names, regions, found, rng)):
+        row |= {"chance": chance, "differs": chance < _CHANCE}
     return rows
+
+
+def _chances(
+    cells: Snapshots,
+    names: tuple[str, ...],
+    regions: np.ndarray,
+    asked: list[list[Any]],
+    rng: np.random.Generator,
+) -> list[float]:
+    """How often dealt labels make any difference of shares as large as each of those asked for.
+
+    Differences are in units of their own spread under dealt labels.
+    """
+    weights = np.ones(len(cells)) if cells.weights is None else cells.weights
+    number, mass = numbers_of(cells, names), weights[:, None] * regions
+    at = [np.flatnonzero(cells.times == t) for t in cells.distinct_times]
+    place = np.searchsorted(cells.distinct_times, [t for t, _, _ in asked])
+    part, other = (np.array([row[i] for row in asked], int) for i in (1, 2))
+
+    def differences(label: np.ndarray) -> np.ndarray:
+        own = label[:, None] == np.arange(len(names))
+        whole = [own[i].T @ mass[i] / np.maximum(weights[i] @ own[i], _TINY)[:, None] for i in at]
+        shares = np.stack(whole)  # (times, conditions, regions)
+        return np.abs(shares[place, other, part] - shares[place, 0, part])
+
+    dealt = np.stack([differences(_dealt(cells, number, at, rng)) for _ in range(_DEALS)])
+    spread = np.maximum(np.sqrt((dealt**2).mean(axis=0)), _TINY)
+    largest = (dealt / spread).max(axis=1)
+    seen = differences(number) / spread
+    return [float((1 + np.sum(largest >= value)) / (1 + _DEALS)) for value in seen]
+
+
+def _dealt(
+    cells: Snapshots, number: np.ndarray, at: list[np.ndarray], rng: np.random.Generator
+) -> np.ndarray:
+    """The numbers of the conditions of the cells, dealt anew as if they did not matter."""
+    found = number.copy()
+    if cells.donors is None:
+        for rows in at:
+            found[rows] = rng.permutation(number[rows])
+        return found
+    donors, donor = np.unique(cells.donors, return_inverse=True)
+    own = [np.unique(number[donor == i]) for i in range(len(donors))]
+    if all(len(conditions) == 1 for conditions in own):
+        return rng.permutation(np.concatenate(own))[donor]
+    # A donor with cells of several conditions is compared with itself.
+    for i, conditions in enumerate(own):
+        mine = donor == i
+        names = dict(zip(conditions.tolist(), rng.permutation(conditions).tolist()))
+        found[mine] = [names[label] for label in number[mine].tolist()]
+    return found
 
 
 def _parts(given: list[Model], cells: Snapshots) -> np.ndarray:
@@ -119,12 +172,6 @@ def _parts(given: list[Model], cells: Snapshots) -> np.ndarray:
     last = cells.times == cells.distinct_times[-1]
     places = cells.points[last, 0] @ say[last] / say[last].sum(axis=0)
     return say[:, np.argsort(places, kind="stable")]
-
-
-def _threshold(members: int, rows: int) -> float:
-    """So many standard errors are beyond chance in a table of so many rows."""
-    quantile = float(stdtrit(members - 1, 1.0 - _CHANCE / (2 * max(rows, 1))))
-    return quantile / float(stdtrit(members - 1, ndtr(1.0)))
 
 
 def _error(each: np.ndarray) -> float:

@@ -28,6 +28,7 @@ from liouville.tasks.task import Rows, Start
 
 _OURS, _MIXTURE = "liouville", "mixture for each time"
 _PARTS = "shares of the parts by condition"
+CHANCE = "chance of such a difference where there is none"
 GAIN = "held-out nats gained by the condition"
 _HELD_OUT = "held-out nats per cell by time"
 ABOVE = "held-out nats above the mixture"
@@ -96,8 +97,9 @@ def measure(
 
 
 def _differences(model: Model, cells: Snapshots) -> dict[str, Any]:
-    """The table of the parts of each condition, if there are any."""
-    return {_PARTS: compare_regions(model, cells)} if model.classes else {}
+    """The table of the parts of each condition and its least chance, if there are any."""
+    rows = compare_regions(model, cells) if model.classes else []
+    return {CHANCE: min(row["chance"] for row in rows), _PARTS: rows} if rows else {}
 
 
 def recall(

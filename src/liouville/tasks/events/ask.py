@@ -40,10 +40,12 @@ def query(run: Run, question: Question) -> dict[str, np.ndarray]:
     """Rate, density and intensity at the points of a file, given the events before, by column."""
     if question.points is None:
         raise LiouvilleError("no points: name a file with --at, of places and perhaps times")
-    if question.std:
-        raise LiouvilleError(
-            f"{run.folder} is a run of events, which has no members; leave --std out"
-        )
+    for flag, value in (("--std", question.std), ("--against", question.against)):
+        if value:
+            raise LiouvilleError(
+                f"{run.folder} is a run of events, which has neither members nor classes; leave "
+                f"{flag} out"
+            )
     model, known = model_and_history(run.folder, question.history, question.sequence_name)
     unit = _settings(run)["time_unit"]
     places, times, texts = read_points_and_times(
