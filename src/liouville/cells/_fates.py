@@ -194,11 +194,11 @@ def descendants_of(
         return _arrived(model, groups, moved, way)
     found = np.empty((len(x), len(groups)))
     size = max(_BLOCK // (way.draws * model.dim * 4), 1)
-    for number_, begin in enumerate(range(0, len(x), size)):
+    for block, begin in enumerate(range(0, len(x), size)):
         rows = slice(begin, begin + size)
-        repeated = (np.repeat(a[rows], way.draws, axis=0) for a in (x, t))
-        seed = _seed(way.seed, number_)
-        moved = _carried(model, *repeated, end, True, way.sigma, seed, back=back)
+        start, times = (np.repeat(a[rows], way.draws, axis=0) for a in (x, t))
+        seed = _seed(way.seed, block)
+        moved = _carried(model, start, times, end, True, way.sigma, seed, back=back)
         arrived = _arrived(model, groups, moved, way)
         found[rows] = arrived.reshape(-1, way.draws, len(groups)).mean(1)
     return found
