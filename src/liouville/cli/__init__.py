@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from liouville.cli import _events, _fit, _query
+from liouville.cli import _cells, _events, _fit, _query
 from liouville.cli._app import app, one_line_errors
 from liouville.cli._compiler import prepare_compiler
 from liouville.tasks import TASKS
@@ -18,6 +18,8 @@ for _name in TASKS:
 for _command in (_fit.demo, _fit.evaluate, _fit.settings, _events.forecast):
     app.command()(_command)
 for _command in (_query.info, _query.check, _query.sample, _query.query, _query.trajectories):
+    app.command()(_command)
+for _command in (_cells.fates, _cells.transitions):
     app.command()(_command)
 app.command("map")(_query.map_command)
 app.command("couple")(_query.couple_command)
