@@ -157,7 +157,7 @@ class Groups:
             points, cells = units.to_model(points), units.to_model(cells)
         found = np.empty((len(points), len(self.names)))
         mass, tree = self.one_hot * self.weights[:, None], KDTree(cells)
-        nearest = np.arange(1, min(neighbours, len(cells)) + 1)
+        nearest: Any = np.arange(1, min(neighbours, len(cells)) + 1)
         for begin in range(0, len(points), _BLOCK):
             rows = slice(begin, begin + _BLOCK)
             found[rows] = mass[tree.query(points[rows], nearest, workers=-1)[1]].sum(1)

@@ -281,19 +281,16 @@ class BranchingCells:
         normal = np.log1p(counts / sums * np.median(sums)).astype(np.float32)
         centred = normal - normal.mean(0)
         left, values, right = np.linalg.svd(centred, full_matrices=False)
-        obs = pd.DataFrame(
-            {"day": population.times, "type": pd.Categorical(population.names, TYPES)},
-            index=[f"cell{i}" for i in range(len(x))],
-        )
-        var = pd.DataFrame({"drives": drives}, index=[f"gene{i}" for i in range(_GENES)])
-        return anndata.AnnData(
-            normal,
-            obs=obs,
-            var=var,
-            layers={"counts": counts},
-            obsm={"X_latent": x, "X_pca": left[:, :components] * values[:components]},
-            varm={"PCs": right[:components].T},
-        )
+        names: Any = [f"cell{i}" for i in range(len(x))], [f"gene{i}" for i in range(_GENES)]
+        about = {"day": population.times, "type": pd.Categorical(population.names, TYPES)}
+        beside: Any = {
+            "obs": pd.DataFrame(about, index=names[0]),
+            "var": pd.DataFrame({"drives": drives}, index=names[1]),
+            "layers": {"counts": counts},
+            "obsm": {"X_latent": x, "X_pca": left[:, :components] * values[:components]},
+            "varm": {"PCs": right[:components].T},
+        }
+        return anndata.AnnData(normal, **beside)
 
     def _log_expression(self, x: Array) -> tuple[Array, list[str]]:
         """Logarithms of the mean counts, and which fate each gene drives, if any."""
