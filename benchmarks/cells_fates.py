@@ -12,7 +12,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -37,15 +36,12 @@ data, out, growth = np.load(sys.argv[1]), sys.argv[2], sys.argv[3] == "growth"
 cells = anndata.AnnData(np.zeros((len(data["x"]), 1), np.float32), obsm={"X_pca": data["x"]})
 cells.obs["day"] = pd.Categorical(data["t"])
 begin = time.time()
-problem = TemporalProblem(cells)
-options = {}
-if growth:
-    cells.obs["proliferation"], cells.obs["apoptosis"] = data["division"], data["death"]
-    problem.proliferation_key, problem.apoptosis_key = "proliferation", "apoptosis"
+problem, options = TemporalProblem(cells), {}
+if growth:  # the true rates, over the day that follows
     cells.obs["growth"] = np.exp(data["division"] - data["death"])
-    options = {"marginal_kwargs": {}, "a": "growth"}
+    options = {"a": "growth"}
 problem = problem.prepare("day", joint_attr="X_pca", **options)
-problem = problem.solve(epsilon=1e-3 if not growth else 1e-3, tau_a=1.0 if not growth else 0.95)
+problem = problem.solve(epsilon=1e-3, tau_a=0.95 if growth else 1.0)
 days = np.unique(data["t"])
 found = np.full((len(data["x"]), data["types"].max() + 1), np.nan)
 last = data["t"] == days[-1]
@@ -62,11 +58,6 @@ np.savez(out, fates=found, seconds=time.time() - begin)
 def mean_error(found: np.ndarray, right: np.ndarray) -> float:
     """The mean absolute error of the three fate probabilities."""
     return float(np.abs(found - right).mean())
-
-
-def nearest(cells: Population, groups: Groups, times: np.ndarray) -> np.ndarray:
-    """The plain rule: a cell ends as what cells of the last day are nearest to it."""
-    return groups.memberships(cells.points[cells.times < times[-1]])
 
 
 def transported(cells: Population, times: np.ndarray) -> np.ndarray:
@@ -104,12 +95,13 @@ def by_moscot(python: str, cells: Population, truth: BranchingCells, growth: boo
             return found["fates"][cells.times < END][:, 1:], float(found["seconds"])
 
 
-def right_fates(truth: BranchingCells, cells: Population, draws: int, growth: bool) -> np.ndarray:
-    """The truth for all cells before the end, in order of time."""
+def right_fates(
+    truth: BranchingCells, x: np.ndarray, t: np.ndarray, draws: int, growth: bool
+) -> np.ndarray:
+    """The truth for cells in order of time."""
     parts = []
-    for t in np.unique(cells.times[cells.times < END]):
-        x = cells.points[cells.times == t]
-        counts = truth.descendants(t, x, growth=growth, draws=draws)
+    for day in np.unique(t):
+        counts = truth.descendants(day, x[t == day], growth=growth, draws=draws)
         parts.append(counts / counts.sum(1, keepdims=True))
     return np.concatenate(parts)[:, 1:]
 
@@ -136,33 +128,47 @@ def table_error(model: Model, truth: BranchingCells, cells: Population, groups: 
 def run(seed: int, options: argparse.Namespace) -> None:
     truth = BranchingCells()
     cells = truth.sample(options.cells, seed=seed)
-    times = np.asarray(truth.days)
-    totals = cells.sizes[np.searchsorted(times, cells.times)]
-    snapshots = Snapshots(cells.points, cells.times, totals=totals, time_name="day")
+    times, rng = np.asarray(truth.days), np.random.default_rng(seed)
+    totals = ",".join(f"{t:g}={size:.6g}" for t, size in zip(times, cells.sizes))
+    snapshots = Snapshots(cells.points, cells.times, time_name="day")
     begin = time.time()
-    fitted = fit_cells(snapshots, {"training.seed": seed, "growth.mass": "counts"} | options.set)
+    settings = {"training.seed": seed, "growth.mass": totals, **options.set}
+    fitted = fit_cells(snapshots, settings)
     model = fitted.model
     print(f"seed {seed}: fitted in {time.time() - begin:.0f} s, {fitted.config.path.parts} parts")
     last = (cells.times == END) & (cells.types > 0)
     groups = Groups.of(cells.points[last], cells.names[last])
-    before = cells.times < END
-    x, t = cells.points[before], cells.times[before]
+    before = np.flatnonzero(cells.times < END)
+    # Some cells of every day are judged, each with many draws of the truth.
+    some = [rng.choice(np.flatnonzero(cells.times == d), options.judged, False) for d in times[:-1]]
+    judged = np.sort(np.concatenate(some))
+    x, t = cells.points[judged], cells.times[judged]
+    among = np.searchsorted(before, judged)
+    known = np.array([0.15, truth.sigma, truth.sigma, 0.5, 0.5])
+    ways = {
+        "parts": {},
+        "flow": {},
+        "diffusion": {},
+        "diffusion, true noise": {"sigma": known, "draws": 128},
+    }
+    right = {growth: right_fates(truth, x, t, options.draws, growth) for growth in (True, False)}
     for growth in (True, False):
-        right = right_fates(truth, cells, options.draws, growth)
         print(f"  fates, {'descendants count' if growth else 'as if none divided'}")
         answers = {}
-        for by in ("parts", "flow", "diffusion"):
-            begin = time.time()
-            found = fates(model, x, t, groups, by=by, descendants=growth, draws=32)
-            answers[by] = found, time.time() - begin
-        answers["nearest cells"] = nearest(cells, groups, times), 0.0
+        for name, more in ways.items():
+            begin, by = time.time(), name.split(",")[0]
+            found = fates(model, x, t, groups, by=by, descendants=growth, **more)
+            answers[name] = found, time.time() - begin
+        answers["nearest cells"] = groups.memberships(x), 0.0
         begin = time.time()
-        answers["balanced transport"] = transported(cells, times), time.time() - begin
+        answers["balanced transport"] = transported(cells, times)[among], time.time() - begin
         if options.moscot:
             said = by_moscot(options.moscot, cells, truth, growth)
-            answers |= {} if said is None else {"moscot": said}
+            if said is not None:
+                answers["moscot"] = said[0][among], said[1]
         for name, (found, seconds) in answers.items():
-            line = f"    {name:20s} {mean_error(found, right):.4f}  {by_time(found, right, t)}"
+            off = mean_error(found, right[growth])
+            line = f"    {name:22s} {off:.4f}  {by_time(found, right[growth], t)}"
             print(f"{line}  {seconds:.1f} s", flush=True)
     rates = np.concatenate([model.growth(d, cells.points[cells.times == d]) for d in times])
     print(f"  growth: correlation {np.corrcoef(rates, truth.growth(cells.points))[0, 1]:.3f}")
@@ -175,12 +181,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--cells", type=int, default=1000, help="of every day")
-    parser.add_argument("--draws", type=int, default=200, help="of the truth, for each cell")
+    parser.add_argument("--judged", type=int, default=200, help="cells of every day")
+    parser.add_argument("--draws", type=int, default=400, help="of the truth, for each cell")
     parser.add_argument("--moscot", help="the Python of an environment with moscot")
     parser.add_argument("--set", nargs="*", default=[], metavar="a.b=c")
     options = parser.parse_args()
     options.set = dict(pair.split("=") for pair in options.set)
-    warnings.filterwarnings("ignore", message=".*time.*steps.*")
     for seed in range(options.seeds):
         run(seed, options)
 
