@@ -58,7 +58,8 @@ def fates(
       The flow is deterministic: a cell that is undecided gets one fate. Right where a cell's place
       says all about its fate.
     * `by="diffusion"`: so are `draws` paths of the diffusion with the noise `sigma`, weighted by
-      $e^{w}$, their gain of mass. Right if the noise is known.
+      $e^{w}$, their gain of mass. The most accurate if the noise is known; snapshots do not tell
+      it, so parts are the default (figures: `docs/fates.md`).
 
     Memory is bounded whatever the number of cells, besides the answer.
 
