@@ -50,7 +50,10 @@ found[last] = ends
 for first, second in list(zip(days[:-1], days[1:]))[::-1]:
     plan = np.asarray(problem[(first, second)].solution.transport_matrix)
     rows = plan / plan.sum(1, keepdims=True)
+    if growth:  # numbers of descendants, not shares, are handed on
+        rows = rows * np.asarray(cells.obs["growth"])[data["t"] == first][:, None]
     found[data["t"] == first] = rows @ found[data["t"] == second]
+found = found / found.sum(1, keepdims=True)
 np.savez(out, fates=found, seconds=time.time() - begin)
 """
 
