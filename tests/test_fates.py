@@ -262,3 +262,25 @@ def test_paths_without_parts_say_so():
 def test_names_are_public():
     assert lv.fates is fates
     assert lv.coupling is coupling
+
+
+@pytest.mark.slow
+def test_fates_of_a_fitted_population_are_near_the_truth():
+    from liouville.problems import BranchingCells
+
+    truth = BranchingCells()
+    cells = truth.sample(400, founders=2000)
+    settings = {"path.members": 3, "training.steps": 60, "report.movie": False}
+    model = lv.fit_cells((cells.points, cells.times), settings, progress=False).model
+    last = (cells.times == 4.0) & (cells.types > 0)
+    groups = Groups.of(cells.points[last], cells.names[last])
+    off: dict[str, list[float]] = {"parts": [], "flow": []}
+    for t in (0.0, 1.0, 2.0, 3.0):
+        x = cells.points[cells.times == t][:100]
+        right = truth.fates(t, x, draws=200)[:, 1:]
+        for by, errors in off.items():
+            errors.append(np.abs(fates(model, x, t, groups, by=by) - right).mean())  # pyright: ignore
+    # Where cells have decided all agree; before, the flow says too much.
+    assert off["parts"][3] < 0.03
+    assert np.mean(off["parts"]) < 0.13
+    assert np.mean(off["flow"]) > np.mean(off["parts"]) + 0.03

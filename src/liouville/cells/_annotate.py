@@ -1,6 +1,5 @@
 """What a fitted model says of the cells of an AnnData object, written where scanpy's users look."""
 
-import importlib
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,6 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from liouville.cells._embedding import NEIGHBOURS, projected
+from liouville.cells._fates import fates
+from liouville.cells._groups import Groups
 from liouville.cells._loadings import Loadings, LoadingsLike, loadings_of
 from liouville.cells._plain import plain
 from liouville.cells._reading import basis_of, cells_of, check_kinds
@@ -191,8 +192,7 @@ def additions(adata: Any, model: Model, wishes: Wishes) -> Additions:
         found.var[f"{name}_genes"] = loadings.has
         said |= {"loadings": loadings.name, "genes": int(loadings.has.sum())}
     if groups is not None:
-        room: Any = importlib.import_module("liouville.cells")
-        shares = np.asarray(room.fates(model, x, t, groups, by=wishes.by))
+        shares = np.asarray(fates(model, x, t, groups, by=wishes.by))
         found.obsm[f"{key}_fates"] = shares.astype(np.float32)
         found.obs[f"{key}_fate_entropy"] = entropy(shares)
         names = [str(group) for group in groups.names]
@@ -285,8 +285,7 @@ def _groups(cells: Annotated, model: Model, snapshots: Snapshots, column: str) -
             f"no cells at the last time, {last:g}, have a value in {column!r}, so there are no "
             "terminal groups; name another column, or annotate all cells"
         )
-    room: Any = importlib.import_module("liouville.cells")
-    return room.Groups.of(snapshots.points[ends], labels[ends])
+    return Groups.of(snapshots.points[ends], labels[ends])
 
 
 def say_replaced(found: Additions, wishes: Wishes, there: Callable[[str], Any]) -> None:

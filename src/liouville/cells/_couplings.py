@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_matrix
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from liouville.cells._fates import push
 from liouville.data import points_among
@@ -102,8 +102,8 @@ def _kernel(here: np.ndarray, ahead: np.ndarray, count: int) -> csr_matrix:
     """Gaussian weights of the pairs of which either is among the nearest of the other."""
     pairs, widths = [], []
     for points, cells, flipped in ((here, ahead, False), (ahead, here, True)):
-        nearest = np.arange(1, min(count, len(cells)) + 1)
-        distances, near = cKDTree(cells).query(points, nearest, workers=-1)
+        nearest: Any = np.arange(1, min(count, len(cells)) + 1)
+        distances, near = KDTree(cells).query(points, nearest, workers=-1)
         own = np.repeat(np.arange(len(points)), len(nearest))
         pair = (near.ravel(), own) if flipped else (own, near.ravel())
         pairs.append((*pair, distances.ravel() ** 2))

@@ -58,7 +58,8 @@ def fates(
       The flow is deterministic: a cell that is undecided gets one fate. Right where a cell's place
       says all about its fate.
     * `by="diffusion"`: so are `draws` paths of the diffusion with the noise `sigma`, weighted by
-      $e^{w}$, their gain of mass. Right if the noise is known.
+      $e^{w}$, their gain of mass. The most accurate if the noise is known; snapshots do not tell
+      it, so parts are the default (figures: `docs/fates.md`).
 
     Memory is bounded whatever the number of cells, besides the answer.
 
@@ -194,11 +195,11 @@ def descendants_of(
         return _arrived(model, groups, moved, way)
     found = np.empty((len(x), len(groups)))
     size = max(_BLOCK // (way.draws * model.dim * 4), 1)
-    for number_, begin in enumerate(range(0, len(x), size)):
+    for block, begin in enumerate(range(0, len(x), size)):
         rows = slice(begin, begin + size)
-        repeated = (np.repeat(a[rows], way.draws, axis=0) for a in (x, t))
-        seed = _seed(way.seed, number_)
-        moved = _carried(model, *repeated, end, True, way.sigma, seed, back=back)
+        start, times = (np.repeat(a[rows], way.draws, axis=0) for a in (x, t))
+        seed = _seed(way.seed, block)
+        moved = _carried(model, start, times, end, True, way.sigma, seed, back=back)
         arrived = _arrived(model, groups, moved, way)
         found[rows] = arrived.reshape(-1, way.draws, len(groups)).mean(1)
     return found

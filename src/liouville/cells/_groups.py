@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import connected_components
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from liouville.data import AbstractUnits, listed, numbers_of, text_labels
 from liouville.errors import LiouvilleError
@@ -156,8 +156,8 @@ class Groups:
         if units is not None:
             points, cells = units.to_model(points), units.to_model(cells)
         found = np.empty((len(points), len(self.names)))
-        mass, tree = self.one_hot * self.weights[:, None], cKDTree(cells)
-        nearest = np.arange(1, min(neighbours, len(cells)) + 1)
+        mass, tree = self.one_hot * self.weights[:, None], KDTree(cells)
+        nearest: Any = np.arange(1, min(neighbours, len(cells)) + 1)
         for begin in range(0, len(points), _BLOCK):
             rows = slice(begin, begin + _BLOCK)
             found[rows] = mass[tree.query(points[rows], nearest, workers=-1)[1]].sum(1)

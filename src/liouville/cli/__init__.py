@@ -19,6 +19,8 @@ for _command in (_fit.demo, _fit.evaluate, _fit.settings, _events.forecast):
     app.command()(_command)
 for _command in (_query.info, _query.check, _query.sample, _query.query, _query.trajectories):
     app.command()(_command)
+for _command in (_cells.fates, _cells.transitions):
+    app.command()(_command)
 app.command("map")(_query.map_command)
 app.command("couple")(_query.couple_command)
 app.command()(_query.plot)

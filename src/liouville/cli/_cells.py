@@ -1,11 +1,155 @@
 """Commands that say what a fitted model tells of cells."""
 
+import warnings
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, NamedTuple
 
+import numpy as np
 import typer
 
-from liouville.cli._app import Extrapolate, Json, RunFolder, finish
+from liouville.cli._app import Extrapolate, Json, Out, RunFolder, Seed, finish, finish_table
+from liouville.cli._query import SigmaOption
+from liouville.errors import LiouvilleError
+
+CellsFile = Annotated[
+    Path, typer.Argument(metavar="FILE", help="Cells with times and labels: .h5ad, .csv, ...")
+]
+ByOption = Annotated[
+    Literal["parts", "flow", "diffusion"],
+    typer.Option(help="How cells are followed; see docs/fates.md."),
+]
+GrowthOption = Annotated[
+    bool, typer.Option(help="Count descendants, or follow cells as if none divided or died.")
+]
+DrawsOption = Annotated[int, typer.Option(min=1, help="Paths a cell, of the diffusion.")]
+
+
+class _Labelled(NamedTuple):
+    """The cells of a file."""
+
+    file: Path
+    points: np.ndarray
+    times: np.ndarray
+    labels: np.ndarray | None
+    names: np.ndarray | None
+
+    def at(self, model: Any, time: float, column: str | None) -> np.ndarray:
+        """The rows of the cells of one time."""
+        rows = np.flatnonzero(np.isclose(self.times, time, rtol=1e-9, atol=0.0))
+        if not len(rows):
+            there = ", ".join(f"{t:g}" for t in np.unique(self.times)[:12])
+            what = "" if column is None else f" to be groups of {column!r}"
+            raise LiouvilleError(
+                f"no cells at {model.time_name} {time:g} in {self.file}{what}; name a time that "
+                f"it has: {there}"
+            )
+        return rows
+
+
+def fates(
+    run: RunFolder,
+    file: CellsFile,
+    out: Out,
+    terminal: Annotated[
+        str | None,
+        typer.Option(
+            "--terminal",
+            "--groups",
+            metavar="COLUMN",
+            help="Cell types at the end; by default the islands of the model's parts.",
+        ),
+    ] = None,
+    by: ByOption = "parts",
+    backward: Annotated[
+        bool, typer.Option("--backward", help="Ancestors: where cells came from.")
+    ] = False,
+    to: Annotated[
+        float | None,
+        typer.Option("--to", help="Time of the groups; by default the last, backward the first."),
+    ] = None,
+    growth: GrowthOption = True,
+    draws: DrawsOption = 64,
+    sigma: SigmaOption = None,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Write the probability that each cell ends in each group, or came from it."""
+    from liouville import cells as room
+    from liouville.tasks.ask import identified, load
+
+    model = load(run)
+    cells = _read(run, model, file, terminal)
+    end = model.interval[0 if backward else 1] if to is None else to
+    groups = _groups(model, cells, end, terminal, seed)
+    kept = cells.times >= end if backward else cells.times <= end
+    if not kept.all():
+        side = "before" if backward else "after"
+        warnings.warn(
+            f"{(~kept).sum()} cells of {file} {side} {model.time_name} {end:g} are left out",
+            stacklevel=2,
+        )
+    x, t = cells.points[kept], cells.times[kept]
+    options: dict[str, Any] = {"by": by, "draws": draws, "sigma": sigma, "seed": seed}
+    if backward:
+        found = room.ancestors(model, x, t, groups, end, **options)
+    else:
+        found = room.fates(model, x, t, groups, end, descendants=growth, **options)
+    word = "ancestor" if backward else "fate"
+    columns = {f"{word} {name}": found[:, i] for i, name in enumerate(groups.names)}
+    names = None if cells.names is None else cells.names[kept]
+    finish_table(out, {**identified(names), model.time_name: t, **columns}, as_json, "cells")
+
+
+def transitions(
+    run: RunFolder,
+    file: CellsFile,
+    out: Out,
+    groups: Annotated[str, typer.Option(metavar="COLUMN", help="Cell types.")],
+    start: Annotated[float, typer.Option("--from", help="Time of the rows.")],
+    end: Annotated[float, typer.Option("--to", help="Time of the columns; it may be earlier.")],
+    by: ByOption = "parts",
+    growth: GrowthOption = True,
+    draws: DrawsOption = 64,
+    sigma: SigmaOption = None,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Write what becomes of each cell type between two times: rows that sum to one."""
+    from liouville import cells as room
+    from liouville.tasks.ask import load
+
+    model = load(run)
+    cells = _read(run, model, file, groups)
+    ends = _groups(model, cells, end, groups, seed)
+    rows = cells.at(model, start, groups)
+    assert cells.labels is not None  # read under the name of the groups
+    found = room.transitions(
+        model, cells.points[rows], cells.labels[rows], start, ends, end,
+        by=by, descendants=growth, draws=draws, sigma=sigma, seed=seed,
+    )  # fmt: skip
+    columns = {f"to {name}": found.table[:, i] for i, name in enumerate(found.targets)}
+    named = {"from": np.array(found.sources), "share": found.masses, **columns}
+    finish_table(out, named, as_json, "groups")
+
+
+def _read(run: Path, model: Any, file: Path, column: str | None) -> _Labelled:
+    from liouville.data import labels_of
+    from liouville.tasks.ask import points_for
+
+    points, times, names = points_for(run, model, file, needs_time=True)
+    assert times is not None  # asked for
+    labels = None if column is None else labels_of(file, column)
+    return _Labelled(file, points, times, labels, names)
+
+
+def _groups(model: Any, cells: _Labelled, time: float, column: str | None, seed: int) -> Any:
+    from liouville.cells import Groups
+
+    model.log_mass(time)  # refuses times outside the model's before cells are looked for
+    if cells.labels is None:
+        return Groups.found(model, time, seed=seed)
+    rows = cells.at(model, time, column)
+    return Groups.of(cells.points[rows], cells.labels[rows])
 
 
 def annotate(

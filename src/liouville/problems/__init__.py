@@ -1,5 +1,6 @@
 """Problems with answers on paper: the oracles of everything that is trained."""
 
+from liouville.problems.cells import BranchingCells as BranchingCells
 from liouville.problems.control import DoubleWell as DoubleWell
 from liouville.problems.control import LinearQuadratic as LinearQuadratic
 from liouville.problems.control import MeanFieldBridge as MeanFieldBridge
