@@ -2,8 +2,6 @@
 
 import dataclasses
 import json
-import sys
-import types
 import warnings
 from pathlib import Path
 
@@ -166,26 +164,15 @@ def test_loadings_that_are_given(model, cells):
     )
 
 
-def test_fates_of_terminal_groups(model, cells, monkeypatch):
-    asked = {}
-
-    def fates(model, x, t, groups, *, by):
-        asked.update(groups=groups, by=by)
-        right = 1.0 / (1.0 + np.exp(-x[:, 0]))
-        return np.column_stack([1 - right, right])
-
-    def of(points, labels):
-        names = tuple(sorted(set(labels.tolist())))
-        return types.SimpleNamespace(names=names, points=points, labels=labels)
-
-    room = sys.modules["liouville.cells"]
-    monkeypatch.setattr(room, "fates", fates, raising=False)
-    monkeypatch.setattr(room, "Groups", types.SimpleNamespace(of=of), raising=False)
+@pytest.mark.parametrize("by", ["parts", "flow"])
+def test_fates_of_terminal_groups(model, cells, by):
     cells.obs.loc[cells.obs_names[:40], "kind"] = np.nan
-    lv.annotate(cells, model, terminal="kind", by="flow")
-    last = (cells.obs["day"] == DAYS[-1]) & cells.obs["kind"].notna()
-    assert np.array_equal(asked["groups"].points, np.asarray(cells.obsm["X_pca"], float)[last])
-    assert asked["by"] == "flow"
+    lv.annotate(cells, model, terminal="kind", by=by)
+    x, days = np.asarray(cells.obsm["X_pca"], float), cells.obs["day"].to_numpy(float)
+    last = ((cells.obs["day"] == DAYS[-1]) & cells.obs["kind"].notna()).to_numpy()
+    groups = lv.Groups.of(x[last], cells.obs["kind"][last].astype(str))
+    right = lv.fates(model, x, days, groups, by=by)
+    assert np.allclose(cells.obsm["liouville_fates"], right, atol=1e-6)
     assert cells.uns["liouville"]["fates"].tolist() == ["left", "right"]
     shares = np.asarray(cells.obsm["liouville_fates"], float)
     assert np.allclose(shares.sum(axis=1), 1.0, atol=1e-6)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from liouville.cells._embedding import NEIGHBOURS, projected
-from liouville.cells._fates import fates
+from liouville.cells._fates import By, fates
 from liouville.cells._groups import Groups
 from liouville.cells._loadings import Loadings, LoadingsLike, loadings_of
 from liouville.cells._plain import plain
@@ -61,7 +61,7 @@ class Wishes(NamedTuple):
     loadings: LoadingsLike = None
     layer: bool = True
     terminal: str | None = None
-    by: str = "parts"
+    by: By = "parts"
     extrapolate: bool = False
     figures: Mapping[str, Any] | None = None
     key: str = "liouville"
@@ -80,7 +80,7 @@ def annotate(
     loadings: LoadingsLike = None,
     layer: bool = True,
     terminal: str | None = None,
-    by: str = "parts",
+    by: By = "parts",
     extrapolate: bool = False,
     figures: Mapping[str, Any] | None = None,
     key: str = "liouville",
