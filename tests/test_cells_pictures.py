@@ -9,12 +9,13 @@ import pytest
 from liouville.data import Snapshots, read_cells
 from liouville.plots import to_png
 from liouville.tasks.cells.config import CellsConfig
-from liouville.tasks.cells.demo import demo_cells
+from liouville.tasks.cells.demo import Truth, demo_cells
 from liouville.tasks.cells.pictures import group_pictures
 from liouville.tasks.cells.read import read
 from test_plots import check_png
 
-_TRUTH = demo_cells()
+_WHOLE = demo_cells()
+_TRUTH = Truth(_WHOLE.cells.select(np.arange(0, len(_WHOLE.cells), 8)), _WHOLE.model)
 _BRANCH = _TRUTH.model.log_shares(_TRUTH.cells.times, _TRUTH.cells.points).argmax(1)
 
 

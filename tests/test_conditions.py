@@ -187,6 +187,7 @@ def test_shares_of_parts_are_compared_with_errors(model):
     assert not rows[0]["differs"]
 
 
+@pytest.mark.slow
 def test_where_nothing_differs_something_is_said_to_once_in_twenty_tables():
     rng, claims = np.random.default_rng(0), 0
     times = np.repeat(TIMES, 60)

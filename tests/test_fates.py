@@ -86,12 +86,12 @@ def test_descendants_count_and_do_matter(model):
 
 def test_cells_may_have_different_times(model):
     groups = ends(model, END)
-    t = np.array([0.0, 0.5, 2.0, 0.5])
+    t = np.array([0.5, 2.0])
     x = np.concatenate([model.sample(time, 1, seed=int(10 * time)) for time in t])
     for by in ("parts", "flow", "diffusion"):
-        each = [fates(model, x[i : i + 1], t[i], groups, by=by, draws=4000) for i in range(len(t))]
-        found = fates(model, x, t, groups, by=by, draws=4000)
-        assert np.allclose(found, np.concatenate(each), atol=0.03)
+        each = [fates(model, x[i : i + 1], t[i], groups, by=by, draws=1000) for i in range(len(t))]
+        found = fates(model, x, t, groups, by=by, draws=1000)
+        assert np.allclose(found, np.concatenate(each), atol=0.06)
 
 
 def test_all_ways_agree_where_parts_are_far_apart(model):

@@ -21,6 +21,7 @@ def test_growth_is_that_of_the_population(population):
     assert len(end.points) / 1500 == pytest.approx(np.exp(2.0 * 0.35), abs=0.2)
 
 
+@pytest.mark.slow
 def test_fates_with_descendants_are_those_by_lineage(population):
     start = population.grow(population.founders(600), 0.0, 2.0).points
     table = population.transitions(2.0, 4.0, n=1500)
