@@ -1,7 +1,7 @@
 """The fitted model as a user meets it: NumPy in and out, in the user's own units."""
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -13,34 +13,28 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
-from liouville import curves, dynamics, gauges, maps, paths, processes, quantities
+from liouville import dynamics, paths, quantities
 from liouville.data import Standardisation, numbers_of, points_among
 from liouville.errors import LiouvilleError
-from liouville.numerics import conditioning, networks, parameters, weights
+from liouville.model._compiled import (
+    BLOCK,
+    answers_at,
+    blocks,
+    draw,
+    errors_at,
+    log_masses,
+    log_part_masses,
+    rows,
+)
+from liouville.numerics import parameters
 from liouville.numerics.arguments import check_counts, numbers
 from liouville.numerics.averages import error_of_average
 from liouville.numerics.finite import check_answers, point_name
 from liouville.runs import storage
-from liouville.runs.defects import check_claims, check_leaves, check_shapes, refused_as
-from liouville.runs.folder import file_of
 from liouville.runs.notebook import html_table
-
-MODEL_FILE = "model.lv"
 
 # What NumPy makes an array of, and data frames and AnnData for points.
 Numbers: TypeAlias = Any
-
-# Where the classes are that a model file may name: all that is public and final there, and the one
-# class of Equinox that networks are made of.
-CLASSES = (
-    *(conditioning, curves, gauges, maps, networks, parameters, paths, processes, weights),
-    eqx.nn.Linear,
-)
-
-# The most and the fewest points evaluated in one compiled call: the most bounds the memory (block x
-# parts x dim). Of different times no more come in one call than that their marginals, each of about
-# as many numbers as the path, hold so many numbers together.
-_BLOCK, _LEAST, _NUMBERS = 4096, 64, 2**24
 
 # Steps of trajectories: in a gap between the model's times, in its whole interval, and in a piece.
 _OF_GAP, _OF_ALL, _OF_PIECE = 8, 32, 2
@@ -49,8 +43,9 @@ _OF_GAP, _OF_ALL, _OF_PIECE = 8, 32, 2
 _FARTHEST = 1e12
 
 
-# The answers that are one number at a point; the others are one for each coordinate.
-_SCALARS = ("log_density", "growth")
+def is_scalar(name: str) -> bool:
+    """Whether an answer is one number at a point; the others are one for each coordinate."""
+    return name in ("log_density", "growth")
 
 
 class ModelAnswers(NamedTuple):
@@ -309,7 +304,7 @@ class Model:
             t: time or times, any shape.
             extrapolate: allow times outside `interval`.
         """
-        return self._masses(_log_mass, t, extrapolate)
+        return self._masses(log_masses, t, extrapolate)
 
     def log_shares(self, t: Numbers, x: Numbers, *, extrapolate: bool = False) -> np.ndarray:
         r"""$\log\gamma_k$, how likely a point is of each part, shape `(..., parts)`.
@@ -326,7 +321,7 @@ class Model:
 
     def log_part_masses(self, t: Numbers, *, extrapolate: bool = False) -> np.ndarray:
         r"""$\log m_k$ of the parts of `log_shares`, `(..., parts)`; $\sum_k m_k$: `log_mass`."""
-        return self._masses(_log_part_masses, t, extrapolate)
+        return self._masses(log_part_masses, t, extrapolate)
 
     def sample(self, t: Numbers, n: int, *, seed: int = 0, extrapolate: bool = False) -> np.ndarray:
         """Independent draws from the density at one time, shape `(n, dim)`.
@@ -344,8 +339,8 @@ class Model:
             raise LiouvilleError(f"sample takes one time, got {len(clock)}; call it once a time")
         time = jnp.asarray(clock, jnp.zeros(()).dtype)
         # Draws come in whole blocks, so that another n compiles nothing and keeps the first ones.
-        keys = jr.split(_key(seed), -(-n // _BLOCK))
-        drawn = [_draw(self.path, time, key, _BLOCK) for key in keys]
+        keys = jr.split(_key(seed), -(-n // BLOCK))
+        drawn = [draw(self.path, time, key, BLOCK) for key in keys]
         found = self.units.to_user(np.concatenate(drawn)[:n])
         return self._checked("place", found, t, found)
 
@@ -423,7 +418,7 @@ class Model:
         moved = [np.empty((len(whole), 0, self.dim))]
         grown = [np.empty((len(whole), 0))]
         flat = x0.reshape(-1, self.dim)
-        for number, block in enumerate(_blocks(flat)):
+        for number, block in enumerate(blocks(flat)):
             start, key = jnp.asarray(block, dtype), jr.fold_in(_key(seed), number)
             if stochastic:
                 points, log_weights = dynamics.solve_growing_sde(
@@ -502,7 +497,7 @@ class Model:
     def _shape(self, name: str) -> tuple[int, ...]:
         """The shape of an answer at one point."""
         if name != "log_parts":
-            return () if name in _SCALARS else (self.dim,)
+            return () if is_scalar(name) else (self.dim,)
         time = jax.ShapeDtypeStruct((), jnp.zeros(()).dtype)
         return eqx.filter_eval_shape(lambda p, t: p.at(t).log_part_masses, self.path, time).shape
 
@@ -591,7 +586,7 @@ class Model:
         """What is asked of the marginals alone, at times of any shape."""
         clock = self._model_times(numbers("the time", t), extrapolate)
         flat = clock.astype(jnp.zeros(()).dtype).reshape(-1)
-        found = np.concatenate([np.asarray(ask(self.path, b)) for b in _blocks(flat)] or [flat])
+        found = np.concatenate([np.asarray(ask(self.path, b)) for b in blocks(flat)] or [flat])
         mass = found[: flat.size].reshape((*clock.shape, *found.shape[1:])).astype(float)
         if not (self.is_drawn or np.isfinite(mass).all()):
             wrong = np.argwhere(~np.isfinite(mass))[0]
@@ -631,7 +626,7 @@ class Model:
             "growth": self.units.rate_to_user,
         }
         noise = jnp.asarray(self._noise(sigma), jnp.zeros(()).dtype)
-        found = self._ask(names, t, x, True, partial(_errors_at, noise))
+        found = self._ask(names, t, x, True, partial(errors_at, noise))
         return [to_user[name](error) for name, error in zip(names, found)]
 
     def _check_members(self) -> None:
@@ -661,7 +656,7 @@ class Model:
 
         All are in the model's units.
         """
-        function = function or _answers
+        function = function or answers_at
         x = self.points_to_model(x)
         batch, flat = x.shape[:-1], x.reshape(-1, self.dim)
         t = numbers_of(t, "times")
@@ -676,176 +671,14 @@ class Model:
         shapes = [(*batch, *self._shape(name)) for name in names]
         results = [np.empty((len(flat), *shape[len(batch) :])) for shape in shapes]
         size = sum(np.size(leaf) for leaf in jax.tree.leaves(self.path))
-        most = 1 << max(_NUMBERS // max(size, 1), 1).bit_length() - 1
-        for times, index in _rows(self._model_times(every, extrapolate), most):
+        for times, index in rows(self._model_times(every, extrapolate), size):
             found = function(self.path, names, times.astype(dtype), flat[index].astype(dtype))
             for result, values in zip(results, found):
                 result[index] = values
         return [result.reshape(shape) for result, shape in zip(results, shapes)]
 
 
-def load(run: Path | str, *, classes: Sequence[type] = ()) -> Model:
-    """Reads a fitted model; no code of the file is run.
-
-    Args:
-        run: the folder of a run, or a model file.
-        classes: your own path, curve or gauge classes, if the model holds any.
-
-    Raises:
-        LiouvilleError: if there is no model, or the file is damaged, altered or of another format.
-    """
-    file = file_of(Path(run), MODEL_FILE) if Path(run).is_dir() else Path(run)
-    arrays, content = storage.read(file, kind="model")
-    check_leaves(file, arrays)
-    table = storage.class_table(*CLASSES, *classes)
-    with refused_as(file, "a model"):
-        model = Model(
-            path=storage.rebuild(content["path"], arrays, table, to_array=jnp.asarray),
-            units=Standardisation.from_dict(content["units"]),
-            times=np.asarray(content["times"], float),
-            features=tuple(content["features"]),
-            time_name=content["time_name"],
-            time_unit=content["time_unit"],
-            sigma=np.asarray(content["sigma"], float)[()],
-            notes=content["notes"],
-            classes=tuple(content["classes"]),
-        )
-        _check(model)
-    return model
-
-
 def _key(seed: int) -> jax.Array:
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or abs(int(seed)) >= 2**63:
         raise LiouvilleError(f"the seed is {seed!r}; give a whole number below 2^63")
     return jr.key(int(seed))
-
-
-def _check(model: Model) -> None:
-    """Refuses a model whose parts do not fit each other; nothing is computed but shapes."""
-    dim, sigma = model.units.dim, np.asarray(model.sigma)
-    texts = (*model.features, *model.classes, model.time_name, model.time_unit)
-    claims = {
-        "features, classes and time have names": all(isinstance(t, str) for t in texts),
-        f"there are {dim} features": len(model.features) == dim == model.path.dim,
-        "times are numbers": model.times.ndim == 1 and model.times.size > 0,
-        "times are finite": bool(np.isfinite(model.times).all()),
-        "sigma is a number, or one for each feature": sigma.shape in ((), (dim,)),
-        "sigma is finite and not negative": bool(np.all(np.isfinite(sigma) & (sigma >= 0))),
-        "notes are a mapping": isinstance(model.notes, dict),
-    }
-    check_claims(claims)
-
-    def answers(path: paths.AbstractPath, t: jax.Array, x: jax.Array) -> quantities.Answers:
-        return quantities.answers(path.at(t), x)
-
-    like = jax.ShapeDtypeStruct((dim,), jnp.zeros(()).dtype)
-    found = eqx.filter_eval_shape(answers, model.path, jax.ShapeDtypeStruct((), like.dtype), like)
-    check_shapes(found, {name: () if name in _SCALARS else (dim,) for name in found._fields})
-
-
-def _rows(times: np.ndarray, most: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Cuts points in blocks of rows: all points of a row have one time, asked for once.
-
-    A row is about as wide as the mean number of points a time: one time for all points is one row,
-    another time for each a column, and what fills up ragged rows is at most twice the points.
-    At most `most` rows make a block. Yields the time of every row, shape `(rows,)`, and the numbers
-    of its points, `(rows, width)`, in which some come more than once.
-    """
-    if not len(times):
-        return
-    distinct, place, counts = np.unique(times, return_inverse=True, return_counts=True)
-    width = min(_BLOCK, 1 << (-(-len(times) // len(distinct)) - 1).bit_length())
-    order = np.argsort(place, kind="stable")
-    first, rows = np.cumsum(counts) - counts, -(-counts // width)
-    index = np.repeat(order[first], rows)[:, None] + np.zeros(width, int)
-    place = place[order]
-    position = np.arange(len(times)) - first[place]
-    index[(np.cumsum(rows) - rows)[place] + position // width, position % width] = order
-    most = min(most, _BLOCK // width)
-    for block in _blocks(index, most, min(most, -(-_LEAST // width))):
-        yield times[block[:, 0]], block
-
-
-def _blocks(x: np.ndarray, most: int = _BLOCK, least: int = _LEAST) -> list[np.ndarray]:
-    """Rows in blocks of few sizes, so that another number of points seldom compiles anew."""
-    blocks = []
-    for begin in range(0, len(x), most):
-        block = x[begin : begin + most]
-        more = _pad(len(block), most, least) - len(block)
-        blocks.append(np.concatenate([block, np.repeat(block[-1:], more, axis=0)]))
-    return blocks
-
-
-@eqx.filter_jit
-def _answers(path: paths.AbstractPath, names: tuple[str, ...], times, x):
-    """The named answers at points of shape `(times, n, dim)`; no others are compiled."""
-
-    def at_one_time(t, points):
-        marginal = path.at(t)
-        if names == ("log_parts",):
-            return [jax.vmap(marginal.log_parts)(points)]
-        found = jax.vmap(lambda y: quantities.answers(marginal, y))(points)
-        return [getattr(found, name) for name in names]
-
-    return jax.vmap(at_one_time)(times, x)
-
-
-@eqx.filter_jit
-def _errors_at(noise, path: paths.Ensemble, names: tuple[str, ...], times, x):
-    """The standard errors of the named answers, or of the drift with a noise `(dim,)`."""
-
-    def at_one_point(marginal, y):
-        each = eqx.filter_vmap(lambda member: quantities.answers(member, y))(marginal.members)
-        told = {**each._asdict(), "drift": each.velocity + 0.5 * noise**2 * each.score}
-        # Densities are averaged by the members' weights, all else by their say at the point.
-        say = jax.nn.softmax(marginal.log_weights + each.log_density)
-        shares = {"log_density": jax.nn.softmax(marginal.log_weights)}
-        return [error_of_average(told[name], shares.get(name, say)) for name in names]
-
-    def at_one_time(t, points):
-        marginal = path.at(t)
-        return jax.vmap(lambda y: at_one_point(marginal, y))(points)
-
-    return jax.vmap(at_one_time)(times, x)
-
-
-@eqx.filter_jit
-def _log_mass(path: paths.AbstractPath, times):
-    # A path that does not grow has a zero without shape and precision.
-    return jax.vmap(lambda t: jnp.broadcast_to(path.at(t).log_mass, t.shape))(times)
-
-
-@eqx.filter_jit
-def _log_part_masses(path: paths.AbstractPath, times):
-    return jax.vmap(lambda t: path.at(t).log_part_masses)(times)
-
-
-def _draw(path: paths.AbstractPath, t: jax.Array, key: jax.Array, count: int) -> np.ndarray:
-    """Draws; of an average of paths each branch draws its own share of them.
-
-    A branch picked anew for every point would be copied for every point.
-    """
-    size = _pad(count)
-    branches = path.branches()
-    if len(branches) == 1:
-        return np.asarray(_sample(path, t, jr.split(key, size)))[:count]
-    label_key, *keys = jr.split(key, len(branches) + 1)
-    shares = np.array([share + _log_mass(branch, t[None])[0] for share, branch in branches])
-    label = np.asarray(jr.categorical(label_key, jnp.asarray(shares), shape=(size,)))[:count]
-    drawn = np.empty((count, path.dim))
-    for number, ((_, branch), own) in enumerate(zip(branches, keys)):
-        rows = np.flatnonzero(label == number)
-        if len(rows):
-            drawn[rows] = _draw(branch, t, own, len(rows))
-    return drawn
-
-
-def _pad(count: int, most: int = _BLOCK, least: int = _LEAST) -> int:
-    """One of a few sizes, not below `count`: then another number of points seldom compiles."""
-    return min(most, max(least, 1 << (count - 1).bit_length()))
-
-
-@eqx.filter_jit
-def _sample(path: paths.AbstractPath, t, keys):
-    marginal = path.at(t)
-    return jax.vmap(lambda k: marginal.sample(key=k))(keys)
