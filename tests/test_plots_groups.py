@@ -99,3 +99,22 @@ def test_pairs_name_the_first_coordinates_once() -> None:
     figure = plots.density_pairs(_FIVE, _CELLS, first=3)
     visible = [axes for axes in figure.axes if axes.get_visible() and axes.get_xlabel()]
     assert [axes.get_xlabel() for axes in visible] == ["PC1", "PC2"]
+
+
+def test_the_legend_of_a_composition_stands_in_the_order_of_its_bars() -> None:
+    legend = plots.composition(_FIVE.times, _SHARES, ("a", "b", "c")).get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == ["c", "b", "a"]
+
+
+def test_tall_panels_are_narrower_and_more_of_them_stand_in_a_row() -> None:
+    (wide, _), (tall, axes) = plots.panels(5, 0.8), plots.panels(5, 2.0)
+    place = axes[0].get_subplotspec()
+    assert place is not None
+    assert place.get_gridspec().nrows == 1
+    assert tall.get_figwidth() / 5 < wide.get_figwidth() / 3
+
+
+def test_on_an_embedding_fewer_paths_are_drawn() -> None:
+    found = [plots.trajectories(_FIVE, cells) for cells in (_CELLS, snapshots_of(_FIVE, 100))]
+    assert [f.axes[0].get_title(loc="right") for f in found] == ["30 paths", "80 paths"]

@@ -17,7 +17,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from liouville.plots._clock import Clock, clock_of
-from liouville.plots._fields import smooth_counts, some_of
+from liouville.plots._fields import mass_level, smooth_counts, some_of
 from liouville.plots._model import DrawableModel, DrawableSnapshots
 from liouville.plots._plane import Plane, plane_of
 from liouville.plots._style import (
@@ -30,6 +30,7 @@ from liouville.plots._style import (
     frame_plane,
     headline,
     label,
+    narrower,
     panels,
     plain,
     scatter_size,
@@ -45,8 +46,8 @@ _GRID = 44  # cells of the grid of streamlines along each axis
 _LONGEST = 24  # letters of a name of a group
 _GAP = 0.03  # between the blocks of a column, as a part of its height
 _BLOCK = 0.16  # width of a column, in gaps between two
-# Streamlines fade where fewer than this part of the densest place's cells are.
-_FAINTEST, _CLEAREST = 0.01, 0.12
+# Streamlines are clear where this part of the cells is, and gone outside of the other.
+_CLEAR, _SEEN = 0.8, 0.99
 _RIBBON = 40  # points along the edge of a ribbon
 _LEAST = 1e-3  # a flow below this part of all is not drawn
 
@@ -81,7 +82,8 @@ def group_stream(
     """
     plane, names = plane_of(model, snapshots, view), _names(groups)
     palette = group_colours(names, colours)
-    place = canvas(axes, 5.6, plane.window.ratio)
+    ratio = plane.window.ratio
+    place = canvas(axes, narrower(5.6, ratio), ratio)
     some = thin(len(plane.places), _MOST_CELLS)
     place.scatter(
         *plane.places[some].T,
@@ -200,7 +202,7 @@ def composition(
     place.set(xlim=(-0.6, len(times) - 0.4), ylim=(0.0, 1.02))
     place.set_xticks(at, [f"{t:.4g}" for t in times])
     label(place, clock.label, "share of the mass")
-    _legend(place, names, palette)
+    _legend(place, names[::-1], palette)  # in the order of the bars, which grow upward
     return shown(place, axes)
 
 
@@ -346,8 +348,8 @@ def _fading_stream(
     count = smooth_counts(places, np.ones(len(places)), plane.window, _GRID)
     sums = [smooth_counts(places, moves[:, i], plane.window, _GRID) for i in range(2)]
     flow = np.stack(sums, axis=-1) / np.maximum(count, 1e-12)[..., None]
-    share = count / max(count.max(), 1e-12)
-    hidden = (share < _FAINTEST) | ~np.isfinite(flow).all(axis=-1)
+    seen, clear = mass_level(count, _SEEN), mass_level(count, _CLEAR)
+    hidden = (count < seen) | ~np.isfinite(flow).all(axis=-1)
     speed = np.linalg.norm(np.where(hidden[..., None], 0.0, flow), axis=-1)
     if not speed.max() > 0:
         return
@@ -356,8 +358,8 @@ def _fading_stream(
     axes.streamplot(
         *plane.window.centres(_GRID),
         *(np.ma.array(flow[..., i], mask=hidden) for i in range(2)),
-        color=np.ma.array(share, mask=hidden),
-        norm=Normalize(0.0, _CLEAREST, clip=True),
+        color=np.ma.array(count, mask=hidden),
+        norm=Normalize(0.0, clear, clip=True),
         cmap=fading,
         density=1.5,
         linewidth=0.5 + 0.8 * np.clip(speed / np.quantile(speed[~hidden], 0.95), 0.0, 1.0),

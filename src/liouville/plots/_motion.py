@@ -40,6 +40,7 @@ _MOST_PANELS = 12
 _MOST_CELLS = 700
 _MOST_BELOW_PATHS = 4000
 _PATHS = 80
+_PATHS_EMBEDDED = 30  # of those, on an embedding, where they cross between its islands
 _STEPS = 50  # times at which each path is asked for
 
 
@@ -138,13 +139,14 @@ def trajectories(
     figure, axes = panels(1, plane.window.ratio, width=5.6)
     some = thin(len(plane.places), _MOST_BELOW_PATHS)
     _scatter(axes[0], plane.places[some], plane.times[some], clock, scatter_size(len(some)) + 3.0)
-    lines = plane.view.points(paths)
+    count = _PATHS if plane.view.has_scale else _PATHS_EMBEDDED
+    lines = plane.view.points(paths[:, :count])
     if not plane.view.has_scale:
         # An average over nearest cells trembles as neighbours change; the motion does not.
         lines = gaussian_filter1d(lines, 0.02 * _STEPS, axis=0, mode="nearest")
     draw_paths(axes[0], lines, times, clock)
     frame_plane(axes, plane, scenery)
-    headline(axes[0], _span(clock, times), f"{_PATHS} {'noisy ' if stochastic else ''}paths")
+    headline(axes[0], _span(clock, times), f"{count} {'noisy ' if stochastic else ''}paths")
     clock.bar(figure, axes, known)
     return figure
 

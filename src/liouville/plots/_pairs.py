@@ -14,7 +14,7 @@ from liouville.plots._view import thin
 
 _FIRST = 5
 _MOST_TIMES, _MOST_CELLS = 5, 400
-_INCHES, _GRID, _DRAWS = 2.0, 60, 3000
+_INCHES, _GRID, _DRAWS = 2.0, 60, 8000
 _MASS = 0.7
 
 
@@ -49,7 +49,7 @@ def density_pairs(
         window = Window(*(limits_of(x[:, k], seen) for k in (i, j)), equal=False)
         for t, rows, drawn in zip(times, own, draws, strict=True):
             colour = clock.colour(float(t))
-            dots = {"s": 0.5 * scatter_size(len(rows)), "linewidths": 0, "alpha": 0.35}
+            dots = {"s": 0.5 * scatter_size(len(rows)), "linewidths": 0, "alpha": 0.5}
             panel.scatter(*x[rows][:, [i, j]].T, color=colour, rasterized=True, **dots)
             field = density_of(drawn[:, [i, j]], window, _GRID)
             level = mass_level(field, _MASS)

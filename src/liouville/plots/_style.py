@@ -23,6 +23,8 @@ from liouville.runs.notebook import show
 # Draws what stands in the plane, such as obstacles, on axes whose limits are set.
 Scenery = Callable[[Axes], None]
 
+_TALL = 1.3  # height over width of panels of which more fit in a row
+
 INK = "#1f2933"
 MUTED = "#66727f"
 FAINT = "#d5dbe1"
@@ -84,18 +86,24 @@ def shown(drawn: Axes, given: Axes | None) -> Axes:
     return drawn
 
 
+def narrower(width: float, ratio: float) -> float:
+    """The width of a panel that is no larger in area for being higher than wide."""
+    return width / max(ratio, 1.0) ** 0.5
+
+
 def panels(
     count: int, ratio: float = 0.75, width: float = 2.9, most: int = 4, share: bool = True
 ) -> tuple[Figure, list[Axes]]:
     """A figure with ``count`` panels in rows of equal length, and they in reading order.
 
     `ratio` is height over width of a panel, `width` in inches, `most` the largest number in a row,
-    exceeded when there would be many rows. Panels that `share` axes have ticks on the outside only.
+    exceeded when there would be many rows or panels are tall. Panels that `share` axes have ticks
+    on the outside only.
     """
-    most = most if count <= 3 * most else most + 2
+    most = most if count <= 3 * most and ratio <= _TALL else most + 2
     rows = -(-count // most)
     columns = -(-count // rows)
-    width = max(width, 4.2) if count == 1 else width
+    width = narrower(max(width, 4.2) if count == 1 else width, ratio)
     figure = Sheet(
         figsize=(columns * width + 1.0, rows * (width * ratio + 0.42) + 0.3), layout="compressed"
     )

@@ -19,6 +19,7 @@ def as_html(fitted: Any) -> str:
         first = next((item for item in page.contents if isinstance(item, Picture)), None)
         if first is not None:
             data = base64.b64encode(to_png(first.draw(), dpi=80)).decode("ascii")
-            picture = f"<img alt='{html.escape(first.title)}' src='data:image/png;base64,{data}'>"
+            about = f"alt='{html.escape(first.title)}' style='max-width:100%'"
+            picture = f"<img {about} src='data:image/png;base64,{data}'>"
     style = "display:flex; flex-wrap:wrap; gap:24px; align-items:flex-start"
     return f"<div style='{style}'>{html_table(flatten(fitted.summary))}<div>{picture}</div></div>"
