@@ -266,6 +266,12 @@ def test_refusals_are_one_line(model):
     for message, ask in {
         r"cell 0 is from time 2, after 1; leave": lambda: fates(model, x, END, groups, 1.0),
         r"cell 0 is from time 0, before 1; ": lambda: ancestors(model, x, 0.0, groups, 1.0),
+        "cannot be of type list; give liouville.Groups.of": lambda: fates(
+            model,
+            x,
+            START,
+            ["left", "right"],  # pyright: ignore
+        ),
         "time 3 is outside": lambda: fates(model, x, START, groups, 3.0),
         "not by 'magic'": lambda: fates(model, x, START, groups, by="magic"),  # pyright: ignore
         "are of the group left at time 0; fates need two": lambda: ancestors(

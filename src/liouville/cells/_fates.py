@@ -184,6 +184,7 @@ def descendants_of(
     The numbers are relative to the whole population if the model's masses are. Without
     `way.descendants`, and backward, rows sum to one.
     """
+    _check_groups(groups)
     x, t = _cells(model, x, t, end, back)
     if groups.points.shape[1] != model.dim:
         raise LiouvilleError(
@@ -303,7 +304,16 @@ def _cells(model: Model, x: Any, t: Any, end: float, back: bool) -> tuple[np.nda
     return found, times
 
 
+def _check_groups(groups: Any) -> None:
+    if not isinstance(groups, Groups):
+        raise LiouvilleError(
+            f"groups cannot be of type {type(groups).__name__}; give liouville.Groups.of(points, "
+            "labels) of the cells at their time"
+        )
+
+
 def _check_several(groups: Groups, model: Model, time: float) -> None:
+    _check_groups(groups)
     if len(groups) < 2:
         raise LiouvilleError(
             f"all labelled cells are of the group {groups.names[0]} at {model.time_name} {time:g}; "
