@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from liouville import plots
 from liouville.cells import trends
+from liouville.errors import LiouvilleError
 from liouville.plots import to_png
 from test_plots import FakeModel, check_png, snapshots_of
 
@@ -99,3 +100,17 @@ def test_pairs_name_the_first_coordinates_once() -> None:
     figure = plots.density_pairs(_FIVE, _CELLS, first=3)
     visible = [axes for axes in figure.axes if axes.get_visible() and axes.get_xlabel()]
     assert [axes.get_xlabel() for axes in visible] == ["PC1", "PC2"]
+
+
+def test_arrays_of_another_shape_are_refused() -> None:
+    shares = [np.ones(1), np.full(2, 0.5)]
+    for ask, message in [
+        (lambda: plots.composition([0, 1], np.ones((2, 3)), ["a"]), r"\(2, 3\) but \(2, 1\)"),
+        (
+            lambda: plots.sankey(shares, [np.full((1, 1), 0.5)], [["a"], ["b", "c"]], [0, 1]),
+            r"flows of a gap have shape \(1, 1\) but \(1, 2\) is drawn",
+        ),
+    ]:
+        with pytest.raises(LiouvilleError, match=message):
+            ask()
+    plots.sankey(shares, [np.full((1, 2), 0.5)], [["a"], ["b", "c"]], [0, 1])
