@@ -167,17 +167,33 @@ def test_loadings_that_are_given(model, cells):
 @pytest.mark.parametrize("by", ["parts", "flow"])
 def test_fates_of_terminal_groups(model, cells, by):
     cells.obs.loc[cells.obs_names[:40], "kind"] = np.nan
-    lv.annotate(cells, model, terminal="kind", by=by)
+    with pytest.warns(UserWarning, match="have no label; they are left out"):
+        lv.annotate(cells, model, terminal="kind", by=by)
     x, days = np.asarray(cells.obsm["X_pca"], float), cells.obs["day"].to_numpy(float)
     last = ((cells.obs["day"] == DAYS[-1]) & cells.obs["kind"].notna()).to_numpy()
-    groups = lv.Groups.of(x[last], cells.obs["kind"][last].astype(str))
+    groups = lv.Groups.of(x[last], cells.obs["kind"][last])
     right = lv.fates(model, x, days, groups, by=by)
     assert np.allclose(cells.obsm["liouville_fates"], right, atol=1e-6)
-    assert cells.uns["liouville"]["fates"].tolist() == ["left", "right"]
+    assert cells.uns["liouville"]["fates"].tolist() == ["right", "left"]  # as their categories
     shares = np.asarray(cells.obsm["liouville_fates"], float)
     assert np.allclose(shares.sum(axis=1), 1.0, atol=1e-6)
     entropy = -(shares * np.log(shares)).sum(axis=1)
     assert np.allclose(cells.obs["liouville_fate_entropy"], entropy, atol=1e-5)
+
+
+def test_fates_keep_the_order_of_categories(folder, model, cells, tmp_path):
+    kinds = pd.Categorical(cells.obs["kind"], categories=["right", "none of these", "left"])
+    cells.obs["kind"] = kinds
+    lv.annotate(cells, model, terminal="kind")
+    assert cells.uns["liouville"]["fates"].tolist() == ["right", "left"]
+    cells.obs["number"] = pd.Categorical(pd.array(kinds.codes, dtype="Int64"), categories=[2, 0])
+    del cells.uns, cells.layers["velocity"]
+    cells.write(tmp_path / "cells.h5ad")
+    for column, names in {"kind": ["right", "left"], "number": ["2", "0"]}.items():
+        out = tmp_path / f"{column}.csv"
+        assert call("fates", folder, tmp_path / "cells.h5ad", "--terminal", column, "-o", out) == 0
+        header = out.read_text().splitlines()[0].split(",")
+        assert header[2:] == [f"fate {name}" for name in names]
 
 
 def test_terminal_groups_need_cells_at_the_last_time(model, cells):

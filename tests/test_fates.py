@@ -222,9 +222,36 @@ def test_labels_keep_the_order_of_categories_and_may_be_missing():
 
 
 @pytest.mark.parametrize(
+    "labels",
+    [
+        [0, 1, None, 1],
+        [0.0, 1.0, np.nan, 1.0],
+        ["0", "1", " ", "1"],
+        np.array(["0", "1", "NA", "1"]),
+    ],
+)
+def test_whole_numbers_are_names_without_a_point(labels):
+    with pytest.warns(UserWarning, match="1 of 4 cells have no label"):
+        groups = Groups.of(np.arange(4.0)[:, None], labels)
+    assert groups.names == ("0", "1")
+    assert groups.codes.tolist() == [0, 1, 1]
+
+
+def test_all_of_one_type_become_others(model):
+    x, groups = model.sample(START, 50, seed=3), ends(model, END)
+    found = transitions(model, x, ["stem"] * 50, START, groups)
+    assert found.sources == ("stem",)
+    assert found.table.shape == (1, len(groups))
+    assert found.masses == pytest.approx(1.0)
+    alone = transitions(
+        model, x, ["stem"] * 50, START, Groups.of(groups.points, ["end"] * len(groups.points))
+    )
+    assert alone.table == pytest.approx(np.ones((1, 1)))
+
+
+@pytest.mark.parametrize(
     ("labels", "message"),
     [
-        (["a", "a", "a"], "of the group a; fates need two"),
         (["", None, "nan"], "none of the 3 cells"),
         (["a", "b"], r"labels of shape \(2,\)"),
     ],
@@ -239,8 +266,17 @@ def test_refusals_are_one_line(model):
     for message, ask in {
         r"cell 0 is from time 2, after 1; leave": lambda: fates(model, x, END, groups, 1.0),
         r"cell 0 is from time 0, before 1; ": lambda: ancestors(model, x, 0.0, groups, 1.0),
+        "cannot be of type list; give liouville.Groups.of": lambda: fates(
+            model,
+            x,
+            START,
+            ["left", "right"],  # pyright: ignore
+        ),
         "time 3 is outside": lambda: fates(model, x, START, groups, 3.0),
         "not by 'magic'": lambda: fates(model, x, START, groups, by="magic"),  # pyright: ignore
+        "are of the group left at time 0; fates need two": lambda: ancestors(
+            model, x, END, Groups.of(x, ["left"] * 5)
+        ),
         r"give one time, or one for each": lambda: fates(model, x, [0.0, 1.0], groups),
     }.items():
         with pytest.raises(LiouvilleError, match=message):

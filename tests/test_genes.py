@@ -102,6 +102,23 @@ def test_trends_of_annotated_cells(known):
     assert np.allclose(counts.mean[0], known[known.obs["day"] == 0].X.toarray().mean(axis=0))
 
 
+def test_genes_without_numbers_are_last_and_same_names_are_refused(known):
+    cells = known.copy()
+    matrix = np.array(cells.X.toarray() if hasattr(cells.X, "toarray") else cells.X, float)
+    matrix[0, 0] = np.nan
+    cells.X = matrix
+    table = drivers(cells, "right")
+    assert table.index[-1] == cells.var_names[0]
+    assert np.isnan(table.to_numpy()[-1]).all()
+    assert np.isfinite(table.to_numpy()[:-1]).all()
+    scores, order = gene_trends(cells).heat_map()
+    assert order[-1] == 0
+    assert np.isnan(scores[-1]).all()
+    cells.var_names = ["same"] * GENES
+    with pytest.raises(LiouvilleError, match=f"{GENES} genes are called 'same'; tell them apart"):
+        gene_trends(cells, genes=["same"])
+
+
 def test_refused_genes(known):
     with pytest.raises(LiouvilleError, match=r"no fate 'rihgt' in cells; did you mean 'right'"):
         drivers(known, "rihgt")

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from liouville import plots
 from liouville.cells import trends
+from liouville.errors import LiouvilleError
 from liouville.plots import to_png
 from test_plots import FakeModel, check_png, snapshots_of
 
@@ -118,3 +119,17 @@ def test_tall_panels_are_narrower_and_more_of_them_stand_in_a_row() -> None:
 def test_on_an_embedding_fewer_paths_are_drawn() -> None:
     found = [plots.trajectories(_FIVE, cells) for cells in (_CELLS, snapshots_of(_FIVE, 100))]
     assert [f.axes[0].get_title(loc="right") for f in found] == ["30 paths", "80 paths"]
+
+
+def test_arrays_of_another_shape_are_refused() -> None:
+    shares = [np.ones(1), np.full(2, 0.5)]
+    for ask, message in [
+        (lambda: plots.composition([0, 1], np.ones((2, 3)), ["a"]), r"\(2, 3\) but \(2, 1\)"),
+        (
+            lambda: plots.sankey(shares, [np.full((1, 1), 0.5)], [["a"], ["b", "c"]], [0, 1]),
+            r"flows of a gap have shape \(1, 1\) but \(1, 2\) is drawn",
+        ),
+    ]:
+        with pytest.raises(LiouvilleError, match=message):
+            ask()
+    plots.sankey(shares, [np.full((1, 2), 0.5)], [["a"], ["b", "c"]], [0, 1])

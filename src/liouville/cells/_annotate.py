@@ -19,6 +19,7 @@ from liouville.data import (
     check_memory,
     listed,
     not_found,
+    text_labels,
 )
 from liouville.errors import LiouvilleError
 from liouville.model import Model
@@ -214,7 +215,7 @@ def additions(adata: Any, model: Model, wishes: Wishes) -> Additions:
 def _check_names(wishes: Wishes) -> None:
     for option in ("key", "velocity"):
         name = getattr(wishes, option)
-        if not name or "/" in name:
+        if not isinstance(name, str) or not name or "/" in name:
             raise LiouvilleError(
                 f"{option} is {name!r}, and names begin with it; give text without a slash"
             )
@@ -277,15 +278,14 @@ def _rows(loadings: Loadings, u: np.ndarray) -> Rows:
 def _groups(cells: Annotated, model: Model, snapshots: Snapshots, column: str) -> Any:
     """The groups in which cells end: those of the cells at the last time."""
     last = model.interval[1]
-    labels = np.array([str(label) for label in cells.column(column).tolist()])
-    # A cell without a label has an empty one, or that of a missing number.
-    ends = np.isclose(snapshots.times, last) & ~np.isin(labels, ("", "nan"))
-    if not ends.any():
+    ends = np.isclose(snapshots.times, last)
+    labels = cells.labels(column)[ends]
+    if not np.any(text_labels(labels) != ""):
         raise LiouvilleError(
             f"no cells at the last time, {last:g}, have a value in {column!r}, so there are no "
             "terminal groups; name another column, or annotate all cells"
         )
-    return Groups.of(snapshots.points[ends], labels[ends])
+    return Groups.of(snapshots.points[ends], labels)
 
 
 def say_replaced(found: Additions, wishes: Wishes, there: Callable[[str], Any]) -> None:

@@ -81,11 +81,12 @@ def fates(
         Shape `(n, groups)`; rows sum to one.
 
     Raises:
-        LiouvilleError: if a cell is from after the end, a time is outside the model's, or, by
-            parts, the model has one part only.
+        LiouvilleError: if there is one group only, a cell is from after the end, a time is outside
+            the model's, or, by parts, the model has one part only.
     """
     end = model.interval[1] if t1 is None else number("t1", t1)
     way = Way(by, descendants, draws, sigma, seed)
+    _check_several(groups, model, end)
     return _shares(descendants_of(model, x, t, groups, end, way))
 
 
@@ -126,6 +127,7 @@ def ancestors(
     """
     start = model.interval[0] if t0 is None else number("t0", t0)
     way = Way(by, False, draws, sigma, seed)
+    _check_several(groups, model, start)
     return _shares(descendants_of(model, y, t1, groups, start, way, back=True))
 
 
@@ -182,6 +184,7 @@ def descendants_of(
     The numbers are relative to the whole population if the model's masses are. Without
     `way.descendants`, and backward, rows sum to one.
     """
+    _check_groups(groups)
     x, t = _cells(model, x, t, end, back)
     if groups.points.shape[1] != model.dim:
         raise LiouvilleError(
@@ -299,6 +302,23 @@ def _cells(model: Model, x: Any, t: Any, end: float, back: bool) -> tuple[np.nda
             f"leave it out, or ask for {other}"
         )
     return found, times
+
+
+def _check_groups(groups: Any) -> None:
+    if not isinstance(groups, Groups):
+        raise LiouvilleError(
+            f"groups cannot be of type {type(groups).__name__}; give liouville.Groups.of(points, "
+            "labels) of the cells at their time"
+        )
+
+
+def _check_several(groups: Groups, model: Model, time: float) -> None:
+    _check_groups(groups)
+    if len(groups) < 2:
+        raise LiouvilleError(
+            f"all labelled cells are of the group {groups.names[0]} at {model.time_name} {time:g}; "
+            "fates need two groups or more: name another column, or another time"
+        )
 
 
 def _shares(counts: np.ndarray) -> np.ndarray:

@@ -39,7 +39,7 @@ class Trends(NamedTuple):
         """
         centred = self.mean - self.mean.mean(axis=0)
         scale = centred.std(axis=0)
-        scores = np.divide(centred, scale, out=np.zeros_like(centred), where=scale > 0).T
+        scores = np.divide(centred, scale, out=np.zeros_like(centred), where=scale != 0).T
         # The centre of what is above the mean, so that ties of a peak are told apart.
         above = np.maximum(scores, 0.0)
         total = np.maximum(above.sum(axis=1), np.finfo(float).tiny)
@@ -164,6 +164,8 @@ def drivers(
 ) -> Any:
     r"""Genes by how much they change along a fate and not along the others.
 
+    Genes of which a cell has no number are NaN and last.
+
     Args:
         adata: AnnData that `annotate` has seen, with terminal groups.
         fate: one of these.
@@ -196,7 +198,7 @@ def drivers(
     (change, error), (elsewhere, its) = (_change(t) for t in (along, other))
     contrast, deviation = change - elsewhere, _deviation(every)
     found = {
-        "score": np.divide(contrast, deviation, out=np.zeros_like(change), where=deviation > 0),
+        "score": np.divide(contrast, deviation, out=np.zeros_like(change), where=deviation != 0),
         "change": change,
         "change_error": error,
         "contrast": contrast,
@@ -227,7 +229,7 @@ def _correlation(matrix: Any, times: np.ndarray, share: np.ndarray, every: Trend
         together += centred[rows] @ (block - every.mean[place[rows]])
     counts = np.bincount(place)[:, None]
     size = np.sqrt(np.sum(centred**2) * (counts * every.spread**2).sum(axis=0))
-    return np.divide(together, size, out=np.zeros_like(together), where=size > 0)
+    return np.divide(together, size, out=np.zeros_like(together), where=size != 0)
 
 
 def _times(adata: Any, key: str) -> np.ndarray:
@@ -254,6 +256,11 @@ def _expression(
     for gene in genes:
         if gene not in names:
             raise not_found("gene", gene, names, "cells")
+        if names.count(gene) > 1:
+            raise LiouvilleError(
+                f"{names.count(gene)} genes are called {gene!r}; tell them apart by "
+                "adata.var_names_make_unique()"
+            )
     if not genes:
         raise LiouvilleError(f"no genes were named; name some, or leave it out: {listed(names, 4)}")
     return Annotated(adata, "cells").points("X" if layer is None else f"layers/{layer}", genes)[

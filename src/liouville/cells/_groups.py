@@ -9,7 +9,7 @@ from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import KDTree
 
-from liouville.data import AbstractUnits, listed, numbers_of, text_labels
+from liouville.data import AbstractUnits, numbers_of, text_labels
 from liouville.errors import LiouvilleError
 from liouville.model import Model
 from liouville.numerics.arguments import check_counts, check_weights
@@ -47,7 +47,7 @@ class Groups:
             weights: the mass of each cell; equal by default.
 
         Raises:
-            LiouvilleError: if numbers do not fit, or fewer than two groups have mass.
+            LiouvilleError: if numbers do not fit, or no group has mass.
 
         Warns:
             UserWarning: if cells have no label.
@@ -71,11 +71,6 @@ class Groups:
         kept = (texts != "") & (mass > 0)
         present = np.unique(texts[kept])
         known = [name for name in _categories(labels) if name in present] or present.tolist()
-        if len(known) < 2:
-            raise LiouvilleError(
-                f"all labelled cells are of the group {listed(known)}; fates need two groups or "
-                "more: name another column"
-            )
         codes = np.searchsorted(present, texts[kept])
         rank = np.array([known.index(name) for name in present.tolist()])
         return cls(x[kept], rank[codes], tuple(known), mass[kept] / mass[kept].sum())

@@ -24,7 +24,6 @@ from liouville.data._geography import Projection as Projection
 from liouville.data._geography import great_circle_km as great_circle_km
 from liouville.data._instants import is_date as is_date
 from liouville.data._labels import labels_of as labels_of
-from liouville.data._labels import text_labels as text_labels
 from liouville.data._names import listed as listed
 from liouville.data._names import not_found as not_found
 from liouville.data._points import Points as Points
@@ -45,6 +44,7 @@ from liouville.data._samples import Samples as Samples
 from liouville.data._snapshots import NO_GROUP as NO_GROUP
 from liouville.data._snapshots import Snapshots as Snapshots
 from liouville.data._tables import Table as Table
+from liouville.data._tables import text_labels as text_labels
 from liouville.data._tables import write_table as write_table
 from liouville.data._text_tables import read_table as read_table
 from liouville.data._units import AbstractUnits as AbstractUnits

@@ -15,7 +15,7 @@ from liouville.data._arrays import plain_array, real_matrix
 from liouville.data._believable import check_h5ad, check_zarr
 from liouville.data._names import listed, not_found
 from liouville.data._records import number_values
-from liouville.data._tables import foreign
+from liouville.data._tables import foreign, text_labels
 from liouville.errors import LiouvilleError, one_line
 
 ANNOTATED = (".h5ad", ".zarr")
@@ -45,16 +45,20 @@ class Annotated:
 
     def column(self, name: str) -> np.ndarray:
         """A column of ``obs`` as numbers, instants or text, shape ``(n,)``."""
+        return plain_array(np.asarray(self.labels(name)))
+
+    def labels(self, name: str) -> Any:
+        """A column of ``obs`` as it is stored, an array with ``categories`` if it has some."""
         if name not in self.columns:
             raise not_found("obs column", name, self.columns, self.source)
-        return plain_array(np.asarray(self.data.obs[name]))
+        return self.data.obs[name].array
 
     def colours(self, name: str) -> dict[str, str]:
         """The colours that scanpy keeps for the categories of a column, if they are texts."""
         column, colours = self.data.obs[name], self.data.uns.get(f"{name}_colors", ())
         if not hasattr(column, "cat") or len(colours) != len(column.cat.categories):
             return {}
-        named = zip(_texts(column.cat.categories), _texts(colours))
+        named = zip(text_labels(column.cat.categories).tolist(), _texts(colours))
         return {group: colour for group, colour in named if _COLOUR.fullmatch(colour)}
 
     def expression(self) -> tuple[tuple[str, ...], Callable[[Sequence[str]], np.ndarray]]:

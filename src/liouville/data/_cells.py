@@ -16,7 +16,7 @@ from liouville.data._roles import unit_of, usual
 from liouville.data._snapshots import NO_GROUP, Snapshots
 from liouville.data._sources import ALL, Source, opened, source_of
 from liouville.data._suspects import identifiers_of, other_columns, said_columns
-from liouville.data._tables import Table, is_missing, kept_columns
+from liouville.data._tables import Table, kept_columns, text_labels
 from liouville.data._times import binned, named_times, numbers_from_times, times_of_labels
 from liouville.errors import LiouvilleError
 
@@ -327,22 +327,18 @@ def _completed(
 
 
 def _texts(values: np.ndarray, role: str, what: str) -> np.ndarray:
-    """Labels as text, whole numbers without a point; refuses cells that have none.
+    """Labels as text; refuses cells that have none.
 
     In pictures alone they may have none.
     """
-    missing = is_missing(values) if values.dtype.kind in "Uf" else np.zeros(len(values), bool)
+    found = text_labels(values)
+    missing = found == ""
     if missing.any() and role != "groups":
         raise LiouvilleError(
             f"{role} {what} is missing for {missing.sum()} cells, the first in row "
             f"{missing.argmax()}; fill it in, or leave these cells out"
         )
-    seen = values[~missing]
-    is_whole = values.dtype.kind == "f" and bool(np.all(seen == np.rint(seen)))
-    texts = (seen.astype(np.int64) if is_whole else seen).astype(np.str_)
-    found = np.full(len(values), NO_GROUP, dtype=f"<U{max(texts.dtype.itemsize // 4, 1)}")
-    found[~missing] = texts
-    return found
+    return np.where(missing, NO_GROUP, found)
 
 
 def _without(found: _Columns, request: _Request, source: str) -> _Columns:

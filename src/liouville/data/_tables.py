@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from liouville.data._arrays import plain_array
 from liouville.data._formulas import guarded
 from liouville.data._names import listed, not_found
 from liouville.data._roles import MISSING, usual
@@ -159,6 +160,17 @@ def is_missing(texts: np.ndarray) -> np.ndarray:
     if texts.dtype.kind != "U":
         return ~np.isfinite(texts)
     return np.array([text.strip().casefold() in MISSING for text in texts.tolist()], bool)
+
+
+def text_labels(values: Any) -> np.ndarray:
+    """Labels of any kind as text, whole numbers without a point, empty where there is none."""
+    found = plain_array(np.asarray(values))
+    gone = is_missing(found) if found.dtype.kind in "Uf" else np.zeros(found.shape, bool)
+    # Whole numbers among which one is missing are stored with a point.
+    texts = np.char.strip(found.astype(np.str_))
+    if found.dtype.kind == "f":
+        texts = np.array([text.removesuffix(".0") for text in texts.tolist()], np.str_)
+    return np.where(gone, "", texts)
 
 
 def as_numbers(values: np.ndarray) -> np.ndarray | None:

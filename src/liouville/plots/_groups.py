@@ -1,5 +1,6 @@
 """Figures of groups of cells: where they are, how many, what becomes of them."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -20,6 +21,7 @@ from liouville.plots._clock import Clock, clock_of
 from liouville.plots._fields import mass_level, smooth_counts, some_of
 from liouville.plots._model import DrawableModel, DrawableSnapshots
 from liouville.plots._plane import Plane, plane_of
+from liouville.plots._shapes import array_of
 from liouville.plots._style import (
     GROUPS,
     GROWTH,
@@ -80,7 +82,9 @@ def group_stream(
         colours: By name of a group; by default a fixed order.
         axes: Where to draw; by default a new figure, which a notebook shows.
     """
-    plane, names = plane_of(model, snapshots, view), _names(groups)
+    plane = plane_of(model, snapshots, view)
+    groups = array_of(groups, (len(plane.places),), "groups of cells")
+    names = _names(groups)
     palette = group_colours(names, colours)
     ratio = plane.window.ratio
     place = canvas(axes, narrower(5.6, ratio), ratio)
@@ -117,7 +121,9 @@ def growth_map(
         view: The plane to look at; by default as in ``density_panels``.
         errors: Standard errors of the rates; cells whose error is larger than the rate are faded.
     """
-    clock = clock_of(model, snapshots)
+    clock, shape = clock_of(model, snapshots), (len(snapshots.points),)
+    rates = array_of(rates, shape, "rates")
+    errors = None if errors is None else array_of(errors, shape, "errors of rates")
     top = float(np.quantile(np.abs(rates), 0.98)) or 1.0
     norm = TwoSlopeNorm(0.0, -top, top)
     title = f"growth rate (per {clock.per})"
@@ -146,6 +152,9 @@ def fate_maps(
             what is between the probability and that of all fates alike.
     """
     plane = plane_of(model, snapshots, view)
+    shape = (len(plane.places), len(names))
+    fates = array_of(fates, shape, "fates")
+    errors = None if errors is None else array_of(errors, shape, "errors of fates")
     figure, axes = panels(len(names), plane.window.ratio)
     some, norm = thin(len(plane.places), _MOST_IN_PANEL), Normalize(0.0, 1.0)
     for panel, number, name in zip(axes, range(len(names)), names, strict=True):
@@ -183,6 +192,9 @@ def composition(
         clock: How times are said.
         axes: Where to draw; by default a new figure, which a notebook shows.
     """
+    shape = (len(times), len(names))
+    shares = array_of(shares, shape, "shares of groups")
+    errors = None if errors is None else array_of(errors, shape, "errors of shares")
     palette, clock = group_colours(names, colours), clock or Clock()
     place = canvas(axes, 0.8 * len(times) + 2.6, 3.4 / (0.8 * len(times) + 2.6))
     below = np.zeros(len(times))
@@ -231,6 +243,11 @@ def sankey(
         clock: How times are said.
         axes: Where to draw; by default a new figure, which a notebook shows.
     """
+    sizes = [len(own) for own in names]
+    gaps = itertools.pairwise(sizes)
+    whole = zip(shares, sizes, strict=True)
+    shares = [array_of(own, (size,), "shares of a time") for own, size in whole]
+    flows = [array_of(f, pair, "flows of a gap") for f, pair in zip(flows, gaps, strict=True)]
     every = list(dict.fromkeys(name for own in names for name in own))
     palette, clock = group_colours(every, colours), clock or Clock()
     width = 1.9 * len(times) + 1.4

@@ -2,7 +2,7 @@
 
 import dataclasses
 import itertools
-from typing import NamedTuple
+import warnings
 
 import numpy as np
 
@@ -63,6 +63,11 @@ def group_pictures(model: Model, cells: Snapshots, *, errors: bool) -> list[Pict
         return pictures
     groups, names = some.groups, np.unique(some.groups).tolist()
     if not 2 <= len(names) <= _MOST_GROUPS:
+        warnings.warn(
+            f"cells are of {len(names)} groups, and pictures of 2 to {_MOST_GROUPS} can be read; "
+            "none of groups is drawn: name a column of that many with --color",
+            stacklevel=2,
+        )
         return pictures
     colours = group_colours(names, cells.colours)
     some, cells = (dataclasses.replace(c, colours=colours) for c in (some, cells))
@@ -80,7 +85,7 @@ def group_pictures(model: Model, cells: Snapshots, *, errors: bool) -> list[Pict
     ]
     ends = [_groups_at(some, float(t)) for t in some.distinct_times]
     last = ends[-1]
-    if isinstance(last, Groups):
+    if last is not None and len(last) > 1:
         pictures.append(Picture("fates.png", "Fates", _FATES, lambda: _fates(model, some, last)))
     known = [end for end in ends if end is not None]
     if len(known) == len(ends):
@@ -120,20 +125,12 @@ def _thinned(cells: Snapshots) -> Snapshots:
     return cells.select(np.concatenate(rows))
 
 
-class _Alone(NamedTuple):
-    """One group that all cells of a time are of."""
-
-    names: tuple[str, ...]
-    shares: np.ndarray
-
-
-def _groups_at(cells: Snapshots, t: float) -> Groups | _Alone | None:
+def _groups_at(cells: Snapshots, t: float) -> Groups | None:
     """The groups of the cells of a time, or `None` if no cell is of any."""
     assert cells.groups is not None
     own = (cells.times == t) & (cells.groups != NO_GROUP)
-    names = np.unique(cells.groups[own]).tolist()
-    if len(names) < 2:
-        return _Alone(tuple(names), np.ones(1)) if names else None
+    if not own.any():
+        return None
     weights = None if cells.weights is None else cells.weights[own]
     return Groups.of(cells.points[own], cells.groups[own], weights)
 
@@ -162,12 +159,9 @@ def _fates(model: Model, cells: Snapshots, end: Groups) -> Sheet:
     return _sheet(fate_maps(model, cells, found, end.names))
 
 
-def _sankey(model: Model, cells: Snapshots, ends: list[Groups | _Alone]) -> Sheet:
+def _sankey(model: Model, cells: Snapshots, ends: list[Groups]) -> Sheet:
     flows = []
     for (t0, before), (t1, after) in itertools.pairwise(zip(cells.distinct_times.tolist(), ends)):
-        if isinstance(before, _Alone) or isinstance(after, _Alone):
-            flows.append(np.outer(before.shares, after.shares))
-            continue
         labels = np.array(before.names)[before.codes]
         found = transitions(model, before.points, labels, t0, after, t1, weights=before.weights)
         flows.append(found.masses[:, None] * found.table)
