@@ -79,6 +79,7 @@ def test_cells_are_too_few_to_judge():
         Judge(normal(3), normal(30), normal(30), 0.5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dim", "says"), [(1, False), (100, True)])
 def test_it_is_said_where_w1_rewards_shrinking(dim, says):
     truth, old, new = (normal(400, dim, seed=seed) for seed in range(3))

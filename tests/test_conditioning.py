@@ -159,6 +159,7 @@ def test_in_context_reaches_into_ensembles_and_mixtures():
         assert abs(float(other - expected)) > 0.01
 
 
+@pytest.mark.slow
 def test_branches_make_up_the_density():
     """Through ensembles, mixtures, contexts, maps and gauges, down to paths of one branch."""
     members = [

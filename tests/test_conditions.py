@@ -119,6 +119,7 @@ def test_bootstrap_keeps_the_mass_of_every_condition_at_every_time():
         np.testing.assert_allclose(own[:, ~is_a].mean(axis=1), 1.0)
 
 
+@pytest.mark.slow
 def test_parts_are_where_they_are_in_all_conditions_and_have_their_masses(model):
     logits = model.path.members.path.logits
     assert isinstance(logits, Choice)

@@ -154,6 +154,7 @@ def closed_loop_cost(problem: LinearQuadratic, factor: float, mean, covariance) 
     return float(end[4] + np.sum(problem.final * end[:4].reshape(2, 2)))
 
 
+@pytest.mark.slow
 def test_the_value_is_what_its_control_costs_and_no_other_costs_less():
     problem, mean, covariance = general(), np.array([1.0, -0.5]), np.diag([0.3, 0.2])
     value = problem.value(mean, covariance)

@@ -148,6 +148,7 @@ def test_motion_of_a_shift_is_straight():
     assert found.straightness == pytest.approx(1.0, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_trajectories_that_leap_out_of_a_gap_are_counted_and_left_out():
     # Of two parts one moves a short way; the other leaves the plane.
     ends = jnp.asarray([[[0.0, 0.0], [99.0, 0.0]], [[3.0, 4.0], [99.0, 1e9]]])

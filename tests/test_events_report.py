@@ -126,6 +126,7 @@ def test_residuals_of_the_true_process_follow_their_laws(hawkes, events):
     assert abs(np.corrcoef(found.levels.T)[0, 1]) < STANDARD_ERRORS / np.sqrt(len(events))
 
 
+@pytest.mark.slow
 def test_residuals_of_a_wrong_rate_do_not(events):
     level = len(events) / float(events.durations.sum())
     model = model_of(Poisson(ConstantRate.of(level)), Triggered(background(), offspring()))

@@ -240,6 +240,7 @@ def _benchmark() -> ModuleType:
     return module
 
 
+@pytest.mark.slow
 def test_the_one_coordinate_rule_loses_mass_through_infinity():
     benchmark = _benchmark()
     path = benchmark.example(FAMILIES["logistic"])

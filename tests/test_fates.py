@@ -105,6 +105,7 @@ def test_all_ways_agree_where_parts_are_far_apart(model):
     assert (found.max(1) > 0.98).all()
 
 
+@pytest.mark.slow
 def test_the_diffusion_conserves_what_the_groups_have(model):
     # The mean over the start, weighted by descendants, is the share at the end, by any way.
     x, groups = model.sample(START, 2000), ends(model, END, 4000)
@@ -122,15 +123,15 @@ def test_an_undecided_cell_has_one_fate_by_the_flow(model):
     assert (fates(model, x, START, groups, by="parts").max(1) > 0.95).mean() < 0.5
 
 
-def test_ancestors_undo_fates_where_parts_are_far_apart():
+@pytest.mark.parametrize("by", ["parts", "flow", pytest.param("diffusion", marks=pytest.mark.slow)])
+def test_ancestors_undo_fates_where_parts_are_far_apart(by):
     far = PLACES + np.array([[-6.0, 0.0], [6.0, 0.0]])
     model = model_of(moving(far))
     x, y = model.sample(START, 200), model.sample(END, 200)
     first, last = ends(model, START), ends(model, END)
-    for by in ("parts", "flow", "diffusion"):
-        ahead, back = fates(model, x, START, last, by=by), ancestors(model, y, END, first, by=by)
-        assert np.allclose(ahead, np.eye(2)[(x[:, 0] > 1.0).astype(int)], atol=1e-6)
-        assert np.allclose(back, np.eye(2)[(y[:, 0] > 1.0).astype(int)], atol=1e-6)
+    ahead, back = fates(model, x, START, last, by=by), ancestors(model, y, END, first, by=by)
+    assert np.allclose(ahead, np.eye(2)[(x[:, 0] > 1.0).astype(int)], atol=1e-6)
+    assert np.allclose(back, np.eye(2)[(y[:, 0] > 1.0).astype(int)], atol=1e-6)
 
 
 def test_ancestors_by_parts_are_those_of_bayes(model):

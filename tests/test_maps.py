@@ -231,6 +231,7 @@ def test_images_stay_within_their_bounds_and_their_densities_are_finite(mapping,
         assert np.isfinite([log_det, density, slope[0]]).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "mapping",
     [

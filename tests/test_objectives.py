@@ -180,9 +180,8 @@ def bridge_path(sigma: float) -> LocationScale:
     return path
 
 
-@pytest.mark.parametrize(
-    "sigma", [*(pytest.param(s, marks=pytest.mark.slow) for s in (0.0, 0.5)), 1.0]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("sigma", [0.0, 0.5, 1.0])
 def test_energy_of_a_bridge(sigma):
     of = "drift" if sigma else "velocity"
     term = KineticEnergy(interval=(0.0, 1.0), g=sigma, of=of, times=32, particles=64)

@@ -179,6 +179,7 @@ def value_of(term: AbstractTerm, process: PointProcess) -> float:
     return float(eqx.filter_jit(lambda term, p: term(p, key=jr.key(0)))(term, process))
 
 
+@pytest.mark.slow
 def test_pieces_add_up_to_the_whole(process):
     events = drawn(12.0, 4, 0)
     whole, pieces = cut(events, 200), cut(events, 7)

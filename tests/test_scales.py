@@ -113,7 +113,7 @@ def slopes(path: LocationScale, x):
         pytest.param(Leading(2), 50, id="leading-50", marks=pytest.mark.slow),
     ],
 )
-@pytest.mark.parametrize("scales_out", [0.0, 20.0])
+@pytest.mark.parametrize("scales_out", [pytest.param(0.0, marks=pytest.mark.slow), 20.0])
 def test_narrow_parts_keep_their_digits_in_single_precision(scale, dim, scales_out):
     # The numbers of both precisions are the same: rounding them moves narrow parts by itself.
     single = cast(narrow_parts(scale, dim), jnp.float32)
