@@ -35,26 +35,13 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
             refuses to write (no permission, disk full).
     """
     path = Path(path)
-    try:
-        if not path.parent.is_dir():
-            raise LiouvilleError(f"cannot write {path}: no directory {path.parent}; make it first")
-        if path.exists() and not path.is_file():
-            raise LiouvilleError(
-                f"cannot write {path}: it is no ordinary file; choose another name"
-            )
-        with hidden_folder(path.parent) as folder:
-            temporary = folder / path.name
-            yield temporary
-            _flush(temporary)
-            os.replace(temporary, path)
-            with contextlib.suppress(OSError):  # some systems cannot open a directory
-                _flush(path.parent)
-    except OSError as error:
-        reason = error.strerror or " ".join(str(error).split())
-        raise LiouvilleError(
-            f"cannot write {path}: {reason}; check permissions and free space, or choose another "
-            "place"
-        ) from error
+    with _beside(path, Path.is_file, "it is no ordinary file") as folder:
+        temporary = folder / path.name
+        yield temporary
+        _flush(temporary)
+        os.replace(temporary, path)
+        with contextlib.suppress(OSError):  # some systems cannot open a directory
+            _flush(path.parent)
 
 
 @contextlib.contextmanager
@@ -64,21 +51,33 @@ def atomic_folder(path: Path, *, like: Sequence[str]) -> Iterator[Path]:
     Raises:
         LiouvilleError: as `atomic_path`, or if there is something else at `path`.
     """
+
+    def is_alike(there: Path) -> bool:
+        return any((there / name).is_file() for name in like)
+
+    with _beside(path, is_alike, "something else is there") as folder:
+        temporary = folder / path.name
+        yield temporary
+        for file in temporary.rglob("*"):
+            _flush(file)
+        if path.exists():
+            os.replace(path, folder / "before")
+        os.replace(temporary, path)
+
+
+@contextlib.contextmanager
+def _beside(path: Path, may_go: Callable[[Path], bool], wrong: str) -> Iterator[Path]:
+    """A hidden folder beside what is to be written; what the system refuses is told of `path`.
+
+    What is there already is `wrong` unless it `may_go`.
+    """
     try:
         if not path.parent.is_dir():
             raise LiouvilleError(f"cannot write {path}: no directory {path.parent}; make it first")
-        if path.exists() and not any((path / name).is_file() for name in like):
-            raise LiouvilleError(
-                f"cannot write {path}: something else is there; choose another name"
-            )
+        if path.exists() and not may_go(path):
+            raise LiouvilleError(f"cannot write {path}: {wrong}; choose another name")
         with hidden_folder(path.parent) as folder:
-            temporary = folder / path.name
-            yield temporary
-            for file in temporary.rglob("*"):
-                _flush(file)
-            if path.exists():
-                os.replace(path, folder / "before")
-            os.replace(temporary, path)
+            yield folder
     except OSError as error:
         reason = error.strerror or " ".join(str(error).split())
         raise LiouvilleError(
