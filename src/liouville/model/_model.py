@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+from scipy.special import log_softmax
 
 from liouville import dynamics, paths, quantities
 from liouville.data import Standardisation, numbers_of, points_among
@@ -316,8 +317,7 @@ class Model:
         (value,) = self._ask(("log_parts",), t, x, extrapolate)
         # Where no part has density, outside the support of a bounded path, all are as likely.
         value = np.where(value.max(-1, keepdims=True) > -np.inf, value, 0.0)
-        value -= value.max(-1, keepdims=True)
-        return value - np.log(np.exp(value).sum(-1, keepdims=True))
+        return log_softmax(value, axis=-1)
 
     def log_part_masses(self, t: Numbers, *, extrapolate: bool = False) -> np.ndarray:
         r"""$\log m_k$ of the parts of `log_shares`, `(..., parts)`; $\sum_k m_k$: `log_mass`."""

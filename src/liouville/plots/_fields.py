@@ -70,17 +70,24 @@ def plane_velocity(
         points = model.sample(t, samples)
         moves = view.velocities(points, model.velocity(t, points))
         places = view.points(points)
-        density = smooth_counts(places, np.ones(len(places)), window, cells)
-        sums = [smooth_counts(places, moves[:, i], window, cells) for i in range(2)]
-        flow = np.stack(sums, axis=-1) / np.maximum(density, 1e-12)[..., None]
+        density, flow = mean_velocity(places, moves, window, cells)
     shown = density >= mass_level(density, 0.99)
     shown &= np.isfinite(flow).all(axis=-1)
     return np.where(shown[..., None], flow, 0.0), shown
 
 
+def mean_velocity(
+    places: np.ndarray, moves: np.ndarray, window: Window, cells: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """How many points are near each cell of the window, and their mean velocity ``(..., 2)``."""
+    count = _smooth_counts(places, np.ones(len(places)), window, cells)
+    sums = [_smooth_counts(places, moves[:, i], window, cells) for i in range(2)]
+    return count, np.stack(sums, axis=-1) / np.maximum(count, 1e-12)[..., None]
+
+
 def density_of(places: np.ndarray, window: Window, cells: int) -> np.ndarray:
     """Smoothed histogram of the places as a density."""
-    counts = smooth_counts(places, np.ones(len(places)), window, cells)
+    counts = _smooth_counts(places, np.ones(len(places)), window, cells)
     return counts / (len(places) * window.cell_area(cells))
 
 
@@ -117,7 +124,7 @@ def some_of(values: np.ndarray, most: int) -> np.ndarray:
     return values[np.unique(np.linspace(0, len(values) - 1, most).round().astype(int))]
 
 
-def smooth_counts(
+def _smooth_counts(
     places: np.ndarray, weights: np.ndarray, window: Window, cells: int
 ) -> np.ndarray:
     """Sum of weights per cell of the window, smoothed, shape ``(cells, cells)``."""

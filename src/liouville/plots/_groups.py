@@ -1,6 +1,5 @@
-"""Figures of groups of cells: where they are, how many, what becomes of them."""
+"""Figures of groups of cells: where they are, how many, what fates they have."""
 
-import itertools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -15,10 +14,9 @@ from matplotlib.colors import (
 )
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Rectangle
 
 from liouville.plots._clock import Clock, clock_of
-from liouville.plots._fields import mass_level, smooth_counts, some_of
+from liouville.plots._fields import mass_level, mean_velocity, some_of
 from liouville.plots._model import DrawableModel, DrawableSnapshots
 from liouville.plots._plane import Plane, plane_of
 from liouville.plots._shapes import array_of
@@ -45,13 +43,9 @@ Colours = Mapping[str, str]
 _MOST_CELLS, _MOST_IN_PANEL = 6000, 3000
 _MOST_PANELS = 12
 _GRID = 44  # cells of the grid of streamlines along each axis
-_LONGEST = 24  # letters of a name of a group
-_GAP = 0.03  # between the blocks of a column, as a part of its height
-_BLOCK = 0.16  # width of a column, in gaps between two
+LONGEST = 24  # letters of a name of a group
 # Streamlines are clear where this part of the cells is, and gone outside of the other.
 _CLEAR, _SEEN = 0.8, 0.99
-_RIBBON = 40  # points along the edge of a ribbon
-_LEAST = 1e-3  # a flow below this part of all is not drawn
 
 
 def group_colours(names: Sequence[str], colours: Colours | None = None) -> dict[str, str]:
@@ -121,14 +115,23 @@ def growth_map(
         view: The plane to look at; by default as in ``density_panels``.
         errors: Standard errors of the rates; cells whose error is larger than the rate are faded.
     """
-    clock, shape = clock_of(model, snapshots), (len(snapshots.points),)
+    plane, clock = plane_of(model, snapshots, view), clock_of(model, snapshots)
+    shape = plane.times.shape
     rates = array_of(rates, shape, "rates")
     errors = None if errors is None else array_of(errors, shape, "errors of rates")
     top = float(np.quantile(np.abs(rates), 0.98)) or 1.0
     norm = TwoSlopeNorm(0.0, -top, top)
-    title = f"growth rate (per {clock.per})"
-    faded = None if errors is None else np.abs(rates) < errors
-    return _coloured(model, snapshots, rates, view, norm, GROWTH, title, faded)
+    faded = np.zeros(shape, bool) if errors is None else np.abs(rates) < errors
+    times = some_of(np.unique(plane.times), _MOST_PANELS)
+    figure, axes = panels(len(times), plane.window.ratio)
+    for panel, t in zip(axes, times, strict=True):
+        own = np.flatnonzero(plane.times == t)
+        rows = own[thin(len(own), _MOST_IN_PANEL)]
+        _dots(panel, plane.places[rows], rates[rows], norm, GROWTH, faded[rows])
+        headline(panel, clock.say(float(t)), f"mean {rates[own].mean():.3g}")
+    frame_plane(axes, plane, None)
+    colour_bar(figure, axes, norm, GROWTH, f"growth rate (per {clock.per})")
+    return figure
 
 
 def fate_maps(
@@ -154,18 +157,16 @@ def fate_maps(
     plane = plane_of(model, snapshots, view)
     shape = (len(plane.places), len(names))
     fates = array_of(fates, shape, "fates")
-    errors = None if errors is None else array_of(errors, shape, "errors of fates")
+    faded = np.zeros(shape, bool)
+    if errors is not None:
+        faded = array_of(errors, shape, "errors of fates") > 0.5 * np.abs(fates - 1.0 / len(names))
     figure, axes = panels(len(names), plane.window.ratio)
     some, norm = thin(len(plane.places), _MOST_IN_PANEL), Normalize(0.0, 1.0)
     for panel, number, name in zip(axes, range(len(names)), names, strict=True):
-        values = fates[some, number]
-        order = np.argsort(values)
-        faded = None
-        if errors is not None:
-            away = np.abs(values - 1.0 / len(names))
-            faded = (errors[some, number] > 0.5 * away)[order]
-        _dots(panel, plane.places[some][order], values[order], norm, SHARE, faded)
-        headline(panel, plain(name, _LONGEST), f"{fates[:, number].mean():.0%} of cells")
+        rows = some[np.argsort(fates[some, number])]
+        shade = (norm, SHARE, faded[rows, number])
+        _dots(panel, plane.places[rows], fates[rows, number], *shade)
+        headline(panel, plain(name, LONGEST), f"{fates[:, number].mean():.0%} of cells")
     frame_plane(axes, plane, None)
     colour_bar(figure, axes, norm, SHARE, "probability of the fate")
     return figure
@@ -218,125 +219,13 @@ def composition(
     return shown(place, axes)
 
 
-def sankey(
-    shares: Sequence[np.ndarray] | np.ndarray,
-    flows: Sequence[np.ndarray],
-    names: Sequence[Sequence[str]],
-    times: Sequence[float] | np.ndarray,
-    *,
-    colours: Colours | None = None,
-    clock: Clock | None = None,
-    axes: Axes | None = None,
-) -> Axes:
-    """What becomes of the groups of each time at the next, as ribbons between columns.
-
-    A ribbon leaves as wide as the part of the mass that goes there and arrives as wide as the part
-    that came from there: it widens where cells divide, and thins where they die.
-
-    Args:
-        shares: For each time the share of each group, shape ``(groups,)``, of sum one.
-        flows: For each gap the mass after it by group before and group after, shape
-            ``(before, after)``, in any unit.
-        names: Of the groups at each of the times.
-        times: One more than gaps.
-        colours: By name of a group; by default a fixed order.
-        clock: How times are said.
-        axes: Where to draw; by default a new figure, which a notebook shows.
-    """
-    sizes = [len(own) for own in names]
-    gaps = itertools.pairwise(sizes)
-    whole = zip(shares, sizes, strict=True)
-    shares = [array_of(own, (size,), "shares of a time") for own, size in whole]
-    flows = [array_of(f, pair, "flows of a gap") for f, pair in zip(flows, gaps, strict=True)]
-    every = list(dict.fromkeys(name for own in names for name in own))
-    palette, clock = group_colours(every, colours), clock or Clock()
-    width = 1.9 * len(times) + 1.4
-    place = canvas(axes, width, 3.9 / width)
-    for gap, flow in enumerate(np.asarray(f, float) for f in flows):
-        leaving = shares[gap][:, None] * _parts_of(flow, axis=1)
-        arriving = shares[gap + 1] * _parts_of(flow, axis=0)
-        _ribbons(place, gap, leaving, arriving, [palette[name] for name in names[gap]])
-    for i, own in enumerate(names):
-        side = {0: -1, len(names) - 1: 1}.get(i, 0)
-        for bottom, height, name in zip(_column(shares[i]), shares[i], own, strict=True):
-            if height < _LEAST:
-                continue
-            corner = (i - _BLOCK / 2, bottom)
-            place.add_patch(Rectangle(corner, _BLOCK, height, color=palette[name], zorder=3))
-            if side:
-                place.annotate(
-                    plain(name, _LONGEST),
-                    (i + side * 0.7 * _BLOCK, bottom + height / 2),
-                    **{"ha": "right" if side < 0 else "left", "va": "center"},
-                    **{"fontsize": 8, "color": INK},
-                )
-    place.set(xlim=(-0.7, len(times) - 0.3), ylim=(-0.02, 1.0 + _GAP * max(map(len, names))))
-    place.set_xticks(range(len(times)), [clock.say(float(t)) for t in times])
-    place.set_yticks([])
-    for edge in ("left", "bottom"):
-        place.spines[edge].set_visible(False)
-    place.tick_params(length=0)
-    return shown(place, axes)
-
-
-def _parts_of(flow: np.ndarray, axis: int) -> np.ndarray:
-    """A table as parts of its rows or columns; those without any mass have none."""
-    total = flow.sum(axis=axis, keepdims=True)
-    return flow / np.where(total > 0, total, 1.0)
-
-
-def _column(heights: np.ndarray) -> np.ndarray:
-    """Where the blocks of a column begin."""
-    return np.cumsum(heights) - heights + _GAP * np.arange(len(heights))
-
-
-def _ribbons(
-    axes: Axes, gap: int, leaving: np.ndarray, arriving: np.ndarray, colours: Sequence[str]
-) -> None:
-    """Bands between two columns, each leaving and arriving in the order of the groups."""
-    start = _column(leaving.sum(axis=1))[:, None] + np.cumsum(leaving, axis=1) - leaving
-    end = _column(arriving.sum(axis=0)) + np.cumsum(arriving, axis=0) - arriving
-    s = np.linspace(0.0, 1.0, _RIBBON)
-    bend = s**2 * (3.0 - 2.0 * s)
-    x = gap + _BLOCK / 2 + (1.0 - _BLOCK) * s
-    for i, j in np.argwhere(np.maximum(leaving, arriving) > _LEAST):
-        low = (1.0 - bend) * start[i, j] + bend * end[i, j]
-        high = low + (1.0 - bend) * leaving[i, j] + bend * arriving[i, j]
-        axes.fill_between(x, low, high, color=colours[i], alpha=0.4, linewidth=0, zorder=2)
-
-
-def _coloured(
-    model: DrawableModel,
-    snapshots: DrawableSnapshots,
-    values: np.ndarray,
-    view: View | None,
-    norm: Normalize,
-    colours: Colormap,
-    title: str,
-    faded: np.ndarray | None,
-) -> Figure:
-    """Cells coloured by a number, one panel a snapshot."""
-    plane, clock = plane_of(model, snapshots, view), clock_of(model, snapshots)
-    times = some_of(np.unique(plane.times), _MOST_PANELS)
-    figure, axes = panels(len(times), plane.window.ratio)
-    for panel, t in zip(axes, times, strict=True):
-        rows = np.flatnonzero(plane.times == t)
-        rows = rows[thin(len(rows), _MOST_IN_PANEL)]
-        own = None if faded is None else faded[rows]
-        _dots(panel, plane.places[rows], values[rows], norm, colours, own)
-        headline(panel, clock.say(float(t)), f"mean {values[plane.times == t].mean():.3g}")
-    frame_plane(axes, plane, None)
-    colour_bar(figure, axes, norm, colours, title)
-    return figure
-
-
 def _dots(
     axes: Axes,
     places: np.ndarray,
     values: np.ndarray,
     norm: Normalize,
     colours: Colormap,
-    faded: np.ndarray | None,
+    faded: np.ndarray,
 ) -> None:
     axes.scatter(
         *places.T,
@@ -344,7 +233,7 @@ def _dots(
         norm=norm,
         cmap=colours,
         s=scatter_size(len(places)) + 3.0,
-        alpha=np.where(np.zeros(len(values), bool) if faded is None else faded, 0.18, 0.9),  # pyright: ignore[reportArgumentType]
+        alpha=np.where(faded, 0.18, 0.9),  # pyright: ignore[reportArgumentType]
         edgecolors="none",
         rasterized=True,
     )
@@ -362,9 +251,7 @@ def _fading_stream(
     u = np.asarray(model.velocity(plane.times[some], x), float)
     moves = plane.view.velocities(x, u)
     places = plane.places[some]
-    count = smooth_counts(places, np.ones(len(places)), plane.window, _GRID)
-    sums = [smooth_counts(places, moves[:, i], plane.window, _GRID) for i in range(2)]
-    flow = np.stack(sums, axis=-1) / np.maximum(count, 1e-12)[..., None]
+    count, flow = mean_velocity(places, moves, plane.window, _GRID)
     seen, clear = mass_level(count, _SEEN), mass_level(count, _CLEAR)
     hidden = (count < seen) | ~np.isfinite(flow).all(axis=-1)
     speed = np.linalg.norm(np.where(hidden[..., None], 0.0, flow), axis=-1)
@@ -397,7 +284,7 @@ def _legend(axes: Axes, names: Sequence[str], palette: Colours) -> None:
     ]
     axes.legend(
         marks,
-        [plain(name, _LONGEST) for name in names],
+        [plain(name, LONGEST) for name in names],
         loc="center left",
         bbox_to_anchor=(1.01, 0.5),
         frameon=False,

@@ -21,7 +21,6 @@ from liouville.plots._groups import fate_maps as fate_maps
 from liouville.plots._groups import group_colours as group_colours
 from liouville.plots._groups import group_stream as group_stream
 from liouville.plots._groups import growth_map as growth_map
-from liouville.plots._groups import sankey as sankey
 from liouville.plots._images import image_grid as image_grid
 from liouville.plots._model import DrawableModel as DrawableModel
 from liouville.plots._model import DrawableSnapshots as DrawableSnapshots
@@ -38,6 +37,7 @@ from liouville.plots._page import write_page as write_page
 from liouville.plots._pairs import density_pairs as density_pairs
 from liouville.plots._plane import Window as Window
 from liouville.plots._report import density_page as density_page
+from liouville.plots._sankey import sankey as sankey
 from liouville.plots._style import DENSITY as DENSITY
 from liouville.plots._style import INK as INK
 from liouville.plots._style import MARK as MARK

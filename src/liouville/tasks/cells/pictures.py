@@ -100,9 +100,8 @@ def group_pictures(model: Model, cells: Snapshots, *, errors: bool) -> list[Pict
 def _of_growth(model: Model, cells: Snapshots, errors: bool) -> list[Picture]:
     if model.dim < 2:
         return []
-    rates, own = model.growth(cells.times, cells.points), None
-    if errors:
-        rates, own = model.growth(cells.times, cells.points, std=True)
+    found = model.growth(cells.times, cells.points, std=errors)
+    rates, own = found if errors else (found, None)
     if not np.abs(rates).max(initial=0.0) > _AT_REST:
         return []
     reading = _GROWTH + (_FADED if errors else "")
