@@ -102,6 +102,19 @@ def test_a_finished_run_is_resumed_without_a_step(run, table, tmp_path):
     np.testing.assert_array_equal(lv.load(tmp_path / "RUN").sample(1.0, 3), before)
 
 
+@pytest.mark.usefixtures("without_report")
+def test_a_new_run_that_was_stopped_before_it_took_its_place_takes_it(run, table, tmp_path):
+    folder, new = tmp_path / "RUN", tmp_path / "RUN" / ".new"
+    shutil.copytree(run, folder)
+    shutil.copytree(run, new)
+    model = (run / "model.lv").read_bytes()
+    (folder / "model.lv").write_bytes(b"of the old run")
+    arguments = ("fit", "density", table, "--label", "species", "--out", folder)
+    assert call(*arguments, "--resume") == 0
+    assert (folder / "model.lv").read_bytes() == model
+    assert not list(folder.glob(".*"))
+
+
 def test_resume_refuses_another_label(run, table, capsys):
     assert call("fit", "density", table, "--label", "count", "--resume", "--out", run) == 2
     assert "data.label is species in the run and count now" in error_of(capsys)

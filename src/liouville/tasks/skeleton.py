@@ -152,7 +152,9 @@ def run_task(
     ) as (run, config, data):
         place = run.folder
         if run.is_finished and all((place / name).is_file() for name in _WHOLE):
-            return _recalled(task, place, data, config)
+            if place != folder:  # it was stopped in the moment before it took its place
+                finish(folder, run, run.settings)
+            return _recalled(task, folder, data, config)
         for name, content in task.keeps(config, data).items():
             write_bytes(place / name, content)
         fitted = fit_task(
