@@ -4,6 +4,7 @@ All live on one interval with unequal knots that starts below zero, so that noth
 from 0 to 1.
 """
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -52,10 +53,13 @@ from liouville.paths import (
     Turning,
 )
 from liouville.processes import (
+    ByMagnitude,
     Encoder,
+    FinitePowerLaw,
+    FreeZones,
     History,
     HistoryFree,
-    Offspring,
+    PowerZones,
     Recalled,
     Routed,
     Triggered,
@@ -298,7 +302,7 @@ def triggered(key: RandomKey) -> AbstractPath:
     keys = jr.split(key, 4)
     parts, rates, dim = 2, 3, 2
     network = MLP(dim, parts * (dim + dim * dim + rates), width=8, depth=1, key=keys[3])
-    offspring = Offspring(
+    offspring = FreeZones(
         jnp.zeros((parts, dim)),
         jnp.asarray(np.log([0.5, 1.0])[:, None, None] * np.eye(dim)),
         jnp.zeros((parts, rates)),
@@ -312,6 +316,25 @@ def triggered(key: RandomKey) -> AbstractPath:
     background = location_scale("gaussian", "full", "cubic", 2, dim, keys[0])
     places = jolted(Triggered(background, offspring), keys[2], 0.1)
     return places.after(history(keys[1]))
+
+
+def triggered_by_power_laws(key: RandomKey) -> AbstractPath:
+    keys = jr.split(key, 4)
+    network = MLP(3, 6, width=8, depth=1, key=keys[3])
+    zones = PowerZones(
+        ByMagnitude.of(0.8, 0.5, 0.0),
+        FinitePowerLaw.of(0.3, 0.9, 100.0),
+        jnp.asarray([[np.log(0.3), 0.0], [0.1, np.log(0.2)]]),
+        jnp.asarray(np.log(0.7)),
+        growth=jnp.asarray(0.1),
+        raw_spread=jnp.asarray(0.0),
+        heredity=jnp.asarray(0.2),
+        network=network,
+    )
+    background = location_scale("gaussian", "full", "cubic", 2, 2, keys[0])
+    places = jolted(Triggered(background, zones), keys[2], 0.1)
+    past = history(keys[1], n=3)
+    return places.after(dataclasses.replace(past, log_odds=jnp.asarray([1.0, -2.0, 0.5])))
 
 
 def routed(key: RandomKey) -> AbstractPath:

@@ -9,7 +9,7 @@ import numpy as np
 from liouville.numerics.parameters import split
 from liouville.processes._hawkes import ByKind, ByMagnitude, Hawkes, Poisson, Unmarked
 from liouville.processes._history import History
-from liouville.processes._kernels import Exponentials, KernelMixture, PowerLaws
+from liouville.processes._kernels import Exponentials, FinitePowerLaw, KernelMixture, PowerLaws
 from liouville.processes._neural import Neural
 from liouville.processes._rates import (
     ConstantRate,
@@ -63,6 +63,8 @@ KERNELS = {
     "exponentials": Exponentials.of([0.01, 1.0, 100.0], [1.0, 2.0, 3.0]),
     "omori": PowerLaws.of([0.01], [1.1]),
     "power laws": PowerLaws.of([1e-3, 2.0], [1.2, 3.0]),
+    "omori, exponent below one": FinitePowerLaw.of(0.01, 0.9, 2e4),
+    "omori, exponent one": FinitePowerLaw.of(0.01, 1.0, 2e4),
     "mixture": KernelMixture.of([Exponentials.of([0.3, 3.0]), PowerLaws.of([0.1], [1.5])]),
 }
 
@@ -85,13 +87,13 @@ def intensities():
 INTENSITIES = intensities()
 
 
-def history(name: str, n: int = 12, reach: int | None = None) -> History:
+def history(name: str, n: int = 12) -> History:
     """Events on [0, 8], a tie among them, with two entries of padding."""
     rng = np.random.default_rng(1)
     times = np.sort(rng.uniform(0.5, 8.0, n))
     times[5] = times[4]
     marks = rng.integers(3, size=n) if "kinds" in name else 3.0 + rng.exponential(0.5, n)
-    found = History.of(times, rng.normal(size=(n, 2)), marks, origin=0.0, reach=reach)
+    found = History.of(times, rng.normal(size=(n, 2)), marks, origin=0.0)
     valid = found.valid.at[jnp.asarray([2, n - 1])].set(False)
     return eqx.tree_at(lambda h: (h.valid, h.origin), found, (valid, jnp.asarray(0.7)))
 

@@ -44,6 +44,7 @@ from makers import (
     routed,
     selected,
     triggered,
+    triggered_by_power_laws,
     weighted,
 )
 from maps_cases import MAPS
@@ -331,6 +332,7 @@ BOUNDED = {
 # What follows from the past (zones, scores, routes) is found before a time is asked and stands
 # beside the law it was found from, of which nothing else depends on much.
 PLACES = {
+    "triggered-power": Entry(triggered_by_power_laws, 2, idle=(".brood.", ".history.")),
     "triggered": Entry(triggered, 2, idle=(".brood.", ".history.")),
     "recalled": Entry(recalled, 2, idle=(".base.", ".history.")),
     "routed": Entry(routed, 2, idle=(".law.", ".history.")),

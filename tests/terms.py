@@ -304,7 +304,7 @@ def process() -> PointProcess:
     places: Any = build("triggered")
     triggered: Any = Triggered(places.background, places.brood.law)
     triggered = eqx.tree_at(
-        lambda p: (p.offspring.productivity, p.offspring.reach),
+        lambda p: (p.zones.productivity, p.zones.reach),
         triggered,
         (None, None),
         is_leaf=lambda node: node is None,

@@ -24,7 +24,8 @@ def fitted():
     parts = Split(drawn(40.0, 6, 0), drawn(40.0, 2, 1), drawn(40.0, 4, 2))
     settings = {
         "training.steps": 300,
-        "places.zones": 4,
+        "places.zones": "free",
+        "places.widths": 4,
         "places.rates": 4,
         "times.exponentials": 1,
         "times.powers": 0,

@@ -37,13 +37,14 @@ from liouville.problems.events import HawkesProcess
 from liouville.processes import (
     ConstantRate,
     Exponentials,
+    FreeZones,
     GutenbergRichter,
     Hawkes,
     History,
     HistoryFree,
-    Offspring,
     PointProcess,
     Poisson,
+    Reach,
     Triggered,
     Unmarked,
 )
@@ -75,8 +76,8 @@ def background() -> LocationScale:
     )
 
 
-def offspring(shift: float = 0.0) -> Offspring:
-    return Offspring(
+def offspring(shift: float = 0.0) -> FreeZones:
+    return FreeZones(
         jnp.full((1, 2), shift),
         Full().from_covariance(NEAR**2 * jnp.eye(2)[None]),
         jnp.log(jnp.asarray([[CHILDREN * DECAY / RATE]])),
@@ -88,7 +89,7 @@ def model_of(intensity, places, marks=None, **more) -> EventModel:
     units = EventUnits(np.zeros(2), np.ones(2))
     names = {"mark_name": "" if marks is None else "magnitude"}
     process = PointProcess(intensity, places, marks)
-    return EventModel(process, units, 256, ("x", "y"), **{**names, **more})
+    return EventModel(process, units, Reach(256), ("x", "y"), **{**names, **more})
 
 
 @pytest.fixture(scope="module")

@@ -84,7 +84,13 @@ _PLANS = {
     },
     "events": {
         **{"objective.reach": 8, "objective.targets": 16, "times.exponentials": 1},
-        **{"times.powers": 0, "places.parts": 2, "places.zones": 1, "places.rates": 1},
+        **{
+            "times.powers": 0,
+            "places.parts": 2,
+            "places.zones": "free",
+            "places.widths": 1,
+            "places.rates": 1,
+        },
         **{"measure.baselines": "false"},
     },
 }

@@ -144,7 +144,7 @@ def stacked(events: Sequences) -> History:
     valid = padded(np.ones(len(events.times)), zeros) > 0
 
     def one(times, marks, valid):
-        return History(times, jnp.zeros((n, 2)), marks, valid, jnp.zeros(()))
+        return History(times, jnp.zeros((n, 2)), marks, jnp.zeros(n), valid, jnp.zeros(()))
 
     return jax.vmap(one)(jnp.asarray(times), jnp.asarray(marks), jnp.asarray(valid))
 

@@ -13,7 +13,7 @@ from events_cases import drawn
 from liouville.data import Events, Region
 from liouville.objectives import AbstractTerm, PlaceLikelihood, TimeLikelihood
 from liouville.paths import AbstractPath
-from liouville.processes import Excerpts, History, PointProcess, Polygon
+from liouville.processes import Excerpts, History, PointProcess, Polygon, Reach
 from liouville.tasks.events.units import EventUnits
 from makers import history
 from registry import build
@@ -76,18 +76,26 @@ def test_an_event_counts_after_its_own_time_only(name):
     assert value(known, t + 1e-9) != value(before, t + 1e-9)
 
 
-def test_reach_counts_the_latest_events():
-    known = dataclasses.replace(history(jr.key(0), n=5, before=0.0), reach=2)
-    t = known.times[3] + 1e-6
-    assert known.before(t).tolist() == [False, False, True, True, False]
-    assert known.before(known.times[3]).tolist() == [False, True, True, False, False]
-    assert known.before(known.times[3], inclusive=True).tolist() == [
-        False,
-        False,
-        True,
-        True,
-        False,
-    ]
+def test_before_counts_events_that_have_come():
+    known = history(jr.key(0), n=5, before=0.0)
+    t = known.times[3]
+    assert known.before(t).tolist() == [True, True, True, False, False]
+    assert known.before(t, inclusive=True).tolist() == [True, True, True, True, False]
+
+
+def test_reach_keeps_the_events_of_the_most_influence():
+    """A great one is remembered when hundreds of small ones have come after it."""
+    elapsed = np.concatenate([[30.0], np.linspace(29.0, 0.1, 600)])
+    marks = np.concatenate([[5.0], np.zeros(600)])
+    by_size = Reach(512, slope=1.8, offset=0.01).chosen(elapsed, marks)
+    latest = Reach(512).chosen(elapsed, marks)
+    assert by_size[0] == 0
+    assert len(by_size) == len(latest) == 512
+    assert (np.diff(by_size) > 0).all()
+    np.testing.assert_array_equal(latest, np.arange(89, 601))
+    # The other 511 are the latest of the small ones.
+    np.testing.assert_array_equal(by_size[1:], np.arange(90, 601))
+    np.testing.assert_array_equal(Reach(700, 1.8).chosen(elapsed, marks), np.arange(601))
 
 
 # Regions.
@@ -146,7 +154,7 @@ def test_draws_in_a_polygon():
 # Excerpts.
 
 
-def cut(events: Events, targets: int, reach: int | None = None) -> Excerpts:
+def cut(events: Events, targets: int, reach: Reach | None = None) -> Excerpts:
     ends = np.searchsorted(events.sequence, np.arange(1, len(events.windows)))
     return Excerpts.of(
         np.split(events.times, ends),
@@ -167,7 +175,7 @@ def process() -> PointProcess:
 
     triggered = Triggered(places.background, places.brood.law)  # pyright: ignore
     triggered = eqx.tree_at(
-        lambda p: (p.offspring.productivity, p.offspring.reach),
+        lambda p: (p.zones.productivity, p.zones.reach),
         triggered,
         (None, None),
         is_leaf=lambda node: node is None,
@@ -186,7 +194,7 @@ def test_pieces_add_up_to_the_whole(process):
     for term in (PlaceLikelihood, TimeLikelihood):
         one, many = (value_of(term(excerpts=e), process) for e in (whole, pieces))
         assert many == pytest.approx(one, rel=1e-9)
-    short = cut(events, 7, reach=1)
+    short = cut(events, 7, reach=Reach(1))
     assert value_of(PlaceLikelihood(excerpts=short), process) != pytest.approx(many, rel=1e-4)
 
 

@@ -242,28 +242,6 @@ def test_causality(name):
     assert answers(intensity, padded, t, start, end) == before
 
 
-@EACH
-def test_what_is_out_of_reach_is_not_seen(name):
-    intensity, events = INTENSITIES[name], history(name, reach=3)
-    t, start = events.times[8], events.times[7]
-    before = answers(intensity, events, t, start, t)
-    # The three latest are 5, 6 and 7.
-    far = eqx.tree_at(
-        lambda h: (h.places, h.marks, h.times),
-        events,
-        (
-            events.places.at[:5].add(1.0),
-            events.marks.at[:5].set(0.0),
-            events.times.at[:5].add(-0.1),
-        ),
-    )
-    assert answers(intensity, far, t, start, t) == before
-    near = eqx.tree_at(lambda h: h.marks, events, events.marks.at[5].set(0.0))
-    assert (answers(intensity, near, t, start, t)[1] == before[1]) == (
-        name in ("poisson", "unmarked") or float(events.marks[5]) == 0.0
-    )
-
-
 @pytest.mark.parametrize(
     "name",
     [pytest.param(n, marks=() if n == "hawkes" else pytest.mark.slow) for n in INTENSITIES],
@@ -354,10 +332,9 @@ def test_gradients_are_finite_in_single_precision(name):
                     assert jnp.all(jnp.isfinite(leaf)), (change, later)
 
 
-@pytest.mark.parametrize("reach", [pytest.param(None, marks=pytest.mark.slow), 3])
 @EACH
-def test_the_total_is_the_sum_of_the_integrals(name, reach):
-    events = history(name, reach=reach)
+def test_the_total_is_the_sum_of_the_integrals(name):
+    events = history(name)
     hazard = INTENSITIES[name].after(events)
     # Two intervals of padding, as in an excerpt that ends before its last target.
     cuts = jnp.concatenate([jnp.asarray([1.0]), events.times[5:9], jnp.asarray([9.0])])

@@ -435,7 +435,7 @@ ABSURD = {
     "density": ["path.width=0", "path.depth=-1", "data.test=1.5", "objective.energy=.inf"],
     "transport": ["path.opening=0", "objective.pull=1", "objective.sigma=-1", "data.times=1,0"],
     "control": ["rollout.trajectories=3", "path.opening=0.6", "weights.wall=.inf"],
-    "events": ["places.zones=0", "objective.targets=0", "times.period=0", "data.test=-0.1"],
+    "events": ["places.widths=0", "objective.targets=0", "times.period=0", "data.test=-0.1"],
 }
 
 

@@ -14,6 +14,7 @@ from liouville.objectives._events import AbstractEventTerm as AbstractEventTerm
 from liouville.objectives._events import MarkLikelihood as MarkLikelihood
 from liouville.objectives._events import PlaceLikelihood as PlaceLikelihood
 from liouville.objectives._events import TimeLikelihood as TimeLikelihood
+from liouville.objectives._events import WithBackground as WithBackground
 from liouville.objectives._events import compensate as compensate
 from liouville.objectives._likelihood import ContextLikelihood as ContextLikelihood
 from liouville.objectives._likelihood import GrowthDeviation as GrowthDeviation

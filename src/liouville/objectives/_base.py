@@ -25,6 +25,11 @@ class AbstractTerm(eqx.Module):
     def __call__(self, path: Any, *, key: RandomKey) -> Scalar:
         """An unbiased estimate of the term, with an unbiased gradient, shape `()`."""
 
+    @property
+    def part(self) -> str | None:
+        """The field of the path that the term depends on, if it is one; no other term may."""
+        return None
+
     def at(self, step: Int[Array, ""]) -> "AbstractTerm":
         """The term as it is at a step of training: itself, unless it changes with the steps."""
         del step
@@ -70,6 +75,12 @@ class Objective(eqx.Module):
         values = [term(path, key=jr.fold_in(key, i)) for i, term in enumerate(self.terms)]
         total = jnp.stack(values) @ self.weights
         return total, {term.name: value for term, value in zip(self.terms, values)}
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The fields of the path that the terms depend on, each on its own; none if they share."""
+        found = [term.part for term in self.terms]
+        return tuple(p for p in found if p is not None) if None not in found else ()
 
     def at(self, step: Int[Array, ""]) -> "Objective":
         """The objective at a step of training."""

@@ -1,6 +1,6 @@
 import abc
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -24,18 +24,24 @@ class AbstractEventTerm(AbstractTerm):
     excerpts: eqx.AbstractVar[Excerpts]
     batch_size: eqx.AbstractVar[int | None]
 
+    @property
+    def items(self) -> Any:
+        """What `each` is given one of: the excerpts, or these and what else is known of them."""
+        return self.excerpts
+
     @abc.abstractmethod
-    def each(self, process: Any, excerpt: Excerpts) -> Float[Array, " targets"]:
+    def each(self, process: Any, item: Any) -> Float[Array, " targets"]:
         """Numbers whose sum is the log-likelihood of what one excerpt predicts."""
 
     def __call__(self, path: Any, *, key: RandomKey) -> Scalar:
         """The negative log-likelihood per event, or an unbiased estimate from a batch."""
-        total = len(self.excerpts)
-        chosen = self.excerpts
+        total = number = len(self.excerpts)
+        chosen = self.items
         if self.batch_size is not None and self.batch_size < total:
-            picks = jr.choice(key, total, (self.batch_size,), replace=False)
-            chosen = jax.tree.map(lambda a: a[picks], self.excerpts)
-        return -_sum(path, self.each, chosen) * (total / len(chosen) / self.excerpts.number)
+            number = self.batch_size
+            picks = jr.choice(key, total, (number,), replace=False)
+            chosen = jax.tree.map(lambda a: a[picks], chosen)
+        return -_sum(path, self.each, chosen) * (total / number / self.excerpts.number)
 
 
 @eqx.filter_custom_vjp
@@ -76,16 +82,39 @@ def compensate(
     return log_values.at[-1].add(-total)
 
 
-class PlaceLikelihood(AbstractEventTerm):
-    r"""$-\sum_i \log\rho_{t_i}(x_i \mid H_i)$, nats per event."""
+class WithBackground(NamedTuple):
+    """Excerpts, and what is known of the background at their targets, same leading axis."""
 
     excerpts: Excerpts
+    log_background: Float[Array, "*excerpts targets"] | None
+
+
+class PlaceLikelihood(AbstractEventTerm):
+    r"""$-\sum_i \log\rho_{t_i}(x_i \mid H_i)$, nats per event.
+
+    Attributes:
+        log_background: what the background of triggered places is at every target when it has not
+            seen it, shape `(excerpts, targets)`; by default what the process says.
+    """
+
+    excerpts: Excerpts
+    log_background: Float[Array, "excerpts targets"] | None = None
     batch_size: int | None = eqx.field(static=True, default=None)
     name: str = eqx.field(static=True, default="places")
 
-    def each(self, process: PointProcess, excerpt: Excerpts) -> Float[Array, " targets"]:
+    @property
+    def part(self) -> str:
+        """The factor of the process that it depends on."""
+        return "places"
+
+    @property
+    def items(self) -> "WithBackground":
+        """The excerpts with the density of the background, if it is given."""
+        return WithBackground(self.excerpts, self.log_background)
+
+    def each(self, process: PointProcess, item: "WithBackground") -> Float[Array, " targets"]:
         """The log-densities of the places of the targets."""
-        return process.log_places(excerpt)
+        return process.log_places(item.excerpts, item.log_background)
 
 
 class TimeLikelihood(AbstractEventTerm):
@@ -95,10 +124,15 @@ class TimeLikelihood(AbstractEventTerm):
     batch_size: int | None = eqx.field(static=True, default=None)
     name: str = eqx.field(static=True, default="times")
 
-    def each(self, process: PointProcess, excerpt: Excerpts) -> Float[Array, " targets"]:
+    @property
+    def part(self) -> str:
+        """The factor of the process that it depends on."""
+        return "intensity"
+
+    def each(self, process: PointProcess, item: Excerpts) -> Float[Array, " targets"]:
         """Log-rates at the targets, less the integral over the excerpt."""
-        hazard = process.intensity.after(excerpt.history)
-        return compensate(log_rates(hazard, excerpt), hazard, excerpt)
+        hazard = process.intensity.after(item.history)
+        return compensate(log_rates(hazard, item), hazard, item)
 
 
 class MarkLikelihood(AbstractEventTerm):
@@ -108,6 +142,11 @@ class MarkLikelihood(AbstractEventTerm):
     batch_size: int | None = eqx.field(static=True, default=None)
     name: str = eqx.field(static=True, default="marks")
 
-    def each(self, process: PointProcess, excerpt: Excerpts) -> Float[Array, " targets"]:
+    @property
+    def part(self) -> str:
+        """The factor of the process that it depends on."""
+        return "marks"
+
+    def each(self, process: PointProcess, item: Excerpts) -> Float[Array, " targets"]:
         """The log-densities of the marks of the targets."""
-        return process.log_marks(excerpt)
+        return process.log_marks(item)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
@@ -11,61 +12,71 @@ from liouville.paths._scales import AbstractFrames, Locations
 
 
 class GrowingFrames(AbstractFrames):
-    r"""Frames that stand still but for a factor, $x = \mu_k + e^{q_k(t)} L_k z$.
+    r"""Frames that stand still but for a factor, each in several sizes.
 
-    The factor is all that depends on time, so many times share the work for the frames.
+    $x = \mu_k + e^{q_{kj}(t)} L_k z$ for every frame $k$ and size $j$, those of one frame together.
+    The factor is all that depends on time, so many times share the work for the frames, and all
+    sizes share a point's distance.
 
     Attributes:
         still: the frames $x = \mu_k + L_k z$.
-        log_factor: $q$, shape `(parts,)`.
-        log_factor_rate: $q'$, shape `(parts,)`.
+        log_factor: $q$, shape `(frames, sizes)`.
+        log_factor_rate: $q'$, same shape.
     """
 
     location: Locations
     log_scale: Locations
     still: AbstractFrames
-    log_factor: Float[Array, " parts"]
-    log_factor_rate: Float[Array, " parts"]
+    log_factor: Float[Array, "frames sizes"]
+    log_factor_rate: Float[Array, "frames sizes"]
 
     @staticmethod
     def of(
         still: AbstractFrames,
-        log_factor: Float[Array, " parts"],
-        log_factor_rate: Float[Array, " parts"],
+        log_factor: Float[Array, "frames sizes"],
+        log_factor_rate: Float[Array, "frames sizes"],
     ) -> "GrowingFrames":
         """Frames that stand still, with factors and their rates."""
+        sizes = log_factor.shape[1]
         return GrowingFrames(
-            still.location,
-            still.log_scale + log_factor[:, None],
+            jnp.repeat(still.location, sizes, axis=0),
+            jnp.repeat(still.log_scale, sizes, axis=0) + log_factor.reshape(-1, 1),
             still,
             log_factor,
             log_factor_rate,
         )
 
     def to_standard(self, x: Point) -> Locations:
-        r"""$e^{-q_k} L_k^{-1}(x - \mu_k)$."""
-        return self.still.to_standard(x) * jnp.exp(-self.log_factor)[:, None]
+        r"""$e^{-q_{kj}} L_k^{-1}(x - \mu_k)$."""
+        z = self.still.to_standard(x)[:, None] * jnp.exp(-self.log_factor)[..., None]
+        return z.reshape(self.location.shape)
 
     def squares(self, x: Point) -> Float[Array, " parts"]:
-        r"""$e^{-2 q_k} |L_k^{-1}(x - \mu_k)|^2$."""
-        return self.still.squares(x) * jnp.exp(-2.0 * self.log_factor)
+        r"""$e^{-2 q_{kj}} |L_k^{-1}(x - \mu_k)|^2$."""
+        return (self.still.squares(x)[:, None] * jnp.exp(-2.0 * self.log_factor)).reshape(-1)
 
     def stretch(self, z: Locations) -> Locations:
-        r"""$e^{q_k} L_k z_k$."""
-        return self.still.stretch(z) * jnp.exp(self.log_factor)[:, None]
+        r"""$e^{q_{kj}} L_k z_{kj}$."""
+        frames, sizes = self.log_factor.shape
+        own = z.reshape(frames, sizes, -1)
+        grown = jax.vmap(self.still.stretch, in_axes=1, out_axes=1)(own)
+        return (grown * jnp.exp(self.log_factor)[..., None]).reshape(z.shape)
 
     def place(self, part: Int[Array, ""], z: Point) -> Point:
-        r"""$\mu_k + e^{q_k} L_k z$."""
-        return self.still.place(part, z * jnp.exp(self.log_factor[part]))
+        r"""$\mu_k + e^{q_{kj}} L_k z$."""
+        factor = jnp.exp(self.log_factor.reshape(-1)[part])
+        return self.still.place(part // self.log_factor.shape[1], z * factor)
 
     def velocity(self, x: Point, weights: Float[Array, " parts"]) -> Point:
-        r"""$\sum_k \gamma_k q_k' (x - \mu_k)$."""
-        return (weights * self.log_factor_rate) @ (x - self.location)
+        r"""$\sum_{kj} \gamma_{kj} q_{kj}' (x - \mu_k)$."""
+        own = weights.reshape(self.log_factor.shape) * self.log_factor_rate
+        return own.sum(axis=1) @ (x - self.still.location)
 
     @property
     def log_volumes(self) -> Float[Array, " parts"]:
-        r"""$\log\det L_k + d\, q_k$."""
-        return self.still.log_volumes + self.location.shape[1] * self.log_factor
+        r"""$\log\det L_k + d\, q_{kj}$."""
+        dim = self.location.shape[1]
+        return (self.still.log_volumes[:, None] + dim * self.log_factor).reshape(-1)
 
 
 class JoinedFrames(AbstractFrames):

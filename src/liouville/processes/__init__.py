@@ -18,6 +18,7 @@ from liouville.processes._base import integrals as integrals
 from liouville.processes._encoded import Encoder as Encoder
 from liouville.processes._encoded import Recalled as Recalled
 from liouville.processes._excerpts import Excerpts as Excerpts
+from liouville.processes._hawkes import AbstractProductivity as AbstractProductivity
 from liouville.processes._hawkes import ByKind as ByKind
 from liouville.processes._hawkes import ByMagnitude as ByMagnitude
 from liouville.processes._hawkes import Hawkes as Hawkes
@@ -27,6 +28,7 @@ from liouville.processes._history import History as History
 from liouville.processes._history_free import HistoryFree as HistoryFree
 from liouville.processes._kernels import AbstractKernel as AbstractKernel
 from liouville.processes._kernels import Exponentials as Exponentials
+from liouville.processes._kernels import FinitePowerLaw as FinitePowerLaw
 from liouville.processes._kernels import KernelMixture as KernelMixture
 from liouville.processes._kernels import PowerLaws as PowerLaws
 from liouville.processes._marks import DetectedMagnitudes as DetectedMagnitudes
@@ -48,6 +50,9 @@ from liouville.processes._rates import PeriodicSteps as PeriodicSteps
 from liouville.processes._rates import Piecewise as Piecewise
 from liouville.processes._rates import SumOfRates as SumOfRates
 from liouville.processes._rates import WithCovariates as WithCovariates
+from liouville.processes._reach import Reach as Reach
 from liouville.processes._routed import Routed as Routed
-from liouville.processes._triggered import Offspring as Offspring
 from liouville.processes._triggered import Triggered as Triggered
+from liouville.processes._zones import AbstractZones as AbstractZones
+from liouville.processes._zones import FreeZones as FreeZones
+from liouville.processes._zones import PowerZones as PowerZones

@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from liouville.numerics.types import RandomKey, Scalar
+from liouville.numerics.types import Point, RandomKey, Scalar
 from liouville.paths import AbstractPath
 from liouville.processes._excerpts import Excerpts
 from liouville.processes._history import History
@@ -62,6 +62,11 @@ class AbstractPlaces(eqx.Module):
         Its marginal at `t` knows the events strictly before `t`. Between two events it obeys the
         continuity equation; at an event it jumps.
         """
+
+    def log_odds(self, history: History, t: Scalar, x: Point) -> Scalar:
+        """The log-odds that an event is triggered rather than background; zero if it never is."""
+        del history, x
+        return jnp.zeros_like(t)
 
 
 class AbstractMarks(eqx.Module):

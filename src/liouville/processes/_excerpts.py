@@ -7,6 +7,7 @@ from jaxtyping import Array, Bool, Float
 
 from liouville.numerics.types import as_float
 from liouville.processes._history import History
+from liouville.processes._reach import Reach
 
 
 class Excerpts(eqx.Module):
@@ -59,7 +60,9 @@ class Excerpts(eqx.Module):
         windows: np.ndarray,
         *,
         targets: int = 32,
-        reach: int | None = None,
+        reach: Reach | None = None,
+        log_odds: Sequence[np.ndarray] | None = None,
+        rows: np.ndarray | None = None,
     ) -> "Excerpts":
         """Cuts sequences.
 
@@ -71,32 +74,40 @@ class Excerpts(eqx.Module):
             marks: of each sequence, shape `(n,)`.
             windows: begin and end of observation of each sequence.
             targets: events to predict in a piece.
-            reach: the most past events an event sees; by default all.
+            reach: which past events are seen; by default all.
+            log_odds: of each sequence, shape `(n,)`; see `History`.
+            rows: of one sequence, the events at which pieces begin; by default all in the windows.
         """
         pieces = [
             (number, start)
             for number, t in enumerate(times)
-            for start in _starts(t, windows[number], targets)
+            for start in (_starts(t, windows[number], targets) if rows is None else rows.tolist())
         ]
         firsts = [int(np.searchsorted(t, w[0])) for t, w in zip(times, windows)]
         longest = max((start for _, start in pieces), default=0)
-        past = longest if reach is None else min(reach, longest)
+        past = longest if reach is None else min(reach.most, longest)
         n, size, dim = len(pieces), past + targets, places[0].shape[1]
-        when, where, mark = (np.zeros((n, size, *more)) for more in ((), (dim,), ()))
+        when, where, mark, odds = (np.zeros((n, size, *more)) for more in ((), (dim,), (), ()))
         valid, origin = np.zeros((n, size), bool), np.zeros(n)
         since, until = np.zeros((n, targets + 1)), np.zeros((n, targets + 1))
         is_interval = np.zeros((n, targets + 1), bool)
         for row, (number, start) in enumerate(pieces):
             t, window = times[number], windows[number]
-            low, high = max(0, start - past), min(start + targets, len(t))
-            slots = slice(past - (start - low), past + (high - start))
+            high = min(start + targets, len(t))
             base = t[start] if start < len(t) else window[0]
-            origin[row] = base
-            when[row, slots] = t[low:high] - base
-            where[row, slots] = places[number][low:high]
-            mark[row, slots] = marks[number][low:high]
-            valid[row, slots] = True
+            own = np.arange(start)
+            if reach is not None:
+                own = reach.chosen(base - t[:start], marks[number][:start])
+            own = np.concatenate([own, np.arange(start, high)])
             count = high - start
+            slots = slice(past + count - len(own), past + count)
+            origin[row] = base
+            when[row, slots] = t[own] - base
+            where[row, slots] = places[number][own]
+            mark[row, slots] = marks[number][own]
+            if log_odds is not None:
+                odds[row, slots] = log_odds[number][own]
+            valid[row, slots] = True
             before = np.concatenate([[window[0]], t])[start : high + 1]
             if start == firsts[number]:
                 before[0] = window[0]
@@ -106,10 +117,10 @@ class Excerpts(eqx.Module):
             if high == len(t):
                 since[row, -1], until[row, -1] = before[-1] - base, window[1] - base
                 is_interval[row, -1] = True
-        when, where, mark, origin, since, until = map(
-            as_float, (when, where, mark, origin, since, until)
+        when, where, mark, odds, origin, since, until = map(
+            as_float, (when, where, mark, odds, origin, since, until)
         )
-        history = History(when, where, mark, jnp.asarray(valid), origin, reach)
+        history = History(when, where, mark, odds, jnp.asarray(valid), origin)
         number = int(is_interval[:, :-1].sum())
         return Excerpts(history, since, until, jnp.asarray(is_interval), number)
 

@@ -126,15 +126,20 @@ class Hawkes(AbstractIntensity):
         background: $\mu$, a rate of the clock.
         productivity: $\kappa$, how many events an event triggers on average.
         kernel: $g$, when it triggers them.
+        heredity: $\eta$: an event of log-odds $o$ that it was triggered itself has $e^{\eta o}$
+            times as many, shape `()`; `None` if that does not matter.
     """
 
     background: AbstractRate
     productivity: AbstractProductivity
     kernel: AbstractKernel
+    heredity: Float[Array, ""] | None = None
 
     def after(self, history: History) -> "HawkesHazard":
         """The hazard given a history."""
         log_means = jax.vmap(self.productivity.log_mean)(history.marks)
+        if self.heredity is not None:
+            log_means = log_means + self.heredity * history.log_odds
         return HawkesHazard(self.background, self.kernel, history, log_means)
 
     def branching_ratio(self, marks: Float[Array, " n"]) -> Scalar:

@@ -17,18 +17,18 @@ class History(eqx.Module):
         times: when, after `origin`, not decreasing, shape `(n,)`.
         places: where, shape `(n, dim)`.
         marks: how large or of what kind, shape `(n,)`; zeros if events carry no mark.
+        log_odds: that it was triggered rather than background when and where it came, shape
+            `(n,)`; zeros if nobody asks for them. See `AbstractPlaces.log_odds`.
         valid: which entries are events; the others are padding.
         origin: the local origin on the clock of the sequence, shape `()`.
-        reach: how many of the latest events before a time a process sees; `None` for all. It
-            belongs to the model: likelihood, forecast and intensity use the same.
     """
 
     times: Float[Array, "*excerpts n"]
     places: Float[Array, "*excerpts n dim"]
     marks: Float[Array, "*excerpts n"]
+    log_odds: Float[Array, "*excerpts n"]
     valid: Bool[Array, "*excerpts n"]
     origin: Float[Array, "*excerpts"]
-    reach: int | None = eqx.field(static=True, default=None)
 
     @staticmethod
     def of(
@@ -37,31 +37,26 @@ class History(eqx.Module):
         marks: np.ndarray | None = None,
         *,
         origin: float = 0.0,
-        reach: int | None = None,
     ) -> "History":
         """The history of given events, all valid; `times` are on the clock of the sequence."""
         times = np.asarray(times, np.float64) - origin
         marks = np.zeros(len(times)) if marks is None else marks
+        odds = jnp.zeros(len(times))
         valid = jnp.ones(len(times), bool)
         own, where, what = map(as_float, (times, places, marks))
-        return History(own, where, what, valid, as_float(origin), reach)
+        return History(own, where, what, odds, valid, as_float(origin))
 
     def longer(self, n: int) -> "History":
         """The same events, with room for `n` more at the end."""
-        own = (self.times, self.places, self.marks, self.valid)
-        times, places, marks, valid = (
+        own = (self.times, self.places, self.marks, self.log_odds, self.valid)
+        times, places, marks, odds, valid = (
             jnp.concatenate([a, jnp.zeros((n, *a.shape[1:]), a.dtype)]) for a in own
         )
-        return History(times, places, marks, valid, self.origin, self.reach)
+        return History(times, places, marks, odds, valid, self.origin)
 
     def before(self, t: Scalar, *, inclusive: bool = False) -> Bool[Array, " n"]:
-        """Which entries are events before `t`, or not after it, and within reach."""
-        past = self.valid & ((self.times <= t) if inclusive else (self.times < t))
-        if self.reach is None:
-            return past
-        # The number of later events in the past, counted from the end.
-        later = jnp.cumsum(past[::-1])[::-1]
-        return past & (later <= self.reach)
+        """Which entries are events before `t`, or not after it."""
+        return self.valid & ((self.times <= t) if inclusive else (self.times < t))
 
     def elapsed(self, t: Scalar) -> Float[Array, " n"]:
         """The times since the events, zero for those that are not yet."""

@@ -96,25 +96,29 @@ def simulate_times(
     first = len(history.times)
     nowhere = jnp.zeros_like(history.places, shape=history.places.shape[1:])
 
-    def drawn(events: History, now: Scalar, number: Array) -> tuple[Scalar, Scalar, Array]:
+    def drawn(events: History, now: Scalar, number: Array) -> tuple[Scalar, ...]:
         time_key, mark_key, place_key = jr.split(jr.fold_in(key, number), 3)
         t = next_time(intensity.after(events), now, limit, key=time_key)
         mark = jnp.zeros_like(t) if marks is None else marks.sample(key=mark_key).astype(t.dtype)
         if places is None:
-            return t, mark, nowhere
-        marginal = places.after(events).at(jnp.where(jnp.isfinite(t), t, limit))
+            return t, nowhere, mark, jnp.zeros_like(t)
+        when = jnp.where(jnp.isfinite(t), t, limit)
+        marginal = places.after(events).at(when)
         draw = marginal.sample if region is None else functools.partial(region.sample, marginal)
-        return t, mark, draw(key=place_key).astype(nowhere.dtype)
+        place = draw(key=place_key).astype(nowhere.dtype)
+        return t, place, mark, places.log_odds(events, when, place)
 
     def step(state):
         events, now, number, _ = state
-        t, mark, place = drawn(events, now, number)
+        t, *values = drawn(events, now, number)
         happened = jnp.isfinite(t)
         at = first + number
-        columns = zip((events.times, events.places, events.marks), (t, place, mark))
-        when, where, what = (a.at[at].set(jnp.where(happened, v, a[at])) for a, v in columns)
+        columns = (events.times, events.places, events.marks, events.log_odds)
+        changed = (
+            a.at[at].set(jnp.where(happened, v, a[at])) for a, v in zip(columns, (t, *values))
+        )
         valid = events.valid.at[at].set(happened)
-        events = History(when, where, what, valid, events.origin, events.reach)
+        events = History(*changed, valid, events.origin)
         return events, jnp.where(happened, t, now), number + happened, ~happened
 
     def goes_on(state):

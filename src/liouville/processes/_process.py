@@ -10,6 +10,7 @@ from liouville.processes._base import (
     AbstractPlaces,
 )
 from liouville.processes._excerpts import Excerpts
+from liouville.processes._triggered import TriggeredPath
 
 
 class PointProcess(eqx.Module):
@@ -30,11 +31,23 @@ class PointProcess(eqx.Module):
     places: AbstractPlaces
     marks: AbstractMarks | None = None
 
-    def log_places(self, excerpt: Excerpts) -> Float[Array, " targets"]:
-        r"""$\log\rho_{t_i}(x_i \mid H_i)$ of the events an excerpt predicts, zero on padding."""
+    def log_places(
+        self, excerpt: Excerpts, log_background: Float[Array, " targets"] | None = None
+    ) -> Float[Array, " targets"]:
+        r"""$\log\rho_{t_i}(x_i \mid H_i)$ of the events an excerpt predicts, zero on padding.
+
+        Args:
+            excerpt: the events and what came before.
+            log_background: what to take for the log-density of the background at the events;
+                places must be `Triggered`.
+        """
         path = self.places.after(excerpt.history)
         times, places, _ = excerpt.predicted
-        values = jax.vmap(lambda t, x: path.at(t).log_density(x))(times, places)
+        if log_background is None:
+            values = jax.vmap(lambda t, x: path.at(t).log_density(x))(times, places)
+        else:
+            assert isinstance(path, TriggeredPath)
+            values = jax.vmap(path.log_density_beside)(times, places, log_background)
         return jnp.where(excerpt.is_event, values, 0.0)
 
     def log_marks(self, excerpt: Excerpts) -> Float[Array, " targets"]:

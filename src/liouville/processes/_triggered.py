@@ -1,116 +1,22 @@
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from liouville.numerics.networks import MLP
-from liouville.numerics.types import Scalar
+from liouville.numerics.parameters import Fixed, value_of
+from liouville.numerics.types import Point, Scalar
 from liouville.paths import (
-    AbstractFrames,
     AbstractPath,
-    Full,
     Gaussian,
-    GrowingFrames,
     JoinedFrames,
     LocationScale,
     LocationScaleMarginal,
 )
 from liouville.processes._base import NEVER, AbstractPlaces
 from liouville.processes._history import History
+from liouville.processes._zones import AbstractBrood, AbstractZones
 
-
-class Offspring(eqx.Module):
-    r"""Where, and for how long, an event makes others more likely.
-
-    Event $i$ adds the parts $N(x_i + \mu_k, e^{2 q_{ik}} L_k L_k^\top)$ of weights $a_{ik}$,
-
-    $$a_{ik}(\tau) = e^{\alpha m_i} \sum_r A_{kr}\, e^{-\beta_r \tau}, \qquad
-      q_{ik}(\tau) = \gamma\, m_i + h_k \log(1 + \tau/\tau_*),$$
-
-    with the time $\tau$ since the event. Several scales make heavy tails and several rates a power
-    law; large events breed more and reach farther; zones spread by diffusion with exponents
-    $h_k \ge 0$. A network of the parent's place may change $\mu_k$, $L_k$ and $A_k$: zones that lie
-    along a fault, or children that sit elsewhere than their parent.
-
-    Attributes:
-        location: $\mu$, shape `(parts, dim)`.
-        raw_scale: of $L$, shape `(parts, dim, dim)`.
-        log_amplitude: $\log A$, shape `(parts, rates)`.
-        log_rate: $\log\beta$, per unit of time, shape `(rates,)`.
-        network: from the parent's place to changes of the first three; `None` for none.
-        productivity: $\alpha$, shape `()`; `None` for events without magnitude.
-        reach: $\gamma$, shape `()`; `None` likewise.
-        raw_spread: $h = \mathrm{softplus}$ of it, shape `(parts,)`; `None` for zones that stay.
-        spread_time: $\tau_*$.
-        scale: how raw scales become $L$.
-    """
-
-    location: Float[Array, "parts dim"]
-    raw_scale: Float[Array, "parts dim dim"]
-    log_amplitude: Float[Array, "parts rates"]
-    log_rate: Float[Array, " rates"]
-    network: MLP | None = None
-    productivity: Float[Array, ""] | None = None
-    reach: Float[Array, ""] | None = None
-    raw_spread: Float[Array, " parts"] | None = None
-    spread_time: float = eqx.field(static=True, default=1.0)
-    scale: Full = Full()
-
-    @property
-    def outputs(self) -> int:
-        """How many numbers the network gives."""
-        return self.location.size + self.raw_scale.size + self.log_amplitude.size
-
-    def after(self, history: History) -> "Brood":
-        """What given events add; the network runs once for each."""
-        n, (parts, dim) = len(history.places), self.location.shape
-        own = (self.location, self.raw_scale, self.log_amplitude)
-        shapes = [(n, *a.shape) for a in own]
-        if self.network is None:
-            # The same for every event, so that only their places differ.
-            location, raw, amplitude = (jnp.broadcast_to(a, s) for a, s in zip(own, shapes))
-        else:
-            ends = [own[0].size, own[0].size + own[1].size]
-            changes = jnp.split(jax.vmap(self.network)(history.places), ends, axis=1)
-            location, raw, amplitude = (a + c.reshape(s) for a, c, s in zip(own, changes, shapes))
-        location = (history.places[:, None] + location).reshape(n * parts, dim)
-        raw = raw.reshape(n * parts, dim, dim)
-        still = (jnp.zeros_like(location), jnp.zeros_like(raw))
-        zones = self.scale.frames(location, still[0], raw, still[1], is_rotation_invariant=False)
-        return Brood(self, jnp.exp(amplitude), zones, history)
-
-
-class Brood(eqx.Module):
-    """The parts that the events of a history add to a density; see `Offspring`."""
-
-    law: Offspring
-    amplitude: Float[Array, "events parts rates"]
-    zones: AbstractFrames  # of the parts without their factors e^q, those of one event together
-    history: History
-
-    def log_weights(self, t: Scalar) -> Float[Array, "events parts"]:
-        r"""$\log a_{ik}$ at the local time `t`, relative to the background, whose weight is one."""
-        decays = jnp.exp(-self.history.elapsed(t)[:, None] * jnp.exp(self.law.log_rate))
-        tiny = jnp.finfo(decays.dtype).tiny
-        values = jnp.log(jnp.einsum("nr,nkr->nk", decays, self.amplitude) + tiny)
-        if self.law.productivity is None:
-            return values
-        return values + (self.law.productivity * self.history.marks)[:, None]
-
-    def frames(self, t: Scalar) -> AbstractFrames:
-        """The frames of all parts at the local time `t`."""
-        law = self.law
-        if law.reach is None and law.raw_spread is None:
-            return self.zones
-        shape = (len(self.history.times), len(law.location))
-        factor = rate = jnp.zeros(shape, law.location.dtype)
-        if law.reach is not None:
-            factor = factor + law.reach * self.history.marks[:, None]
-        if law.raw_spread is not None:
-            exponent, elapsed = jax.nn.softplus(law.raw_spread), self.history.elapsed(t)[:, None]
-            factor = factor + exponent * jnp.log1p(elapsed / law.spread_time)
-            rate = exponent / (law.spread_time + elapsed)
-        return GrowingFrames.of(self.zones, factor.reshape(-1), rate.reshape(-1))
+# Log-odds beyond it say no more.
+_MOST_ODDS = 6.0
 
 
 class Triggered(AbstractPlaces):
@@ -123,23 +29,36 @@ class Triggered(AbstractPlaces):
     the exact velocity of moving parts with moving weights.
 
     Attributes:
-        background: the density of events without a parent; it runs on the clock of the sequence.
-        offspring: the parts of an event.
+        background: the density of events without a parent; it runs on the clock of the sequence,
+            and stays as it is if it is `Fixed`.
+        zones: the parts of an event.
+        plain: zones of a plain law, which stay as they are: by it and the background the odds of
+            an event are that it was triggered, which `zones` may ask for; `None` if they do not.
     """
 
-    background: LocationScale
-    offspring: Offspring
+    background: LocationScale | Fixed[LocationScale]
+    zones: AbstractZones
+    plain: Fixed[AbstractZones] | None = None
 
     def after(self, history: History) -> "TriggeredPath":
         """The path given a history."""
-        return TriggeredPath(self.background, self.offspring.after(history), history)
+        return TriggeredPath(value_of(self.background), self.zones.after(history), history)
+
+    def log_odds(self, history: History, t: Scalar, x: Point) -> Scalar:
+        r"""$\log\sum_i a_i(t) q_i(x) - \log\rho^0_t(x)$ of the plain law, cut at six."""
+        if self.plain is None:
+            return jnp.zeros_like(t)
+        own = self.plain.value.after(history).log_densities(t, x)
+        zones = jax.nn.logsumexp(jnp.where(history.before(t), own, NEVER))
+        background = value_of(self.background).at(history.clock(t)).log_density(x)
+        return jnp.clip(zones - background, -_MOST_ODDS, _MOST_ODDS)
 
 
 class TriggeredPath(AbstractPath):
     """The density of the next event's place given a history, on the local clock."""
 
     background: LocationScale
-    brood: Brood
+    brood: AbstractBrood
     history: History
 
     @property
@@ -150,6 +69,7 @@ class TriggeredPath(AbstractPath):
     def at(self, t: Scalar) -> LocationScaleMarginal:
         """The marginal at the local time `t`, given the events strictly before."""
         background = self.background.at(self.history.clock(t))
+
         is_past = self.history.before(t)[:, None]
 
         def log_weights(t: Scalar) -> Float[Array, " parts"]:
@@ -159,3 +79,11 @@ class TriggeredPath(AbstractPath):
         values, rates = jax.jvp(log_weights, (t,), (jnp.ones_like(t),))
         frames = JoinedFrames.of([background.frames, self.brood.frames(t)])
         return LocationScaleMarginal(frames, values, rates, Gaussian())
+
+    def log_density_beside(self, t: Scalar, x: Point, log_background: Scalar) -> Scalar:
+        """The log-density where that of the background at the point is given."""
+        is_past = self.history.before(t)
+        zones = jnp.where(is_past, self.brood.log_densities(t, x), NEVER)
+        totals = jnp.where(is_past, self.brood.log_totals(t), NEVER)
+        above = jnp.logaddexp(log_background, jax.nn.logsumexp(zones))
+        return above - jnp.logaddexp(0.0, jax.nn.logsumexp(totals))

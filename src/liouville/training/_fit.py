@@ -80,7 +80,8 @@ def fit(
         average: what the moving average of the parameters keeps of itself at a step; 0 for none.
         validation: a term or objective computed at the start and every `validate_every` steps at
             the averaged parameters, with the same random numbers each time; the path of its minimum
-            is returned, which may be the start.
+            is returned, which may be the start. If every term has its own `part` of the path, each
+            part is that of its own minimum.
         patience: validations without progress after which training stops; `None` for never.
         tolerance: progress is a validation below the best one by more than this share of it. The
             random numbers are common to both, so even a small change is told from noise.
@@ -111,7 +112,8 @@ def fit(
         raise LiouvilleError("the path has nothing to learn: all its arrays are fixed")
     _, rest = split(path)
     stepper = Stepper(rest, objective, jr.key(seed), average, optimizer, chunk)
-    state = initial_state(path, optimizer)
+    parts = validation.parts if isinstance(validation, Objective) else ()
+    state = initial_state(path, optimizer, max(len(parts), 1))
     if resume and checkpoint is not None and checkpoint.exists():
         state, _ = restore_state(checkpoint, state)
     begin = int(state.step)
@@ -170,7 +172,7 @@ def fit(
             file.close()
     if interrupted.is_set() and reason != "interrupted":
         signal.raise_signal(interrupted.number)  # it came during the last steps
-    found = state.best if math.isfinite(float(state.best_validation)) else state.average
+    found = state.best if np.isfinite(np.asarray(state.best_validation)).all() else state.average
     return Fit(eqx.combine(found, rest), history, reason, step)
 
 
@@ -217,15 +219,25 @@ def _rows(objective: Objective, values: np.ndarray, begin: int, every: int) -> l
 def _validate(
     stepper: Stepper, state: TrainState, term: AbstractTerm | Objective, tolerance: float
 ) -> tuple[TrainState, float]:
-    value, before = float(stepper.validate(state, term)), float(state.best_validation)
-    is_progress = math.isinf(before) or before - value > tolerance * abs(before)
+    """Keeps the best so far: of every part that is judged by itself, or of the whole."""
+    values, before = stepper.validate(state, term), state.best_validation
+    is_first = ~jnp.isfinite(before)
+    is_progress = bool(jnp.any(is_first | (before - values > tolerance * jnp.abs(before))))
     waited = jnp.zeros((), jnp.int32) if is_progress else state.waited + 1
-    if value < before:
-        best = jax.tree.map(jnp.copy, state.average)
-        replaced = (best, jnp.asarray(value, state.best_validation.dtype), waited)
-    else:
-        replaced = (state.best, state.best_validation, waited)
-    return eqx.tree_at(lambda s: (s.best, s.best_validation, s.waited), state, replaced), value
+    parts = (term.parts if isinstance(term, Objective) else ()) or (None,)
+    best = state.best
+    for part, is_better in zip(parts, (values < before).tolist(), strict=True):
+        if not is_better:
+            continue
+        # Copies, because the buffers of the state are donated and may not share memory.
+        if part is None:
+            best = jax.tree.map(jnp.copy, state.average)
+        else:
+            better = jax.tree.map(jnp.copy, getattr(state.average, part))
+            best = eqx.tree_at(lambda b, p=part: getattr(b, p), best, better)
+    replaced = (best, jnp.minimum(values, before), waited)
+    state = eqx.tree_at(lambda s: (s.best, s.best_validation, s.waited), state, replaced)
+    return state, float(values.sum())
 
 
 def _failure(stepper: Stepper, state: TrainState, metrics: np.ndarray) -> TrainingError:

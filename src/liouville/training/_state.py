@@ -21,13 +21,13 @@ class TrainState(eqx.Module):
     optimizer: Any
     step: Int[Array, ""]  # how many were done
     failed: Bool[Array, ""]  # a step was not finite; the state is that before it
-    best: Any  # the averaged arrays with the smallest validation so far
-    best_validation: Float[Array, ""]  # infinite before the first
+    best: Any  # the averaged arrays with the smallest validation so far, part by part
+    best_validation: Float[Array, " parts"]  # infinite before the first
     waited: Int[Array, ""]  # validations since the best one
 
 
-def initial_state(path: Any, optimizer: optax.GradientTransformation) -> TrainState:
-    """The state before the first step."""
+def initial_state(path: Any, optimizer: optax.GradientTransformation, parts: int = 1) -> TrainState:
+    """The state before the first step; so many parts of the path are judged each by itself."""
     learned, _ = split(path)
     # Three copies, because the buffers of the state are donated and may not share memory.
     average, best = jax.tree.map(jnp.copy, learned), jax.tree.map(jnp.copy, learned)
@@ -38,7 +38,7 @@ def initial_state(path: Any, optimizer: optax.GradientTransformation) -> TrainSt
         step=jnp.zeros((), jnp.int32),
         failed=jnp.zeros((), bool),
         best=best,
-        best_validation=jnp.full((), jnp.inf, jnp.zeros(()).dtype),
+        best_validation=jnp.full((parts,), jnp.inf, jnp.zeros(()).dtype),
         waited=jnp.zeros((), jnp.int32),
     )
 
@@ -101,7 +101,15 @@ class Stepper(eqx.Module):
         return jax.lax.scan(body, state, None, length=self.chunk)
 
     @eqx.filter_jit
-    def validate(self, state: TrainState, term: AbstractTerm | Objective) -> Scalar:
-        """A term at the averaged parameters, always with the same random numbers."""
+    def validate(self, state: TrainState, term: AbstractTerm | Objective) -> Float[Array, " parts"]:
+        """A term at the averaged parameters, always with the same random numbers.
+
+        One number for every part of the path that is judged by itself, of which it is the sum.
+        """
         value = term(eqx.combine(state.average, self.rest), key=self.key)
-        return value[0] if isinstance(value, tuple) else value
+        if not isinstance(term, Objective):
+            return value[None]
+        total, terms = value
+        if not term.parts:
+            return total[None]
+        return term.weights * jnp.stack([terms[t.name] for t in term.terms])

@@ -4,30 +4,28 @@ import dataclasses
 import warnings
 from typing import Any, TypeVar
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
-from liouville.curves import Constant, Knots
+from liouville.curves import Knots
 from liouville.data import Events, rounding_width
 from liouville.errors import LiouvilleError
-from liouville.numerics.mixtures import GaussianMixture, fit_mixture
+from liouville.numerics.mixtures import fit_mixture
 from liouville.numerics.networks import MLP
-from liouville.numerics.parameters import value_of
+from liouville.numerics.parameters import Fixed, value_of
 from liouville.numerics.types import as_float
-from liouville.paths import Full, LocationScale
+from liouville.paths import LocationScale
 from liouville.processes import (
     AbstractIntensity,
     AbstractMarks,
     AbstractPlaces,
-    ByKind,
-    ByMagnitude,
     ConstantRate,
     DetectedMagnitudes,
     Encoder,
     Exponentials,
+    FreeZones,
     GutenbergRichter,
     Hawkes,
     HistoryFree,
@@ -35,21 +33,21 @@ from liouville.processes import (
     Kinds,
     MixtureMarks,
     Neural,
-    Offspring,
     PeriodicSeries,
     Piecewise,
     PointProcess,
     Poisson,
     PowerLaws,
+    PowerZones,
     Recalled,
     Routed,
     SumOfRates,
     Triggered,
-    Unmarked,
     WithCovariates,
 )
 from liouville.tasks.events._covariates import Covariates
 from liouville.tasks.events.config import EventsConfig, PlacesConfig, TimesConfig
+from liouville.tasks.events.etas import EtasFit, initial_productivity, static
 from liouville.tasks.events.units import EventUnits
 from liouville.tasks.settings import TrainingConfig
 
@@ -70,6 +68,11 @@ _INCOMPLETE = 4
 # How far the law of marks may be from an exponential one, as a probability.
 _SHAPE = 0.1
 _MARK_PARTS = 4
+# Of the self-exciting rate before training: exponentials beside the law of Omori and Utsu, and the
+# least share of the events that are background.
+_SHARE_OF_EXPONENTIALS, _LEAST_BACKGROUND = 0.1, 0.01
+# How zones spread before training, softplus of it, and after how many mean gaps.
+_LITTLE_SPREAD, _SPREAD_TIME = -3.0, 1.0
 # Widths of the zones around a parent, in standardised units, before training.
 _SMALLEST, _LARGEST = 0.008, 0.3
 
@@ -101,12 +104,25 @@ def parts_for(places: np.ndarray, most: int, each: int = _EVENTS_A_PART) -> int:
 
 
 def initial(
-    settings: EventsConfig, events: Events, units: EventUnits, known: Covariates | None = None
+    settings: EventsConfig,
+    events: Events,
+    units: EventUnits,
+    known: Covariates | None = None,
+    etas: EtasFit | None = None,
 ) -> PointProcess:
-    """The process training starts from; `resolve_choices` has filled in the settings."""
+    """The process training starts from; `resolve_choices` has filled in the settings.
+
+    A self-exciting rate and triggered places begin with what `etas` found.
+    """
+    intensity = initial_intensity(
+        settings.times, events, units, settings.training.seed, known, etas
+    )
+    places = _places(settings.places, events, units, settings.training.seed, etas)
+    if isinstance(places, Triggered) and places.plain is not None and isinstance(intensity, Hawkes):
+        intensity = dataclasses.replace(intensity, heredity=as_float(0.0))
     return PointProcess(
-        initial_intensity(settings.times, events, units, settings.training.seed, known),
-        _places(settings.places, events, units, settings.training.seed),
+        intensity,
+        places,
         initial_marks(events, units, settings.data.mark_law),
     )
 
@@ -117,10 +133,13 @@ def initial_intensity(
     units: EventUnits,
     seed: int = 0,
     known: Covariates | None = None,
+    etas: EtasFit | None = None,
 ) -> AbstractIntensity:
     """An intensity of the family of the configuration, of the mean rate of the events."""
     level, longest = 1.0 / events.mean_gap, float(events.durations.max())
     own = (1.0 if options.model == "poisson" else 1.0 - _SHARE_TRIGGERED) * level
+    if etas is not None and options.model != "poisson":
+        own = max(float(np.exp(_background(etas).log_level)), _LEAST_BACKGROUND * level)
     begin, end = float(events.windows[:, 0].min()), float(events.windows[:, 1].max())
     rate = (
         Piecewise.of(own, np.linspace(begin, end, options.pieces + 1)[1:-1].tolist())
@@ -142,27 +161,40 @@ def initial_intensity(
     if options.powers:
         offsets = np.geomspace(0.01, 1.0, options.powers) if options.powers > 1 else [0.05]
         kernels.append(PowerLaws.of([gap * float(s) for s in offsets], [1.3] * options.powers))
-    kernel = kernels[0] if len(kernels) == 1 else KernelMixture.of(kernels)
-    if events.kinds:
-        productivity = ByKind.of([_SHARE_TRIGGERED] * len(events.kinds))
-    elif events.marks is not None:
-        mean = _SHARE_TRIGGERED / float(np.exp(units.marks(events)).mean())
-        productivity = ByMagnitude.of(mean, 1.0, 0.0)
-    else:
-        productivity = Unmarked.of(_SHARE_TRIGGERED)
+    productivity = initial_productivity(events, units.marks(events))
+    if etas is not None:
+        productivity = etas.law.times.productivity
+        if options.powers:
+            kernels[-1] = etas.law.times.kernel
+    weights = None if len(kernels) == 1 else [_SHARE_OF_EXPONENTIALS, 1.0 - _SHARE_OF_EXPONENTIALS]
+    kernel = kernels[0] if len(kernels) == 1 else KernelMixture.of(kernels, weights)
     hawkes = Hawkes(rate, productivity, kernel)
     if options.model == "hawkes":
         return hawkes
     return Neural(events.dim, rate=level, base=hawkes, kinds=len(events.kinds), key=jr.key(seed))
 
 
-def _places(options: PlacesConfig, events: Events, units: EventUnits, seed: int) -> AbstractPlaces:
+def _background(etas: EtasFit) -> ConstantRate:
+    rate = etas.law.times.background
+    assert isinstance(rate, ConstantRate)
+    return rate
+
+
+def _places(
+    options: PlacesConfig,
+    events: Events,
+    units: EventUnits,
+    seed: int,
+    etas: EtasFit | None = None,
+) -> AbstractPlaces:
+    if options.model == "triggered" and etas is not None:
+        return _triggered(options, events, etas, jr.key(seed))
     own = units.to_model(np.unique(events.places, axis=0))
     rng = np.random.default_rng(seed)
     own = own[rng.permutation(len(own))[:_MOST_ROWS]]
     assert options.parts is not None  # filled in by `resolve_choices`
     mixture = fit_mixture(own, options.parts, seed=seed, iterations=10, floor=FLOOR)
-    background = static_density(mixture)
+    background = static(mixture)
     if options.model == "static":
         return HistoryFree(background)
     if options.model == "moving":
@@ -178,7 +210,34 @@ def _places(options: PlacesConfig, events: Events, units: EventUnits, seed: int)
         amplitudes = as_float(np.full(len(rates), np.log(_SHARE_TRIGGERED)))
         own, sizes = as_float(np.log(rates)), _zero_of_sizes(events)
         return Routed(background, logits, network, amplitudes, own, sizes)
-    return Triggered(background, _offspring(options, events, rates, jr.key(seed)))
+    return Triggered(background, _free_zones(options, events, rates, jr.key(seed)))
+
+
+def _triggered(options: PlacesConfig, events: Events, etas: EtasFit, key: jax.Array) -> Triggered:
+    """The places of the plain law, with what it does not have: spreading, zones by place."""
+    plain = etas.process().places
+    assert isinstance(plain, Triggered)
+    gap = events.mean_gap
+    if options.zones == "free":
+        rates = 1.0 / np.geomspace(0.1 * gap, 100.0 * gap, options.rates)
+        return Triggered(plain.background, _free_zones(options, events, rates, key))
+    zones = plain.zones
+    assert isinstance(zones, PowerZones)
+    spread = as_float(_LITTLE_SPREAD) if options.spreads else None
+    heredity = as_float(0.0) if options.heredity else None
+    more = {"raw_spread": spread, "heredity": heredity, "spread_time": _SPREAD_TIME * gap}
+    own = Fixed(zones) if options.heredity else None
+    zones = dataclasses.replace(zones, **more)
+    if options.network:
+        network = MLP(zones.inputs, zones.outputs, width=options.width, depth=2, key=key)
+        zones = dataclasses.replace(
+            zones,
+            network=network,
+            mark_scale=float(max(np.std(events.marks), 1e-3))
+            if zones.growth is not None and events.marks is not None
+            else 1.0,
+        )
+    return Triggered(plain.background, zones, own)
 
 
 def _zero_of_sizes(events: Events) -> jax.Array | None:
@@ -186,13 +245,13 @@ def _zero_of_sizes(events: Events) -> jax.Array | None:
     return None if events.marks is None or events.kinds else as_float(0.0)
 
 
-def _offspring(
+def _free_zones(
     options: PlacesConfig, events: Events, rates: np.ndarray, key: jax.Array
-) -> Offspring:
+) -> FreeZones:
     """Circles of several scales around the parent."""
-    dim, parts = events.dim, options.zones
+    dim, parts = events.dim, options.widths
     log_scales = np.log(np.geomspace(_SMALLEST, _LARGEST, parts))
-    offspring = Offspring(
+    zones = FreeZones(
         as_float(np.zeros((parts, dim))),
         as_float(log_scales[:, None, None] * np.eye(dim)),
         as_float(np.full((parts, len(rates)), np.log(_SHARE_TRIGGERED / parts))),
@@ -203,20 +262,9 @@ def _offspring(
         spread_time=float(1.0 / np.median(rates)),
     )
     if not options.network:
-        return offspring
-    network = MLP(dim, offspring.outputs, width=options.width, depth=2, key=key)
-    return eqx.tree_at(lambda o: o.network, offspring, network, is_leaf=lambda node: node is None)
-
-
-def static_density(mixture: GaussianMixture) -> LocationScale:
-    """A mixture of Gaussians that does not move, in the model's own type."""
-    scale = Full()
-    return LocationScale(
-        Constant(as_float(mixture.means)),
-        Constant(scale.from_covariance(as_float(mixture.covariances))),
-        as_float(np.log(mixture.weights)),
-        scale=scale,
-    )
+        return zones
+    network = MLP(dim, zones.outputs, width=options.width, depth=2, key=key)
+    return dataclasses.replace(zones, network=network)
 
 
 def _moving(static: LocationScale, window: tuple[float, float], knots: int) -> LocationScale:

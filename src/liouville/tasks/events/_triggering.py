@@ -9,7 +9,7 @@ from liouville.data import Events
 from liouville.numerics.types import as_float
 from liouville.paths import Gaussian, LocationScaleMarginal
 from liouville.plots import Clock, Picture, triggering_figure
-from liouville.processes import History, Offspring, Triggered
+from liouville.processes import AbstractZones, History, Triggered
 from liouville.tasks.events.model import EventModel
 
 _PARENTS = 64
@@ -48,7 +48,7 @@ def _figure(model: EventModel, training: Events, clock: Clock):
     radii = np.geomspace(1e-3, 1.0, 90) * reach
     ages = gap * np.array(_AGES)
     inputs = map(as_float, (places, marks, elapsed, ages, radii))
-    weights, zones = _zones(process.places.offspring, *inputs)
+    weights, zones = _zones(process.places.zones, *inputs)
     log_weights = np.asarray(weights, np.float64)
     levels = np.quantile(np.exp(log_weights), [0.1, 0.5, 0.9], axis=0)
     density = np.asarray(zones, np.float64).mean(axis=0) / scale**2
@@ -82,7 +82,7 @@ def _rates(model: EventModel, training: Events, elapsed: np.ndarray) -> dict[str
 
 @eqx.filter_jit
 def _zones(
-    offspring: Offspring,
+    law: AbstractZones,
     places: jax.Array,
     marks: jax.Array,
     elapsed: jax.Array,
@@ -96,8 +96,8 @@ def _zones(
     def one(args: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
         place, mark = args
         zero = jnp.zeros((), radii.dtype)
-        alone = History(zero[None], place[None], mark[None], jnp.ones(1, bool), zero)
-        brood = offspring.after(alone)
+        alone = History(zero[None], place[None], mark[None], zero[None], jnp.ones(1, bool), zero)
+        brood = law.after(alone)
         totals = jax.vmap(lambda t: jax.nn.logsumexp(brood.log_weights(t)))(elapsed)
 
         def zone(t: jax.Array) -> jax.Array:

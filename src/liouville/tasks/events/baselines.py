@@ -5,24 +5,20 @@ from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
 from scipy.spatial import KDTree
 from scipy.special import logsumexp
 
 from liouville.data import Events
 from liouville.numerics.mixtures import GaussianMixture, fit_mixture
-from liouville.numerics.parameters import Fixed, value_of
-from liouville.numerics.types import as_float
-from liouville.objectives import AbstractEventTerm, TimeLikelihood, compensate
+from liouville.objectives import AbstractEventTerm, TimeLikelihood
 from liouville.paths import Normal
-from liouville.processes import AbstractIntensity, Excerpts, Hawkes, HistoryFree, PointProcess
-from liouville.tasks.events._initial import FLOOR, initial_intensity, parts_for, static_density
+from liouville.processes import AbstractIntensity, HistoryFree, PointProcess
+from liouville.tasks.events._initial import FLOOR, initial_intensity, parts_for
 from liouville.tasks.events.config import EventsConfig, TimesConfig
 from liouville.tasks.events.measure import standard_shift
+from liouville.tasks.events.model import EventModel
 from liouville.tasks.events.split import Split
-from liouville.tasks.events.units import EventUnits
 from liouville.training import fit
 
 _STEPS = 400
@@ -31,64 +27,17 @@ _MOST_PARTS = 100
 _BLOCK = 500
 
 
-class Etas(eqx.Module):
-    r"""The plain space-time epidemic-type model.
-
-    $$\lambda(t, x \mid H) = \mu f(x) + \sum_{t_i < t} \kappa(m_i)\, g(t - t_i)\, q(x - x_i), \qquad
-      q(y) = \frac{\nu - 1}{\pi D^2} \Bigl(1 + \frac{|y|^2}{D^2}\Bigr)^{-\nu},$$
-
-    with one law of Omori and Utsu $g$ and one power law $q$ in the plane: time and space share
-    their parameters. Source: Ogata (1998), Space-time point-process models for earthquake
-    occurrences.
-    """
-
-    times: Hawkes  # mu, kappa and g
-    background: Fixed  # f
-    log_distance: Float[Array, ""]  # log D
-    log_excess: Float[Array, ""]  # log(nu - 1)
-
-    def log_displacement(self, y: Float[Array, " dim"]) -> Float[Array, ""]:
-        r"""$\log q$, in any dimension $d$ normalised with exponent $\nu - 1 + d/2$."""
-        half, excess = 0.5 * y.shape[0], jnp.exp(self.log_excess)
-        volume = jax.lax.lgamma(excess) - jax.lax.lgamma(excess + half) + half * jnp.log(jnp.pi)
-        square = jnp.sum(y**2) * jnp.exp(-2.0 * self.log_distance)
-        return -volume - y.shape[0] * self.log_distance - (excess + half) * jnp.log1p(square)
-
-
-class EtasLikelihood(AbstractEventTerm):
-    """Nats per event of an `Etas`, time and space together; see `AbstractEventTerm`."""
-
-    excerpts: Excerpts
-    batch_size: int | None = eqx.field(static=True, default=None)
-    name: str = eqx.field(static=True, default="etas")
-
-    def each(self, process: Etas, excerpt: Excerpts) -> Float[Array, " targets"]:
-        """The logarithms of the intensity at the targets less the integrals between them."""
-        own, hazard = excerpt.history, process.times.after(excerpt.history)
-        background = value_of(process.background).at(jnp.zeros(()))
-
-        def one(t: Array, x: Array) -> Array:
-            displaced = jax.vmap(process.log_displacement)(x - own.places)
-            triggered = jnp.where(own.before(t), hazard.log_triggered(t) + displaced, -1e30)
-            rate = process.times.background.log_rate(t, own.origin)
-            return jnp.logaddexp(rate + background.log_density(x), jax.nn.logsumexp(triggered))
-
-        times, places, _ = excerpt.predicted
-        values = jnp.where(excerpt.is_event, jax.vmap(one)(times, places), 0.0)
-        return compensate(values, hazard, excerpt)
-
-
 class _Plain(NamedTuple):
     """What every plain model is fitted to and judged on, in the units of the model beside."""
 
     parts: Split
     kept: dict[str, Events]
-    units: EventUnits
+    model: EventModel
     settings: EventsConfig
 
     def term(self, kind: type[AbstractEventTerm], events: Events, **options: Any) -> Any:
-        own = self.settings.objective
-        return kind(excerpts=self.units.excerpts(events, own.reach, own.targets), **options)
+        own, units = self.settings.objective, self.model.units
+        return kind(excerpts=units.excerpts(events, self.model.reach, own.targets), **options)
 
     def fitted(self, start: Any, kind: type[AbstractEventTerm]) -> Any:
         size = self.settings.objective.batch_size
@@ -107,15 +56,15 @@ class _Plain(NamedTuple):
         return PointProcess(intensity, HistoryFree(Normal(self.parts.training.dim)))
 
     def seen(self, events: Events) -> np.ndarray:
-        return self.units.to_model(events.places[~events.is_history])
+        return self.model.units.to_model(events.places[~events.is_history])
 
     def log_volume(self, events: Events) -> np.ndarray:
         """What log-densities of the places seen lack to be standardised, but for a constant."""
-        return self.units.log_volume(events.places[~events.is_history])
+        return self.model.units.log_volume(events.places[~events.is_history])
 
 
 def baselines(
-    parts: Split, settings: EventsConfig, units: EventUnits
+    parts: Split, settings: EventsConfig, model: EventModel
 ) -> list[dict[str, float | str]]:
     """Nats per event of plain models, in time and in space (standardised units).
 
@@ -126,18 +75,17 @@ def baselines(
     kept = {name: e for name, e in kept.items() if e is not None and e.counts.sum()}
     if not kept:
         return []
-    plain = _Plain(parts, kept, units, settings)
+    plain = _Plain(parts, kept, model, settings)
     mixture = _mixture(plain)
-    time, space = _etas(plain, mixture)
     options = TimesConfig(exponentials=1, powers=0)
-    start = plain.in_time(initial_intensity(options, parts.training, units))
+    start = plain.in_time(initial_intensity(options, parts.training, model.units))
     hawkes = plain.nats(plain.fitted(start, TimeLikelihood), TimeLikelihood)
     return [
         {"model": "homogeneous Poisson", **_figures(_poisson(plain), "time")},
         {"model": "Hawkes, one exponential", **_figures(hawkes, "time")},
         {"model": "static mixture", **_figures(_static(plain, mixture.log_density), "space")},
         {"model": "kernel density", **_figures(_static(plain, _kernels(plain)), "space")},
-        {"model": "space-time ETAS", **_figures(time, "time"), **_figures(space, "space")},
+        *_etas(plain),
     ]
 
 
@@ -155,19 +103,17 @@ def _poisson(plain: _Plain) -> dict[str, float]:
     }
 
 
-def _etas(plain: _Plain, mixture: GaussianMixture) -> tuple[dict[str, float], dict[str, float]]:
-    options = TimesConfig(exponentials=0, powers=1)
-    times = initial_intensity(options, plain.parts.training, plain.units)
-    assert isinstance(times, Hawkes)
-    start = (times, Fixed(static_density(mixture)), as_float(np.log(0.03)), as_float(0.0))
-    law = plain.fitted(Etas(*start), EtasLikelihood)
-    time = plain.nats(plain.in_time(law.times), TimeLikelihood)
+def _etas(plain: _Plain) -> list[dict[str, float | str]]:
+    """The law that was fitted to the same events with its own declustered background."""
+    law = plain.model.plain_model
+    if law is None:
+        return []
+    scores = {name: law.scores(events) for name, events in plain.kept.items()}
+    time = {name: own.nats_in_time for name, own in scores.items()}
     shift = standard_shift(plain.parts)
-    space = {
-        name: both - time[name] - float(plain.log_volume(plain.kept[name]).mean()) - shift
-        for name, both in plain.nats(law, EtasLikelihood).items()
-    }
-    return time, space
+    space = {name: own.nats_in_space - shift for name, own in scores.items()}
+    row = {**_figures(time, "time"), **_figures(space, "space")}
+    return [{"model": "space-time ETAS", **row}]
 
 
 def _mixture(plain: _Plain) -> GaussianMixture:

@@ -123,8 +123,16 @@ class PlacesConfig:
     parts: int | None = option(
         None, "parts of the background; by default from the events", within=COUNT
     )
-    zones: int = option(6, "zones of different width around an event", within=FEW)
-    rates: int = option(6, "exponential rates at which they fade", within=FEW)
+    zones: Literal["power", "free"] = option(
+        "power",
+        "what is around a past event: a power law whose width grows with the magnitude, or "
+        "Gaussians of free widths",
+    )
+    widths: int = option(6, "free zones around an event", within=FEW)
+    rates: int = option(6, "exponential rates at which free zones fade", within=FEW)
+    heredity: bool = option(
+        True, "events that were triggered may trigger more, or fewer, than those that were not"
+    )
     spreads: bool = option(True, "zones may spread with the time since the event")
     network: bool | None = option(
         None, "zones may differ from place to place, by a network; by default if events are many"
@@ -138,7 +146,7 @@ class PlacesConfig:
 class ObjectiveConfig:
     """The likelihood, estimated from excerpts."""
 
-    reach: int = option(512, "latest past events an event sees", within=DRAWS)
+    reach: int = option(512, "past events an event sees: those of the most influence", within=DRAWS)
     targets: int = option(32, "events an excerpt predicts", within=DRAWS)
     batch_size: int = option(32, "excerpts a step", within=DRAWS)
 

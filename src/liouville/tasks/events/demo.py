@@ -13,6 +13,7 @@ from liouville.processes import (
     ByMagnitude,
     ConstantRate,
     Exponentials,
+    FreeZones,
     GutenbergRichter,
     Hawkes,
     Triggered,
@@ -25,7 +26,8 @@ HORIZON = 600.0
 SETTINGS: dict[str, Any] = {
     "times.exponentials": 1,
     "times.powers": 0,
-    "places.zones": 1,
+    "places.zones": "free",
+    "places.widths": 1,
     "places.rates": 1,
     "places.spreads": False,
     "places.network": False,
@@ -81,6 +83,7 @@ def compare_parameters(model: EventModel, truth: HawkesProcess) -> list[dict[str
         and isinstance(times.productivity, ByMagnitude)
         and isinstance(times.kernel, Exponentials)
         and isinstance(places, Triggered)
+        and isinstance(places.zones, FreeZones)
         and isinstance(marks, GutenbergRichter)
         and truth.decay is not None
     ):
@@ -88,7 +91,7 @@ def compare_parameters(model: EventModel, truth: HawkesProcess) -> list[dict[str
     shift = truth.minimum - model.units.mark_origin
     slope, decay = float(times.productivity.slope), float(jnp.exp(marks.log_decay))
     children = float(jnp.exp(times.productivity.log_mean(jnp.asarray(shift))))
-    law = places.offspring
+    law = places.zones
     zone = np.asarray(law.scale.frames(
         law.location, jnp.zeros_like(law.location), law.raw_scale, jnp.zeros_like(law.raw_scale),
         is_rotation_invariant=False,

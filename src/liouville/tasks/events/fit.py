@@ -1,5 +1,6 @@
 """Fitting a point process to events."""
 
+import dataclasses
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,13 +8,15 @@ from typing import Any, NamedTuple
 
 from liouville.data import Events
 from liouville.objectives import MarkLikelihood, Objective, PlaceLikelihood, TimeLikelihood
+from liouville.processes import Excerpts
 from liouville.tasks.events import measure
 from liouville.tasks.events._initial import initial, resolve_choices
 from liouville.tasks.events.baselines import baselines
 from liouville.tasks.events.config import EventsConfig
 from liouville.tasks.events.demo import demonstration
+from liouville.tasks.events.etas import fit_etas, on_targets
 from liouville.tasks.events.measure import Judged
-from liouville.tasks.events.model import EventModel, Scores
+from liouville.tasks.events.model import EventModel, Scores, log_odds
 from liouville.tasks.events.read import read
 from liouville.tasks.events.split import Loaded, Split
 from liouville.tasks.events.units import EventUnits
@@ -94,35 +97,54 @@ def resolve(loaded: Loaded, config: EventsConfig, progress: bool | None = None) 
             "observation does; the first row is taken to hold before",
             stacklevel=2,
         )
-    options = config.objective
+    reach, targets = units.reach(training, config.objective.reach), config.objective.targets
+    etas = None
+    if config.places.model == "triggered" or config.measure.baselines:
+        etas = fit_etas(training, units, config.objective.reach)
 
-    def objective(events: Events, batch_size: int | None = None) -> Objective:
-        excerpts = units.excerpts(events, options.reach, options.targets)
+    def objective(events: Events, excerpts: Excerpts, batch_size: int | None = None) -> Objective:
         # The negative log-likelihoods of times, places and, if there are some, marks.
         kinds = [TimeLikelihood, PlaceLikelihood] + [MarkLikelihood] * (events.marks is not None)
         return Objective.of([kind(excerpts=excerpts, batch_size=batch_size) for kind in kinds])
 
+    process = initial(config, training, units, known, etas)
+
+    def excerpts_of(events: Events) -> Excerpts:
+        odds = log_odds(process.places, units, events, reach)
+        return units.excerpts(events, reach, targets, odds)
+
+    excerpts = excerpts_of(training)
+    own = objective(training, excerpts, config.objective.batch_size)
+    if config.places.model == "triggered":
+        # The background has seen the events; what it says of each without it is what counts.
+        assert etas is not None
+        times, places, *rest = own.terms
+        assert isinstance(places, PlaceLikelihood)
+        crossed = on_targets(etas.declustered.log_density, excerpts)
+        own = Objective.of([times, dataclasses.replace(places, log_background=crossed), *rest])
+    kept = parts.validation
     return Start(
         config,
-        initial(config, training, units, known),
-        objective(training, options.batch_size),
-        None if parts.validation is None else objective(parts.validation),
+        process,
+        own,
+        None if kept is None else objective(kept, excerpts_of(kept)),
         facts={
             "events": int(sum(p.counts.sum() for p in parts if p is not None)),
             "sequences": len(training.windows),
         },
-        known=(loaded, units),
+        known=(loaded, units, reach, etas),
     )
 
 
 def model(start: Start, result: Fit) -> EventModel:
     """The process in the units of the events."""
-    loaded, units = start.known
+    loaded, units, reach, etas = start.known
     training, known = loaded.parts.training, loaded.covariates
     return EventModel(
         process=result.path,
         units=units,
-        reach=start.config.objective.reach,
+        reach=reach,
+        plain=None if etas is None else etas.process(),
         features=training.features,
         time_unit=training.time_unit,
         origin=training.origin,
@@ -140,7 +162,7 @@ def judge(fitted: EventsFit, loaded: Loaded, say: Say) -> EventsFit:
     summary = fitted.summary | measure.assess(fitted.model, loaded.parts, judged, fitted.config)
     if fitted.config.measure.baselines:
         say("fitting the plain models")
-        rows = baselines(loaded.parts, fitted.config, fitted.model.units)
+        rows = baselines(loaded.parts, fitted.config, fitted.model)
         if rows:
             summary["baselines"] = rows
     return fitted._replace(summary=summary, judged=judged)

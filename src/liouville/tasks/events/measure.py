@@ -120,10 +120,15 @@ def cut_off(model: EventModel, parts: Split) -> dict[str, float]:
     that were kept from training; nothing if all of the past is in reach.
     """
     kept = parts.test or parts.validation
-    if kept is None or not kept.counts.sum() or np.bincount(kept.sequence).max() <= model.reach:
+    if (
+        kept is None
+        or not kept.counts.sum()
+        or np.bincount(kept.sequence).max() <= model.reach.most
+    ):
         return {}
     sample = _latest(kept)
-    farther, own = replace(model, reach=2 * model.reach).scores(sample), model.scores(sample)
+    wider = model.reach._replace(most=2 * model.reach.most)
+    farther, own = replace(model, reach=wider).scores(sample), model.scores(sample)
     return {
         f"nats in {k} changed by twice the reach": round(
             getattr(farther, f"nats_in_{k}") - getattr(own, f"nats_in_{k}"), 4

@@ -1,5 +1,6 @@
 """A fitted point process as a user meets it: NumPy in and out, in the user's own units."""
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,12 +18,15 @@ from liouville.numerics.parameters import learned_leaves
 from liouville.numerics.types import as_float
 from liouville.processes import (
     AbstractMagnitudes,
+    AbstractPlaces,
     Excerpts,
     Hawkes,
     History,
     Neural,
     PointProcess,
     Polygon,
+    Reach,
+    Triggered,
     integrals,
     log_rates,
 )
@@ -35,7 +39,7 @@ from liouville.tasks.events.units import EventUnits
 _TARGETS = 64
 _BLOCK = 1024
 # The fields that a file holds as they are.
-_PLAIN = ("reach", "features", "time_unit", "origin", "mark_name", "kinds", "notes")
+_PLAIN = ("features", "time_unit", "origin", "mark_name", "kinds", "notes")
 
 
 class Scores(NamedTuple):
@@ -77,7 +81,7 @@ class EventModel:
     Attributes:
         process: $\lambda(t \mid H)$, $\rho_t(x \mid H)$ and the law of marks, in the model's units.
         units: the map between places of the user and of the model.
-        reach: the latest past events that count.
+        reach: which past events count.
         features: the names of the coordinates.
         time_unit: the unit of time.
         origin: the instant of time zero, ISO text in UTC, if times are dates.
@@ -85,11 +89,12 @@ class EventModel:
         kinds: the names of the kinds, if marks are kinds.
         region: where events are observed, in the user's coordinates, if known.
         notes: anything JSON can hold.
+        plain: the epidemic-type law of the same events, for comparison, if there is one.
     """
 
     process: PointProcess
     units: EventUnits
-    reach: int
+    reach: Reach
     features: tuple[str, ...]
     time_unit: str = ""
     origin: str | None = None
@@ -97,6 +102,7 @@ class EventModel:
     kinds: tuple[str, ...] = ()
     region: Region | None = None
     notes: dict[str, Any] = field(default_factory=dict)
+    plain: PointProcess | None = None
 
     @property
     def dim(self) -> int:
@@ -128,13 +134,21 @@ class EventModel:
             "time": self.time_unit or "plain numbers",
             "origin": self.origin or "none",
             "map": "equal-area, km" if self.units.projection is not None else "none",
-            "reach": self.reach,
+            "reach": self.reach.most,
             "parameters": sum(leaf.size for leaf in learned_leaves(self.process).values()),
         }
 
+    @property
+    def plain_model(self) -> "EventModel | None":
+        """The epidemic-type law as a model of its own."""
+        if self.plain is None:
+            return None
+        return dataclasses.replace(self, process=self.plain, plain=None)
+
     def excerpts(self, events: Events, *, targets: int = _TARGETS) -> Excerpts:
         """The events in the model's units, in pieces; see `Excerpts`."""
-        return self.units.excerpts(events, self.reach, targets)
+        odds = log_odds(self.process.places, self.units, events, self.reach)
+        return self.units.excerpts(events, self.reach, targets, odds)
 
     def scores(self, events: Events) -> Scores:
         """The log-likelihood of events, in parts; events before a window are its history."""
@@ -250,9 +264,10 @@ class EventModel:
 
     def save(self, file: Path) -> None:
         """Writes the model to a file; see `liouville.runs.storage`."""
-        description, arrays = storage.describe(self.process)
+        description, arrays = storage.describe((self.process, self.plain))
         content = {
-            "process": description,
+            "processes": description,
+            "reach": self.reach._asdict(),
             "units": self.units.to_dict(),
             "region": None if self.region is None else self.region.to_dict(),
             **{name: getattr(self, name) for name in _PLAIN},
@@ -267,15 +282,17 @@ class EventModel:
                 f"the history has {len(history.windows)} sequences; select one of them"
             )
         history = check_history(history, now)
-        latest = slice(max(0, len(history) - self.reach), None)
-        places = self.units.to_model(history.places[latest])
-        columns = (history.times[latest] - now, places, self.units.marks(history)[latest])
-        missing = self.reach - len(places)
-        when, where, marks = (
+        elapsed, marks = now - history.times, self.units.marks(history)
+        rows, room = self.reach.chosen(elapsed, marks), self.reach.most
+        odds = log_odds(self.process.places, self.units, history, self.reach, rows)
+        places = self.units.to_model(history.places[rows])
+        columns = (-elapsed[rows], places, marks[rows], odds)
+        missing = room - len(places)
+        when, where, marks, odds = (
             as_float(np.pad(a, [(missing, 0)] + [(0, 0)] * (a.ndim - 1))) for a in columns
         )
-        valid = jnp.arange(self.reach) >= missing
-        return History(when, where, marks, valid, as_float(now), self.reach)
+        valid = jnp.arange(room) >= missing
+        return History(when, where, marks, odds, valid, as_float(now))
 
     def _check_features(self, events: Events) -> None:
         if events.features != self.features:
@@ -314,8 +331,11 @@ def load_events(run: Path | str) -> EventModel:
         region = content["region"]
         plain = {name: content[name] for name in _PLAIN}
         plain |= {name: tuple(plain[name]) for name in ("features", "kinds")}
+        both = storage.rebuild(content["processes"], arrays, table, to_array=jnp.asarray)
         model = EventModel(
-            process=storage.rebuild(content["process"], arrays, table, to_array=jnp.asarray),
+            process=both[0],
+            plain=both[1],
+            reach=Reach(**content["reach"]),
             units=EventUnits.from_dict(content["units"]),
             region=None if region is None else Region.from_dict(region),
             **plain,
@@ -326,12 +346,15 @@ def load_events(run: Path | str) -> EventModel:
 
 def _check(model: EventModel) -> None:
     """Refuses a model whose parts do not fit each other; nothing is computed but shapes."""
-    units, dim, process = model.units, model.dim, model.process
+    units, dim, process, reach = model.units, model.dim, model.process, model.reach
     numbers = (units.center, units.scale, np.asarray(units.mark_origin))
     texts = (*model.features, *model.kinds, model.time_unit, model.mark_name, model.origin or "")
     claims = {
         "features, kinds, marks and time have names": all(isinstance(t, str) for t in texts),
-        "its reach is a number of events": type(model.reach) is int and 0 < model.reach < 10**6,
+        "its reach is a number of events": type(reach.most) is int and 0 < reach.most < 10**6,
+        "the influence of events is finite": bool(
+            np.isfinite(reach[1:]).all() and reach.offset > 0
+        ),
         f"its map is of {dim} coordinates": units.center.shape == units.scale.shape == (dim,),
         "its map is finite": all(np.isfinite(number).all() for number in numbers),
         "its scales are positive": bool((units.scale > 0).all()),
@@ -343,16 +366,49 @@ def _check(model: EventModel) -> None:
     if model.origin is not None:
         np.datetime64(model.origin.removesuffix("Z"))
     one = jax.ShapeDtypeStruct((), jnp.zeros(()).dtype)
-    many, points = (jax.ShapeDtypeStruct(s, one.dtype) for s in ((model.reach,), (1, dim)))
-    valid = jax.ShapeDtypeStruct((model.reach,), bool)
-    places = jax.ShapeDtypeStruct((model.reach, dim), one.dtype)
-    past = eqx.filter_eval_shape(
-        lambda t, x, m, is_valid, origin: History(t, x, m, is_valid, origin, model.reach),
-        *(many, places, many, valid, one),
-    )
+    many, points = (jax.ShapeDtypeStruct(s, one.dtype) for s in ((reach.most,), (1, dim)))
+    valid = jax.ShapeDtypeStruct((reach.most,), bool)
+    places = jax.ShapeDtypeStruct((reach.most, dim), one.dtype)
+    past = eqx.filter_eval_shape(History, many, places, many, many, valid, one)
     check_shapes(
         eqx.filter_eval_shape(_answers, process, past, points), {"rate": (), "density": (1,)}
     )
+
+
+def log_odds(
+    places: AbstractPlaces,
+    units: EventUnits,
+    events: Events,
+    reach: Reach,
+    rows: np.ndarray | None = None,
+) -> np.ndarray:
+    """The log-odds of events that they were triggered; zeros if the places do not ask for them.
+
+    They are those of all events, also before their windows, or those of one sequence in some rows.
+    """
+    if not (isinstance(places, Triggered) and places.plain is not None) or not len(events):
+        return np.zeros(len(events) if rows is None else len(rows))
+    if rows is None:
+        # From before the first event of each sequence, so that all of them are looked at.
+        windows = events.windows.copy()
+        np.minimum.at(windows[:, 0], events.sequence, events.times)
+        every = dataclasses.replace(events, windows=windows)
+        chosen = units.excerpts(every, reach, _TARGETS)
+    else:
+        # As many pieces whatever the history has, so that one compiled call does for all.
+        padded = np.pad(rows, (0, max(reach.most - len(rows), 0)), "edge")
+        chosen = units.excerpts(events, reach, 1, rows=padded)
+    found = np.asarray(_odds(places, chosen), np.float64)[np.asarray(chosen.is_event)]
+    return found if rows is None else found[: len(rows)]
+
+
+@eqx.filter_jit
+def _odds(places: AbstractPlaces, excerpts: Excerpts) -> jax.Array:
+    def one(excerpt: Excerpts) -> jax.Array:
+        times, at, _ = excerpt.predicted
+        return jax.vmap(lambda t, x: places.log_odds(excerpt.history, t, x))(times, at)
+
+    return jax.lax.map(one, excerpts)
 
 
 @eqx.filter_jit

@@ -8,9 +8,11 @@ import numpy as np
 
 from liouville.data import AbstractUnits, Events, Projection, Region
 from liouville.numerics.types import as_float
-from liouville.processes import Excerpts, Polygon
+from liouville.processes import Excerpts, Polygon, Reach
 from liouville.tasks.events.config import EventsConfig
 
+# Of the influence of past events: the slope over that of their law, the offset in mean gaps.
+_SLOPE, _OFFSET = 0.8, 0.05
 # The border of a region: pieces an edge on a map, nodes a piece, and the longest piece.
 _EDGE_PIECES, _EDGE_NODES, _LONGEST = 16, 8, 0.1
 
@@ -63,12 +65,35 @@ class EventUnits(AbstractUnits):
             return np.zeros(len(events))
         return events.marks - self.mark_origin
 
-    def excerpts(self, events: Events, reach: int | None, targets: int) -> Excerpts:
-        """Events in the model's units, in pieces; see `Excerpts`."""
+    def reach(self, events: Events, most: int) -> Reach:
+        r"""Which past events count, by what is usual.
+
+        The slope is $.8 \beta$, with $\beta$ of the law of the greater half of the marks; they fade
+        by the law of Omori with $p = 1$.
+        """
+        offset = _OFFSET * events.mean_gap
+        if events.marks is None or events.kinds:
+            return Reach(most, offset=offset)
+        marks = self.marks(events)
+        great = marks[marks >= np.median(marks)]
+        excess = float(great.mean() - great.min())
+        return Reach(most, _SLOPE / excess if excess > 0 else 0.0, offset)
+
+    def excerpts(
+        self,
+        events: Events,
+        reach: Reach | None,
+        targets: int,
+        log_odds: np.ndarray | None = None,
+        **options: Any,
+    ) -> Excerpts:
+        """Events in the model's units, in pieces, with their log-odds; see `Excerpts`."""
         ends = np.searchsorted(events.sequence, np.arange(1, len(events.windows)))
-        columns = (events.times, self.to_model(events.places), self.marks(events))
-        times, places, marks = (np.split(column, ends) for column in columns)
-        return Excerpts.of(times, places, marks, events.windows, targets=targets, reach=reach)
+        log_odds = np.zeros(len(events)) if log_odds is None else log_odds
+        columns = (events.times, self.to_model(events.places), self.marks(events), log_odds)
+        times, places, marks, odds = (np.split(column, ends) for column in columns)
+        more: Any = {"targets": targets, "reach": reach, "log_odds": odds, **options}
+        return Excerpts.of(times, places, marks, events.windows, **more)
 
     def polygon(self, region: Region) -> Polygon:
         """A region in the model's units."""

@@ -1,0 +1,247 @@
+"""The space-time epidemic-type model: what a catalogue says by the law of the field."""
+
+import dataclasses
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Array, Float
+from scipy.optimize import minimize
+
+from liouville.curves import Constant
+from liouville.data import Events
+from liouville.numerics.mixtures import GaussianMixture
+from liouville.numerics.parameters import Fixed
+from liouville.numerics.types import as_float
+from liouville.objectives import AbstractEventTerm, WithBackground, compensate
+from liouville.paths import Full, LocationScale
+from liouville.processes import (
+    AbstractProductivity,
+    ByKind,
+    ByMagnitude,
+    ConstantRate,
+    Excerpts,
+    FinitePowerLaw,
+    Hawkes,
+    PointProcess,
+    PowerZones,
+    Triggered,
+    Unmarked,
+)
+from liouville.tasks.events.declustered import Declustered, declustered
+from liouville.tasks.events.units import EventUnits
+
+# Past events an event sees, and events an excerpt predicts.
+_MOST_PAST, _TARGETS = 256, 32
+_FOLDS = 10
+_ROUNDS = ((0.25, 40), (0.25, 20), (1.0, 25))  # share of the excerpts, most iterations
+_SHARE_TRIGGERED = 0.5
+_DISTANCE, _EXCESS, _OFFSET = 0.02, 0.6, 0.02  # where the search begins; the last in mean gaps
+_MOST_EXCESS = 3.0
+
+
+class Etas(eqx.Module):
+    r"""The space-time epidemic-type law.
+
+    $$\lambda(t, x \mid H) = \mu f(x) + \sum_{t_i < t} \kappa(m_i)\, g(t - t_i)\, q(x - x_i; m_i),
+      \qquad q(y; m) \propto \bigl(|y|^2 + D^2 e^{2\gamma m}\bigr)^{-(\rho + \dim/2)},$$
+
+    with one law of Omori and Utsu $g$ and one power law $q$, normalised on the plane: time and
+    space share their parameters. Source: Ogata (1998), Space-time point-process models for
+    earthquake occurrences; the width that grows with the magnitude is that of Zhuang, Ogata and
+    Vere-Jones (2005).
+    """
+
+    times: Hawkes  # mu, kappa and g
+    log_distance: Float[Array, ""]  # log D
+    log_excess: Float[Array, ""]  # log rho
+    growth: Float[Array, ""] | None  # gamma
+
+    def log_displacement(self, y: Float[Array, " dim"], mark: Float[Array, ""]) -> Array:
+        r"""$\log q$."""
+        half, excess = 0.5 * y.shape[0], jnp.exp(self.log_excess)
+        log_distance = self.log_distance
+        if self.growth is not None:
+            log_distance = log_distance + self.growth * mark
+        volume = jax.lax.lgamma(excess) - jax.lax.lgamma(excess + half) + half * jnp.log(jnp.pi)
+        square = jnp.sum(y**2) * jnp.exp(-2.0 * log_distance)
+        return -volume - y.shape[0] * log_distance - (excess + half) * jnp.log1p(square)
+
+    def log_parts(self, item: WithBackground) -> tuple[Array, Array]:
+        r"""The logarithms of $\mu f(x)$ and of the sum over past events, at the targets."""
+        excerpt = item.excerpts
+        own, hazard = excerpt.history, self.times.after(excerpt.history)
+        rate = self.times.background
+
+        def one(t: Array, x: Array) -> Array:
+            displaced = jax.vmap(self.log_displacement)(x - own.places, own.marks)
+            return jax.nn.logsumexp(hazard.log_triggered(t) + displaced)
+
+        times, places, _ = excerpt.predicted
+        background = jax.vmap(lambda t: rate.log_rate(t, own.origin))(times)
+        return background + item.log_background, jax.vmap(one)(times, places)
+
+
+class EtasLikelihood(AbstractEventTerm):
+    """Nats per event of an `Etas`, time and space together; see `AbstractEventTerm`."""
+
+    excerpts: Excerpts
+    log_background: Float[Array, "excerpts targets"]
+    batch_size: int | None = eqx.field(static=True, default=None)
+    name: str = eqx.field(static=True, default="etas")
+
+    @property
+    def items(self) -> WithBackground:
+        """The excerpts with the density of the background."""
+        return WithBackground(self.excerpts, self.log_background)
+
+    def each(self, process: Etas, item: WithBackground) -> Float[Array, " targets"]:
+        """The logarithms of the intensity at the targets less the integrals between them."""
+        values = jnp.where(item.excerpts.is_event, jnp.logaddexp(*process.log_parts(item)), 0.0)
+        return compensate(values, process.times.after(item.excerpts.history), item.excerpts)
+
+
+class EtasFit(NamedTuple):
+    """A fitted epidemic-type law.
+
+    Attributes:
+        law: the law.
+        declustered: its background, and that of each event by the kernels of other folds.
+        chance: that an event is background, shape `(n,)`.
+    """
+
+    law: Etas
+    declustered: Declustered
+    chance: np.ndarray
+
+    def process(self) -> PointProcess:
+        """The law as a point process: its zones have its own weights and fading."""
+        times, dim = self.law.times, self.declustered.mixture.dim
+        background = times.background
+        assert isinstance(background, ConstantRate)
+        zones = PowerZones(
+            _louder(times.productivity, -background.log_level),
+            times.kernel,
+            self.law.log_distance * jnp.eye(dim),
+            self.law.log_excess,
+            growth=self.law.growth,
+        )
+        return PointProcess(times, Triggered(Fixed(static(self.declustered.mixture)), zones))
+
+
+def fit_etas(events: Events, units: EventUnits, most: int) -> EtasFit:
+    """Fits the law by maximum likelihood, the background declustered by the law itself.
+
+    Rounds of both: the chance that an event is background makes the background, whose density at
+    every event, by the kernels of other stretches of time, is what the next fit sees.
+
+    Args:
+        events: the events of training.
+        units: those of the model.
+        most: past events that an event sees at most.
+    """
+    excerpts = units.excerpts(events, units.reach(events, min(most, _MOST_PAST)), _TARGETS)
+    seen = ~events.is_history
+    places, marks = units.to_model(events.places)[seen], units.marks(events)[seen]
+    fold = np.arange(len(places)) * _FOLDS // max(len(places), 1)
+    is_event = np.asarray(excerpts.is_event)
+    law, chance = _start(events, marks), np.ones(len(places))
+    repeated = len(events.windows) > 1
+    for share, iterations in _ROUNDS:
+        background = declustered(places, chance, fold, repeated=repeated)
+        every = WithBackground(excerpts, on_targets(background.log_density, excerpts))
+        step = max(1, round(1.0 / share))
+        law = _maximise(law, _every(every, step), iterations)
+        chance = np.asarray(_chances(law, every), np.float64)[is_event]
+    return EtasFit(law, declustered(places, chance, fold, repeated=repeated), chance)
+
+
+def _every(known: WithBackground, step: int) -> WithBackground:
+    """Every so many of the excerpts."""
+    return jax.tree.map(lambda a: a[::step], known)
+
+
+def on_targets(values: np.ndarray, excerpts: Excerpts) -> Array:
+    """Numbers of all events in their order, as the targets of excerpts, zero on padding."""
+    is_event = np.asarray(excerpts.is_event)
+    found = np.zeros(is_event.shape)
+    found[is_event] = values
+    return as_float(found)
+
+
+def static(mixture: GaussianMixture) -> LocationScale:
+    """A mixture of Gaussians that does not move, in the model's own type."""
+    scale = Full()
+    return LocationScale(
+        Constant(as_float(mixture.means)),
+        Constant(scale.from_covariance(as_float(mixture.covariances))),
+        as_float(np.log(mixture.weights)),
+        scale=scale,
+    )
+
+
+def _start(events: Events, marks: np.ndarray) -> Etas:
+    gap = events.mean_gap
+    longest = float(events.windows[:, 1].max() - events.times.min())
+    productivity = initial_productivity(events, marks)
+    kernel = FinitePowerLaw.of(_OFFSET * gap, 1.2, longest)
+    times = Hawkes(ConstantRate.of((1.0 - _SHARE_TRIGGERED) / gap), productivity, kernel)
+    growth = as_float(0.0) if isinstance(productivity, ByMagnitude) else None
+    return Etas(times, as_float(np.log(_DISTANCE)), as_float(np.log(_EXCESS)), growth)
+
+
+def initial_productivity(events: Events, marks: np.ndarray) -> AbstractProductivity:
+    """Half an event for each on average: more for great ones, the same for all kinds."""
+    if events.kinds:
+        return ByKind.of([_SHARE_TRIGGERED] * len(events.kinds))
+    if events.marks is None:
+        return Unmarked.of(_SHARE_TRIGGERED)
+    slope = 0.5 / max(float(np.mean(marks)), 1e-3)
+    return ByMagnitude.of(_SHARE_TRIGGERED / float(np.exp(slope * marks).mean()), slope, 0.0)
+
+
+def _maximise(law: Etas, known: WithBackground, iterations: int) -> Etas:
+    """The law of greatest likelihood, by steps of L-BFGS on all excerpts."""
+    number = int(np.asarray(known.excerpts.is_event).sum())
+    excerpts = dataclasses.replace(known.excerpts, number=number)
+    term = EtasLikelihood(excerpts, known.log_background)
+    start, unravel = ravel_pytree(law)
+
+    def asked(numbers: np.ndarray) -> tuple[float, np.ndarray]:
+        value, slope = _value_and_slope(unravel(jnp.asarray(numbers, start.dtype)), term)
+        return float(value), np.asarray(ravel_pytree(slope)[0], np.float64)
+
+    options = {"maxiter": iterations, "gtol": 1e-4}
+    first = np.asarray(start, np.float64)
+    found = minimize(asked, first, jac=True, method="L-BFGS-B", options=options)
+    return unravel(jnp.asarray(found.x, start.dtype))
+
+
+@eqx.filter_jit
+@eqx.filter_value_and_grad
+def _value_and_slope(law: Etas, term: EtasLikelihood) -> Array:
+    # A tail so light that it says nothing would go on to be lighter for ever.
+    excess = jnp.maximum(law.log_excess - np.log(_MOST_EXCESS), 0.0)
+    return term(law, key=jax.random.key(0)) + excess**2
+
+
+@eqx.filter_jit
+def _chances(law: Etas, known: WithBackground) -> Array:
+    """The chance that each target is background, shape `(excerpts, targets)`."""
+
+    def one(item: WithBackground) -> Array:
+        background, triggered = law.log_parts(item)
+        return jax.nn.sigmoid(background - triggered)
+
+    return jax.lax.map(one, known)
+
+
+def _louder(productivity: AbstractProductivity, more: Array) -> AbstractProductivity:
+    """The same productivity with another level."""
+    if isinstance(productivity, ByKind):
+        return eqx.tree_at(lambda p: p.log_levels, productivity, productivity.log_levels + more)
+    assert isinstance(productivity, ByMagnitude | Unmarked)
+    return eqx.tree_at(lambda p: p.log_level, productivity, productivity.log_level + more)
