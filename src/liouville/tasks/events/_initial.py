@@ -21,6 +21,7 @@ from liouville.processes import (
     AbstractIntensity,
     AbstractMarks,
     AbstractPlaces,
+    AbstractRate,
     ConstantRate,
     DetectedMagnitudes,
     Encoder,
@@ -57,8 +58,8 @@ Options = TypeVar("Options", PlacesConfig, TrainingConfig)
 # them, has one output each; where no history helps, they have to say all there is to say.
 _MOST_PARTS = {"routed": 250, "recalled": 32, "triggered": 500, "moving": 500, "static": 1000}
 _EVENTS_A_PART, _EVENTS_A_PART_ALONE = 60, 30
-# From so many events on a network of the place learns more than chance, and small steps do.
-_MANY = 5000
+# From so many events on a network of the place learns more than chance.
+_SOME = 500
 _MOST_ROWS = 20_000
 _SHARE_TRIGGERED = 0.5
 # The share of the mean variance below which no part of a mixture is narrow: faults are lines.
@@ -72,7 +73,9 @@ _MARK_PARTS = 4
 # least share of the events that are background.
 _SHARE_OF_EXPONENTIALS, _LEAST_BACKGROUND = 0.1, 0.01
 # How zones spread before training, softplus of it, and after how many mean gaps.
-_LITTLE_SPREAD, _SPREAD_TIME = -3.0, 1.0
+_LITTLE_SPREAD, _SPREAD_TIME = -6.0, 1.0
+# Units of a layer of the network that changes zones from place to place.
+_ZONES_WIDTH = 24
 # Widths of the zones around a parent, in standardised units, before training.
 _SMALLEST, _LARGEST = 0.008, 0.3
 
@@ -87,8 +90,8 @@ def resolve_choices(settings: EventsConfig, events: Events) -> EventsConfig:
     steps += -steps % training.chunk
     return dataclasses.replace(
         settings,
-        places=_filled(places, parts=parts, network=total >= _MANY),
-        training=_filled(training, rate=0.01 if total >= _MANY else 0.03, steps=steps),
+        places=_filled(places, parts=parts, network=total >= _SOME),
+        training=_filled(training, rate=0.01, steps=steps),
     )
 
 
@@ -138,14 +141,15 @@ def initial_intensity(
     """An intensity of the family of the configuration, of the mean rate of the events."""
     level, longest = 1.0 / events.mean_gap, float(events.durations.max())
     own = (1.0 if options.model == "poisson" else 1.0 - _SHARE_TRIGGERED) * level
+    pieces = options.pieces or 1
     if etas is not None and options.model != "poisson":
-        own = max(float(np.exp(_background(etas).log_level)), _LEAST_BACKGROUND * level)
+        own = max(float(np.exp(etas.background.log_level)), _LEAST_BACKGROUND * level)
     begin, end = float(events.windows[:, 0].min()), float(events.windows[:, 1].max())
-    rate = (
-        Piecewise.of(own, np.linspace(begin, end, options.pieces + 1)[1:-1].tolist())
-        if options.pieces > 1
-        else ConstantRate.of(own)
-    )
+    rate: AbstractRate = ConstantRate.of(own)
+    if pieces > 1 and etas is not None and options.model != "poisson":
+        rate = etas.pieces(events, pieces)
+    elif pieces > 1:
+        rate = Piecewise.of(own, np.linspace(begin, end, pieces + 1)[1:-1].tolist())
     if options.period is not None:
         halves = PeriodicSeries.of(0.5 * own, options.period, options.harmonics)
         rate = SumOfRates((rate, halves))
@@ -172,12 +176,6 @@ def initial_intensity(
     if options.model == "hawkes":
         return hawkes
     return Neural(events.dim, rate=level, base=hawkes, kinds=len(events.kinds), key=jr.key(seed))
-
-
-def _background(etas: EtasFit) -> ConstantRate:
-    rate = etas.law.times.background
-    assert isinstance(rate, ConstantRate)
-    return rate
 
 
 def _places(
@@ -229,7 +227,7 @@ def _triggered(options: PlacesConfig, events: Events, etas: EtasFit, key: jax.Ar
     own = Fixed(zones) if options.heredity else None
     zones = dataclasses.replace(zones, **more)
     if options.network:
-        network = MLP(zones.inputs, zones.outputs, width=options.width, depth=2, key=key)
+        network = MLP(zones.inputs, zones.outputs, width=_ZONES_WIDTH, depth=2, key=key)
         zones = dataclasses.replace(
             zones,
             network=network,

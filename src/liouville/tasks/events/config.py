@@ -98,8 +98,11 @@ class TimesConfig:
     )
     exponentials: int = option(3, "exponentials of the kernel", within=Range(low=0, high=1000))
     powers: int = option(1, "power laws of the kernel (Omori-Utsu)", within=Range(low=0, high=1000))
-    pieces: int = option(
-        1, "pieces of the background rate over a window; 1: constant", within=COUNT
+    pieces: int | None = option(
+        None,
+        "pieces of the background rate over a window, 1 for constant; by default what validation "
+        "prefers",
+        within=COUNT,
     )
     period: float | None = option(
         None, "period of the background rate, in units of time", within=POSITIVE
@@ -166,6 +169,6 @@ class EventsConfig:
     times: TimesConfig = TimesConfig()
     places: PlacesConfig = PlacesConfig()
     objective: ObjectiveConfig = ObjectiveConfig()
-    training: TrainingConfig = TrainingConfig(patience=5, validate_every=100, chunk=25)
+    training: TrainingConfig = TrainingConfig(patience=8, validate_every=50, chunk=25)
     measure: MeasureConfig = MeasureConfig()
     report: ReportConfig = ReportConfig()

@@ -26,10 +26,12 @@ from liouville.processes import (
     Excerpts,
     FinitePowerLaw,
     Hawkes,
+    Piecewise,
     PointProcess,
     PowerZones,
     Triggered,
     Unmarked,
+    log_rates,
 )
 from liouville.tasks.events.declustered import Declustered, declustered
 from liouville.tasks.events.units import EventUnits
@@ -39,6 +41,8 @@ _MOST_PAST, _TARGETS = 256, 32
 _FOLDS = 10
 _ROUNDS = ((0.25, 40), (0.25, 20), (1.0, 25))  # share of the excerpts, most iterations
 _SHARE_TRIGGERED = 0.5
+# Numbers of pieces of the background rate to choose from, and what draws them to its mean.
+_PIECES, _PRIOR_EVENTS = (1, 2, 4, 8, 16), 10.0
 _DISTANCE, _EXCESS, _OFFSET = 0.02, 0.6, 0.02  # where the search begins; the last in mean gaps
 _MOST_EXCESS = 3.0
 
@@ -117,13 +121,31 @@ class EtasFit(NamedTuple):
     declustered: Declustered
     chance: np.ndarray
 
+    def pieces(self, events: Events, number: int) -> Piecewise:
+        """The rate of background events in stretches of the window of training of one length.
+
+        Rates are counts of the chances to be background, drawn to the mean by a few events more.
+        """
+        begin, end = float(events.windows[:, 0].min()), float(events.windows[:, 1].max())
+        edges = np.linspace(begin, end, number + 1)
+        times = events.times[~events.is_history]
+        counts = np.histogram(times, edges, weights=self.chance)[0]
+        mean = float(np.exp(self.background.log_level))
+        levels = (counts + _PRIOR_EVENTS) / (np.diff(edges) + _PRIOR_EVENTS / mean)
+        return Piecewise(tuple(edges[1:-1].tolist()), as_float(np.log(levels)))
+
+    @property
+    def background(self) -> ConstantRate:
+        """The rate of background events."""
+        rate = self.law.times.background
+        assert isinstance(rate, ConstantRate)
+        return rate
+
     def process(self) -> PointProcess:
         """The law as a point process: its zones have its own weights and fading."""
         times, dim = self.law.times, self.declustered.mixture.dim
-        background = times.background
-        assert isinstance(background, ConstantRate)
         zones = PowerZones(
-            _louder(times.productivity, -background.log_level),
+            _louder(times.productivity, -self.background.log_level),
             times.kernel,
             self.law.log_distance * jnp.eye(dim),
             self.law.log_excess,
@@ -162,6 +184,32 @@ def fit_etas(events: Events, units: EventUnits, most: int) -> EtasFit:
 def _every(known: WithBackground, step: int) -> WithBackground:
     """Every so many of the excerpts."""
     return jax.tree.map(lambda a: a[::step], known)
+
+
+def preferred_pieces(
+    etas: EtasFit, training: Events, validation: Events | None, log_rates: np.ndarray
+) -> int:
+    """How many pieces of the background rate say the most of the events of validation.
+
+    The last of them holds on, so that what an event triggered makes no difference between numbers.
+
+    Args:
+        etas: the plain law.
+        training: the events it was fitted to.
+        validation: later events of the same sequence; without them the rate is constant.
+        log_rates: the law's log-rates at these, shape `(n,)`.
+    """
+    if validation is None or len(training.windows) > 1:
+        return 1
+    mean = float(np.exp(etas.background.log_level))
+    triggered = np.maximum(np.exp(log_rates) - mean, 0.0)
+    duration = float(validation.durations.sum())
+
+    def nats(number: int) -> float:
+        rate = float(np.exp(etas.pieces(training, number).log_levels[-1])) if number > 1 else mean
+        return rate * duration - float(np.log(rate + triggered).sum())
+
+    return min(_PIECES, key=nats)
 
 
 def on_targets(values: np.ndarray, excerpts: Excerpts) -> Array:
@@ -226,6 +274,17 @@ def _value_and_slope(law: Etas, term: EtasLikelihood) -> Array:
     # A tail so light that it says nothing would go on to be lighter for ever.
     excess = jnp.maximum(law.log_excess - np.log(_MOST_EXCESS), 0.0)
     return term(law, key=jax.random.key(0)) + excess**2
+
+
+def log_rates_of(etas: EtasFit, excerpts: Excerpts) -> np.ndarray:
+    """The log-rates at the events that excerpts predict, shape `(n,)`."""
+    found = np.asarray(_log_rates(etas.law.times, excerpts), np.float64)
+    return found[np.asarray(excerpts.is_event)]
+
+
+@eqx.filter_jit
+def _log_rates(times: Hawkes, excerpts: Excerpts) -> Array:
+    return jax.lax.map(lambda e: log_rates(times.after(e.history), e), excerpts)
 
 
 @eqx.filter_jit

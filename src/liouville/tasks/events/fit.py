@@ -14,7 +14,7 @@ from liouville.tasks.events._initial import initial, resolve_choices
 from liouville.tasks.events.baselines import baselines
 from liouville.tasks.events.config import EventsConfig
 from liouville.tasks.events.demo import demonstration
-from liouville.tasks.events.etas import fit_etas, on_targets
+from liouville.tasks.events.etas import fit_etas, log_rates_of, on_targets, preferred_pieces
 from liouville.tasks.events.measure import Judged
 from liouville.tasks.events.model import EventModel, Scores, log_odds
 from liouville.tasks.events.read import read
@@ -98,7 +98,7 @@ def resolve(loaded: Loaded, config: EventsConfig, progress: bool | None = None) 
             stacklevel=2,
         )
     reach, targets = units.reach(training, config.objective.reach), config.objective.targets
-    etas = None
+    etas, kept = None, parts.validation
     if config.places.model == "triggered" or config.measure.baselines:
         etas = fit_etas(training, units, config.objective.reach)
 
@@ -107,6 +107,12 @@ def resolve(loaded: Loaded, config: EventsConfig, progress: bool | None = None) 
         kinds = [TimeLikelihood, PlaceLikelihood] + [MarkLikelihood] * (events.marks is not None)
         return Objective.of([kind(excerpts=excerpts, batch_size=batch_size) for kind in kinds])
 
+    if config.times.pieces is None:
+        pieces = 1
+        if etas is not None and config.times.model == "hawkes" and kept is not None:
+            excerpts = units.excerpts(kept, reach, targets)
+            pieces = preferred_pieces(etas, training, kept, log_rates_of(etas, excerpts))
+        config = dataclasses.replace(config, times=dataclasses.replace(config.times, pieces=pieces))
     process = initial(config, training, units, known, etas)
 
     def excerpts_of(events: Events) -> Excerpts:
@@ -122,7 +128,6 @@ def resolve(loaded: Loaded, config: EventsConfig, progress: bool | None = None) 
         assert isinstance(places, PlaceLikelihood)
         crossed = on_targets(etas.declustered.log_density, excerpts)
         own = Objective.of([times, dataclasses.replace(places, log_background=crossed), *rest])
-    kept = parts.validation
     return Start(
         config,
         process,
