@@ -158,7 +158,7 @@ class HawkesProcess:
     r"""A self-exciting process with magnitudes in the plane, of which everything is known.
 
     $$\lambda(t, x) = \mu\, u(x) + \sum_{t_i < t} \kappa e^{a (m_i - m_0)}\, g(t - t_i)\,
-      h(x - x_i)$$
+      s_i^{-2}\, h\bigl((x - x_i)/s_i\bigr), \qquad s_i = e^{\gamma (m_i - m_0)}.$$
 
     Attributes:
         rate: $\mu$, background events per unit of time.
@@ -171,6 +171,7 @@ class HawkesProcess:
         minimum: $m_0$.
         displacement: $h$: `("gaussian", sd)` or `("power", d, q)`, the density
             $\frac{q - 1}{\pi d^2} (1 + |x|^2/d^2)^{-q}$.
+        growth: $\gamma$: children of great events are farther from them.
         box: lower and upper corner of the box that holds the background. Children may leave it.
         mixture: $u$ up to the cut at the box; `None` for the uniform density.
 
@@ -185,6 +186,7 @@ class HawkesProcess:
     slope: float = 0.0
     minimum: float = 0.0
     displacement: tuple[str, *tuple[float, ...]] = ("gaussian", 0.1)
+    growth: float = 0.0
     box: tuple[tuple[float, float], tuple[float, float]] = ((0.0, 0.0), (1.0, 1.0))
     mixture: GaussianMixture | None = None
 
@@ -217,7 +219,7 @@ class HawkesProcess:
 
         def children(states: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             number = len(states)
-            places = states[:, 1:] + self._displaced(rng, number)
+            places = states[:, 1:] + self._reaches(states[:, :1]) * self._displaced(rng, number)
             states = np.concatenate([self._magnitudes(rng, number), places], axis=1)
             return self._delays(rng, number), states
 
@@ -261,7 +263,9 @@ class HawkesProcess:
             inside = ((x >= low) & (x <= high)).all(axis=1)
             with np.errstate(divide="ignore"):
                 own = np.log(self.rate * inside / np.prod(high - low))
-            near = log_triggered + self._log_spread(x[:, None] - x)
+            reach = self._reaches(events.marks[rows])
+            near = self._log_spread((x[:, None] - x) / reach[:, None]) - 2.0 * np.log(reach)
+            near = log_triggered + near
             log_rate = np.log(self.rate + np.exp(log_triggered).sum(axis=1))
             joint = np.concatenate([own[:, None], near], axis=1)
             found[rows] = logsumexp(joint, axis=1) - log_rate
@@ -269,6 +273,9 @@ class HawkesProcess:
 
     def _means(self, marks: Values) -> Values:
         return self.children * np.exp(self.slope * (marks - self.minimum))
+
+    def _reaches(self, marks: np.ndarray) -> np.ndarray:
+        return np.exp(self.growth * (marks - self.minimum))
 
     def _magnitudes(self, rng: np.random.Generator, n: int) -> Float[np.ndarray, "n 1"]:
         excess = np.zeros(n) if self.decay is None else rng.exponential(1.0 / self.decay, n)

@@ -142,16 +142,22 @@ class Hawkes(AbstractIntensity):
             log_means = log_means + self.heredity * history.log_odds
         return HawkesHazard(self.background, self.kernel, history, log_means)
 
-    def branching_ratio(self, marks: Float[Array, " n"]) -> Scalar:
-        r"""The mean of $\kappa(m)$ over given marks: the events one event triggers on average.
+    def branching_ratio(
+        self, marks: Float[Array, " n"], log_odds: Float[Array, " n"] | None = None
+    ) -> Scalar:
+        r"""The mean of $\kappa(m)\, e^{\eta o}$ over given events: how many one triggers.
 
         Below one, clusters are finite; the long-run rate is that of the background divided by one
         minus the ratio.
 
         Args:
             marks: marks of all events, or draws from their law, shape `(n,)`.
+            log_odds: that they were triggered themselves, shape `(n,)`; zeros by default.
         """
-        return jnp.mean(jnp.exp(jax.vmap(self.productivity.log_mean)(marks)))
+        logs = jax.vmap(self.productivity.log_mean)(marks)
+        if self.heredity is not None and log_odds is not None:
+            logs = logs + self.heredity * log_odds
+        return jnp.mean(jnp.exp(logs))
 
 
 class HawkesHazard(AbstractHazard):

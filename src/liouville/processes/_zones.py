@@ -16,7 +16,7 @@ from liouville.processes._kernels import AbstractKernel
 
 # The sizes of the rings of a power law, in octaves: half an octave apart, they give its density to
 # one in a thousand; up to the size 2^12 a tail of exponent .4 has lost one part in a thousand.
-_RINGS = np.arange(-1.5, 12.25, 0.5)
+_RINGS = np.arange(-3.0, 12.25, 0.5)
 
 
 class AbstractZones(eqx.Module):
@@ -29,8 +29,6 @@ class AbstractZones(eqx.Module):
 
 class AbstractBrood(eqx.Module):
     """The parts that the events of a history add to a density."""
-
-    history: eqx.AbstractVar[History]
 
     @abc.abstractmethod
     def log_weights(self, t: Scalar) -> Float[Array, "events parts"]:

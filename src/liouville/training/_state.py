@@ -106,10 +106,10 @@ class Stepper(eqx.Module):
 
         One number for every part of the path that is judged by itself, of which it is the sum.
         """
-        value = term(eqx.combine(state.average, self.rest), key=self.key)
+        path = eqx.combine(state.average, self.rest)
         if not isinstance(term, Objective):
-            return value[None]
-        total, terms = value
+            return jnp.atleast_1d(term(path, key=self.key))
+        total, terms = term(path, key=self.key)
         if not term.parts:
             return total[None]
         return term.weights * jnp.stack([terms[t.name] for t in term.terms])

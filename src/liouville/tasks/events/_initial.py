@@ -22,6 +22,7 @@ from liouville.processes import (
     AbstractMarks,
     AbstractPlaces,
     AbstractRate,
+    AbstractZones,
     ConstantRate,
     DetectedMagnitudes,
     Encoder,
@@ -224,7 +225,7 @@ def _triggered(options: PlacesConfig, events: Events, etas: EtasFit, key: jax.Ar
     spread = as_float(_LITTLE_SPREAD) if options.spreads else None
     heredity = as_float(0.0) if options.heredity else None
     more = {"raw_spread": spread, "heredity": heredity, "spread_time": _SPREAD_TIME * gap}
-    own = Fixed(zones) if options.heredity else None
+    own: Fixed[AbstractZones] | None = Fixed(zones) if options.heredity else None
     zones = dataclasses.replace(zones, **more)
     if options.network:
         network = MLP(zones.inputs, zones.outputs, width=_ZONES_WIDTH, depth=2, key=key)

@@ -1,7 +1,8 @@
 """Where events happen that no other triggered: kernels of adaptive width, judged across folds."""
 
+import functools
 import heapq
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from scipy.spatial import KDTree
@@ -10,14 +11,15 @@ from liouville.numerics.mixtures import GaussianMixture
 
 # A kernel is as wide as the way to its neighbour of one of these numbers, and no narrower than one
 # of these widths, in standardised units: where events crowd, their places are not that exact.
-_NEIGHBOURS = (3, 5, 8, 13, 21, 34)
+_NEIGHBOURS = (2, 3, 5, 8, 13, 21, 34, 55)
 _WIDTHS = (0.001, 0.003, 0.01, 0.03, 0.1)
 # Kernels count up to so many widths; beyond there is the broad part.
 _FARTHEST = 5.0
 # The share of a Gaussian as wide as all events, so that no place is impossible.
 _BROAD = 0.01
 # Events on which the number of neighbours is chosen, and centers handled at once.
-_SAMPLE, _BLOCK = 3000, 1000
+_SAMPLE, _SOME_FOLDS, _BLOCK = 3000, 3, 1000
+_SWEEPS = 2  # over the numbers and the widths
 _MOST_PARTS = 2000
 _TINY = 1e-300
 
@@ -47,13 +49,19 @@ class _Centers(NamedTuple):
 
 
 def declustered(
-    places: np.ndarray, weights: np.ndarray, fold: np.ndarray, *, repeated: bool = False
+    places: np.ndarray,
+    weights: np.ndarray,
+    fold: np.ndarray,
+    *,
+    repeated: bool = False,
+    like: tuple[int, float] | None = None,
 ) -> Declustered:
     r"""The density $f(x) \propto \sum_j p_j N(x; x_j, h_j^2 I)$ of events of the weights $p_j$.
 
     The width $h_j$ is the distance to the neighbour of a number, and at least a narrowest one; both
-    are chosen by the weighted log-likelihood of events under the kernels of the other folds, which
-    are stretches of time: an event's own cluster does not speak for it. Source:
+    are chosen by the weighted log-likelihood of events under the kernels of the other folds, whose
+    widths do not know the event either. Folds are stretches of time: an event's own cluster does
+    not speak for it. Source:
     Zhuang, Ogata and Vere-Jones (2002), Stochastic declustering of space-time earthquake
     occurrences, with their probabilities of being
     background as weights.
@@ -63,6 +71,7 @@ def declustered(
         weights: the chance $p$ that an event is background, shape `(n,)`.
         fold: the number of the fold of every event, shape `(n,)`.
         repeated: the same place in another fold may be the same event.
+        like: the number of neighbours and the narrowest width, if they are not to be chosen.
     """
     found, of = np.unique(places, axis=0, return_inverse=True)
     own = np.zeros((len(found), int(fold.max()) + 1))
@@ -71,60 +80,90 @@ def declustered(
     most = min(max(_NEIGHBOURS), len(found) - 1)
     if most < 1:
         covariance = np.full((1, found.shape[1], found.shape[1]), np.eye(found.shape[1]))
-        return Declustered(
-            GaussianMixture(np.ones(1), found, covariance), np.zeros(len(of)), 0, 1.0
-        )
+        return Declustered(GaussianMixture(np.ones(1), found, covariance), np.zeros(len(of)), 0, 1)
     ways = KDTree(found).query(found, most + 1)[0]
-    rows = np.random.default_rng(0).permutation(len(places))[:_SAMPLE]
+    without = [_Ways.of(centers, number, most) for number in range(own.shape[1])]
+    # Of some folds only, as each has its own kernels.
+    some = np.flatnonzero(np.isin(fold, np.unique(fold)[:: max(1, own.shape[1] // _SOME_FOLDS)]))
+    rows = np.random.default_rng(0).permutation(some)[:_SAMPLE]
 
-    def widths(number: int, narrowest: float) -> np.ndarray:
-        return np.maximum(ways[:, number], narrowest)
+    def crossed(rows: np.ndarray, number: int, narrowest: float) -> np.ndarray:
+        found = np.zeros(len(rows))
+        for left, part in enumerate(without):
+            here = fold[rows] == left
+            width = part.widths(number, narrowest)
+            twins = centers.of[rows[here]] if repeated else None
+            found[here] = part.sums(centers, width, places[rows[here]], twins)
+        return np.log((1.0 - _BROAD) * found + _BROAD * _broad_density(places, rows) + _TINY)
 
-    def crossed(rows: np.ndarray, *width: Any) -> np.ndarray:
-        return _crossed(centers, widths(*width), places, fold, rows, repeated)
-
-    def gain(*width: Any) -> float:
-        return float(weights[rows] @ crossed(rows, *width))
+    @functools.cache
+    def gain(number: int, narrowest: float) -> float:
+        return float(weights[rows] @ crossed(rows, number, narrowest))
 
     numbers = [k for k in _NEIGHBOURS if k <= most] or [most]
-    number = max(numbers, key=lambda k: gain(k, _WIDTHS[len(_WIDTHS) // 2]))
-    narrowest = max(_WIDTHS, key=lambda width: gain(number, width))
-    number = max(numbers, key=lambda k: gain(k, narrowest))
-    mixture = _merged(found, widths(number, narrowest), own.sum(axis=1), _broad(places))
+    number, narrowest = numbers[0], _WIDTHS[len(_WIDTHS) // 2]
+    if like is not None:
+        number, narrowest = min(like[0], most), like[1]
+    for _ in range(_SWEEPS if like is None else 0):
+        number = max(numbers, key=lambda k: gain(k, narrowest))
+        narrowest = max(_WIDTHS, key=lambda width: gain(number, width))
+    widths = np.maximum(ways[:, number], narrowest)
+    mixture = _merged(found, widths, own.sum(axis=1), _broad(places))
     every = crossed(np.arange(len(places)), number, narrowest)
     return Declustered(mixture, every, number, narrowest)
 
 
-def _crossed(
-    centers: _Centers,
-    widths: np.ndarray,
-    places: np.ndarray,
-    fold: np.ndarray,
-    rows: np.ndarray,
-    repeated: bool,
-) -> np.ndarray:
-    """The log-density of some events by the kernels of the other folds."""
-    dim, tree = places.shape[1], KDTree(places[rows])
-    total, found = centers.weights.sum(axis=1), np.zeros(len(rows))
-    constant = (2.0 * np.pi) ** (-0.5 * dim)
-    for begin in range(0, len(widths), _BLOCK):
-        block = slice(begin, begin + _BLOCK)
-        near = tree.query_ball_point(centers.places[block], _FARTHEST * widths[block])
-        center = begin + np.repeat(np.arange(len(near)), [len(n) for n in near])
-        event = np.concatenate([np.asarray(n, int) for n in near])
-        square = ((centers.places[center] - places[rows[event]]) ** 2).sum(axis=1)
-        weight = total[center] - centers.weights[center, fold[rows[event]]]
-        if repeated:
-            weight = np.where(centers.of[rows[event]] == center, 0.0, weight)
-        kernel = constant * widths[center] ** -dim * np.exp(-0.5 * square / widths[center] ** 2)
-        found += np.bincount(event, weight * kernel, len(rows))
-    others = total.sum() - centers.weights.sum(axis=0)[fold[rows]]
+class _Ways(NamedTuple):
+    """Centers without the events of one fold, and the ways to their neighbours among these."""
+
+    rows: np.ndarray  # of the centers, (n,)
+    weights: np.ndarray  # without the fold, of sum one, (n,)
+    ways: np.ndarray  # ascending, (n, neighbours + 1)
+
+    @staticmethod
+    def of(centers: _Centers, fold: int, most: int) -> "_Ways":
+        weights = centers.weights.sum(axis=1) - centers.weights[:, fold]
+        # By rounding, what no other fold has is not quite zero.
+        rows = np.flatnonzero(weights > 1e-12 * weights.sum())
+        if not len(rows):
+            return _Ways(rows, weights[rows], np.zeros((0, 2)))
+        places, most = centers.places[rows], min(most, len(rows) - 1)
+        ways = KDTree(places).query(places, most + 1)[0].reshape(len(rows), most + 1)
+        return _Ways(rows, weights[rows] / weights[rows].sum(), ways)
+
+    def widths(self, number: int, narrowest: float) -> np.ndarray:
+        number = min(number, self.ways.shape[1] - 1)
+        return np.maximum(self.ways[:, number], narrowest)
+
+    def sums(
+        self, centers: _Centers, widths: np.ndarray, x: np.ndarray, twins: np.ndarray | None
+    ) -> np.ndarray:
+        """The density at places; kernels of the centers `twins` do not count at theirs."""
+        found = np.zeros(len(x))
+        if not len(x):
+            return found
+        dim, tree = x.shape[1], KDTree(x)
+        constant = (2.0 * np.pi) ** (-0.5 * dim)
+        for begin in range(0, len(widths), _BLOCK):
+            block = slice(begin, begin + _BLOCK)
+            own = centers.places[self.rows[block]]
+            near = tree.query_ball_point(own, _FARTHEST * widths[block])
+            center = begin + np.repeat(np.arange(len(near)), [len(n) for n in near])
+            at = np.concatenate([np.asarray(n, int) for n in near])
+            square = ((own[center - begin] - x[at]) ** 2).sum(axis=1)
+            kernel = widths[center] ** -dim * np.exp(-0.5 * square / widths[center] ** 2)
+            weight = self.weights[center]
+            if twins is not None:
+                weight = np.where(twins[at] == self.rows[center], 0.0, weight)
+            found += np.bincount(at, constant * weight * kernel, len(x))
+        return found
+
+
+def _broad_density(places: np.ndarray, rows: np.ndarray) -> np.ndarray:
     mean, covariance = _broad(places)
     centred = places[rows] - mean
     squares = np.einsum("ni,ij,nj->n", centred, np.linalg.inv(covariance), centred)
-    broad = constant * np.linalg.det(covariance) ** -0.5 * np.exp(-0.5 * squares)
-    share = found / np.maximum(others, _TINY)
-    return np.log((1.0 - _BROAD) * share + _BROAD * broad + _TINY)
+    return np.exp(-0.5 * squares) / np.sqrt(np.linalg.det(2.0 * np.pi * covariance))
 
 
 def _broad(places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

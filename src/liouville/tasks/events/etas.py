@@ -40,6 +40,8 @@ from liouville.tasks.events.units import EventUnits
 _MOST_PAST, _TARGETS = 256, 32
 _FOLDS = 10
 _ROUNDS = ((0.25, 40), (0.25, 20), (1.0, 25))  # share of the excerpts, most iterations
+# Neighbours and narrowest width of the kernels before anything is declustered.
+_FIRST = (5, 0.01)
 _SHARE_TRIGGERED = 0.5
 # Numbers of pieces of the background rate to choose from, and what draws them to its mean.
 _PIECES, _PRIOR_EVENTS = (1, 2, 4, 8, 16), 10.0
@@ -85,6 +87,7 @@ class Etas(eqx.Module):
             return jax.nn.logsumexp(hazard.log_triggered(t) + displaced)
 
         times, places, _ = excerpt.predicted
+        assert item.log_background is not None
         background = jax.vmap(lambda t: rate.log_rate(t, own.origin))(times)
         return background + item.log_background, jax.vmap(one)(times, places)
 
@@ -171,14 +174,15 @@ def fit_etas(events: Events, units: EventUnits, most: int) -> EtasFit:
     fold = np.arange(len(places)) * _FOLDS // max(len(places), 1)
     is_event = np.asarray(excerpts.is_event)
     law, chance = _start(events, marks), np.ones(len(places))
-    repeated = len(events.windows) > 1
+    repeated, like = len(events.windows) > 1, _FIRST
     for share, iterations in _ROUNDS:
-        background = declustered(places, chance, fold, repeated=repeated)
-        every = WithBackground(excerpts, on_targets(background.log_density, excerpts))
-        step = max(1, round(1.0 / share))
-        law = _maximise(law, _every(every, step), iterations)
+        found = declustered(places, chance, fold, repeated=repeated, like=like)
+        # Chosen once, when events are declustered for the first time.
+        like = None if like is _FIRST else (found.neighbours, found.narrowest)
+        every = WithBackground(excerpts, on_targets(found.log_density, excerpts))
+        law = _maximise(law, _every(every, max(1, round(1.0 / share))), iterations)
         chance = np.asarray(_chances(law, every), np.float64)[is_event]
-    return EtasFit(law, declustered(places, chance, fold, repeated=repeated), chance)
+    return EtasFit(law, declustered(places, chance, fold, repeated=repeated, like=like), chance)
 
 
 def _every(known: WithBackground, step: int) -> WithBackground:
@@ -255,7 +259,8 @@ def _maximise(law: Etas, known: WithBackground, iterations: int) -> Etas:
     """The law of greatest likelihood, by steps of L-BFGS on all excerpts."""
     number = int(np.asarray(known.excerpts.is_event).sum())
     excerpts = dataclasses.replace(known.excerpts, number=number)
-    term = EtasLikelihood(excerpts, known.log_background)
+    assert known.log_background is not None
+    term = EtasLikelihood(excerpts=excerpts, log_background=known.log_background)
     start, unravel = ravel_pytree(law)
 
     def asked(numbers: np.ndarray) -> tuple[float, np.ndarray]:

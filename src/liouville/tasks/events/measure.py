@@ -11,7 +11,7 @@ from liouville.data import Events
 from liouville.errors import LiouvilleError
 from liouville.processes import Poisson, WithCovariates
 from liouville.tasks.events.config import EventsConfig
-from liouville.tasks.events.model import EventModel, Scores
+from liouville.tasks.events.model import EventModel, Scores, log_odds
 from liouville.tasks.events.next_event import predict_next
 from liouville.tasks.events.residuals import Residuals, residuals
 from liouville.tasks.events.split import Loaded, Split
@@ -158,7 +158,10 @@ def parameters(model: EventModel, training: Events) -> dict[str, float]:
     hawkes = model.hawkes
     if hawkes is not None:
         own = jnp.asarray(model.units.marks(training))
-        found["branching ratio"] = float(hawkes.branching_ratio(own))
+        odds = log_odds(model.process.places, model.units, training, model.reach)
+        found["branching ratio"] = float(hawkes.branching_ratio(own, jnp.asarray(odds)))
+        if hawkes.heredity is not None:
+            found["heredity"] = float(hawkes.heredity)
     driven = hawkes.background if hawkes is not None else model.process.intensity
     driven = driven.rate if isinstance(driven, Poisson) else driven
     if isinstance(driven, WithCovariates):

@@ -1,0 +1,281 @@
+"""The plain epidemic-type law, its declustered background, and zones with power-law tails."""
+
+import dataclasses
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from liouville.data import Events
+from liouville.numerics.parameters import Fixed
+from liouville.objectives import Objective, PlaceLikelihood, TimeLikelihood
+from liouville.problems.events import HawkesProcess
+from liouville.processes import (
+    ByMagnitude,
+    ConstantRate,
+    Exponentials,
+    FinitePowerLaw,
+    Hawkes,
+    History,
+    PointProcess,
+    PowerZones,
+    Reach,
+    Triggered,
+    Unmarked,
+)
+from liouville.tasks.events.declustered import declustered
+from liouville.tasks.events.etas import Etas, EtasFit, fit_etas, preferred_pieces, static
+from liouville.tasks.events.model import log_odds
+from liouville.tasks.events.units import EventUnits
+from liouville.training import fit
+
+# The rings of a power law, half an octave apart, give its density to this.
+RINGS = 2e-3
+
+TRUTH = HawkesProcess(
+    rate=1.0,
+    children=0.16,
+    kernel=("omori", 0.02, 1.2),
+    decay=2.3,
+    slope=1.6,
+    minimum=3.0,
+    displacement=("power", 0.02, 1.6),
+    growth=0.4,
+    box=((0.0, 0.0), (4.0, 3.0)),
+)
+
+
+def zones(excess: float = 0.6, **more) -> PowerZones:
+    return PowerZones(
+        ByMagnitude.of(0.5, 1.0, 0.0),
+        FinitePowerLaw.of(0.1, 1.1, 1e3),
+        jnp.asarray([[np.log(0.02), 0.0], [0.01, np.log(0.03)]]),
+        jnp.asarray(np.log(excess)),
+        **{"growth": jnp.asarray(0.3), **more},
+    )
+
+
+def past() -> History:
+    return History.of(
+        np.array([-5.0, -1.0, -0.5]),
+        np.array([[0.0, 0.0], [0.1, 0.2], [3.0, 1.0]]),
+        np.array([0.0, 2.0, 1.0]),
+    )
+
+
+def catalogue(events: float, seed: int = 0) -> Events:
+    drawn = TRUTH.sample(events * (1.0 - TRUTH.branching_ratio), seed=seed)
+    columns = (drawn.times, drawn.places, drawn.sequence, drawn.windows, drawn.marks)
+    return Events(*columns, features=("x", "y"), time_unit="days").check()
+
+
+# Zones.
+
+
+@pytest.mark.parametrize("excess", [0.4, 1.0, 2.5])
+def test_rings_and_the_closed_form_are_one_density(excess):
+    law = zones(excess, raw_spread=jnp.asarray(-1.0))
+    brood, t = law.after(past()), jnp.asarray(0.0)
+    frames, weights = brood.frames(t), brood.log_weights(t)
+
+    def by_rings(x):
+        parts = -jnp.log(2.0 * jnp.pi) - 0.5 * frames.squares(x) - frames.log_volumes
+        return jax.nn.logsumexp(weights + parts.reshape(weights.shape), axis=1)
+
+    for distance in np.geomspace(1e-4, 20.0, 12):
+        x = jnp.asarray([distance, 0.3 * distance])
+        ours = np.asarray(brood.log_densities(t, x))
+        np.testing.assert_allclose(ours, np.asarray(by_rings(x)), atol=RINGS)
+    totals = np.asarray(jax.nn.logsumexp(weights, axis=1))
+    np.testing.assert_allclose(np.asarray(brood.log_totals(t)), totals, rtol=1e-12)
+
+
+def test_great_events_reach_farther_and_inherited_ones_weigh_more():
+    law, known, t = zones(heredity=jnp.asarray(0.5)), past(), jnp.asarray(0.0)
+    heirs = dataclasses.replace(known, log_odds=jnp.asarray([0.0, 2.0, -2.0]))
+    plain, own = (law.after(h).log_totals(t) for h in (known, heirs))
+    np.testing.assert_allclose(np.asarray(own - plain), [0.0, 1.0, -1.0], atol=1e-12)
+    factor = law.after(known).frames(t).log_scale.reshape(3, -1, 2)[:, 0, 0]
+    np.testing.assert_allclose(np.asarray(factor - factor[0]), [0.0, 0.6, 0.3], atol=1e-12)
+
+
+def test_the_odds_of_an_event_are_those_of_the_plain_law():
+    background = static(declustered(*_points(), np.zeros(200, int)).mixture)
+    law = zones()
+    places = Triggered(background, law, Fixed(law))
+    known, t = past(), jnp.asarray(0.0)
+    near, far = jnp.asarray([0.0, 0.01]), jnp.asarray([-2.0, 2.0])
+    triggered = jax.nn.logsumexp(law.after(known).log_densities(t, near))
+    wanted = triggered - background.at(t).log_density(near)
+    assert float(places.log_odds(known, t, near)) == pytest.approx(min(float(wanted), 6.0))
+    assert float(places.log_odds(known, t, far)) < float(places.log_odds(known, t, near))
+    assert float(Triggered(background, law).log_odds(known, t, near)) == 0.0
+
+
+def test_a_background_that_is_given_takes_the_place_of_its_own():
+    background = static(declustered(*_points(), np.zeros(200, int)).mixture)
+    path, t = Triggered(background, zones()).after(past()), jnp.asarray(0.0)
+    x = jnp.asarray([0.2, 0.1])
+    own = background.at(t).log_density(x)
+    beside = path.log_density_beside(t, x, own)
+    assert float(beside) == pytest.approx(float(path.at(t).log_density(x)), abs=RINGS)
+    assert float(path.log_density_beside(t, x, own + 1.0)) > float(beside) + 1e-3
+
+
+# The background.
+
+
+def _points() -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    x = np.concatenate([rng.normal(size=(100, 2)), 0.05 * rng.normal(size=(100, 2)) + 1.0])
+    return x, np.ones(200)
+
+
+def test_no_event_speaks_for_its_own_stretch_of_time():
+    x, weights = _points()
+    fold = np.arange(200) % 4
+    x[7] = [9.0, 9.0]
+    x[11] = [9.0, 9.01]  # of the same fold
+    alone = declustered(x, weights, fold)
+    assert alone.log_density[7] < np.log(0.011)  # only the broad part
+    fold[11] = 2
+    helped = declustered(x, weights, fold)
+    assert helped.log_density[7] > alone.log_density[7] + 1.0
+    # The same place in another fold is the same event, if it may be.
+    x[11] = x[7]
+    assert declustered(x, weights, fold, repeated=True).log_density[7] < np.log(0.011)
+
+
+def test_merged_kernels_say_what_all_of_them_say(monkeypatch):
+    from liouville.tasks.events import declustered as module
+
+    rng = np.random.default_rng(1)
+    x = np.concatenate([rng.normal(size=(700, 2)), 0.02 * rng.normal(size=(700, 2))])
+    weights, fold = rng.uniform(size=1400), np.arange(1400) * 5 // 1400
+    whole = declustered(x, weights, fold).mixture
+    monkeypatch.setattr(module, "_MOST_PARTS", 300)
+    merged = declustered(x, weights, fold).mixture
+    assert len(whole.weights) == 1401
+    assert len(merged.weights) == 301
+    assert merged.weights.sum() == pytest.approx(1.0)
+    np.testing.assert_allclose(merged.mean, whole.mean, atol=1e-12)
+    np.testing.assert_allclose(merged.covariance, whole.covariance, atol=1e-12)
+    drawn, _ = whole.sample(2000, seed=2)
+    lost = whole.log_density(drawn) - merged.log_density(drawn)
+    assert abs(lost.mean()) < 0.05
+
+
+def test_few_events_and_one_place():
+    one = declustered(np.zeros((5, 2)), np.ones(5), np.arange(5))
+    assert one.mixture.weights.sum() == pytest.approx(1.0)
+    assert np.isfinite(one.log_density).all()
+    two = declustered(np.eye(2), np.ones(2), np.arange(2))
+    assert np.isfinite(two.log_density).all()
+
+
+# The law.
+
+
+@pytest.mark.slow
+def test_the_law_is_recovered():
+    events = catalogue(4000.0)
+    units = EventUnits.of(events, geographic=False)
+    found = fit_etas(events, units, 256)
+    law = found.law
+    assert isinstance(law.times.productivity, ByMagnitude)
+    assert isinstance(law.times.kernel, FinitePowerLaw)
+    scale = float(np.sqrt(units.scale.prod()))
+    own = {
+        "rate": (float(jnp.exp(law.times.background.log_level)), TRUTH.rate, 0.15),  # pyright: ignore
+        "slope": (float(law.times.productivity.slope), TRUTH.slope, 0.15),
+        "distance": (scale * float(jnp.exp(law.log_distance)), 0.02, 0.006),
+        "tail": (float(jnp.exp(law.log_excess)), 0.6, 0.12),
+        "growth": (float(law.growth), TRUTH.growth, 0.12),  # pyright: ignore
+        "p": (1.0 + float(law.times.kernel.excess), 1.2, 0.1),
+    }
+    for name, (value, true, error) in own.items():
+        assert abs(value - true) < error, (name, value, true)
+    # Chances to be background sum to their number, and tell it from what is triggered.
+    assert found.chance.sum() == pytest.approx(TRUTH.rate * float(events.durations.sum()), rel=0.15)
+
+
+def test_the_background_has_pieces_where_validation_wants_them():
+    rng = np.random.default_rng(3)
+    times = np.sort(np.concatenate([rng.uniform(0, 400, 200), rng.uniform(400, 1000, 1800)]))
+    places, sequence = np.zeros((len(times), 2)), np.zeros(len(times), int)
+    events = Events(times, places, sequence, np.array([[0.0, 1000.0]]), features=("x", "y"))
+    training = events.between(0.0, 800.0, history_from=0.0)
+    validation = events.between(800.0, 1000.0, history_from=0.0)
+    count = int(training.counts.sum())
+    hawkes = Hawkes(ConstantRate.of(count / 800.0), Unmarked.of(0.1), Exponentials.of([1.0]))
+    law = Etas(hawkes, jnp.asarray(-3.0), jnp.asarray(0.0), None)
+    found = EtasFit(law, declustered(*_points(), np.zeros(200, int)), np.ones(count))
+    alone = np.full(int(validation.counts.sum()), np.log(count / 800.0))
+    assert preferred_pieces(found, training, validation, alone) in (2, 4, 8)
+    assert preferred_pieces(found, training, None, alone) == 1
+    last = float(jnp.exp(found.pieces(training, 4).log_levels[-1]))
+    assert last == pytest.approx(3.0, rel=0.1)
+    assert float(found.pieces(training, 1).log_levels[0]) == pytest.approx(np.log(count / 800.0))
+
+
+# What is known of every event.
+
+
+def test_odds_of_some_rows_are_those_of_all():
+    events = catalogue(150.0, seed=2)
+    units = EventUnits.of(events, geographic=False)
+    background = static(
+        declustered(
+            units.to_model(events.places), np.ones(len(events)), np.zeros(len(events), int)
+        ).mixture
+    )
+    law = zones()
+    places, reach = Triggered(Fixed(background), law, Fixed(law)), Reach(1000)
+    every = log_odds(places, units, events, reach)
+    rows = np.array([0, 5, 40])
+    np.testing.assert_allclose(log_odds(places, units, events, reach, rows), every[rows], atol=1e-9)
+    assert np.ptp(every) > 1.0
+    assert not log_odds(Triggered(Fixed(background), law), units, events, reach).any()
+
+
+# Each factor of a process ends where it is best.
+
+
+def test_factors_of_a_process_stop_at_their_own_best_steps():
+    events = catalogue(300.0, seed=4)
+    units = EventUnits.of(events, geographic=False)
+    background = static(
+        declustered(
+            units.to_model(events.places), np.ones(len(events)), np.zeros(len(events), int)
+        ).mixture
+    )
+    hawkes = Hawkes(ConstantRate.of(1.0), ByMagnitude.of(0.2, 1.0, 0.0), Exponentials.of([1.0]))
+    law = zones()
+    process = PointProcess(hawkes, Triggered(Fixed(background), law))
+    excerpts = units.excerpts(events, None, 64)
+    terms = [TimeLikelihood(excerpts=excerpts), PlaceLikelihood(excerpts=excerpts)]
+
+    class Worse(PlaceLikelihood):
+        """The farther from its start the worse."""
+
+        def __call__(self, path, *, key):
+            return jnp.abs(path.places.zones.log_excess - law.log_excess)
+
+    validation = Objective.of([terms[0], Worse(excerpts=excerpts)])
+    options: Any = {"steps": 4, "chunk": 2, "validate_every": 2, "progress": False, "average": 0.0}
+    found = fit(process, Objective.of(terms), validation=validation, checkpoint_every=2, **options)
+    start: Any = process
+    end: Any = found.path
+    assert eqx.tree_equal(start.places, end.places)
+    assert float(end.intensity.background.log_level) != float(start.intensity.background.log_level)
+    both = fit(
+        process,
+        Objective.of(terms),
+        validation=Objective.of(terms),
+        checkpoint_every=2,
+        **options,
+    )
+    assert not eqx.tree_equal(start.places, both.path.places)
