@@ -320,7 +320,7 @@ def triggered(key: RandomKey) -> AbstractPath:
 
 def triggered_by_power_laws(key: RandomKey) -> AbstractPath:
     keys = jr.split(key, 4)
-    network = MLP(3, 6, width=8, depth=1, key=keys[3])
+    network = MLP(4, 6, width=8, depth=1, key=keys[3])
     zones = PowerZones(
         ByMagnitude.of(0.8, 0.5, 0.0),
         FinitePowerLaw.of(0.3, 0.9, 100.0),

@@ -17,6 +17,8 @@ from liouville.processes._kernels import AbstractKernel
 # The sizes of the rings of a power law, in octaves: half an octave apart, they give its density to
 # one in a thousand; up to the size 2^12 a tail of exponent .4 has lost one part in a thousand.
 _RINGS = np.arange(-3.0, 12.25, 0.5)
+# By which log-odds are divided for a network.
+_ODDS = 3.0
 
 
 class AbstractZones(eqx.Module):
@@ -65,8 +67,8 @@ class PowerZones(AbstractZones):
     2^{-\rho k} e^{-2^{-k}/2}$: these are the parts of the path, for samples, masses and velocities.
     Both agree to one in a thousand, where the rings reach.
 
-    A network of the parent's place and mark may change the weight, the tail and $L$ (zones along a
-    fault). Source of the law: Ogata (1998), Space-time point-process models for earthquake
+    A network of the parent's place, mark and log-odds may change the weight, the tail and $L$
+    (zones along a fault). Source of the law: Ogata (1998), Space-time point-process models for earthquake
     occurrences, and Zhuang, Ogata and Vere-Jones (2005) for the width.
 
     Attributes:
@@ -78,7 +80,8 @@ class PowerZones(AbstractZones):
         raw_spread: $h = \mathrm{softplus}$ of it, shape `()`; `None` for zones that stay.
         heredity: $\eta$: the weight of an event is $e^{\eta o_i}$ times as large if $o_i$ is the
             log-odds that it was triggered itself, shape `()`; `None` if that does not matter.
-        network: from the parent's place and mark to changes of $\log\kappa$, $\log\rho$ and $L$.
+        network: from the parent's place, mark and log-odds (those that there are) to changes of
+            $\log\kappa$, $\log\rho$ and $L$.
         spread_time: $\tau_*$.
         mark_scale: by which the network's marks are divided.
         scale: how raw scales become $L$.
@@ -104,7 +107,7 @@ class PowerZones(AbstractZones):
     @property
     def inputs(self) -> int:
         """How many numbers the network takes."""
-        return self.raw_scale.shape[0] + (self.growth is not None)
+        return self.raw_scale.shape[0] + (self.growth is not None) + (self.heredity is not None)
 
     def after(self, history: History) -> "PowerBrood":
         """What given events add; the network runs once for each."""
@@ -118,6 +121,8 @@ class PowerZones(AbstractZones):
             given = [history.places]
             if self.growth is not None:
                 given.append(history.marks[:, None] / self.mark_scale)
+            if self.heredity is not None:
+                given.append(history.log_odds[:, None] / _ODDS)
             changes = jax.vmap(self.network)(jnp.concatenate(given, axis=1))
             levels = levels + changes[:, 0]
             log_excess = log_excess + changes[:, 1]
