@@ -1,5 +1,6 @@
 """Expected numbers of events in the cells of a grid."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import equinox as eqx
@@ -22,8 +23,10 @@ _MOST_CELLS = 2_000_000
 _NODES, _PIECES = 400_000, 4
 # Points of all narrow parts together, and of one.
 _POINTS, _LEAST_POINTS, _MOST_POINTS = 1_000_000, 64, 4096
-# How far a part reaches, in its standard deviations; the cells along a side of a tile.
-_REACH, _TILE = 8.0, 24
+# Parts as wide as so many pieces of a cell or more are looked at on a grid of half that step.
+_LEVELS = (1.0, 4.0, 16.0)
+# How far a part reaches, in its widths; the nodes along a side of a tile.
+_REACH, _TILE = 6.0, 48
 # Parts that together have less than this share are left out; those that change less stand still.
 _NEGLIGIBLE, _STILL = 1e-7, 1e-3
 
@@ -43,14 +46,22 @@ class Cells(NamedTuple):
     units: EventUnits
     edges: tuple[np.ndarray, ...]
     region: Region | None  # where events count
-    nodes: np.ndarray  # in the model's units, by cell and node, (cells, nodes, dim)
-    volumes: np.ndarray  # of the model's space, zero outside of the region, (cells, nodes)
-    side: float  # the longest of a piece of a cell, in the model's units
+    axes: tuple[np.ndarray, ...]  # the nodes of every coordinate
+    volumes: np.ndarray  # of the model's space at the nodes, zero outside of the region
+    piece: float  # the side of a piece of a cell
+    side: float  # its longest side in the model's units
 
     @property
     def shape(self) -> tuple[int, ...]:
         """How many cells there are along every coordinate."""
         return tuple(len(edges) - 1 for edges in self.edges)
+
+    def by_cell(self, values: np.ndarray) -> np.ndarray:
+        """Values at the nodes, those of one cell last, shape `(*shape, nodes)`."""
+        dim, each = len(self.axes), len(self.axes[0]) // self.shape[0]
+        apart = values.reshape([n for cells in self.shape for n in (cells, each)])
+        last = np.moveaxis(apart, range(1, 2 * dim, 2), range(dim, 2 * dim))
+        return last.reshape(*self.shape, -1)
 
 
 class _Parts(NamedTuple):
@@ -117,21 +128,23 @@ def _with_nodes(
 ) -> Cells:
     """The cells with Gauss-Legendre nodes, two along each side of a piece."""
     dim, piece = len(edges), size / pieces
-    along = ((np.arange(pieces)[:, None] + 0.5 + np.array([-0.5, 0.5]) / 3**0.5) * piece).ravel()
-    corners = np.stack(np.meshgrid(*(e[:-1] for e in edges), indexing="ij"), axis=-1)
-    offsets = np.stack(np.meshgrid(*[along] * dim, indexing="ij"), axis=-1).reshape(-1, dim)
-    places = corners.reshape(-1, 1, dim) + offsets
-    flat = places.reshape(-1, dim)
-    volumes = np.exp(units.log_volume(flat)) * (0.5 * piece) ** dim
+    along = (np.arange(pieces)[:, None] + 0.5 + np.array([-0.5, 0.5]) / 3**0.5) * piece
+    axes = tuple((e[:-1, None] + along.ravel()).ravel() for e in edges)
+    places = _mesh(axes)
+    volumes = np.exp(units.log_volume(places.reshape(-1, dim))).reshape(places.shape[:-1])
+    volumes *= (0.5 * piece) ** dim
     for where in dict.fromkeys(inside):
-        volumes = np.where(where.contains(flat), volumes, 0.0)
+        volumes = np.where(where.contains(places), volumes, 0.0)
     # The longest side of a piece, of those in the corners and the middle of the grid.
-    ends = np.array(np.meshgrid(*((e[0], e[len(e) // 2], e[-1]) for e in edges))).reshape(dim, -1).T
+    ends = _mesh([e[[0, len(e) // 2, -1]] for e in edges]).reshape(-1, dim)
     here = units.to_model(ends)
-    sides = [np.linalg.norm(units.to_model(ends + step) - here, axis=1) for step in piece * np.eye(dim)]
-    nodes = units.to_model(flat).reshape(places.shape)
-    own = volumes.reshape(places.shape[:2])
-    return Cells(units, edges, region, nodes, own, float(np.max(sides)))
+    sides = [np.linalg.norm(units.to_model(ends + e) - here, axis=1) for e in piece * np.eye(dim)]
+    return Cells(units, edges, region, axes, volumes, piece, float(np.max(sides)))
+
+
+def _mesh(axes: Sequence[np.ndarray]) -> np.ndarray:
+    """The points of a grid, shape `(n, m, ..., dim)`."""
+    return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
 
 
 def expected_on_grid(
@@ -146,64 +159,73 @@ def expected_on_grid(
     events.
 
     Parts wider than a piece of a cell are integrated by two Gauss-Legendre nodes along each of its
-    sides, with an error below one percent of a cell; narrower ones are split into some hundred
-    points that are counted. Parts that spread are taken at the mean time of each of four spans.
+    sides, with an error below one percent of a cell within three widths of their middle; narrower
+    ones are split into some hundred points that are counted. Parts that spread are taken at the
+    mean time of each of four spans.
 
     Densities that are no mixtures of Gaussian parts with such shares are counted altogether.
     """
     parts = _shared_parts(model, drawn, history, start, horizon)
     counted = drawn.places if parts is None else drawn.places[~drawn.is_shared]
     found, _ = np.histogramdd(counted.reshape(-1, model.dim), cells.edges)
-    mask = cells.volumes.reshape(*cells.shape, -1).any(axis=-1)
+    mask = cells.by_cell(cells.volumes).any(axis=-1)
     if parts is not None:
         masses = masses_of(cells, parts)
         if cells.region is model.region and len(drawn.times):
             # The same number with less noise: so many events came from shared parts.
             masses *= drawn.is_shared.sum() / max(masses.sum(), np.finfo(float).tiny)
-        found = found + masses.reshape(cells.shape)
+        found = found + masses
     return Grid(cells.edges, found / drawn.size, mask, parts is not None)
 
 
 def masses_of(cells: Cells, parts: _Parts) -> np.ndarray:
-    """The events of given parts in every cell, shape `(cells,)`."""
-    sizes = np.linalg.svd(parts.scales, compute_uv=False)
-    is_wide = sizes[:, -1] >= cells.side
-    wide, narrow = (_Parts(*(a[rows] for a in parts)) for rows in (is_wide, ~is_wide))
-    return _integrated(cells, wide, sizes[is_wide, 0]) + _scattered(cells, narrow)
+    """The events of given parts in every cell, shape `(cells, cells, ...)`."""
+    widths = np.linalg.svd(parts.scales, compute_uv=False)[:, -1] / cells.side
+    level = np.searchsorted(_LEVELS, widths, side="right")
+    of_level = [_Parts(*(a[level == i] for a in parts)) for i in range(len(_LEVELS) + 1)]
+    narrow, fine, *coarse = of_level
+    density = _density(cells.units, cells.axes, fine)
+    for least, wide in zip(_LEVELS[1:], coarse, strict=True):
+        if len(wide.weights):
+            density += _interpolated(cells, wide, 0.5 * least * cells.piece)
+    return cells.by_cell(density * cells.volumes).sum(axis=-1) + _scattered(cells, narrow)
 
 
-def _integrated(cells: Cells, parts: _Parts, widest: np.ndarray) -> np.ndarray:
-    """Masses by quadrature, tile by tile: far parts add nothing to a tile."""
-    shape, dim = cells.shape, len(cells.shape)
-    found = np.zeros(shape)
-    if not len(parts.weights):
-        return found.ravel()
+def _interpolated(cells: Cells, parts: _Parts, step: float) -> np.ndarray:
+    """The density of wide parts at the nodes, from a coarser grid: its logarithm is smooth."""
+    from scipy.interpolate import make_interp_spline
+
+    ends = [(axis[0] - step, max(axis[-1], axis[0] + 3.0 * step) + step) for axis in cells.axes]
+    axes = [np.linspace(a, b, int(np.ceil((b - a) / step)) + 1) for a, b in ends]
+    found = np.log(_density(cells.units, axes, parts, reach=np.inf) + np.finfo(float).tiny)
+    for i, (axis, nodes) in enumerate(zip(axes, cells.axes, strict=True)):
+        found = make_interp_spline(axis, found, axis=i)(nodes)
+    return np.exp(found)
+
+
+def _density(
+    units: EventUnits, axes: Sequence[np.ndarray], parts: _Parts, reach: float = _REACH
+) -> np.ndarray:
+    """Events per unit of the model's space on a grid, tile by tile; far parts are passed over."""
+    shape, dim = tuple(map(len, axes)), len(axes)
+    found, nodes = np.zeros(shape), units.to_model(_mesh(axes).reshape(-1, dim))
+    nodes = nodes.reshape(*shape, dim)
     inverse = np.linalg.inv(parts.scales)
     peaks = parts.weights * np.abs(np.linalg.det(inverse)) / (2.0 * np.pi) ** (dim / 2)
-    nodes = cells.nodes.reshape(*shape, -1, dim)
-    volumes = cells.volumes.reshape(*shape, -1)
-    starts = [range(0, n, _TILE) for n in shape]
-    for first in np.array(np.meshgrid(*starts, indexing="ij")).reshape(dim, -1).T.tolist():
-        tile = tuple(slice(i, i + _TILE) for i in first)
-        own, x = volumes[tile], nodes[tile].reshape(-1, dim)
-        if not own.any():
-            continue
-        center = 0.5 * (x.min(axis=0) + x.max(axis=0))
-        radius = np.linalg.norm(x - center, axis=1).max()
-        away = np.linalg.norm(parts.locations - center, axis=1) - radius
-        near = np.flatnonzero(away < np.maximum(_REACH * widest, 0.0))
-        if not len(near):
-            near = np.array([int(np.argmin(away / widest))])
-        # |z|^2 as a polynomial of degree two around the center, whose digits single precision holds.
-        x = (x - center).astype(np.float32)
-        squares = np.zeros((len(x), len(near)), np.float32)
-        shifts = np.einsum("kij,kj->ki", inverse[near], parts.locations[near] - center)
-        for i in range(dim):
-            z = x @ inverse[near, i].T.astype(np.float32) - shifts[:, i].astype(np.float32)
-            squares += z * z
-        density = np.exp(-0.5 * squares) @ peaks[near].astype(np.float32)
-        found[tile] = (density.reshape(own.shape) * own).sum(axis=-1)
-    return found.ravel()
+    radii = reach * np.linalg.norm(parts.scales, axis=(1, 2))
+    for first in np.ndindex(*(-(-n // _TILE) for n in shape)):
+        tile = tuple(slice(i * _TILE, (i + 1) * _TILE) for i in first)
+        x = nodes[tile].reshape(-1, dim)
+        low, high = x.min(axis=0), x.max(axis=0)
+        apart = np.maximum(low - parts.locations, parts.locations - high).clip(0.0)
+        near = np.linalg.norm(apart, axis=1) < radii
+        if near.any():
+            squares = np.zeros((len(x), int(near.sum())))
+            shifts = np.einsum("kij,kj->ik", inverse[near], parts.locations[near])
+            for rows, shift in zip(np.moveaxis(inverse[near], 1, 0), shifts, strict=True):
+                squares += (x @ rows.T - shift) ** 2
+            found[tile] = (np.exp(-0.5 * squares) @ peaks[near]).reshape(found[tile].shape)
+    return found
 
 
 def _scattered(cells: Cells, parts: _Parts) -> np.ndarray:
@@ -211,9 +233,8 @@ def _scattered(cells: Cells, parts: _Parts) -> np.ndarray:
     from scipy.stats import norm, qmc
 
     shape, count = cells.shape, len(parts.weights)
-    found = np.zeros(shape)
     if not count:
-        return found.ravel()
+        return np.zeros(shape)
     number = int(np.clip(_POINTS / count, _LEAST_POINTS, _MOST_POINTS)).bit_length() - 1
     shares = qmc.Sobol(len(shape), scramble=True, seed=0).random_base2(number)
     z = norm.ppf(np.clip(shares, 1e-9, 1.0 - 1e-9))
@@ -222,8 +243,7 @@ def _scattered(cells: Cells, parts: _Parts) -> np.ndarray:
     weights = np.repeat(parts.weights / len(z), len(z))
     found, _ = np.histogramdd(places, cells.edges, weights=weights)
     # A cell on the border keeps the share of it that is inside.
-    own = cells.volumes.any(axis=1) if cells.region is None else (cells.volumes > 0).mean(axis=1)
-    return found.ravel() * own
+    return found * (cells.by_cell(cells.volumes) > 0).mean(axis=-1)
 
 
 def _shared_parts(
