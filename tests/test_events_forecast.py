@@ -127,7 +127,7 @@ def test_masses_of_parts_of_any_width():
         expected = 3.0 * counted / len(drawn)
         error = 3.0 * np.sqrt(counted + 1.0) / len(drawn)
         # Narrow parts are split into points, and cells far from wide ones lose a percent.
-        slack = 3.0 * (3e-3 if width < 1.0 else 1e-4)
+        slack = 3.0 * (3e-3 if width <= 1.0 else 1e-4)
         assert np.all(np.abs(found - expected) < STANDARD_ERRORS * error + slack), width
 
 

@@ -207,5 +207,7 @@ def _room(like: History, n: int) -> History:
 
 def _both(first: History, second: History) -> History:
     columns = ("times", "places", "marks", "valid")
-    own = (jnp.concatenate([getattr(h, c) for h in (first, second)]) for c in columns)
-    return History(*own, first.origin, first.reach)
+    times, places, marks, valid = (
+        jnp.concatenate([getattr(h, c) for h in (first, second)]) for c in columns
+    )
+    return History(times, places, marks, valid, first.origin, first.reach)

@@ -133,9 +133,16 @@ def _by_clusters(
             room *= 4
         slots = np.arange(room) < size[:, None]
         rows = np.where(slots, firsts[own][:, None] + np.arange(room), 0)
-        columns = (np.where(slots, times[rows], horizon), np.where(slots, marks[rows], 0.0))
-        options = (jnp.asarray(size), as_float(edges), region, keys[own])
-        drawn = follow(process.places, past, *map(as_float, columns), *options)
+        drawn = follow(
+            process.places,
+            past,
+            as_float(np.where(slots, times[rows], horizon)),
+            as_float(np.where(slots, marks[rows], 0.0)),
+            jnp.asarray(size),
+            as_float(edges),
+            region,
+            keys[own],
+        )
         found = [np.asarray(a, np.float64) for a in drawn]
         places[rows[slots]] = found[0][slots]
         weights = weights + found[-1]

@@ -7,6 +7,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from scipy.special import ndtri
 
 from liouville.data import Events, Region
 from liouville.errors import LiouvilleError
@@ -166,7 +167,7 @@ def expected_on_grid(
     Densities that are no mixtures of Gaussian parts with such shares are counted altogether.
     """
     parts = _parts(model, drawn, history, start, horizon)
-    mask = cells.by_cell(cells.volumes).any(axis=-1)
+    mask = np.any(cells.by_cell(cells.volumes), axis=-1, keepdims=True)[..., 0]
     if parts is None:
         found, _ = np.histogramdd(drawn.places.reshape(-1, model.dim), cells.edges)
         return Grid(cells.edges, found / drawn.size, mask, False)
@@ -229,20 +230,29 @@ def _density(
 
 def _scattered(cells: Cells, parts: _Parts) -> np.ndarray:
     """Masses of narrow parts by points of equal weight, spread evenly over each part."""
-    from scipy.stats import norm, qmc
-
     shape, count = cells.shape, len(parts.weights)
     if not count:
         return np.zeros(shape)
-    number = int(np.clip(_POINTS / count, _LEAST_POINTS, _MOST_POINTS)).bit_length() - 1
-    shares = qmc.Sobol(len(shape), scramble=True, seed=0).random_base2(number)
-    z = norm.ppf(np.clip(shares, 1e-9, 1.0 - 1e-9))
+    z = _even_points(int(np.clip(_POINTS / count, _LEAST_POINTS, _MOST_POINTS)), len(shape))
     x = parts.locations[:, None] + np.einsum("kij,nj->kni", parts.scales, z)
     places = cells.units.to_user(x.reshape(-1, len(shape)))
     weights = np.repeat(parts.weights / len(z), len(z))
     found, _ = np.histogramdd(places, cells.edges, weights=weights)
     # A cell on the border keeps the share of it that is inside.
     return found * (cells.by_cell(cells.volumes) > 0).mean(axis=-1)
+
+
+def _even_points(n: int, dim: int) -> np.ndarray:
+    """Points of the standard normal law, spread evenly, shape `(n, dim)`.
+
+    Multiples of irrational numbers of bad approximation, modulo one, fill the cube evenly: powers
+    of the root of x^(dim + 1) = x + 1, for one coordinate the golden ratio.
+    """
+    root = 1.5
+    for _ in range(60):
+        root = (1.0 + root) ** (1.0 / (dim + 1))
+    shares = (0.5 + np.arange(1, n + 1)[:, None] * root ** -np.arange(1.0, dim + 1.0)) % 1.0
+    return ndtri(shares)
 
 
 def _parts(
@@ -307,7 +317,9 @@ def _frames(
         return None
 
     def one(t: jax.Array) -> tuple[jax.Array, jax.Array]:
-        frames = path.at(t).frames
+        marginal = path.at(t)
+        assert isinstance(marginal, LocationScaleMarginal)
+        frames = marginal.frames
         axes = jnp.eye(frames.location.shape[1], dtype=frames.location.dtype)
         columns = [frames.stretch(jnp.broadcast_to(e, frames.location.shape)) for e in axes]
         return frames.location, jnp.stack(columns, axis=-1)
@@ -322,4 +334,5 @@ def _until_first(
     """The integral of the rate if nothing happens, and the shares of the parts in the middle."""
     now = jnp.zeros_like(past.origin)
     marginal = process.places.after(past).at(0.5 * horizon)
+    assert isinstance(marginal, LocationScaleMarginal)
     return process.intensity.after(past).integral(now, horizon), jnp.exp(marginal.log_weights)
