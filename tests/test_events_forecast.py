@@ -5,12 +5,14 @@ import datetime
 import json
 import warnings
 
+import jax.random as jr
 import numpy as np
 import pytest
 
 from forecast_cases import LEAST, REGION, history, model, with_others
 from liouville.data import Region
 from liouville.errors import LiouvilleError
+from liouville.processes import Neural
 from liouville.tasks.events import csep
 from liouville.tasks.events import grid as grids
 from liouville.tasks.events.forecast import (
@@ -131,13 +133,16 @@ def test_masses_of_parts_of_any_width():
         assert np.all(np.abs(found - expected) < STANDARD_ERRORS * error + slack), width
 
 
-def test_places_without_such_parts_are_counted(monkeypatch):
+def test_times_that_places_change_are_drawn_step_by_step_and_counted():
     ours, known = model(), history()
-    drawn = ours.forecast(known, NOW, 1.0, 50)._replace(expected=None)
+    law = dataclasses.replace(ours.process, intensity=Neural(2, rate=1.0, key=jr.key(0)))
+    ours = dataclasses.replace(ours, process=law)
+    drawn = ours.forecast(known, NOW, 1.0, 20)
+    assert drawn.expected is None
     cells = cells_of(ours, REGION, known, 1.0)
     grid = expected_on_grid(ours, cells, drawn, known, NOW, 1.0)
     assert not grid.is_exact
-    assert grid.expected.sum() * 50 == pytest.approx(len(drawn.times))
+    assert grid.expected.sum() * 20 == pytest.approx(len(drawn.times))
 
 
 def test_cells_are_those_of_the_grid_of_csep():

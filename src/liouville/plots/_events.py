@@ -83,7 +83,7 @@ def mark_sizes(marks: np.ndarray | None, count: int, *, of: np.ndarray | None = 
     return base * (0.5 + 4.0 * (((marks if of is None else of) - least) / span) ** 2)
 
 
-def _mark_legend(axes: Axes, marks: np.ndarray | None, count: int) -> None:
+def _mark_legend(axes: Axes, marks: np.ndarray | None, count: int, name: str) -> None:
     """Rings of a few round marks beside their numbers."""
     if marks is None or not len(marks) or not np.ptp(marks) > 0:
         return
@@ -91,7 +91,8 @@ def _mark_legend(axes: Axes, marks: np.ndarray | None, count: int) -> None:
     shown = np.array([t for t in ticks if marks.min() <= t <= marks.max()])
     for value, size in zip(shown, mark_sizes(marks, count, of=shown), strict=True):
         _rings(axes, np.full((1, 2), np.nan), np.array([size]), f"{value:g}")
-    axes.legend(fontsize=8, loc="lower right", labelcolor=INK, framealpha=0.85, edgecolor=FAINT)
+    options = {"loc": "lower right", "labelcolor": INK, "framealpha": 0.85, "edgecolor": FAINT}
+    axes.legend(title=plain(name, 20), fontsize=8, title_fontsize=8, **options)
 
 
 def log_norm(fields: np.ndarray) -> LogNorm:
@@ -235,6 +236,7 @@ def forecast_figure(
     numbers: np.ndarray,
     fan: tuple[np.ndarray, np.ndarray],
     when: str,
+    mark_name: str = "",
 ) -> Figure:
     """Expected events on a map, their number, and how the count grows.
 
@@ -248,6 +250,7 @@ def forecast_figure(
         fan: Times after the start, shape ``(m,)``, and counts up to them at the quantiles 2.5, 25,
             50, 75 and 97.5 %, shape ``(5, m)``.
         when: Begin and end of the forecast, in words.
+        mark_name: What the marks are.
     """
     with_map = ground is not None and expected is not None
     ratio = ground.ratio if ground is not None else 1.0
@@ -258,7 +261,7 @@ def forecast_figure(
         axes = figure.add_subplot(grid[0])
         draw_field(figure, axes, ground, expected, "expected events per cell")
         _rings(axes, places, mark_sizes(marks, len(places)))
-        _mark_legend(axes, marks, len(places))
+        _mark_legend(axes, marks, len(places), mark_name)
         headline(axes, "expected events", f"rings: last {len(places)} known")
         column = grid[1].subgridspec(2, 1)
         count, growth = figure.add_subplot(column[0]), figure.add_subplot(column[1])

@@ -251,7 +251,8 @@ def _picture(
     ground = ground_of(model, history)
     if ground is not None:
         (x, y) = ((float(e[0]), float(e[-1])) for e in grid.edges)
-        ground = dataclasses.replace(ground, x=x, y=y, coast=coast)
+        outline = () if grid.region is None else tuple(grid.region.rings)
+        ground = dataclasses.replace(ground, x=x, y=y, outline=outline, coast=coast)
     after = np.linspace(0.0, forecast.horizon, 61)
     counts = np.zeros((drawn.size, len(after)))
     slots = np.searchsorted(after, drawn.times - forecast.start)
@@ -259,9 +260,11 @@ def _picture(
     fan = np.quantile(counts.cumsum(axis=1), QUANTILES, axis=0)
     latest = slice(max(0, len(history) - _SHOWN), None)
     marks = None if history.marks is None or model.kinds else history.marks[latest]
-    field = None if ground is None else np.where(grid.mask, grid.expected, np.nan).T
+    field = None if ground is None else grid.expected.T
     clock = clock_of(model)
     title = f"{clock.say(forecast.start)} to {clock.say(forecast.start + forecast.horizon)}"
     known = (history.places[latest], marks)
     numbers = forecast.numbers
-    return to_png(forecast_figure(ground, clock, field, *known, numbers, (after, fan), title))
+    return to_png(
+        forecast_figure(ground, clock, field, *known, numbers, (after, fan), title, model.mark_name)
+    )

@@ -41,6 +41,7 @@ class Grid(NamedTuple):
     expected: np.ndarray  # events in every cell on average, (cells, cells, ...)
     mask: np.ndarray  # which cells have a part in the region, same shape
     is_exact: bool  # whether they are masses of the density, or else counts of simulated events
+    region: Region | None = None  # where events count
 
 
 class Cells(NamedTuple):
@@ -170,12 +171,12 @@ def expected_on_grid(
     mask = np.any(cells.by_cell(cells.volumes), axis=-1, keepdims=True)[..., 0]
     if parts is None:
         found, _ = np.histogramdd(drawn.places.reshape(-1, model.dim), cells.edges)
-        return Grid(cells.edges, found / drawn.size, mask, False)
+        return Grid(cells.edges, found / drawn.size, mask, False, cells.region)
     found = masses_of(cells, parts)
     if cells.region is model.region and len(drawn.times):
         # The same number with less noise: all events are in the region.
         found *= len(drawn.times) / found.sum()
-    return Grid(cells.edges, found / drawn.size, mask, True)
+    return Grid(cells.edges, found / drawn.size, mask, True, cells.region)
 
 
 def masses_of(cells: Cells, parts: _Parts) -> np.ndarray:
