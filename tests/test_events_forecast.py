@@ -17,12 +17,12 @@ from liouville.tasks.events import csep
 from liouville.tasks.events import grid as grids
 from liouville.tasks.events.forecast import (
     bins_of,
-    expected_in,
+    expected_on_grid,
     forecast_events,
     mark_shares,
     write_forecast,
 )
-from liouville.tasks.events.grid import cells_of, expected_on_grid
+from liouville.tasks.events.grid import cells_of, expected_numbers
 from liouville.tasks.events.series import starts_of, write_series
 from tolerances import STANDARD_ERRORS
 
@@ -78,7 +78,7 @@ def test_expected_numbers_are_averages_of_many_catalogues(size):
     counted, expected, wrong = [], [], []
     for seed in range(12):
         forecast = forecast_events(ours, known, 1.0, 300, start=NOW, seed=seed)
-        grid = expected_in(ours, cells, forecast)
+        grid = expected_on_grid(ours, cells, forecast)
         assert grid.is_exact
         assert grid.expected.min() > 0.0
         assert grid.expected.sum() == pytest.approx(forecast.numbers.mean())
@@ -88,7 +88,7 @@ def test_expected_numbers_are_averages_of_many_catalogues(size):
         counted.append(np.histogramdd(drawn.places, cells.edges)[0] / 300)
         if size > 1.0:  # the negative control: a model that forgets
             other = forecast_events(alone, known, 1.0, 300, start=NOW, seed=seed)
-            found = expected_in(alone, cells, other).expected
+            found = expected_on_grid(alone, cells, other).expected
             wrong.append(found * grid.expected.sum() / found.sum())
 
     def z(ones: list[np.ndarray], others: list[np.ndarray]) -> np.ndarray:
@@ -111,7 +111,7 @@ def test_no_cell_is_empty_because_no_event_was_drawn():
     far = dataclasses.replace(known, times=known.times - 3000.0)
     quiet = forecast_events(ours, far, 1e-3, 5, start=NOW)
     assert not len(quiet.drawn.times)
-    found = expected_in(ours, cells, quiet)
+    found = expected_on_grid(ours, cells, quiet)
     assert 0.0 < found.expected.min() < found.expected.sum() < 1e-3
 
 
@@ -140,7 +140,7 @@ def test_times_that_places_change_are_drawn_step_by_step_and_counted():
     drawn = ours.forecast(known, NOW, 1.0, 20)
     assert drawn.expected is None
     cells = cells_of(ours, REGION, known, 1.0)
-    grid = expected_on_grid(ours, cells, drawn, known, NOW, 1.0)
+    grid = expected_numbers(ours, cells, drawn, known, NOW, 1.0)
     assert not grid.is_exact
     assert grid.expected.sum() * 20 == pytest.approx(len(drawn.times))
 
@@ -196,7 +196,7 @@ def test_files_have_the_form_of_csep(tmp_path):
     ours, known = model(), history()
     forecast = forecast_events(ours, known, 0.5, 30, start=NOW)
     triangle = Region(np.array([[131.0, 31.0], [139.0, 31.0], [135.0, 37.0]]))
-    grid = expected_in(ours, cells_of(ours, triangle, known, 1.0), forecast)
+    grid = expected_on_grid(ours, cells_of(ours, triangle, known, 1.0), forecast)
     bins = bins_of("4.0,6.0,1.0", ours)
     write_forecast(tmp_path / "F", ours, forecast, grid, bins=bins)
     table = np.loadtxt(tmp_path / "F" / "expected.dat")
@@ -223,7 +223,7 @@ def test_pycsep_reads_both_files(tmp_path):
     csep_tools = pytest.importorskip("csep", reason="pycsep is not installed")
     ours, known = model(), history()
     forecast = forecast_events(ours, known, 0.5, 50, start=NOW)
-    grid = expected_in(ours, cells_of(ours, REGION, known, 0.5), forecast)
+    grid = expected_on_grid(ours, cells_of(ours, REGION, known, 0.5), forecast)
     edges = bins_of("4.0,6.0,0.1", ours)
     assert edges is not None
     (tmp_path / "expected.dat").write_text(csep.gridded(grid, edges, mark_shares(ours, edges)))
@@ -246,7 +246,7 @@ def test_plain_files_for_other_events(tmp_path):
     plain = dataclasses.replace(ours, origin=None)
     known = dataclasses.replace(known, origin=None)
     forecast = forecast_events(plain, known, 0.5, 20, start=NOW)
-    grid = expected_in(plain, cells_of(plain, REGION, known, 2.0), forecast)
+    grid = expected_on_grid(plain, cells_of(plain, REGION, known, 2.0), forecast)
     (tmp_path / "F").mkdir()
     (tmp_path / "F" / "expected.dat").write_text("of another forecast")
     with pytest.raises(LiouvilleError, match="--force"):

@@ -59,7 +59,7 @@ def forecast(
     from liouville.tasks.events.forecast import (
         bins_of,
         check_folder,
-        expected_in,
+        expected_on_grid,
         forecast_events,
         write_forecast,
     )
@@ -88,7 +88,7 @@ def forecast(
     found = forecast_events(
         model, known, length, n, start=begin, drop_future=drop_future, seed=seed, say=say
     )
-    expected = expected_in(model, cells, found)
+    expected = expected_on_grid(model, cells, found)
     summary = write_forecast(out, model, found, expected, **options)
     shown = [
         f"from {summary['start']} to {summary['end']}, {summary['events known']} events known",

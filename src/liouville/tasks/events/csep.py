@@ -60,7 +60,7 @@ def catalogues(drawn: Catalogue, origin: str) -> str:
         first = row
         while row < len(number) and number[row] == catalogue:
             (x, y), mark, stamp = places[row], marks[row], stamps[row]
-            lines.append(f"{x:.6f},{y:.6f},{mark:.4g},{stamp},,{catalogue},{row - first}\n")
+            lines.append(f"{x:.8f},{y:.8f},{mark:.6g},{stamp},,{catalogue},{row - first}\n")
             row += 1
         if row == first:
             lines.append(f",,,,,{catalogue},\n")

@@ -17,7 +17,7 @@ from liouville.runs.folder import writing
 from liouville.tasks.events import csep
 from liouville.tasks.events.ask import known_at
 from liouville.tasks.events.catalogues import Catalogue
-from liouville.tasks.events.grid import Cells, Grid, expected_on_grid
+from liouville.tasks.events.grid import Cells, Grid, expected_numbers
 from liouville.tasks.events.model import EventModel
 
 FILES = ("catalogues.csv", "expected.dat", "numbers.csv", "forecast.png", "summary.json")
@@ -76,10 +76,10 @@ def forecast_events(
     return Forecast(start, horizon, known, drawn)
 
 
-def expected_in(model: EventModel, cells: Cells, forecast: Forecast) -> Grid:
-    """The mean number of events in every cell; see `expected_on_grid`."""
+def expected_on_grid(model: EventModel, cells: Cells, forecast: Forecast) -> Grid:
+    """The mean number of events in every cell; see `expected_numbers`."""
     own = (forecast.drawn, forecast.history, forecast.start, forecast.horizon)
-    return expected_on_grid(model, cells, *own)
+    return expected_numbers(model, cells, *own)
 
 
 def bins_of(text: str | None, model: EventModel) -> np.ndarray | None:

@@ -151,7 +151,7 @@ def _mesh(axes: Sequence[np.ndarray]) -> np.ndarray:
     return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
 
 
-def expected_on_grid(
+def expected_numbers(
     model: EventModel, cells: Cells, drawn: Catalogue, history: Events, start: float, horizon: float
 ) -> Grid:
     r"""The mean number of events in every cell.
@@ -173,7 +173,7 @@ def expected_on_grid(
         found, _ = np.histogramdd(drawn.places.reshape(-1, model.dim), cells.edges)
         return Grid(cells.edges, found / drawn.size, mask, False, cells.region)
     found = masses_of(cells, parts)
-    if cells.region is model.region and len(drawn.times):
+    if model.region is not None and cells.region is model.region and len(drawn.times):
         # The same number with less noise: all events are in the region.
         found *= len(drawn.times) / found.sum()
     return Grid(cells.edges, found / drawn.size, mask, True, cells.region)

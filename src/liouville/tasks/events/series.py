@@ -11,7 +11,7 @@ from liouville.errors import LiouvilleError
 from liouville.tasks.events.forecast import (
     QUANTILES,
     check_folder,
-    expected_in,
+    expected_on_grid,
     forecast_events,
     write_forecast,
 )
@@ -74,7 +74,7 @@ def write_series(
     for number, (start, place) in enumerate(zip(starts, places, strict=True)):
         known = history.keep(history.times <= start)
         found = forecast_events(model, known, horizon, n, start=start, seed=seed + number)
-        grid = expected_in(model, cells, found)
+        grid = expected_on_grid(model, cells, found)
         told = write_forecast(place, model, found, grid, bins=bins, coast=coast, force=force)
         end = start + horizon
         seen = int(np.sum((history.times > start) & (history.times <= end)))
