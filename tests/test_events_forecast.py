@@ -62,6 +62,13 @@ def test_what_does_not_count_changes_no_answer(where, mark, said):
         assert far.rate(np.array([NOW]), more)[0] > 2.0 * far.rate(np.array([NOW]), known)[0]
 
 
+def test_kinds_are_no_magnitudes():
+    ours, known = model(), history()
+    of_kinds = dataclasses.replace(known, marks=np.zeros(len(known)), kinds=("a", "b"))
+    with pytest.raises(LiouvilleError, match="the kind 'a'; the model has marks that are numbers"):
+        ours.rate(np.array([NOW]), of_kinds)
+
+
 def test_longitudes_may_be_on_any_turn():
     ours, known = model(), history()
     turned = dataclasses.replace(known, places=known.places - [360.0, 0.0])

@@ -73,7 +73,9 @@ def test_generations_are_draws_from_event_to_event(reach):
 
 
 def test_reach_cuts_off_parents():
-    strong = Hawkes(ConstantRate.of(20.0), ByMagnitude.of(0.9, 0.0, 0.0), PowerLaws.of([0.1], [2]))
+    strong = Hawkes(
+        ConstantRate.of(20.0), ByMagnitude.of(0.9, 0.0, 0.0), PowerLaws.of([0.1], [2.0])
+    )
     numbers = [
         len(simulate_clusters(strong, None, known(r), HORIZON, 50, most=9999, seed=0).times)
         for r in (None, 1)
@@ -98,7 +100,7 @@ def test_backgrounds_of_the_clock(name):
 
 
 def test_processes_that_explode():
-    wild = Hawkes(ConstantRate.of(1.0), ByMagnitude.of(3.0, 0.0, 0.0), PowerLaws.of([0.01], [2]))
+    wild = Hawkes(ConstantRate.of(1.0), ByMagnitude.of(3.0, 0.0, 0.0), PowerLaws.of([0.01], [2.0]))
     with pytest.raises(LiouvilleError, match="explodes"):
         simulate_clusters(wild, None, known(), 100.0, 5, most=1000, seed=0)
 

@@ -29,6 +29,7 @@ from liouville.runs.config import from_dict, to_dict
 from liouville.runs.folder import Run, open_run
 from liouville.tasks.ask import Question
 from liouville.tasks.events.config import EventsConfig
+from liouville.tasks.events.counted import of_kinds
 from liouville.tasks.events.model import EventModel
 from liouville.tasks.events.model import load_events as load
 from liouville.tasks.events.split import columns_of
@@ -154,16 +155,7 @@ def on_clock(model: EventModel, events: Events) -> Events:
         events = dataclasses.replace(events, times=times, windows=windows, origin=model.origin)
     if is_geographic(model.features) and events.is_geographic:  # whatever the columns are called
         events = dataclasses.replace(events, features=model.features)
-    if model.kinds and events.marks is not None and events.kinds != model.kinds:
-        unknown = [kind for kind in events.kinds if kind not in model.kinds]
-        if unknown or not events.kinds:
-            what = f"the kind {unknown[0]!r}" if unknown else "no kinds"
-            raise LiouvilleError(
-                f"{events.source} has {what}; the model knows {', '.join(model.kinds)}"
-            )
-        number = np.array([model.kinds.index(kind) for kind in events.kinds], float)
-        marks = number[events.marks.astype(int)]
-        events = dataclasses.replace(events, marks=marks, kinds=model.kinds)
+    events = of_kinds(events, model.kinds)
     model._check_features(events)
     return events
 

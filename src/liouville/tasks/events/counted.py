@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 
 from liouville.data import Events, Region, near_longitude
+from liouville.errors import LiouvilleError
 
 # A catalogue's magnitudes are decimals: the least one itself must not be lost by rounding.
 ROUNDING = 1e-9
@@ -46,3 +47,21 @@ def counted(events: Events, region: Region | None, least: float | None) -> Event
         stacklevel=3,
     )
     return events.keep(inside & large)
+
+
+def of_kinds(events: Events, kinds: tuple[str, ...]) -> Events:
+    """Events whose kinds are numbered as those of a model.
+
+    Raises:
+        LiouvilleError: if there is a kind that the model does not know, or one of both has kinds
+            and the other numbers.
+    """
+    if events.marks is None or events.kinds == kinds:
+        return events
+    unknown = [kind for kind in events.kinds if kind not in kinds]
+    if unknown or not events.kinds:
+        what = f"the kind {unknown[0]!r}" if unknown else "no kinds"
+        known = f"knows {', '.join(kinds)}" if kinds else "has marks that are numbers"
+        raise LiouvilleError(f"{events.source} has {what}; the model {known}")
+    number = np.array([kinds.index(kind) for kind in events.kinds], float)
+    return dataclasses.replace(events, marks=number[events.marks.astype(int)], kinds=kinds)

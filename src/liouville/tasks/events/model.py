@@ -30,7 +30,7 @@ from liouville.runs import storage
 from liouville.runs.defects import check_claims, check_leaves, check_shapes, refused_as
 from liouville.runs.folder import file_of
 from liouville.tasks.events.catalogues import Catalogue, draw_catalogues
-from liouville.tasks.events.counted import counted
+from liouville.tasks.events.counted import counted, of_kinds
 from liouville.tasks.events.units import EventUnits
 
 _TARGETS = 64
@@ -140,10 +140,12 @@ class EventModel:
         All answers leave out the others, as a fit does, with a warning that says how many.
 
         Raises:
-            LiouvilleError: if events have other coordinates than the model, or marks and it none.
+            LiouvilleError: if events have other coordinates than the model, marks and it none, or
+                a kind that it does not know.
         """
         self._check_features(events)
-        return counted(events, self.region, self.units.mark_origin)
+        known = of_kinds(events, self.kinds)
+        return counted(known, self.region, self.units.mark_origin)
 
     def excerpts(self, events: Events, *, targets: int = _TARGETS) -> Excerpts:
         """The events that count in the model's units, in pieces; see `Excerpts`."""
