@@ -29,9 +29,10 @@ from liouville.runs.config import from_dict, to_dict
 from liouville.runs.folder import Run, open_run
 from liouville.tasks.ask import Question
 from liouville.tasks.events.config import EventsConfig
+from liouville.tasks.events.counted import of_kinds
 from liouville.tasks.events.model import EventModel
 from liouville.tasks.events.model import load_events as load
-from liouville.tasks.events.split import above, columns_of
+from liouville.tasks.events.split import columns_of
 
 _DURATION = re.compile(r"([0-9.eE+-]+)\s*([a-zA-Z]*)")
 
@@ -79,23 +80,23 @@ def model_and_history(
     file = history or data.get("file")
     if file is None:
         raise LiouvilleError(f"{folder} was fitted to data in memory; name a --history")
-    if history is None:
-        options |= {"region": data.get("region"), "missing": data.get("missing", "refuse")}
     if not model.mark_name:
         options["mark"] = "none"
-    repeats = data.get("repeats", "drop")
+    missing, repeats = data.get("missing", "refuse"), data.get("repeats", "drop")
     with warnings.catch_warnings():
         # When observation began is of no consequence for what comes after.
         warnings.filterwarnings("ignore", message="no window of observation")
-        events = read_events(Path(file), **options)
+        events = read_events(Path(file), **options, missing=missing)
     if not len(events):
         raise LiouvilleError(f"{file} has no events; a history needs at least one")
-    missing = options.get("missing", "refuse")
     events = events.check(min_events=1, missing=missing, repeats=repeats)
-    if events.marks is not None and not events.kinds and model.mark_name:
-        # Smaller events than it was fitted to mean nothing to the model.
-        events = above(events, model.units.mark_origin)
-    return model, on_clock(model, _one_sequence(events, sequence))
+    known = model.counted(on_clock(model, _one_sequence(events, sequence)))
+    if not len(known):
+        raise LiouvilleError(
+            f"no event of {file} counts for the model: all are outside of its region or too small; "
+            "give a history of the region of the run"
+        )
+    return model, known
 
 
 def duration(text: str | float, unit: str) -> float:
@@ -154,16 +155,7 @@ def on_clock(model: EventModel, events: Events) -> Events:
         events = dataclasses.replace(events, times=times, windows=windows, origin=model.origin)
     if is_geographic(model.features) and events.is_geographic:  # whatever the columns are called
         events = dataclasses.replace(events, features=model.features)
-    if model.kinds and events.marks is not None and events.kinds != model.kinds:
-        unknown = [kind for kind in events.kinds if kind not in model.kinds]
-        if unknown or not events.kinds:
-            what = f"the kind {unknown[0]!r}" if unknown else "no kinds"
-            raise LiouvilleError(
-                f"{events.source} has {what}; the model knows {', '.join(model.kinds)}"
-            )
-        number = np.array([model.kinds.index(kind) for kind in events.kinds], float)
-        marks = number[events.marks.astype(int)]
-        events = dataclasses.replace(events, marks=marks, kinds=model.kinds)
+    events = of_kinds(events, model.kinds)
     model._check_features(events)
     return events
 

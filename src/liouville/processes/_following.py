@@ -1,0 +1,213 @@
+from collections.abc import Callable
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import Array, Bool, Float, Int
+
+from liouville.numerics.types import Point, RandomKey, Scalar
+from liouville.paths import LocationScaleMarginal
+from liouville.processes._base import NEVER, AbstractPlaces
+from liouville.processes._history import History
+from liouville.processes._history_free import HistoryFree
+from liouville.processes._polygon import Polygon
+from liouville.processes._routed import Routed
+
+_MOST_DRAWS = 10_000
+
+
+class Followed(NamedTuple):
+    r"""Places of simulated events, and where they were expected before they were drawn.
+
+    An event that was drawn several times, until it was inside of the region, counts so many times:
+    with the mass in the region the sums of counts are numbers of events on average.
+
+    Attributes:
+        places: shape `(catalogues, room, dim)`.
+        late: how often an event was drawn that comes from a part of a simulated event, zero if from
+            one that all catalogues share, shape `(catalogues, room)`.
+        centers: of the part an event comes from, shape `(catalogues, room, dim)`.
+        scales: of it, $x = \mu + L z$, shape `(catalogues, room, dim, dim)`.
+        weights: of the parts that all catalogues share, of the background and of known events,
+            summed over the events of each span of time, shape `(spans, parts)`.
+    """
+
+    places: Float[Array, "catalogues room dim"]
+    late: Float[Array, "catalogues room"]
+    centers: Float[Array, "catalogues room dim"]
+    scales: Float[Array, "catalogues room dim dim"]
+    weights: Float[Array, "spans parts"]
+
+
+class _Drawn(NamedTuple):
+    """A point, the part it comes from, and whether all catalogues share that."""
+
+    x: Point
+    center: Point
+    scale: Float[Array, "dim dim"]
+    is_shared: Bool[Array, ""]
+
+
+class _Density(NamedTuple):
+    """The density of one place: the chances of shared parts, and how a point is drawn."""
+
+    shares: Float[Array, " parts"]
+    draw: Callable[[RandomKey], _Drawn]
+
+
+@eqx.filter_jit
+def follow(
+    places: AbstractPlaces,
+    known: History,
+    times: Float[Array, "catalogues room"],
+    marks: Float[Array, "catalogues room"],
+    counts: Int[Array, " catalogues"],
+    edges: Float[Array, " edges"],
+    region: Polygon | None,
+    keys: Array,
+) -> Followed:
+    """Draws places of events whose times are known, one after the other in all catalogues at once.
+
+    Args:
+        places: where events happen.
+        known: the events up to local time zero, which all catalogues share.
+        times: local times of simulated events, not decreasing.
+        marks: their marks.
+        counts: how many of them there are in each catalogue; the others are padding.
+        edges: of the spans of time.
+        region: where events are observed: places are drawn given that they are inside.
+        keys: a random key for each catalogue.
+    """
+    density_at = _densities(places, known)
+    room, dim = times.shape[1], known.places.shape[1]
+    slots = jnp.arange(room)
+
+    def one(i: Array, when: Array, what: Array, where: Array, count: Array, key: Array):
+        new = History(when, where, what, slots < i, known.origin, known.reach)
+        density, key = density_at(when[i], new, i), jr.fold_in(key, i)
+
+        def again(state):
+            trials, found = state
+            is_inside = jnp.asarray(True) if region is None else region.contains(found.x)
+            return (trials < _MOST_DRAWS) & ~is_inside
+
+        def draw(state):
+            trials, _ = state
+            return trials + 1, density.draw(jr.fold_in(key, trials))
+
+        trials, found = jax.lax.while_loop(again, draw, (1, density.draw(key)))
+        times_drawn = jnp.where(i < count, trials, 0).astype(found.x.dtype)
+        span = jax.nn.one_hot(jnp.searchsorted(edges, when[i]), len(edges) + 1, dtype=found.x.dtype)
+        return found, times_drawn, density.shares, span
+
+    def step(i: Array, so_far: Followed) -> Followed:
+        own = (times, marks, so_far.places, counts, keys)
+        found, drawn, shares, spans = jax.vmap(one, in_axes=(None, 0, 0, 0, 0, 0))(i, *own)
+        return Followed(
+            so_far.places.at[:, i].set(found.x),
+            so_far.late.at[:, i].set(jnp.where(found.is_shared, 0.0, drawn)),
+            so_far.centers.at[:, i].set(found.center),
+            so_far.scales.at[:, i].set(found.scale),
+            so_far.weights + (spans * drawn[:, None]).T @ shares,
+        )
+
+    start, dtype = jnp.zeros_like(known.origin), known.places.dtype
+    parts = jax.eval_shape(lambda: density_at(start, _room(known, room), 0).shares).shape[0]
+    shapes = (*((*times.shape, *more) for more in ((dim,), (), (dim,), (dim, dim))),)
+    nothing = (jnp.zeros(shape, dtype) for shape in (*shapes, (len(edges) + 1, parts)))
+    return jax.lax.fori_loop(0, counts.max(), step, Followed(*nothing))
+
+
+def shares_parts(places: AbstractPlaces, known: History) -> bool:
+    """Whether catalogues that follow a history share parts of a mixture, whose weights differ."""
+    if isinstance(places, HistoryFree | Routed):
+        return isinstance(_shape(places, known, 1), LocationScaleMarginal)
+    return _background(places, known) > 0
+
+
+def _densities(
+    places: AbstractPlaces, known: History
+) -> Callable[[Scalar, History, Int[Array, ""] | int], _Density]:
+    """The density of a place at a time, given known events and so many simulated ones.
+
+    If events add parts to a mixture, it is put together of two mixtures with one background: that
+    of known events, for which all work is done once, and that of the few simulated ones.
+    """
+    path, own = places.after(known), _background(places, known)
+
+    def joined(t: Scalar, new: History, i: Int[Array, ""] | int) -> _Density:
+        first, second = path.at(t), places.after(new).at(t)
+        assert isinstance(first, LocationScaleMarginal)
+        assert isinstance(second, LocationScaleMarginal)
+        shared = first.log_weights - jax.nn.logsumexp(first.log_weights[:own])
+        late = second.log_weights[own:] - jax.nn.logsumexp(second.log_weights[:own])
+        if known.reach is not None:
+            # Every new event moves the oldest one out of reach.
+            rank = jnp.cumsum(known.valid[::-1])[::-1] + i
+            zones = (len(shared) - own) // len(rank)
+            seen = jnp.repeat(rank <= known.reach, zones)
+            shared = shared.at[own:].set(jnp.where(seen, shared[own:], NEVER))
+        total = jnp.cumsum(jax.nn.softmax(jnp.concatenate([shared, late])))
+
+        def place(part: Array, z: Point) -> Point:
+            is_shared = part < len(shared)
+            mine = first.frames.place(jnp.where(is_shared, part, 0), z)
+            other = second.frames.place(jnp.where(is_shared, own, part - len(shared) + own), z)
+            return jnp.where(is_shared, mine, other)
+
+        def draw(key: RandomKey) -> _Drawn:
+            part_key, point_key = jr.split(key)
+            level = jr.uniform(part_key, dtype=total.dtype) * total[-1]
+            part = jnp.minimum(jnp.searchsorted(total, level, side="right"), len(total) - 1)
+            of_part = first.family.of_part(part)
+            z = of_part.sample(known.places.shape[1:], key=point_key).astype(total.dtype)
+            center = place(part, jnp.zeros_like(z))
+            axes = jax.vmap(lambda e: place(part, e) - center)(jnp.eye(len(z), dtype=z.dtype))
+            return _Drawn(place(part, z), center, axes.T, part < len(shared))
+
+        return _Density(jnp.diff(total[: len(shared)], prepend=0.0), draw)
+
+    def alone(t: Scalar, new: History, i: Int[Array, ""] | int) -> _Density:
+        del i
+        marginal = places.after(_both(known, new)).at(t)
+        shares = jnp.zeros((0,), known.places.dtype)
+        if isinstance(places, HistoryFree | Routed) and isinstance(marginal, LocationScaleMarginal):
+            shares = jnp.exp(marginal.log_weights)
+
+        def draw(key: RandomKey) -> _Drawn:
+            x = marginal.sample(key=key).astype(known.places.dtype)
+            return _Drawn(x, jnp.zeros_like(x), jnp.zeros((x.size, x.size)), jnp.asarray(True))
+
+        return _Density(shares, draw)
+
+    return joined if own else alone
+
+
+def _background(places: AbstractPlaces, known: History) -> int:
+    """The parts of the background of a mixture to which every event adds some; zero otherwise."""
+    one, two = (_shape(places, known, n) for n in (1, 2))
+    if not isinstance(one, LocationScaleMarginal):
+        return 0
+    parts, more = one.log_weights.shape[0], two.log_weights.shape[0]
+    return 2 * parts - more if more > parts else 0
+
+
+def _shape(places: AbstractPlaces, known: History, n: int):
+    """The marginal given so many events; nothing is computed but shapes."""
+    return eqx.filter_eval_shape(lambda: places.after(_room(known, n)).at(known.origin))
+
+
+def _room(like: History, n: int) -> History:
+    """A history of `n` entries without an event."""
+    none = jax.tree.map(lambda a: a[:0] if a.ndim else a, like)
+    return none.longer(n)
+
+
+def _both(first: History, second: History) -> History:
+    columns = ("times", "places", "marks", "valid")
+    times, places, marks, valid = (
+        jnp.concatenate([getattr(h, c) for h in (first, second)]) for c in columns
+    )
+    return History(times, places, marks, valid, first.origin, first.reach)
