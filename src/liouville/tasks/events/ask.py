@@ -66,8 +66,16 @@ def model_and_history(
 ) -> tuple[EventModel, Events]:
     """The model of a run of events and one sequence of events so far, on its clock.
 
-    They are read with the columns of the run, from its own data if `history` is `None`. `sequence`
-    is the name of the one to take if there are several.
+    `sequence` is the name of the one to take if there are several; see `model_and_events`.
+    """
+    model, events = model_and_events(folder, history)
+    return model, _one_sequence(events, sequence)
+
+
+def model_and_events(folder: Path, history: Path | None) -> tuple[EventModel, Events]:
+    """The model of a run of events, and events on its clock.
+
+    They are read with the columns of the run, from its own data if `history` is `None`.
     """
     run = open_run(folder)
     if run.task != "events":
@@ -95,7 +103,7 @@ def model_and_history(
     if events.marks is not None and not events.kinds and model.mark_name:
         # Smaller events than it was fitted to mean nothing to the model.
         events = above(events, model.units.mark_origin)
-    return model, on_clock(model, _one_sequence(events, sequence))
+    return model, on_clock(model, events)
 
 
 def duration(text: str | float, unit: str) -> float:

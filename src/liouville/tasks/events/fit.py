@@ -15,6 +15,7 @@ from liouville.tasks.events.demo import demonstration
 from liouville.tasks.events.measure import Judged
 from liouville.tasks.events.model import EventModel, Scores
 from liouville.tasks.events.read import read
+from liouville.tasks.events.score import score
 from liouville.tasks.events.split import Loaded, Split
 from liouville.tasks.events.units import EventUnits
 from liouville.tasks.notebook import as_html
@@ -182,6 +183,7 @@ TASK = Task(
     measure=measure.measure,
     contents=later("liouville.tasks.events.report:contents"),
     evaluate=measure.evaluate,
+    score=score,
     judge=judge,
     recall=recall,
     tables=tables,
