@@ -22,6 +22,7 @@ from liouville.data._events import Events as Events
 from liouville.data._events import check_history as check_history
 from liouville.data._geography import Projection as Projection
 from liouville.data._geography import great_circle_km as great_circle_km
+from liouville.data._geography import near_longitude as near_longitude
 from liouville.data._instants import is_date as is_date
 from liouville.data._labels import labels_of as labels_of
 from liouville.data._names import listed as listed

@@ -1,5 +1,6 @@
 """Regions of the plane: polygons that contain points, have an area, and carry integrals."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from liouville.data._cell_regions import outline_of_cells
 from liouville.data._records import from_plain, put, reals
 from liouville.errors import LiouvilleError
 from liouville.runs.reading import parse_json, read_text
@@ -89,10 +91,17 @@ class Region:
         return cls(np.array([[west, south], [east, south], [east, north], [west, north]]))
 
     @classmethod
-    def parse(cls, given: "Region | str | Path | Sequence[int | float]") -> "Region":
-        """A region, four numbers or their text ``"122,22,150,46"``, or the path of GeoJSON."""
+    def parse(cls, given: Any) -> "Region":
+        """A region, four numbers or their text ``"122,22,150,46"``, or the path of a file.
+
+        Anything with a ``__geo_interface__`` is one, too, such as a polygon of shapely or a frame
+        of geopandas. Files are those of `from_file`.
+        """
         if isinstance(given, Region):
             return given
+        shape = getattr(given, "__geo_interface__", None)
+        if shape is not None:  # its tuples become lists
+            return cls._of_geometry(json.loads(json.dumps(shape)), f"the {type(given).__name__}")
         parts = given.split(",") if isinstance(given, str) else given
         if not isinstance(parts, Path) and len(parts) == 4:
             try:
@@ -104,26 +113,37 @@ class Region:
         if isinstance(given, str | Path):
             return cls.from_file(given)
         raise LiouvilleError(
-            f"a region is a box west,south,east,north or a GeoJSON file, got {given!r}"
+            "a region is a box west,south,east,north, a file of GeoJSON or of cells, or has a "
+            f"__geo_interface__, got {given!r}"
         )
 
     @classmethod
     def from_file(cls, file: str | Path) -> "Region":
         """All polygons of a GeoJSON geometry, feature or collection, with their holes.
 
+        Or the cells of a grid, as CSEP's testing regions are given: a line is the longitude and
+        latitude of the middle of a cell, or of its lower left corner if that is on a multiple of
+        the size.
+
         Raises:
             LiouvilleError: If there is no such file, or it has no polygons.
         """
         path = Path(file)
         remedy = "give a GeoJSON file, or a box such as '122,22,150,46' (west,south,east,north)"
-        data = parse_json(read_text(path, "file of the region"), f"the region {path}", remedy)
+        text = read_text(path, "file of the region")
+        if text.lstrip()[:1] not in ("{", "["):
+            return cls(tuple(outline_of_cells(text, path)))
+        return cls._of_geometry(parse_json(text, f"the region {path}", remedy), str(path))
+
+    @classmethod
+    def _of_geometry(cls, data: Any, source: str) -> "Region":
         rings = [
-            _oriented(ring, number > 0, path)
-            for polygon in _polygons(data, path)
+            _oriented(ring, number > 0, source)
+            for polygon in _polygons(data, source)
             for number, ring in enumerate(polygon)
         ]
         if not rings:
-            raise LiouvilleError(f"{path} has no polygon; draw the region as a GeoJSON Polygon")
+            raise LiouvilleError(f"{source} has no polygon; draw the region as a GeoJSON Polygon")
         return cls(tuple(rings))
 
     @property
@@ -245,12 +265,12 @@ def _ring(given: Any) -> np.ndarray:
     return ring
 
 
-def _oriented(ring: Any, is_hole: bool, path: Path) -> np.ndarray:
+def _oriented(ring: Any, is_hole: bool, source: str) -> np.ndarray:
     """A ring of GeoJSON, perhaps with heights: clockwise if it is a hole."""
     if not isinstance(ring, list) or not all(
         isinstance(point, list) and len(point) >= 2 for point in ring
     ):
-        raise LiouvilleError(f"a ring of {path} is no list of positions; check the file")
+        raise LiouvilleError(f"a ring of {source} is no list of positions; check the file")
     corners = _ring(_corners([point[:2] for point in ring]))
     return corners[::-1] if (_signed_area(corners) < 0) != is_hole else corners
 
@@ -322,7 +342,7 @@ def _side(start: np.ndarray, end: np.ndarray, point: np.ndarray) -> np.ndarray:
     return np.sign(along[..., 0] * to[..., 1] - along[..., 1] * to[..., 0])
 
 
-def _polygons(data: Any, path: Path) -> list[list[Any]]:
+def _polygons(data: Any, source: str) -> list[list[Any]]:
     """The rings of all polygons in GeoJSON data."""
     if not isinstance(data, Mapping):
         return []
@@ -330,11 +350,11 @@ def _polygons(data: Any, path: Path) -> list[list[Any]]:
     if kind in ("Polygon", "MultiPolygon"):
         found: Any = [inner] if kind == "Polygon" else inner
         if not isinstance(found, list) or not all(isinstance(p, list) and p for p in found):
-            raise LiouvilleError(f"a {kind} of {path} has no lists of rings; check the file")
+            raise LiouvilleError(f"a {kind} of {source} has no lists of rings; check the file")
         return found
     if kind == "Feature":
-        return _polygons(data.get("geometry"), path)
+        return _polygons(data.get("geometry"), source)
     items = data.get("features") or data.get("geometries") or []
     if not isinstance(items, list):
-        raise LiouvilleError(f"features of {path} are no list; check the file")
-    return [polygon for item in items for polygon in _polygons(item, path)]
+        raise LiouvilleError(f"features of {source} are no list; check the file")
+    return [polygon for item in items for polygon in _polygons(item, source)]

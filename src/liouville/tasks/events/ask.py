@@ -31,7 +31,7 @@ from liouville.tasks.ask import Question
 from liouville.tasks.events.config import EventsConfig
 from liouville.tasks.events.model import EventModel
 from liouville.tasks.events.model import load_events as load
-from liouville.tasks.events.split import above, columns_of
+from liouville.tasks.events.split import columns_of
 
 _DURATION = re.compile(r"([0-9.eE+-]+)\s*([a-zA-Z]*)")
 
@@ -87,23 +87,23 @@ def model_and_events(folder: Path, history: Path | None) -> tuple[EventModel, Ev
     file = history or data.get("file")
     if file is None:
         raise LiouvilleError(f"{folder} was fitted to data in memory; name a --history")
-    if history is None:
-        options |= {"region": data.get("region"), "missing": data.get("missing", "refuse")}
     if not model.mark_name:
         options["mark"] = "none"
-    repeats = data.get("repeats", "drop")
+    missing, repeats = data.get("missing", "refuse"), data.get("repeats", "drop")
     with warnings.catch_warnings():
         # When observation began is of no consequence for what comes after.
         warnings.filterwarnings("ignore", message="no window of observation")
-        events = read_events(Path(file), **options)
+        events = read_events(Path(file), **options, missing=missing)
     if not len(events):
         raise LiouvilleError(f"{file} has no events; a history needs at least one")
-    missing = options.get("missing", "refuse")
     events = events.check(min_events=1, missing=missing, repeats=repeats)
-    if events.marks is not None and not events.kinds and model.mark_name:
-        # Smaller events than it was fitted to mean nothing to the model.
-        events = above(events, model.units.mark_origin)
-    return model, on_clock(model, events)
+    known = model.counted(on_clock(model, events))
+    if not len(known):
+        raise LiouvilleError(
+            f"no event of {file} counts for the model: all are outside of its region or too small; "
+            "give events of the region of the run"
+        )
+    return model, known
 
 
 def duration(text: str | float, unit: str) -> float:

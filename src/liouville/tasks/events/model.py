@@ -30,6 +30,7 @@ from liouville.runs import storage
 from liouville.runs.defects import check_claims, check_leaves, check_shapes, refused_as
 from liouville.runs.folder import file_of
 from liouville.tasks.events.catalogues import Catalogue, draw_catalogues
+from liouville.tasks.events.counted import counted
 from liouville.tasks.events.units import EventUnits
 
 _TARGETS = 64
@@ -72,7 +73,8 @@ class Scores(NamedTuple):
 class EventModel:
     r"""A point process together with the units of the events it was fitted to.
 
-    A history is an `Events` of one sequence; what comes after the time asked for is refused.
+    A history is an `Events` of one sequence; what comes after the time asked for is refused. All
+    answers know the events of it that count, see `counted`.
 
     Attributes:
         process: $\lambda(t \mid H)$, $\rho_t(x \mid H)$ and the law of marks, in the model's units.
@@ -132,13 +134,27 @@ class EventModel:
             "parameters": sum(leaf.size for leaf in learned_leaves(self.process).values()),
         }
 
+    def counted(self, events: Events) -> Events:
+        """The events that the model knows of: in its region, with marks it was fitted to.
+
+        All answers leave out the others, as a fit does, with a warning that says how many.
+
+        Raises:
+            LiouvilleError: if events have other coordinates than the model, or marks and it none.
+        """
+        self._check_features(events)
+        return counted(events, self.region, self.units.mark_origin)
+
     def excerpts(self, events: Events, *, targets: int = _TARGETS) -> Excerpts:
-        """The events in the model's units, in pieces; see `Excerpts`."""
-        return self.units.excerpts(events, self.reach, targets)
+        """The events that count in the model's units, in pieces; see `Excerpts`."""
+        return self.units.excerpts(self.counted(events), self.reach, targets)
 
     def scores(self, events: Events) -> Scores:
-        """The log-likelihood of events, in parts; events before a window are its history."""
-        self._check_features(events)
+        """The log-likelihood of the events that count, in parts.
+
+        Events before a window are its history.
+        """
+        events = self.counted(events)
         chosen = self.excerpts(events)
         *found, passed = (np.asarray(a, np.float64) for a in _score(self.process, chosen))
         is_event = np.asarray(chosen.is_event)
@@ -149,7 +165,7 @@ class EventModel:
 
     def rate(self, times: np.ndarray, history: Events) -> np.ndarray:
         """Events per unit of time at times of one sequence, each given what came before it."""
-        times = np.atleast_1d(np.asarray(times, np.float64))
+        times, history = np.atleast_1d(np.asarray(times, np.float64)), self.counted(history)
         known = ((history.keep(history.times <= t), t) for t in times.tolist())
         return np.array([float(_rate(self.process, self._history(*each))) for each in known])
 
@@ -159,7 +175,7 @@ class EventModel:
         It has mass one on the whole plane; see `mass_inside` for a region.
         """
         places = self._checked(places)
-        past = self._history(history, time)
+        past = self._history(self.counted(history), time)
         # In blocks of one size, so that one compiled call does for any number of places.
         points = np.pad(self.units.to_model(places), [(0, -len(places) % _BLOCK), (0, 0)], "edge")
         values = [
@@ -170,11 +186,12 @@ class EventModel:
 
     def intensity(self, time: float, places: np.ndarray, history: Events) -> np.ndarray:
         """Events per unit of time and per user's unit of area at places, at one time."""
+        history = self.counted(history)
         return self.rate(np.array([time]), history)[0] * self.density(time, places, history)
 
     def velocity(self, time: float, places: np.ndarray, history: Events) -> np.ndarray:
         """The velocity of the density between events, model's units of length per unit of time."""
-        past = self._history(history, time)
+        past = self._history(self.counted(history), time)
         points = jnp.asarray(self.units.to_model(self._checked(places)), past.times.dtype)
         marginal = self.process.places.after(past).at(jnp.zeros((), past.times.dtype))
         return np.asarray(jax.vmap(marginal.velocity)(points), np.float64)
@@ -204,7 +221,8 @@ class EventModel:
         """
         if self.region is None:
             raise LiouvilleError("the model has no region; fit with --region west,south,east,north")
-        past, region = self._history(history, time), self.units.polygon(self.region)
+        past = self._history(self.counted(history), time)
+        region = self.units.polygon(self.region)
         return float(_mass(self.process, past, region))
 
     def forecast(
@@ -236,6 +254,7 @@ class EventModel:
         """
         if not horizon > 0:
             raise LiouvilleError(f"the horizon is {horizon:g}; give a positive duration")
+        history = self.counted(history)
         past = self._history(history, start)
         expected = float(self.rate(np.array([start]), history)[0]) * horizon
         region = None if self.region is None else self.units.polygon(self.region)
@@ -260,7 +279,10 @@ class EventModel:
         storage.write(file, arrays, content, kind="events")
 
     def _history(self, history: Events, now: float) -> History:
-        """The latest events up to `now`, whose local time is zero, in an array of one length."""
+        """The latest events up to `now`, whose local time is zero, in an array of one length.
+
+        They are to be `counted` before.
+        """
         self._check_features(history)
         if len(history.windows) != 1:
             raise LiouvilleError(

@@ -6,6 +6,7 @@ from liouville.data import Events
 from liouville.errors import LiouvilleError
 from liouville.tasks.events._covariates import read_covariates
 from liouville.tasks.events.config import EventsConfig
+from liouville.tasks.events.counted import counted
 from liouville.tasks.events.split import Loaded, Split, divide, read_catalogue
 
 
@@ -26,6 +27,9 @@ def read(config: EventsConfig, given: Any = None) -> Loaded:
     # Places that no map can hold are refused here, too; what knows the map imports JAX.
     from liouville.tasks.events.units import EventUnits
 
-    EventUnits.chosen(config, parts.training)
+    least = EventUnits.chosen(config, parts.training).mark_origin
+    training, *later = parts
+    own = (None if part is None else counted(part, training.region, least) for part in later)
+    parts = Split(training, *own)
     known = read_covariates(config.times.covariates, parts.training, options.time_unit)
     return Loaded(events, parts, known)

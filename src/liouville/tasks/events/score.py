@@ -49,7 +49,7 @@ def score(run: Run, own: Loaded | None, new: NewData) -> dict[str, Any]:
     """
     model, events = model_and_events(run.folder, new.file)
     start, end = _window(events, new)
-    known = _with_own_history(events, own, start)
+    known = model.counted(_with_own_history(events, own, start))
     seen = _in_window(known, start, end)
     _say_what_is_odd(known, seen, own, start)
     scores = model.scores(seen)
@@ -59,7 +59,7 @@ def score(run: Run, own: Loaded | None, new: NewData) -> dict[str, Any]:
         "from": seen.instant(start),
         "to": seen.instant(end),
         "events of history": int(seen.is_history.sum()),
-        "of these, the run's own": len(known) - len(events),
+        "of these, the run's own": int((known.times < events.times.min()).sum()),
         **figures(model, seen, scores, own),
     }
     seed = from_dict(EventsConfig, run.settings).training.seed

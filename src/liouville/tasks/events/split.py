@@ -10,6 +10,7 @@ from liouville.errors import LiouvilleError
 from liouville.runs.config import to_dict
 from liouville.tasks.events._covariates import Covariates
 from liouville.tasks.events.config import EventsConfig
+from liouville.tasks.events.counted import ROUNDING
 
 # Below so many sequences a share of them is too coarse: each is divided in time instead.
 _FEWEST_SEQUENCES = 10
@@ -58,8 +59,7 @@ def above(events: Events, least: float) -> Events:
             f"{events.source} has no sizes to compare with the least mark {least:g}; name their "
             "column with --mark, or leave data.least_mark out"
         )
-    # A catalogue's magnitudes are decimals: the least one itself must not be lost by rounding.
-    return events.keep(~(events.marks < least - 1e-9))
+    return events.keep(~(events.marks < least - ROUNDING))
 
 
 def divide(events: Events, settings: EventsConfig) -> Split:
