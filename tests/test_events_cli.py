@@ -304,7 +304,7 @@ def later(tmp_path_factory) -> Path:
     rng = np.random.default_rng(1)
     days = np.sort(rng.uniform(60.5, 120.0, 80)).tolist()
     rows = [[stamp(d), *rng.normal([36.0, 135.0], 1.0).round(3), 4.5] for d in days]
-    rows.append([stamp(110), 36.0, 100.0, 4.5])
+    rows.append([stamp(120), 36.0, 100.0, 4.5])
     return write(tmp_path_factory.mktemp("later") / "later.csv", rows)
 
 
@@ -332,10 +332,9 @@ def test_events_that_a_run_has_not_seen_are_scored(run, later, catalogue, tmp_pa
     assert (found["events of history"], found["of these, the run's own"]) == (90 + early, 90)
     # Times are in days, whose logarithm the rates and their integrals have.
     model = lv.load_events(run)
-    both = write(tmp_path / "both.csv", [list(r.values()) for r in [*read(catalogue), *seen]])
-    events = lv.read_events(both, window=f"{stamp(0)},{stamp(120)}", region=REGION).check(
-        repeats="keep"
-    )
+    rows: list[list[object]] = [[*row.values()] for row in [*read(catalogue), *seen[:-1]]]
+    both = write(tmp_path / "both.csv", rows)
+    events = lv.read_events(both, window=f"{stamp(0)},{stamp(120)}", region=REGION).check()
     events = events.between(61.0, 120.0, history_from=0.0)
     scores = model.scores(events)
     assert found["nats in time, days"] == pytest.approx(scores.nats_in_time, abs=1e-4)
@@ -531,6 +530,18 @@ def test_sequences_kinds_and_the_plain_models(tmp_path, capsys):
     assert call(*words, "--sequence-name", "3") == 0
     assert {row["mark"] for row in read(tmp_path / "F" / "catalogues.csv")} <= {"a", "b"}
     assert "rate" in read(tmp_path / "F" / "expected.csv")[0]
+    # The same window of every sequence of other events, whose times have no unit.
+    capsys.readouterr()
+    assert call("evaluate", out, "--data", file, "--from", "5", "--to", "10", "--json") == 0
+    captured = capsys.readouterr()
+    found = json.loads(captured.out.splitlines()[-1])
+    assert found["events"] == sum(float(row["time"]) >= 5 for row in read(file))
+    assert found["nats in all"] == pytest.approx(
+        found["nats in time"] + found["nats in space"], abs=2e-4
+    )
+    assert {row["block of events"] for row in found["gains"]} == {1}
+    assert call("evaluate", out, "--data", file, "--from", "5", "--to", "10", "--tests") == 2
+    assert "12 sequences" in error_of(capsys)
 
 
 @pytest.mark.slow

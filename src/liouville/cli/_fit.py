@@ -188,7 +188,7 @@ def _evaluate(
         if new is None:
             _refuse(of_window, "without new data; name them with --data")
         asked = None if new is None else NewData(new, start, end, n if tests else 0, grid, seed)
-        found = evaluate_run(Path(target), trust=trust, new=asked)
+        found = evaluate_run(Path(target), trust=trust, new=asked, say=say)
         shown = {"run": target}
     elif room is None or not room.leave_out:
         raise LiouvilleError(

@@ -178,7 +178,11 @@ def run_task(
 
 
 def evaluate_run(
-    folder: Path, *, trust: bool = False, new: NewData | None = None
+    folder: Path,
+    *,
+    trust: bool = False,
+    new: NewData | None = None,
+    say: Say = lambda _: None,
 ) -> Mapping[str, Any] | Rows:
     """Measures a run again: on data it kept from training, or with other random numbers.
 
@@ -188,13 +192,14 @@ def evaluate_run(
         folder: of the run.
         trust: whether the code that a run holds may be executed.
         new: other data, for tasks that can be measured on them.
+        say: told how far the work has come.
 
     Raises:
         LiouvilleError: if the folder holds no run, the task is not measured on new data, or a
             figure is not finite; it names the first.
     """
     if new is not None:
-        found = _scored(folder, trust, new)
+        found = _scored(folder, trust, new, say)
     else:
         task, data, config = _run_again(folder, trust)
         found = task.evaluate(load_model(folder, task.name), data, config)
@@ -204,7 +209,7 @@ def evaluate_run(
     return found
 
 
-def _scored(folder: Path, trust: bool, new: NewData) -> Mapping[str, Any]:
+def _scored(folder: Path, trust: bool, new: NewData, say: Say) -> Mapping[str, Any]:
     """Measures a run on new data, with its own data beside them if they are still there."""
     run = _finished(folder)
     task = load_task(run.task)
@@ -218,7 +223,7 @@ def _scored(folder: Path, trust: bool, new: NewData) -> Mapping[str, Any]:
     except LiouvilleError as error:
         warnings.warn(f"{one_line(error)}; scored without these data", stacklevel=3)
         data = None
-    return task.score(run, data, new)
+    return task.score(run, data, new, say)
 
 
 def drawn(fitted: Any) -> Any:

@@ -121,8 +121,8 @@ class Task(Generic[Config, Data]):
         measure: `(model, start, data)`: figures for the summary, and fields of the result.
         contents: `(result, data)`: the `liouville.plots.Page` of the report.
         evaluate: `(model, data, config)`: measures a run again.
-        score: `(run, data, new)`: measures a run on `NewData`, which may come without the run's own
-            data, `None` if these have gone; `None` if the task cannot.
+        score: `(run, data, new, say)`: measures a run on `NewData`; its own data are `None` if they
+            have gone. `None` if the task is not measured on other data than its own.
         judge: `(result, data, say)`: adds dear figures that only a run has.
         recall: `(model, data, config, summary)`: fields of the result of an earlier run.
         keeps: `(config, data)`: files by name that a run keeps of its data.
@@ -142,7 +142,7 @@ class Task(Generic[Config, Data]):
     measure: Callable[[Any, Start, Any], tuple[dict[str, Any], dict[str, Any]]]
     contents: Callable[[Any, Any], Any]
     evaluate: Callable[[Any, Any, Any], Mapping[str, Any] | Rows]
-    score: Callable[[Run, Any, NewData], Mapping[str, Any]] | None = None
+    score: Callable[[Run, Any, NewData, Say], Mapping[str, Any]] | None = None
     judge: Callable[[Any, Any, Say], Any] = lambda fitted, *_: fitted
     recall: Callable[[Any, Any, Any, Mapping[str, Any]], dict[str, Any]] = lambda *_: {}
     keeps: Callable[[Config, Data], Mapping[str, bytes]] = lambda *_: {}

@@ -18,8 +18,8 @@ import numpy as np
 
 from liouville.errors import LiouvilleError
 
-# An edge that was computed, and a magnitude that was rounded, may miss each other by rounding.
-_EDGE = 1e-7
+# An edge that was computed and a magnitude in single precision may miss each other by so much.
+_EDGE = 1e-5
 
 
 class Outcome(NamedTuple):

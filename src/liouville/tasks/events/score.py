@@ -20,7 +20,7 @@ from liouville.tasks.events.measure import standard_shift
 from liouville.tasks.events.model import EventModel, Scores, load_events
 from liouville.tasks.events.poisson import poisson_scores
 from liouville.tasks.events.split import Loaded
-from liouville.tasks.task import NewData
+from liouville.tasks.task import NewData, Say
 
 # The plain space-time model that a run keeps beside its own.
 ETAS_FILE = "etas.npz"
@@ -31,7 +31,7 @@ _BIN = 0.1  # magnitudes, as in CSEP's experiments
 _LARGEST = 10.0
 
 
-def score(run: Run, own: Loaded | None, new: NewData) -> dict[str, Any]:
+def score(run: Run, own: Loaded | None, new: NewData, say: Say) -> dict[str, Any]:
     """Measures a run of events on a catalogue; see `docs/events.md`, Scores.
 
     Args:
@@ -39,6 +39,7 @@ def score(run: Run, own: Loaded | None, new: NewData) -> dict[str, Any]:
         own: its own events: its training events are what the Poisson process is fitted to, and
             those before the catalogue begins are history. `None` if they are not known.
         new: the catalogue and the window in which its events count.
+        say: told how far the work has come.
 
     Returns:
         Figures; `gains`, a row for each plain model and for time, space and both; and `tests`, a
@@ -80,7 +81,7 @@ def score(run: Run, own: Loaded | None, new: NewData) -> dict[str, Any]:
         row for n, s in others.items() for row in _gains(n, information_gain(scores, s, seen))
     ]
     if new.catalogues:
-        found["tests"] = tests(model, known, start, end, new)
+        found["tests"] = tests(model, known, (start, end), new, say)
     return found
 
 
@@ -220,7 +221,7 @@ def _rounded(value: float) -> float | None:
 
 
 def tests(
-    model: EventModel, events: Events, start: float, end: float, new: NewData
+    model: EventModel, events: Events, window: tuple[float, float], new: NewData, say: Say
 ) -> list[dict[str, Any]]:
     """CSEP's tests of one forecast of the whole window, made from the events before it.
 
@@ -230,6 +231,9 @@ def tests(
         raise LiouvilleError(
             f"{events.source} has {len(events.windows)} sequences; tests of a forecast are of one"
         )
+    if new.grid is not None and not new.grid > 0:
+        raise LiouvilleError(f"the grid has cells of size {new.grid:g}; give a positive size")
+    start, end = window
     history = events.keep(events.times < start)
     if not len(history):
         raise LiouvilleError(
@@ -237,14 +241,16 @@ def tests(
             "such events: give a catalogue that reaches back"
         )
     forecast = forecast_events(
-        model, history, end - start, new.catalogues, start=start, seed=new.seed
+        model, history, end - start, new.catalogues, start=start, seed=new.seed, say=say
     )
     grid, drawn = expected_on_grid(forecast, model.region, new.grid), forecast.drawn
     observed = events.keep((events.times >= start) & (events.times <= end))
     marks: dict[str, Any] = {}
     if model.mark_name and not model.kinds:
-        first = model.units.mark_origin
-        bins = first + _BIN * np.arange(int(np.ceil((_LARGEST - first) / _BIN)) + 1)
+        # Around the values to which catalogues round; all that the model draws is in one.
+        many = int(np.ceil((_LARGEST - model.units.mark_origin) / _BIN))
+        bins = model.units.mark_origin + _BIN * (np.arange(many + 1) - 0.5)
+        bins[0] = -np.inf
         marks = {"marks": drawn.marks, "observed_marks": observed.marks, "magnitude_edges": bins}
     outcomes = consistency(
         drawn.number,
