@@ -7,8 +7,8 @@ observed with that of each catalogue by
 $$\delta_1 = \tfrac1J \#\{j : s_j \ge s\}, \qquad \delta_2 = \tfrac1J \#\{j : s_j \le s\}.$$
 
 Sources: Savran et al. (2020), Pseudoprospective evaluation of UCERF3-ETAS forecasts during the 2019
-Ridgecrest sequence, BSSA 110, for the tests; Serafini et al. (2024), Geophysical Journal
-International, for the resampling of the magnitude test. NumPy alone, and nothing of JAX.
+Ridgecrest sequence, BSSA 110, for the tests; Serafini et al. (2024) for the resampling of the
+magnitude test, as pycsep cites them. NumPy alone, and nothing of JAX.
 """
 
 from collections.abc import Sequence
