@@ -344,11 +344,11 @@ def test_events_that_a_run_has_not_seen_are_scored(run, later, catalogue, tmp_pa
     total = found["nats in time, days"] + found["nats in space, km2"]
     assert found["nats in all, days, km2"] == pytest.approx(total, abs=2e-4)
     assert found["log-likelihood per event in all, days, km2"] == -found["nats in all, days, km2"]
-    rows = {(row["gain over"], row["in"]): row for row in found["gains"]}
-    assert len(rows) == 6
-    poisson = rows["homogeneous Poisson", "all"]
+    gains = {(row["gain over"], row["in"]): row for row in found["gains"]}
+    assert len(gains) == 6
+    poisson = gains["homogeneous Poisson", "all"]
     assert poisson["95 % from"] < poisson["nats per event"] < poisson["to"]
-    assert rows["space-time ETAS", "all"]["nats per event"] == 0.0
+    assert gains["space-time ETAS", "all"]["nats per event"] == 0.0
 
 
 def test_tests_of_a_forecast_are_asked_for(run, later, capsys):
@@ -397,6 +397,7 @@ def test_what_makes_scores_odd_is_said(run, later, catalogue, capsys):
         (("--from", "spring", "--to", stamp(61)), "spring"),
         (("--from", stamp(200), "--to", stamp(300)), "has no event from"),
         ((*MAY, "--standard"), "standard has no meaning"),
+        ((*MAY, "-n", 50), "ask for them with --tests"),
         ((*MAY, "--tests", "--grid", -1.0), "positive size"),
     ],
 )

@@ -153,7 +153,9 @@ def _evaluate(
     tests: Annotated[
         bool, typer.Option("--tests", help="CSEP's tests of a forecast of that time, too.")
     ] = False,
-    n: Annotated[int, typer.Option("-n", min=1, help="Catalogues of this forecast.")] = 1000,
+    n: Annotated[
+        int | None, typer.Option("-n", min=1, help="Catalogues of this forecast [default: 1000].")
+    ] = None,
     grid: Annotated[
         float | None, typer.Option(help="Size of its cells, in units of the coordinates.")
     ] = None,
@@ -169,26 +171,22 @@ def _evaluate(
 
     liouville evaluate cells DATA --dims 5 --leave-out 1 2 3
     """
-    from liouville.tasks.skeleton import evaluate_run
-    from liouville.tasks.task import NewData, tables_of
+    from liouville.tasks.task import tables_of
 
     room = TASKS.get(target)
     if room is not None and data is None and not Path(target).exists():
         raise LiouvilleError(f"name the data: liouville evaluate {target} DATA --leave-out TIME")
     of_method = {**flags, "leave-out": leave_out, "set": settings, "config": config}
     of_method |= {"seeds": None if seeds == 1 else seeds, "standard": standard or None}
-    of_window = {"from": start, "to": end, "tests": tests or None, "grid": grid}
-    of_window |= {"n": None if n == 1000 else n, "seed": seed or None}
+    of_window = {"from": start, "to": end, "tests": tests or None}
+    of_tests = {"n": n, "grid": grid, "seed": seed or None}
     if data is None:
         _refuse(
             of_method,
             "for a run, which is measured as it was fitted; leave it out, or use 'evaluate cells "
             "DATA'",
         )
-        if new is None:
-            _refuse(of_window, "without new data; name them with --data")
-        asked = None if new is None else NewData(new, start, end, n if tests else 0, grid, seed)
-        found = evaluate_run(Path(target), trust=trust, new=asked, say=say)
+        found = _of_run(Path(target), new, of_window, of_tests, trust)
         shown = {"run": target}
     elif room is None or not room.leave_out:
         raise LiouvilleError(
@@ -196,7 +194,8 @@ def _evaluate(
             "--data NEW' or 'evaluate cells DATA --leave-out TIME ...'"
         )
     else:
-        _refuse({"data": new, **of_window}, "for times left out; leave it out, or name a run")
+        of_run = {"data": new, **of_window, **of_tests}
+        _refuse(of_run, "for times left out; leave it out, or name a run")
         file = None if config is None else load_yaml(config)
         flags = {**flags, "data.file": str(data)}
         chosen = merge(room.config, file=file, flags=flags, settings=settings or [])
@@ -213,6 +212,27 @@ def _evaluate(
             table(found.rows, dict(found.headings), found.title)
         remarks = list(found.remarks)
         finish({**shown, found.key: found.rows, "remarks": remarks}, as_json, remarks)
+
+
+def _of_run(
+    run: Path,
+    new: Path | None,
+    window: Mapping[str, Any],
+    tests: Mapping[str, Any],
+    trust: bool,
+) -> Any:
+    """The figures of a run, on the data it kept or on new ones."""
+    from liouville.tasks.skeleton import evaluate_run
+    from liouville.tasks.task import NewData
+
+    if new is None:
+        _refuse({**window, **tests}, "without new data; name them with --data")
+        return evaluate_run(run, trust=trust)
+    drawn = (tests["n"] or 1000) if window["tests"] else 0
+    if not drawn:
+        _refuse(tests, "without tests; ask for them with --tests")
+    asked = NewData(new, window["from"], window["to"], drawn, tests["grid"], tests["seed"] or 0)
+    return evaluate_run(run, trust=trust, new=asked, say=say)
 
 
 def _refuse(asked: Mapping[str, Any], why: str) -> None:
