@@ -11,7 +11,8 @@ that the differences are no independent draws and their standard deviation over 
 small. The error is that of a block bootstrap, paired: of the differences themselves.
 """
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.stats import t as student
@@ -66,6 +67,27 @@ def information_gain(ours: Scores, theirs: Scores, events: Events) -> dict[str, 
         sizes = np.ones(len(time))
         block = max(block_length(v) for v in values.values())
     return {name: mean_of_blocks(v, sizes, block) for name, v in values.items()}
+
+
+def gain_rows(other: str, gains: Mapping[str, Gain]) -> list[dict[str, Any]]:
+    """Gains over another model as rows of a table."""
+    return [
+        {
+            "gain over": other,
+            "in": where,
+            "nats per event": figure(gain.mean),
+            "nats per event_error": figure(gain.error),
+            "95 % from": figure(gain.low),
+            "to": figure(gain.high),
+            "block of events": gain.block,
+        }
+        for where, gain in gains.items()
+    ]
+
+
+def figure(value: float) -> float | None:
+    """A figure as tables have it: four digits, and none of what is not finite."""
+    return round(value, 4) if np.isfinite(value) else None
 
 
 def _in_time(scores: Scores, events: Events) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import warnings
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from liouville.tasks.events.ask import model_and_events
 from liouville.tasks.events.config import EventsConfig
 from liouville.tasks.events.consistency import consistency
 from liouville.tasks.events.forecast import expected_on_grid, forecast_events
-from liouville.tasks.events.gain import Gain, information_gain
+from liouville.tasks.events.gain import figure, gain_rows, information_gain
 from liouville.tasks.events.measure import standard_shift
 from liouville.tasks.events.model import EventModel, Scores, load_events
 from liouville.tasks.events.poisson import poisson_scores
@@ -78,7 +77,7 @@ def score(run: Run, own: Loaded | None, new: NewData, say: Say) -> dict[str, Any
             stacklevel=2,
         )
     found["gains"] = [
-        row for n, s in others.items() for row in _gains(n, information_gain(scores, s, seen))
+        row for n, s in others.items() for row in gain_rows(n, information_gain(scores, s, seen))
     ]
     if new.catalogues:
         found["tests"] = tests(model, known, (start, end), new, say)
@@ -200,26 +199,6 @@ def figures(
     return {key: round(value, 4) for key, value in sorted(found.items(), reverse=True)}
 
 
-def _gains(name: str, gains: Mapping[str, Gain]) -> list[dict[str, Any]]:
-    return [
-        {
-            "gain over": name,
-            "in": where,
-            "nats per event": _rounded(gain.mean),
-            "nats per event_error": _rounded(gain.error),
-            "95 % from": _rounded(gain.low),
-            "to": _rounded(gain.high),
-            "block of events": gain.block,
-        }
-        for where, gain in gains.items()
-    ]
-
-
-def _rounded(value: float) -> float | None:
-    """A figure of a table, empty if there is none."""
-    return round(value, 4) if np.isfinite(value) else None
-
-
 def tests(
     model: EventModel, events: Events, window: tuple[float, float], new: NewData, say: Say
 ) -> list[dict[str, Any]]:
@@ -271,11 +250,11 @@ def tests(
     return [
         {
             "test": outcome.name,
-            "observed": _rounded(outcome.observed),
-            "catalogues": _rounded(outcome.mean),
-            "share as small": _rounded(outcome.at_most),
-            "share as large": _rounded(outcome.at_least),
-            "p-value": _rounded(outcome.p_value),
+            "observed": figure(outcome.observed),
+            "catalogues": figure(outcome.mean),
+            "share as small": figure(outcome.at_most),
+            "share as large": figure(outcome.at_least),
+            "p-value": figure(outcome.p_value),
             "passes": {True: "yes", False: "no", None: "not valid"}[outcome.passes()],
         }
         for outcome in outcomes
