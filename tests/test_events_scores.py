@@ -8,6 +8,7 @@ import pytest
 
 from events_cases import drawn
 from liouville.data import Events
+from liouville.errors import LiouvilleError
 from liouville.numerics.mixtures import GaussianMixture
 from liouville.problems.events import HawkesProcess
 from liouville.tasks.events.consistency import (
@@ -92,6 +93,16 @@ def test_a_gain_is_the_difference_of_the_nats(sequences):
     swapped = information_gain(theirs, ours, events)
     assert swapped["all"].error == pytest.approx(found["all"].error, rel=1e-9)
     assert information_gain(ours, ours, events)["all"][:4] == (0.0, 0.0, 0.0, 0.0)
+
+
+def test_gains_are_of_the_same_events():
+    training = drawn(60.0, 3, 0)
+    ours, theirs = (
+        poisson_scores(e, training, units_of(training))
+        for e in (drawn(30.0, 1, 1), drawn(20.0, 1, 2))
+    )
+    with pytest.raises(LiouvilleError, match="the same events"):
+        information_gain(ours, theirs, drawn(30.0, 1, 1))
 
 
 def test_poisson_scores_are_those_of_the_closed_form():

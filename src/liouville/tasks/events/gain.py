@@ -18,6 +18,7 @@ import numpy as np
 from scipy.stats import t as student
 
 from liouville.data import Events
+from liouville.errors import LiouvilleError
 from liouville.tasks.events.model import Scores
 
 # Fewer sequences are cut into blocks of events, more are blocks of their own.
@@ -55,7 +56,16 @@ def information_gain(ours: Scores, theirs: Scores, events: Events) -> dict[str, 
         ours: the scores of the model.
         theirs: those of the other model.
         events: what both were scored on.
+
+    Raises:
+        LiouvilleError: if they are scores of other numbers of events.
     """
+    many = (len(ours.log_rates), len(theirs.log_rates), int(events.counts.sum()))
+    if len(set(many)) > 1:
+        raise LiouvilleError(
+            f"scores of {many[0]} and of {many[1]} events, of which there are {many[2]}; score "
+            "both models on the same events"
+        )
     time = _in_time(ours, events) - _in_time(theirs, events)
     space = ours.log_places - theirs.log_places
     values = {"time": time, "space": space, "all": time + space}

@@ -179,24 +179,23 @@ def figures(
     the training events.
     """
     seconds, projection = seconds_of(model.time_unit), model.units.projection
-    time, space = scores.nats_in_time, scores.nats_in_space
-    found: dict[str, float] = {}
-    if own is not None:
-        found["nats in space, standardised"] = space - standard_shift(own.parts)
-    if seen.marks is not None:
-        found["nats of marks"] = float(-scores.log_marks.mean())
-    days = area = ""
+    time, space, days, area = scores.nats_in_time, scores.nats_in_space, "", ""
+    others: dict[str, float] = {}
     if seconds is not None:
         time, days = time + float(np.log(seconds / _DAY)), ", days"
+    if own is not None:
+        others["nats in space, standardised"] = space - standard_shift(own.parts)
     if projection is not None:
-        found["nats in space, degree2"] = space
+        others["nats in space, degree2"] = space
         places = seen.places[~seen.is_history]
         space, area = space + float(projection.log_volume(places).mean()), ", km2"
-    for name, value in {
-        f"in time{days}": time, f"in space{area}": space, f"in all{days}{area}": time + space
-    }.items():  # fmt: skip
-        found |= {f"nats {name}": value, f"log-likelihood per event {name}": -value}
-    return {key: round(value, 4) for key, value in sorted(found.items(), reverse=True)}
+    if seen.marks is not None:
+        others["nats of marks"] = float(-scores.log_marks.mean())
+    names = (f"in time{days}", f"in space{area}", f"in all{days}{area}")
+    values = (time, space, time + space)
+    found = {f"nats {name}": value for name, value in zip(names, values)} | others
+    found |= {f"log-likelihood per event {n}": -value for n, value in zip(names, values)}
+    return {key: round(value, 4) for key, value in found.items()}
 
 
 def tests(
