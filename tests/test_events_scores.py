@@ -2,6 +2,8 @@
 
 import dataclasses
 from importlib import import_module
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,6 +25,7 @@ from liouville.tasks.events.consistency import (
 from liouville.tasks.events.gain import block_length, information_gain, mean_of_blocks
 from liouville.tasks.events.model import Scores
 from liouville.tasks.events.poisson import poisson_scores
+from liouville.tasks.events.score import figures
 from liouville.tasks.events.units import EventUnits
 from tolerances import ROUNDING
 
@@ -115,6 +118,25 @@ def test_poisson_scores_are_those_of_the_closed_form():
     doubled = EventUnits(np.zeros(2), np.full(2, 2.0))
     other = poisson_scores(events, training, doubled)
     assert other.nats_in_space == pytest.approx(scores.nats_in_space, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("unit", "days"), [("hours", np.log(24.0)), ("days", 0.0), ("years", -np.log(365.25))]
+)
+def test_times_are_told_in_days_whatever_the_unit(unit, days):
+    training, events = drawn(60.0, 3, 0), drawn(30.0, 1, 1)
+    units = units_of(training)
+    model: Any = SimpleNamespace(time_unit=unit, units=units)
+    scores = poisson_scores(events, training, units)
+    found = figures(model, events, scores, None)
+    # There are 24 times as many events a day as an hour.
+    assert found["log-likelihood per event in time, days"] == pytest.approx(
+        days - scores.nats_in_time, abs=1e-3
+    )
+    total = found["nats in time, days"] + found["nats in space"]
+    assert found["nats in all, days"] == pytest.approx(total, abs=2e-4)
+    model = SimpleNamespace(time_unit="", units=units)
+    assert figures(model, events, scores, None)["nats in time"] == round(scores.nats_in_time, 4)
 
 
 def test_history_is_not_scored():

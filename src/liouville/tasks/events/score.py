@@ -25,7 +25,7 @@ from liouville.tasks.task import NewData, Say
 ETAS_FILE = "etas.npz"
 # Of so many events that should have been there, none is seen in one of 10^9 cases.
 _SURPRISING = 20.0
-_DAY = 86400.0
+_DAY, _YEAR = 86400.0, 31557600.0  # seconds
 _BIN = 0.1  # magnitudes, as in CSEP's experiments
 _LARGEST = 10.0
 
@@ -178,7 +178,8 @@ def figures(
     and degree² on a map. *Standardised* are coordinates divided by their standard deviation over
     the training events.
     """
-    seconds, projection = seconds_of(model.time_unit), model.units.projection
+    seconds = _YEAR if model.time_unit == "years" else seconds_of(model.time_unit)
+    projection = model.units.projection
     time, space, days, area = scores.nats_in_time, scores.nats_in_space, "", ""
     others: dict[str, float] = {}
     if seconds is not None:
