@@ -14,8 +14,8 @@ from liouville.errors import LiouvilleError
 from liouville.numerics.mixtures import GaussianMixture
 from liouville.problems.events import HawkesProcess
 from liouville.tasks.events.consistency import (
-    bins_of,
-    cells_of,
+    bin_numbers,
+    cell_numbers,
     consistency,
     magnitude_test,
     number_test,
@@ -216,10 +216,10 @@ def test_no_events_have_no_places_and_no_magnitudes():
 def test_cells_and_bins():
     edges = (np.array([0.0, 1.0, 2.0]), np.array([0.0, 10.0, 20.0, 30.0]))
     places = np.array([[0.0, 0.0], [1.5, 25.0], [0.5, 10.0], [2.0, 5.0], [-0.1, 5.0], [1.0, 30.0]])
-    np.testing.assert_array_equal(cells_of(places, edges), [0, 5, 1, -1, -1, -1])
+    np.testing.assert_array_equal(cell_numbers(places, edges), [0, 5, 1, -1, -1, -1])
     bins = 4.0 + 0.1 * np.arange(6)
     np.testing.assert_array_equal(
-        bins_of(np.array([3.9, 4.0, 4.1, 4.3, 9.0]), bins), [-1, 0, 1, 3, 4]
+        bin_numbers(np.array([3.9, 4.0, 4.1, 4.3, 9.0]), bins), [-1, 0, 1, 3, 4]
     )
 
 
@@ -304,7 +304,7 @@ def test_the_tests_are_those_of_pycsep():
     corners = np.stack(np.meshgrid(GRID[0][:-1], GRID[1][:-1], indexing="ij"), -1).reshape(-1, 2)
     cartesian = regions.CartesianGrid2D.from_origins(corners, dh=0.5)
     region = regions.create_space_magnitude_region(cartesian, BINS[:-1])
-    inside = [cells_of(s.places, GRID) >= 0 for s in (simulated, observed)]
+    inside = [cell_numbers(s.places, GRID) >= 0 for s in (simulated, observed)]
 
     def catalogue(found, rows, number):
         x, y = found.places[rows].T
@@ -317,10 +317,10 @@ def test_the_tests_are_those_of_pycsep():
     ]
     forecast = forecasts.CatalogForecast(catalogs=catalogues, region=region, n_cat=size)
     own = catalogue(observed, inside[1], 0)
-    number, cells = simulated.sequence[inside[0]], cells_of(simulated.places, GRID)[inside[0]]
-    seen = cells_of(observed.places, GRID)[inside[1]]
+    number, cells = simulated.sequence[inside[0]], cell_numbers(simulated.places, GRID)[inside[0]]
+    seen = cell_numbers(observed.places, GRID)[inside[1]]
     bins, seen_bins = (
-        bins_of(s.marks[rows], BINS) for s, rows in zip((simulated, observed), inside)
+        bin_numbers(s.marks[rows], BINS) for s, rows in zip((simulated, observed), inside)
     )
     counted = np.bincount(cells, minlength=400) / size
     pairs = [

@@ -215,7 +215,7 @@ def _log_rates(
     return np.log(own[held]), number[held], np.log(seen[seen > 0]), totals
 
 
-def cells_of(places: np.ndarray, edges: Sequence[np.ndarray]) -> np.ndarray:
+def cell_numbers(places: np.ndarray, edges: Sequence[np.ndarray]) -> np.ndarray:
     """The number of the cell of a grid that each place is in, -1 outside, shape `(n,)`.
 
     Args:
@@ -230,7 +230,7 @@ def cells_of(places: np.ndarray, edges: Sequence[np.ndarray]) -> np.ndarray:
     return np.where(inside, found, -1)
 
 
-def bins_of(marks: np.ndarray, edges: np.ndarray) -> np.ndarray:
+def bin_numbers(marks: np.ndarray, edges: np.ndarray) -> np.ndarray:
     """The number of the magnitude bin of each mark, -1 below all; the last bin is open above."""
     if len(edges) < 2:
         raise LiouvilleError(f"magnitude bins have {len(edges)} edges; give at least two")
@@ -265,10 +265,10 @@ def consistency(
         expected: events in every cell, in any shape of as many; see `spatial_test`.
         seed: of the draws of the M test.
     """
-    cells, seen = cells_of(places, edges), cells_of(observed_places, edges)
+    cells, seen = cell_numbers(places, edges), cell_numbers(observed_places, edges)
     inside, known, found = cells >= 0, seen >= 0, []
     if marks is not None and observed_marks is not None and magnitude_edges is not None:
-        bins, own = (bins_of(m, magnitude_edges) for m in (marks, observed_marks))
+        bins, own = (bin_numbers(m, magnitude_edges) for m in (marks, observed_marks))
         inside, known = inside & (bins >= 0), known & (own >= 0)
         found = [magnitude_test(number[inside], size, bins[inside], own[known], seed=seed)]
     drawn = (number[inside], size, cells[inside], seen[known])

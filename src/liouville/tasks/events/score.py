@@ -255,7 +255,7 @@ def tests(
             "share as small": figure(outcome.at_most),
             "share as large": figure(outcome.at_least),
             "p-value": figure(outcome.p_value),
-            "passes": {True: "yes", False: "no", None: "not valid"}[outcome.passes()],
+            "passes": outcome.passes(),
         }
         for outcome in outcomes
     ]
