@@ -3,14 +3,14 @@
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import typer
 
 from liouville.cli._app import DropFuture, History, Json, RunFolder, Seed, SequenceName, finish, say
 from liouville.errors import LiouvilleError
 
 RegionText = Annotated[
-    str | None, typer.Option(metavar="W,S,E,N|FILE", help="Box or GeoJSON file.")
+    str | None,
+    typer.Option(metavar="W,S,E,N|FILE", help="Box, or file of GeoJSON or of the cells of a grid."),
 ]
 
 
@@ -23,15 +23,26 @@ def forecast(
     start: Annotated[
         str | None, typer.Option(help="When it begins; by default at the last event.")
     ] = None,
+    every: Annotated[
+        str | None, typer.Option(metavar="1d", help="Forecast again in such steps after --start.")
+    ] = None,
+    until: Annotated[str | None, typer.Option(help="The steps of --every end before.")] = None,
     n: Annotated[int, typer.Option("-n", help="Number of catalogues.")] = 1000,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to fill.")] = Path("FORECAST"),
     grid: Annotated[
         float | None, typer.Option(help="Size of a cell, in units of the coordinates.")
     ] = None,
     bins: Annotated[
-        float | None, typer.Option(help="Width of magnitude bins; by default all in one.")
+        str | None,
+        typer.Option(
+            metavar="FIRST,LAST,WIDTH",
+            help="Lower edges of magnitude bins, such as 4.95,8.95,0.1; or a width.",
+        ),
     ] = None,
     region: RegionText = None,
+    coast: Annotated[
+        Path | None, typer.Option(help="GeoJSON file of lines to draw on the map.")
+    ] = None,
     sequence_name: SequenceName = None,
     drop_future: DropFuture = False,
     seed: Seed = 0,
@@ -40,56 +51,61 @@ def forecast(
 ) -> None:
     """Draw catalogues of what may happen next, and count what they expect where.
 
-    Writes catalogues.csv, expected.csv, numbers.csv, summary.json and forecast.png.
+    Writes catalogues.csv, expected.dat (.csv), numbers.csv, summary.json and forecast.png. With
+    --every a folder of them for each start, and series.csv.
     """
+    from liouville.data import read_lines
     from liouville.tasks.events.ask import duration, model_and_history, region_of
     from liouville.tasks.events.forecast import (
+        bins_of,
         check_folder,
-        expected_on_grid,
+        expected_in,
         forecast_events,
         write_forecast,
     )
+    from liouville.tasks.events.grid import cells_of
+    from liouville.tasks.events.series import TABLE, starts_of, write_series
 
     check_folder(out, force=force)
+    _check_series(start, every, until)
     if grid is not None and not grid > 0:
         raise LiouvilleError(f"--grid is {grid:g}; give a positive size")
+    lines = () if coast is None else read_lines(coast)
     model, known = model_and_history(run, history, sequence_name)
     length = duration(horizon, model.time_unit)
-    edges = _bins(bins, model)
-    where = region_of(region, model)
+    edges = bins_of(bins, model)
+    begin = float(known.times.max()) if start is None else known.number(start)
+    cells = cells_of(model, region_of(region, model), known, grid)
+    options: dict[str, Any] = {"bins": edges, "coast": lines, "force": force}
+    if every is not None and until is not None:
+        step = duration(every, model.time_unit)
+        starts = starts_of(begin, step, known.number(until), known)
+        own = (model, known, starts, length, cells, n)
+        rows = write_series(out, *own, seed=seed, say=say, **options)
+        told = [f"{len(rows)} forecasts in {out}", f"table        {out / TABLE}"]
+        finish({"folder": str(out), "forecasts": rows}, as_json, told)
+        return
     found = forecast_events(
-        model,
-        known,
-        length,
-        n,
-        start=None if start is None else known.number(start),
-        drop_future=drop_future,
-        seed=seed,
-        say=say,
+        model, known, length, n, start=begin, drop_future=drop_future, seed=seed, say=say
     )
-    cells = expected_on_grid(found, where, grid)
-    summary = write_forecast(out, model, found, cells, bins=edges, force=force)
-    lines = [
+    expected = expected_in(model, cells, found)
+    summary = write_forecast(out, model, found, expected, **options)
+    shown = [
         f"from {summary['start']} to {summary['end']}, {summary['events known']} events known",
         f"expected events {summary['expected events']:.4g}, "
         f"95 % of catalogues from {summary['quantiles']['0.025']:g} to "
         f"{summary['quantiles']['0.975']:g}",
-        f"catalogues   {out / 'catalogues.csv'}",
-        f"expected     {out / 'expected.csv'}",
-        f"picture      {out / 'forecast.png'}",
+        *(f"{file.stem:<12} {file}" for file in sorted(out.iterdir()) if file.suffix != ".json"),
     ]
-    finish({"folder": str(out), **summary}, as_json, lines)
+    finish({"folder": str(out), **summary}, as_json, shown)
 
 
-def _bins(width: float | None, model: Any) -> np.ndarray | None:
-    if width is None:
-        return None
-    if not model.mark_name or model.kinds:
-        raise LiouvilleError("--bins divides magnitudes, and the model has none; leave it out")
-    if not width > 0:
-        raise LiouvilleError(f"--bins is {width:g}; give a positive width")
-    first = model.units.mark_origin
-    return first + width * np.arange(int(np.ceil((10.0 - first) / width)) + 1)
+def _check_series(start: str | None, every: str | None, until: str | None) -> None:
+    """Refuses a series of forecasts that does not say from when, how often and until when."""
+    if (every is None) != (until is None):
+        raise LiouvilleError("--every and --until belong together; give both, or none")
+    if every is not None and start is None:
+        raise LiouvilleError("--every needs the first time of the series; give --start")
 
 
 def usgs(

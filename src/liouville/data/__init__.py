@@ -25,6 +25,7 @@ from liouville.data._geography import great_circle_km as great_circle_km
 from liouville.data._geography import near_longitude as near_longitude
 from liouville.data._instants import is_date as is_date
 from liouville.data._labels import labels_of as labels_of
+from liouville.data._lines import read_lines as read_lines
 from liouville.data._names import listed as listed
 from liouville.data._names import not_found as not_found
 from liouville.data._points import Points as Points

@@ -44,6 +44,7 @@ class Ground:
     area: str  # its unit, such as ``degree²``
     aspect: float = 1.0  # length of a unit of ``y`` over that of ``x`` on paper
     outline: Sequence[np.ndarray] = ()  # corners of the rings of a region, shapes ``(n, 2)``
+    coast: Sequence[np.ndarray] = ()  # lines, shapes ``(n, 2)``
 
     @property
     def ratio(self) -> float:
@@ -61,6 +62,8 @@ class Ground:
         tidy(axes)
         axes.set(xlim=self.x, ylim=self.y)
         axes.set_aspect(self.aspect, adjustable="box")
+        for line in self.coast:
+            axes.plot(*line.T, color=FAINT, linewidth=0.7, zorder=2.4)
         for corners in self.outline:
             ring = np.concatenate([corners, corners[:1]])
             axes.plot(*ring.T, color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)), zorder=2.5)

@@ -15,9 +15,14 @@ from liouville.processes._base import AbstractMagnitudes as AbstractMagnitudes
 from liouville.processes._base import AbstractMarks as AbstractMarks
 from liouville.processes._base import AbstractPlaces as AbstractPlaces
 from liouville.processes._base import integrals as integrals
+from liouville.processes._clusters import Clusters as Clusters
+from liouville.processes._clusters import simulate_clusters as simulate_clusters
 from liouville.processes._encoded import Encoder as Encoder
 from liouville.processes._encoded import Recalled as Recalled
 from liouville.processes._excerpts import Excerpts as Excerpts
+from liouville.processes._following import Followed as Followed
+from liouville.processes._following import follow as follow
+from liouville.processes._following import shares_parts as shares_parts
 from liouville.processes._hawkes import ByKind as ByKind
 from liouville.processes._hawkes import ByMagnitude as ByMagnitude
 from liouville.processes._hawkes import Hawkes as Hawkes

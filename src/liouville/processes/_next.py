@@ -1,4 +1,5 @@
 import functools
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -37,30 +38,38 @@ def next_time(hazard: AbstractHazard, start: Scalar, limit: Scalar, *, key: Rand
 def inverse_integral(
     hazard: AbstractHazard, start: Scalar, limit: Scalar, target: Scalar
 ) -> Scalar:
-    r"""The time $t$ with $\int_{start}^t \lambda =$ `target`, or infinity if it is after `limit`.
+    r"""The time $t$ with $\int_{start}^t \lambda =$ `target`, or infinity if it is after `limit`."""
+    longest = jnp.maximum(limit - start, 0.0)
+
+    def mass(duration: Scalar) -> Scalar:
+        return hazard.integral(start, start + duration)
+
+    found = jnp.minimum(start + inverse_mass(mass, longest, target), limit)
+    return jnp.where(mass(longest) < target, jnp.inf, found)
+
+
+def inverse_mass(mass: Callable[[Scalar], Scalar], longest: Scalar, target: Scalar) -> Scalar:
+    """The duration up to `longest` at which a function that never falls reaches `target`.
 
     Bisection on the floating-point numbers themselves, in their order: durations of any size are
-    found to their last digit in as many steps as the type has bits, whatever the hazard's shape.
+    found to their last digit in as many steps as the type has bits, whatever the function's shape.
     """
-    bits = jnp.finfo(start.dtype).bits
+    bits = jnp.finfo(longest.dtype).bits
     whole = jnp.int64 if bits == 64 else jnp.int32
     if bits not in (32, 64):
-        raise ValueError(f"times are {start.dtype}; give float32 or float64")
+        raise ValueError(f"times are {longest.dtype}; give float32 or float64")
 
     def step(_, bracket):
         low, high = bracket
         middle = low + (high - low) // 2
-        duration = jax.lax.bitcast_convert_type(middle, start.dtype)
-        is_early = hazard.integral(start, start + duration) < target
+        is_early = mass(jax.lax.bitcast_convert_type(middle, longest.dtype)) < target
         return jnp.where(is_early, middle, low), jnp.where(is_early, high, middle)
 
-    longest = jnp.maximum(limit - start, 0.0)
     # The order of floats that are not negative is that of their bits read as whole numbers.
     ends = (jnp.zeros_like(longest), longest)
     bracket = tuple(jax.lax.bitcast_convert_type(end, whole) for end in ends)
     _, high = jax.lax.fori_loop(0, bits - 1, step, bracket)
-    found = jnp.minimum(start + jax.lax.bitcast_convert_type(high, start.dtype), limit)
-    return jnp.where(hazard.integral(start, start + longest) < target, jnp.inf, found)
+    return jax.lax.bitcast_convert_type(high, longest.dtype)
 
 
 def simulate_times(

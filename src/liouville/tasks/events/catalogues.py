@@ -1,7 +1,7 @@
 """Simulated catalogues: what a point process says may happen."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -10,9 +10,35 @@ import jax.random as jr
 import numpy as np
 
 from liouville.errors import LiouvilleError
-from liouville.processes import History, PointProcess, Polygon, simulate_times
+from liouville.numerics.types import as_float
+from liouville.processes import (
+    Hawkes,
+    History,
+    PointProcess,
+    Poisson,
+    Polygon,
+    follow,
+    simulate_clusters,
+    simulate_times,
+)
 
 _CHUNK = 50  # catalogues drawn at once
+_LEAST_ROOM = 32
+# Spans of time in which the weights of the parts of a density are averaged, with as many events.
+_SPANS = 4
+
+
+class Spans(NamedTuple):
+    """Where simulated events were expected before they were drawn, summed over all of them.
+
+    Attributes:
+        times: the mean times of the events of each span, since the start, shape `(spans,)`.
+        weights: of the parts of the density given the history at those times, on the whole plane,
+            shape `(spans, parts)`; with the mass in the region they sum to the number of events.
+    """
+
+    times: np.ndarray
+    weights: np.ndarray
 
 
 class Catalogue(NamedTuple):
@@ -24,6 +50,9 @@ class Catalogue(NamedTuple):
         places: in the user's coordinates, shape `(n, dim)`.
         marks: shape `(n,)`.
         size: how many catalogues there are, with those that are empty.
+        is_shared: which events are of the background or were triggered by known ones, shape `(n,)`:
+            `spans` says where they were expected; none if that is not known.
+        spans: `None` if that is not known.
     """
 
     number: np.ndarray
@@ -31,6 +60,8 @@ class Catalogue(NamedTuple):
     places: np.ndarray
     marks: np.ndarray
     size: int
+    is_shared: np.ndarray
+    spans: Spans | None = None
 
 
 def draw_catalogues(
@@ -47,9 +78,81 @@ def draw_catalogues(
 ) -> Catalogue:
     """Draws catalogues after a history, exactly, in the model's units; times since the history.
 
-    The local time of the history ends at zero. Room for the `expected` events of a catalogue is
-    doubled until it is enough, or `most` is reached; see `EventModel.forecast`.
+    The local time of the history ends at zero. If places make no difference for times, all times
+    are drawn first. For other processes room for the `expected` events of a catalogue is doubled
+    until it is enough, or `most` is reached; see `EventModel.forecast`.
     """
+    if isinstance(process.intensity, Hawkes | Poisson):
+        return _by_clusters(process, past, horizon, n, region, most=most, seed=seed, say=say)
+    return _by_steps(process, past, horizon, n, expected, region, most=most, seed=seed, say=say)
+
+
+def _by_clusters(
+    process: PointProcess,
+    past: History,
+    horizon: float,
+    n: int,
+    region: Polygon | None,
+    *,
+    most: int,
+    seed: int,
+    say: Callable[[str], None],
+) -> Catalogue:
+    """Times and marks of all catalogues at once, then places in order of time."""
+    assert isinstance(process.intensity, Hawkes | Poisson)
+    number, times, marks = simulate_clusters(
+        process.intensity, process.marks, past, horizon, n, most=most, seed=seed
+    )
+    say(f"{len(times)} times in {n} catalogues")
+    counts = np.bincount(number, minlength=n)
+    edges = np.quantile(times, np.arange(1, _SPANS) / _SPANS) if len(times) else np.zeros(_SPANS - 1)
+    firsts = np.cumsum(counts) - counts
+    places, is_shared = np.zeros((len(times), past.places.shape[1])), np.zeros(len(times), bool)
+    weights: Any = 0.0
+    keys = jr.split(jr.fold_in(jr.key(seed), 1), n)
+    # Catalogues of one size together, so that few steps are taken for nothing.
+    order = np.argsort(counts, kind="stable")
+    order = order[counts[order] > 0]
+    for begin in range(0, len(order), _CHUNK):
+        chosen = order[begin : begin + _CHUNK]
+        own = np.resize(chosen, _CHUNK)
+        size = np.where(np.arange(_CHUNK) < len(chosen), counts[own], 0)
+        room = _LEAST_ROOM
+        while room < size.max():
+            room *= 4
+        slots = np.arange(room) < size[:, None]
+        rows = firsts[own][:, None] + np.arange(room)
+        rows = np.where(slots, rows, 0)
+        when = as_float(np.where(slots, times[rows], horizon))
+        what = as_float(np.where(slots, marks[rows], 0.0))
+        found = follow(
+            process.places, past, when, what, jnp.asarray(size), as_float(edges), region, keys[own]
+        )
+        places[rows[slots]] = np.asarray(found.places, np.float64)[slots]
+        is_shared[rows[slots]] = np.asarray(found.is_shared)[slots]
+        weights = weights + np.asarray(found.weights, np.float64)
+        say(f"{begin + len(chosen)} of {len(order)} catalogues with events")
+    spans = None
+    if is_shared.any():
+        span = np.searchsorted(edges, times)
+        middle = [times[span == i].mean() if np.any(span == i) else 0.0 for i in range(_SPANS)]
+        spans = Spans(np.array(middle), weights)
+    return Catalogue(number, times, places, marks, n, is_shared, spans)
+
+
+def _by_steps(
+    process: PointProcess,
+    past: History,
+    horizon: float,
+    n: int,
+    expected: float,
+    region: Polygon | None,
+    *,
+    most: int,
+    seed: int,
+    say: Callable[[str], None],
+) -> Catalogue:
+    """Event by event, time and place."""
     room = int(2 ** np.ceil(np.log2(max(32.0, 2.0 * expected))))
     found: list[tuple[np.ndarray, ...]] = []
     keys = jr.split(jr.key(seed), n)
@@ -73,7 +176,7 @@ def draw_catalogues(
         found.append((np.nonzero(valid)[0] + begin, *own))
         say(f"{begin + len(chunk)} of {n} catalogues")
     number, times, places, marks = (np.concatenate(a) for a in zip(*found, strict=True))
-    return Catalogue(number, times, places, marks, n)
+    return Catalogue(number, times, places, marks, n, np.zeros(len(times), bool))
 
 
 @eqx.filter_jit

@@ -2,26 +2,29 @@
 
 import dataclasses
 import json
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from liouville.data import Events, Region, write_table
+from liouville.data import Events, write_table
 from liouville.errors import LiouvilleError
+from liouville.processes import GutenbergRichter
 from liouville.runs.files import hidden_folder, write_bytes
 from liouville.runs.folder import writing
+from liouville.tasks.events import csep
 from liouville.tasks.events.ask import known_at
 from liouville.tasks.events.catalogues import Catalogue
+from liouville.tasks.events.grid import Cells, Grid, expected_on_grid
 from liouville.tasks.events.model import EventModel
 
-FILES = ("catalogues.csv", "expected.csv", "numbers.csv", "forecast.png", "summary.json")
-_QUANTILES = (0.025, 0.25, 0.5, 0.75, 0.975)
-_CELLS = {1: 100, 2: 50, 3: 20}
-_MOST_CELLS = 2_000_000
-_LARGEST = 10.0
-_DEEPEST = 800.0  # kilometres: the model does not know depths, and means all of them
+FILES = ("catalogues.csv", "expected.dat", "numbers.csv", "forecast.png", "summary.json")
+# In place of the second where CSEP has no form.
+PLAIN = "expected.csv"
+QUANTILES = (0.025, 0.25, 0.5, 0.75, 0.975)
+_LARGEST, _MOST_BINS = 10.0, 1000
 _SHOWN = 100  # latest events in the picture
 
 
@@ -37,14 +40,6 @@ class Forecast(NamedTuple):
     def numbers(self) -> np.ndarray:
         """The events of every catalogue, shape `(catalogues,)`."""
         return np.bincount(self.drawn.number, minlength=self.drawn.size)
-
-
-class Grid(NamedTuple):
-    """Cells of equal size in the coordinates."""
-
-    edges: tuple[np.ndarray, ...]  # of every coordinate
-    expected: np.ndarray  # events in every cell on average, (cells, cells, ...)
-    mask: np.ndarray  # which cells have their center in the region, same shape
 
 
 def forecast_events(
@@ -76,86 +71,68 @@ def forecast_events(
     if n < 1:
         raise LiouvilleError(f"{n} catalogues are asked for; give at least 1")
     start = float(history.times.max()) if start is None else float(start)
-    known = known_at(model, history, start, "drop" if drop_future else "refuse")
+    known = known_at(model, model.counted(history), start, "drop" if drop_future else "refuse")
     drawn = model.forecast(known, start, horizon, n, seed=seed, say=say)
     return Forecast(start, horizon, known, drawn)
 
 
-def expected_on_grid(forecast: Forecast, region: Region | None, size: float | None = None) -> Grid:
-    """The mean number of events in cells that cover the region, or all places if there is none.
+def expected_in(model: EventModel, cells: Cells, forecast: Forecast) -> Grid:
+    """The mean number of events in every cell; see `expected_on_grid`."""
+    own = (forecast.drawn, forecast.history, forecast.start, forecast.horizon)
+    return expected_on_grid(model, cells, *own)
 
-    Counts are those of the catalogues, so a cell that is reached in none has the value zero; the
-    standard error of a cell with mean m is about the root of m over the number of catalogues.
 
-    Args:
-        forecast: the forecast.
-        region: where events count; cells with their center outside have mask 0.
-        size: of a cell, in units of the coordinates; by default about 1/50 of the longest side.
+def bins_of(text: str | None, model: EventModel) -> np.ndarray | None:
+    """Edges of bins of magnitudes from `first,last,width`, or a width from the least magnitude on.
+
+    The first two are the lower edges of the first and the last bin, which is open above.
 
     Raises:
-        LiouvilleError: if the size is not positive or there are too many cells.
+        LiouvilleError: if the text has another form, or the model has no magnitudes.
     """
-    places, dim = forecast.drawn.places, forecast.history.dim
-    if region is not None:
-        low, high = np.array(region.bounds[:2]), np.array(region.bounds[2:])
-    else:
-        known = forecast.history.places
-        low, high = known.min(axis=0), known.max(axis=0)
-    span = np.where(high > low, high - low, 1.0)
-    if size is None:
-        size = _round(float(span.max()) / _CELLS.get(dim, 10))
-    if not size > 0:
-        raise LiouvilleError(f"the grid has cells of size {size:g}; give a positive size")
-    first = size * np.floor(low / size + 1e-9)
-    counts = np.maximum(np.ceil((high - first) / size - 1e-9).astype(int), 1)
-    number = np.prod(counts.astype(float))
-    if number > _MOST_CELLS:
+    if text is None:
+        return None
+    if not model.mark_name or model.kinds:
+        raise LiouvilleError("--bins divides magnitudes, and the model has none; leave it out")
+    least = model.units.mark_origin
+    try:
+        numbers = [float(part) for part in text.split(",")]
+        first, last, width = (least, _LARGEST, *numbers) if len(numbers) == 1 else numbers
+    except ValueError:
         raise LiouvilleError(
-            f"a grid of cells of size {size:g} has {number:.3g} of them; give a larger --grid"
+            f"--bins is {text!r}; give first,last,width such as 4.95,8.95,0.1, or a width"
+        ) from None
+    if not (width > 0 and np.isfinite([first, last, width]).all() and first < last):
+        raise LiouvilleError(f"--bins is {text}; give a positive width, and last above first")
+    count = int(np.ceil((last - first) / width - 1e-6)) + (len(numbers) > 1)
+    if count > _MOST_BINS:
+        raise LiouvilleError(f"--bins {text} are {count} bins; give a larger width")
+    if first < least - width:
+        warnings.warn(
+            f"the model knows no {model.mark_name} below {least:g}: bins below hold nothing, and "
+            f"--bins may begin at {least:g}",
+            stacklevel=2,
         )
-    edges = tuple(first[i] + size * np.arange(counts[i] + 1) for i in range(dim))
-    found, _ = np.histogramdd(places.reshape(-1, dim), edges)
-    middles = (0.5 * (e[1:] + e[:-1]) for e in edges)
-    centers = np.stack(np.meshgrid(*middles, indexing="ij"), axis=-1)
-    mask = np.ones(found.shape, bool) if region is None else region.contains(centers)
-    return Grid(edges, found / forecast.drawn.size, mask)
+    edges = np.round(first + width * np.arange(count + 1), 10)
+    return edges if len(numbers) == 1 else np.append(edges[:-1], max(edges[-1], _LARGEST))
 
 
-def _round(value: float) -> float:
-    """The number of one digit, 1, 2 or 5, that is nearest."""
-    power = 10.0 ** np.floor(np.log10(value))
-    return float(power * (1, 2, 5, 10)[np.searchsorted((1.5, 3.5, 7.5), value / power, "right")])
-
-
-def grid_table(model: EventModel, grid: Grid, bins: np.ndarray | None) -> dict[str, np.ndarray]:
-    """The cells as columns; those of CSEP if places are geographic and marks magnitudes.
-
-    `bins` are the edges among which the law of marks divides a cell; None for one bin with all.
-    """
-    rate, mask = grid.expected.ravel(), grid.mask.ravel().astype(int)
-    is_map = model.units.projection is not None
-    columns: dict[str, np.ndarray] = {}
+def grid_table(model: EventModel, grid: Grid) -> dict[str, np.ndarray]:
+    """The cells as columns: their edges, the expected number, and whether they are in the region."""
     numbers = np.indices(grid.expected.shape).reshape(len(grid.edges), -1)
-    for name, edges, i in zip(("lon", "lat") if is_map else model.features, grid.edges, numbers):
+    columns: dict[str, np.ndarray] = {}
+    for name, edges, i in zip(model.features, grid.edges, numbers, strict=True):
         columns |= {f"{name}_min": edges[i], f"{name}_max": edges[i + 1]}
-    if not (is_map and model.mark_name and not model.kinds):
-        return columns | {"rate": rate, "mask": mask}
-    edges = np.array([model.units.mark_origin, _LARGEST]) if bins is None else bins
-    shares = mark_shares(model, edges)
-    count = len(shares)
-    columns = {name: np.repeat(column, count) for name, column in columns.items()}
-    return columns | {
-        "depth_min": np.zeros(len(rate) * count),
-        "depth_max": np.full(len(rate) * count, _DEEPEST),
-        "mag_min": np.tile(edges[:-1], len(rate)),
-        "mag_max": np.tile(edges[1:], len(rate)),
-        "rate": (rate[:, None] * shares).ravel(),
-        "mask": np.repeat(mask, count),
-    }
+    return columns | {"rate": grid.expected.ravel(), "mask": grid.mask.ravel().astype(int)}
 
 
 def mark_shares(model: EventModel, edges: np.ndarray) -> np.ndarray:
     """The chance of a mark in every bin, the last one open above, shape `(bins,)`."""
+    law = model.process.marks
+    if isinstance(law, GutenbergRichter) and law.bin_width:
+        # Rounded magnitudes are on a grid: an edge between two of them stands for the upper one.
+        least, width = model.units.mark_origin + law.minimum, law.bin_width
+        edges = least + width * np.ceil((edges - least) / width - 1e-6)
     above = model.mark_survival(edges)
     above[-1] = 0.0
     return above[:-1] - above[1:]
@@ -176,7 +153,8 @@ def summary_of(model: EventModel, forecast: Forecast, grid: Grid) -> dict[str, A
         "standard deviation": round(float(numbers.std()), 4),
         "chance of none": float((numbers == 0).mean()),
         "expected events in the grid": round(counted, 4),
-        "quantiles": {f"{q:g}": round(float(np.quantile(numbers, q)), 4) for q in _QUANTILES},
+        "expected events are": "masses of the density" if grid.is_exact else "counts of the draws",
+        "quantiles": {f"{q:g}": round(float(np.quantile(numbers, q)), 4) for q in QUANTILES},
     }
     if model.mark_name and not model.kinds and len(drawn.marks):
         least, largest = int(np.ceil(model.units.mark_origin)), int(np.floor(drawn.marks.max()))
@@ -194,24 +172,44 @@ def write_forecast(
     grid: Grid,
     *,
     bins: np.ndarray | None = None,
+    coast: Sequence[np.ndarray] = (),
     force: bool = False,
 ) -> dict[str, Any]:
     """Writes the files of a forecast into a folder, all of them or none; see `check_folder`.
 
-    `bins` are those of `grid_table`. Returns the figures of `summary.json`.
+    Args:
+        folder: where they go.
+        model: which drew the forecast.
+        forecast: the catalogues.
+        grid: the expected events in cells.
+        bins: edges of bins of magnitudes; by default one with all.
+        coast: lines for the map, shapes `(n, 2)`.
+        force: replace a forecast that is there.
+
+    Returns:
+        The figures of `summary.json`.
     """
     check_folder(folder, force=force)
     summary = summary_of(model, forecast, grid)
     with writing(folder), hidden_folder(folder) as partial:
-        write_table(partial / "catalogues.csv", _catalogue_table(model, forecast))
-        write_table(partial / "expected.csv", grid_table(model, grid, bins))
+        if csep.has_form(model):
+            assert model.origin is not None
+            edges = np.array([model.units.mark_origin, _LARGEST]) if bins is None else bins
+            text = csep.gridded(grid, edges, mark_shares(model, edges))
+            (partial / "expected.dat").write_text(text)
+            (partial / "catalogues.csv").write_text(csep.catalogues(forecast.drawn, model.origin))
+        else:
+            write_table(partial / PLAIN, grid_table(model, grid))
+            write_table(partial / "catalogues.csv", _catalogue_table(model, forecast))
         values, counts = np.unique(forecast.numbers, return_counts=True)
         share = counts / forecast.drawn.size
         write_table(partial / "numbers.csv", {"events": values, "share": share})
-        write_bytes(partial / "forecast.png", _picture(model, forecast, grid))
+        write_bytes(partial / "forecast.png", _picture(model, forecast, grid, coast))
         (partial / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
-        for name in FILES:
-            (partial / name).replace(folder / name)
+        for name in (*FILES, PLAIN):
+            (folder / name).unlink(missing_ok=True)
+            if (partial / name).exists():
+                (partial / name).replace(folder / name)
     return summary
 
 
@@ -219,7 +217,7 @@ def check_folder(folder: Path, *, force: bool) -> None:
     """Refuses a folder that is a file, or holds a forecast that is not to be replaced."""
     if folder.exists() and not folder.is_dir():
         raise LiouvilleError(f"{folder} is a file; choose another --out")
-    taken = [name for name in FILES if (folder / name).exists()]
+    taken = [name for name in (*FILES, PLAIN) if (folder / name).exists()]
     if taken and not force:
         raise LiouvilleError(
             f"{folder} already holds {taken[0]}; replace it with --force, or choose another --out"
@@ -243,7 +241,9 @@ def _catalogue_table(model: EventModel, forecast: Forecast) -> dict[str, np.ndar
     return columns
 
 
-def _picture(model: EventModel, forecast: Forecast, grid: Grid) -> bytes:
+def _picture(
+    model: EventModel, forecast: Forecast, grid: Grid, coast: Sequence[np.ndarray]
+) -> bytes:
     from liouville.plots import forecast_figure, to_png
     from liouville.tasks.events.report import clock_of, ground_of
 
@@ -251,15 +251,16 @@ def _picture(model: EventModel, forecast: Forecast, grid: Grid) -> bytes:
     ground = ground_of(model, history)
     if ground is not None:
         (x, y) = ((float(e[0]), float(e[-1])) for e in grid.edges)
-        ground = dataclasses.replace(ground, x=x, y=y)
+        ground = dataclasses.replace(ground, x=x, y=y, coast=coast)
     after = np.linspace(0.0, forecast.horizon, 61)
     counts = np.zeros((drawn.size, len(after)))
     slots = np.searchsorted(after, drawn.times - forecast.start)
     np.add.at(counts, (drawn.number, np.minimum(slots, len(after) - 1)), 1.0)
-    fan = np.quantile(counts.cumsum(axis=1), _QUANTILES, axis=0)
+    fan = np.quantile(counts.cumsum(axis=1), QUANTILES, axis=0)
     latest = slice(max(0, len(history) - _SHOWN), None)
     marks = None if history.marks is None or model.kinds else history.marks[latest]
-    clock, field = clock_of(model), None if ground is None else grid.expected.T
+    field = None if ground is None else np.where(grid.mask, grid.expected, np.nan).T
+    clock = clock_of(model)
     title = f"{clock.say(forecast.start)} to {clock.say(forecast.start + forecast.horizon)}"
     known = (history.places[latest], marks)
     numbers = forecast.numbers

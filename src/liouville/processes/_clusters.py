@@ -1,0 +1,215 @@
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+from jaxtyping import Array, Float
+
+from liouville.errors import LiouvilleError
+from liouville.numerics.types import RandomKey, as_float
+from liouville.processes._base import AbstractMarks
+from liouville.processes._hawkes import Hawkes, HawkesHazard, Poisson, PoissonHazard
+from liouville.processes._history import History
+from liouville.processes._kernels import AbstractKernel
+from liouville.processes._next import inverse_mass
+from liouville.processes._rates import AbstractRate
+
+# Arrays are padded to a power of two from here on, so that few shapes are ever compiled.
+_LEAST = 256
+# So many times the events that one catalogue may have are those of all catalogues together.
+_MOST_TOGETHER = 100
+# Parents: numbers of events drawn before come as they are, and of the history below those two.
+_NONE, _KNOWN = -1, -2
+
+
+class Clusters(NamedTuple):
+    """Simulated events of many catalogues, by catalogue and time.
+
+    Attributes:
+        number: of the catalogue, from 0, shape `(n,)`.
+        times: local times, shape `(n,)`.
+        marks: shape `(n,)`; zeros without marks.
+    """
+
+    number: np.ndarray
+    times: np.ndarray
+    marks: np.ndarray
+
+
+def simulate_clusters(
+    intensity: Hawkes | Poisson,
+    marks: AbstractMarks | None,
+    history: History,
+    horizon: float,
+    n: int,
+    *,
+    most: int,
+    seed: int,
+) -> Clusters:
+    r"""Draws what follows a history in many catalogues at once, exactly.
+
+    A Hawkes process is a sum of independent Poisson processes, of the background and of the direct
+    children of every event: $\kappa(m_i)\,g(t - t_i)$. So all catalogues are drawn generation by
+    generation, without a step from event to event (Hawkes and Oakes, J. Appl. Prob. 11, 1974).
+    Children of a parent that is out of reach by then do not happen.
+
+    Args:
+        intensity: when events happen.
+        marks: the law of marks; without it new events have the mark zero.
+        history: the events up to local time zero, where the simulation begins.
+        horizon: local time at which it ends.
+        n: the number of catalogues.
+        most: events of one catalogue above which the process counts as explosive.
+        seed: of the draws.
+
+    Raises:
+        LiouvilleError: if a catalogue has more events.
+    """
+    rng, key = np.random.default_rng(seed), jr.key(seed)
+    rate = intensity.background if isinstance(intensity, Hawkes) else intensity.rate
+    whole, means = _expected(intensity, rate, history, as_float(horizon))
+    means = np.asarray(means, np.float64)
+    counts = rng.poisson(float(whole), n)
+    shares = rng.random(int(counts.sum())) * float(whole)
+    times = _padded(_background_times, shares, rate, history.origin, as_float(horizon))
+    counts = (counts, rng.poisson(means.sum(), n))
+    chances = means / means.sum() if means.any() else None
+    known = rng.choice(len(means), int(counts[1].sum()), p=chances)
+    number = np.concatenate([np.repeat(np.arange(n), count) for count in counts])
+    ages = -np.asarray(history.times, np.float64)[known]
+    parent = np.concatenate([np.full(len(times), _NONE), _KNOWN - known])
+    times = np.concatenate([times, _children_times(intensity, rng, ages, 0.0 * ages, horizon)])
+    found: list[tuple[np.ndarray, ...]] = []
+    total, generation = np.zeros(n, int), 0
+    while len(times):
+        own = _marks(marks, len(times), jr.fold_in(key, generation))
+        found.append((number, times, own, parent))
+        total += np.bincount(number, minlength=n)
+        if not isinstance(intensity, Hawkes):
+            break
+        first, generation = int(total.sum()) - len(times), generation + 1
+        left = horizon - times
+        children = rng.poisson(_padded(_offspring_means, (left, own), intensity))
+        grown = total + np.bincount(number, children, n)
+        if grown.max() > most or grown.sum() > _MOST_TOGETHER * most:
+            raise LiouvilleError(
+                f"a simulated catalogue has more than {most} events in {horizon:g} units of "
+                "time: the process explodes; shorten the horizon, or fit with more events "
+                "(its branching ratio is in the report)"
+            )
+        parent = np.repeat(first + np.arange(len(times)), children)
+        number, since = np.repeat(number, children), np.repeat(times, children)
+        times = since + _children_times(intensity, rng, 0.0 * since, since, horizon)
+    columns = [np.concatenate(c) for c in zip(*found)] if found else [np.zeros(0)] * 4
+    number, times, own, parent = columns
+    number, parent = number.astype(int), parent.astype(int)
+    order = np.lexsort((times, number))
+    if history.reach is not None:
+        order = order[_within_reach(number, parent, order, history)]
+    return Clusters(number[order], times[order], own[order])
+
+
+def _within_reach(
+    number: np.ndarray, parent: np.ndarray, order: np.ndarray, history: History
+) -> np.ndarray:
+    """Which events in an order of catalogue and time have a parent that is there and in reach."""
+    valid = np.asarray(history.valid)
+    # The latest event of a history is the first from the end.
+    rank = np.cumsum(valid[::-1])[::-1].tolist()
+    kept, place = np.zeros(len(order), bool), np.full(len(order), -1)
+    catalogue, before = -1, 0
+    reach = history.reach
+    assert reach is not None
+    for row, event in enumerate(order.tolist()):
+        if number[event] != catalogue:
+            catalogue, before = number[event], 0
+        origin = int(parent[event])
+        if origin == _NONE:
+            kept[row] = True
+        elif origin <= _KNOWN:
+            kept[row] = rank[_KNOWN - origin] + before <= reach
+        else:
+            kept[row] = place[origin] >= 0 and before - place[origin] <= reach
+        if kept[row]:
+            place[event] = before
+            before += 1
+    return kept
+
+
+def _padded(function, columns, *fixed) -> np.ndarray:
+    """A compiled function over columns of any length, shape `(n,)`, in one of few shapes."""
+    columns = columns if isinstance(columns, tuple) else (columns,)
+    n = len(columns[0])
+    if not n:
+        return np.zeros(0)
+    size = max(_LEAST, 1 << (n - 1).bit_length())
+    padded = (as_float(np.pad(column, (0, size - n), "edge")) for column in columns)
+    return np.asarray(function(*fixed, *padded), np.float64)[:n]
+
+
+def _children_times(
+    intensity: Hawkes | Poisson,
+    rng: np.random.Generator,
+    ages: np.ndarray,
+    since: np.ndarray,
+    horizon: float,
+) -> np.ndarray:
+    """Times of children after `since`, when their parents have these ages, up to the horizon."""
+    if not len(ages) or not isinstance(intensity, Hawkes):
+        return np.zeros(0)
+    columns = (ages, horizon - since, rng.random(len(ages)))
+    return _padded(_kernel_times, columns, intensity.kernel)
+
+
+def _marks(marks: AbstractMarks | None, n: int, key: RandomKey) -> np.ndarray:
+    if marks is None:
+        return np.zeros(n)
+    size = max(_LEAST, 1 << (n - 1).bit_length())
+    return np.asarray(_drawn_marks(marks, jr.split(key, size)), np.float64)[:n]
+
+
+@eqx.filter_jit
+def _expected(
+    intensity: Hawkes | Poisson, rate: AbstractRate, history: History, horizon: Array
+) -> tuple[Array, Array]:
+    """Events of the background up to the horizon, and direct children of each known event."""
+    now = jnp.zeros_like(history.origin)
+    whole = PoissonHazard(rate, history.origin).integral(now, horizon)
+    hazard = intensity.after(history)
+    if not isinstance(hazard, HawkesHazard):
+        return whole, jnp.zeros_like(history.times)
+    past = history.before(now, inclusive=True)
+    masses = jax.vmap(lambda age: hazard.kernel.mass(age, horizon))(history.elapsed(now))
+    return whole, jnp.where(past, jnp.exp(hazard.log_means) * masses, 0.0)
+
+
+@eqx.filter_jit
+def _offspring_means(intensity: Hawkes, left: Array, marks: Array) -> Float[Array, " n"]:
+    masses = jax.vmap(intensity.kernel.cdf)(left)
+    return jnp.exp(jax.vmap(intensity.productivity.log_mean)(marks)) * masses
+
+
+@eqx.filter_jit
+def _background_times(rate: AbstractRate, origin: Array, horizon: Array, targets: Array) -> Array:
+    hazard, now = PoissonHazard(rate, origin), jnp.zeros_like(origin)
+
+    def one(target: Array) -> Array:
+        return inverse_mass(lambda d: hazard.integral(now, now + d), horizon, target)
+
+    return jax.vmap(one)(targets)
+
+
+@eqx.filter_jit
+def _kernel_times(kernel: AbstractKernel, ages: Array, left: Array, shares: Array) -> Array:
+    def one(age: Array, left: Array, share: Array) -> Array:
+        target = share * kernel.mass(age, left)
+        return inverse_mass(lambda d: kernel.mass(age, d), left, target)
+
+    return jax.vmap(one)(ages, left, shares)
+
+
+@eqx.filter_jit
+def _drawn_marks(marks: AbstractMarks, keys: Array) -> Array:
+    return jax.vmap(lambda key: marks.sample(key=key))(keys)

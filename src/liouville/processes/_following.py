@@ -1,0 +1,189 @@
+from collections.abc import Callable
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import Array, Bool, Float, Int
+
+from liouville.numerics.types import Point, RandomKey, Scalar
+from liouville.paths import LocationScaleMarginal
+from liouville.processes._base import NEVER, AbstractPlaces
+from liouville.processes._history import History
+from liouville.processes._history_free import HistoryFree
+from liouville.processes._polygon import Polygon
+from liouville.processes._routed import Routed
+
+_MOST_DRAWS = 10_000
+
+
+class Followed(NamedTuple):
+    """Places of simulated events, and where they were expected before they were drawn.
+
+    Attributes:
+        places: shape `(catalogues, room, dim)`.
+        is_shared: which come from a part that all catalogues share, of the background or of a known
+            event, shape `(catalogues, room)`; the others come from zones of simulated events.
+        weights: of the shared parts on the whole plane, summed over the events of each span of
+            time, shape `(spans, parts)`. An event that was drawn several times, until it was inside
+            of the region, counts so many times: with the mass in the region the sum is the number
+            of events on average.
+    """
+
+    places: Float[Array, "catalogues room dim"]
+    is_shared: Bool[Array, "catalogues room"]
+    weights: Float[Array, "spans parts"]
+
+
+class _Density(NamedTuple):
+    """The density of one place: the chances of shared parts, and how a point is drawn."""
+
+    shares: Float[Array, " parts"]
+    draw: Callable[[RandomKey], tuple[Point, Bool[Array, ""]]]  # and whether it is from them
+
+
+@eqx.filter_jit
+def follow(
+    places: AbstractPlaces,
+    known: History,
+    times: Float[Array, "catalogues room"],
+    marks: Float[Array, "catalogues room"],
+    counts: Int[Array, " catalogues"],
+    edges: Float[Array, " edges"],
+    region: Polygon | None,
+    keys: Array,
+) -> Followed:
+    """Draws places of events whose times are known, one after the other in all catalogues at once.
+
+    Args:
+        places: where events happen.
+        known: the events up to local time zero, which all catalogues share.
+        times: local times of simulated events, not decreasing.
+        marks: their marks.
+        counts: how many of them there are in each catalogue; the others are padding.
+        edges: of the spans of time.
+        region: where events are observed: places are drawn given that they are inside.
+        keys: a random key for each catalogue.
+    """
+    density_at = _densities(places, known)
+    room, dim = times.shape[1], known.places.shape[1]
+    slots = jnp.arange(room)
+
+    def one(i: Array, when: Array, what: Array, where: Array, count: Array, key: Array):
+        new = History(when, where, what, slots < i, known.origin, known.reach)
+        density, key = density_at(when[i], new, i), jr.fold_in(key, i)
+
+        def again(state):
+            trials, (x, _) = state
+            return (trials < _MOST_DRAWS) & ~(True if region is None else region.contains(x))
+
+        def draw(state):
+            trials, _ = state
+            return trials + 1, density.draw(jr.fold_in(key, trials))
+
+        trials, (x, is_shared) = jax.lax.while_loop(again, draw, (1, density.draw(key)))
+        weight = jnp.where(i < count, trials.astype(x.dtype), 0.0)
+        span = jnp.searchsorted(edges, when[i])
+        return x.astype(where.dtype), is_shared, weight * density.shares, span
+
+    def step(i: Array, found: Followed) -> Followed:
+        own = (times, marks, found.places, counts, keys)
+        x, is_shared, shares, spans = jax.vmap(one, in_axes=(None, 0, 0, 0, 0, 0))(i, *own)
+        into = jax.nn.one_hot(spans, len(edges) + 1, dtype=shares.dtype)
+        return Followed(
+            found.places.at[:, i].set(x),
+            found.is_shared.at[:, i].set(is_shared),
+            found.weights + into.T @ shares,
+        )
+
+    start = jnp.zeros_like(known.origin)
+    parts = jax.eval_shape(lambda: density_at(start, _room(known, room), 0).shares).shape[0]
+    nothing = Followed(
+        jnp.zeros((*times.shape, dim), known.places.dtype),
+        jnp.zeros(times.shape, bool),
+        jnp.zeros((len(edges) + 1, parts), known.places.dtype),
+    )
+    return jax.lax.fori_loop(0, counts.max(), step, nothing)
+
+
+def shares_parts(places: AbstractPlaces, known: History) -> bool:
+    """Whether catalogues that follow a history share parts of a mixture, whose weights differ."""
+    if isinstance(places, HistoryFree | Routed):
+        return isinstance(_shape(places, known, 1), LocationScaleMarginal)
+    return _background(places, known) > 0
+
+
+def _densities(
+    places: AbstractPlaces, known: History
+) -> Callable[[Scalar, History, Int[Array, ""] | int], _Density]:
+    """The density of a place at a time, given known events and so many simulated ones.
+
+    If events add parts to a mixture, it is put together of two mixtures with one background: that
+    of known events, for which all work is done once, and that of the few simulated ones.
+    """
+    path, own = places.after(known), _background(places, known)
+
+    def joined(t: Scalar, new: History, i: Int[Array, ""] | int) -> _Density:
+        first, second = path.at(t), places.after(new).at(t)
+        assert isinstance(first, LocationScaleMarginal)
+        assert isinstance(second, LocationScaleMarginal)
+        shared = first.log_weights - jax.nn.logsumexp(first.log_weights[:own])
+        late = second.log_weights[own:] - jax.nn.logsumexp(second.log_weights[:own])
+        if known.reach is not None:
+            # Every new event moves the oldest one out of reach.
+            rank = jnp.cumsum(known.valid[::-1])[::-1] + i
+            zones = (len(shared) - own) // len(rank)
+            seen = jnp.repeat(rank <= known.reach, zones)
+            shared = shared.at[own:].set(jnp.where(seen, shared[own:], NEVER))
+        total = jnp.cumsum(jax.nn.softmax(jnp.concatenate([shared, late])))
+
+        def draw(key: RandomKey) -> tuple[Point, Bool[Array, ""]]:
+            part_key, point_key = jr.split(key)
+            level = jr.uniform(part_key, dtype=total.dtype) * total[-1]
+            part = jnp.minimum(jnp.searchsorted(total, level, side="right"), len(total) - 1)
+            of_part = first.family.of_part(part)
+            z = of_part.sample(known.places.shape[1:], key=point_key).astype(total.dtype)
+            is_shared = part < len(shared)
+            mine = first.frames.place(jnp.where(is_shared, part, 0), z)
+            other = second.frames.place(jnp.where(is_shared, own, part - len(shared) + own), z)
+            return jnp.where(is_shared, mine, other), is_shared
+
+        return _Density(jnp.diff(total[: len(shared)], prepend=0.0), draw)
+
+    def alone(t: Scalar, new: History, i: Int[Array, ""] | int) -> _Density:
+        del i
+        marginal = places.after(_both(known, new)).at(t)
+        shares = jnp.zeros((0,), known.places.dtype)
+        is_shared = jnp.asarray(False)
+        if isinstance(places, HistoryFree | Routed) and isinstance(marginal, LocationScaleMarginal):
+            shares, is_shared = jnp.exp(marginal.log_weights), jnp.asarray(True)
+        return _Density(shares, lambda key: (marginal.sample(key=key), is_shared))
+
+    return joined if own else alone
+
+
+def _background(places: AbstractPlaces, known: History) -> int:
+    """The parts of the background of a mixture to which every event adds some; zero otherwise."""
+    one, two = (_shape(places, known, n) for n in (1, 2))
+    if not isinstance(one, LocationScaleMarginal):
+        return 0
+    parts, more = one.log_weights.shape[0], two.log_weights.shape[0]
+    return 2 * parts - more if more > parts else 0
+
+
+def _shape(places: AbstractPlaces, known: History, n: int):
+    """The marginal given so many events; nothing is computed but shapes."""
+    return eqx.filter_eval_shape(lambda: places.after(_room(known, n)).at(known.origin))
+
+
+def _room(like: History, n: int) -> History:
+    """A history of `n` entries without an event."""
+    none = jax.tree.map(lambda a: a[:0] if a.ndim else a, like)
+    return none.longer(n)
+
+
+def _both(first: History, second: History) -> History:
+    columns = ("times", "places", "marks", "valid")
+    own = (jnp.concatenate([getattr(h, c) for h in (first, second)]) for c in columns)
+    return History(*own, first.origin, first.reach)

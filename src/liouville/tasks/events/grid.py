@@ -1,0 +1,308 @@
+"""Expected numbers of events in the cells of a grid."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from liouville.data import Events, Region
+from liouville.errors import LiouvilleError
+from liouville.numerics.types import as_float
+from liouville.paths import Gaussian, LocationScaleMarginal
+from liouville.processes import History, PointProcess, shares_parts
+from liouville.tasks.events.catalogues import Catalogue, Spans
+from liouville.tasks.events.model import EventModel
+from liouville.tasks.events.units import EventUnits
+
+_CELLS = {1: 100, 2: 50, 3: 20}
+_MOST_CELLS = 2_000_000
+# Nodes of all cells together, and the most pieces of a cell along a side; a piece has two nodes.
+_NODES, _PIECES = 400_000, 4
+# Points of all narrow parts together, and of one.
+_POINTS, _LEAST_POINTS, _MOST_POINTS = 1_000_000, 64, 4096
+# Parts as wide as so many pieces of a cell or more are looked at on a grid of half that step.
+_LEVELS = (1.0, 4.0, 16.0)
+# How far a part reaches, in its widths; the nodes along a side of a tile.
+_REACH, _TILE = 6.0, 48
+# Parts that together have less than this share are left out; those that change less stand still.
+_NEGLIGIBLE, _STILL = 1e-7, 1e-3
+
+
+class Grid(NamedTuple):
+    """Cells of equal size in the coordinates."""
+
+    edges: tuple[np.ndarray, ...]  # of every coordinate
+    expected: np.ndarray  # events in every cell on average, (cells, cells, ...)
+    mask: np.ndarray  # which cells have a part in the region, same shape
+    is_exact: bool  # whether they are masses of the density, or else counts of simulated events
+
+
+class Cells(NamedTuple):
+    """The cells of a grid with the nodes of a quadrature, which all forecasts share."""
+
+    units: EventUnits
+    edges: tuple[np.ndarray, ...]
+    region: Region | None  # where events count
+    axes: tuple[np.ndarray, ...]  # the nodes of every coordinate
+    volumes: np.ndarray  # of the model's space at the nodes, zero outside of the region
+    piece: float  # the side of a piece of a cell
+    side: float  # its longest side in the model's units
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """How many cells there are along every coordinate."""
+        return tuple(len(edges) - 1 for edges in self.edges)
+
+    def by_cell(self, values: np.ndarray) -> np.ndarray:
+        """Values at the nodes, those of one cell last, shape `(*shape, nodes)`."""
+        dim, each = len(self.axes), len(self.axes[0]) // self.shape[0]
+        apart = values.reshape([n for cells in self.shape for n in (cells, each)])
+        last = np.moveaxis(apart, range(1, 2 * dim, 2), range(dim, 2 * dim))
+        return last.reshape(*self.shape, -1)
+
+
+class _Parts(NamedTuple):
+    """Gaussian parts of an expected number of events, on the whole plane."""
+
+    weights: np.ndarray  # events, (parts,)
+    locations: np.ndarray  # (parts, dim)
+    scales: np.ndarray  # x = location + scale @ z, (parts, dim, dim)
+
+
+def cells_of(
+    model: EventModel, region: Region | None, known: Events, size: float | None = None
+) -> Cells:
+    """Cells that cover a region, or all known places if there is none.
+
+    Their lower left corners are multiples of the size, as those of CSEP's regions are.
+
+    Args:
+        model: whose places they divide.
+        region: where events count.
+        known: places that are covered if there is no region.
+        size: of a cell, in units of the coordinates; by default about 1/50 of the longest side.
+
+    Raises:
+        LiouvilleError: if the size is not positive or there are too many cells.
+    """
+    if region is not None:
+        low, high = np.array(region.bounds[:2]), np.array(region.bounds[2:])
+    else:
+        low, high = known.places.min(axis=0), known.places.max(axis=0)
+    span = np.where(high > low, high - low, 1.0)
+    dim = len(span)
+    if size is None:
+        size = _round(float(span.max()) / _CELLS.get(dim, 10))
+    if not size > 0:
+        raise LiouvilleError(f"the grid has cells of size {size:g}; give a positive size")
+    first = np.floor(low / size + 1e-6).astype(int)
+    counts = np.maximum(np.ceil(high / size - 1e-6).astype(int) - first, 1)
+    number = np.prod(counts.astype(float))
+    if number > _MOST_CELLS:
+        raise LiouvilleError(
+            f"a grid of cells of size {size:g} has {number:.3g} of them; give a larger --grid"
+        )
+    # Rounded, so that neighbours have one edge also as text.
+    edges = tuple(np.round(size * np.arange(i, i + n + 1), 10) for i, n in zip(first, counts))
+    pieces = int(np.clip((_NODES / number) ** (1.0 / dim) / 2.0, 1, _PIECES))
+    inside = [r for r in (region, model.region) if r is not None]
+    return _with_nodes(model.units, edges, size, pieces, inside, region)
+
+
+def _round(value: float) -> float:
+    """The number of one digit, 1, 2 or 5, that is nearest."""
+    power = 10.0 ** np.floor(np.log10(value))
+    return float(power * (1, 2, 5, 10)[np.searchsorted((1.5, 3.5, 7.5), value / power, "right")])
+
+
+def _with_nodes(
+    units: EventUnits,
+    edges: tuple[np.ndarray, ...],
+    size: float,
+    pieces: int,
+    inside: list[Region],
+    region: Region | None,
+) -> Cells:
+    """The cells with Gauss-Legendre nodes, two along each side of a piece."""
+    dim, piece = len(edges), size / pieces
+    along = (np.arange(pieces)[:, None] + 0.5 + np.array([-0.5, 0.5]) / 3**0.5) * piece
+    axes = tuple((e[:-1, None] + along.ravel()).ravel() for e in edges)
+    places = _mesh(axes)
+    volumes = np.exp(units.log_volume(places.reshape(-1, dim))).reshape(places.shape[:-1])
+    volumes *= (0.5 * piece) ** dim
+    for where in dict.fromkeys(inside):
+        volumes = np.where(where.contains(places), volumes, 0.0)
+    # The longest side of a piece, of those in the corners and the middle of the grid.
+    ends = _mesh([e[[0, len(e) // 2, -1]] for e in edges]).reshape(-1, dim)
+    here = units.to_model(ends)
+    sides = [np.linalg.norm(units.to_model(ends + e) - here, axis=1) for e in piece * np.eye(dim)]
+    return Cells(units, edges, region, axes, volumes, piece, float(np.max(sides)))
+
+
+def _mesh(axes: Sequence[np.ndarray]) -> np.ndarray:
+    """The points of a grid, shape `(n, m, ..., dim)`."""
+    return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
+
+
+def expected_on_grid(
+    model: EventModel, cells: Cells, drawn: Catalogue, history: Events, start: float, horizon: float
+) -> Grid:
+    r"""The mean number of events in every cell.
+
+    Each simulated event was drawn from a mixture given all before it, and the average of those
+    mixtures is what is expected: no cell is empty because no event was drawn in it. Parts that all
+    catalogues share are integrated over the cells: of the background and of known events. Events in
+    zones of simulated ones are counted. The sum over the region of the model is the mean number of
+    events.
+
+    Parts wider than a piece of a cell are integrated by two Gauss-Legendre nodes along each of its
+    sides, with an error below one percent of a cell within three widths of their middle; narrower
+    ones are split into some hundred points that are counted. Parts that spread are taken at the
+    mean time of each of four spans.
+
+    Densities that are no mixtures of Gaussian parts with such shares are counted altogether.
+    """
+    parts = _shared_parts(model, drawn, history, start, horizon)
+    counted = drawn.places if parts is None else drawn.places[~drawn.is_shared]
+    found, _ = np.histogramdd(counted.reshape(-1, model.dim), cells.edges)
+    mask = cells.by_cell(cells.volumes).any(axis=-1)
+    if parts is not None:
+        masses = masses_of(cells, parts)
+        if cells.region is model.region and len(drawn.times):
+            # The same number with less noise: so many events came from shared parts.
+            masses *= drawn.is_shared.sum() / max(masses.sum(), np.finfo(float).tiny)
+        found = found + masses
+    return Grid(cells.edges, found / drawn.size, mask, parts is not None)
+
+
+def masses_of(cells: Cells, parts: _Parts) -> np.ndarray:
+    """The events of given parts in every cell, shape `(cells, cells, ...)`."""
+    widths = np.linalg.svd(parts.scales, compute_uv=False)[:, -1] / cells.side
+    level = np.searchsorted(_LEVELS, widths, side="right")
+    of_level = [_Parts(*(a[level == i] for a in parts)) for i in range(len(_LEVELS) + 1)]
+    narrow, fine, *coarse = of_level
+    density = _density(cells.units, cells.axes, fine)
+    for least, wide in zip(_LEVELS[1:], coarse, strict=True):
+        if len(wide.weights):
+            density += _interpolated(cells, wide, 0.5 * least * cells.piece)
+    return cells.by_cell(density * cells.volumes).sum(axis=-1) + _scattered(cells, narrow)
+
+
+def _interpolated(cells: Cells, parts: _Parts, step: float) -> np.ndarray:
+    """The density of wide parts at the nodes, from a coarser grid: its logarithm is smooth."""
+    from scipy.interpolate import make_interp_spline
+
+    ends = [(axis[0] - step, max(axis[-1], axis[0] + 3.0 * step) + step) for axis in cells.axes]
+    axes = [np.linspace(a, b, int(np.ceil((b - a) / step)) + 1) for a, b in ends]
+    found = np.log(_density(cells.units, axes, parts, reach=np.inf) + np.finfo(float).tiny)
+    for i, (axis, nodes) in enumerate(zip(axes, cells.axes, strict=True)):
+        found = make_interp_spline(axis, found, axis=i)(nodes)
+    return np.exp(found)
+
+
+def _density(
+    units: EventUnits, axes: Sequence[np.ndarray], parts: _Parts, reach: float = _REACH
+) -> np.ndarray:
+    """Events per unit of the model's space on a grid, tile by tile; far parts are passed over."""
+    shape, dim = tuple(map(len, axes)), len(axes)
+    found, nodes = np.zeros(shape), units.to_model(_mesh(axes).reshape(-1, dim))
+    nodes = nodes.reshape(*shape, dim)
+    inverse = np.linalg.inv(parts.scales)
+    peaks = parts.weights * np.abs(np.linalg.det(inverse)) / (2.0 * np.pi) ** (dim / 2)
+    radii = reach * np.linalg.norm(parts.scales, axis=(1, 2))
+    for first in np.ndindex(*(-(-n // _TILE) for n in shape)):
+        tile = tuple(slice(i * _TILE, (i + 1) * _TILE) for i in first)
+        x = nodes[tile].reshape(-1, dim)
+        low, high = x.min(axis=0), x.max(axis=0)
+        apart = np.maximum(low - parts.locations, parts.locations - high).clip(0.0)
+        near = np.linalg.norm(apart, axis=1) < radii
+        if near.any():
+            squares = np.zeros((len(x), int(near.sum())))
+            shifts = np.einsum("kij,kj->ik", inverse[near], parts.locations[near])
+            for rows, shift in zip(np.moveaxis(inverse[near], 1, 0), shifts, strict=True):
+                squares += (x @ rows.T - shift) ** 2
+            found[tile] = (np.exp(-0.5 * squares) @ peaks[near]).reshape(found[tile].shape)
+    return found
+
+
+def _scattered(cells: Cells, parts: _Parts) -> np.ndarray:
+    """Masses of narrow parts by points of equal weight, spread evenly over each part."""
+    from scipy.stats import norm, qmc
+
+    shape, count = cells.shape, len(parts.weights)
+    if not count:
+        return np.zeros(shape)
+    number = int(np.clip(_POINTS / count, _LEAST_POINTS, _MOST_POINTS)).bit_length() - 1
+    shares = qmc.Sobol(len(shape), scramble=True, seed=0).random_base2(number)
+    z = norm.ppf(np.clip(shares, 1e-9, 1.0 - 1e-9))
+    x = parts.locations[:, None] + np.einsum("kij,nj->kni", parts.scales, z)
+    places = cells.units.to_user(x.reshape(-1, len(shape)))
+    weights = np.repeat(parts.weights / len(z), len(z))
+    found, _ = np.histogramdd(places, cells.edges, weights=weights)
+    # A cell on the border keeps the share of it that is inside.
+    return found * (cells.by_cell(cells.volumes) > 0).mean(axis=-1)
+
+
+def _shared_parts(
+    model: EventModel, drawn: Catalogue, history: Events, start: float, horizon: float
+) -> _Parts | None:
+    """The parts that all catalogues share, with the events expected of each; none if unknown."""
+    past = model._history(model.counted(history), start)
+    process, spans = model.process, drawn.spans
+    if not len(drawn.times) and shares_parts(process.places, past):
+        # No catalogue has an event: what is expected is that of the rate until the first.
+        number, shares = _until_first(process, past, as_float(horizon))
+        spans = Spans(np.array([0.5 * horizon]), drawn.size * float(number) * np.asarray(shares)[None])
+    if spans is None:
+        return None
+    found = _frames(process, past, as_float(spans.times))
+    if found is None:
+        return None
+    locations, scales = (np.asarray(a, np.float64) for a in found)
+    widths = np.abs(scales).max(axis=(2, 3))
+    moved = np.abs(locations - locations[:1]).max(axis=2) + np.abs(scales - scales[:1]).max(axis=(2, 3))
+    is_still = (moved <= _STILL * widths).all(axis=0)
+    weights = np.array(spans.weights, np.float64)
+    weights[0, is_still] = weights[:, is_still].sum(axis=0)
+    weights[1:, is_still] = 0.0
+    order = np.argsort(weights, axis=None)
+    total = np.cumsum(weights.ravel()[order])
+    kept = np.sort(order[total > _NEGLIGIBLE * total[-1]])
+    dim = locations.shape[-1]
+    return _Parts(
+        weights.ravel()[kept],
+        locations.reshape(-1, dim)[kept],
+        scales.reshape(-1, dim, dim)[kept],
+    )
+
+
+@eqx.filter_jit
+def _frames(
+    process: PointProcess, past: History, times: jax.Array
+) -> tuple[jax.Array, jax.Array] | None:
+    """Locations and scales of the parts given a history at local times; none if not Gaussian."""
+    path = process.places.after(past)
+    example = path.at(times[0])
+    if not isinstance(example, LocationScaleMarginal) or not isinstance(example.family, Gaussian):
+        return None
+
+    def one(t: jax.Array) -> tuple[jax.Array, jax.Array]:
+        frames = path.at(t).frames
+        axes = jnp.eye(frames.location.shape[1], dtype=frames.location.dtype)
+        columns = [frames.stretch(jnp.broadcast_to(e, frames.location.shape)) for e in axes]
+        return frames.location, jnp.stack(columns, axis=-1)
+
+    return jax.vmap(one)(times)
+
+
+@eqx.filter_jit
+def _until_first(
+    process: PointProcess, past: History, horizon: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """The integral of the rate if nothing happens, and the shares of the parts in the middle."""
+    now = jnp.zeros_like(past.origin)
+    marginal = process.places.after(past).at(0.5 * horizon)
+    return process.intensity.after(past).integral(now, horizon), jnp.exp(marginal.log_weights)
