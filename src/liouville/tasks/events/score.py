@@ -13,8 +13,9 @@ from liouville.runs.folder import Run, file_of
 from liouville.tasks.events.ask import model_and_events
 from liouville.tasks.events.config import EventsConfig
 from liouville.tasks.events.consistency import consistency
-from liouville.tasks.events.forecast import expected_on_grid, forecast_events
+from liouville.tasks.events.forecast import expected_in, forecast_events
 from liouville.tasks.events.gain import figure, gain_rows, information_gain
+from liouville.tasks.events.grid import cells_of
 from liouville.tasks.events.measure import standard_shift
 from liouville.tasks.events.model import EventModel, Scores, load_events
 from liouville.tasks.events.poisson import poisson_scores
@@ -210,8 +211,6 @@ def tests(
         raise LiouvilleError(
             f"{events.source} has {len(events.windows)} sequences; tests of a forecast are of one"
         )
-    if new.grid is not None and not new.grid > 0:
-        raise LiouvilleError(f"the grid has cells of size {new.grid:g}; give a positive size")
     start, end = window
     history = events.keep(events.times < start)
     if not len(history):
@@ -219,10 +218,11 @@ def tests(
             f"no events before {events.instant(start)} are known; tests are of a forecast from "
             "such events: give a catalogue that reaches back"
         )
+    cells = cells_of(model, model.region, history, new.grid)
     forecast = forecast_events(
         model, history, end - start, new.catalogues, start=start, seed=new.seed, say=say
     )
-    grid, drawn = expected_on_grid(forecast, model.region, new.grid), forecast.drawn
+    grid, drawn = expected_in(model, cells, forecast), forecast.drawn
     observed = events.keep((events.times >= start) & (events.times <= end))
     marks: dict[str, Any] = {}
     if model.mark_name and not model.kinds:
@@ -237,6 +237,7 @@ def tests(
         drawn.places,
         observed.places,
         grid.edges,
+        expected=grid.expected if grid.is_exact else None,
         seed=new.seed,
         **marks,
     )
