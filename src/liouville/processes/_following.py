@@ -21,26 +21,40 @@ _MOST_DRAWS = 10_000
 class Followed(NamedTuple):
     """Places of simulated events, and where they were expected before they were drawn.
 
+    An event that was drawn several times, until it was inside of the region, counts so many times:
+    with the mass in the region the sums of counts are numbers of events on average.
+
     Attributes:
         places: shape `(catalogues, room, dim)`.
-        is_shared: which come from a part that all catalogues share, of the background or of a known
-            event, shape `(catalogues, room)`; the others come from zones of simulated events.
-        weights: of the shared parts on the whole plane, summed over the events of each span of
-            time, shape `(spans, parts)`. An event that was drawn several times, until it was inside
-            of the region, counts so many times: with the mass in the region the sum is the number
-            of events on average.
+        late: how often an event was drawn that comes from a part of a simulated event, zero if from
+            one that all catalogues share, shape `(catalogues, room)`.
+        centers: of the part an event comes from, shape `(catalogues, room, dim)`.
+        scales: of it, $x = \\mu + L z$, shape `(catalogues, room, dim, dim)`.
+        weights: of the parts that all catalogues share, of the background and of known events,
+            summed over the events of each span of time, shape `(spans, parts)`.
     """
 
     places: Float[Array, "catalogues room dim"]
-    is_shared: Bool[Array, "catalogues room"]
+    late: Float[Array, "catalogues room"]
+    centers: Float[Array, "catalogues room dim"]
+    scales: Float[Array, "catalogues room dim dim"]
     weights: Float[Array, "spans parts"]
+
+
+class _Drawn(NamedTuple):
+    """A point, the part it comes from, and whether all catalogues share that."""
+
+    x: Point
+    center: Point
+    scale: Float[Array, "dim dim"]
+    is_shared: Bool[Array, ""]
 
 
 class _Density(NamedTuple):
     """The density of one place: the chances of shared parts, and how a point is drawn."""
 
     shares: Float[Array, " parts"]
-    draw: Callable[[RandomKey], tuple[Point, Bool[Array, ""]]]  # and whether it is from them
+    draw: Callable[[RandomKey], _Drawn]
 
 
 @eqx.filter_jit
@@ -75,36 +89,35 @@ def follow(
         density, key = density_at(when[i], new, i), jr.fold_in(key, i)
 
         def again(state):
-            trials, (x, _) = state
-            return (trials < _MOST_DRAWS) & ~(True if region is None else region.contains(x))
+            trials, found = state
+            is_inside = True if region is None else region.contains(found.x)
+            return (trials < _MOST_DRAWS) & ~is_inside
 
         def draw(state):
             trials, _ = state
             return trials + 1, density.draw(jr.fold_in(key, trials))
 
-        trials, (x, is_shared) = jax.lax.while_loop(again, draw, (1, density.draw(key)))
-        weight = jnp.where(i < count, trials.astype(x.dtype), 0.0)
-        span = jnp.searchsorted(edges, when[i])
-        return x.astype(where.dtype), is_shared, weight * density.shares, span
+        trials, found = jax.lax.while_loop(again, draw, (1, density.draw(key)))
+        times_drawn = jnp.where(i < count, trials, 0).astype(found.x.dtype)
+        span = jax.nn.one_hot(jnp.searchsorted(edges, when[i]), len(edges) + 1, dtype=found.x.dtype)
+        return found, times_drawn, density.shares, span
 
-    def step(i: Array, found: Followed) -> Followed:
-        own = (times, marks, found.places, counts, keys)
-        x, is_shared, shares, spans = jax.vmap(one, in_axes=(None, 0, 0, 0, 0, 0))(i, *own)
-        into = jax.nn.one_hot(spans, len(edges) + 1, dtype=shares.dtype)
+    def step(i: Array, so_far: Followed) -> Followed:
+        own = (times, marks, so_far.places, counts, keys)
+        found, drawn, shares, spans = jax.vmap(one, in_axes=(None, 0, 0, 0, 0, 0))(i, *own)
         return Followed(
-            found.places.at[:, i].set(x),
-            found.is_shared.at[:, i].set(is_shared),
-            found.weights + into.T @ shares,
+            so_far.places.at[:, i].set(found.x),
+            so_far.late.at[:, i].set(jnp.where(found.is_shared, 0.0, drawn)),
+            so_far.centers.at[:, i].set(found.center),
+            so_far.scales.at[:, i].set(found.scale),
+            so_far.weights + (spans * drawn[:, None]).T @ shares,
         )
 
-    start = jnp.zeros_like(known.origin)
+    start, dtype = jnp.zeros_like(known.origin), known.places.dtype
     parts = jax.eval_shape(lambda: density_at(start, _room(known, room), 0).shares).shape[0]
-    nothing = Followed(
-        jnp.zeros((*times.shape, dim), known.places.dtype),
-        jnp.zeros(times.shape, bool),
-        jnp.zeros((len(edges) + 1, parts), known.places.dtype),
-    )
-    return jax.lax.fori_loop(0, counts.max(), step, nothing)
+    shapes = (*((*times.shape, *more) for more in ((dim,), (), (dim,), (dim, dim))),)
+    nothing = (jnp.zeros(shape, dtype) for shape in (*shapes, (len(edges) + 1, parts)))
+    return jax.lax.fori_loop(0, counts.max(), step, Followed(*nothing))
 
 
 def shares_parts(places: AbstractPlaces, known: History) -> bool:
@@ -138,16 +151,21 @@ def _densities(
             shared = shared.at[own:].set(jnp.where(seen, shared[own:], NEVER))
         total = jnp.cumsum(jax.nn.softmax(jnp.concatenate([shared, late])))
 
-        def draw(key: RandomKey) -> tuple[Point, Bool[Array, ""]]:
+        def place(part: Array, z: Point) -> Point:
+            is_shared = part < len(shared)
+            mine = first.frames.place(jnp.where(is_shared, part, 0), z)
+            other = second.frames.place(jnp.where(is_shared, own, part - len(shared) + own), z)
+            return jnp.where(is_shared, mine, other)
+
+        def draw(key: RandomKey) -> _Drawn:
             part_key, point_key = jr.split(key)
             level = jr.uniform(part_key, dtype=total.dtype) * total[-1]
             part = jnp.minimum(jnp.searchsorted(total, level, side="right"), len(total) - 1)
             of_part = first.family.of_part(part)
             z = of_part.sample(known.places.shape[1:], key=point_key).astype(total.dtype)
-            is_shared = part < len(shared)
-            mine = first.frames.place(jnp.where(is_shared, part, 0), z)
-            other = second.frames.place(jnp.where(is_shared, own, part - len(shared) + own), z)
-            return jnp.where(is_shared, mine, other), is_shared
+            center = place(part, jnp.zeros_like(z))
+            axes = jax.vmap(lambda e: place(part, e) - center)(jnp.eye(len(z), dtype=z.dtype))
+            return _Drawn(place(part, z), center, axes.T, part < len(shared))
 
         return _Density(jnp.diff(total[: len(shared)], prepend=0.0), draw)
 
@@ -155,10 +173,14 @@ def _densities(
         del i
         marginal = places.after(_both(known, new)).at(t)
         shares = jnp.zeros((0,), known.places.dtype)
-        is_shared = jnp.asarray(False)
         if isinstance(places, HistoryFree | Routed) and isinstance(marginal, LocationScaleMarginal):
-            shares, is_shared = jnp.exp(marginal.log_weights), jnp.asarray(True)
-        return _Density(shares, lambda key: (marginal.sample(key=key), is_shared))
+            shares = jnp.exp(marginal.log_weights)
+
+        def draw(key: RandomKey) -> _Drawn:
+            x = marginal.sample(key=key).astype(known.places.dtype)
+            return _Drawn(x, jnp.zeros_like(x), jnp.zeros((x.size, x.size)), jnp.asarray(True))
+
+        return _Density(shares, draw)
 
     return joined if own else alone
 

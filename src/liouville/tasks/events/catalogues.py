@@ -1,7 +1,7 @@
 """Simulated catalogues: what a point process says may happen."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
@@ -18,6 +18,7 @@ from liouville.processes import (
     Poisson,
     Polygon,
     follow,
+    shares_parts,
     simulate_clusters,
     simulate_times,
 )
@@ -28,17 +29,28 @@ _LEAST_ROOM = 32
 _SPANS = 4
 
 
-class Spans(NamedTuple):
+class Expected(NamedTuple):
     """Where simulated events were expected before they were drawn, summed over all of them.
 
+    Each was drawn from a mixture. Of parts that all catalogues share, of the background and of
+    known events, there are the weights; of those of simulated events the one that was drawn from.
+    Weights are of the whole plane; with the masses in the region they sum to the number of events.
+
     Attributes:
-        times: the mean times of the events of each span, since the start, shape `(spans,)`.
-        weights: of the parts of the density given the history at those times, on the whole plane,
-            shape `(spans, parts)`; with the mass in the region they sum to the number of events.
+        times: the mean times of the events of each span of time, since the start, shape
+            `(spans,)`.
+        weights: of the parts of the density given the history at those times, shape
+            `(spans, parts)`.
+        late: weights of parts of simulated events, shape `(n,)`.
+        centers: of those, in the model's units, shape `(n, dim)`.
+        scales: of those, $x = \mu + L z$, shape `(n, dim, dim)`.
     """
 
     times: np.ndarray
     weights: np.ndarray
+    late: np.ndarray
+    centers: np.ndarray
+    scales: np.ndarray
 
 
 class Catalogue(NamedTuple):
@@ -50,9 +62,7 @@ class Catalogue(NamedTuple):
         places: in the user's coordinates, shape `(n, dim)`.
         marks: shape `(n,)`.
         size: how many catalogues there are, with those that are empty.
-        is_shared: which events are of the background or were triggered by known ones, shape `(n,)`:
-            `spans` says where they were expected; none if that is not known.
-        spans: `None` if that is not known.
+        expected: where they were expected before they were drawn; `None` if that is not known.
     """
 
     number: np.ndarray
@@ -60,8 +70,7 @@ class Catalogue(NamedTuple):
     places: np.ndarray
     marks: np.ndarray
     size: int
-    is_shared: np.ndarray
-    spans: Spans | None = None
+    expected: Expected | None = None
 
 
 def draw_catalogues(
@@ -107,8 +116,8 @@ def _by_clusters(
     counts = np.bincount(number, minlength=n)
     edges = np.quantile(times, np.arange(1, _SPANS) / _SPANS) if len(times) else np.zeros(_SPANS - 1)
     firsts = np.cumsum(counts) - counts
-    places, is_shared = np.zeros((len(times), past.places.shape[1])), np.zeros(len(times), bool)
-    weights: Any = 0.0
+    parts: list[tuple[np.ndarray, ...]] = []
+    places, weights = np.zeros((len(times), past.places.shape[1])), 0.0
     keys = jr.split(jr.fold_in(jr.key(seed), 1), n)
     # Catalogues of one size together, so that few steps are taken for nothing.
     order = np.argsort(counts, kind="stable")
@@ -121,23 +130,22 @@ def _by_clusters(
         while room < size.max():
             room *= 4
         slots = np.arange(room) < size[:, None]
-        rows = firsts[own][:, None] + np.arange(room)
-        rows = np.where(slots, rows, 0)
-        when = as_float(np.where(slots, times[rows], horizon))
-        what = as_float(np.where(slots, marks[rows], 0.0))
-        found = follow(
-            process.places, past, when, what, jnp.asarray(size), as_float(edges), region, keys[own]
-        )
-        places[rows[slots]] = np.asarray(found.places, np.float64)[slots]
-        is_shared[rows[slots]] = np.asarray(found.is_shared)[slots]
-        weights = weights + np.asarray(found.weights, np.float64)
+        rows = np.where(slots, firsts[own][:, None] + np.arange(room), 0)
+        columns = (np.where(slots, times[rows], horizon), np.where(slots, marks[rows], 0.0))
+        options = (jnp.asarray(size), as_float(edges), region, keys[own])
+        drawn = follow(process.places, past, *map(as_float, columns), *options)
+        found = [np.asarray(a, np.float64) for a in drawn]
+        places[rows[slots]] = found[0][slots]
+        weights = weights + found[-1]
+        parts.append(tuple(a[slots & (found[1] > 0)] for a in found[1:4]))
         say(f"{begin + len(chosen)} of {len(order)} catalogues with events")
-    spans = None
-    if is_shared.any():
+    expected = None
+    if parts and shares_parts(process.places, past):
         span = np.searchsorted(edges, times)
         middle = [times[span == i].mean() if np.any(span == i) else 0.0 for i in range(_SPANS)]
-        spans = Spans(np.array(middle), weights)
-    return Catalogue(number, times, places, marks, n, is_shared, spans)
+        late = (np.concatenate(a) for a in zip(*parts, strict=True))
+        expected = Expected(np.array(middle), np.asarray(weights), *late)
+    return Catalogue(number, times, places, marks, n, expected)
 
 
 def _by_steps(
@@ -176,7 +184,7 @@ def _by_steps(
         found.append((np.nonzero(valid)[0] + begin, *own))
         say(f"{begin + len(chunk)} of {n} catalogues")
     number, times, places, marks = (np.concatenate(a) for a in zip(*found, strict=True))
-    return Catalogue(number, times, places, marks, n, np.zeros(len(times), bool))
+    return Catalogue(number, times, places, marks, n)
 
 
 @eqx.filter_jit

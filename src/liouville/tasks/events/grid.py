@@ -13,7 +13,7 @@ from liouville.errors import LiouvilleError
 from liouville.numerics.types import as_float
 from liouville.paths import Gaussian, LocationScaleMarginal
 from liouville.processes import History, PointProcess, shares_parts
-from liouville.tasks.events.catalogues import Catalogue, Spans
+from liouville.tasks.events.catalogues import Catalogue, Expected
 from liouville.tasks.events.model import EventModel
 from liouville.tasks.events.units import EventUnits
 
@@ -27,6 +27,8 @@ _POINTS, _LEAST_POINTS, _MOST_POINTS = 1_000_000, 64, 4096
 _LEVELS = (1.0, 4.0, 16.0)
 # How far a part reaches, in its widths; the nodes along a side of a tile.
 _REACH, _TILE = 6.0, 48
+# Parts of simulated events, of which more are represented by some of them.
+_MOST_LATE = 20_000
 # Parts that together have less than this share are left out; those that change less stand still.
 _NEGLIGIBLE, _STILL = 1e-7, 1e-3
 
@@ -153,10 +155,8 @@ def expected_on_grid(
     r"""The mean number of events in every cell.
 
     Each simulated event was drawn from a mixture given all before it, and the average of those
-    mixtures is what is expected: no cell is empty because no event was drawn in it. Parts that all
-    catalogues share are integrated over the cells: of the background and of known events. Events in
-    zones of simulated ones are counted. The sum over the region of the model is the mean number of
-    events.
+    mixtures is what is expected: no cell is empty because no event was drawn in it. The sum over
+    the region of the model is the mean number of events.
 
     Parts wider than a piece of a cell are integrated by two Gauss-Legendre nodes along each of its
     sides, with an error below one percent of a cell within three widths of their middle; narrower
@@ -165,17 +165,16 @@ def expected_on_grid(
 
     Densities that are no mixtures of Gaussian parts with such shares are counted altogether.
     """
-    parts = _shared_parts(model, drawn, history, start, horizon)
-    counted = drawn.places if parts is None else drawn.places[~drawn.is_shared]
-    found, _ = np.histogramdd(counted.reshape(-1, model.dim), cells.edges)
+    parts = _parts(model, drawn, history, start, horizon)
     mask = cells.by_cell(cells.volumes).any(axis=-1)
-    if parts is not None:
-        masses = masses_of(cells, parts)
-        if cells.region is model.region and len(drawn.times):
-            # The same number with less noise: so many events came from shared parts.
-            masses *= drawn.is_shared.sum() / max(masses.sum(), np.finfo(float).tiny)
-        found = found + masses
-    return Grid(cells.edges, found / drawn.size, mask, parts is not None)
+    if parts is None:
+        found, _ = np.histogramdd(drawn.places.reshape(-1, model.dim), cells.edges)
+        return Grid(cells.edges, found / drawn.size, mask, False)
+    found = masses_of(cells, parts)
+    if cells.region is model.region and len(drawn.times):
+        # The same number with less noise: all events are in the region.
+        found *= len(drawn.times) / found.sum()
+    return Grid(cells.edges, found / drawn.size, mask, True)
 
 
 def masses_of(cells: Cells, parts: _Parts) -> np.ndarray:
@@ -246,26 +245,42 @@ def _scattered(cells: Cells, parts: _Parts) -> np.ndarray:
     return found * (cells.by_cell(cells.volumes) > 0).mean(axis=-1)
 
 
-def _shared_parts(
+def _parts(
     model: EventModel, drawn: Catalogue, history: Events, start: float, horizon: float
 ) -> _Parts | None:
-    """The parts that all catalogues share, with the events expected of each; none if unknown."""
+    """The parts from which events were drawn, with the number expected of each; none if unknown."""
     past = model._history(model.counted(history), start)
-    process, spans = model.process, drawn.spans
+    process, expected = model.process, drawn.expected
     if not len(drawn.times) and shares_parts(process.places, past):
         # No catalogue has an event: what is expected is that of the rate until the first.
         number, shares = _until_first(process, past, as_float(horizon))
-        spans = Spans(np.array([0.5 * horizon]), drawn.size * float(number) * np.asarray(shares)[None])
-    if spans is None:
+        weights = drawn.size * float(number) * np.asarray(shares, np.float64)[None]
+        dim = model.dim
+        none = (np.zeros((0, *more)) for more in ((), (dim,), (dim, dim)))
+        expected = Expected(np.array([0.5 * horizon]), weights, *none)
+    if expected is None:
         return None
-    found = _frames(process, past, as_float(spans.times))
+    shared = _shared_parts(process, past, expected)
+    if shared is None:
+        return None
+    late = _Parts(expected.late, expected.centers, expected.scales)
+    if len(late.weights) > _MOST_LATE:
+        rows = np.random.default_rng(0).permutation(len(late.weights))[:_MOST_LATE]
+        late = _Parts(*(a[rows] for a in late))
+        late = late._replace(weights=late.weights * (expected.late.sum() / late.weights.sum()))
+    return _Parts(*map(np.concatenate, zip(shared, late, strict=True)))
+
+
+def _shared_parts(process: PointProcess, past: History, expected: Expected) -> _Parts | None:
+    """Those of the background and of known events; none if they are not Gaussian."""
+    found = _frames(process, past, as_float(expected.times))
     if found is None:
         return None
     locations, scales = (np.asarray(a, np.float64) for a in found)
     widths = np.abs(scales).max(axis=(2, 3))
     moved = np.abs(locations - locations[:1]).max(axis=2) + np.abs(scales - scales[:1]).max(axis=(2, 3))
     is_still = (moved <= _STILL * widths).all(axis=0)
-    weights = np.array(spans.weights, np.float64)
+    weights = np.array(expected.weights, np.float64)
     weights[0, is_still] = weights[:, is_still].sum(axis=0)
     weights[1:, is_still] = 0.0
     order = np.argsort(weights, axis=None)
