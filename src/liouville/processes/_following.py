@@ -90,7 +90,7 @@ def follow(
 
         def again(state):
             trials, found = state
-            is_inside = True if region is None else region.contains(found.x)
+            is_inside = jnp.asarray(True) if region is None else region.contains(found.x)
             return (trials < _MOST_DRAWS) & ~is_inside
 
         def draw(state):
