@@ -175,18 +175,13 @@ def test_a_forecast_fills_a_folder(run, tmp_path, capsys):
     summary = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert {p.name for p in out.iterdir()} == set(forecasts.FILES)
     assert summary["horizon"] == 1.0
-    cells = read(out / "expected.csv")
-    assert list(cells[0]) == [
-        "lon_min", "lon_max", "lat_min", "lat_max", "depth_min", "depth_max", "mag_min", "mag_max",
-        "rate", "mask",
-    ]  # fmt: skip
-    total = sum(float(cell["rate"]) for cell in cells)
-    assert total == pytest.approx(summary["expected events in the grid"])
-    drawn = read(out / "catalogues.csv")
-    assert list(drawn[0]) == ["catalogue", "time", "longitude", "latitude", "mag"]
+    cells = np.loadtxt(out / "expected.dat")
+    assert cells.shape[1] == 10
+    assert cells[:, 8].sum() == pytest.approx(summary["expected events in the grid"], rel=1e-3)
+    drawn = [row for row in read(out / "catalogues.csv") if row["lon"]]
     assert len(drawn) == round(20 * summary["expected events"])
-    assert min(row["time"] for row in drawn) > summary["start"]
-    assert max(row["time"] for row in drawn) < summary["end"]
+    assert min(row["time_string"] for row in drawn) > summary["start"].removesuffix("Z")
+    assert max(row["time_string"] for row in drawn) < summary["end"].removesuffix("Z")
     shares = [float(row["share"]) for row in read(out / "numbers.csv")]
     assert sum(shares) == pytest.approx(1.0)
     assert call(*words) == 2
@@ -203,6 +198,37 @@ def test_a_forecast_from_another_history_and_time(run, tmp_path, capsys):
     assert captured.err == ""
     assert (summary["events known"], summary["horizon"]) == (1, 1.0)
     assert summary["start"] == "2020-03-02T00:00:00Z"
+
+
+def test_a_history_of_elsewhere_is_left_out(run, tmp_path, capsys):
+    rows = [[stamp(60.5), 36.0, 135.0, 5.0]]
+    history = write(tmp_path / "one.csv", rows)
+    far = write(tmp_path / "far.csv", [*rows, *([stamp(60.9), 50.0, 135.0, 7.0],) * 1])
+    said = []
+    for file in (history, far):
+        words = ("forecast", run, "--history", file, "--horizon", "24h", "-n", 20, "--start")
+        assert call(*words, stamp(61), "--out", tmp_path / file.stem, "--json") == 0
+        captured = capsys.readouterr()
+        said.append(json.loads(captured.out.splitlines()[-1])["expected events"])
+    assert said[0] == said[1]
+    assert "1 are outside of its region" in captured.err
+    nothing = write(tmp_path / "nothing.csv", [[stamp(60.9), 50.0, 135.0, 7.0]])
+    words = ("forecast", run, "--history", nothing, "--horizon", "1d", "--out", tmp_path / "N")
+    assert call(*words) == 2
+    assert "no event of" in error_of(capsys)
+
+
+def test_a_series_of_forecasts(run, tmp_path, capsys):
+    history = write(tmp_path / "history.csv", FUTURE)
+    coast = tmp_path / "coast.geojson"
+    coast.write_text(json.dumps({"type": "LineString", "coordinates": [[131, 31], [139, 39]]}))
+    words = ("forecast", run, "--history", history, "--horizon", "1d", "-n", 20, "--out")
+    words = (*words, tmp_path / "S", "--start", stamp(28), "--every", "1d", "--coast", coast)
+    assert call(*words, "--until", stamp(30), "--json") == 0
+    found = json.loads(capsys.readouterr().out.splitlines()[-1])["forecasts"]
+    assert [row["observed"] for row in found] == ["0", "1"]
+    assert [row["known"] for row in found] == [1, 1]
+    assert (tmp_path / "S" / "2020-01-29" / "forecast.png").exists()
 
 
 def test_nothing_of_a_forecast_that_fails_is_written(run, tmp_path, monkeypatch, capsys):
@@ -230,6 +256,9 @@ FUTURE = [[stamp(20.0), 36.0, 135.0, 5.0], [stamp(30.0), 36.0, 135.0, 5.0]]
         (("--horizon", "1d", "-n", 2, "--grid", -1), "positive size"),
         (("--horizon", "1d", "--bins", -1), "positive width"),
         (("--horizon", "1d", "--region", "1,2,3"), "region"),
+        (("--horizon", "1d", "--every", "1d"), "belong together"),
+        (("--horizon", "1d", "--every", "1d", "--until", stamp(40)), "--start"),
+        (("--horizon", "1d", "--coast", "none.geojson"), "none.geojson"),
         (("--horizon", "1d", "--sequence-name", "7"), "--sequence-name"),
     ],
 )

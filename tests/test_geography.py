@@ -10,6 +10,7 @@ from liouville.data import (
     Projection,
     Region,
     great_circle_km,
+    read_lines,
 )
 from liouville.errors import LiouvilleError
 
@@ -187,8 +188,56 @@ def test_regions_in_words_and_files(tmp_path: Path) -> None:
             Region.parse(_text(tmp_path, content, "b.geojson"))
     with _raises("no file of the region"):
         Region.parse("japan")
+
+    class Shape:
+        __geo_interface__ = {  # noqa: RUF012 - as libraries have it
+            "type": "Polygon",
+            "coordinates": (((0, 0), (4, 0), (4, 3), (0, 0)), ((1, 0.1), (2, 0.1), (2, 1))),
+        }
+
+    assert Region.parse(Shape()).area == pytest.approx(5.55)
     with _raises("a region is a box"):
         Region.parse([1, 2, 3])
+
+
+def test_regions_of_cells(tmp_path: Path) -> None:
+    # Around a hole that touches the outside in a corner.
+    ring = [(0, 0), (1, 1), (0, -1), (-1, -1), (-1, 0), (-1, 1), (-1, 2), (0, 2), (1, 2)]
+    middles = [(142.05 + 0.1 * i, -3.95 + 0.1 * j) for i, j in ring]
+    corners = [(142.0 + 0.1 * i, -4.0 + 0.1 * j) for i, j in ring]
+    for places in (middles, corners):
+        text = "\n".join(f"{x:.8e}\t{y:.8e}" for x, y in places)
+        found = Region.parse(_text(tmp_path, text, "cells.dat"))
+        assert found.area == pytest.approx(0.09)
+        assert found.contains(np.array(middles)).all()
+        assert found.contains(np.array([[142.05, -3.85], [142.15, -3.95]])).tolist() == [False] * 2
+    apart = Region.parse(_text(tmp_path, "0.5,0.5\n1.5,1.5\n", "cells.txt"))
+    assert (len(apart.rings), apart.area) == (2, 2.0)
+    for text, pattern in [
+        ("lon lat\n0.5 0.5", "neither GeoJSON nor lines"),
+        ("0.5\n1.5", "neither GeoJSON nor lines"),
+        ("0.5 0.5", "tell no size"),
+        ("0.03 0.5\n1.03 0.5\n2.1 1.5", "on multiples of it"),
+        ("0.5 0.5\n1.5 100000000.5", "give larger cells"),
+    ]:
+        with _raises(pattern):
+            Region.parse(_text(tmp_path, text, "bad.dat"))
+
+
+def test_lines_of_a_file(tmp_path: Path) -> None:
+    line = {"type": "LineString", "coordinates": [[0, 0], [1, 1, 5]]}
+    ring = {"type": "MultiPolygon", "coordinates": [[[[0, 0], [1, 0], [1, 1], [0, 0]]]]}
+    for data, count in [
+        (line, 1),
+        ({"type": "Feature", "geometry": ring}, 1),
+        ({"type": "GeometryCollection", "geometries": [line, ring]}, 2),
+    ]:
+        found = read_lines(Path(_text(tmp_path, json.dumps(data), "c.geojson")))
+        assert [len(a) for a in found][:count] == [len(a) for a in found]
+        assert found[0].shape[1] == 2
+    for content in ("[]", "{}", json.dumps({"type": "LineString", "coordinates": [1]})):
+        with _raises("no lines"):
+            read_lines(Path(_text(tmp_path, content, "c.geojson")))
 
 
 @pytest.mark.parametrize(

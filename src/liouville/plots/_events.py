@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
+from matplotlib.ticker import MaxNLocator
 
 from liouville.plots._clock import Clock
 from liouville.plots._plane import centres
@@ -63,20 +64,34 @@ class Ground:
         axes.set(xlim=self.x, ylim=self.y)
         axes.set_aspect(self.aspect, adjustable="box")
         for line in self.coast:
-            axes.plot(*line.T, color=FAINT, linewidth=0.7, zorder=2.4)
+            axes.plot(*line.T, color=MUTED, linewidth=0.6, zorder=2.4)
         for corners in self.outline:
             ring = np.concatenate([corners, corners[:1]])
             axes.plot(*ring.T, color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)), zorder=2.5)
         label(axes, *self.labels)
 
 
-def mark_sizes(marks: np.ndarray | None, count: int) -> np.ndarray:
-    """Areas of markers in square points: larger for larger marks, smaller if there are many."""
+def mark_sizes(marks: np.ndarray | None, count: int, *, of: np.ndarray | None = None) -> np.ndarray:
+    """Areas of markers in square points: larger for larger marks, smaller if there are many.
+
+    With `of` they are those of other marks on the same scale, for a legend.
+    """
     base = float(np.clip(2400.0 / max(count, 1), 2.0, 14.0))
     if marks is None or not len(marks):
         return np.full(count, base)
-    excess = marks - marks.min()
-    return base * (0.5 + 4.0 * (excess / max(float(excess.max()), 1e-12)) ** 2)
+    least, span = marks.min(), max(float(np.ptp(marks)), 1e-12)
+    return base * (0.5 + 4.0 * (((marks if of is None else of) - least) / span) ** 2)
+
+
+def _mark_legend(axes: Axes, marks: np.ndarray | None, count: int) -> None:
+    """Rings of a few round marks beside their numbers."""
+    if marks is None or not len(marks) or not np.ptp(marks) > 0:
+        return
+    ticks = MaxNLocator(4).tick_values(float(marks.min()), float(marks.max()))
+    shown = np.array([t for t in ticks if marks.min() <= t <= marks.max()])
+    for value, size in zip(shown, mark_sizes(marks, count, of=shown), strict=True):
+        _rings(axes, np.full((1, 2), np.nan), np.array([size]), f"{value:g}")
+    axes.legend(fontsize=8, loc="lower right", labelcolor=INK, framealpha=0.85, edgecolor=FAINT)
 
 
 def log_norm(fields: np.ndarray) -> LogNorm:
@@ -136,10 +151,10 @@ def show_logarithm(axes: Axes, ground: Ground, field: np.ndarray, norm: LogNorm)
     return show_field(axes, logarithm(field, norm), (*ground.x, *ground.y), scale, "bicubic")
 
 
-def _rings(axes: Axes, places: np.ndarray, sizes: np.ndarray) -> None:
+def _rings(axes: Axes, places: np.ndarray, sizes: np.ndarray, name: str | None = None) -> None:
     """The latest events."""
     rings = {"facecolors": "none", "edgecolors": MARK, "linewidths": 0.7, "zorder": 3}
-    axes.scatter(*places.T, s=sizes + 3.0, **rings)
+    axes.scatter(*places.T, s=sizes + 3.0, label=name, **rings)
 
 
 def logarithm(field: np.ndarray, norm: LogNorm) -> np.ndarray:
@@ -243,6 +258,7 @@ def forecast_figure(
         axes = figure.add_subplot(grid[0])
         draw_field(figure, axes, ground, expected, "expected events per cell")
         _rings(axes, places, mark_sizes(marks, len(places)))
+        _mark_legend(axes, marks, len(places))
         headline(axes, "expected events", f"rings: last {len(places)} known")
         column = grid[1].subgridspec(2, 1)
         count, growth = figure.add_subplot(column[0]), figure.add_subplot(column[1])
@@ -264,6 +280,8 @@ def forecast_figure(
     growth.fill_between(after, lower, upper, color=MODEL, alpha=0.35, linewidth=0)
     growth.plot(after, middle, color=MODEL, linewidth=1.4)
     growth.set(xlim=(0, after[-1]), ylim=(0, None))
+    for axis in (count.xaxis, growth.yaxis):
+        axis.set_major_locator(MaxNLocator(6, integer=True))
     label(growth, f"{clock.unit or 'time'} after the start", "events so far")
     headline(growth, "how the number grows", "50 %, 95 %")
     figure.suptitle(plain(when, 80), fontsize=10, color=INK, x=0.01, ha="left")

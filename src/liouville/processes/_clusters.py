@@ -1,4 +1,5 @@
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -16,8 +17,8 @@ from liouville.processes._kernels import AbstractKernel
 from liouville.processes._next import inverse_mass
 from liouville.processes._rates import AbstractRate
 
-# Arrays are padded to a power of two from here on, so that few shapes are ever compiled.
-_LEAST = 256
+# Arrays are padded to this length, or to it times a power of the next: few shapes are compiled.
+_LEAST, _STEP = 1024, 8
 # So many times the events that one catalogue may have are those of all catalogues together.
 _MOST_TOGETHER = 100
 # Parents: numbers of events drawn before come as they are, and of the history below those two.
@@ -138,13 +139,22 @@ def _within_reach(
     return kept
 
 
-def _padded(function, columns, *fixed) -> np.ndarray:
+def _room(n: int) -> int:
+    size = _LEAST
+    while size < n:
+        size *= _STEP
+    return size
+
+
+def _padded(
+    function: Callable[..., Array], columns: np.ndarray | tuple[np.ndarray, ...], *fixed: Any
+) -> np.ndarray:
     """A compiled function over columns of any length, shape `(n,)`, in one of few shapes."""
     columns = columns if isinstance(columns, tuple) else (columns,)
     n = len(columns[0])
     if not n:
         return np.zeros(0)
-    size = max(_LEAST, 1 << (n - 1).bit_length())
+    size = _room(n)
     padded = (as_float(np.pad(column, (0, size - n), "edge")) for column in columns)
     return np.asarray(function(*fixed, *padded), np.float64)[:n]
 
@@ -166,8 +176,7 @@ def _children_times(
 def _marks(marks: AbstractMarks | None, n: int, key: RandomKey) -> np.ndarray:
     if marks is None:
         return np.zeros(n)
-    size = max(_LEAST, 1 << (n - 1).bit_length())
-    return np.asarray(_drawn_marks(marks, jr.split(key, size)), np.float64)[:n]
+    return np.asarray(_drawn_marks(marks, jr.split(key, _room(n))), np.float64)[:n]
 
 
 @eqx.filter_jit

@@ -19,7 +19,7 @@ _MOST_DRAWS = 10_000
 
 
 class Followed(NamedTuple):
-    """Places of simulated events, and where they were expected before they were drawn.
+    r"""Places of simulated events, and where they were expected before they were drawn.
 
     An event that was drawn several times, until it was inside of the region, counts so many times:
     with the mass in the region the sums of counts are numbers of events on average.
@@ -29,7 +29,7 @@ class Followed(NamedTuple):
         late: how often an event was drawn that comes from a part of a simulated event, zero if from
             one that all catalogues share, shape `(catalogues, room)`.
         centers: of the part an event comes from, shape `(catalogues, room, dim)`.
-        scales: of it, $x = \\mu + L z$, shape `(catalogues, room, dim, dim)`.
+        scales: of it, $x = \mu + L z$, shape `(catalogues, room, dim, dim)`.
         weights: of the parts that all catalogues share, of the background and of known events,
             summed over the events of each span of time, shape `(spans, parts)`.
     """

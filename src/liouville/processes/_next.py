@@ -38,7 +38,7 @@ def next_time(hazard: AbstractHazard, start: Scalar, limit: Scalar, *, key: Rand
 def inverse_integral(
     hazard: AbstractHazard, start: Scalar, limit: Scalar, target: Scalar
 ) -> Scalar:
-    r"""The time $t$ with $\int_{start}^t \lambda =$ `target`, or infinity if it is after `limit`."""
+    r"""The time $t$ with $\int_{start}^t \lambda =$ `target`, infinity if it is after `limit`."""
     longest = jnp.maximum(limit - start, 0.0)
 
     def mass(duration: Scalar) -> Scalar:

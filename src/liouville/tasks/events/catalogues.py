@@ -30,7 +30,7 @@ _SPANS = 4
 
 
 class Expected(NamedTuple):
-    """Where simulated events were expected before they were drawn, summed over all of them.
+    r"""Where simulated events were expected before they were drawn, summed over all of them.
 
     Each was drawn from a mixture. Of parts that all catalogues share, of the background and of
     known events, there are the weights; of those of simulated events the one that was drawn from.
@@ -114,7 +114,9 @@ def _by_clusters(
     )
     say(f"{len(times)} times in {n} catalogues")
     counts = np.bincount(number, minlength=n)
-    edges = np.quantile(times, np.arange(1, _SPANS) / _SPANS) if len(times) else np.zeros(_SPANS - 1)
+    edges = (
+        np.quantile(times, np.arange(1, _SPANS) / _SPANS) if len(times) else np.zeros(_SPANS - 1)
+    )
     firsts = np.cumsum(counts) - counts
     parts: list[tuple[np.ndarray, ...]] = []
     places, weights = np.zeros((len(times), past.places.shape[1])), 0.0

@@ -118,7 +118,7 @@ def bins_of(text: str | None, model: EventModel) -> np.ndarray | None:
 
 
 def grid_table(model: EventModel, grid: Grid) -> dict[str, np.ndarray]:
-    """The cells as columns: their edges, the expected number, and whether they are in the region."""
+    """The cells as columns: their edges, the expected number, whether they are in the region."""
     numbers = np.indices(grid.expected.shape).reshape(len(grid.edges), -1)
     columns: dict[str, np.ndarray] = {}
     for name, edges, i in zip(model.features, grid.edges, numbers, strict=True):

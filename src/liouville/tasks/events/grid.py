@@ -26,7 +26,7 @@ _POINTS, _LEAST_POINTS, _MOST_POINTS = 1_000_000, 64, 4096
 # Parts as wide as so many pieces of a cell or more are looked at on a grid of half that step.
 _LEVELS = (1.0, 4.0, 16.0)
 # How far a part reaches, in its widths; the nodes along a side of a tile.
-_REACH, _TILE = 6.0, 48
+_REACH, _TILE = 6.0, 32
 # Parts of simulated events, of which more are represented by some of them.
 _MOST_LATE = 20_000
 # Parts that together have less than this share are left out; those that change less stand still.
@@ -278,7 +278,9 @@ def _shared_parts(process: PointProcess, past: History, expected: Expected) -> _
         return None
     locations, scales = (np.asarray(a, np.float64) for a in found)
     widths = np.abs(scales).max(axis=(2, 3))
-    moved = np.abs(locations - locations[:1]).max(axis=2) + np.abs(scales - scales[:1]).max(axis=(2, 3))
+    moved = np.abs(locations - locations[:1]).max(axis=2) + np.abs(scales - scales[:1]).max(
+        axis=(2, 3)
+    )
     is_still = (moved <= _STILL * widths).all(axis=0)
     weights = np.array(expected.weights, np.float64)
     weights[0, is_still] = weights[:, is_still].sum(axis=0)
