@@ -223,6 +223,7 @@ BAD_QUERIES = [
     (["evaluate", "{tmp}"], "holds no run (no config.yaml); fit a model first"),
     (["evaluate", "{run}", "--scaling", "global"], "data.scaling has no meaning for a run"),
     (["evaluate", "{run}", "--standard"], "standard has no meaning for a run"),
+    (["evaluate", "{run}", "--data", "{tmp}/two.csv"], "a run of cells, which is measured on"),
     (["trajectories", "{run}", "--from", "0", "--to", "0", "-o", "{tmp}/a.csv"], "increasing"),
 ]
 

@@ -325,6 +325,142 @@ def test_questions_that_cannot_be(run, tmp_path, capsys):
     assert call("query", run, points, "--time", stamp(25), "--drop-future", "--out", out) == 0
 
 
+# Scores of events that a run has not seen.
+
+
+@pytest.fixture(scope="module")
+def later(tmp_path_factory) -> Path:
+    """Events of the two months after those of the run, one of them outside of its region."""
+    rng = np.random.default_rng(1)
+    days = np.sort(rng.uniform(60.5, 120.0, 80)).tolist()
+    rows = [[stamp(d), *rng.normal([36.0, 135.0], 1.0).round(3), 4.5] for d in days]
+    rows.append([stamp(120), 36.0, 100.0, 4.5])
+    return write(tmp_path_factory.mktemp("later") / "later.csv", rows)
+
+
+def scored(run: Path, file: Path, *words: object) -> int:
+    return call("evaluate", run, "--data", file, *words)
+
+
+MAY = ("--from", stamp(61), "--to", stamp(120))
+
+
+def test_events_that_a_run_has_not_seen_are_scored(run, later, catalogue, tmp_path, capsys):
+    (tmp_path / "RUN").mkdir()
+    for name in ("config.yaml", "model.lv"):
+        (tmp_path / "RUN" / name).write_bytes((run / name).read_bytes())
+    # Whatever process lies there is what the gain is over.
+    (tmp_path / "RUN" / "etas.npz").write_bytes((run / "model.lv").read_bytes())
+    assert scored(tmp_path / "RUN", later, *MAY, "--json") == 0
+    captured = capsys.readouterr()
+    found = json.loads(captured.out.splitlines()[-1])
+    assert captured.err.count("\n") == captured.err.count("warning: ") == 1
+    assert "1 are outside of its region" in captured.err
+    seen = read(later)
+    early = sum(row["time"] < stamp(61) for row in seen)
+    assert found["events"] == 80 - early
+    assert (found["events of history"], found["of these, the run's own"]) == (90 + early, 90)
+    # Times are in days, whose logarithm the rates and their integrals have.
+    model = lv.load_events(run)
+    rows: list[list[object]] = [[*row.values()] for row in [*read(catalogue), *seen[:-1]]]
+    both = write(tmp_path / "both.csv", rows)
+    events = lv.read_events(both, window=f"{stamp(0)},{stamp(120)}", region=REGION).check()
+    events = events.between(61.0, 120.0, history_from=0.0)
+    scores = model.scores(events)
+    assert found["nats in time, days"] == pytest.approx(scores.nats_in_time, abs=1e-4)
+    assert found["nats in space, degree2"] == pytest.approx(scores.nats_in_space, abs=1e-4)
+    per_km = scores.nats_in_space + np.log(111.2**2 * np.cos(np.radians(36.0)))
+    assert found["nats in space, km2"] == pytest.approx(per_km, abs=0.05)
+    total = found["nats in time, days"] + found["nats in space, km2"]
+    assert found["nats in all, days, km2"] == pytest.approx(total, abs=2e-4)
+    assert found["log-likelihood per event in all, days, km2"] == -found["nats in all, days, km2"]
+    gains = {(row["gain over"], row["in"]): row for row in found["gains"]}
+    assert len(gains) == 6
+    poisson = gains["homogeneous Poisson", "all"]
+    assert poisson["95 % from"] < poisson["nats per event"] < poisson["to"]
+    assert gains["space-time ETAS", "all"]["nats per event"] == 0.0
+
+
+def test_tests_of_a_forecast_are_asked_for(run, later, capsys):
+    words = ("--from", stamp(61), "--to", stamp(63), "--tests", "-n", 20, "--grid", 2.0)
+    assert scored(run, later, *words) == 0
+    captured = capsys.readouterr()
+    assert "no etas.npz" in captured.err
+    for word in ("gain over", "homogeneous Poisson", "share as small", "events of history"):
+        assert word in captured.out
+    assert scored(run, later, *words, "--json") == 0
+    tests = json.loads(capsys.readouterr().out.splitlines()[-1])["tests"]
+    assert [row["test"] for row in tests] == ["N", "M", "S", "L"]
+    assert all(0.0 <= row["p-value"] <= 1.0 for row in tests)
+    assert all(row["passes"] is (row["p-value"] > 0.05) for row in tests)
+
+
+def test_what_makes_scores_odd_is_said(run, later, catalogue, capsys):
+    for words, message in [
+        (("--from", stamp(20), "--to", stamp(59)), "when training ended"),
+        (("--from", stamp(0), "--to", stamp(59)), "no events before"),
+    ]:
+        assert scored(run, catalogue, *words) == 0
+        assert message in capsys.readouterr().err
+    assert scored(run, later, "--from", stamp(61), "--to", stamp(400)) == 0
+    assert "expects" in capsys.readouterr().err
+    # A run whose own data are gone is scored by what is left.
+    text = catalogue.read_text()
+    try:
+        catalogue.write_text(text.replace("135.", "134."))
+        assert scored(run, later, *MAY, "--json") == 0
+    finally:
+        catalogue.write_text(text)
+    captured = capsys.readouterr()
+    assert "has changed" in captured.err
+    found = json.loads(captured.out.splitlines()[-1])
+    assert found["gains"] == []
+    assert "nats in space, standardised" not in found
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ((), "--from and --to"),
+        (("--from", stamp(61)), "--from and --to"),
+        (("--from", stamp(70), "--to", stamp(61)), "begin before it ends"),
+        (("--from", "spring", "--to", stamp(61)), "spring"),
+        (("--from", stamp(200), "--to", stamp(300)), "has no event from"),
+        ((*MAY, "--standard"), "standard has no meaning"),
+        ((*MAY, "-n", 50), "ask for them with --tests"),
+        ((*MAY, "--tests", "--grid", -1.0), "positive size"),
+    ],
+)
+def test_windows_that_cannot_be(run, later, capsys, words, message):
+    assert scored(run, later, *words) == 2
+    assert message in error_of(capsys)
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "message"),
+    [
+        ("time,latitude,longitude", [stamp(70.0), 36.0, 135.0], "marks"),
+        ("time,x,y,mag", [stamp(70.0), 36.0, 135.0, 5.0], "longitude"),
+        ("time,latitude,longitude,mag", [70.0, 36.0, 135.0, 5.0], "plain numbers"),
+        ("time,latitude,longitude,mag", [stamp(70.0), 36.0, 135.0, 3.0], "counts for the model"),
+    ],
+)
+def test_catalogues_that_do_not_fit(run, tmp_path, capsys, header, row, message):
+    file = write(tmp_path / "other.csv", [row], header)
+    assert scored(run, file, *MAY) == 2
+    assert message in error_of(capsys)
+
+
+def test_a_window_needs_new_events_and_they_a_run(run, later, catalogue, capsys):
+    for words, message in [
+        (("evaluate", run, "--from", stamp(61)), "name them with --data"),
+        (("evaluate", run, later), "--data NEW"),
+        (("evaluate", "cells", catalogue, "--data", later), "name a run"),
+    ]:
+        assert call(*words) == 2
+        assert message in error_of(capsys)
+
+
 # Unusable input.
 
 
@@ -425,6 +561,18 @@ def test_sequences_kinds_and_the_plain_models(tmp_path, capsys):
     assert call(*words, "--sequence-name", "3") == 0
     assert {row["mark"] for row in read(tmp_path / "F" / "catalogues.csv")} <= {"a", "b"}
     assert "rate" in read(tmp_path / "F" / "expected.csv")[0]
+    # The same window of every sequence of other events, whose times have no unit.
+    capsys.readouterr()
+    assert call("evaluate", out, "--data", file, "--from", "5", "--to", "10", "--json") == 0
+    captured = capsys.readouterr()
+    found = json.loads(captured.out.splitlines()[-1])
+    assert found["events"] == sum(float(row["time"]) >= 5 for row in read(file))
+    assert found["nats in all"] == pytest.approx(
+        found["nats in time"] + found["nats in space"], abs=2e-4
+    )
+    assert {row["block of events"] for row in found["gains"]} == {1}
+    assert call("evaluate", out, "--data", file, "--from", "5", "--to", "10", "--tests") == 2
+    assert "12 sequences" in error_of(capsys)
 
 
 @pytest.mark.slow

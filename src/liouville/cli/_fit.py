@@ -143,36 +143,59 @@ def _evaluate(
     ] = False,
     config: ConfigFile = None,
     settings: Settings = None,
+    new: Annotated[
+        Path | None, typer.Option("--data", metavar="NEW", help="New events to score a run on.")
+    ] = None,
+    start: Annotated[
+        str | None, typer.Option("--from", help="When they count; those before are history.")
+    ] = None,
+    end: Annotated[str | None, typer.Option("--to", help="Until when they count.")] = None,
+    tests: Annotated[
+        bool, typer.Option("--tests", help="CSEP's tests of a forecast of that time, too.")
+    ] = False,
+    n: Annotated[
+        int | None, typer.Option("-n", min=1, help="Catalogues of this forecast [default: 1000].")
+    ] = None,
+    grid: Annotated[
+        float | None, typer.Option(help="Size of its cells, in units of the coordinates.")
+    ] = None,
+    seed: Seed = 0,
     trust: Trust = False,
     as_json: Json = False,
 ) -> None:
-    """Measure a run on its held-out cells, or the method on whole times left out.
+    """Measure a run on what it kept from training or on new data, or the method on left-out times.
 
     liouville evaluate RUN
 
+    liouville evaluate RUN --data NEW.csv --from 2020-01-01T00:00Z --to 2021-01-01T00:00Z
+
     liouville evaluate cells DATA --dims 5 --leave-out 1 2 3
     """
-    from liouville.tasks.skeleton import evaluate_run
+    from liouville.tasks.task import tables_of
 
     room = TASKS.get(target)
     if room is not None and data is None and not Path(target).exists():
         raise LiouvilleError(f"name the data: liouville evaluate {target} DATA --leave-out TIME")
+    of_method = {**flags, "leave-out": leave_out, "set": settings, "config": config}
+    of_method |= {"seeds": None if seeds == 1 else seeds, "standard": standard or None}
+    of_window = {"from": start, "to": end, "tests": tests or None}
+    of_tests = {"n": n, "grid": grid, "seed": seed or None}
     if data is None:
-        asked = {**flags, "leave-out": leave_out, "set": settings, "config": config}
-        asked |= {"seeds": None if seeds == 1 else seeds, "standard": standard or None}
-        if given := [name for name, value in asked.items() if value is not None]:
-            raise LiouvilleError(
-                f"{', '.join(given)} has no meaning for a run, which is measured as it was fitted; "
-                "leave it out, or use 'evaluate cells DATA'"
-            )
-        found = evaluate_run(Path(target), trust=trust)
+        _refuse(
+            of_method,
+            "for a run, which is measured as it was fitted; leave it out, or use 'evaluate cells "
+            "DATA'",
+        )
+        found = _of_run(Path(target), new, of_window, of_tests, trust)
         shown = {"run": target}
     elif room is None or not room.leave_out:
         raise LiouvilleError(
-            f"'evaluate {target} {data}' is not understood; use 'evaluate RUN' or "
-            "'evaluate cells DATA --leave-out TIME ...'"
+            f"'evaluate {target} {data}' is not understood; use 'evaluate RUN', 'evaluate RUN "
+            "--data NEW' or 'evaluate cells DATA --leave-out TIME ...'"
         )
     else:
+        of_run = {"data": new, **of_window, **of_tests}
+        _refuse(of_run, "for times left out; leave it out, or name a run")
         file = None if config is None else load_yaml(config)
         flags = {**flags, "data.file": str(data)}
         chosen = merge(room.config, file=file, flags=flags, settings=settings or [])
@@ -181,12 +204,40 @@ def _evaluate(
         found = module.leave_out_table(chosen, times, seeds, say, standard=standard)
         shown = {}
     if isinstance(found, Mapping):
+        for rows in [] if as_json else tables_of(found):
+            table(rows.rows, dict(rows.headings), rows.title)
         finish({**shown, **found}, as_json, figures(dict(found)))
     else:
         if not as_json:
             table(found.rows, dict(found.headings), found.title)
         remarks = list(found.remarks)
         finish({**shown, found.key: found.rows, "remarks": remarks}, as_json, remarks)
+
+
+def _of_run(
+    run: Path,
+    new: Path | None,
+    window: Mapping[str, Any],
+    tests: Mapping[str, Any],
+    trust: bool,
+) -> Any:
+    """The figures of a run, on the data it kept or on new ones."""
+    from liouville.tasks.skeleton import evaluate_run
+    from liouville.tasks.task import NewData
+
+    if new is None:
+        _refuse({**window, **tests}, "without new data; name them with --data")
+        return evaluate_run(run, trust=trust)
+    drawn = (tests["n"] or 1000) if window["tests"] else 0
+    if not drawn:
+        _refuse(tests, "without tests; ask for them with --tests")
+    asked = NewData(new, window["from"], window["to"], drawn, tests["grid"], tests["seed"] or 0)
+    return evaluate_run(run, trust=trust, new=asked, say=say)
+
+
+def _refuse(asked: Mapping[str, Any], why: str) -> None:
+    if given := [name for name, value in asked.items() if value is not None]:
+        raise LiouvilleError(f"{', '.join(given)} has no meaning {why}")
 
 
 # Of a configuration whose file is an argument of its own here.

@@ -13,11 +13,11 @@ from liouville.errors import LiouvilleError, one_line
 from liouville.model import MODEL_FILE, Model
 from liouville.runs import config as configuration
 from liouville.runs.files import write_bytes
-from liouville.runs.folder import begin, data_of, finish, open_run, write_json, writing
+from liouville.runs.folder import Run, begin, data_of, finish, open_run, write_json, writing
 from liouville.runs.reading import parse_json, read_text
 from liouville.tasks import load_model, load_task
 from liouville.tasks.settings import check_training, settings_of
-from liouville.tasks.task import Rows, Say, Start, Task
+from liouville.tasks.task import NewData, Rows, Say, Start, Task
 from liouville.training import Fit, default_optimizer, fit, read_metrics
 
 SUMMARY_FILE, METRICS_FILE, CHECKPOINT_FILE = "summary.json", "metrics.jsonl", "checkpoint.lv"
@@ -179,20 +179,53 @@ def run_task(
         return fitted
 
 
-def evaluate_run(folder: Path, *, trust: bool = False) -> Mapping[str, Any] | Rows:
+def evaluate_run(
+    folder: Path,
+    *,
+    trust: bool = False,
+    new: NewData | None = None,
+    say: Say = lambda _: None,
+) -> Mapping[str, Any] | Rows:
     """Measures a run again: on data it kept from training, or with other random numbers.
 
     No code of a run is executed unless the user says `trust`; so it is in `redraw_run`.
 
+    Args:
+        folder: of the run.
+        trust: whether the code that a run holds may be executed.
+        new: other data, for tasks that can be measured on them.
+        say: told how far the work has come.
+
     Raises:
-        LiouvilleError: if the folder holds no run, or a figure is not finite; it names the first.
+        LiouvilleError: if the folder holds no run, the task is not measured on new data, or a
+            figure is not finite; it names the first.
     """
-    task, data, config = _run_again(folder, trust)
-    found = task.evaluate(load_model(folder, task.name), data, config)
+    if new is not None:
+        found = _scored(folder, trust, new, say)
+    else:
+        task, data, config = _run_again(folder, trust)
+        found = task.evaluate(load_model(folder, task.name), data, config)
     lost = _finite({found.key: found.rows} if isinstance(found, Rows) else found)[1]
     if lost:
         raise LiouvilleError(f"{_not_finite(lost)}; fit again, or look at the data for outliers")
     return found
+
+
+def _scored(folder: Path, trust: bool, new: NewData, say: Say) -> Mapping[str, Any]:
+    """Measures a run on new data, with its own data beside them if they are still there."""
+    run = _finished(folder)
+    task = load_task(run.task)
+    if task.score is None:
+        raise LiouvilleError(
+            f"{folder} is a run of {task.name}, which is measured on the data it kept; leave "
+            "--data out"
+        )
+    try:
+        data = _run_again(folder, trust)[1]
+    except LiouvilleError as error:
+        warnings.warn(f"{one_line(error)}; scored without these data", stacklevel=3)
+        data = None
+    return task.score(run, data, new, say)
 
 
 def drawn(fitted: Any) -> Any:
@@ -268,9 +301,7 @@ def _recalled(task: Task, folder: Path, data: Any, config: Any) -> Any:
 
 def _run_again(folder: Path, trust: bool) -> tuple[Task, Any, Any]:
     """The task of a finished run, and the data it was fitted to with its configuration."""
-    run = open_run(folder)
-    if not run.is_finished:
-        raise LiouvilleError(f"the run in {folder} is not finished; go on with it by --resume")
+    run = _finished(folder)
     task = load_task(run.task)
 
     def read(config: Any) -> Any:
@@ -280,6 +311,13 @@ def _run_again(folder: Path, trust: bool) -> tuple[Task, Any, Any]:
 
     data, config = data_of(run, task.config, read, task.arrays)
     return task, data, config
+
+
+def _finished(folder: Path) -> Run:
+    run = open_run(folder)
+    if not run.is_finished:
+        raise LiouvilleError(f"the run in {folder} is not finished; go on with it by --resume")
+    return run
 
 
 def _read_checked(task: Task, config: Any, given: Any) -> Any:

@@ -9,6 +9,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import numpy as np
 
 from liouville.objectives import AbstractTerm, Objective
+from liouville.runs.folder import Run
 from liouville.training import Fit
 
 Config = TypeVar("Config")
@@ -51,6 +52,26 @@ class Rows(NamedTuple):
     rows: list[dict[str, Any]]
     headings: Mapping[str, str]  # the columns in order, each with its heading
     remarks: Sequence[str] = ()  # lines below it
+
+
+class NewData(NamedTuple):
+    """Data on which a run is measured besides those it kept, and what of them counts.
+
+    Attributes:
+        file: the data.
+        start: when what counts begins, as it was written.
+        end: when it ends.
+        catalogues: how many forecasts are drawn to be tested; 0 for no tests.
+        grid: size of the cells of these tests, in units of the coordinates; by default the task's.
+        seed: of all draws.
+    """
+
+    file: Path
+    start: str | None = None
+    end: str | None = None
+    catalogues: int = 0
+    grid: float | None = None
+    seed: int = 0
 
 
 class Demo(NamedTuple):
@@ -100,6 +121,8 @@ class Task(Generic[Config, Data]):
         measure: `(model, start, data)`: figures for the summary, and fields of the result.
         contents: `(result, data)`: the `liouville.plots.Page` of the report.
         evaluate: `(model, data, config)`: measures a run again.
+        score: `(run, data, new, say)`: measures a run on `NewData`; its own data are `None` if they
+            have gone. `None` if the task is not measured on other data than its own.
         judge: `(result, data, say)`: adds dear figures that only a run has.
         recall: `(model, data, config, summary)`: fields of the result of an earlier run.
         keeps: `(config, data)`: files by name that a run keeps of its data.
@@ -119,6 +142,7 @@ class Task(Generic[Config, Data]):
     measure: Callable[[Any, Start, Any], tuple[dict[str, Any], dict[str, Any]]]
     contents: Callable[[Any, Any], Any]
     evaluate: Callable[[Any, Any, Any], Mapping[str, Any] | Rows]
+    score: Callable[[Run, Any, NewData, Say], Mapping[str, Any]] | None = None
     judge: Callable[[Any, Any, Say], Any] = lambda fitted, *_: fitted
     recall: Callable[[Any, Any, Any, Mapping[str, Any]], dict[str, Any]] = lambda *_: {}
     keeps: Callable[[Config, Data], Mapping[str, bytes]] = lambda *_: {}

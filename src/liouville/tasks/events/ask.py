@@ -67,8 +67,16 @@ def model_and_history(
 ) -> tuple[EventModel, Events]:
     """The model of a run of events and one sequence of events so far, on its clock.
 
-    They are read with the columns of the run, from its own data if `history` is `None`. `sequence`
-    is the name of the one to take if there are several.
+    `sequence` is the name of the one to take if there are several; see `model_and_events`.
+    """
+    model, events = model_and_events(folder, history)
+    return model, _one_sequence(events, sequence)
+
+
+def model_and_events(folder: Path, history: Path | None) -> tuple[EventModel, Events]:
+    """The model of a run of events, and events on its clock.
+
+    They are read with the columns of the run, from its own data if `history` is `None`.
     """
     run = open_run(folder)
     if run.task != "events":
@@ -90,11 +98,11 @@ def model_and_history(
     if not len(events):
         raise LiouvilleError(f"{file} has no events; a history needs at least one")
     events = events.check(min_events=1, missing=missing, repeats=repeats)
-    known = model.counted(on_clock(model, _one_sequence(events, sequence)))
+    known = model.counted(on_clock(model, events))
     if not len(known):
         raise LiouvilleError(
             f"no event of {file} counts for the model: all are outside of its region or too small; "
-            "give a history of the region of the run"
+            "give events of the region of the run"
         )
     return model, known
 

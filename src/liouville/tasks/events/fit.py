@@ -18,6 +18,7 @@ from liouville.tasks.events.etas import fit_etas, log_rates_of, on_targets, pref
 from liouville.tasks.events.measure import Judged
 from liouville.tasks.events.model import EventModel, Scores, log_odds
 from liouville.tasks.events.read import read
+from liouville.tasks.events.score import score
 from liouville.tasks.events.split import Loaded, Split
 from liouville.tasks.events.units import EventUnits
 from liouville.tasks.notebook import as_html
@@ -209,6 +210,7 @@ TASK = Task(
     measure=measure.measure,
     contents=later("liouville.tasks.events.report:contents"),
     evaluate=measure.evaluate,
+    score=score,
     judge=judge,
     recall=recall,
     tables=tables,

@@ -1,0 +1,53 @@
+"""The homogeneous Poisson process that other models are measured against."""
+
+import numpy as np
+
+from liouville.data import Events
+from liouville.numerics.mixtures import GaussianMixture, fit_mixture
+from liouville.tasks.events._initial import FLOOR, parts_for
+from liouville.tasks.events.model import Scores
+from liouville.tasks.events.units import EventUnits
+
+_MOST_ROWS = 20_000
+_MOST_PARTS = 100
+
+
+def static_mixture(training: Events, units: EventUnits, *, seed: int = 0) -> GaussianMixture:
+    """A Gaussian mixture of the places of training events, in the model's units.
+
+    It has as many parts whatever the model has, so that it is the same beside any.
+    """
+    places = units.to_model(training.places[~training.is_history])
+    chosen = np.random.default_rng(0).permutation(len(places))[:_MOST_ROWS]
+    number = parts_for(places, _MOST_PARTS)
+    return fit_mixture(places[chosen], number, seed=seed, iterations=50, floor=FLOOR)
+
+
+def poisson_scores(events: Events, training: Events, units: EventUnits, *, seed: int = 0) -> Scores:
+    r"""What a Poisson process says of events: one rate, one density of places, no memory.
+
+    The rate is the number of training events over the time in which they were observed; the
+    density is their `static_mixture`. Marks have none: their log-densities are zeros.
+
+    Args:
+        events: what is scored.
+        training: what the process is fitted to, on the same clock.
+        units: the map between places of the user and of the model.
+        seed: of the mixture's start.
+    """
+    mixture = static_mixture(training, units, seed=seed)
+    rate = float(training.counts.sum() / training.durations.sum())
+    seen = ~events.is_history
+    times, places, own = events.times[seen], events.places[seen], events.sequence[seen]
+    begins, ends = events.windows.T
+    is_first = np.diff(own, prepend=-1) != 0
+    before = np.where(is_first, begins[own], np.roll(times, 1))
+    last = begins.copy()
+    last[own] = times  # the latest of each sequence, as events are in order
+    return Scores(
+        np.full(len(times), np.log(rate)),
+        mixture.log_density(units.to_model(places)) + units.log_volume(places),
+        np.zeros(len(times)),
+        rate * (times - before),
+        rate * (ends - last),
+    )
