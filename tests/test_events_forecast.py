@@ -15,6 +15,7 @@ from liouville.errors import LiouvilleError
 from liouville.processes import Neural
 from liouville.tasks.events import csep
 from liouville.tasks.events import grid as grids
+from liouville.tasks.events.ask import on_clock
 from liouville.tasks.events.forecast import (
     bins_of,
     expected_on_grid,
@@ -60,6 +61,20 @@ def test_what_does_not_count_changes_no_answer(where, mark, said):
     far = dataclasses.replace(ours, region=None)
     if mark >= LEAST:
         assert far.rate(np.array([NOW]), more)[0] > 2.0 * far.rate(np.array([NOW]), known)[0]
+
+
+def test_a_history_of_another_clock_or_of_nothing():
+    ours, known = model(), history()
+    later = dataclasses.replace(known, origin="2020-01-02T00:00:00Z")
+    with pytest.raises(LiouvilleError, match="on_clock"):
+        ours.rate(np.array([NOW]), later)
+    np.testing.assert_array_equal(on_clock(ours, later).times, known.times + 1.0)
+    far = dataclasses.replace(known, places=known.places + np.array([40.0, 0.0]))
+    with (
+        pytest.warns(UserWarning, match="40 are outside"),
+        pytest.raises(LiouvilleError, match="no event of the history counts"),
+    ):
+        forecast_events(ours, far, 1.0, 5)
 
 
 def test_kinds_are_no_magnitudes():
