@@ -11,11 +11,12 @@ from liouville.paths import Full, LocationScale
 from liouville.processes import (
     ByMagnitude,
     ConstantRate,
+    FreeZones,
     GutenbergRichter,
     Hawkes,
-    Offspring,
     PointProcess,
     PowerLaws,
+    Reach,
     Triggered,
 )
 from liouville.tasks.events.model import EventModel
@@ -35,7 +36,7 @@ def places(*, spreads: bool = True) -> Triggered:
         jnp.zeros(2),
         scale=scale,
     )
-    offspring = Offspring(
+    offspring = FreeZones(
         jnp.zeros((2, 2)),
         jnp.asarray(np.log([0.02, 0.2])[:, None, None] * np.eye(2)),
         jnp.asarray(np.log([[0.5, 0.2], [0.3, 0.2]])),
@@ -63,7 +64,7 @@ def model(*, rate: float = 1.0, reach: int = 64, region: Region | None = REGION)
     return EventModel(
         process(rate=rate),
         units,
-        reach,
+        Reach(reach),
         ("longitude", "latitude"),
         time_unit="days",
         origin="2020-01-01T00:00:00Z",

@@ -12,9 +12,10 @@ import pytest
 from forecast_cases import LEAST, REGION, history, model, with_others
 from liouville.data import Region
 from liouville.errors import LiouvilleError
-from liouville.processes import Neural
+from liouville.processes import Neural, Reach
 from liouville.tasks.events import csep
 from liouville.tasks.events import grid as grids
+from liouville.tasks.events.ask import on_clock
 from liouville.tasks.events.forecast import (
     bins_of,
     expected_on_grid,
@@ -62,6 +63,20 @@ def test_what_does_not_count_changes_no_answer(where, mark, said):
         assert far.rate(np.array([NOW]), more)[0] > 2.0 * far.rate(np.array([NOW]), known)[0]
 
 
+def test_a_history_of_another_clock_or_of_nothing():
+    ours, known = model(), history()
+    later = dataclasses.replace(known, origin="2020-01-02T00:00:00Z")
+    with pytest.raises(LiouvilleError, match="on_clock"):
+        ours.rate(np.array([NOW]), later)
+    np.testing.assert_array_equal(on_clock(ours, later).times, known.times + 1.0)
+    far = dataclasses.replace(known, places=known.places + np.array([40.0, 0.0]))
+    with (
+        pytest.warns(UserWarning, match="40 are outside"),
+        pytest.raises(LiouvilleError, match="no event of the history counts"),
+    ):
+        forecast_events(ours, far, 1.0, 5)
+
+
 def test_kinds_are_no_magnitudes():
     ours, known = model(), history()
     of_kinds = dataclasses.replace(known, marks=np.zeros(len(known)), kinds=("a", "b"))
@@ -81,7 +96,7 @@ def test_longitudes_may_be_on_any_turn():
 @pytest.mark.parametrize("size", [2.0, pytest.param(0.5, marks=pytest.mark.slow)])
 def test_expected_numbers_are_averages_of_many_catalogues(size):
     ours, known = model(rate=4.0), history()
-    cells, alone = cells_of(ours, REGION, known, size), dataclasses.replace(ours, reach=1)
+    cells, alone = cells_of(ours, REGION, known, size), dataclasses.replace(ours, reach=Reach(1))
     counted, expected, wrong = [], [], []
     for seed in range(12):
         forecast = forecast_events(ours, known, 1.0, 300, start=NOW, seed=seed)
@@ -140,12 +155,22 @@ def test_masses_of_parts_of_any_width():
         assert np.all(np.abs(found - expected) < STANDARD_ERRORS * error + slack), width
 
 
-def test_times_that_places_change_are_drawn_step_by_step_and_counted():
+def test_times_that_places_change_are_drawn_with_them():
     ours, known = model(), history()
     law = dataclasses.replace(ours.process, intensity=Neural(2, rate=1.0, key=jr.key(0)))
     ours = dataclasses.replace(ours, process=law)
     drawn = ours.forecast(known, NOW, 1.0, 20)
-    assert drawn.expected is None
+    assert drawn.expected is not None
+    cells = cells_of(ours, REGION, known, 1.0)
+    grid = expected_numbers(ours, cells, drawn, known, NOW, 1.0)
+    assert grid.is_exact
+    assert grid.expected.min() > 0.0
+    assert grid.expected.sum() * 20 == pytest.approx(len(drawn.times))
+
+
+def test_densities_without_parts_are_counted():
+    ours, known = model(), history()
+    drawn = ours.forecast(known, NOW, 1.0, 20)._replace(expected=None)
     cells = cells_of(ours, REGION, known, 1.0)
     grid = expected_numbers(ours, cells, drawn, known, NOW, 1.0)
     assert not grid.is_exact

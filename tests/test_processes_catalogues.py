@@ -13,13 +13,17 @@ import scipy.stats
 
 from forecast_cases import places, process
 from liouville.errors import LiouvilleError
+from liouville.numerics.parameters import Fixed
 from liouville.processes import (
     ByMagnitude,
     ConstantRate,
     Hawkes,
     History,
+    PointProcess,
     Poisson,
     PowerLaws,
+    Triggered,
+    When,
     follow,
     shares_parts,
     simulate_clusters,
@@ -31,35 +35,34 @@ from registry import build
 HORIZON = 2.0
 
 
-def known(reach: int | None = None) -> History:
+def known() -> History:
     rng = np.random.default_rng(0)
     times = np.sort(rng.uniform(-3.0, 0.0, 12))
     marks = rng.exponential(0.4, 12)
-    return History.of(times, 0.3 * rng.normal(size=(12, 2)), marks, reach=reach)
+    return History.of(times, 0.3 * rng.normal(size=(12, 2)), marks)
 
 
-def by_steps(reach: int | None, n: int) -> tuple[np.ndarray, np.ndarray]:
+def by_steps(n: int, law: PointProcess) -> tuple[np.ndarray, np.ndarray]:
     """Numbers of events of catalogues, and all their times."""
-    law, past = process(), known(reach)
+    past = known()
 
     @eqx.filter_jit
     def drawn(keys):
         one = partial(simulate_times, law.intensity, law.marks, past, jnp.asarray(0.0))
-        found, _ = jax.vmap(lambda key: one(jnp.asarray(HORIZON), 64, key=key))(keys)
+        where = law.places if law.intensity.heredity is not None else None
+        end = jnp.asarray(HORIZON)
+        found, _ = jax.vmap(lambda key: one(end, 64, places=where, key=key))(keys)
         return found.valid[:, 12:], found.times[:, 12:]
 
     valid, times = map(np.asarray, drawn(jr.split(jr.key(1), n)))
     return valid.sum(axis=1), times[valid]
 
 
-@pytest.mark.parametrize("reach", [None, pytest.param(12, marks=pytest.mark.slow)])
-def test_generations_are_draws_from_event_to_event(reach):
+def test_generations_are_draws_from_event_to_event():
     law = process()
     assert isinstance(law.intensity, Hawkes)
-    found = simulate_clusters(
-        law.intensity, law.marks, known(reach), HORIZON, 1500, most=1000, seed=0
-    )
-    numbers, times = by_steps(reach, 1500)
+    found = simulate_clusters(law.intensity, law.marks, known(), HORIZON, 1500, most=1000, seed=0)
+    numbers, times = by_steps(1500, law)
     counts = np.bincount(found.number, minlength=1500)
     assert scipy.stats.kstest(counts, numbers).pvalue > LEAST_P
     assert scipy.stats.kstest(found.times, times).pvalue > LEAST_P
@@ -72,15 +75,33 @@ def test_generations_are_draws_from_event_to_event(reach):
     assert np.all(np.diff(found.number * HORIZON * 2 + found.times) >= 0)
 
 
-def test_reach_cuts_off_parents():
-    strong = Hawkes(
-        ConstantRate.of(20.0), ByMagnitude.of(0.9, 0.0, 0.0), PowerLaws.of([0.1], [2.0])
-    )
-    numbers = [
-        len(simulate_clusters(strong, None, known(r), HORIZON, 50, most=9999, seed=0).times)
-        for r in (None, 1)
-    ]
-    assert numbers[1] < 0.8 * numbers[0]
+@pytest.mark.slow
+def test_times_drawn_with_the_places_are_draws_from_event_to_event():
+    """Where what an event triggers depends on its place, time and place are drawn in turn."""
+    law = process()
+    assert isinstance(law.intensity, Hawkes)
+    assert isinstance(law.places, Triggered)
+    places = dataclasses.replace(law.places, plain=Fixed(law.places.zones))
+    hawkes = dataclasses.replace(law.intensity, heredity=jnp.asarray(0.1))
+    with pytest.raises(ValueError, match="no independent clusters"):
+        simulate_clusters(hawkes, law.marks, known(), HORIZON, 5, most=1000, seed=0)
+    heirs = PointProcess(hawkes, places, law.marks)
+    numbers, times = by_steps(600, heirs)
+    room, when = 32, When(hawkes, law.marks, jnp.asarray(HORIZON))
+    empty, keys = jnp.zeros((601, room)), jr.split(jr.key(5), 601)
+    counts, edges = jnp.zeros(601, int).at[600].set(-1), jnp.asarray([1.0])
+    found = follow(places, known(), empty, empty, counts, edges, None, keys, when)
+    drawn = np.asarray(found.counts)
+    assert drawn[600] == -1
+    assert drawn[:600].max() < room
+    happens = np.arange(room) < drawn[:, None]
+    assert scipy.stats.kstest(drawn[:600], numbers).pvalue > LEAST_P
+    assert scipy.stats.kstest(np.asarray(found.times)[happens], times).pvalue > LEAST_P
+    assert float(found.weights.sum() + found.late.sum()) == pytest.approx(happens.sum(), abs=1e-6)
+    # Negative control: without the heredity there are fewer.
+    other = simulate_clusters(law.intensity, law.marks, known(), HORIZON, 600, most=1000, seed=0)
+    fewer = np.bincount(other.number, minlength=600)
+    assert abs(fewer.mean() - numbers.mean()) > 5.0 * numbers.std() / np.sqrt(600)
 
 
 @pytest.mark.parametrize("name", ["piecewise", "covariates", "series"])

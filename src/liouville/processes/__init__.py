@@ -21,6 +21,7 @@ from liouville.processes._encoded import Encoder as Encoder
 from liouville.processes._encoded import Recalled as Recalled
 from liouville.processes._excerpts import Excerpts as Excerpts
 from liouville.processes._following import Followed as Followed
+from liouville.processes._following import When as When
 from liouville.processes._following import follow as follow
 from liouville.processes._following import shares_parts as shares_parts
 from liouville.processes._hawkes import AbstractProductivity as AbstractProductivity

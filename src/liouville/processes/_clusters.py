@@ -21,8 +21,6 @@ from liouville.processes._rates import AbstractRate
 _LEAST, _STEP = 1024, 8
 # So many times the events that one catalogue may have are those of all catalogues together.
 _MOST_TOGETHER = 100
-# Parents: numbers of events drawn before come as they are, and of the history below those two.
-_NONE, _KNOWN = -1, -2
 
 
 class Clusters(NamedTuple):
@@ -54,7 +52,7 @@ def simulate_clusters(
     A Hawkes process is a sum of independent Poisson processes, of the background and of the direct
     children of every event: $\kappa(m_i)\,g(t - t_i)$. So all catalogues are drawn generation by
     generation, without a step from event to event (Hawkes and Oakes, J. Appl. Prob. 11, 1974).
-    Children of a parent that is out of reach by then do not happen.
+    What an event triggers must not depend on its place: with a heredity it does, see `follow`.
 
     Args:
         intensity: when events happen.
@@ -67,7 +65,10 @@ def simulate_clusters(
 
     Raises:
         LiouvilleError: if a catalogue has more events.
+        ValueError: if what an event triggers depends on its place.
     """
+    if isinstance(intensity, Hawkes) and intensity.heredity is not None:
+        raise ValueError("events with a heredity are no independent clusters; use follow")
     rng, key = np.random.default_rng(seed), jr.key(seed)
     rate = intensity.background if isinstance(intensity, Hawkes) else intensity.rate
     whole, means = _expected(intensity, rate, history, as_float(horizon))
@@ -80,17 +81,16 @@ def simulate_clusters(
     known = rng.choice(len(means), int(counts[1].sum()), p=chances)
     number = np.concatenate([np.repeat(np.arange(n), count) for count in counts])
     ages = -np.asarray(history.times, np.float64)[known]
-    parent = np.concatenate([np.full(len(times), _NONE), _KNOWN - known])
     times = np.concatenate([times, _children_times(intensity, rng, ages, 0.0 * ages, horizon)])
     found: list[tuple[np.ndarray, ...]] = []
     total, generation = np.zeros(n, int), 0
     while len(times):
         own = _marks(marks, len(times), jr.fold_in(key, generation))
-        found.append((number, times, own, parent))
+        found.append((number, times, own))
         total += np.bincount(number, minlength=n)
         if not isinstance(intensity, Hawkes):
             break
-        first, generation = int(total.sum()) - len(times), generation + 1
+        generation += 1
         left = horizon - times
         children = rng.poisson(_padded(_offspring_means, (left, own), intensity))
         grown = total + np.bincount(number, children, n)
@@ -100,43 +100,12 @@ def simulate_clusters(
                 "time: the process explodes; shorten the horizon, or fit with more events "
                 "(its branching ratio is in the report)"
             )
-        parent = np.repeat(first + np.arange(len(times)), children)
         number, since = np.repeat(number, children), np.repeat(times, children)
         times = since + _children_times(intensity, rng, 0.0 * since, since, horizon)
-    columns = [np.concatenate(c) for c in zip(*found)] if found else [np.zeros(0)] * 4
-    number, times, own, parent = columns
-    number, parent = number.astype(int), parent.astype(int)
+    columns = [np.concatenate(c) for c in zip(*found)] if found else [np.zeros(0)] * 3
+    number, times, own = columns
     order = np.lexsort((times, number))
-    if history.reach is not None:
-        order = order[_within_reach(number, parent, order, history)]
-    return Clusters(number[order], times[order], own[order])
-
-
-def _within_reach(
-    number: np.ndarray, parent: np.ndarray, order: np.ndarray, history: History
-) -> np.ndarray:
-    """Which events in an order of catalogue and time have a parent that is there and in reach."""
-    valid = np.asarray(history.valid)
-    # The latest event of a history is the first from the end.
-    rank = np.cumsum(valid[::-1])[::-1].tolist()
-    kept, place = np.zeros(len(order), bool), np.full(len(order), -1)
-    catalogue, before = -1, 0
-    reach = history.reach
-    assert reach is not None
-    for row, event in enumerate(order.tolist()):
-        if number[event] != catalogue:
-            catalogue, before = number[event], 0
-        origin = int(parent[event])
-        if origin == _NONE:
-            kept[row] = True
-        elif origin <= _KNOWN:
-            kept[row] = rank[_KNOWN - origin] + before <= reach
-        else:
-            kept[row] = place[origin] >= 0 and before - place[origin] <= reach
-        if kept[row]:
-            place[event] = before
-            before += 1
-    return kept
+    return Clusters(number[order].astype(int), times[order], own[order])
 
 
 def _room(n: int) -> int:

@@ -1,3 +1,4 @@
+import dataclasses
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -9,9 +10,10 @@ from jaxtyping import Array, Bool, Float, Int
 
 from liouville.numerics.types import Point, RandomKey, Scalar
 from liouville.paths import LocationScaleMarginal
-from liouville.processes._base import NEVER, AbstractPlaces
+from liouville.processes._base import AbstractIntensity, AbstractMarks, AbstractPlaces
 from liouville.processes._history import History
 from liouville.processes._history_free import HistoryFree
+from liouville.processes._next import next_time
 from liouville.processes._polygon import Polygon
 from liouville.processes._routed import Routed
 
@@ -19,12 +21,16 @@ _MOST_DRAWS = 10_000
 
 
 class Followed(NamedTuple):
-    r"""Places of simulated events, and where they were expected before they were drawn.
+    r"""Simulated events, and where they were expected before they were drawn.
 
     An event that was drawn several times, until it was inside of the region, counts so many times:
     with the mass in the region the sums of counts are numbers of events on average.
 
     Attributes:
+        times: shape `(catalogues, room)`.
+        marks: same shape.
+        log_odds: that they were triggered, same shape.
+        counts: how many events there are in each catalogue, shape `(catalogues,)`.
         places: shape `(catalogues, room, dim)`.
         late: how often an event was drawn that comes from a part of a simulated event, zero if from
             one that all catalogues share, shape `(catalogues, room)`.
@@ -34,11 +40,37 @@ class Followed(NamedTuple):
             summed over the events of each span of time, shape `(spans, parts)`.
     """
 
+    times: Float[Array, "catalogues room"]
+    marks: Float[Array, "catalogues room"]
+    log_odds: Float[Array, "catalogues room"]
+    counts: Int[Array, " catalogues"]
     places: Float[Array, "catalogues room dim"]
     late: Float[Array, "catalogues room"]
     centers: Float[Array, "catalogues room dim"]
     scales: Float[Array, "catalogues room dim dim"]
     weights: Float[Array, "spans parts"]
+
+
+class When(eqx.Module):
+    """When events happen, where that depends on their places, too.
+
+    Attributes:
+        intensity: the intensity.
+        marks: the law of marks; `None` for marks that are all zero.
+        limit: local time at which catalogues end.
+    """
+
+    intensity: AbstractIntensity
+    marks: AbstractMarks | None
+    limit: Scalar
+
+    def draw(self, past: History, now: Scalar, *, key: RandomKey) -> tuple[Scalar, Scalar]:
+        """The time of the next event, infinite after the limit, and its mark."""
+        time_key, mark_key = jr.split(key)
+        t = next_time(self.intensity.after(past), now, self.limit, key=time_key)
+        if self.marks is None:
+            return t, jnp.zeros_like(t)
+        return t, self.marks.sample(key=mark_key).astype(t.dtype)
 
 
 class _Drawn(NamedTuple):
@@ -67,26 +99,40 @@ def follow(
     edges: Float[Array, " edges"],
     region: Polygon | None,
     keys: Array,
+    when: When | None = None,
 ) -> Followed:
-    """Draws places of events whose times are known, one after the other in all catalogues at once.
+    """Draws places of events, one after the other in all catalogues at once, exactly.
+
+    Their times are known, or drawn each after the place of the one before. Then a catalogue whose
+    count is its room may have more events.
 
     Args:
         places: where events happen.
         known: the events up to local time zero, which all catalogues share.
-        times: local times of simulated events, not decreasing.
-        marks: their marks.
-        counts: how many of them there are in each catalogue; the others are padding.
+        times: local times of simulated events, not decreasing; room for them if they are drawn.
+        marks: their marks; likewise.
+        counts: how many of them there are in each catalogue, the others are padding; zeros if
+            they are drawn, or below zero for no catalogue.
         edges: of the spans of time.
         region: where events are observed: places are drawn given that they are inside.
         keys: a random key for each catalogue.
+        when: draws the times; `None` if they are known.
     """
     density_at = _densities(places, known)
     room, dim = times.shape[1], known.places.shape[1]
     slots = jnp.arange(room)
 
-    def one(i: Array, when: Array, what: Array, where: Array, count: Array, key: Array):
-        new = History(when, where, what, slots < i, known.origin, known.reach)
-        density, key = density_at(when[i], new, i), jr.fold_in(key, i)
+    def one(i: Array, new: History, count: Array, key: Array):
+        new, key = dataclasses.replace(new, valid=slots < i), jr.fold_in(key, i)
+        both = _both(known, new)
+        t, mark, happens = new.times[i], new.marks[i], i < count
+        if when is not None:
+            now = jnp.where(i > 0, new.times[jnp.maximum(i - 1, 0)], 0.0)
+            time_key, key = jr.split(key)
+            t, mark = when.draw(both, now, key=time_key)
+            happens = (count == i) & jnp.isfinite(t)
+            t = jnp.where(happens, t, when.limit)
+        density = density_at(t, new)
 
         def again(state):
             trials, found = state
@@ -98,14 +144,24 @@ def follow(
             return trials + 1, density.draw(jr.fold_in(key, trials))
 
         trials, found = jax.lax.while_loop(again, draw, (1, density.draw(key)))
-        times_drawn = jnp.where(i < count, trials, 0).astype(found.x.dtype)
-        span = jax.nn.one_hot(jnp.searchsorted(edges, when[i]), len(edges) + 1, dtype=found.x.dtype)
-        return found, times_drawn, density.shares, span
+        odds = places.log_odds(both, t, found.x)
+        drawn = jnp.where(happens, trials, 0).astype(found.x.dtype)
+        span = jax.nn.one_hot(jnp.searchsorted(edges, t), len(edges) + 1, dtype=found.x.dtype)
+        return (t, mark, odds, happens), found, drawn, density.shares, span
 
-    def step(i: Array, so_far: Followed) -> Followed:
-        own = (times, marks, so_far.places, counts, keys)
-        found, drawn, shares, spans = jax.vmap(one, in_axes=(None, 0, 0, 0, 0, 0))(i, *own)
-        return Followed(
+    def step(state: tuple[Array, Followed]) -> tuple[Array, Followed]:
+        i, so_far = state
+        valid = jnp.zeros(times.shape, bool)
+        origins = jnp.broadcast_to(known.origin, times.shape[:1])
+        own = (so_far.times, so_far.places, so_far.marks, so_far.log_odds, valid, origins)
+        given = (History(*own), so_far.counts, keys)
+        event, found, drawn, shares, spans = jax.vmap(one, in_axes=(None, 0, 0, 0))(i, *given)
+        t, mark, odds, happens = event
+        return i + 1, Followed(
+            so_far.times.at[:, i].set(t),
+            so_far.marks.at[:, i].set(mark),
+            so_far.log_odds.at[:, i].set(odds),
+            so_far.counts if when is None else so_far.counts + happens,
             so_far.places.at[:, i].set(found.x),
             so_far.late.at[:, i].set(jnp.where(found.is_shared, 0.0, drawn)),
             so_far.centers.at[:, i].set(found.center),
@@ -113,11 +169,18 @@ def follow(
             so_far.weights + (spans * drawn[:, None]).T @ shares,
         )
 
+    def goes_on(state: tuple[Array, Followed]) -> Bool[Array, ""]:
+        i, so_far = state
+        if when is None:
+            return i < so_far.counts.max()
+        return (i < room) & jnp.any(so_far.counts == i)
+
     start, dtype = jnp.zeros_like(known.origin), known.places.dtype
-    parts = jax.eval_shape(lambda: density_at(start, _room(known, room), 0).shares).shape[0]
+    parts = jax.eval_shape(lambda: density_at(start, _room(known, room)).shares).shape[0]
     shapes = (*((*times.shape, *more) for more in ((dim,), (), (dim,), (dim, dim))),)
     nothing = (jnp.zeros(shape, dtype) for shape in (*shapes, (len(edges) + 1, parts)))
-    return jax.lax.fori_loop(0, counts.max(), step, Followed(*nothing))
+    begin = Followed(times, marks, jnp.zeros_like(times), counts, *nothing)
+    return jax.lax.while_loop(goes_on, step, (jnp.zeros((), int), begin))[1]
 
 
 def shares_parts(places: AbstractPlaces, known: History) -> bool:
@@ -127,9 +190,7 @@ def shares_parts(places: AbstractPlaces, known: History) -> bool:
     return _background(places, known) > 0
 
 
-def _densities(
-    places: AbstractPlaces, known: History
-) -> Callable[[Scalar, History, Int[Array, ""] | int], _Density]:
+def _densities(places: AbstractPlaces, known: History) -> Callable[[Scalar, History], _Density]:
     """The density of a place at a time, given known events and so many simulated ones.
 
     If events add parts to a mixture, it is put together of two mixtures with one background: that
@@ -137,18 +198,12 @@ def _densities(
     """
     path, own = places.after(known), _background(places, known)
 
-    def joined(t: Scalar, new: History, i: Int[Array, ""] | int) -> _Density:
+    def joined(t: Scalar, new: History) -> _Density:
         first, second = path.at(t), places.after(new).at(t)
         assert isinstance(first, LocationScaleMarginal)
         assert isinstance(second, LocationScaleMarginal)
         shared = first.log_weights - jax.nn.logsumexp(first.log_weights[:own])
         late = second.log_weights[own:] - jax.nn.logsumexp(second.log_weights[:own])
-        if known.reach is not None:
-            # Every new event moves the oldest one out of reach.
-            rank = jnp.cumsum(known.valid[::-1])[::-1] + i
-            zones = (len(shared) - own) // len(rank)
-            seen = jnp.repeat(rank <= known.reach, zones)
-            shared = shared.at[own:].set(jnp.where(seen, shared[own:], NEVER))
         total = jnp.cumsum(jax.nn.softmax(jnp.concatenate([shared, late])))
 
         def place(part: Array, z: Point) -> Point:
@@ -169,8 +224,7 @@ def _densities(
 
         return _Density(jnp.diff(total[: len(shared)], prepend=0.0), draw)
 
-    def alone(t: Scalar, new: History, i: Int[Array, ""] | int) -> _Density:
-        del i
+    def alone(t: Scalar, new: History) -> _Density:
         marginal = places.after(_both(known, new)).at(t)
         shares = jnp.zeros((0,), known.places.dtype)
         if isinstance(places, HistoryFree | Routed) and isinstance(marginal, LocationScaleMarginal):
@@ -206,8 +260,6 @@ def _room(like: History, n: int) -> History:
 
 
 def _both(first: History, second: History) -> History:
-    columns = ("times", "places", "marks", "valid")
-    times, places, marks, valid = (
-        jnp.concatenate([getattr(h, c) for h in (first, second)]) for c in columns
-    )
-    return History(times, places, marks, valid, first.origin, first.reach)
+    columns = ("times", "places", "marks", "log_odds", "valid")
+    joined = (jnp.concatenate([getattr(h, c) for h in (first, second)]) for c in columns)
+    return History(*joined, first.origin)

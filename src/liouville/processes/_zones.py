@@ -68,8 +68,8 @@ class PowerZones(AbstractZones):
     Both agree to one in a thousand, where the rings reach.
 
     A network of the parent's place, mark and log-odds may change the weight, the tail and $L$
-    (zones along a fault). Source of the law: Ogata (1998), Space-time point-process models for earthquake
-    occurrences, and Zhuang, Ogata and Vere-Jones (2005) for the width.
+    (zones along a fault). Source of the law: Ogata (1998), Space-time point-process models for
+    earthquake occurrences, and Zhuang, Ogata and Vere-Jones (2005) for the width.
 
     Attributes:
         productivity: $\kappa$.

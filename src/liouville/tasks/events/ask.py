@@ -98,13 +98,18 @@ def model_and_events(folder: Path, history: Path | None) -> tuple[EventModel, Ev
     if not len(events):
         raise LiouvilleError(f"{file} has no events; a history needs at least one")
     events = events.check(min_events=1, missing=missing, repeats=repeats)
-    known = model.counted(on_clock(model, events))
+    return model, known_to(model, on_clock(model, events))
+
+
+def known_to(model: EventModel, events: Events) -> Events:
+    """The events of a history that count, one at least; see `EventModel.counted`."""
+    known = model.counted(events)
     if not len(known):
         raise LiouvilleError(
-            f"no event of {file} counts for the model: all are outside of its region or too small; "
-            "give events of the region of the run"
+            f"no event of {events.source} counts for the model: all are outside of its region or "
+            "too small; give a history of the region of the run"
         )
-    return model, known
+    return known
 
 
 def duration(text: str | float, unit: str) -> float:
@@ -169,7 +174,8 @@ def on_clock(model: EventModel, events: Events) -> Events:
 
 
 def known_at(model: EventModel, history: Events, now: float, future: Missing = "refuse") -> Events:
-    """The events known at a time, observed from before the first of them."""
+    """The events that count and are known at a time, observed from before the first of them."""
+    history = known_to(model, history)
     first = float(history.times.min())
     if now < first:
         raise LiouvilleError(

@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-import equinox as eqx
-import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
@@ -12,15 +10,16 @@ import numpy as np
 from liouville.errors import LiouvilleError
 from liouville.numerics.types import as_float
 from liouville.processes import (
+    Followed,
     Hawkes,
     History,
     PointProcess,
     Poisson,
     Polygon,
+    When,
     follow,
     shares_parts,
     simulate_clusters,
-    simulate_times,
 )
 
 _CHUNK = 50  # catalogues drawn at once
@@ -88,15 +87,18 @@ def draw_catalogues(
     """Draws catalogues after a history, exactly, in the model's units; times since the history.
 
     The local time of the history ends at zero. If places make no difference for times, all times
-    are drawn first. For other processes room for the `expected` events of a catalogue is doubled
+    are drawn first. For other processes room for the `expected` events of a catalogue is enlarged
     until it is enough, or `most` is reached; see `EventModel.forecast`.
     """
-    if isinstance(process.intensity, Hawkes | Poisson):
-        return _by_clusters(process, past, horizon, n, region, most=most, seed=seed, say=say)
-    return _by_steps(process, past, horizon, n, expected, region, most=most, seed=seed, say=say)
+    intensity = process.intensity
+    if isinstance(intensity, Poisson) or (
+        isinstance(intensity, Hawkes) and intensity.heredity is None
+    ):
+        return _times_first(process, past, horizon, n, region, most=most, seed=seed, say=say)
+    return _in_order(process, past, horizon, n, expected, region, most=most, seed=seed, say=say)
 
 
-def _by_clusters(
+def _times_first(
     process: PointProcess,
     past: History,
     horizon: float,
@@ -118,19 +120,15 @@ def _by_clusters(
         np.quantile(times, np.arange(1, _SPANS) / _SPANS) if len(times) else np.zeros(_SPANS - 1)
     )
     firsts = np.cumsum(counts) - counts
-    parts: list[tuple[np.ndarray, ...]] = []
-    places, weights = np.zeros((len(times), past.places.shape[1])), 0.0
     keys = jr.split(jr.fold_in(jr.key(seed), 1), n)
     # Catalogues of one size together, so that few steps are taken for nothing.
     order = np.argsort(counts, kind="stable")
     order = order[counts[order] > 0]
+    found = []
     for begin in range(0, len(order), _CHUNK):
-        chosen = order[begin : begin + _CHUNK]
-        own = np.resize(chosen, _CHUNK)
-        size = np.where(np.arange(_CHUNK) < len(chosen), counts[own], 0)
-        room = _LEAST_ROOM
-        while room < size.max():
-            room *= 4
+        own = np.resize(order[begin : begin + _CHUNK], _CHUNK)
+        size = np.where(np.arange(_CHUNK) < len(order) - begin, counts[own], 0)
+        room = _room(int(size.max()))
         slots = np.arange(room) < size[:, None]
         rows = np.where(slots, firsts[own][:, None] + np.arange(room), 0)
         drawn = follow(
@@ -143,21 +141,12 @@ def _by_clusters(
             region,
             keys[own],
         )
-        found = [np.asarray(a, np.float64) for a in drawn]
-        places[rows[slots]] = found[0][slots]
-        weights = weights + found[-1]
-        parts.append(tuple(a[slots & (found[1] > 0)] for a in found[1:4]))
-        say(f"{begin + len(chosen)} of {len(order)} catalogues with events")
-    expected = None
-    if parts and shares_parts(process.places, past):
-        span = np.searchsorted(edges, times)
-        middle = [times[span == i].mean() if np.any(span == i) else 0.0 for i in range(_SPANS)]
-        late = (np.concatenate(a) for a in zip(*parts, strict=True))
-        expected = Expected(np.array(middle), np.asarray(weights), *late)
-    return Catalogue(number, times, places, marks, n, expected)
+        found.append(_Chunk.of(own, drawn))
+        say(f"{min(begin + _CHUNK, len(order))} of {len(order)} catalogues with events")
+    return _joined(found, n, edges, process, past)
 
 
-def _by_steps(
+def _in_order(
     process: PointProcess,
     past: History,
     horizon: float,
@@ -169,16 +158,20 @@ def _by_steps(
     seed: int,
     say: Callable[[str], None],
 ) -> Catalogue:
-    """Event by event, time and place."""
-    room = int(2 ** np.ceil(np.log2(max(32.0, 2.0 * expected))))
-    found: list[tuple[np.ndarray, ...]] = []
-    keys = jr.split(jr.key(seed), n)
-    length = jnp.asarray(horizon, past.times.dtype)
+    """Event by event, each with its time and its place."""
+    edges = horizon * np.arange(1, _SPANS) / _SPANS
+    when = When(process.intensity, process.marks, as_float(horizon))
+    keys, room, found = jr.split(jr.key(seed), n), _room(int(2.0 * expected)), []
     for begin in range(0, n, _CHUNK):
-        chunk = keys[begin : begin + _CHUNK]
+        size = min(_CHUNK, n - begin)
+        own = np.resize(np.arange(begin, begin + size), _CHUNK)
+        # Below zero for those that are there only to fill the chunk.
+        counts = jnp.where(jnp.arange(_CHUNK) < size, 0, -1)
         while True:
-            drawn, is_whole = _simulate(process, past, length, room, region, chunk)
-            if np.all(is_whole):
+            empty = jnp.zeros((_CHUNK, room), past.times.dtype)
+            given = (process.places, past, empty, empty, counts, as_float(edges))
+            drawn = follow(*given, region, keys[own], when)
+            if np.all(np.asarray(drawn.counts) < room):
                 break
             if room >= most:
                 raise LiouvilleError(
@@ -186,30 +179,64 @@ def _by_steps(
                     "time: the process explodes; shorten the horizon, or fit with more events "
                     "(its branching ratio is in the report)"
                 )
-            room *= 2
-        valid = np.asarray(drawn.valid)
-        columns = (drawn.times, drawn.places, drawn.marks)
-        own = (np.asarray(column, np.float64)[valid] for column in columns)
-        found.append((np.nonzero(valid)[0] + begin, *own))
-        say(f"{begin + len(chunk)} of {n} catalogues")
-    number, times, places, marks = (np.concatenate(a) for a in zip(*found, strict=True))
-    return Catalogue(number, times, places, marks, n)
+            room = _room(room + 1)
+        found.append(_Chunk.of(own, drawn))
+        say(f"{begin + size} of {n} catalogues")
+    return _joined(found, n, edges, process, past)
 
 
-@eqx.filter_jit
-def _simulate(
-    process: PointProcess,
-    past: History,
-    horizon: jax.Array,
-    room: int,
-    region: Polygon | None,
-    keys: jax.Array,
-) -> tuple[History, jax.Array]:
-    start = jnp.zeros_like(past.origin)
+class _Chunk(NamedTuple):
+    """The events of some catalogues, in order of catalogue and time."""
 
-    def one(key: jax.Array) -> tuple[History, jax.Array]:
-        own = (process.intensity, process.marks, past, start, start + horizon, room)
-        grown, is_whole = simulate_times(*own, places=process.places, region=region, key=key)
-        return jax.tree.map(lambda a: a[-room:] if a.ndim else a, grown), is_whole
+    number: np.ndarray
+    times: np.ndarray
+    marks: np.ndarray
+    places: np.ndarray
+    late: tuple[np.ndarray, ...]  # weights, centers and scales of parts of simulated events
+    weights: np.ndarray
 
-    return jax.vmap(one)(keys)
+    @staticmethod
+    def of(number: np.ndarray, drawn: Followed) -> "_Chunk":
+        """What was drawn for catalogues of these numbers."""
+        counts = np.maximum(np.asarray(drawn.counts), 0)
+        columns = (drawn.times, drawn.marks, drawn.places, drawn.late, drawn.centers, drawn.scales)
+        times, marks, places, *late = (np.asarray(a, np.float64) for a in columns)
+        happens = np.arange(times.shape[1]) < counts[:, None]
+        is_late = happens & (late[0] > 0)
+        own = np.repeat(number, counts)
+        return _Chunk(
+            own,
+            times[happens],
+            marks[happens],
+            places[happens],
+            tuple(a[is_late] for a in late),
+            np.asarray(drawn.weights, np.float64),
+        )
+
+
+def _joined(
+    found: list[_Chunk], n: int, edges: np.ndarray, process: PointProcess, past: History
+) -> Catalogue:
+    """All catalogues in their order, and where their events were expected if that is known."""
+    dim = past.places.shape[1]
+    if not found:
+        return Catalogue(np.zeros(0, int), np.zeros(0), np.zeros((0, dim)), np.zeros(0), n)
+    columns = zip(*((c.number, c.times, c.places, c.marks) for c in found), strict=True)
+    number, times, places, marks = (np.concatenate(a) for a in columns)
+    order = np.lexsort((times, number))
+    expected = None
+    if shares_parts(process.places, past):
+        span = np.searchsorted(edges, times)
+        middle = [times[span == i].mean() if np.any(span == i) else 0.0 for i in range(_SPANS)]
+        late = (np.concatenate(a) for a in zip(*(c.late for c in found), strict=True))
+        weights = np.sum([c.weights for c in found], axis=0)
+        expected = Expected(np.array(middle), weights, *late)
+    return Catalogue(number[order], times[order], places[order], marks[order], n, expected)
+
+
+def _room(size: int) -> int:
+    """Room for so many events, in few sizes: each is compiled."""
+    room = _LEAST_ROOM
+    while room < size:
+        room *= 4
+    return room

@@ -15,7 +15,7 @@ from liouville.processes import GutenbergRichter
 from liouville.runs.files import hidden_folder, write_bytes
 from liouville.runs.folder import writing
 from liouville.tasks.events import csep
-from liouville.tasks.events.ask import known_at
+from liouville.tasks.events.ask import known_at, known_to
 from liouville.tasks.events.catalogues import Catalogue
 from liouville.tasks.events.grid import Cells, Grid, expected_numbers
 from liouville.tasks.events.model import EventModel
@@ -70,8 +70,9 @@ def forecast_events(
     """
     if n < 1:
         raise LiouvilleError(f"{n} catalogues are asked for; give at least 1")
+    history = known_to(model, history)
     start = float(history.times.max()) if start is None else float(start)
-    known = known_at(model, model.counted(history), start, "drop" if drop_future else "refuse")
+    known = known_at(model, history, start, "drop" if drop_future else "refuse")
     drawn = model.forecast(known, start, horizon, n, seed=seed, say=say)
     return Forecast(start, horizon, known, drawn)
 

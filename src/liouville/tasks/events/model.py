@@ -325,6 +325,14 @@ class EventModel:
                 f"events have the coordinates {', '.join(events.features)}, the model "
                 f"{', '.join(self.features)}; name the columns with --features"
             )
+        if events.origin != self.origin:
+            clocks = (
+                f"days after {o}" if o else "plain numbers" for o in (events.origin, self.origin)
+            )
+            raise LiouvilleError(
+                f"times of {events.source} are {next(clocks)}, those of the model {next(clocks)}; "
+                "bring them to its clock with liouville.tasks.events.ask.on_clock(model, events)"
+            )
         if bool(self.mark_name) != (events.marks is not None):
             have, want = ("no marks", "marks") if self.mark_name else ("marks", "no marks")
             raise LiouvilleError(f"events of {events.source} have {have}, the model has {want}")

@@ -13,7 +13,7 @@ from liouville.runs.folder import Run
 from liouville.tasks.events.ask import model_and_events
 from liouville.tasks.events.config import EventsConfig
 from liouville.tasks.events.consistency import consistency
-from liouville.tasks.events.forecast import expected_in, forecast_events
+from liouville.tasks.events.forecast import expected_on_grid, forecast_events
 from liouville.tasks.events.gain import figure, gain_rows, information_gain
 from liouville.tasks.events.grid import cells_of
 from liouville.tasks.events.measure import standard_shift
@@ -219,7 +219,7 @@ def tests(
     forecast = forecast_events(
         model, history, end - start, new.catalogues, start=start, seed=new.seed, say=say
     )
-    grid, drawn = expected_in(model, cells, forecast), forecast.drawn
+    grid, drawn = expected_on_grid(model, cells, forecast), forecast.drawn
     observed = events.keep((events.times >= start) & (events.times <= end))
     marks: dict[str, Any] = {}
     if model.mark_name and not model.kinds:
