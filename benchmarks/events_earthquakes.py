@@ -22,7 +22,7 @@ from liouville.runs.config import merge
 from liouville.tasks.events.baselines import baselines
 from liouville.tasks.events.config import EventsConfig
 from liouville.tasks.events.fit import fit_events
-from liouville.tasks.events.measure import standard_shift
+from liouville.tasks.events.measure import gains, scores_of, standard_shift
 from liouville.tasks.events.model import EventModel
 from liouville.tasks.events.split import Split, divide
 
@@ -97,10 +97,15 @@ def main() -> None:
         result = fit_events(parts, {**settings, **FAMILIES[name]}, progress=False)
         show(name, values(result.model, parts, apart), time.monotonic() - begun)
     if result is not None and not chosen.no_baselines:
-        for row in baselines(parts, result.config, result.model.units):
+        law = result.model.plain_model
+        others = {} if law is None else scores_of(law, parts)
+        for row in baselines(parts, result.config, result.model, others):
             keys = ("validation nats in {}", "test nats in {}")
             where = ("time", "space, standardised")
             show(str(row["model"]), [row.get(key.format(w)) for key in keys for w in where], None)
+        for row in gains(scores_of(result.model, parts), others, parts):
+            words = (f"{name} {value}" for name, value in row.items())
+            print(", ".join(words))
 
 
 def values(model: EventModel, parts: Split, apart: dict[str, np.ndarray]) -> list[float]:

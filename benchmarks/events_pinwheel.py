@@ -57,19 +57,19 @@ def main() -> None:
     show("the process itself", float(in_time), known)
     free = -float(np.mean(process.log_places(test, given="nothing"))) - shift
     show("the process, history not used", "", free)
-    settings = None
+    settings = model = None
     for name in chosen.families:
         begun = time.monotonic()
         wishes = dict(FAMILIES[name])
         wishes |= {key: _number(value) for key, value in (s.split("=", 1) for s in chosen.set)}
         result = fit_events(parts, {**wishes, "training.seed": chosen.seed}, progress=False)
-        settings, units = result.config, result.model.units
+        settings, model = result.config, result.model
         found = result.summary
         seconds = time.monotonic() - begun
         where = found["test nats in space, standardised"]
         show(f"ours, {name}", found["test nats in time"], where, seconds)
-    if settings is not None:
-        for row in baselines(parts, settings, units):
+    if settings is not None and model is not None:
+        for row in baselines(parts, settings, model):
             values = (row.get("test nats in time"), row.get("test nats in space, standardised"))
             show(str(row["model"]), *(v if isinstance(v, float) else "" for v in values))
 

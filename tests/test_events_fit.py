@@ -42,7 +42,7 @@ def test_a_fit_is_near_the_truth(fitted):
     in_space = -float(np.mean(TRUTH.log_places(found)))
     scores = result.model.scores(parts.test)
     assert scores.nats_in_time < in_time + 0.03
-    rows = {row["model"]: row for row in baselines(parts, result.config, result.model.units)}
+    rows = {row["model"]: row for row in baselines(parts, result.config, result.model)}
     space, shift = "test nats in space, standardised", standard_shift(parts)
     static = float(rows["static mixture"][space])
     # A few hundred events: most, not all, of what there is to know.

@@ -1,6 +1,6 @@
 """The plain models whose figures stand beside those of a fit."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -10,14 +10,14 @@ from scipy.spatial import KDTree
 from scipy.special import logsumexp
 
 from liouville.data import Events
-from liouville.numerics.mixtures import GaussianMixture, fit_mixture
 from liouville.objectives import AbstractEventTerm, TimeLikelihood
 from liouville.paths import Normal
 from liouville.processes import AbstractIntensity, HistoryFree, PointProcess
-from liouville.tasks.events._initial import FLOOR, initial_intensity, parts_for
+from liouville.tasks.events._initial import initial_intensity
 from liouville.tasks.events.config import EventsConfig, TimesConfig
-from liouville.tasks.events.measure import standard_shift
-from liouville.tasks.events.model import EventModel
+from liouville.tasks.events.measure import kept_parts, scores_of, standard_shift
+from liouville.tasks.events.model import EventModel, Scores
+from liouville.tasks.events.poisson import static_mixture
 from liouville.tasks.events.split import Split
 from liouville.training import fit
 
@@ -64,19 +64,25 @@ class _Plain(NamedTuple):
 
 
 def baselines(
-    parts: Split, settings: EventsConfig, model: EventModel
+    parts: Split,
+    settings: EventsConfig,
+    model: EventModel,
+    etas: Mapping[str, Scores] | None = None,
 ) -> list[dict[str, float | str]]:
     """Nats per event of plain models, in time and in space (standardised units).
 
     All are fitted to the training events; those with a width or a rate to choose end where the
-    validation events like it best.
+    validation events like it best. Of the epidemic-type law, which the model holds, `etas` are the
+    scores of each part that was kept from training, if they are known.
     """
-    kept = {"validation": parts.validation, "test": parts.test}
-    kept = {name: e for name, e in kept.items() if e is not None and e.counts.sum()}
+    kept = kept_parts(parts)
     if not kept:
         return []
+    if etas is None:
+        law = model.plain_model
+        etas = {} if law is None else scores_of(law, parts)
     plain = _Plain(parts, kept, model, settings)
-    mixture = _mixture(plain)
+    mixture = static_mixture(parts.training, model.units, seed=settings.training.seed)
     options = TimesConfig(exponentials=1, powers=0)
     start = plain.in_time(initial_intensity(options, parts.training, model.units))
     hawkes = plain.nats(plain.fitted(start, TimeLikelihood), TimeLikelihood)
@@ -85,7 +91,7 @@ def baselines(
         {"model": "Hawkes, one exponential", **_figures(hawkes, "time")},
         {"model": "static mixture", **_figures(_static(plain, mixture.log_density), "space")},
         {"model": "kernel density", **_figures(_static(plain, _kernels(plain)), "space")},
-        *_etas(plain),
+        *_etas(parts, etas),
     ]
 
 
@@ -103,25 +109,15 @@ def _poisson(plain: _Plain) -> dict[str, float]:
     }
 
 
-def _etas(plain: _Plain) -> list[dict[str, float | str]]:
+def _etas(parts: Split, scores: Mapping[str, Scores]) -> list[dict[str, float | str]]:
     """The law that was fitted to the same events with its own declustered background."""
-    law = plain.model.plain_model
-    if law is None:
+    if not scores:
         return []
-    scores = {name: law.scores(events) for name, events in plain.kept.items()}
+    shift = standard_shift(parts)
     time = {name: own.nats_in_time for name, own in scores.items()}
-    shift = standard_shift(plain.parts)
     space = {name: own.nats_in_space - shift for name, own in scores.items()}
     row = {**_figures(time, "time"), **_figures(space, "space")}
     return [{"model": "space-time ETAS", **row}]
-
-
-def _mixture(plain: _Plain) -> GaussianMixture:
-    places = plain.seen(plain.parts.training)
-    chosen = np.random.default_rng(0).permutation(len(places))[:_MOST_KERNELS]
-    # As many whatever the model has, so that the row is the same beside any.
-    number, seed = parts_for(places, _MOST_PARTS), plain.settings.training.seed
-    return fit_mixture(places[chosen], number, seed=seed, iterations=50, floor=FLOOR)
 
 
 def _kernels(plain: _Plain) -> Callable[[np.ndarray], np.ndarray]:

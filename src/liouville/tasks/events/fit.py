@@ -168,9 +168,12 @@ def judge(fitted: EventsFit, loaded: Loaded, say: Say) -> EventsFit:
     summary = fitted.summary | measure.assess(fitted.model, loaded.parts, judged, fitted.config)
     if fitted.config.measure.baselines:
         say("fitting the plain models")
-        rows = baselines(loaded.parts, fitted.config, fitted.model)
+        law = fitted.model.plain_model
+        others = {} if law is None else measure.scores_of(law, loaded.parts)
+        rows = baselines(loaded.parts, fitted.config, fitted.model, others)
         if rows:
             summary["baselines"] = rows
+            summary["gains"] = measure.gains(fitted.scores, others, loaded.parts)
     return fitted._replace(summary=summary, judged=judged)
 
 
@@ -188,7 +191,12 @@ def tables(summary: Mapping[str, Any]) -> list[Rows]:
     if not summary.get("baselines"):
         return []
     rows = measure.beside_plain_models(summary)
-    return [Rows("baselines", "Nats per event", rows, {n: n for row in rows for n in row})]
+    found = [Rows("baselines", "Nats per event", rows, {n: n for row in rows for n in row})]
+    gains = summary.get("gains")
+    if gains:
+        title = "Gain over the plain law, nats per event"
+        found.append(Rows("gains", title, gains, {n: n for row in gains for n in row}))
+    return found
 
 
 def _arrays(loaded: Loaded) -> list[Any]:

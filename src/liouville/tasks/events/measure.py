@@ -11,6 +11,7 @@ from liouville.data import Events
 from liouville.errors import LiouvilleError
 from liouville.processes import Poisson, WithCovariates
 from liouville.tasks.events.config import EventsConfig
+from liouville.tasks.events.gain import gain_rows, information_gain
 from liouville.tasks.events.model import EventModel, Scores, log_odds
 from liouville.tasks.events.next_event import predict_next
 from liouville.tasks.events.residuals import Residuals, residuals
@@ -92,8 +93,25 @@ def coordinate_names(model: EventModel) -> list[str]:
 
 def scores_of(model: EventModel, parts: Split) -> dict[str, Scores]:
     """The log-likelihoods of the parts that were kept from training and hold an event."""
+    return {name: model.scores(events) for name, events in kept_parts(parts).items()}
+
+
+def kept_parts(parts: Split) -> dict[str, Events]:
+    """The parts that were kept from training and hold an event, by name."""
     kept = {"validation": parts.validation, "test": parts.test}
-    return {n: model.scores(e) for n, e in kept.items() if e is not None and e.counts.sum()}
+    return {name: e for name, e in kept.items() if e is not None and e.counts.sum()}
+
+
+def gains(
+    scores: Mapping[str, Scores], others: Mapping[str, Scores], parts: Split
+) -> list[dict[str, Any]]:
+    """What a model says more of the latest part than the plain law, with intervals, as rows."""
+    kept = kept_parts(parts)
+    if not others:
+        return []
+    name = list(kept)[-1]
+    found = information_gain(scores[name], others[name], kept[name])
+    return [{"part": name, **row} for row in gain_rows("space-time ETAS", found)]
 
 
 def figures(scores: Mapping[str, Scores], parts: Split) -> dict[str, float]:

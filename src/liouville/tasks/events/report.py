@@ -61,6 +61,12 @@ def contents(fitted: EventsFit, data: Loaded) -> Page:
         )
         rows = beside_plain_models(fitted.summary)
         items.append(Table("Beside plain models", reading, rows, own=(0,)))
+    if fitted.summary.get("gains"):
+        reading = (
+            "Nats per event that the model says more than ETAS, of events kept from training, with "
+            "the error and interval of a block bootstrap: aftershocks are not independent."
+        )
+        items.append(Table("Gain over ETAS", reading, fitted.summary["gains"]))
     if ground is not None:
         items.append(_map_picture(model, shown, ground, clock))
     items += _over_time(model, shown, begins, clock)
@@ -77,7 +83,7 @@ def contents(fitted: EventsFit, data: Loaded) -> Page:
             "frames after they happened. The strip shows all events and where the frame stands.",
             lambda path, say: _make_film(path, model, shown, ground, clock),
         )
-    numbers = {k: v for k, v in fitted.summary.items() if k != "baselines"}
+    numbers = {k: v for k, v in fitted.summary.items() if k not in ("baselines", "gains")}
     title = f"Events: {Path(events.source).name}"
     return Page(title, _subject(model, events), numbers, items, film)
 
