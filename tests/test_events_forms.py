@@ -260,6 +260,7 @@ def test_conditions_on_rows(tmp_path: Path) -> None:
     columns = _columns() | {
         "depth": [10, "", 600],
         "type": ["earthquake", "Quarry Blast", "earthquake"],
+        "mc": ["4.0", "4.5", "4.1"],  # the magnitude of completeness at that time
     }
     path = _table(tmp_path, columns)
     with pytest.warns(UserWarning, match=r"2 types of events, earthquake \(2\), Quarry"):
@@ -272,6 +273,8 @@ def test_conditions_on_rows(tmp_path: Path) -> None:
         ("depth >= 10, magnitude > 4", [2]),
         (["Type=earthquake", "magnitude=4|5"], [0]),
         ("magnitude<=4.1", [0, 1]),
+        ("magnitude>=MC", [0, 2]),
+        ("magnitude<mc", [1]),
     ]:
         found = _read(path, select=select)
         np.testing.assert_allclose(found.places, PLACES[rows])

@@ -12,6 +12,7 @@ from liouville.data._tables import Table, as_numbers, is_missing
 from liouville.errors import LiouvilleError
 
 _CONDITION = re.compile(r"\s*(.+?)\s*(>=|<=|!=|==|=|>|<)\s*(.*?)\s*")
+_ROUNDING = 1e-9
 _ORDERS = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}
 
 
@@ -20,7 +21,8 @@ def selected(table: Table, conditions: str | Sequence[str]) -> np.ndarray:
 
     A condition is the name of a column, one of ``=``, ``!=``, ``<``, ``<=``, ``>``, ``>=``, and a
     value; ``=`` and ``!=`` take several values with bars (``type=earthquake|explosion``). Numbers
-    are compared with columns of numbers, texts in any case. A cell without a value meets none.
+    are compared with columns of numbers, texts in any case. After an order the value may be the
+    name of another column of numbers (``magnitude>=mc``). A cell without a value meets none.
 
     Args:
         table: the columns.
@@ -34,7 +36,7 @@ def selected(table: Table, conditions: str | Sequence[str]) -> np.ndarray:
     kept = np.ones(len(table), bool)
     for condition in parts:
         name, order, value = _parse(condition)
-        found = {n.strip().casefold(): n for n in reversed(table.names)}.get(name.casefold())
+        found = _column(table, name)
         if found is None:
             raise not_found("column", name, table.names, table.source)
         met = _met(table, found, order, value, condition)
@@ -49,6 +51,11 @@ def selected(table: Table, conditions: str | Sequence[str]) -> np.ndarray:
             "leave one of them out"
         )
     return kept
+
+
+def _column(table: Table, name: str) -> str | None:
+    """The column of a name in any case, if it is there."""
+    return {n.strip().casefold(): n for n in reversed(table.names)}.get(name.casefold())
 
 
 def _parse(condition: str) -> tuple[str, str, str]:
@@ -66,14 +73,21 @@ def _met(table: Table, name: str, order: str, value: str, condition: str) -> np.
     values = [text.strip() for text in value.split("|")]
     wanted = as_numbers(np.array(values))
     if order in _ORDERS:
-        if wanted is None or len(values) > 1 or not np.isfinite(wanted).all():
-            raise LiouvilleError(f"{condition.strip()!r} compares with no number; give one")
+        other = None if wanted is not None else _column(table, value)
+        if other is not None and table.is_numeric(other):
+            wanted = table.numbers(other)
+        elif wanted is None or len(values) > 1 or not np.isfinite(wanted).all():
+            raise LiouvilleError(
+                f"{condition.strip()!r} compares with no number and no column of numbers; give one"
+            )
         if not table.is_numeric(name):
             raise LiouvilleError(
                 f"column {name!r} of {table.source} holds text and has no {order}; compare it "
                 f"with = or !=: {_held(table, name)}"
             )
-        return _ORDERS[order](table.numbers(name), wanted[0])  # False for NaN
+        # A catalogue's numbers are decimals: equal ones must not differ by rounding. NaN: False.
+        slack = _ROUNDING if order in (">=", "<") else -_ROUNDING
+        return _ORDERS[order](table.numbers(name), wanted - slack)
     if table.is_numeric(name) and wanted is not None:
         cells: Any = table.numbers(name)
         absent, equal = np.isnan(cells), np.isin(cells, wanted)
