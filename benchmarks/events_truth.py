@@ -11,10 +11,12 @@ fit by default settings; and the parameters of the plain law beside the true one
 import argparse
 import time
 import warnings
+from typing import Any
 
 import numpy as np
 
 from liouville.data import Events
+from liouville.numerics.mixtures import GaussianMixture
 from liouville.problems.events import HawkesProcess, Sequences
 from liouville.tasks.events.config import EventsConfig
 from liouville.tasks.events.fit import fit_events
@@ -30,7 +32,12 @@ TRUTH = HawkesProcess(
     minimum=3.0,
     displacement=("power", 0.02, 1.6),
     growth=0.4,
-    box=((0.0, 0.0), (4.0, 3.0)),
+    box=((-20.0, -20.0), (20.0, 20.0)),
+    mixture=GaussianMixture(
+        np.array([0.5, 0.3, 0.2]),
+        np.array([[0.0, 0.0], [2.0, 1.0], [-1.0, 2.0]]),
+        np.array([[[1.0, 0.6], [0.6, 0.5]], [[0.1, 0.0], [0.0, 0.6]], [[0.2, -0.1], [-0.1, 0.1]]]),
+    ),
 )
 
 
@@ -58,7 +65,8 @@ def recovered(model: EventModel) -> dict[str, tuple[float, float]]:
     """Parameters of the truth and of the plain law."""
     plain = model.plain
     assert plain is not None
-    times, zones = plain.intensity, plain.places.zones  # pyright: ignore
+    times: Any = plain.intensity
+    zones = plain.places.zones  # pyright: ignore
     shift = TRUTH.minimum - model.units.mark_origin
     children = float(np.exp(times.productivity.log_mean(np.float32(shift))))
     c, p = float(np.exp(times.kernel.log_offset)), 1.0 + float(times.kernel.excess)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 from scipy.special import logsumexp
+from scipy.stats import multivariate_normal as normal
 
 from liouville.errors import LiouvilleError
 from liouville.numerics.mixtures import GaussianMixture
@@ -249,20 +250,11 @@ class HawkesProcess:
         return self.rate * (ends - starts) + np.bincount(events.sequence, masses, len(ends))
 
     def log_places(self, events: Sequences) -> Values:
-        """The log-density of the place of every event at its time, given the events before.
-
-        Raises:
-            LiouvilleError: if the background is a mixture, whose mass in the box is not known.
-        """
-        if self.mixture is not None:
-            raise LiouvilleError("places have no closed density where a mixture is cut at a box")
-        low, high = np.asarray(self.box)
+        """The log-density of the place of every event at its time, given the events before."""
         found = np.empty(len(events.times))
         for rows in rows_of(events):
             x, log_triggered = events.places[rows], self._log_triggered(events, rows)
-            inside = ((x >= low) & (x <= high)).all(axis=1)
-            with np.errstate(divide="ignore"):
-                own = np.log(self.rate * inside / np.prod(high - low))
+            own = np.log(self.rate) + self._log_background(x)
             reach = self._reaches(events.marks[rows])
             near = self._log_spread((x[:, None] - x) / reach[:, None]) - 2.0 * np.log(reach)
             near = log_triggered + near
@@ -273,6 +265,17 @@ class HawkesProcess:
 
     def _means(self, marks: Values) -> Values:
         return self.children * np.exp(self.slope * (marks - self.minimum))
+
+    def _log_background(self, x: Points) -> Values:
+        low, high = np.asarray(self.box, float)
+        inside = ((x >= low) & (x <= high)).all(axis=1)
+        if self.mixture is None:
+            logs = np.full(len(x), -np.log(np.prod(high - low)))
+        else:
+            parts = zip(self.mixture.means, self.mixture.covariances, strict=True)
+            masses = [normal.cdf(high, *part, lower_limit=low) for part in parts]
+            logs = self.mixture.log_density(x) - np.log(self.mixture.weights @ masses)
+        return np.where(inside, logs, -np.inf)
 
     def _reaches(self, marks: np.ndarray) -> np.ndarray:
         return np.exp(self.growth * (marks - self.minimum))
@@ -314,7 +317,8 @@ class HawkesProcess:
         else:
             c, p = numbers
             log_density = np.log((p - 1.0) / c) - p * np.log1p(after / c)
-        log_means = np.log(self._means(events.marks[rows]))
+        with np.errstate(divide="ignore"):
+            log_means = np.log(self._means(events.marks[rows]))
         return np.where(ages > 0.0, log_means + log_density, -np.inf)
 
     def _displaced(self, rng: np.random.Generator, n: int) -> Points:
