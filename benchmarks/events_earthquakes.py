@@ -1,7 +1,9 @@
-"""Earthquakes of Japan: windows of thirty days, or a catalogue divided in time.
+r"""Earthquakes of Japan: windows of thirty days, or a catalogue divided in time.
 
     python benchmarks/events_earthquakes.py FOLDER             # train.npz, val.npz, test.npz
     python benchmarks/events_earthquakes.py japan_catalog.csv  # train to 2012, test from 2016
+    python benchmarks/events_earthquakes.py swiss_catalog.csv --from 2012-01-01Z,2016-01-01Z \
+        --select 'magnitude>=mc_current'
 
 Nats per event, in space in standardised units (degrees over their standard deviation among the
 training events). The windows overlap, so that some events of the test are in training windows as
@@ -73,6 +75,9 @@ def main() -> None:
     options.add_argument("--seed", type=int, default=0)
     options.add_argument("--steps", type=int, default=None)
     options.add_argument("--no-baselines", action="store_true")
+    begins = ["2013-01-01Z", "2016-01-01Z"]
+    options.add_argument("--from", dest="begins", type=lambda t: t.split(","), default=begins)
+    options.add_argument("--select", default=None, help="conditions on rows")
     chosen = options.parse_args()
     warnings.simplefilter("ignore")
     settings: dict[str, Any] = {"training.seed": chosen.seed, "training.steps": chosen.steps}
@@ -84,8 +89,10 @@ def main() -> None:
         share = 1.0 - apart["no overlap"].mean()
         print(f"{share:.1%} of the test events are in training windows too")
     else:
-        settings |= {"data.validate_from": "2013-01-01Z", "data.test_from": "2016-01-01Z"}
-        events = read_events(chosen.data, features="longitude,latitude", mark="magnitude").check()
+        validate_from, test_from = chosen.begins
+        settings |= {"data.validate_from": validate_from, "data.test_from": test_from}
+        names: Any = {"features": "longitude,latitude", "mark": "magnitude"}
+        events = read_events(chosen.data, **names, select=chosen.select).check()
         parts, apart = divide(events, merge(EventsConfig, flags=settings)), {}
     print(f"{'':26s} {'validation':>21s} {'test':>21s}")
     names = ("in time", "in space", *COLUMNS[: 2 + len(apart)])

@@ -49,7 +49,8 @@ def by_steps(n: int, law: PointProcess) -> tuple[np.ndarray, np.ndarray]:
     @eqx.filter_jit
     def drawn(keys):
         one = partial(simulate_times, law.intensity, law.marks, past, jnp.asarray(0.0))
-        where = law.places if law.intensity.heredity is not None else None
+        has_heirs = isinstance(law.intensity, Hawkes) and law.intensity.heredity is not None
+        where = law.places if has_heirs else None
         end = jnp.asarray(HORIZON)
         found, _ = jax.vmap(lambda key: one(end, 64, places=where, key=key))(keys)
         return found.valid[:, 12:], found.times[:, 12:]

@@ -283,6 +283,7 @@ def _fill_events(folder: Path) -> None:
         Hawkes,
         HistoryFree,
         PointProcess,
+        Reach,
         Unmarked,
     )
     from liouville.runs.folder import Run
@@ -295,7 +296,7 @@ def _fill_events(folder: Path) -> None:
     intensity = Hawkes(ConstantRate.of(1.0), Unmarked.of(0.5), Exponentials.of([0.25]))
     process = PointProcess(intensity, HistoryFree(path), law)
     units = EventUnits(np.zeros(2), np.ones(2))
-    EventModel(process, units, 16, ("x", "y"), mark_name="mark").save(folder / "model.lv")
+    EventModel(process, units, Reach(16), ("x", "y"), mark_name="mark").save(folder / "model.lv")
     (folder / "history.csv").write_bytes(_PLAIN)
     config = merge(TASKS["events"].config, values={"data.file": str(folder / "history.csv")})
     Run(folder, "events", to_dict(config), "0" * 64, True).write()

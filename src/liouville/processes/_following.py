@@ -261,5 +261,5 @@ def _room(like: History, n: int) -> History:
 
 def _both(first: History, second: History) -> History:
     columns = ("times", "places", "marks", "log_odds", "valid")
-    joined = (jnp.concatenate([getattr(h, c) for h in (first, second)]) for c in columns)
-    return History(*joined, first.origin)
+    joined = {c: jnp.concatenate([getattr(h, c) for h in (first, second)]) for c in columns}
+    return dataclasses.replace(first, **joined)

@@ -1,3 +1,4 @@
+import dataclasses
 import functools
 from collections.abc import Callable
 
@@ -122,12 +123,11 @@ def simulate_times(
         t, *values = drawn(events, now, number)
         happened = jnp.isfinite(t)
         at = first + number
-        columns = (events.times, events.places, events.marks, events.log_odds)
-        changed = (
-            a.at[at].set(jnp.where(happened, v, a[at])) for a, v in zip(columns, (t, *values))
-        )
+        columns = zip(("times", "places", "marks", "log_odds"), (t, *values))
+        olds = ((name, getattr(events, name), value) for name, value in columns)
+        news = {name: a.at[at].set(jnp.where(happened, v, a[at])) for name, a, v in olds}
         valid = events.valid.at[at].set(happened)
-        events = History(*changed, valid, events.origin)
+        events = dataclasses.replace(events, **news, valid=valid)
         return events, jnp.where(happened, t, now), number + happened, ~happened
 
     def goes_on(state):
