@@ -204,12 +204,12 @@ def answers(
     """
     places = np.asarray(places, np.float64)
     latest = known_at(model, history, float(times.max()), future)
-    rate, density = np.empty(len(times)), np.empty(len(times))
+    rate, density, odds = np.empty(len(times)), np.empty(len(times)), model.log_odds(latest)
     for time in np.unique(times).tolist():
-        rows = np.flatnonzero(times == time)
-        known = known_at(model, latest.keep(latest.times <= time), time)
-        rate[rows] = model.rate(np.array([time]), known)[0]
-        density[rows] = model.density(time, places[rows], known)
+        rows, own = np.flatnonzero(times == time), latest.times <= time
+        known, more = known_at(model, latest.keep(own), time), {"log_odds": odds[own]}
+        rate[rows] = model.rate(np.array([time]), known, **more)[0]
+        density[rows] = model.density(time, places[rows], known, **more)
     unit = f" per {(model.time_unit.removesuffix('s') or 'time')}"
     projection = model.units.projection
     area = " per degree2" if projection is not None else " per area"

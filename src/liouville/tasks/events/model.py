@@ -163,8 +163,7 @@ class EventModel:
     def excerpts(self, events: Events, *, targets: int = _TARGETS) -> Excerpts:
         """The events that count in the model's units, in pieces; see `Excerpts`."""
         events = self.counted(events)
-        odds = log_odds(self.process.places, self.units, events, self.reach)
-        return self.units.excerpts(events, self.reach, targets, odds)
+        return self.units.excerpts(events, self.reach, targets, self.log_odds(events))
 
     def scores(self, events: Events) -> Scores:
         """The log-likelihood of the events that count, in parts.
@@ -180,19 +179,49 @@ class EventModel:
         volume = self.units.log_volume(events.places[~events.is_history])
         return Scores(rates, places + volume, marks, own, passed[:, -1][is_last])
 
-    def rate(self, times: np.ndarray, history: Events) -> np.ndarray:
-        """Events per unit of time at times of one sequence, each given what came before it."""
-        times, history = np.atleast_1d(np.asarray(times, np.float64)), self.counted(history)
-        known = ((history.keep(history.times <= t), t) for t in times.tolist())
-        return np.array([float(_rate(self.process, self._history(*each))) for each in known])
+    def log_odds(self, history: Events) -> np.ndarray:
+        """The log-odds of all events that they were triggered; see `Triggered.log_odds`.
 
-    def density(self, time: float, places: np.ndarray, history: Events) -> np.ndarray:
+        Zeros if the places do not ask for them. What asks at many times does well to know them.
+        """
+        return log_odds(self.process.places, self.units, history, self.reach)
+
+    def rate(
+        self, times: np.ndarray, history: Events, *, log_odds: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Events per unit of time at times of one sequence, each given what came before it.
+
+        Args:
+            times: on the clock of the history.
+            history: what happened.
+            log_odds: those of its events, if they are known.
+        """
+        times, history = np.atleast_1d(np.asarray(times, np.float64)), self.counted(history)
+        if len(times) > 1 and log_odds is None:
+            log_odds = self.log_odds(history)
+
+        def one(time: float) -> float:
+            own = history.times <= time
+            odds = None if log_odds is None else log_odds[own]
+            return float(_rate(self.process, self._history(history.keep(own), time, odds)))
+
+        return np.array([one(time) for time in times.tolist()])
+
+    def density(
+        self,
+        time: float,
+        places: np.ndarray,
+        history: Events,
+        *,
+        log_odds: np.ndarray | None = None,
+    ) -> np.ndarray:
         """The density of the place of an event at a time, per user's unit of area.
 
-        It has mass one on the whole plane; see `mass_inside` for a region.
+        It has mass one on the whole plane; see `mass_inside` for a region. `log_odds` are those of
+        the events of the history, if they are known.
         """
         places = self._checked(places)
-        past = self._history(self.counted(history), time)
+        past = self._history(self.counted(history), time, log_odds)
         # In blocks of one size, so that one compiled call does for any number of places.
         points = np.pad(self.units.to_model(places), [(0, -len(places) % _BLOCK), (0, 0)], "edge")
         values = [
@@ -296,10 +325,10 @@ class EventModel:
         }
         storage.write(file, arrays, content, kind="events")
 
-    def _history(self, history: Events, now: float) -> History:
-        """The latest events up to `now`, whose local time is zero, in an array of one length.
+    def _history(self, history: Events, now: float, odds: np.ndarray | None = None) -> History:
+        """The events up to `now` that are seen; their local time ends at zero, their room is fixed.
 
-        They are to be `counted` before.
+        They are to be `counted` before; `odds` are those of all of them, if they are known.
         """
         self._check_features(history)
         if len(history.windows) != 1:
@@ -309,7 +338,10 @@ class EventModel:
         history = check_history(history, now)
         elapsed, marks = now - history.times, self.units.marks(history)
         rows, room = self.reach.chosen(elapsed, marks), self.reach.most
-        odds = log_odds(self.process.places, self.units, history, self.reach, rows)
+        if odds is None:
+            odds = log_odds(self.process.places, self.units, history, self.reach, rows)
+        else:
+            odds = odds[rows]
         places = self.units.to_model(history.places[rows])
         columns = (-elapsed[rows], places, marks[rows], odds)
         missing = room - len(places)

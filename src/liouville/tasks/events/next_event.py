@@ -61,6 +61,7 @@ def predict_next(
     Raises:
         LiouvilleError: if no event has one before it.
     """
+    events = model.counted(events)
     follows = np.concatenate([[False], np.diff(events.sequence) == 0])
     rows = np.flatnonzero(~events.is_history & follows)
     if not len(rows):
@@ -68,9 +69,11 @@ def predict_next(
     rows = rows[np.unique(np.linspace(0, len(rows) - 1, min(most, len(rows))).round().astype(int))]
     keys = jr.split(jr.key(seed), len(rows))
     gaps, places, limit = [], [], float(_LONGEST * mean_gap)
+    odds = model.log_odds(events)
     for key, row in zip(keys, rows.tolist(), strict=True):
+        own = until(events, row - 1)
         past = known_until(events, row - 1)
-        history = model._history(past, float(past.times[-1]))
+        history = model._history(past, float(past.times[-1]), odds[own])
         drawn, where = _draw(model.process, history, limit, jr.split(key, draws))
         gaps.append(float(np.median(np.asarray(drawn, np.float64))))
         places.append(_medoid(np.asarray(where, np.float64)))
@@ -86,11 +89,14 @@ def predict_next(
     )
 
 
+def until(events: Events, row: int) -> np.ndarray:
+    """Which events are of the sequence of one, up to and with it."""
+    return (np.arange(len(events)) <= row) & (events.sequence == events.sequence[row])
+
+
 def known_until(events: Events, row: int) -> Events:
     """The events of one sequence up to and with an event, as a history that ends there."""
-    own = np.arange(len(events)) <= row
-    own &= events.sequence == events.sequence[row]
-    kept = events.keep(own)
+    kept = events.keep(until(events, row))
     first, last = float(kept.times[0]), float(kept.times[-1])
     # Where the window began is of no consequence for what comes next.
     begin = min(first, float(np.nextafter(last, -np.inf)))
