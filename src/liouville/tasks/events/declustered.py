@@ -15,13 +15,28 @@ _NEIGHBOURS = (2, 3, 5, 8, 13, 21, 34, 55)
 _WIDTHS = (0.001, 0.003, 0.01, 0.03, 0.1)
 # Kernels count up to so many widths; beyond there is the broad part.
 _FARTHEST = 5.0
-# The share of a Gaussian as wide as all events, so that no place is impossible.
-_BROAD = 0.01
+# The share of a Gaussian as wide as all events, so that no place is impossible: of few events it
+# says more than their kernels.
+_BROAD = (0.01, 0.03, 0.1, 0.3, 0.6, 0.9)
 # Events on which the number of neighbours is chosen, and centers handled at once.
 _SAMPLE, _SOME_FOLDS, _BLOCK = 3000, 3, 1000
 _SWEEPS = 2  # over the numbers and the widths
 _MOST_PARTS = 2000
 _TINY = 1e-300
+
+
+class Choice(NamedTuple):
+    """What is chosen of a density.
+
+    Attributes:
+        neighbours: whose distance is a kernel's width.
+        narrowest: the least width.
+        broad: the share of the broad part.
+    """
+
+    neighbours: int
+    narrowest: float
+    broad: float
 
 
 class Declustered(NamedTuple):
@@ -30,14 +45,12 @@ class Declustered(NamedTuple):
     Attributes:
         mixture: all kernels, near ones merged.
         log_density: of every event's place, by the kernels of the other folds, shape `(n,)`.
-        neighbours: whose distance is a kernel's width.
-        narrowest: the least width.
+        choice: its widths and the share of its broad part.
     """
 
     mixture: GaussianMixture
     log_density: np.ndarray
-    neighbours: int
-    narrowest: float
+    choice: Choice
 
 
 class _Centers(NamedTuple):
@@ -54,24 +67,23 @@ def declustered(
     fold: np.ndarray,
     *,
     repeated: bool = False,
-    like: tuple[int, float] | None = None,
+    like: Choice | None = None,
 ) -> Declustered:
     r"""The density $f(x) \propto \sum_j p_j N(x; x_j, h_j^2 I)$ of events of the weights $p_j$.
 
     The width $h_j$ is the distance to the neighbour of a number, and at least a narrowest one; both
     are chosen by the weighted log-likelihood of events under the kernels of the other folds, whose
     widths do not know the event either. Folds are stretches of time: an event's own cluster does
-    not speak for it. Source:
-    Zhuang, Ogata and Vere-Jones (2002), Stochastic declustering of space-time earthquake
-    occurrences, with their probabilities of being
-    background as weights.
+    not speak for it. So is the share of one Gaussian as wide as all. Source: Zhuang, Ogata and
+    Vere-Jones (2002), Stochastic declustering of space-time earthquake occurrences, with their
+    probabilities of being background as weights.
 
     Args:
         places: standardised, shape `(n, dim)`.
         weights: the chance $p$ that an event is background, shape `(n,)`.
         fold: the number of the fold of every event, shape `(n,)`.
         repeated: the same place in another fold may be the same event.
-        like: the number of neighbours and the narrowest width, if they are not to be chosen.
+        like: what is taken if nothing is to be chosen.
     """
     found, of = np.unique(places, axis=0, return_inverse=True)
     own = np.zeros((len(found), int(fold.max()) + 1))
@@ -80,37 +92,48 @@ def declustered(
     most = min(max(_NEIGHBOURS), len(found) - 1)
     if most < 1:
         covariance = np.full((1, found.shape[1], found.shape[1]), np.eye(found.shape[1]))
-        return Declustered(GaussianMixture(np.ones(1), found, covariance), np.zeros(len(of)), 0, 1)
+        alone = GaussianMixture(np.ones(1), found, covariance)
+        return Declustered(alone, np.zeros(len(of)), Choice(0, 1.0, 1.0))
     ways = KDTree(found).query(found, most + 1)[0]
     without = [_Ways.of(centers, number, most) for number in range(own.shape[1])]
     # Of some folds only, as each has its own kernels.
     some = np.flatnonzero(np.isin(fold, np.unique(fold)[:: max(1, own.shape[1] // _SOME_FOLDS)]))
     rows = np.random.default_rng(0).permutation(some)[:_SAMPLE]
 
-    def crossed(rows: np.ndarray, number: int, narrowest: float) -> np.ndarray:
+    broad = _broad_density(places)
+
+    def kernels(rows: np.ndarray, number: int, narrowest: float) -> np.ndarray:
         found = np.zeros(len(rows))
         for left, part in enumerate(without):
             here = fold[rows] == left
             width = part.widths(number, narrowest)
             twins = centers.of[rows[here]] if repeated else None
             found[here] = part.sums(centers, width, places[rows[here]], twins)
-        return np.log((1.0 - _BROAD) * found + _BROAD * _broad_density(places, rows) + _TINY)
+        return found
 
     @functools.cache
-    def gain(number: int, narrowest: float) -> float:
-        return float(weights[rows] @ crossed(rows, number, narrowest))
+    def best(number: int, narrowest: float) -> tuple[float, float]:
+        """The greatest likelihood by these widths, and the share of the broad part it has."""
+        own, wide = kernels(rows, number, narrowest), broad[rows]
+        return max((float(weights[rows] @ _mixed(own, wide, share)), share) for share in _BROAD)
 
-    numbers = [k for k in _NEIGHBOURS if k <= most] or [most]
-    number, narrowest = numbers[0], _WIDTHS[len(_WIDTHS) // 2]
-    if like is not None:
-        number, narrowest = min(like[0], most), like[1]
-    for _ in range(_SWEEPS if like is None else 0):
-        number = max(numbers, key=lambda k: gain(k, narrowest))
-        narrowest = max(_WIDTHS, key=lambda width: gain(number, width))
-    widths = np.maximum(ways[:, number], narrowest)
-    mixture = _merged(found, widths, own.sum(axis=1), _broad(places))
-    every = crossed(np.arange(len(places)), number, narrowest)
-    return Declustered(mixture, every, number, narrowest)
+    if like is None:
+        numbers = [k for k in _NEIGHBOURS if k <= most] or [most]
+        number, narrowest = numbers[0], _WIDTHS[len(_WIDTHS) // 2]
+        for _ in range(_SWEEPS):
+            number = max(numbers, key=lambda k: best(k, narrowest))
+            narrowest = max(_WIDTHS, key=lambda width: best(number, width))
+        like = Choice(number, narrowest, best(number, narrowest)[1])
+    like = like._replace(neighbours=min(like.neighbours, most))
+    widths = np.maximum(ways[:, like.neighbours], like.narrowest)
+    mixture = _merged(found, widths, own.sum(axis=1), _broad(places), like.broad)
+    every = kernels(np.arange(len(places)), like.neighbours, like.narrowest)
+    return Declustered(mixture, _mixed(every, broad, like.broad), like)
+
+
+def _mixed(kernels: np.ndarray, broad: np.ndarray, share: float) -> np.ndarray:
+    """The log-density of both."""
+    return np.log((1.0 - share) * kernels + share * broad + _TINY)
 
 
 class _Ways(NamedTuple):
@@ -159,9 +182,9 @@ class _Ways(NamedTuple):
         return found
 
 
-def _broad_density(places: np.ndarray, rows: np.ndarray) -> np.ndarray:
+def _broad_density(places: np.ndarray) -> np.ndarray:
     mean, covariance = _broad(places)
-    centred = places[rows] - mean
+    centred = places - mean
     squares = np.einsum("ni,ij,nj->n", centred, np.linalg.inv(covariance), centred)
     return np.exp(-0.5 * squares) / np.sqrt(np.linalg.det(2.0 * np.pi * covariance))
 
@@ -177,6 +200,7 @@ def _merged(
     widths: np.ndarray,
     weights: np.ndarray,
     broad: tuple[np.ndarray, np.ndarray],
+    share: float,
 ) -> GaussianMixture:
     """The kernels and the broad part as one mixture of not too many parts.
 
@@ -215,7 +239,7 @@ def _merged(
     eye = np.eye(centers.shape[1])
     covariances = np.stack([spread + square * eye for *_, spread, square in own])
     return GaussianMixture(
-        np.append((1.0 - _BROAD) * shares / shares.sum(), _BROAD),
+        np.append((1.0 - share) * shares / shares.sum(), share),
         np.concatenate([means, broad[0][None]]),
         np.concatenate([covariances, broad[1][None]]),
     )

@@ -33,15 +33,15 @@ from liouville.processes import (
     Unmarked,
     log_rates,
 )
-from liouville.tasks.events.declustered import Declustered, declustered
+from liouville.tasks.events.declustered import Choice, Declustered, declustered
 from liouville.tasks.events.units import EventUnits
 
 # Past events an event sees, and events an excerpt predicts.
 _MOST_PAST, _TARGETS = 256, 32
 _FOLDS = 10
 _ROUNDS = ((0.25, 40), (0.25, 20), (1.0, 25))  # share of the excerpts, most iterations
-# Neighbours and narrowest width of the kernels before anything is declustered.
-_FIRST = (5, 0.01)
+# The kernels before anything is declustered.
+_FIRST = Choice(5, 0.01, 0.01)
 _SHARE_TRIGGERED = 0.5
 # Numbers of pieces of the background rate to choose from, and what draws them to its mean.
 _PIECES, _PRIOR_EVENTS = (1, 2, 4, 8, 16), 10.0
@@ -178,7 +178,7 @@ def fit_etas(events: Events, units: EventUnits, most: int) -> EtasFit:
     for share, iterations in _ROUNDS:
         found = declustered(places, chance, fold, repeated=repeated, like=like)
         # Chosen once, when events are declustered for the first time.
-        like = None if like is _FIRST else (found.neighbours, found.narrowest)
+        like = None if like is _FIRST else found.choice
         every = WithBackground(excerpts, on_targets(found.log_density, excerpts))
         law = _maximise(law, _every(every, max(1, round(1.0 / share))), iterations)
         chance = np.asarray(_chances(law, every), np.float64)[is_event]
