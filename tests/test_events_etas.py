@@ -75,7 +75,9 @@ def catalogue(events: float, seed: int = 0) -> Events:
 # Zones.
 
 
-@pytest.mark.parametrize("excess", [0.4, 1.0, 2.5])
+@pytest.mark.parametrize(
+    "excess", [0.4, *(pytest.param(e, marks=pytest.mark.slow) for e in (1.0, 2.5))]
+)
 def test_rings_and_the_closed_form_are_one_density(excess):
     law = zones(excess, raw_spread=jnp.asarray(-1.0))
     brood, t = law.after(past()), jnp.asarray(0.0)
@@ -260,6 +262,7 @@ def test_odds_of_some_rows_are_those_of_all():
 # Each factor of a process ends where it is best.
 
 
+@pytest.mark.slow
 def test_factors_of_a_process_stop_at_their_own_best_steps():
     events = catalogue(300.0, seed=4)
     units = EventUnits.of(events, geographic=False)

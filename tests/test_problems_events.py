@@ -178,7 +178,7 @@ def test_places_have_their_density(process):
 def test_a_background_may_be_a_mixture():
     mixture = GaussianMixture(np.ones(1), np.array([[0.2, 0.8]]), 0.02 * np.eye(2)[None])
     process = HawkesProcess(5.0, 0.0, mixture=mixture)
-    events = process.sample(1000.0, seed=0)
+    events = process.sample(200.0, seed=0)
     assert np.all((events.places >= 0.0) & (events.places <= 1.0))
     normal = scipy.stats.norm(0.2, 0.02**0.5)
 

@@ -263,7 +263,7 @@ def test_densities_on_a_map_are_per_square_degree():
 def test_an_incomplete_catalogue_is_told_from_a_complete_one():
     from liouville.processes import DetectedMagnitudes, GutenbergRichter
     from liouville.runs.config import merge
-    from liouville.tasks.events._initial import initial, resolve_choices
+    from liouville.tasks.events._initial import initial_marks, resolve_choices
     from liouville.tasks.events.config import EventsConfig
 
     rng = np.random.default_rng(0)
@@ -274,7 +274,7 @@ def test_an_incomplete_catalogue_is_told_from_a_complete_one():
     )
     settings = resolve_choices(merge(EventsConfig), events)
     units = EventUnits.of(complete, geographic=False)
-    assert isinstance(initial(settings, complete, units).marks, GutenbergRichter)
+    assert isinstance(initial_marks(complete, units, settings.data.mark_law), GutenbergRichter)
     units = EventUnits.of(missed, geographic=False)
     with pytest.warns(UserWarning, match="smaller events were missed"):
-        assert isinstance(initial(settings, missed, units).marks, DetectedMagnitudes)
+        assert isinstance(initial_marks(missed, units, settings.data.mark_law), DetectedMagnitudes)

@@ -77,8 +77,8 @@ _SHARE_OF_EXPONENTIALS, _LEAST_BACKGROUND = 0.1, 0.01
 _LITTLE_SPREAD, _SPREAD_TIME = -6.0, 1.0
 # Units of a layer of the network that changes zones from place to place.
 _ZONES_WIDTH = 24
-# Widths of the zones around a parent, in standardised units, before training.
-_SMALLEST, _LARGEST = 0.008, 0.3
+# Widths of free zones before training, over the distance of the plain law.
+_SMALLEST, _LARGEST = 0.3, 30.0
 
 
 def resolve_choices(settings: EventsConfig, events: Events) -> EventsConfig:
@@ -186,7 +186,8 @@ def _places(
     seed: int,
     etas: EtasFit | None = None,
 ) -> AbstractPlaces:
-    if options.model == "triggered" and etas is not None:
+    if options.model == "triggered":
+        assert etas is not None  # `fit` finds it first
         return _triggered(options, events, etas, jr.key(seed))
     own = units.to_model(np.unique(events.places, axis=0))
     rng = np.random.default_rng(seed)
@@ -203,13 +204,11 @@ def _places(
     rates = 1.0 / np.geomspace(0.1 * gap, 100.0 * gap, options.rates)
     if options.model == "recalled":
         return _make_recalled(background, options, events.dim, rates, jr.key(seed))
-    if options.model == "routed":
-        logits = as_float(value_of(background.logits))
-        network = MLP(events.dim, len(logits), width=options.width, depth=3, key=jr.key(seed))
-        amplitudes = as_float(np.full(len(rates), np.log(_SHARE_TRIGGERED)))
-        own, sizes = as_float(np.log(rates)), _zero_of_sizes(events)
-        return Routed(background, logits, network, amplitudes, own, sizes)
-    return Triggered(background, _free_zones(options, events, rates, jr.key(seed)))
+    logits = as_float(value_of(background.logits))
+    network = MLP(events.dim, len(logits), width=options.width, depth=3, key=jr.key(seed))
+    amplitudes = as_float(np.full(len(rates), np.log(_SHARE_TRIGGERED)))
+    own, sizes = as_float(np.log(rates)), _zero_of_sizes(events)
+    return Routed(background, logits, network, amplitudes, own, sizes)
 
 
 def _triggered(options: PlacesConfig, events: Events, etas: EtasFit, key: jax.Array) -> Triggered:
@@ -219,7 +218,8 @@ def _triggered(options: PlacesConfig, events: Events, etas: EtasFit, key: jax.Ar
     gap = events.mean_gap
     if options.zones == "free":
         rates = 1.0 / np.geomspace(0.1 * gap, 100.0 * gap, options.rates)
-        return Triggered(plain.background, _free_zones(options, events, rates, key))
+        distance = float(jnp.exp(etas.law.log_distance))
+        return Triggered(plain.background, _free_zones(options, events, rates, distance, key))
     zones = plain.zones
     assert isinstance(zones, PowerZones)
     spread = as_float(_LITTLE_SPREAD) if options.spreads else None
@@ -245,11 +245,12 @@ def _zero_of_sizes(events: Events) -> jax.Array | None:
 
 
 def _free_zones(
-    options: PlacesConfig, events: Events, rates: np.ndarray, key: jax.Array
+    options: PlacesConfig, events: Events, rates: np.ndarray, distance: float, key: jax.Array
 ) -> FreeZones:
-    """Circles of several scales around the parent."""
+    """Circles of several scales around the parent, about the distance of the plain law."""
     dim, parts = events.dim, options.widths
-    log_scales = np.log(np.geomspace(_SMALLEST, _LARGEST, parts))
+    factors = np.geomspace(_SMALLEST, _LARGEST, parts) if parts > 1 else np.ones(1)
+    log_scales = np.log(distance * factors)
     zones = FreeZones(
         as_float(np.zeros((parts, dim))),
         as_float(log_scales[:, None, None] * np.eye(dim)),
