@@ -28,7 +28,7 @@ from liouville.processes import (
 )
 from liouville.tasks.events.declustered import Choice, declustered
 from liouville.tasks.events.etas import Etas, EtasFit, fit_etas, preferred_pieces, static
-from liouville.tasks.events.model import log_odds
+from liouville.tasks.events.odds import log_odds
 from liouville.tasks.events.units import EventUnits
 from liouville.training import fit
 

@@ -23,9 +23,9 @@ from liouville.tasks.events.consistency import (
     spatial_test,
 )
 from liouville.tasks.events.gain import block_length, information_gain, mean_of_blocks
-from liouville.tasks.events.model import Scores
 from liouville.tasks.events.poisson import poisson_scores
 from liouville.tasks.events.score import figures
+from liouville.tasks.events.scores import Scores
 from liouville.tasks.events.units import EventUnits
 from tolerances import ROUNDING
 

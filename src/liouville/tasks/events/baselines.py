@@ -16,8 +16,9 @@ from liouville.processes import AbstractIntensity, HistoryFree, PointProcess
 from liouville.tasks.events._initial import initial_intensity
 from liouville.tasks.events.config import EventsConfig, TimesConfig
 from liouville.tasks.events.measure import kept_parts, scores_of, standard_shift
-from liouville.tasks.events.model import EventModel, Scores
+from liouville.tasks.events.model import EventModel
 from liouville.tasks.events.poisson import static_mixture
+from liouville.tasks.events.scores import Scores
 from liouville.tasks.events.split import Split
 from liouville.training import fit
 

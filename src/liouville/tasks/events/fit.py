@@ -16,9 +16,11 @@ from liouville.tasks.events.config import EventsConfig
 from liouville.tasks.events.demo import demonstration
 from liouville.tasks.events.etas import fit_etas, log_rates_of, on_targets, preferred_pieces
 from liouville.tasks.events.measure import Judged
-from liouville.tasks.events.model import EventModel, Scores, log_odds
+from liouville.tasks.events.model import EventModel
+from liouville.tasks.events.odds import log_odds
 from liouville.tasks.events.read import read
 from liouville.tasks.events.score import score
+from liouville.tasks.events.scores import Scores
 from liouville.tasks.events.split import Loaded, Split
 from liouville.tasks.events.units import EventUnits
 from liouville.tasks.notebook import as_html

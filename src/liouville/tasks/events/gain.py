@@ -19,7 +19,7 @@ from scipy.stats import t as student
 
 from liouville.data import Events
 from liouville.errors import LiouvilleError
-from liouville.tasks.events.model import Scores
+from liouville.tasks.events.scores import Scores
 
 # Fewer sequences are cut into blocks of events, more are blocks of their own.
 _MANY = 10

@@ -12,9 +12,11 @@ from liouville.errors import LiouvilleError
 from liouville.processes import Poisson, WithCovariates
 from liouville.tasks.events.config import EventsConfig
 from liouville.tasks.events.gain import gain_rows, information_gain
-from liouville.tasks.events.model import EventModel, Scores, log_odds
+from liouville.tasks.events.model import EventModel
 from liouville.tasks.events.next_event import predict_next
+from liouville.tasks.events.odds import log_odds
 from liouville.tasks.events.residuals import Residuals, residuals
+from liouville.tasks.events.scores import Scores
 from liouville.tasks.events.split import Loaded, Split
 from liouville.tasks.task import Start
 

@@ -18,7 +18,6 @@ from liouville.numerics.parameters import learned_leaves
 from liouville.numerics.types import as_float
 from liouville.processes import (
     AbstractMagnitudes,
-    AbstractPlaces,
     Excerpts,
     Hawkes,
     History,
@@ -26,51 +25,20 @@ from liouville.processes import (
     PointProcess,
     Polygon,
     Reach,
-    Triggered,
-    integrals,
-    log_rates,
 )
 from liouville.runs import storage
 from liouville.runs.defects import check_claims, check_leaves, check_shapes, refused_as
 from liouville.runs.folder import file_of
 from liouville.tasks.events.catalogues import Catalogue, draw_catalogues
 from liouville.tasks.events.counted import counted, of_kinds
+from liouville.tasks.events.odds import log_odds
+from liouville.tasks.events.scores import Scores, score
 from liouville.tasks.events.units import EventUnits
 
 _TARGETS = 64
 _BLOCK = 1024
 # The fields that a file holds as they are.
 _PLAIN = ("features", "time_unit", "origin", "mark_name", "kinds", "notes")
-
-
-class Scores(NamedTuple):
-    r"""What a process says of events, event by event in the order given.
-
-    Attributes:
-        log_rates: $\log\lambda(t_i)$, events per unit of time, shape `(n,)`.
-        log_places: $\log\rho_{t_i}(x_i)$ per user's unit of area, shape `(n,)`.
-        log_marks: $\log f(m_i)$, zeros without marks, shape `(n,)`.
-        rescaled: $\int\lambda$ since the event before, or the begin of observation, shape `(n,)`:
-            exponential of mean one if the process is the true one.
-        rest: $\int\lambda$ from the last event of a sequence to its end, shape `(sequences,)`.
-    """
-
-    log_rates: np.ndarray
-    log_places: np.ndarray
-    log_marks: np.ndarray
-    rescaled: np.ndarray
-    rest: np.ndarray
-
-    @property
-    def nats_in_time(self) -> float:
-        """The negative log-likelihood of the times, per event."""
-        total = self.log_rates.sum() - self.rescaled.sum() - self.rest.sum()
-        return float(-total / len(self.log_rates))
-
-    @property
-    def nats_in_space(self) -> float:
-        """The negative log-likelihood of the places, per event."""
-        return float(-self.log_places.mean())
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,7 +140,7 @@ class EventModel:
         """
         events = self.counted(events)
         chosen = self.excerpts(events)
-        *found, passed = (np.asarray(a, np.float64) for a in _score(self.process, chosen))
+        *found, passed = (np.asarray(a, np.float64) for a in score(self.process, chosen))
         is_event = np.asarray(chosen.is_event)
         is_last = np.asarray(chosen.is_interval[:, -1])
         rates, places, marks, own = (a[is_event] for a in (*found, passed[:, :-1]))
@@ -339,17 +307,16 @@ class EventModel:
         elapsed, marks = now - history.times, self.units.marks(history)
         rows, room = self.reach.chosen(elapsed, marks), self.reach.most
         if odds is None:
-            odds = log_odds(self.process.places, self.units, history, self.reach, rows)
+            own = log_odds(self.process.places, self.units, history, self.reach, rows)
         else:
-            odds = odds[rows]
+            own = odds[rows]
         places = self.units.to_model(history.places[rows])
-        columns = (-elapsed[rows], places, marks[rows], odds)
+        columns = (-elapsed[rows], places, marks[rows], own)
         missing = room - len(places)
-        when, where, marks, odds = (
-            as_float(np.pad(a, [(missing, 0)] + [(0, 0)] * (a.ndim - 1))) for a in columns
-        )
+        padded = (as_float(np.pad(a, [(missing, 0)] + [(0, 0)] * (a.ndim - 1))) for a in columns)
         valid = jnp.arange(room) >= missing
-        return History(when, where, marks, odds, valid, as_float(now))
+        times, where, what, likely = padded
+        return History(times, where, what, likely, valid, as_float(now))
 
     def _check_features(self, events: Events) -> None:
         if events.features != self.features:
@@ -438,56 +405,6 @@ def _check(model: EventModel) -> None:
     check_shapes(
         eqx.filter_eval_shape(_answers, process, past, points), {"rate": (), "density": (1,)}
     )
-
-
-def log_odds(
-    places: AbstractPlaces,
-    units: EventUnits,
-    events: Events,
-    reach: Reach,
-    rows: np.ndarray | None = None,
-) -> np.ndarray:
-    """The log-odds of events that they were triggered; zeros if the places do not ask for them.
-
-    They are those of all events, also before their windows, or those of one sequence in some rows.
-    """
-    if not (isinstance(places, Triggered) and places.plain is not None) or not len(events):
-        return np.zeros(len(events) if rows is None else len(rows))
-    if rows is None:
-        # From before the first event of each sequence, so that all of them are looked at.
-        windows = events.windows.copy()
-        np.minimum.at(windows[:, 0], events.sequence, events.times)
-        every = dataclasses.replace(events, windows=windows)
-        chosen = units.excerpts(every, reach, _TARGETS)
-    else:
-        # As many pieces whatever the history has, so that one compiled call does for all.
-        padded = np.pad(rows, (0, max(reach.most - len(rows), 0)), "edge")
-        chosen = units.excerpts(events, reach, 1, rows=padded)
-    found = np.asarray(_odds(places, chosen), np.float64)[np.asarray(chosen.is_event)]
-    return found if rows is None else found[: len(rows)]
-
-
-@eqx.filter_jit
-def _odds(places: AbstractPlaces, excerpts: Excerpts) -> jax.Array:
-    def one(excerpt: Excerpts) -> jax.Array:
-        times, at, _ = excerpt.predicted
-        return jax.vmap(lambda t, x: places.log_odds(excerpt.history, t, x))(times, at)
-
-    return jax.lax.map(one, excerpts)
-
-
-@eqx.filter_jit
-def _score(process: PointProcess, excerpts: Excerpts) -> tuple[jax.Array, ...]:
-    def one(excerpt: Excerpts) -> tuple[jax.Array, ...]:
-        hazard = process.intensity.after(excerpt.history)
-        return (
-            log_rates(hazard, excerpt),
-            process.log_places(excerpt),
-            process.log_marks(excerpt),
-            integrals(hazard, excerpt),
-        )
-
-    return jax.lax.map(one, excerpts)
 
 
 class _Answers(NamedTuple):

@@ -5,7 +5,7 @@ import numpy as np
 from liouville.data import Events
 from liouville.numerics.mixtures import GaussianMixture, fit_mixture
 from liouville.tasks.events._initial import FLOOR, parts_for
-from liouville.tasks.events.model import Scores
+from liouville.tasks.events.scores import Scores
 from liouville.tasks.events.units import EventUnits
 
 _MOST_ROWS = 20_000

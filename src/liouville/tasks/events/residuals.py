@@ -11,7 +11,8 @@ from scipy.stats import kstest
 from liouville.data import Events
 from liouville.paths import LocationScaleMarginal
 from liouville.processes import Excerpts, PointProcess
-from liouville.tasks.events.model import EventModel, Scores
+from liouville.tasks.events.model import EventModel
+from liouville.tasks.events.scores import Scores
 
 # As many events a group as one compiled call holds; the last group is padded.
 _TARGETS = 64

@@ -17,8 +17,9 @@ from liouville.tasks.events.forecast import expected_on_grid, forecast_events
 from liouville.tasks.events.gain import figure, gain_rows, information_gain
 from liouville.tasks.events.grid import cells_of
 from liouville.tasks.events.measure import standard_shift
-from liouville.tasks.events.model import EventModel, Scores
+from liouville.tasks.events.model import EventModel
 from liouville.tasks.events.poisson import poisson_scores
+from liouville.tasks.events.scores import Scores
 from liouville.tasks.events.split import Loaded
 from liouville.tasks.task import NewData, Say
 
