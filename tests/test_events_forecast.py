@@ -36,7 +36,12 @@ NOW = 40.0
     ("where", "mark", "said"),
     [
         ((160.0, 34.0), 6.0, "30 are outside of its region"),
-        ((135.0, 34.0), LEAST - 0.5, "30 are below its least magnitude"),
+        pytest.param(
+            (135.0, 34.0),
+            LEAST - 0.5,
+            "30 are below its least magnitude",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_what_does_not_count_changes_no_answer(where, mark, said):
