@@ -335,3 +335,19 @@ def test_masses_by_the_boundary() -> None:
     # An area is the mass of the constant, F = x.
     x, _, dy = Region(_STAR).boundary_nodes(2)
     assert np.sum(x * dy) == pytest.approx(Region(_STAR).area, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("text", "pattern"),
+    [
+        ("1e300 0\n0 0\n", "reach to 1e[+]300"),
+        ("0.1 0.1\n0.2 0.1\n99999999999 0.1\n", "one square grid"),
+        ("0 0\n0.1 0\n0 999999\n", "span a grid of"),
+        ("1 2\n1 2\n", "tell no size"),
+        ("", "neither GeoJSON nor lines"),
+    ],
+)
+def test_cells_that_are_no_grid(tmp_path: Path, text: str, pattern: str) -> None:
+    (tmp_path / "cells.dat").write_text(text)
+    with pytest.raises(LiouvilleError, match=pattern):
+        Region.parse(str(tmp_path / "cells.dat"))

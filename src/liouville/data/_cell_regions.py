@@ -9,6 +9,8 @@ from liouville.errors import LiouvilleError
 # How far from a line of the grid a number may be, in cells: files hold a few digits.
 _OFF_GRID = 0.01
 _MOST_CELLS = 1_000_000
+# In cells, up to which the numbers of lines of the grid are exact.
+_FARTHEST = 1e9
 
 
 def outline_of_cells(text: str, path: Path) -> list[np.ndarray]:
@@ -22,11 +24,17 @@ def outline_of_cells(text: str, path: Path) -> list[np.ndarray]:
         LiouvilleError: if lines hold no two numbers, or cells do not lie on one square grid.
     """
     places = _numbers(text, path)
-    size = min(map(_spacing, places.T))
+    farthest = float(np.abs(places).max())
+    size = min(map(_spacing, places.T)) if farthest < _FARTHEST else 1.0
     if not np.isfinite(size):
         raise LiouvilleError(
             f"{path} has {len(places)} different cells, which tell no size; give the middles of "
             "two neighbours or more, or a box"
+        )
+    if not farthest / size < _FARTHEST:
+        raise LiouvilleError(
+            f"cells of {path} are {size:g} apart or more and reach to {farthest:g}; they must lie "
+            "on one square grid, such as degrees"
         )
     shares = places / size
     # Middles lie half a cell off the multiples of the size, corners on them.
