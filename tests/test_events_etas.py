@@ -12,6 +12,7 @@ import pytest
 from liouville.data import Events
 from liouville.numerics.parameters import Fixed
 from liouville.objectives import Objective, PlaceLikelihood, TimeLikelihood
+from liouville.paths import LocationScale
 from liouville.problems.events import HawkesProcess
 from liouville.processes import (
     ByMagnitude,
@@ -72,6 +73,11 @@ def catalogue(events: float, seed: int = 0) -> Events:
     return Events(*columns, features=("x", "y"), time_unit="days").check()
 
 
+def background_of(places: np.ndarray) -> LocationScale:
+    """The density of events that are all background."""
+    return static(declustered(places, np.ones(len(places)), np.zeros(len(places), int)).mixture)
+
+
 # Zones.
 
 
@@ -105,7 +111,7 @@ def test_great_events_reach_farther_and_inherited_ones_weigh_more():
 
 
 def test_the_odds_of_an_event_are_those_of_the_plain_law():
-    background = static(declustered(*_points(), np.zeros(200, int)).mixture)
+    background = background_of(_points()[0])
     law = zones()
     places = Triggered(background, law, Fixed(law))
     known, t = past(), jnp.asarray(0.0)
@@ -118,7 +124,7 @@ def test_the_odds_of_an_event_are_those_of_the_plain_law():
 
 
 def test_a_background_that_is_given_takes_the_place_of_its_own():
-    background = static(declustered(*_points(), np.zeros(200, int)).mixture)
+    background = background_of(_points()[0])
     path, t = Triggered(background, zones()).after(past()), jnp.asarray(0.0)
     x = jnp.asarray([0.2, 0.1])
     own = background.at(t).log_density(x)
@@ -245,11 +251,7 @@ def test_the_background_has_pieces_where_validation_wants_them():
 def test_odds_of_some_rows_are_those_of_all():
     events = catalogue(150.0, seed=2)
     units = EventUnits.of(events, geographic=False)
-    background = static(
-        declustered(
-            units.to_model(events.places), np.ones(len(events)), np.zeros(len(events), int)
-        ).mixture
-    )
+    background = background_of(units.to_model(events.places))
     law = zones()
     places, reach = Triggered(Fixed(background), law, Fixed(law)), Reach(1000)
     every = log_odds(places, units, events, reach)
@@ -266,11 +268,7 @@ def test_odds_of_some_rows_are_those_of_all():
 def test_factors_of_a_process_stop_at_their_own_best_steps():
     events = catalogue(300.0, seed=4)
     units = EventUnits.of(events, geographic=False)
-    background = static(
-        declustered(
-            units.to_model(events.places), np.ones(len(events)), np.zeros(len(events), int)
-        ).mixture
-    )
+    background = background_of(units.to_model(events.places))
     hawkes = Hawkes(ConstantRate.of(1.0), ByMagnitude.of(0.2, 1.0, 0.0), Exponentials.of([1.0]))
     law = zones()
     process = PointProcess(hawkes, Triggered(Fixed(background), law))

@@ -16,6 +16,7 @@ from liouville.processes._base import AbstractMarks as AbstractMarks
 from liouville.processes._base import AbstractPlaces as AbstractPlaces
 from liouville.processes._base import integrals as integrals
 from liouville.processes._clusters import Clusters as Clusters
+from liouville.processes._clusters import exploded as exploded
 from liouville.processes._clusters import simulate_clusters as simulate_clusters
 from liouville.processes._encoded import Encoder as Encoder
 from liouville.processes._encoded import Recalled as Recalled
@@ -62,3 +63,4 @@ from liouville.processes._triggered import Triggered as Triggered
 from liouville.processes._zones import AbstractZones as AbstractZones
 from liouville.processes._zones import FreeZones as FreeZones
 from liouville.processes._zones import PowerZones as PowerZones
+from liouville.processes._zones import log_power_law as log_power_law

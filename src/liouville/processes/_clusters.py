@@ -37,6 +37,15 @@ class Clusters(NamedTuple):
     marks: np.ndarray
 
 
+def exploded(most: int, horizon: float) -> LiouvilleError:
+    """What is raised of a catalogue that has more events than there may be."""
+    return LiouvilleError(
+        f"a simulated catalogue has more than {most} events in {horizon:g} units of time: the "
+        "process explodes; shorten the horizon, or fit with more events (its branching ratio is in "
+        "the report)"
+    )
+
+
 def simulate_clusters(
     intensity: Hawkes | Poisson,
     marks: AbstractMarks | None,
@@ -95,11 +104,7 @@ def simulate_clusters(
         children = rng.poisson(_padded(_offspring_means, (left, own), intensity))
         grown = total + np.bincount(number, children, n)
         if grown.max() > most or grown.sum() > _MOST_TOGETHER * most:
-            raise LiouvilleError(
-                f"a simulated catalogue has more than {most} events in {horizon:g} units of "
-                "time: the process explodes; shorten the horizon, or fit with more events "
-                "(its branching ratio is in the report)"
-            )
+            raise exploded(most, horizon)
         number, since = np.repeat(number, children), np.repeat(times, children)
         times = since + _children_times(intensity, rng, 0.0 * since, since, horizon)
     columns = [np.concatenate(c) for c in zip(*found)] if found else [np.zeros(0)] * 3

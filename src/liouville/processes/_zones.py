@@ -52,6 +52,21 @@ class AbstractBrood(eqx.Module):
         return jax.nn.logsumexp(weights + parts.reshape(weights.shape), axis=1)
 
 
+def log_power_law(
+    squares: Float[Array, "*n"], excess: Float[Array, "*n"], dim: int
+) -> Float[Array, "*n"]:
+    r"""The logarithm of the density $\propto (1 + |z|^2)^{-(\rho + \dim/2)}$ on the whole space.
+
+    Args:
+        squares: $|z|^2$.
+        excess: $\rho$.
+        dim: of the space.
+    """
+    half = 0.5 * dim
+    volume = jax.lax.lgamma(excess) - jax.lax.lgamma(excess + half) + half * math.log(math.pi)
+    return -volume - (excess + half) * jnp.log1p(squares)
+
+
 class PowerZones(AbstractZones):
     r"""Zones whose tails are a power law and whose width grows with the magnitude.
 
@@ -155,11 +170,10 @@ class PowerBrood(AbstractBrood):
 
     def log_densities(self, t: Scalar, x: Point) -> Float[Array, " events"]:
         r"""$\log[\kappa(m_i)\, g(\tau_i)\, q_i(x - x_i)]$ in closed form."""
-        half, excess, (factor, _) = 0.5 * x.shape[0], self.excess, self._factors(t)
-        volume = jax.lax.lgamma(excess) - jax.lax.lgamma(excess + half) + half * math.log(math.pi)
-        volume = volume + self.zones.log_volumes + x.shape[0] * factor
+        factor, dim = self._factors(t)[0], x.shape[0]
         squares = self.zones.squares(x) * jnp.exp(-2.0 * factor)
-        return self.log_totals(t) - volume - (excess + half) * jnp.log1p(squares)
+        volumes = self.zones.log_volumes + dim * factor
+        return self.log_totals(t) + log_power_law(squares, self.excess, dim) - volumes
 
     def frames(self, t: Scalar) -> AbstractFrames:
         """The frames of all rings at the local time `t`."""

@@ -24,7 +24,6 @@ from liouville.training import fit
 
 _STEPS = 400
 _MOST_KERNELS = 20_000
-_MOST_PARTS = 100
 _BLOCK = 500
 
 

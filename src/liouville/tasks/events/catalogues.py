@@ -7,7 +7,6 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
-from liouville.errors import LiouvilleError
 from liouville.numerics.types import as_float
 from liouville.processes import (
     Followed,
@@ -17,6 +16,7 @@ from liouville.processes import (
     Poisson,
     Polygon,
     When,
+    exploded,
     follow,
     shares_parts,
     simulate_clusters,
@@ -174,11 +174,7 @@ def _in_order(
             if np.all(np.asarray(drawn.counts) < room):
                 break
             if room >= most:
-                raise LiouvilleError(
-                    f"a simulated catalogue has more than {room} events in {horizon:g} units of "
-                    "time: the process explodes; shorten the horizon, or fit with more events "
-                    "(its branching ratio is in the report)"
-                )
+                raise exploded(room, horizon)
             room = _room(room + 1)
         found.append(_Chunk.of(own, drawn))
         say(f"{begin + size} of {n} catalogues")

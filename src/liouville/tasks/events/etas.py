@@ -31,6 +31,7 @@ from liouville.processes import (
     PowerZones,
     Triggered,
     Unmarked,
+    log_power_law,
     log_rates,
 )
 from liouville.tasks.events.declustered import Choice, Declustered, declustered
@@ -68,13 +69,11 @@ class Etas(eqx.Module):
 
     def log_displacement(self, y: Float[Array, " dim"], mark: Float[Array, ""]) -> Array:
         r"""$\log q$."""
-        half, excess = 0.5 * y.shape[0], jnp.exp(self.log_excess)
-        log_distance = self.log_distance
+        log_distance, dim = self.log_distance, y.shape[0]
         if self.growth is not None:
             log_distance = log_distance + self.growth * mark
-        volume = jax.lax.lgamma(excess) - jax.lax.lgamma(excess + half) + half * jnp.log(jnp.pi)
         square = jnp.sum(y**2) * jnp.exp(-2.0 * log_distance)
-        return -volume - y.shape[0] * log_distance - (excess + half) * jnp.log1p(square)
+        return log_power_law(square, jnp.exp(self.log_excess), dim) - dim * log_distance
 
     def log_parts(self, item: WithBackground) -> tuple[Array, Array]:
         r"""The logarithms of $\mu f(x)$ and of the sum over past events, at the targets."""

@@ -14,7 +14,6 @@ from liouville.tasks.events.config import EventsConfig
 from liouville.tasks.events.gain import gain_rows, information_gain
 from liouville.tasks.events.model import EventModel
 from liouville.tasks.events.next_event import predict_next
-from liouville.tasks.events.odds import log_odds
 from liouville.tasks.events.residuals import Residuals, residuals
 from liouville.tasks.events.scores import Scores
 from liouville.tasks.events.split import Loaded, Split
@@ -178,8 +177,8 @@ def parameters(model: EventModel, training: Events) -> dict[str, float]:
     hawkes = model.hawkes
     if hawkes is not None:
         own = jnp.asarray(model.units.marks(training))
-        odds = log_odds(model.process.places, model.units, training, model.reach)
-        found["branching ratio"] = float(hawkes.branching_ratio(own, jnp.asarray(odds)))
+        odds = jnp.asarray(model.log_odds(training))
+        found["branching ratio"] = float(hawkes.branching_ratio(own, odds))
         if hawkes.heredity is not None:
             found["heredity"] = float(hawkes.heredity)
     driven = hawkes.background if hawkes is not None else model.process.intensity
