@@ -18,6 +18,7 @@ from liouville.maps import (
     Linear,
     Logit,
     Permutation,
+    Sinh,
     Softplus,
     Spline,
     coupling_flow,
@@ -313,7 +314,19 @@ def test_context(dim):
         mapping.at(jnp.asarray(TIME))
 
 
-CLASSES = (Affine, Chain, Coupling, Elementwise, Exp, Linear, Logit, Permutation, Softplus, Spline)
+CLASSES = (
+    Affine,
+    Chain,
+    Coupling,
+    Elementwise,
+    Exp,
+    Linear,
+    Logit,
+    Permutation,
+    Sinh,
+    Softplus,
+    Spline,
+)
 
 
 def test_maps_have_a_plain_description():
@@ -336,6 +349,7 @@ def test_maps_have_a_plain_description():
         (lambda: Permutation((0, 2)), "every coordinate"),
         (lambda: Spline(1), "got 1 bins"),
         (lambda: Logit((0.0, None), (None, 1.0)), "both or neither"),
+        (lambda: Sinh((0.0,)), "a width is 0.0"),
         (lambda: Logit((1.0,), (0.0,)), "from 1.0 to 0.0 is empty"),
         (lambda: Elementwise(Constant(jnp.zeros((3, 2)))), r"needs \(2, dim\)"),
         (lambda: Linear(Constant(jnp.zeros((2, 3))), Constant(jnp.zeros(2))), r"\(dim, dim\)"),

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from liouville.data._dependent import dependent_columns
 from liouville.data._names import listed, not_found
 from liouville.data._quantisation import DequantisationMode, Quantisation, dequantise, quantisation
 from liouville.data._records import (
@@ -122,6 +123,28 @@ class Samples:
         """Keeps some of the rows, by booleans of shape ``(n,)`` or their numbers in order."""
         kept = chosen_rows(rows, len(self), f"rows of {self.source}")
         return take(self, kept, "points", "labels")
+
+    def without_dependent(self) -> "Samples":
+        """The columns that no others before them determine.
+
+        Warns:
+            UserWarning: If one is left out; it says how it follows from the others.
+        """
+        whole = quantisation(self.points).is_discrete  # between whole steps there is noise
+        free = np.flatnonzero(~whole)
+        found = dependent_columns(self.points[:, free], tuple(self.features[i] for i in free))
+        if not found:
+            return self
+        left = free[[one.column for one in found]]
+        names = [f"{self.features[i]} is {one.formula}" for i, one in zip(left, found)]
+        warnings.warn(
+            f"columns of {self.source} that others determine have no density of their own and are "
+            f"left out: {listed(names, 4)}",
+            stacklevel=2,
+        )
+        kept = np.setdiff1d(np.arange(self.dim), left)
+        features = tuple(self.features[i] for i in kept)
+        return replace(self, points=self.points[:, kept], features=features)
 
     def split(
         self, validation: int | float = 0.15, test: int | float = 0.15, seed: int = 0

@@ -16,7 +16,7 @@ import numpy as np
 from liouville.data._names import check_choice, listed
 from liouville.data._records import from_plain, plain_numbers, put
 from liouville.errors import LiouvilleError
-from liouville.numerics.robust import robust_spread
+from liouville.numerics.robust import MOST_RATIO, robust_spread
 
 StandardisationMode = Literal["auto", "standard", "robust", "global", "none"]
 
@@ -104,7 +104,8 @@ class Standardisation(AbstractUnits):
         Args:
             points: Shape ``(n, d)``, finite, in the user's units.
             times: Shape ``(n,)``, finite. Equal times get scale 1.
-            mode: ``"standard"`` divides each column by its own standard deviation; ``"global"``
+            mode: ``"standard"`` divides each column by its own standard deviation, or by that of
+                its quartiles where outliers make more than five times as much of it; ``"global"``
                 divides all columns by one number, the root-mean-square of those deviations, and
                 so keeps ratios of distances (right for principal components); ``"robust"`` takes
                 the median and the distance of the quartiles, for a Gaussian the standard deviation,
@@ -136,14 +137,18 @@ class Standardisation(AbstractUnits):
         duration = end - origin if end > origin else 1.0
         names = [str(name) for name in (features or range(points.shape[1]))]
         center, spread = _measured(points, names)
-        scale = spread
+        scale, robust = spread, robust_spread(points)
         if mode == "auto":
             mode = "global" if _have_one_unit(spread, names) else "standard"
         if mode == "none":
             center, scale = np.zeros_like(center), np.ones_like(spread)
         elif mode == "robust":
-            center, scale = np.median(points, axis=0), robust_spread(points)
-            scale = np.where(scale > 0, scale, spread)
+            center, scale = np.median(points, axis=0), np.where(robust > 0, robust, spread)
+        elif mode == "standard":
+            # Of outliers that make most of a spread, none is in the unit.
+            far = (robust > 0) & (spread > MOST_RATIO * robust)
+            center = np.where(far, np.median(points, axis=0), center)
+            scale = np.where(far, robust, spread)
         elif mode == "global":
             top = max(float(spread.max()), np.finfo(np.float64).tiny)
             scale = np.full_like(spread, top * np.sqrt(np.mean((spread / top) ** 2)))
@@ -153,7 +158,7 @@ class Standardisation(AbstractUnits):
             warnings.warn(
                 f"columns without spread keep their units (scale 1): {listed(still)}", stacklevel=2
             )
-        robust = robust_spread(points)  # of the bulk, which is what a model must see
+        # The bulk is what a model must see.
         units.say_misfits(np.where(robust > 0, robust, spread), names)
         return units
 

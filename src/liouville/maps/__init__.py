@@ -12,10 +12,12 @@ forward direction.
 | `Linear` | $L(t) U(t) x + b(t)$ | $\sum_i \log U_{ii}$ |
 | `Permutation` | $x_{\sigma(i)}$ | zero |
 | `Exp`, `Softplus`, `Logit` | $l_i + f(x_i)$, within bounds | sum of log-slopes |
+| `Sinh` | $w_i \sinh(x_i / w_i)$ | sum of log-slopes |
 | `Chain` | $T_n \circ \dots \circ T_1$ | sum |
 
-Functions $f$ of one coordinate are `Affine` or a `Spline`; the last three take the line onto a
-half line or an interval and have no parameters. Zero parameters are the identity for every other
+Functions $f$ of one coordinate are `Affine` or a `Spline`; `Exp`, `Softplus` and `Logit` take the
+line onto a half line or an interval, `Sinh` gives it the tails of a power law; they have no
+parameters. Zero parameters are the identity for every other
 map but a permutation; parameters that are gated by a factor that is zero at the start make
 the map start there exactly. `coupling_flow` builds a chain with good defaults.
 """
@@ -43,3 +45,4 @@ from liouville.maps._scalars import AbstractScalarMap as AbstractScalarMap
 from liouville.maps._scalars import AbstractScalars as AbstractScalars
 from liouville.maps._scalars import Affine as Affine
 from liouville.maps._scalars import Spline as Spline
+from liouville.maps._sinh import Sinh as Sinh

@@ -1,16 +1,14 @@
-"""Static Gaussian mixtures by expectation maximisation: the baseline of every moving density."""
+"""Gaussian mixtures that stand still: ends, starts and rivals of moving densities."""
 
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.cluster.vq import kmeans2
 from scipy.special import logsumexp
 from scipy.stats import norm, qmc
 
 from liouville.errors import LiouvilleError
 from liouville.numerics.arguments import check_covariance, check_weights, numbers
-from liouville.numerics.robust import bounded_variance
 
 Array = np.ndarray
 
@@ -92,12 +90,6 @@ class GaussianMixture:
         """The log-density in nats at points of shape `(n, dim)`, shape `(n,)`."""
         return np.asarray(logsumexp(self.log_joint(x), axis=1))
 
-    def bic(self, x: Array) -> float:
-        """The Bayesian information criterion on points of shape `(n, dim)`; smaller is better."""
-        parts, dim = self.means.shape
-        free = parts - 1 + parts * dim + parts * dim * (dim + 1) // 2
-        return float(-2.0 * self.log_density(x).sum() + free * np.log(len(x)))
-
     def log_joint(self, x: Array) -> Array:
         """Log-weight plus log-density of every part at points `(n, dim)`, shape `(n, parts)`."""
         parts, dim = self.means.shape
@@ -156,75 +148,3 @@ def gaussian(mean: Array, covariance: Array) -> GaussianMixture:
     """One Gaussian, mean `(dim,)` and covariance `(dim, dim)`, as a mixture of one part."""
     mean, covariance = numbers("the mean", mean), numbers("the covariance", covariance)
     return GaussianMixture(np.ones(1), mean[None], covariance[None])
-
-
-def fit_mixture(
-    x: Array, parts: int, *, seed: int = 0, iterations: int = 200, floor: float = 1e-3
-) -> GaussianMixture:
-    """Fits a mixture by expectation maximisation from a k-means start.
-
-    Covariances are kept away from singular ones by adding a share of the mean variance, of which
-    outliers make no more than 25 times the square of the robust spread.
-
-    Args:
-        x: points, shape `(n, dim)`.
-        parts: the number of parts.
-        seed: of the start.
-        iterations: the most iterations; it stops when a point gains less than 1e-5 nats.
-        floor: the share of the mean variance that is added to covariances.
-    """
-    share = soft_start(x, parts, seed)
-    ridge = floor * float(np.mean(bounded_variance(x))) + 1e-12
-    before, mixture = -np.inf, _maximise(x, share, ridge)
-    for _ in range(iterations):
-        joint = mixture.log_joint(x)
-        total = np.asarray(logsumexp(joint, axis=1))
-        share = np.exp(joint - total[:, None])
-        mixture = _maximise(x, share, ridge)
-        if total.mean() - before < 1e-5:
-            break
-        before = total.mean()
-    return mixture
-
-
-def soft_start(x: Array, parts: int, seed: int) -> Array:
-    """The share of each part in each point by k-means, shape `(n, parts)`.
-
-    Every part keeps a little of every point, so none is empty.
-    """
-    _, label = kmeans2(x, parts, minit="++", rng=seed)
-    return 0.95 * np.eye(parts)[label] + 0.05 / parts
-
-
-def fit_by_bic(x: Array, *, most: int = 12, restarts: int = 2, seed: int = 0) -> GaussianMixture:
-    """The mixture of smallest Bayesian information criterion among 1 to `most` parts.
-
-    The search ends when three numbers of parts in a row bring no improvement.
-
-    Args:
-        x: points, shape `(n, dim)`.
-        most: the most parts.
-        restarts: starts for each number of parts.
-        seed: of the first start.
-    """
-    best, best_bic, worse = None, np.inf, 0
-    for parts in range(1, min(most, len(x)) + 1):
-        tried = [fit_mixture(x, parts, seed=seed + i) for i in range(restarts)]
-        criteria = [mixture.bic(x) for mixture in tried]
-        if min(criteria) < best_bic:
-            best, best_bic, worse = tried[int(np.argmin(criteria))], min(criteria), 0
-        else:
-            worse += 1
-        if worse == 3:
-            break
-    assert best is not None  # one part always has a finite criterion
-    return best
-
-
-def _maximise(x: Array, share: Array, ridge: float) -> GaussianMixture:
-    mass = share.sum(axis=0) + 1e-12
-    means = (share.T @ x) / mass[:, None]
-    centred = x[None] - means[:, None]
-    scatter = (share.T[:, :, None] * centred).swapaxes(1, 2) @ centred
-    covariances = scatter / mass[:, None, None] + ridge * np.eye(x.shape[1])
-    return GaussianMixture(mass / mass.sum(), means, covariances)

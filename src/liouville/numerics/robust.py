@@ -5,7 +5,8 @@ import numpy as np
 # Probabilities below which, and above which, quantiles are compared, with the standard normal
 # quantile of each; the first pair that differs counts.
 _LEVELS = {0.25: 0.6744897501960817, 0.1: 1.2815515655446004, 0.02: 2.053748910631823}
-_MOST_RATIO = 5.0
+# A spread that is more of the robust one is that of outliers.
+MOST_RATIO = 5.0
 
 
 def robust_spread(points: np.ndarray) -> np.ndarray:
@@ -26,4 +27,4 @@ def bounded_variance(points: np.ndarray) -> np.ndarray:
     Then, where it is above 25 times the square of the robust spread, it is that bound.
     """
     variance, robust = points.var(axis=0), robust_spread(points)
-    return np.where(robust > 0, np.minimum(variance, (_MOST_RATIO * robust) ** 2), variance)
+    return np.where(robust > 0, np.minimum(variance, (MOST_RATIO * robust) ** 2), variance)

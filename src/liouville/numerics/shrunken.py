@@ -1,13 +1,13 @@
 """Gaussian mixtures that hold in many coordinates: starts and rivals of moving densities."""
 
 import dataclasses
-import warnings
 from typing import NamedTuple
 
 import numpy as np
 from scipy.special import logsumexp
 
-from liouville.numerics.mixtures import GaussianMixture, soft_start
+from liouville.numerics.expectation import soft_start
+from liouville.numerics.mixtures import GaussianMixture
 from liouville.numerics.robust import robust_spread
 
 Array = np.ndarray
@@ -24,7 +24,9 @@ _RIDGE, _LEAST_RIDGE = 1e-3, 1e-6
 _SCALINGS, _TINY = 20, 1e-30
 
 
-def fit_by_validation(x: Array, weights: Array | None = None, *, seed: int = 0) -> GaussianMixture:
+def fit_shrunken_by_validation(
+    x: Array, weights: Array | None = None, *, seed: int = 0
+) -> GaussianMixture:
     """The shrunken mixture whose number of parts and shrinkage suit points that were kept apart.
 
     A quarter of the points (of 1,500, if there are more) judges 1, 2, 3, 4, 6, ... 64 parts, and
@@ -84,9 +86,7 @@ def fit_shrunken(
     x, w = _with_mass(x, weights)
     found = _Standardised.of(x, w)
     parts = min(parts, len(np.unique(found.points, axis=0)))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # an empty cluster is no failure
-        share = soft_start(found.points, parts, seed)
+    share = soft_start(found.points, parts, seed)
     strength, before = shrinkage * x.shape[1], -np.inf
     mixture = found.maximise(share, strength)
     for _ in range(_ITERATIONS):

@@ -201,7 +201,10 @@ class Full(AbstractScale):
 
     def from_covariance(self, covariance: Float[Array, "*n dim dim"]) -> Float[Array, "*n dim dim"]:
         """The Cholesky factor, with the logarithm of its diagonal."""
-        factor = jnp.linalg.cholesky(covariance)
+        return self.from_factor(jnp.linalg.cholesky(covariance))
+
+    def from_factor(self, factor: Float[Array, "*n dim dim"]) -> Float[Array, "*n dim dim"]:
+        """The same from the Cholesky factor, which keeps its digits where a covariance has few."""
         diagonal = jnp.diagonal(factor, axis1=-2, axis2=-1)
         log_scale = _unfloor(jnp.log(diagonal), self.floor)
         return jnp.tril(factor, -1) + _diagonal_matrix(log_scale)

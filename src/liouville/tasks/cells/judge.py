@@ -10,7 +10,7 @@ from liouville.errors import LiouvilleError
 from liouville.numerics.couplings import assignment, wasserstein
 from liouville.numerics.distances import Cloud, Estimate, energy_distance, first_wasserstein
 from liouville.numerics.mixtures import GaussianMixture
-from liouville.numerics.shrunken import fit_by_validation
+from liouville.numerics.shrunken import fit_shrunken_by_validation
 
 # Exact distances cost the number of cells cubed, mixtures the number of cells: of more than so
 # many at a time some are chosen by chance.
@@ -178,7 +178,7 @@ def thin(cloud: Cloud, most: int, rng: np.random.Generator) -> Cloud:
 def mixture_of(cloud: Cloud) -> GaussianMixture:
     """The static mixture of a cloud, fitted to 4,000 of its points if there are more."""
     chosen = thin(cloud, MOST_FITTED, np.random.default_rng(0))
-    return fit_by_validation(chosen.points, chosen.weights)
+    return fit_shrunken_by_validation(chosen.points, chosen.weights)
 
 
 def mean(values: np.ndarray, shares: np.ndarray) -> Estimate:

@@ -115,7 +115,7 @@ def compare_held_out(model: Model, training: Snapshots, held_out: Snapshots) -> 
     """Scores held-out cells by the model and by a mixture for each time, weights included.
 
     The baseline is a Gaussian mixture of shrunken covariances that is fitted to each time by
-    itself, see `liouville.numerics.shrunken.fit_by_validation`.
+    itself, see `liouville.numerics.shrunken.fit_shrunken_by_validation`.
     """
     model = dataclasses.replace(model, is_drawn=True)  # a bad figure must not lose the fit
     ours = -log_density_given(model, held_out)

@@ -15,7 +15,8 @@ from liouville.data import read_samples
 from liouville.diffusions import best_of, free_paths
 from liouville.errors import LiouvilleError
 from liouville.model import Model
-from liouville.numerics.mixtures import GaussianMixture, fit_by_bic
+from liouville.numerics.expectation import fit_by_validation
+from liouville.numerics.mixtures import GaussianMixture
 from liouville.numerics.parameters import value_of
 from liouville.objectives import Objective, Terminal
 from liouville.paths import LocationScale
@@ -120,7 +121,7 @@ def _with_mixtures(problem: ControlProblem, config: ControlConfig) -> ControlPro
         end = getattr(problem, name)
         if end is not None and not isinstance(end, GaussianMixture):
             points = read_samples(end).check(min_rows=_FEWEST_SAMPLES).points
-            ends[name] = fit_by_bic(points, seed=config.training.seed)
+            ends[name] = fit_by_validation(points, seed=config.training.seed)
     return dataclasses.replace(problem, **ends)
 
 

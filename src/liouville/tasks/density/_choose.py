@@ -9,9 +9,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from liouville.data import Samples, Standardisation
+from liouville.data import Samples
 from liouville.objectives import PerMember
 from liouville.paths import AbstractPath
+from liouville.tasks.density._columns import Columns
 from liouville.tasks.density._families import initial_path, resolve_choices
 from liouville.tasks.density._terms import training_likelihood
 from liouville.tasks.density.config import DensityConfig
@@ -40,16 +41,16 @@ def choose(
     config: DensityConfig,
     training: Samples,
     validation: Samples | None,
-    units: Standardisation,
+    units: Columns,
     *,
     progress: bool | None = None,
 ) -> Choice:
     """Fills in what the configuration leaves to the data, if need be by a trial.
 
     A mixture of a moderate number of parts cannot follow a sharp edge; seen through maps it can.
-    Where both are open and there are enough validation samples, each is trained for the likelihood
-    alone for a few hundred steps, and the maps are taken if they win on the validation samples by
-    more than chance and by more than their cost.
+    Where both are open and there are enough validation samples, one is trained for the likelihood
+    alone for a few hundred steps, the other has a fitted end, and the maps are taken if they win on
+    the validation samples by more than chance and by more than their cost.
     """
     lattice = training.quantisation
     whole = 0.0 if lattice is None else float(lattice.is_discrete.mean())
@@ -81,18 +82,20 @@ def _try_out(
     config: DensityConfig,
     training: Samples,
     validation: Samples,
-    units: Standardisation,
+    units: Columns,
     progress: bool | None,
 ) -> np.ndarray | None:
     """The negative log-likelihoods of validation samples after a trial; `None` if stopped."""
     options = config.training
     assert options.steps is not None  # filled in by `resolve_choices`
-    short = dataclasses.replace(options, steps=min(_STEPS, options.steps))
-    trial = dataclasses.replace(config, training=short)
-    objective = training_likelihood(training, units, config.objective.batch_size)
-    result = train(Start(trial, path, 1.0 * PerMember(objective)), progress=progress)
-    if result.reason == "interrupted":
-        return None
+    if config.path.model != "mixture":  # whose end is fitted already
+        short = dataclasses.replace(options, steps=min(_STEPS, options.steps))
+        trial = dataclasses.replace(config, training=short)
+        objective = training_likelihood(training, units, config.objective.batch_size)
+        result = train(Start(trial, path, 1.0 * PerMember(objective)), progress=progress)
+        if result.reason == "interrupted":
+            return None
+        path = result.path
     points = jnp.asarray(units.to_model(validation.points), jnp.zeros(()).dtype)
     log_density = eqx.filter_jit(lambda path, x: jax.vmap(path.at(jnp.ones(())).log_density)(x))
-    return -np.asarray(log_density(result.path, points), float)
+    return -np.asarray(log_density(path, points), float)

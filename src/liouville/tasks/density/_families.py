@@ -7,9 +7,11 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
-from liouville.curves import AbstractCurve, HardStarted, Knots
+from liouville.curves import AbstractCurve, HardEnded, Knots
 from liouville.maps import coupling_flow
-from liouville.numerics.mixtures import fit_mixture
+from liouville.numerics.expectation import fit_by_validation, fit_mixture
+from liouville.numerics.mixtures import GaussianMixture
+from liouville.numerics.parameters import Fixed
 from liouville.paths import (
     AbstractPath,
     Autoregressive,
@@ -28,8 +30,8 @@ from liouville.tasks.density.config import DensityConfig, PathConfig
 
 INTERVAL = (0.0, 1.0)
 _CLOCK = (0.0, 0.25, 0.5, 0.75, 1.0)
-# Expectation maximisation for the start sees at most so many points.
-_MOST_POINTS = 4000
+# Expectation maximisation sees at most so many points.
+_MOST_POINTS = 20_000
 
 # Which model: in few coordinates a mixture of moving parts is quick and moves its mass at little
 # cost; in many, conditional mixtures find dependences that no small number of parts has. Their
@@ -39,11 +41,13 @@ _MOST_MIXTURE = 3
 _MOST_AUTOREGRESSIVE = 256
 # Columns of whole steps: from this share of them on they rule the choices below.
 _MOSTLY_WHOLE = 0.5
-# Parts of a mixture: one for so many samples of the smallest class, and at most so many; those of a
-# conditional mixture are fixed.
-_SAMPLES_A_PART = 40
-_MOST_PARTS = {"mixture": 128, "warped": 16}
+# Parts of a mixture that is seen through maps: one for so many samples of the smallest class, and
+# at most so many. Those of a conditional mixture are fixed, those of a mixture alone are chosen by
+# validation.
+_SAMPLES_A_PART, _MOST_WARPED_PARTS, _MOST_PARTS = 40, 16, 128
 _CONDITIONAL_PARTS = 8
+# The smallest scale of a part, and the share of the narrowest one of a fitted mixture.
+_MIN_SCALE, _NARROWER = 0.01, 0.5
 # Units of a layer: for each coordinate if autoregressive, so that all together are about 64;
 # without noise to learn by heart, as with columns of whole steps, more units pay.
 _WIDTH, _WARPED_WIDTH, _LEAST_WIDTH, _WHOLE_WIDTH = 64, 32, 4, 512
@@ -76,13 +80,13 @@ def resolve_choices(
         few = "mixture" if dim <= _MOST_MIXTURE else "autoregressive"
         model = few if dim <= _MOST_AUTOREGRESSIVE else "pushforward"
     is_warped, is_whole = model == "warped", whole > _MOSTLY_WHOLE
-    is_network = model not in _MOST_PARTS
+    is_network = model not in ("mixture", "warped")
     marginals = model == "autoregressive" and (
         is_whole if path.marginals is None else path.marginals
     )
-    parts = _CONDITIONAL_PARTS
-    if not is_network:
-        parts = int(np.clip(smallest // _SAMPLES_A_PART, 2, _MOST_PARTS[model]))
+    parts = None if model == "mixture" else _CONDITIONAL_PARTS
+    if is_warped:
+        parts = int(np.clip(smallest // _SAMPLES_A_PART, 2, _MOST_WARPED_PARTS))
     least = int(np.clip(_WHOLE_WIDTH // dim, 4, 8)) if is_whole else _LEAST_WIDTH
     width = _WARPED_WIDTH if is_warped else _WIDTH
     if model == "autoregressive":
@@ -144,13 +148,13 @@ def _member(
     dim, key = points.shape[1], jr.key(seed)
     counts = None if labels is None else np.bincount(labels)
     context = 0 if counts is None else len(counts)
-    assert config.parts is not None  # filled in by `resolve_choices`
-    assert config.width is not None
+    assert config.width is not None  # filled in by `resolve_choices`
     assert config.layers is not None
     assert config.bins is not None
     if config.model == "mixture":
         path = _mixture(points, labels, config, seed)
     elif config.model == "autoregressive":
+        assert config.parts is not None
         path = Autoregressive.standard(
             dim,
             config.parts,
@@ -160,7 +164,7 @@ def _member(
             units=config.width,
             depth=config.depth,
             family=_family(config),
-            floor=float(np.log(config.min_scale)),
+            floor=float(np.log(config.min_scale or _MIN_SCALE)),
             moving_weights=config.moving_weights,
             context=context,
             key=key,
@@ -204,39 +208,66 @@ def _family(config: PathConfig) -> Gaussian | Logistic:
 def _mixture(
     points: np.ndarray, labels: np.ndarray | None, config: PathConfig, seed: int
 ) -> AbstractPath:
-    if labels is None:
-        return _mixture_path(points, config, seed)
-    return Selected.of(
-        [_mixture_path(points[labels == c], config, seed) for c in np.unique(labels)]
-    )
+    """Parts that run from the standard normal law to those of fitted mixtures, one a class."""
+    groups = [points] if labels is None else [points[labels == c] for c in np.unique(labels)]
+    ends = [_fitted(group, config, seed) for group in groups]
+    # Paths of one shape: a part that is cut in two equal ones changes nothing.
+    most = max(len(end.weights) for end in ends)
+    ends = [_with_parts(end, most) for end in ends]
+    spread = np.pi / 3.0**0.5 if config.family == "logistic" else 1.0
+    factors = [np.linalg.cholesky(end.covariances) / spread for end in ends]
+    narrowest = min(float(np.diagonal(f, axis1=1, axis2=2).min()) for f in factors)
+    least = config.min_scale or min(_MIN_SCALE, _NARROWER * narrowest)
+    scale = Full(float(np.log(least)))
+    paths = [_laid(end, f, scale, spread, config) for end, f in zip(ends, factors)]
+    return paths[0] if labels is None else Selected.of(paths)
 
 
-def _mixture_path(points: np.ndarray, config: PathConfig, seed: int) -> LocationScale:
-    """Split that run from the standard normal law to those of a fitted mixture."""
-    assert config.parts is not None
-    chosen = np.random.default_rng(seed).permutation(len(points))[:_MOST_POINTS]
-    end = fit_mixture(points[chosen], min(config.parts, len(chosen)), seed=seed)
-    parts, dim = end.means.shape
-    scale, dtype = Full(float(np.log(config.min_scale))), jnp.zeros(()).dtype
-    spread = 3.0 / np.pi**2 if config.family == "logistic" else 1.0
+def _fitted(points: np.ndarray, config: PathConfig, seed: int) -> GaussianMixture:
+    chosen = points[np.random.default_rng(seed).permutation(len(points))[:_MOST_POINTS]]
+    if config.parts is None:
+        return fit_by_validation(chosen, most=_MOST_PARTS, seed=seed)
+    return fit_mixture(chosen, parts=config.parts, seed=seed)
 
-    def raw(covariances: np.ndarray) -> jax.Array:
-        return jax.jit(scale.from_covariance)(jnp.asarray(spread * covariances, dtype))
 
-    means, eyes = jnp.asarray(end.means, dtype), np.tile(np.eye(dim), (parts, 1, 1))
+def _with_parts(mixture: GaussianMixture, parts: int) -> GaussianMixture:
+    """The same density of so many parts, no fewer than it has."""
+    weights, origin = list(mixture.weights), list(range(len(mixture.weights)))
+    while len(weights) < parts:
+        heaviest = int(np.argmax(weights))
+        weights[heaviest] *= 0.5
+        weights.append(weights[heaviest])
+        origin.append(origin[heaviest])
+    return GaussianMixture(weights, mixture.means[origin], mixture.covariances[origin])
+
+
+def _laid(
+    end: GaussianMixture, factors: np.ndarray, scale: Full, spread: float, config: PathConfig
+) -> LocationScale:
+    """The path to a mixture whose covariances have such Cholesky factors over the spread."""
+    dtype = jnp.zeros(()).dtype
+
+    def raw(factors: np.ndarray) -> jax.Array:
+        return jax.jit(scale.from_factor)(jnp.asarray(factors, dtype))
+
+    means, eyes = jnp.asarray(end.means, dtype), np.broadcast_to(np.eye(end.dim), factors.shape)
+    logits = jnp.asarray(np.log(end.weights), dtype)
     return LocationScale(
         location=_curve(jnp.zeros_like(means), means, config),
-        raw_scale=_curve(raw(eyes), raw(end.covariances), config),
-        logits=jnp.asarray(np.log(end.weights), dtype),
+        raw_scale=_curve(raw(eyes / spread), raw(factors), config),
+        logits=Fixed(logits) if config.start == "hard" else logits,
         family=_family(config),
         scale=scale,
     )
 
 
 def _curve(start: jax.Array, end: jax.Array, config: PathConfig) -> AbstractCurve:
-    """From one value to another in a straight line, the start held or learned."""
+    """From one value to another in a straight line, both held or both learned.
+
+    A held end is what held-out rows chose: what is left to learn is the way there.
+    """
     if config.start == "hard":
-        inside = Knots(_CLOCK, jnp.stack([end - start] * len(_CLOCK)), "cubic")
-        return HardStarted(start, inside, INTERVAL)
+        still = Knots(_CLOCK, jnp.zeros((len(_CLOCK), *start.shape), start.dtype), "cubic")
+        return HardEnded(INTERVAL, jnp.stack([start, end]), still)
     line = jnp.stack([(1.0 - s) * start + s * end for s in _CLOCK])
     return Knots(_CLOCK, line, "cubic")

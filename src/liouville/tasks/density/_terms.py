@@ -6,10 +6,11 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float
 
-from liouville.data import Samples, Standardisation
+from liouville.data import Samples
 from liouville.numerics.types import Points, RandomKey, Scalar
 from liouville.objectives import AbstractTerm, ContextLikelihood, NegativeLogLikelihood
 from liouville.paths import AbstractPath
+from liouville.tasks.density._columns import Columns
 
 
 class Renoised(AbstractTerm):
@@ -45,7 +46,7 @@ class Renoised(AbstractTerm):
 
 
 def training_likelihood(
-    samples: Samples, units: Standardisation, batch_size: int | None = None, noise: float = 0.0
+    samples: Samples, units: Columns, batch_size: int | None = None, noise: float = 0.0
 ) -> AbstractTerm:
     """What training minimises: `likelihood`, or `Renoised` if there are columns of whole steps.
 
@@ -68,7 +69,7 @@ def training_likelihood(
 
 
 def likelihood(
-    samples: Samples, units: Standardisation, name: str, batch_size: int | None = None
+    samples: Samples, units: Columns, name: str, batch_size: int | None = None
 ) -> AbstractTerm:
     """The negative log-likelihood of samples at time 1, given their classes if they have some."""
     points = units.to_model(samples.points)

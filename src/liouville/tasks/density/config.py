@@ -44,6 +44,12 @@ class DataConfig:
         "move, all by one number, or none",
         flag="--scaling",
     )
+    maps: Literal["auto", "none"] = option(
+        "auto",
+        "see columns that are positive, between natural bounds or heavy-tailed through a fixed "
+        "map, where held-out rows gain by it",
+        flag="--maps",
+    )
     dequantise: Literal["auto", "uniform", "none"] = option(
         "auto", "fill the gaps of columns of whole steps with uniform noise"
     )
@@ -76,7 +82,10 @@ class PathConfig:
     )
     members: int | None = option(None, "independently started paths, averaged", within=FEW)
     parts: int | None = option(
-        None, "parts of a mixture, or of each conditional mixture", within=COUNT
+        None,
+        "parts of a mixture, by default as many as suit rows that are kept apart, or of each "
+        "conditional mixture",
+        within=COUNT,
     )
     width: int | None = option(
         None, "units of a layer, for each coordinate if autoregressive", within=COUNT
@@ -98,8 +107,11 @@ class PathConfig:
     family: Literal["gaussian", "logistic"] = option(
         "gaussian", "shape of a part; a path of logistic parts starts as a logistic law"
     )
-    min_scale: float = option(
-        0.01, "smallest scale of a part, in standardised units", within=POSITIVE
+    min_scale: float | None = option(
+        None,
+        "smallest scale of a part, in standardised units; 0.01, or less if the parts of a mixture "
+        "are narrower",
+        within=POSITIVE,
     )
 
 

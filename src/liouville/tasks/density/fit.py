@@ -11,6 +11,7 @@ from liouville.model import Model
 from liouville.objectives import KineticEnergy, PerContext, PerMember
 from liouville.tasks.density import measure
 from liouville.tasks.density._choose import choose
+from liouville.tasks.density._columns import columns_of
 from liouville.tasks.density._families import INTERVAL
 from liouville.tasks.density._terms import likelihood, start_likelihood, training_likelihood
 from liouville.tasks.density.config import DensityConfig
@@ -62,7 +63,7 @@ def resolve(data: Samples | Split, config: DensityConfig, progress: bool | None 
     """The family, if need be by a trial, the path it starts from, and what training makes small."""
     parts = data if isinstance(data, Split) else divide(data, config)
     training = parts.training
-    units = training.standardisation(config.data.scaling)
+    units = columns_of(training, config.data)
     choice = choose(config, training, parts.validation, units, progress=progress)
     options, noise = choice.config.objective, choice.config.data.noise
     assert noise is not None  # filled in by `resolve_choices`
@@ -100,8 +101,8 @@ def model(start: Start, result: Fit) -> Model:
     """The model in the units of the samples."""
     parts, units = start.known
     return Model(
-        path=result.path,
-        units=units,
+        path=units.seen(result.path),
+        units=units.units,
         times=np.array(INTERVAL),
         features=parts.training.features,
         classes=parts.training.classes,

@@ -20,4 +20,6 @@ def read(config: DensityConfig, given: Any = None) -> Samples | Split:
         names = ("label", "features", "without", "dims", "basis")
         source = read_samples(source, **{name: getattr(options, name) for name in names})
     image_shape(config, source.dim, False)
+    source.check_numbers()
+    source = source.without_dependent()
     return source.check(min_rows=options.min_samples)

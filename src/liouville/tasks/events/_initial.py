@@ -12,7 +12,7 @@ import numpy as np
 from liouville.curves import Knots
 from liouville.data import Events, rounding_width
 from liouville.errors import LiouvilleError
-from liouville.numerics.mixtures import fit_mixture
+from liouville.numerics.expectation import fit_mixture
 from liouville.numerics.networks import MLP
 from liouville.numerics.parameters import Fixed, value_of
 from liouville.numerics.types import as_float
@@ -63,8 +63,6 @@ _EVENTS_A_PART, _EVENTS_A_PART_ALONE = 60, 30
 _SOME = 500
 _MOST_ROWS = 20_000
 _SHARE_TRIGGERED = 0.5
-# The share of the mean variance below which no part of a mixture is narrow: faults are lines.
-FLOOR = 1e-5
 # So many bins above the least magnitude the most frequent one of a catalogue is that is incomplete.
 _INCOMPLETE = 4
 # How far the law of marks may be from an exponential one, as a probability.
@@ -193,7 +191,7 @@ def _places(
     rng = np.random.default_rng(seed)
     own = own[rng.permutation(len(own))[:_MOST_ROWS]]
     assert options.parts is not None  # filled in by `resolve_choices`
-    mixture = fit_mixture(own, options.parts, seed=seed, iterations=10, floor=FLOOR)
+    mixture = fit_mixture(own, parts=options.parts, seed=seed, iterations=10)
     background = static(mixture)
     if options.model == "static":
         return HistoryFree(background)

@@ -3,8 +3,9 @@
 import numpy as np
 
 from liouville.data import Events
-from liouville.numerics.mixtures import GaussianMixture, fit_mixture
-from liouville.tasks.events._initial import FLOOR, parts_for
+from liouville.numerics.expectation import fit_mixture
+from liouville.numerics.mixtures import GaussianMixture
+from liouville.tasks.events._initial import parts_for
 from liouville.tasks.events.scores import Scores
 from liouville.tasks.events.units import EventUnits
 
@@ -20,7 +21,7 @@ def static_mixture(training: Events, units: EventUnits, *, seed: int = 0) -> Gau
     places = units.to_model(training.places[~training.is_history])
     chosen = np.random.default_rng(0).permutation(len(places))[:_MOST_ROWS]
     number = parts_for(places, _MOST_PARTS)
-    return fit_mixture(places[chosen], number, seed=seed, iterations=50, floor=FLOOR)
+    return fit_mixture(places[chosen], parts=number, seed=seed, iterations=50)
 
 
 def poisson_scores(events: Events, training: Events, units: EventUnits, *, seed: int = 0) -> Scores:
