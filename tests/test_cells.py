@@ -12,7 +12,8 @@ from liouville.data import Snapshots
 from liouville.errors import LiouvilleError
 from liouville.numerics.couplings import Chains
 from liouville.numerics.distances import Cloud
-from liouville.numerics.mixtures import GaussianMixture, fit_by_bic
+from liouville.numerics.expectation import fit_by_validation
+from liouville.numerics.mixtures import GaussianMixture
 from liouville.objectives import NegativeLogLikelihood
 from liouville.runs.config import apply_settings
 from liouville.tasks.cells import _gaps as gaps_module
@@ -291,7 +292,7 @@ def test_mixture_by_bic_finds_the_parts_and_their_density():
     part = rng.random(4000) < 0.3
     draws = [rng.multivariate_normal(m, c, 4000) for m, c in zip(truth.means, truth.covariances)]
     x = np.where(part[:, None], draws[0], draws[1])
-    found = fit_by_bic(x[:2000])
+    found = fit_by_validation(x[:2000])
     assert len(found.weights) == 2
     # Kullback-Leibler divergence of eleven fitted numbers: about 11 / (2 n) nats.
     assert (truth.log_density(x[2000:]) - found.log_density(x[2000:])).mean() < 0.02

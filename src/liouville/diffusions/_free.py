@@ -11,9 +11,8 @@ from liouville.curves import AbstractCurve, HardStarted, Knots
 from liouville.data import Standardisation
 from liouville.diffusions._moments import Moments, Pieces, cut, grade_clock, whole_moments
 from liouville.diffusions._turning import spins
-from liouville.diffusions.bridges import log_floor
 from liouville.errors import LiouvilleError
-from liouville.numerics.mixtures import GaussianMixture
+from liouville.numerics.mixtures import GaussianMixture, log_floor
 from liouville.numerics.parameters import Fixed
 from liouville.numerics.types import Scalar
 from liouville.numerics.weights import GroupedWeights

@@ -17,7 +17,7 @@ from scipy.spatial.distance import cdist
 
 from liouville.curves import AbstractCurve, HardEnded, Knots
 from liouville.numerics.couplings import assignment, sinkhorn, transport_plan
-from liouville.numerics.mixtures import GaussianMixture
+from liouville.numerics.mixtures import GaussianMixture, log_floor
 from liouville.numerics.parameters import Fixed
 from liouville.numerics.robust import bounded_variance
 from liouville.numerics.weights import CoupledWeights
@@ -153,8 +153,8 @@ def path_along(
 
     (m0, c0), (m1, c1) = ends
     covariances = np.stack([c0, c1, *(c for _, c in states)])
-    flat = jnp.asarray(covariances.reshape(-1, *covariances.shape[2:]), dtype)
-    raw = np.asarray(jax.jit(scale.from_covariance)(flat), float)
+    factors = np.linalg.cholesky(covariances.reshape(-1, *covariances.shape[2:]))
+    raw = np.asarray(jax.jit(scale.from_factor)(jnp.asarray(factors, dtype)), float)
     raw0, raw1, *raws = raw.reshape(*covariances.shape[:2], *raw.shape[1:])
     if weights == "learned":
         logits = CoupledWeights.of(
@@ -168,12 +168,6 @@ def path_along(
         logits,
         scale=scale,
     )
-
-
-def log_floor(covariances: Array, most: float) -> float:
-    """The logarithm of a floor below every scale of covariances, or they would not be met."""
-    least = float(np.linalg.eigvalsh(covariances).min())
-    return float(np.log(min(most, 0.5 * float(np.sqrt(max(least, 1e-24))))))
 
 
 def _state(

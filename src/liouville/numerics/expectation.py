@@ -21,7 +21,7 @@ from scipy.cluster.vq import kmeans2
 from scipy.spatial import cKDTree
 
 from liouville.numerics.mixtures import GaussianMixture
-from liouville.numerics.robust import robust_spread
+from liouville.numerics.robust import MOST_RATIO, robust_spread
 
 Array = np.ndarray
 
@@ -47,10 +47,10 @@ _FIRST_ITERATIONS, _FEWER_ITERATIONS, _ROUGH_GAIN = 20, 60, 1e-4
 # A part is added for the share of points that are denser than the parts before say, by the distance
 # of so many neighbours: in tails, and where there are tighter parts than k-means sees.
 _DENSER, _NEIGHBOURS, _MOST_ADDED = 0.05, 8, 8
-# Starts are found in coordinates that grow like a logarithm beyond so many robust spreads.
+# Starts are found in coordinates that grow like a logarithm beyond so many spreads.
 _LINEAR = 3.0
 # Resolution, as a share of the spread, below which double precision does not see.
-_ROUNDING = 1e-7
+_ROUNDING, _TINY = 1e-7, 1e-15
 # Arrays of points, parts and coordinates hold at most so many numbers.
 _NUMBERS = 2**21
 
@@ -209,7 +209,7 @@ def _divided(cloud: "_Cloud", seed: int):
 
 
 class _Cloud(NamedTuple):
-    """Points in units of their robust spread, and the steps of expectation maximisation on them."""
+    """Points in units of their spread, and the steps of expectation maximisation on them."""
 
     points: Array
     weights: Array  # of sum the effective number of points
@@ -222,9 +222,9 @@ class _Cloud(NamedTuple):
         x = np.asarray(x, np.float64)
         w = np.ones(len(x)) if weights is None else np.asarray(weights, np.float64)
         x, w = x[w > 0], w[w > 0]
-        center, scale = np.median(x, axis=0), robust_spread(x)
-        spread = x.std(axis=0)
-        scale = np.where(scale > 0, scale, np.where(spread > 0, spread, 1.0))
+        center, robust, spread = np.median(x, axis=0), robust_spread(x), x.std(axis=0)
+        scale = np.where((robust > 0) & (spread > MOST_RATIO * robust), robust, spread)
+        scale = np.where(scale > 0, scale, 1.0)
         floor = np.square(np.maximum(_resolution(x) / scale, _ROUNDING))
         return _Cloud((x - center) / scale, w * (w.sum() / (w @ w)), center, scale, floor)
 
@@ -371,6 +371,7 @@ def _common(own: Array, mass: Array) -> tuple[Array, Array]:
     for _ in range(2):
         # Of a symmetric inverse, the trace of a product is the sum of the products of entries.
         scale = (np.linalg.inv(shape) * own).sum(axis=(1, 2)) / own.shape[1]
+        scale = np.maximum(scale, _TINY)  # what rounding leaves may be below zero
         shape = np.average(own / scale[:, None, None], axis=0, weights=mass)
     return scale, shape
 

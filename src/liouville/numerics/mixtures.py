@@ -148,3 +148,9 @@ def gaussian(mean: Array, covariance: Array) -> GaussianMixture:
     """One Gaussian, mean `(dim,)` and covariance `(dim, dim)`, as a mixture of one part."""
     mean, covariance = numbers("the mean", mean), numbers("the covariance", covariance)
     return GaussianMixture(np.ones(1), mean[None], covariance[None])
+
+
+def log_floor(covariances: Array, most: float) -> float:
+    """The logarithm of a floor below every scale of covariances, or they would not be met."""
+    least = float(np.linalg.eigvalsh(covariances).min())
+    return float(np.log(min(most, 0.5 * float(np.sqrt(max(least, 1e-24))))))

@@ -158,7 +158,7 @@ def _view(z: np.ndarray, zero: float, intervals: list[list[float]]) -> _View:
 
 
 def _gain(before: np.ndarray, after: np.ndarray) -> tuple[float, float]:
-    """The mean fall of nats and its error; one far row would make any fall as large as its error."""
+    """The mean fall of nats, and its error, of which one far row would make as much again."""
     gain = np.clip(before - after, -_MOST_GAIN, _MOST_GAIN)
     return float(gain.mean()), float(gain.std() / np.sqrt(len(gain)))
 

@@ -10,7 +10,7 @@ import numpy as np
 from liouville.curves import AbstractCurve, HardEnded, Knots
 from liouville.maps import coupling_flow
 from liouville.numerics.expectation import fit_by_validation, fit_mixture
-from liouville.numerics.mixtures import GaussianMixture
+from liouville.numerics.mixtures import GaussianMixture, log_floor
 from liouville.numerics.parameters import Fixed
 from liouville.paths import (
     AbstractPath,
@@ -46,8 +46,6 @@ _MOSTLY_WHOLE = 0.5
 # validation.
 _SAMPLES_A_PART, _MOST_WARPED_PARTS, _MOST_PARTS = 40, 16, 128
 _CONDITIONAL_PARTS = 8
-# The smallest scale of a part, and the share of the narrowest one of a fitted mixture.
-_MIN_SCALE, _NARROWER = 0.01, 0.5
 # Units of a layer: for each coordinate if autoregressive, so that all together are about 64;
 # without noise to learn by heart, as with columns of whole steps, more units pay.
 _WIDTH, _WARPED_WIDTH, _LEAST_WIDTH, _WHOLE_WIDTH = 64, 32, 4, 512
@@ -164,7 +162,7 @@ def _member(
             units=config.width,
             depth=config.depth,
             family=_family(config),
-            floor=float(np.log(config.min_scale or _MIN_SCALE)),
+            floor=float(np.log(config.min_scale)),
             moving_weights=config.moving_weights,
             context=context,
             key=key,
@@ -216,9 +214,8 @@ def _mixture(
     ends = [_with_parts(end, most) for end in ends]
     spread = np.pi / 3.0**0.5 if config.family == "logistic" else 1.0
     factors = [np.linalg.cholesky(end.covariances) / spread for end in ends]
-    narrowest = min(float(np.diagonal(f, axis1=1, axis2=2).min()) for f in factors)
-    least = config.min_scale or min(_MIN_SCALE, _NARROWER * narrowest)
-    scale = Full(float(np.log(least)))
+    covariances = np.concatenate([end.covariances for end in ends]) / spread**2
+    scale = Full(log_floor(covariances, config.min_scale))
     paths = [_laid(end, f, scale, spread, config) for end, f in zip(ends, factors)]
     return paths[0] if labels is None else Selected.of(paths)
 

@@ -107,10 +107,9 @@ class PathConfig:
     family: Literal["gaussian", "logistic"] = option(
         "gaussian", "shape of a part; a path of logistic parts starts as a logistic law"
     )
-    min_scale: float | None = option(
-        None,
-        "smallest scale of a part, in standardised units; 0.01, or less if the parts of a mixture "
-        "are narrower",
+    min_scale: float = option(
+        0.01,
+        "smallest scale of a part, in standardised units, unless those of a mixture are narrower",
         within=POSITIVE,
     )
 

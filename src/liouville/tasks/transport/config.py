@@ -64,10 +64,12 @@ class EndsConfig:
     """The mixtures that samples are replaced by."""
 
     parts: int | None = option(
-        None, "parts of every end; by default chosen by BIC", flag="--end-parts", within=COUNT
+        None,
+        "parts of every end; by default as many as suit rows that are kept apart",
+        flag="--end-parts",
+        within=COUNT,
     )
     most: int = option(40, "the most parts that are tried", within=COUNT)
-    restarts: int = option(1, "starts for each number of parts", within=FEW)
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,9 @@ class PathConfig:
         within=FEW,
     )
     min_scale: float = option(
-        1e-3, "smallest scale of a part, in standardised units", within=POSITIVE
+        1e-3,
+        "smallest scale of a part, in standardised units, unless those of an end are narrower",
+        within=POSITIVE,
     )
 
 

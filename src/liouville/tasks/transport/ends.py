@@ -12,7 +12,8 @@ import numpy as np
 from liouville.data import Samples, Standardisation, read_samples
 from liouville.errors import LiouvilleError
 from liouville.model import MODEL_FILE, Model, load
-from liouville.numerics.mixtures import GaussianMixture, check_mixture, fit_by_bic, fit_mixture
+from liouville.numerics.expectation import fit_by_validation, fit_mixture
+from liouville.numerics.mixtures import GaussianMixture, check_mixture
 from liouville.paths import AbstractPath
 from liouville.problems import toys
 from liouville.tasks.transport._images import Density, Image, density_of
@@ -188,14 +189,14 @@ def _fit_end(samples: Samples, data: DataConfig, ends: EndsConfig, seed: int) ->
     if ends.parts is None:
         # A part of a full covariance needs more points than coordinates.
         most = int(np.clip(len(points) // (2 * samples.dim + 1), 1, ends.most))
-        mixture = fit_by_bic(points, most=most, restarts=ends.restarts, seed=seed)
+        mixture = fit_by_validation(points, most=most, seed=seed)
     else:
         if not 1 <= ends.parts <= len(points):
             raise LiouvilleError(
                 f"{ends.parts} parts for {len(points)} samples of {samples.source}; "
                 f"set ends.parts to 1 to {len(points)}"
             )
-        mixture = fit_mixture(points, ends.parts, seed=seed)
+        mixture = fit_mixture(points, parts=ends.parts, seed=seed)
     kept = test.points if len(test) else None
     return End(mixture, training.points, kept, samples.features, samples.source)
 

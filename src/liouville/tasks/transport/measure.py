@@ -20,6 +20,7 @@ from liouville.tasks.transport._images import Density
 from liouville.tasks.transport.answers import transport_map
 from liouville.tasks.transport.config import TransportConfig
 from liouville.tasks.transport.ends import End
+from liouville.tasks.transport.judge import judge_ends
 from liouville.tasks.transport.problem import Given, energy_term, problem_of
 
 _REPLICATES = 16
@@ -179,7 +180,7 @@ def certify(
         found["Jacobian asymmetry"] = asymmetry.value / model.units.time_scale
         found |= _arrivals(model, given.ends, number, settings.certificate.points, seed)
         figures |= {prefix + name: value for name, value in _round(found).items()}
-    return figures
+    return figures | _round(judge_ends(model, given.ends, seed=seed))
 
 
 def _compare(energy: Estimate, least: Bounds, length: float, scale: float) -> dict[str, Any]:

@@ -1,0 +1,131 @@
+"""How true an end is to its samples: rows that no fit has seen say it."""
+
+import warnings
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.spatial.distance import cdist
+from scipy.special import logsumexp
+
+from liouville.model import Model
+from liouville.numerics.couplings import wasserstein
+from liouville.tasks.transport.answers import transport_map
+from liouville.tasks.transport.ends import End
+
+# Bandwidths of the kernel estimate, as shares of Scott's; rows that it is made of.
+_BANDWIDTHS, _MOST_KERNELS = np.geomspace(0.05, 1.5, 12), 4000
+# Clouds that are carried, and the rows of each; exact assignment takes a moment at this size.
+_CLOUDS, _MOST_ROWS = 10, 1000
+# A law is another than that of the samples if a kernel estimate gives so many nats more, by so many
+# standard errors; no row counts for more than this.
+_NATS, _ERRORS, _MOST_NATS = 0.1, 3.0, 10.0
+# Arrival is worse than chance above this share of the floor.
+_RATIO = 1.2
+
+
+def judge_ends(model: Model, ends: Sequence[End], *, seed: int) -> dict[str, Any]:
+    """Figures of every end that has rows kept apart.
+
+    The nats of the law that is met beside those of a kernel estimate of the training rows, and W2
+    between where rows of the end before arrive and the rows kept apart, beside the same for as many
+    training rows, which is the floor; both are root mean squares over ten clouds.
+
+    Warns:
+        UserWarning: If the law that is met is another than that of the samples.
+    """
+    found: dict[str, Any] = {}
+    for number, end in enumerate(ends):
+        if end.points is None or end.test is None:
+            continue
+        name = _name(number, len(ends))
+        ours, kernel = -end.mixture.log_density(end.test), _kernel_nats(end.points, end.test)
+        found[f"held-out nats of {name}"] = float(ours.mean())
+        found[f"held-out nats of {name}, kernel estimate"] = float(kernel.mean())
+        lost = np.clip(ours - kernel, -_MOST_NATS, _MOST_NATS)
+        error = float(lost.std() / np.sqrt(len(lost)))
+        if lost.mean() > max(_NATS, _ERRORS * error):
+            warnings.warn(
+                f"the mixture that stands for {end.source} gives its held-out rows "
+                f"{lost.mean():.2f} ± {error:.2f} nats less than a kernel estimate does: what is "
+                "met there is not quite the law of the samples; fit a density to them and give "
+                "the folder of that run instead",
+                stacklevel=2,
+            )
+        if number:
+            arrival = _arrival(model, ends[number - 1], end, number, seed)
+            found[f"W2 of arrival to held-out rows of {name}"] = arrival.ours
+            found[f"W2 of arrival to held-out rows of {name}, floor"] = arrival.floor
+            if arrival.ours > _RATIO * arrival.floor:
+                warnings.warn(
+                    f"what arrives at {end.source} is at {arrival.ours:.4g} from its held-out rows "
+                    f"(W2), other rows of it at {arrival.floor:.4g}: the law that is met is not "
+                    "that of the samples; look at held-out nats, or give more samples",
+                    stacklevel=2,
+                )
+    return found
+
+
+class _Arrival(NamedTuple):
+    ours: float
+    floor: float
+
+
+def _arrival(model: Model, before: End, end: End, number: int, seed: int) -> _Arrival:
+    rng = np.random.default_rng(seed)
+    assert end.test is not None
+    assert end.points is not None
+    kept = end.test[rng.permutation(len(end.test))[:_MOST_ROWS]]
+    n = len(kept)
+    if before.points is None:
+        starts = before.mixture.sample(_CLOUDS * n, seed=seed)[0]
+    else:
+        rows = (
+            before.points if before.test is None else np.concatenate([before.points, before.test])
+        )
+        starts = rows[_picked(len(rows), n, rng)]
+    first, last = (float(t) for t in model.times[number - 1 : number + 1])
+    draws = int(np.any(model.sigma))
+    moved = transport_map(model, starts, start=first, end=last, draws=draws, seed=seed)
+    others = end.points[_picked(len(end.points), n, rng)]
+
+    def away(clouds: np.ndarray) -> float:
+        squares = [wasserstein(cloud, kept) ** 2 for cloud in np.split(clouds, _CLOUDS)]
+        return float(np.sqrt(np.mean(squares)))
+
+    return _Arrival(away(moved), away(others))
+
+
+def _picked(count: int, n: int, rng: np.random.Generator) -> np.ndarray:
+    """Rows of ten clouds of `n`, each without repeats where there are enough of them."""
+    return np.concatenate([np.resize(rng.permutation(count), n) for _ in range(_CLOUDS)])
+
+
+def _kernel_nats(training: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    """Negative log-densities of kept rows by Gaussian kernels of the shape of the whole.
+
+    Their width is the one that gives most to training rows left out one by one.
+    """
+    rows = training[np.random.default_rng(0).permutation(len(training))[:_MOST_KERNELS]]
+    n, dim = rows.shape
+    covariance = np.cov(rows.T).reshape(dim, dim)
+    covariance += 1e-9 * np.trace(covariance) / dim * np.eye(dim)
+    factor = np.linalg.cholesky(covariance)
+    y, z = np.linalg.solve(factor, rows.T).T, np.linalg.solve(factor, kept.T).T
+    among, between = cdist(y, y, "sqeuclidean"), cdist(z, y, "sqeuclidean")
+    np.fill_diagonal(among, np.inf)
+    constant = np.log(np.diagonal(factor)).sum() + 0.5 * dim * np.log(2.0 * np.pi)
+
+    def nats(squares: np.ndarray, width: float, count: int) -> np.ndarray:
+        kernels = logsumexp(-0.5 * squares / width**2, axis=1)
+        return constant + dim * np.log(width) + np.log(count) - np.asarray(kernels)
+
+    widths = _BANDWIDTHS * n ** (-1.0 / (dim + 4))
+    best = min(widths, key=lambda width: float(nats(among, width, n - 1).mean()))
+    return nats(between, best, n)
+
+
+def _name(number: int, count: int) -> str:
+    if count == 2:
+        return ("the source", "the target")[number]
+    return f"end {number + 1}"
