@@ -278,6 +278,35 @@ def test_splits_are_exact_and_stratified(counts: list[int], share: float, seed: 
     assert all(np.all(np.diff(part) > 0) for part in parts)
 
 
+def test_equal_rows_stay_on_one_side() -> None:
+    rng = np.random.default_rng(0)
+    rows = np.column_stack([rng.normal(size=100), rng.integers(0, 3, 100)])
+    samples = Samples(np.concatenate([rows, rows, rows[:50]]))
+    parts = samples.split(0.2, 0.2, 3)
+    assert sum(len(part) for part in parts) == 250
+    seen = [set(part.points[:, 0].tolist()) for part in parts]
+    assert min(len(s) for s in seen) >= 10
+    assert not seen[0] & seen[1]
+    assert not (seen[0] | seen[1]) & seen[2]
+    # Values of whole steps repeat by right.
+    whole = Samples(rng.integers(0, 3, (250, 2)).astype(float))
+    assert [len(part) for part in whole.split(0.2, 0.2, 3)] == [150, 50, 50]
+
+
+def test_columns_that_others_determine_are_left_out() -> None:
+    rng = np.random.default_rng(0)
+    a, b, c = rng.normal(size=(3, 200)) * [[1.0], [1000.0], [1e-3]]
+    columns = {"a": a, "b": b, "copy": a, "c": c, "sum": 2.0 * a - b + 3.0, "near": a + 1e-3 * c}
+    samples = Samples(np.column_stack([*columns.values()]), features=tuple(columns))
+    with pytest.warns(UserWarning, match=r"copy is a, sum is 2 a - b \+ 3"):
+        left = samples.without_dependent()
+    assert left.features == ("a", "b", "c", "near")
+    # Of whole steps there is noise between, and other columns stay as they are.
+    counts = rng.integers(0, 4, 200).astype(float)
+    whole = Samples(np.column_stack([counts, counts, a]))
+    assert whole.without_dependent() is whole
+
+
 def test_classes_keep_their_shares() -> None:
     labels = np.repeat([0, 1, 2], [100, 61, 39])
     for part, size in zip(split_rows(labels, 200, (40, 40), 3)[1:], (40, 40), strict=True):

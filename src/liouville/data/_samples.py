@@ -151,6 +151,9 @@ class Samples:
     ) -> tuple["Samples", "Samples", "Samples"]:
         """Draws training, validation and test rows, in their order, in proportion from classes.
 
+        Rows that are equal in all columns without whole steps would be known from training when
+        they judge: they go to the part of the first of them, so that sizes hold but for these.
+
         Args:
             validation: Share of the rows, below 1, or a whole number of rows.
             test: Likewise; 0 for none.
@@ -161,10 +164,24 @@ class Samples:
             LiouvilleError: If a size or the seed is out of range.
         """
         sizes = [self._rows(size) for size in (validation, test)]
-        train, *others = (
-            self.select(rows) for rows in split_rows(self.labels, len(self), sizes, seed)
-        )
+        parts = split_rows(self.labels, len(self), sizes, seed)
+        train, *others = (self.select(rows) for rows in self._with_equals(parts))
         return train, others[0], others[1]
+
+    def _with_equals(self, parts: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
+        """The same rows, those that are equal in the part of the first of them."""
+        lattice = quantisation(self.points) if self.quantisation is None else self.quantisation
+        points = self.points[:, ~lattice.is_discrete]
+        if not points.size:
+            return parts
+        _, first, group = np.unique(points, axis=0, return_index=True, return_inverse=True)
+        if len(first) == len(self):
+            return parts
+        own = np.empty(len(self), np.intp)
+        for number, rows in enumerate(parts):
+            own[rows] = number
+        own = own[first[group.ravel()]]
+        return tuple(np.flatnonzero(own == number) for number in range(len(parts)))
 
     def _rows(self, size: int | float) -> int:
         if size < 0 or (size >= 1 and size != int(size)):
