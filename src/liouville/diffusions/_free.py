@@ -16,7 +16,7 @@ from liouville.numerics.mixtures import GaussianMixture, log_floor
 from liouville.numerics.parameters import Fixed
 from liouville.numerics.types import Scalar
 from liouville.numerics.weights import GroupedWeights
-from liouville.objectives import Field, Noise
+from liouville.objectives import Drift, Field, MeanField, Noise
 from liouville.paths import AbstractPath, LocationScale, Rescaled, Turning, path_in_user
 
 _STEPS = 400
@@ -25,13 +25,15 @@ _UNTIL = (0.06, 0.2, 0.5, 1.0)
 # The share of the time in which pieces leave their common start.
 _OPENING = 0.02
 _MIN_SCALE = 1e-3
+# So often the source is carried in the presence of itself as it was carried before.
+_PICARD = 3
 
 
 def free_paths(
     source: GaussianMixture,
     sigma: Noise,
     horizon: float,
-    drift: Field | None = None,
+    drift: Drift | None = None,
     *,
     parts: int = 16,
     knots: int = 17,
@@ -42,8 +44,11 @@ def free_paths(
     Nothing is simulated: parts are cut and carried by their moments, in several ways. All paths
     have the same structure, so that one compiled function judges them: `best_of`. A linear drift
     needs no more parts than the source has; `is_cut` cuts also there, for costs that bend the way.
+    A mean field meets the source's parts, carried as Gaussians.
     """
     clock = grade_clock(source, sigma, horizon, _STEPS)
+    if isinstance(drift, MeanField):
+        drift = _frozen(drift, source, sigma, clock)
     whole, found = free_pieces(source, sigma, clock, drift, parts=parts, is_cut=is_cut)
     grid = grade_clock(source, sigma, 1.0, knots - 1)
     paths = []
@@ -56,6 +61,39 @@ def free_paths(
         if np.isfinite(means).all() and np.isfinite(covariances).all():
             paths.append(_start_hard(source, pieces, clock, means, covariances, grid))
     return paths
+
+
+def _frozen(drift: MeanField, source: GaussianMixture, sigma: Noise, clock: np.ndarray) -> Field:
+    """The drift in the presence of the source's parts, as they are carried by it."""
+    even, dtype = _even(source.dim), jnp.zeros(()).dtype
+    count = len(even)
+    weights = jnp.asarray(np.repeat(source.weights, count) / count, dtype)
+    times = jnp.asarray(clock, dtype)
+
+    def among(means: np.ndarray, covariances: np.ndarray) -> Field:
+        factors = np.linalg.cholesky(covariances + 1e-12 * np.eye(source.dim))
+        crowds = means[:, :, None] + np.einsum("tpij,nj->tpni", factors, even)
+        crowds = jnp.asarray(crowds.reshape(len(clock), -1, source.dim), dtype)
+
+        def field(t, x):
+            later = jnp.clip(jnp.searchsorted(times, t), 1, len(clock) - 1)
+            share = (t - times[later - 1]) / (times[later] - times[later - 1])
+            crowd = (1.0 - share) * crowds[later - 1] + share * crowds[later]
+            return drift.among(crowd, weights)(t, x)
+
+        return field
+
+    field = among(*(np.stack([a] * len(clock)) for a in (source.means, source.covariances)))
+    for _ in range(_PICARD):
+        moments, _ = whole_moments(source, field, sigma, clock)
+        field = among(moments.means, moments.covariances)
+    return field
+
+
+def _even(dim: int) -> np.ndarray:
+    """Points of unit covariance and mean zero that stand for a normal law."""
+    eye = np.sqrt(dim) * np.eye(dim)
+    return np.concatenate([eye, -eye])
 
 
 def free_pieces(

@@ -42,6 +42,22 @@ class Moments(NamedTuple):
     loadings: Array  # B, (times, parts, dim, axes)
 
 
+def _cut_covariance(covariance: jax.Array, loading: jax.Array, within: jax.Array) -> jax.Array:
+    r"""$Q = P - B (I - C) B^\top$, of which a little is kept.
+
+    It is for rounding and where the linearisations of pieces differ. Where noise depends on the
+    place, a piece whose own is smaller than that of the whole may seem to lose more than it has:
+    then it loses as much as it has.
+    """
+    cut = jnp.eye(within.shape[-1], dtype=within.dtype) - within
+    taken = loading @ cut @ loading.T
+    dim = covariance.shape[0]
+    ridge = 1e-6 * jnp.trace(covariance) / dim * jnp.eye(dim, dtype=covariance.dtype)
+    inverse = jnp.linalg.inv(jnp.linalg.cholesky(covariance + ridge))
+    most = jnp.linalg.eigvalsh(inverse @ taken @ inverse.T)[-1]
+    return covariance - (1.0 - 1e-4) / jnp.maximum(most, 1.0) * taken
+
+
 class Pieces(NamedTuple):
     """Moving pieces of a mixture, and the parts of the source they are cut from."""
 
@@ -53,11 +69,10 @@ class Pieces(NamedTuple):
     @property
     def covariances(self) -> Array:
         """$Q$, shape `(times, pieces, dim, dim)`."""
-        loadings = self.moments.loadings
-        cut = np.eye(self.within.shape[-1]) - self.within
-        taken = np.einsum("tpia,pab,tpjb->tpij", loadings, cut, loadings)
-        # A little is kept, for rounding and where the linearisations of pieces differ.
-        return self.moments.covariances - (1.0 - 1e-4) * taken
+        dtype, moments = jnp.zeros(()).dtype, self.moments
+        arrays = (moments.covariances, moments.loadings, self.within)
+        own = jax.vmap(jax.vmap(_cut_covariance), in_axes=(0, 0, None))
+        return np.asarray(own(*(jnp.asarray(a, dtype) for a in arrays)), float)
 
 
 def grade_clock(source: GaussianMixture, sigma: Noise, horizon: float, steps: int) -> Array:
@@ -85,8 +100,9 @@ def whole_moments(
     """Moments of the uncut parts, and whether the drift is linear wherever they are."""
     parts, dim = source.means.shape
     still = np.zeros((len(clock), parts, dim, 1))
+    place = np.zeros((parts, 1))
     moments = _carry(
-        drift, sigma, clock, source.means, source.covariances, still, np.zeros((parts, 1)), 1.0
+        drift, sigma, clock, source.means, source.covariances, still, still, place, 1.0
     )
     picks = np.linspace(0, len(clock) - 1, 12).astype(int)
     sizes = [_curvature(drift, moments, j)[1:] for j in picks.tolist()]
@@ -123,6 +139,8 @@ def cut(
         source.means[owners],
         source.covariances[owners],
         forcing[:, owners],
+        # Of the whole: where noise grows with the place, that of a piece would push it ever faster.
+        np.einsum("tpij,tpja->tpia", whole.noises, forcing)[:, owners],
         places,
         within,
     )
@@ -210,15 +228,19 @@ def _carry(
     means: Array,
     covariances: Array,
     forcing: Array,
+    forces: Array,
     places: Array,
     within: Array | float,
 ) -> Moments:
-    """Moments of parts that are pushed, by the classical Runge-Kutta method."""
+    r"""Moments of parts by the classical Runge-Kutta method.
+
+    The forces are $\sigma\sigma^\top G$ of the whole.
+    """
     dtype, axes = jnp.zeros(()).dtype, places.shape[-1]
     within = np.broadcast_to(np.eye(axes) * within, (len(means), axes, axes))
     pushed = np.einsum("pij,pja->pia", covariances, forcing[0])
     start = (means + np.einsum("pia,pa->pi", pushed, places), covariances, pushed)
-    numbers = (clock, forcing, places, within, start)
+    numbers = (clock, forces, places, within, start)
     moved = _integrate(drift, sigma, jax.tree.map(lambda a: jnp.asarray(a, dtype), numbers))
     means, covariances, slopes, noises, loadings = (np.asarray(a, float) for a in moved)
     return Moments(clock, means, covariances, slopes, noises, loadings)
@@ -226,12 +248,11 @@ def _carry(
 
 @eqx.filter_jit
 def _integrate(drift: Field, sigma: Noise, numbers):
-    clock, forcing, places, within, start = numbers
+    clock, forces, places, within, start = numbers
 
     def linearised(t, mean, covariance, loading, inside):
-        dim, axes = loading.shape
-        cut = loading @ (jnp.eye(axes, dtype=mean.dtype) - inside) @ loading.T
-        own = covariance - (1.0 - 1e-4) * cut
+        dim = loading.shape[0]
+        own = _cut_covariance(covariance, loading, inside)
         ridge = 1e-6 * jnp.trace(covariance) / dim * jnp.eye(dim, dtype=mean.dtype)
         ray = jnp.sqrt(jnp.asarray(dim, mean.dtype)) * jnp.linalg.cholesky(own + ridge).T
         points = jnp.concatenate([mean + ray, mean - ray])
@@ -243,8 +264,8 @@ def _integrate(drift: Field, sigma: Noise, numbers):
     def rates(t, state, push):
         def one(mean, covariance, loading, push, place, inside):
             field, slope, noise = linearised(t, mean, covariance, loading, inside)
-            force, spread = noise @ push, slope @ covariance
-            moved = (field + force @ place, spread + spread.T + noise, slope @ loading + force)
+            spread = slope @ covariance
+            moved = (field + push @ place, spread + spread.T + noise, slope @ loading + push)
             return moved, (slope, noise)
 
         mean, covariance, loading = state
@@ -264,9 +285,9 @@ def _integrate(drift: Field, sigma: Noise, numbers):
         mean = jax.tree.map(lambda a, b, c, d: (a + 2.0 * b + 2.0 * c + d) / 6.0, k1, k2, k3, k4)
         return ahead(mean, 1.0), (*state, *seen)
 
-    rows = (clock[:-1], jnp.diff(clock), forcing[:-1], forcing[1:])
+    rows = (clock[:-1], jnp.diff(clock), forces[:-1], forces[1:])
     last, before = jax.lax.scan(step, start, rows)
-    _, seen = rates(clock[-1], last, forcing[-1])
+    _, seen = rates(clock[-1], last, forces[-1])
     means, covariances, loadings, slopes, noises = (
         jnp.concatenate([a, b[None]]) for a, b in zip(before, (*last, *seen))
     )

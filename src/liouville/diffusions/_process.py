@@ -9,22 +9,23 @@ import numpy as np
 from liouville.errors import LiouvilleError
 from liouville.numerics.arguments import number, numbers
 from liouville.numerics.functions import check_values
-from liouville.objectives import Field
+from liouville.objectives import Drift, drift_among
 
 # Points of a source at which a drift and a noise are asked.
 DRAWS = 32
 
 
-def check_noise(points: np.ndarray, drift: Field | None, sigma: Any, horizon: float) -> Any:
+def check_noise(points: np.ndarray, drift: Drift | None, sigma: Any, horizon: float) -> Any:
     """The noise as `Effort` takes it, after a look at all that makes up a diffusion.
 
     Points where the population is, shape `(n, dim)`, are what drift and noise are asked at.
     """
     horizon = check_horizon(horizon)
     dim = points.shape[1]
+    field = drift_among(drift, _array(points), jnp.full(len(points), 1.0 / len(points)))
     for t in (0.0, horizon):
-        if drift is not None:
-            check_values("the drift", drift, points, (dim,), t)
+        if field is not None:
+            check_values("the drift", field, points, (dim,), t)
         if callable(sigma):
             sigmas = check_values("sigma", sigma, points, (dim, dim), t)
             _check_invertible(sigmas)

@@ -27,6 +27,44 @@ Kernel = Callable[[Point, Point], Scalar]
 Statistic = Callable[[Scalar, AbstractMarginal, Points, Float[Array, " n"]], Scalar]
 
 
+class Crowd(eqx.Module):
+    """A population as a drift meets it: points, shape `(n, dim)`, and weights of sum one."""
+
+    points: Points
+    weights: Float[Array, " n"]
+
+    def mean(self, function: Callable[[Point], Array] | None = None) -> Array:
+        """The mean of a function of one point over the population; of the point itself without."""
+        values = self.points if function is None else jax.vmap(function)(self.points)
+        return jnp.tensordot(self.weights, values, axes=1)
+
+
+class MeanField(eqx.Module):
+    r"""A drift that depends on the law of the population, $f(t, x, \rho_t)$ (McKean and Vlasov).
+
+    The law is met as a `Crowd`: `lambda t, x, crowd: -2.0 * (x - crowd.mean())` pulls to the mean,
+    `crowd.mean(lambda y: jnp.sin(y - x))` is the force of coupled phases.
+
+    Attributes:
+        drift: a function of time, point and crowd, for one point, written with `jax.numpy`.
+    """
+
+    drift: Callable[[Scalar, Point, Crowd], Point] = eqx.field(static=True)
+
+    def among(self, points: Points, weights: Float[Array, " n"]) -> Field:
+        """The drift of a point in the presence of these, as a function of time and point."""
+        crowd = Crowd(points, weights)
+        return lambda t, x: self.drift(t, x, crowd)
+
+
+Drift = Field | MeanField
+
+
+def drift_among(drift: Drift | None, points: Points, weights: Float[Array, " n"]) -> Field | None:
+    """A drift as a function of time and point, among a population if it asks for one."""
+    return drift.among(points, weights) if isinstance(drift, MeanField) else drift
+
+
 class AbstractRunningCost(eqx.Module):
     """What one marginal pays for a unit of time."""
 
@@ -66,14 +104,15 @@ class Effort(AbstractRunningCost):
     Attributes:
         sigma: the noise, in space per square root of time: a positive number, an invertible
             matrix, or a function of time and place that gives one.
-        drift: the uncontrolled drift $f(t, x)$; none for zero.
+        drift: the uncontrolled drift $f(t, x)$, or a `MeanField`, which meets the particles at
+            which the effort is measured; none for zero.
 
     Raises:
         ValueError: if a number is not positive.
     """
 
     sigma: Noise
-    drift: Field | None = None
+    drift: Drift | None = None
 
     def __check_init__(self):
         """Without noise no finite effort moves the density exactly."""
@@ -84,11 +123,12 @@ class Effort(AbstractRunningCost):
         """Half the mean square of the control."""
         del key
         one, dim = {"t": t, "x": points[0]}, points.shape[1]
-        if self.drift is not None:
-            check_function("the drift", self.drift, one, (dim,))
+        drift = drift_among(self.drift, points, weights)
+        if drift is not None:
+            check_function("the drift", drift, one, (dim,))
         if callable(self.sigma):
             check_function("sigma", self.sigma, one, (dim, dim))
-        controls = jax.vmap(lambda x: control_at(t, marginal, x, self.sigma, self.drift))(points)
+        controls = jax.vmap(lambda x: control_at(t, marginal, x, self.sigma, drift))(points)
         return 0.5 * weights @ jnp.sum(controls**2, axis=-1)
 
 

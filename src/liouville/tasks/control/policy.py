@@ -5,14 +5,18 @@ from dataclasses import dataclass
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import jax.random as jr
 import numpy as np
 
 from liouville.errors import LiouvilleError
 from liouville.model import Model
 from liouville.numerics.arguments import number, numbers
 from liouville.numerics.finite import check_answers
-from liouville.objectives import control_at
+from liouville.objectives import control_at, drift_among
 from liouville.tasks.control.problem import ControlProblem
+
+# A drift that depends on the law meets so many particles of the path.
+_CROWD = 1024
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,4 +53,5 @@ class Policy:
 @eqx.filter_jit
 def _controls(path, t, points, sigma, drift):
     marginal = path.at(t)
+    drift = drift_among(drift, *marginal.particles(_CROWD, key=jr.key(0)))
     return jax.vmap(lambda x: control_at(t, marginal, x, sigma, drift))(points)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from liouville.numerics.mixtures import GaussianMixture
-from liouville.objectives import AbstractRunningCost, Effort, Field, Noise
+from liouville.objectives import AbstractRunningCost, Drift, Effort, Noise
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +25,8 @@ class ControlProblem:
         sigma: the noise, in space per square root of time: a number, a matrix of shape
             `(dim, dim)`, or a function of time and place that gives one.
         horizon: $T$.
-        drift: $f(t, x)$, what moves the population without control; `None` for nothing.
+        drift: $f(t, x)$, what moves the population without control, or a `MeanField` that depends
+            on its law; `None` for nothing.
         costs: the running costs $C_j$ by name.
         weights: $\lambda$ by name; one for a cost that is not named.
         stiff: names of costs that start small in training and grow.
@@ -38,7 +39,7 @@ class ControlProblem:
     target: GaussianMixture | Any | None = None
     sigma: Any = 1.0
     horizon: float = 1.0
-    drift: Field | None = None
+    drift: Drift | None = None
     costs: Mapping[str, AbstractRunningCost] = field(default_factory=dict)
     weights: Mapping[str, float] = field(default_factory=dict)
     stiff: tuple[str, ...] = ()

@@ -10,7 +10,7 @@ import jax.random as jr
 from jaxtyping import Array, Float
 
 from liouville.numerics.types import Point, Points, RandomKey, Scalar
-from liouville.objectives import Noise, control_at
+from liouville.objectives import Noise, control_at, drift_among
 from liouville.paths import AbstractMarginal, AbstractPath
 from liouville.tasks.control.problem import ControlProblem
 
@@ -80,7 +80,9 @@ def roll_out(
         t = jnp.asarray(i * h, x.dtype)
         step_key = jr.fold_in(key, i)
         marginal = path.at(t)
-        controls = jax.vmap(lambda y: control_at(t, marginal, y, sigma, drift))(x)
+        # A mean field meets the trajectories themselves.
+        field = drift_among(drift, *equal_particles(x))
+        controls = jax.vmap(lambda y: control_at(t, marginal, y, sigma, field))(x)
         crowd = _Met(marginal=marginal, points=x[half:])
         effort = 0.5 * jnp.mean(jnp.sum(controls**2, axis=-1))
         others = [
@@ -91,8 +93,8 @@ def roll_out(
         noise = jr.normal(jr.fold_in(step_key, 1 + len(problem.costs)), x.shape, x.dtype)
         kick = h * controls + jnp.sqrt(jnp.asarray(h, x.dtype)) * noise
         moved = x + jax.vmap(lambda y, k: _noise(sigma, t, y, k))(x, kick)
-        if drift is not None:
-            moved = moved + h * jax.vmap(partial(drift, t))(x)
+        if field is not None:
+            moved = moved + h * jax.vmap(partial(field, t))(x)
         return moved, (x, jnp.stack([effort, *others]), hit)
 
     last, (points, rates, hits) = jax.lax.scan(step, x0, jnp.arange(steps))
