@@ -28,6 +28,8 @@ Array = np.ndarray
 # Numbers of parts that are tried, until so many in a row bring nothing.
 PARTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
 _PATIENCE = 2
+# Points of a part, and never fewer than the coordinates.
+_FEWEST = 4
 # Points, a coordinate, as which the common shape counts: where the choice begins, what it is
 # changed by, and its bounds. The common scale counts as few numbers.
 SHRINKAGE, _FACTORS, _SHRINKAGES = 1.0, (0.2, 5.0), (0.007, 30.0)
@@ -141,11 +143,13 @@ def _choose(cloud: "_Cloud", most: int, seed: int) -> _Choice:
             densities.append(mixture.log_density(kept.points))
         return _Judged(choice, found, np.concatenate(densities), weights)
 
-    smallest = min(training.distinct for training, _ in folds)
+    smallest, dim = min(training.distinct for training, _ in folds), cloud.points.shape[1]
     weights = np.concatenate([kept.weights for _, kept in folds])
     best, worse = _sharing(judged(_Choice(1)), judged), 0
     tried = [best]
-    for parts in (k for k in PARTS[1:] if k <= most and 4 * k <= smallest):
+    for parts in (
+        k for k in PARTS[1:] if k <= most and _FEWEST * k <= smallest and (dim + 1) * k <= smallest
+    ):
         was, more = best.choice, parts - best.choice.clusters
         found = judged(was._replace(clusters=parts, added=0))
         if 0 < more <= _MOST_ADDED:
