@@ -13,6 +13,7 @@ from liouville.data import Samples
 from liouville.paths import LocationScale, Pushforward
 from liouville.runs.config import merge
 from liouville.tasks.density import _choose
+from liouville.tasks.density._columns import Columns
 from liouville.tasks.density._families import _order, initial_path, resolve_choices
 from liouville.tasks.density.config import DensityConfig
 from liouville.tasks.density.fit import fit_density
@@ -119,7 +120,7 @@ def test_maps_must_win_the_trial(gain, noise, family, monkeypatch):
 def _choice(settings, kept):
     samples = Samples(plane_points(300))
     validation = samples.select(np.arange(kept))
-    return _choose.choose(settings, samples, validation, samples.standardisation())
+    return _choose.choose(settings, samples, validation, Columns(samples.standardisation()))
 
 
 @pytest.mark.parametrize(
@@ -146,7 +147,7 @@ def test_sharp_edges_are_seen_through_maps():
     square = Samples(np.random.default_rng(0).uniform(size=(5000, 2)))
     parts = square.split(0.1, 0.0, 0)
     settings = merge(DensityConfig, flags={"path.parts": 4})
-    found = _choose.choose(settings, parts[0], parts[1], square.standardisation())
+    found = _choose.choose(settings, parts[0], parts[1], Columns(square.standardisation()))
     assert found.config.path.model == "warped"
     assert found.gain is not None
     assert found.gain > 0.05

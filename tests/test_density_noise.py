@@ -12,6 +12,7 @@ from liouville.data import Samples
 from liouville.objectives import NegativeLogLikelihood
 from liouville.paths import Normal
 from liouville.runs.config import merge
+from liouville.tasks.density._columns import Columns
 from liouville.tasks.density._families import resolve_choices
 from liouville.tasks.density._terms import Renoised, training_likelihood
 from liouville.tasks.density.config import DensityConfig
@@ -34,7 +35,7 @@ def _counts(n=50, labels=None):
 def test_noise_between_whole_steps_is_drawn_anew(batch_size):
     """The mean over calls, against the expectation of a standard normal law by hand."""
     points, samples = _counts()
-    units = samples.standardisation()
+    units = Columns(samples.standardisation())
     term = training_likelihood(samples, units, batch_size, noise=0.2)
     values = jax.jit(jax.vmap(lambda k: term(Normal(2), key=k)))(jr.split(jr.key(0), 2000))
     error = STANDARD_ERRORS * values.std() / np.sqrt(len(values))
@@ -48,7 +49,7 @@ def test_noise_between_whole_steps_is_drawn_anew(batch_size):
 
 def test_bells_are_half_a_step_wide_at_most():
     _, samples = _counts()
-    units = samples.standardisation()
+    units = Columns(samples.standardisation())
     term = training_likelihood(samples, units, noise=100.0)
     assert isinstance(term, Renoised)
     np.testing.assert_allclose(term.width, [1.0 / units.scale[0], 0.0])
@@ -58,14 +59,14 @@ def test_bells_are_half_a_step_wide_at_most():
 def test_a_class_keeps_its_context():
     labels = np.arange(50) % 2
     _, samples = _counts(labels=labels)
-    term = training_likelihood(samples, samples.standardisation())
+    term = training_likelihood(samples, Columns(samples.standardisation()))
     assert isinstance(term, Renoised)
     np.testing.assert_array_equal(term.contexts, np.eye(2)[labels])
 
 
 def test_continuous_columns_get_no_noise():
     samples = Samples(plane_points()).dequantise("auto", seed=0)
-    term = training_likelihood(samples, samples.standardisation(), noise=0.1)
+    term = training_likelihood(samples, Columns(samples.standardisation()), noise=0.1)
     assert isinstance(term, NegativeLogLikelihood)
 
 

@@ -1,5 +1,7 @@
 """Drifts that depend on the law, and diffusions in other coordinates."""
 
+from typing import Any, cast
+
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -30,7 +32,7 @@ def test_a_crowd_is_its_points_and_weights():
     assert float(crowd.mean()[0]) == 1.5
     assert float(crowd.mean(lambda y: y[0] ** 2)) == 3.0
     pull = MeanField(lambda t, x, crowd: crowd.mean() - x)
-    assert float(pull.among(points, weights)(0.0, jnp.asarray([1.0]))[0]) == 0.5
+    assert float(pull.among(points, weights)(jnp.asarray(0.0), jnp.asarray([1.0]))[0]) == 0.5
     plain = lambda t, x: -x  # noqa: E731
     assert drift_among(plain, points, weights) is plain
     assert drift_among(None, points, weights) is None
@@ -156,7 +158,7 @@ def test_a_square_root_process_through_a_map():
 @pytest.mark.parametrize(
     ("drift", "message"),
     [
-        (MeanField(lambda t, x: -x), "the drift"),
+        (MeanField(cast(Any, lambda t, x: -x)), "the drift"),
         (MeanField(lambda t, x, crowd: crowd.mean(lambda y: y[0])), "returns shape"),
         (MeanField(lambda t, x, crowd: x / (crowd.mean() - crowd.mean())), "make it finite"),
     ],

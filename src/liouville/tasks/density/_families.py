@@ -235,7 +235,7 @@ def _with_parts(mixture: GaussianMixture, parts: int) -> GaussianMixture:
         weights[heaviest] *= 0.5
         weights.append(weights[heaviest])
         origin.append(origin[heaviest])
-    return GaussianMixture(weights, mixture.means[origin], mixture.covariances[origin])
+    return GaussianMixture(np.array(weights), mixture.means[origin], mixture.covariances[origin])
 
 
 def _laid(
