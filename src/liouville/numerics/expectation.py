@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.cluster.vq import kmeans2
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from liouville.numerics.mixtures import GaussianMixture
 from liouville.numerics.robust import MOST_RATIO, robust_spread
@@ -265,7 +265,7 @@ class _Cloud(NamedTuple):
     def _log_crowding(self) -> Array:
         """The log-density at each point but for a constant, by the distance of neighbours."""
         count = min(_NEIGHBOURS, len(self.points) - 1)
-        distance = cKDTree(self.points).query(self.points, count + 1)[0][:, -1]
+        distance = KDTree(self.points).query(self.points, count + 1)[0][:, -1]
         least = np.sqrt(self.floor.mean())
         return -self.points.shape[1] * np.log(np.maximum(distance, least))
 
