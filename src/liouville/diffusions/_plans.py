@@ -23,23 +23,25 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.cluster.vq import kmeans2
 from scipy.optimize import minimize
-from scipy.special import logsumexp
 
 from liouville.numerics.plans import Plan
 from liouville.problems import bridge_cross
 
 Array = np.ndarray
 
-# Numbers of parts that are tried; the search ends when so many in a row are no better.
+# Numbers of parts that are tried until so many in a row are no better, each part of so many rows
+# for a coordinate. More must be worth so many nats, and that share of what rows not seen are short
+# of.
 _LADDER = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
-_WORSE = 2
+_WORSE, _ROWS_A_PART = 2, 10
+_WORTH, _WORTH_OF_SHORT = 2e-3, 0.1
 # Rows of an end on which numbers of parts are compared: more for more numbers in a slope.
 _ROWS, _ROWS_A_COORDINATE, _HELD_OUT = 4000, 100, 0.25
 # Noise falls by this factor from level to level, from the noise at which parts are all alike.
 _FALL = 3.0
-# A step that gains less nats ends a level, and the most steps of a level.
-_GAIN, _STEPS = 1e-4, 40
-_FINE_GAIN, _FINE_STEPS = 2e-5, 200
+# Steps end when one gains less than this share of what so many free numbers gain by chance, and
+# after so many at the levels and at the end.
+_SHARE_OF_CHANCE, _STEPS, _FINE_STEPS = 0.02, 40, 200
 # As if so many draws for each coordinate had the mean moments of all parts: none can collapse.
 _PRIOR = 1.0
 # All parts at all rows of a block together hold so many numbers.
@@ -113,7 +115,7 @@ def entropic_plan(
     if len(best.heights) == 1:
         best = _bridge(x, y, level)
     else:
-        best = _climbed(x, y, level, best, _FINE_GAIN, _FINE_STEPS)
+        best = _climbed(x, y, level, best, _FINE_STEPS)
     return best.plan(level).rescaled(*centers, scale)
 
 
@@ -128,15 +130,17 @@ def _chosen(
     kept = [max(int(_HELD_OUT * len(z)), 1) for z in rows]
     seen, held = ([z[own] for z, own in zip(rows, cut)] for cut in zip(*map(_cut, kept)))
     share = 0.5 * sum(len(z) / n for z, n in zip(seen, whole))
+    most = min(most, *(len(z) // (_ROWS_A_PART * z.shape[1]) for z in seen))
     best, best_score, worse = _bridge(*seen, noise), -np.inf, 0
     for count in _LADDER:
-        if count > min(most, len(seen[0]) // 4, len(seen[1]) // 4) and count > 1:
+        if count > max(most, 1):
             break
         found = best if count == 1 else _annealed(*seen, noise, count, seed)
         plan = found.plan(noise)
         own, other = plan.gain(*seen), plan.gain(*held)
-        score = 0.5 * (own + other) - 0.5 * max(own - other, 0.0) * share
-        if score > best_score:
+        short = max(0.5 * (own - other), 0.0)
+        score = 0.5 * (own + other) - short * share
+        if score > best_score + max(_WORTH, _WORTH_OF_SHORT * short):
             best, best_score, worse = found, score, 0
         else:
             worse += 1
@@ -178,7 +182,7 @@ def _annealed(x: Array, y: Array, noise: float, count: int, seed: int) -> _Parts
     shares = _first_shares(x, y, count, seed)
     for level in levels:
         parts = _balanced(x, y, level, _restarted(shares, level, len(x)))
-        parts = _climbed(x, y, level, parts, _GAIN, _STEPS)
+        parts = _climbed(x, y, level, parts, _STEPS)
         if level > noise:
             shares = _shares_of(x, y, level, parts)
     return parts
@@ -254,21 +258,20 @@ def _softmax(joint: Array) -> Array:
     return found / found.sum(axis=1, keepdims=True)
 
 
-def _climbed(
-    x: Array, y: Array, noise: float, parts: _Parts, least_gain: float, steps: int
-) -> _Parts:
+def _climbed(x: Array, y: Array, noise: float, parts: _Parts, steps: int) -> _Parts:
     """Parts after quasi-Newton steps on the likelihood of all rows."""
-    loss = _Loss(x, y, noise, parts)
-    values: list[float] = []
+    loss, values = _Loss(x, y, noise, parts), []
+    theta = loss.packed(parts)
+    least = _SHARE_OF_CHANCE * len(theta) / (2 * min(len(x), len(y)))
 
     def watch(intermediate_result: Any) -> None:
         values.append(intermediate_result.fun)
-        if len(values) > 5 and values[-6] - values[-1] < 5 * least_gain:
+        if len(values) > 5 and values[-6] - values[-1] < 5 * least:
             raise StopIteration
 
     found = minimize(
         loss,
-        loss.packed(parts),
+        theta,
         jac=True,
         method="L-BFGS-B",
         callback=watch,
@@ -366,9 +369,12 @@ class _Loss:
             away = (z @ flat).reshape(-1, count, dim) - shifts
             joint = heights + sign * 0.5 / self.noise * np.einsum("nki,nki->nk", away, away)
             joint += z @ linear
-            total = logsumexp(joint, axis=1)
-            share = np.exp(joint - total[:, None]).astype(np.float32)
-            value, masses = value + total.sum(), masses + share.sum(axis=0)
+            highest = joint.max(axis=1)
+            share = np.exp((joint - highest[:, None]).astype(np.float32))
+            total = share.sum(axis=1)
+            share /= total[:, None]
+            value += (highest + np.log(total)).sum()
+            masses += share.sum(axis=0)
             sums += share.T @ z
             for k in range(count):
                 squares[k] += (z * share[:, k : k + 1]).T @ z
