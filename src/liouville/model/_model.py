@@ -1,5 +1,6 @@
 """The fitted model as a user meets it: NumPy in and out, in the user's own units."""
 
+import itertools
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -28,9 +29,10 @@ from liouville.model._compiled import (
     rows,
 )
 from liouville.numerics import parameters
-from liouville.numerics.arguments import check_counts, numbers
+from liouville.numerics.arguments import check_counts, number, numbers
 from liouville.numerics.averages import error_of_average
 from liouville.numerics.finite import check_answers, point_name
+from liouville.numerics.plans import ConditionalLaw, Plan
 from liouville.runs import storage
 from liouville.runs.notebook import html_table
 
@@ -115,6 +117,8 @@ class Model:
         notes: anything JSON can hold, for instance the versions of the libraries.
         classes: the names of the classes of a model that knows classes; it then answers for all
             of them together, and `given` for one.
+        plans: for every gap between two of `times` the law of the end given the start in closed
+            form, in standardised units; none, if the diffusion is known by its drift alone.
         is_drawn: whether answers that are not finite are given as they are: pictures leave such
             places out.
     """
@@ -128,6 +132,7 @@ class Model:
     sigma: float | np.ndarray = 0.0
     notes: dict[str, Any] = field(default_factory=dict)
     classes: tuple[str, ...] = ()
+    plans: tuple[Plan, ...] = ()
     is_drawn: bool = False
 
     @property
@@ -439,6 +444,77 @@ class Model:
             self._checked("trajectory's log-weight", np.asarray(gain), t, given)
         return WeightedTrajectories(found, gains)
 
+    def conditional(
+        self,
+        x: Numbers,
+        *,
+        start: float | None = None,
+        end: float | None = None,
+        draws: int = 200,
+        seed: int = 0,
+    ) -> ConditionalLaw:
+        r"""The law of $X_{end}$ given $X_{start} = x$ of the diffusion.
+
+        Within a gap that has a plan it is a mixture in closed form, with weights, means and
+        covariances; `mean` is the barycentric map. Through several gaps, or without plans, it is
+        known by draws, which have a mean and a covariance and no density.
+
+        Args:
+            x: points at `start`, shape `(..., dim)`.
+            start: their time; by default the first.
+            end: the time that is asked for; by default the last. Before `start` it is the way back,
+                by draws.
+            draws: how many of them, where there is no closed form.
+            seed: of the draws.
+
+        Raises:
+            LiouvilleError: on points or times that do not fit, or a model without noise.
+        """
+        first, last = (float(t) for t in self.interval)
+        start = first if start is None else number("the time of the points", start)
+        end = last if end is None else number("the time that is asked for", end)
+        if start == end:
+            raise LiouvilleError(f"the law at time {start:g} given itself is x; give two times")
+        check_counts(draws=draws)
+        if not self._noise(None).any():
+            raise LiouvilleError(
+                "the model has no noise, so its end is certain given its start: ask transport_map"
+            )
+        found = self.points_to_model(x)
+        self._model_times(np.array([start, end]), False)
+        legs = self._legs(start, end) if self.plans and start < end else []
+        if not legs:
+            repeated = np.broadcast_to(self._points(x), (draws, *found.shape))
+            clock = self.bent_clock(start, end)
+            moved = self.trajectories(repeated, clock, steps=4, stochastic=True, seed=seed)[-1]
+            return _law_of_draws(moved)
+        to_user = self.units.center, self.units.scale
+        if len(legs) == 1:
+            plan, *shares = legs[0]
+            return plan.given(found, *shares).rescaled(*to_user)
+        moved = np.broadcast_to(found, (draws, *found.shape))
+        for number_of_leg, (plan, *shares) in enumerate(legs):
+            moved = plan.given(moved, *shares).sample(1, seed=seed + number_of_leg)[0]
+        return _law_of_draws(moved).rescaled(*to_user)
+
+    def _legs(self, start: float, end: float) -> list[tuple[Plan, float, float]]:
+        """The plans of the gaps between two times, with the shares of each that are asked for."""
+        legs = []
+        for plan, (a, b) in zip(self.plans, itertools.pairwise(np.asarray(self.times, float))):
+            low, high = max(start, a), min(end, b)
+            if low < high:
+                legs.append((plan, float((low - a) / (b - a)), float((high - a) / (b - a))))
+        return legs
+
+    def bent_clock(self, start: float, end: float) -> np.ndarray:
+        """Times from one to another that crowd at the ends of gaps, where parts come apart."""
+        lower, upper = min(start, end), max(start, end)
+        knots = [lower, *[float(t) for t in self.times if lower < t < upper], upper]
+        bent = 0.5 * (1.0 - np.cos(np.pi * np.linspace(0.0, 1.0, 33)))
+        pieces = [a + (b - a) * bent for a, b in itertools.pairwise(knots)]
+        clock = np.unique(np.concatenate(pieces))
+        return clock if start < end else clock[::-1]
+
     def _cut(self, clock: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Times with those in between at which curves may have knots, and where they are in them.
 
@@ -468,6 +544,8 @@ class Model:
             LiouvilleError: if the file cannot be written.
         """
         description, arrays = storage.describe(self.path)
+        # The names of a path's arrays begin with a dot, those of a tuple with a bracket.
+        plans, more = storage.describe(self.plans)
         content = {
             "path": description,
             "units": self.units.to_dict(),
@@ -478,8 +556,9 @@ class Model:
             "sigma": np.asarray(self.sigma, float).tolist(),
             "notes": self.notes,
             "classes": list(self.classes),
+            "plans": plans,
         }
-        storage.write(Path(file), arrays, content, kind="model")
+        storage.write(Path(file), arrays | more, content, kind="model")
 
     def facts(self) -> dict[str, Any]:
         """What `liouville info` says of the model, as JSON can hold it."""
@@ -676,6 +755,12 @@ class Model:
             for result, values in zip(results, found):
                 result[index] = values
         return [result.reshape(shape) for result, shape in zip(results, shapes)]
+
+
+def _law_of_draws(moved: np.ndarray) -> ConditionalLaw:
+    """The law of equally likely points, shape `(draws, ..., dim)`."""
+    means = np.moveaxis(moved, 0, -2)
+    return ConditionalLaw(np.full(means.shape[:-1], 1.0 / len(moved)), means, None)
 
 
 def _key(seed: int) -> jax.Array:

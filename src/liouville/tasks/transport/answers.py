@@ -1,7 +1,5 @@
 """What a transport path answers about given points."""
 
-import itertools
-
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
@@ -25,7 +23,8 @@ def transport_map(
     r"""Where points go: along the velocity, or along the diffusion.
 
     Without noise this is the transport map $x \mapsto X_T$ given $X_0 = x$. With noise one draw is
-    a stochastic map, and the mean of many is the barycentric map $E[X_T | X_0 = x]$.
+    a stochastic map, and the mean of many is the barycentric map $E[X_T | X_0 = x]$; draws are of
+    `Model.conditional`, whose mean is that map without their noise.
 
     Args:
         model: a fitted model.
@@ -46,18 +45,10 @@ def transport_map(
     if start == end:
         raise LiouvilleError(f"the map from time {start:g} to itself moves nothing; give two times")
     check_counts(0, draws=draws)
-    lower, upper = min(start, end), max(start, end)
-    knots = [lower, *[float(t) for t in model.times if lower < t < upper], upper]
-    # Parts open and close next to the ends of a piece: there the steps are small.
-    bent = 0.5 * (1.0 - np.cos(np.pi * np.linspace(0.0, 1.0, 33)))
-    clock = np.unique(np.concatenate([a + (b - a) * bent for a, b in itertools.pairwise(knots)]))
-    clock = clock if start < end else clock[::-1]
     if draws == 0:
-        return model.trajectories(x, clock, steps=4)[-1]
-    x = np.asarray(x, float)
-    repeated = np.broadcast_to(x, (draws, *x.shape))
-    moved = model.trajectories(repeated, clock, steps=4, stochastic=True, seed=seed)[-1]
-    return moved.mean(axis=0)
+        return model.trajectories(x, model.bent_clock(start, end), steps=4)[-1]
+    law = model.conditional(x, start=start, end=end, draws=draws, seed=seed)
+    return law.mean if law.covariances is None else law.sample(draws, seed=seed).mean(axis=0)
 
 
 def couple(

@@ -7,14 +7,20 @@ import numpy as np
 from liouville.data import read_samples
 from liouville.diffusions import entropic_plan
 from liouville.errors import LiouvilleError
+from liouville.model import Model
 from liouville.numerics.arguments import check_counts, check_positive
 from liouville.numerics.mixtures import GaussianMixture, check_mixture
 from liouville.numerics.plans import Plan
+from liouville.tasks.transport.config import PlanConfig, TransportConfig
+from liouville.tasks.transport.measure import mean_distance
+from liouville.tasks.transport.problem import Given, Problem, problem_of
 
 Array = np.ndarray
 
 # Draws that stand for an end that is given exactly, and the fewest samples of an end.
 _DRAWS, _FEWEST = 2**16, 10
+# Independent sets of draws by which plans are judged, and the points of a set for expectations.
+_SETS, _SPREAD = 10, 4096
 
 
 def fit_plan(
@@ -69,3 +75,56 @@ def _rows(name: str, end: Any, seed: int) -> Array:
     if isinstance(end, GaussianMixture):
         return check_mixture(name, end).spread(_DRAWS, seed=seed)
     return read_samples(end).check(min_rows=_FEWEST).points
+
+
+def plans_of(problem: Problem, config: PlanConfig, *, seed: int = 0) -> tuple[Plan, ...]:
+    """The plan of every piece of a problem, in the model's units; none if there can be none.
+
+    They are of Brownian motion: there is none without noise, with a reference or with a cost.
+    """
+    if not problem.sigma > 0 or problem.reference is not None or problem.cost is not None:
+        return ()
+    found = []
+    for number, (source, target, times) in enumerate(problem.pieces):
+        own = seed + 2 * number
+        rows = [end.spread(config.draws, seed=own + i) for i, end in enumerate((source, target))]
+        noise = problem.sigma**2 * (times[1] - times[0])
+        options: Any = {"parts": config.parts, "most": config.most, "seed": own}
+        found.append(entropic_plan(*rows, noise, **options))
+    return tuple(found)
+
+
+def plan_figures(
+    model: Model, given: Given, config: TransportConfig, *, seed: int
+) -> dict[str, float]:
+    """What the plans of a model say of every piece, on fresh draws of its ends.
+
+    The lower bound on the energy that every plan gives, and the distance of where its draws arrive
+    from draws of the end.
+    """
+    problem, clock = problem_of(given, model.units, config), np.asarray(model.times, float)
+    points, told = config.certificate.points, {}
+    for number, plan in enumerate(model.plans):
+        ends, times = problem.pieces[number][:2], problem.pieces[number][2]
+        seeds = range(seed + 11, seed + 11 + 10 * _SETS, 10)
+        scale = problem.energy_scale / (times[1] - times[0])
+        spreads = [
+            [end.spread(_SPREAD, seed=own + i) for i, end in enumerate(ends)] for own in seeds
+        ]
+        bounds = [plan.least_energy(*rows) * scale for rows in spreads]
+        starts, reached = (
+            [end.sample(points, seed=own + 2 + i)[0] for own in seeds] for i, end in enumerate(ends)
+        )
+        moved = [plan.given(x).sample(1, seed=own)[0] for x, own in zip(starts, seeds)]
+        away = mean_distance(moved, reached)
+        length = float(model.units.scale[0])
+        span = f"{clock[number]:g} to {clock[number + 1]:g}: "
+        prefix = "" if len(model.plans) == 1 else span
+        found = {
+            "lower bound (plan)": np.mean(bounds),
+            "lower bound (plan), standard error": np.std(bounds, ddof=1) / np.sqrt(_SETS),
+            "W2 of arrival (plan)": length * away.value,
+            "W2 of arrival (plan), standard error": length * away.error,
+        }
+        told |= {prefix + name: float(f"{value:.6g}") for name, value in found.items()}
+    return told
