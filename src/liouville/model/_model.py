@@ -500,7 +500,7 @@ class Model:
     def _legs(self, start: float, end: float) -> list[tuple[Plan, float, float]]:
         """The plans of the gaps between two times, with the shares of each that are asked for."""
         legs = []
-        for plan, (a, b) in zip(self.plans, itertools.pairwise(np.asarray(self.times, float))):
+        for plan, (a, b) in zip(self.plans, itertools.pairwise(np.unique(self.times))):
             low, high = max(start, a), min(end, b)
             if low < high:
                 legs.append((plan, float((low - a) / (b - a)), float((high - a) / (b - a))))

@@ -25,6 +25,7 @@ from liouville.tasks.transport._crossing import piece_between
 from liouville.tasks.transport._images import arrays_of
 from liouville.tasks.transport.config import PathConfig, TransportConfig
 from liouville.tasks.transport.ends import End, Source, read_ends
+from liouville.tasks.transport.plans import plan_figures, plans_of
 from liouville.tasks.transport.problem import (
     Given,
     Problem,
@@ -36,7 +37,6 @@ from liouville.tasks.transport.problem import (
     total_term,
     units_of,
 )
-from liouville.tasks.transport.plans import plan_figures, plans_of
 from liouville.training import Fit, Reason
 
 # In so many dimensions one potential for each plane of rotation is cheap.
