@@ -48,7 +48,7 @@ def measured(dim, noise, rows, seed):
     plan = fit_plan(x, y, sigma=np.sqrt(noise), seed=seed)
     seconds = time.perf_counter() - begun, time.process_time() - used
     single = fit_plan(x, y, sigma=np.sqrt(noise), parts=1)
-    fresh, (at, ends) = drawn(20_000), drawn(2_000)
+    fresh, at = drawn(20_000), rng.normal(size=(2_000, dim))
     mean, covariance = fresh[1].mean(axis=0), np.cov(fresh[1].T)
     share = np.ones((len(at), 1))
     still = ConditionalLaw(share, np.tile(mean, (len(at), 1, 1)), covariance[None])

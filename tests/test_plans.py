@@ -1,11 +1,13 @@
 """Plans of Schrödinger bridges: closed forms, their fit, and what models say by them."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
 from scipy.stats import norm
 
+from commands import call
 from liouville.data import Standardisation
 from liouville.diffusions import entropic_plan
 from liouville.errors import LiouvilleError
@@ -18,7 +20,7 @@ from liouville.tasks.transport.answers import transport_map
 from liouville.tasks.transport.fit import fit_transport
 from liouville.tasks.transport.plans import fit_plan
 from test_problems import M0, M1, S0, S1
-from tolerances import ROUNDING, STANDARD_ERRORS
+from tolerances import PRINTED, ROUNDING, STANDARD_ERRORS
 from transport_cases import BRIEF, mixture
 
 NOISE = 0.7
@@ -215,13 +217,14 @@ def test_ends_may_be_mixtures_or_samples():
     assert plan.noise == 2.0
     assert np.allclose(plan.given(M0).mean, M0 + 2.0, atol=0.3)
     samples = np.random.default_rng(0).normal(size=(50, 2))
-    for arguments, options, message in (
+    cases: list[tuple[tuple[Any, Any], dict[str, Any], str]] = [
         ((samples, samples), {"sigma": 0.0}, "sigma of the plan is 0"),
         ((samples, samples[:, :1]), {"sigma": 1.0}, "2 coordinates but the target 1"),
         ((samples, samples), {"sigma": 1.0, "parts": 51}, "51 parts for 50 samples"),
         ((samples, samples), {"sigma": 1.0, "parts": 0}, "parts is 0"),
         ((samples[:5], samples), {"sigma": 1.0}, "5"),
-    ):
+    ]
+    for arguments, options, message in cases:
         with pytest.raises(LiouvilleError, match=message):
             fit_plan(*arguments, **options)
 
@@ -271,6 +274,23 @@ def test_plans_are_kept_in_files(model, tmp_path):
     dataclasses.replace(model, plans=model.plans[:1]).save(tmp_path / "bad.lv")
     with pytest.raises(LiouvilleError, match="a plan for every gap"):
         load(tmp_path / "bad.lv")
+
+
+def test_the_command_writes_mean_and_spread(model, tmp_path, capsys):
+    model.save(tmp_path / "model.lv")
+    x = model.units.to_user(np.random.default_rng(2).normal(size=(4, 2)))
+    lines = ["a,b", *(f"{a:.17g},{b:.17g}" for a, b in x)]
+    (tmp_path / "x.csv").write_text("\n".join(lines))
+    out = tmp_path / "law.csv"
+    asked = ("map", tmp_path, tmp_path / "x.csv", "--law", "--to", 7.0, "--out", out)
+    assert call(*asked) == 0
+    capsys.readouterr()
+    names = out.read_text().splitlines()[0].split(",")
+    assert names == ["a", "b", "mean a", "mean b", "spread a", "spread b"]
+    law = model.conditional(x, end=7.0)
+    spread = np.sqrt(np.einsum("...ii->...i", law.covariance))
+    found = np.loadtxt(out, delimiter=",", skiprows=1)
+    assert np.allclose(found[:, 2:], np.concatenate([law.mean, spread], axis=1), rtol=PRINTED)
 
 
 def test_laws_that_cannot_be_asked_for(model):

@@ -100,42 +100,40 @@ def entropic_plan(
         most: the most parts that are tried.
         seed: of the starts, and of which rows are used first.
     """
-    centers = x.mean(axis=0), y.mean(axis=0)
-    variances = [float(((z - c) ** 2).mean()) for z, c in zip((x, y), centers)]
-    scale = float(np.sqrt(max(np.mean(variances), np.finfo(float).tiny)))
+    center0, center1 = x.mean(axis=0), y.mean(axis=0)
+    variance = 0.5 * float(((x - center0) ** 2).mean() + ((y - center1) ** 2).mean())
+    scale = float(np.sqrt(max(variance, np.finfo(float).tiny)))
     rng = np.random.default_rng(seed)
-    x, y = (rng.permutation((z - c) / scale) for z, c in zip((x, y), centers))
-    level = noise / scale**2
-    few = _ROWS + _ROWS_A_COORDINATE * x.shape[1]
-    used = [z[: min(few, len(z))] for z in (x, y)]
+    x, y = rng.permutation((x - center0) / scale), rng.permutation((y - center1) / scale)
+    level, few = noise / scale**2, _ROWS + _ROWS_A_COORDINATE * x.shape[1]
     if parts is not None:
-        best = _annealed(*used, level, parts, seed)
+        best = _annealed(x[:few], y[:few], level, parts, seed)
     else:
-        best = _chosen(used, (len(x), len(y)), level, most, seed)
+        best = _chosen(x[:few], y[:few], (len(x), len(y)), level, most, seed)
     if len(best.heights) == 1:
         best = _bridge(x, y, level)
     else:
         best = _climbed(x, y, level, best, _FINE_STEPS)
-    return best.plan(level).rescaled(*centers, scale)
+    return best.plan(level).rescaled(center0, center1, scale)
 
 
 def _chosen(
-    rows: list[Array], whole: tuple[int, int], noise: float, most: int, seed: int
+    x: Array, y: Array, whole: tuple[int, int], noise: float, most: int, seed: int
 ) -> _Parts:
     r"""Parts whose number promises the largest gain on rows not seen.
 
     Parts fitted to $n$ rows have about $B - C/n$ nats on others and $B + C/n$ on their own, so that
     both together tell what they would have if they were fitted to all rows.
     """
-    kept = [max(int(_HELD_OUT * len(z)), 1) for z in rows]
-    seen, held = ([z[own] for z, own in zip(rows, cut)] for cut in zip(*map(_cut, kept)))
+    kept = [max(int(_HELD_OUT * len(z)), 1) for z in (x, y)]
+    held, seen = (x[: kept[0]], y[: kept[1]]), (x[kept[0] :], y[kept[1] :])
     share = 0.5 * sum(len(z) / n for z, n in zip(seen, whole))
     most = min(most, *(len(z) // (_ROWS_A_PART * z.shape[1]) for z in seen))
-    best, best_score, worse = _bridge(*seen, noise), -np.inf, 0
+    best, best_score, worse = _bridge(seen[0], seen[1], noise), -np.inf, 0
     for count in _LADDER:
         if count > max(most, 1):
             break
-        found = best if count == 1 else _annealed(*seen, noise, count, seed)
+        found = best if count == 1 else _annealed(seen[0], seen[1], noise, count, seed)
         plan = found.plan(noise)
         own, other = plan.gain(*seen), plan.gain(*held)
         short = max(0.5 * (own - other), 0.0)
@@ -149,18 +147,11 @@ def _chosen(
     return best
 
 
-def _cut(kept: int) -> tuple[slice, slice]:
-    """All rows but the first ones, and these."""
-    return slice(kept, None), slice(0, kept)
-
-
 def _bridge(x: Array, y: Array, noise: float) -> _Parts:
     """One part: the plan between the Gaussians of the moments, for which it is exact."""
-    means = x.mean(axis=0), y.mean(axis=0)
-    covariances = [np.cov(z.T, bias=True).reshape(z.shape[1], -1) for z in (x, y)]
-    return _Parts(
-        np.zeros(1), *(m[None] for m in means), _slopes(*(c[None] for c in covariances), noise)
-    )
+    cov0, cov1 = (np.cov(z.T, bias=True).reshape(1, z.shape[1], -1) for z in (x, y))
+    starts, ends = x.mean(axis=0)[None], y.mean(axis=0)[None]
+    return _Parts(np.zeros(1), starts, ends, _slopes(cov0, cov1, noise))
 
 
 def _slopes(before: Array, after: Array, noise: float) -> Array:
@@ -178,24 +169,21 @@ def _slopes(before: Array, after: Array, noise: float) -> Array:
 
 def _annealed(x: Array, y: Array, noise: float, count: int, seed: int) -> _Parts:
     """Parts fitted at falling noise, the last of which is the noise wanted."""
-    levels = list(_levels(x, y, noise))
     shares = _first_shares(x, y, count, seed)
-    for level in levels:
+    for level in _levels(x, y, noise):
         parts = _balanced(x, y, level, _restarted(shares, level, len(x)))
-        parts = _climbed(x, y, level, parts, _STEPS)
-        if level > noise:
-            shares = _shares_of(x, y, level, parts)
-    return parts
+        shares = _shares_of(x, y, level, _climbed(x, y, level, parts, _STEPS))
+    parts = _balanced(x, y, noise, _restarted(shares, noise, len(x)))
+    return _climbed(x, y, noise, parts, _STEPS)
 
 
 def _levels(x: Array, y: Array, noise: float) -> Iterator[float]:
-    """Noises from that of the size of the ends' widest spreads down to the one wanted."""
+    """Noises from that of the size of the ends' widest spreads down, above the one wanted."""
     widest = [float(np.linalg.eigvalsh(np.cov(z.T).reshape(z.shape[1], -1))[-1]) for z in (x, y)]
     level = float(np.sqrt(widest[0] * widest[1]))
     while level > 1.01 * noise:
         yield level
         level /= _FALL
-    yield noise
 
 
 def _first_shares(x: Array, y: Array, count: int, seed: int) -> tuple[_Shares, _Shares]:

@@ -1,6 +1,5 @@
 """The fitted model as a user meets it: NumPy in and out, in the user's own units."""
 
-import itertools
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -28,8 +27,10 @@ from liouville.model._compiled import (
     log_part_masses,
     rows,
 )
+from liouville.model._laws import bent_clock, law_of_draws, law_through, legs_between
 from liouville.numerics import parameters
-from liouville.numerics.arguments import check_counts, number, numbers
+from liouville.numerics.arguments import check_counts, numbers
+from liouville.numerics.arguments import number as one_number
 from liouville.numerics.averages import error_of_average
 from liouville.numerics.finite import check_answers, point_name
 from liouville.numerics.plans import ConditionalLaw, Plan
@@ -471,8 +472,8 @@ class Model:
             LiouvilleError: on points or times that do not fit, or a model without noise.
         """
         first, last = (float(t) for t in self.interval)
-        start = first if start is None else number("the time of the points", start)
-        end = last if end is None else number("the time that is asked for", end)
+        start = first if start is None else one_number("the time of the points", start)
+        end = last if end is None else one_number("the time that is asked for", end)
         if start == end:
             raise LiouvilleError(f"the law at time {start:g} given itself is x; give two times")
         check_counts(draws=draws)
@@ -482,38 +483,15 @@ class Model:
             )
         found = self.points_to_model(x)
         self._model_times(np.array([start, end]), False)
-        legs = self._legs(start, end) if self.plans and start < end else []
-        if not legs:
-            repeated = np.broadcast_to(self._points(x), (draws, *found.shape))
-            clock = self.bent_clock(start, end)
-            moved = self.trajectories(repeated, clock, steps=4, stochastic=True, seed=seed)[-1]
-            return _law_of_draws(moved)
-        to_user = self.units.center, self.units.scale
-        if len(legs) == 1:
-            plan, *shares = legs[0]
-            return plan.given(found, *shares).rescaled(*to_user)
-        moved = np.broadcast_to(found, (draws, *found.shape))
-        for number_of_leg, (plan, *shares) in enumerate(legs):
-            moved = plan.given(moved, *shares).sample(1, seed=seed + number_of_leg)[0]
-        return _law_of_draws(moved).rescaled(*to_user)
-
-    def _legs(self, start: float, end: float) -> list[tuple[Plan, float, float]]:
-        """The plans of the gaps between two times, with the shares of each that are asked for."""
-        legs = []
-        for plan, (a, b) in zip(self.plans, itertools.pairwise(np.unique(self.times))):
-            low, high = max(start, a), min(end, b)
-            if low < high:
-                legs.append((plan, float((low - a) / (b - a)), float((high - a) / (b - a))))
-        return legs
-
-    def bent_clock(self, start: float, end: float) -> np.ndarray:
-        """Times from one to another that crowd at the ends of gaps, where parts come apart."""
-        lower, upper = min(start, end), max(start, end)
-        knots = [lower, *[float(t) for t in self.times if lower < t < upper], upper]
-        bent = 0.5 * (1.0 - np.cos(np.pi * np.linspace(0.0, 1.0, 33)))
-        pieces = [a + (b - a) * bent for a, b in itertools.pairwise(knots)]
-        clock = np.unique(np.concatenate(pieces))
-        return clock if start < end else clock[::-1]
+        legs = legs_between(self.plans, self.times, start, end)
+        if legs:
+            law = law_through(legs, found, draws, seed)
+            return law.rescaled(self.units.center, self.units.scale)
+        repeated = np.broadcast_to(self._points(x), (draws, *found.shape))
+        clock = bent_clock(self.times, start, end)
+        return law_of_draws(
+            self.trajectories(repeated, clock, steps=4, stochastic=True, seed=seed)[-1]
+        )
 
     def _cut(self, clock: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Times with those in between at which curves may have knots, and where they are in them.
@@ -755,12 +733,6 @@ class Model:
             for result, values in zip(results, found):
                 result[index] = values
         return [result.reshape(shape) for result, shape in zip(results, shapes)]
-
-
-def _law_of_draws(moved: np.ndarray) -> ConditionalLaw:
-    """The law of equally likely points, shape `(draws, ..., dim)`."""
-    means = np.moveaxis(moved, 0, -2)
-    return ConditionalLaw(np.full(means.shape[:-1], 1.0 / len(moved)), means, None)
 
 
 def _key(seed: int) -> jax.Array:

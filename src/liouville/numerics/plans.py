@@ -220,8 +220,8 @@ class Plan:
             y: draws of the end, shape `(m, dim)`.
         """
         ends = self.log_joint_end(y), self.log_joint_start(x)
-        reached, started = (float(logsumexp(joint, axis=1).mean()) for joint in ends)
-        return reached - started
+        reached, started = (np.asarray(logsumexp(joint, axis=1)).mean() for joint in ends)
+        return float(reached - started)
 
     def least_energy(self, x: Array, y: Array) -> float:
         r"""A lower bound on $\int_0^1 \tfrac12 E|b|^2\,dt$ of every diffusion between the ends.

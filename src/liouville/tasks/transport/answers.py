@@ -5,7 +5,7 @@ from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
 from liouville.errors import LiouvilleError
-from liouville.model import Model, Numbers
+from liouville.model import Model, Numbers, bent_clock
 from liouville.numerics.arguments import check_counts, number, numbers
 
 _MOST_POINTS = 6000
@@ -46,7 +46,7 @@ def transport_map(
         raise LiouvilleError(f"the map from time {start:g} to itself moves nothing; give two times")
     check_counts(0, draws=draws)
     if draws == 0:
-        return model.trajectories(x, model.bent_clock(start, end), steps=4)[-1]
+        return model.trajectories(x, bent_clock(model.times, start, end), steps=4)[-1]
     law = model.conditional(x, start=start, end=end, draws=draws, seed=seed)
     return law.mean if law.covariances is None else law.sample(draws, seed=seed).mean(axis=0)
 

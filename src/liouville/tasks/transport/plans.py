@@ -53,21 +53,18 @@ def fit_plan(
     check_positive("the plan", sigma=sigma, duration=duration)
     if parts is not None:
         check_counts(parts=parts)
-    rows = [_rows(name, end, seed + i) for i, (name, end) in enumerate(_named(source, target))]
-    dims = [z.shape[1] for z in rows]
-    if dims[0] != dims[1]:
+    x, y = _rows("the source", source, seed), _rows("the target", target, seed + 1)
+    if x.shape[1] != y.shape[1]:
         raise LiouvilleError(
-            f"the source has {dims[0]} coordinates but the target {dims[1]}; give the same ones"
+            f"the source has {x.shape[1]} coordinates but the target {y.shape[1]}; give the same "
+            "ones"
         )
-    if parts is not None and parts > min(map(len, rows)):
+    fewest = min(len(x), len(y))
+    if parts is not None and parts > fewest:
         raise LiouvilleError(
-            f"{parts} parts for {min(map(len, rows))} samples; give fewer parts or more samples"
+            f"{parts} parts for {fewest} samples; give fewer parts or more samples"
         )
-    return entropic_plan(*rows, sigma**2 * duration, parts=parts, seed=seed)
-
-
-def _named(source: Any, target: Any) -> list[tuple[str, Any]]:
-    return [("the source", source), ("the target", target)]
+    return entropic_plan(x, y, sigma**2 * duration, parts=parts, seed=seed)
 
 
 def _rows(name: str, end: Any, seed: int) -> Array:
@@ -87,10 +84,10 @@ def plans_of(problem: Problem, config: PlanConfig, *, seed: int = 0) -> tuple[Pl
     found = []
     for number, (source, target, times) in enumerate(problem.pieces):
         own = seed + 2 * number
-        rows = [end.spread(config.draws, seed=own + i) for i, end in enumerate((source, target))]
+        x, y = source.spread(config.draws, seed=own), target.spread(config.draws, seed=own + 1)
         noise = problem.sigma**2 * (times[1] - times[0])
         options: Any = {"parts": config.parts, "most": config.most, "seed": own}
-        found.append(entropic_plan(*rows, noise, **options))
+        found.append(entropic_plan(x, y, noise, **options))
     return tuple(found)
 
 
