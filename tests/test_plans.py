@@ -1,6 +1,7 @@
 """Plans of Schrödinger bridges: closed forms, their fit, and what models say by them."""
 
 import dataclasses
+import itertools
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from liouville.numerics.mixtures import gaussian
 from liouville.numerics.plans import ConditionalLaw, Plan
 from liouville.paths import Normal
 from liouville.problems import GaussianBridge, bridge_cross, conditional_distance, known_plan
-from liouville.tasks.transport.answers import transport_map
+from liouville.tasks.transport.answers import couple, transport_map
 from liouville.tasks.transport.fit import fit_transport
 from liouville.tasks.transport.plans import fit_plan
 from test_problems import M0, M1, S0, S1
@@ -234,7 +235,9 @@ def model() -> Model:
     """A model of two gaps, whose diffusion is known by its plans alone."""
     units = Standardisation(np.array([10.0, -3.0]), np.array([2.0, 2.0]), 5.0, 4.0)
     plans = (a_plan(2), a_plan(2))
-    return Model(Normal(2), units, np.array([5.0, 7.0, 9.0]), ("a", "b"), sigma=1.0, plans=plans)
+    # The noise of a plan in the user's squared length, over the two units of time of a gap.
+    sigma = float(np.sqrt(NOISE * 2.0**2 / 2.0))
+    return Model(Normal(2), units, np.array([5.0, 7.0, 9.0]), ("a", "b"), sigma=sigma, plans=plans)
 
 
 def test_a_model_says_the_law_in_the_users_units(model):
@@ -274,6 +277,18 @@ def test_plans_are_kept_in_files(model, tmp_path):
     dataclasses.replace(model, plans=model.plans[:1]).save(tmp_path / "bad.lv")
     with pytest.raises(LiouvilleError, match="a plan for every gap"):
         load(tmp_path / "bad.lv")
+
+
+@pytest.mark.parametrize("times", [(5.0, 7.0), (7.4, 8.2)])
+def test_couples_are_the_most_probable_ones(model, times):
+    rng = np.random.default_rng(6)
+    x, y = (model.units.to_user(rng.normal(size=(n, 2))) for n in (3, 5))
+    start, end = times
+    laws = [model.conditional(np.tile(a, (5, 1)), start=start, end=end) for a in x]
+    logs = np.stack([law.log_density(y) for law in laws])
+    best = max(itertools.permutations(range(5), 3), key=lambda p: logs[range(3), p].sum())
+    found = couple(model, x, y, start=start, end=end)
+    assert found.tolist() == [[i, j] for i, j in enumerate(best)]
 
 
 def test_the_command_writes_mean_and_spread(model, tmp_path, capsys):

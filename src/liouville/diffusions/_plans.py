@@ -24,6 +24,7 @@ import numpy as np
 from scipy.cluster.vq import kmeans2
 from scipy.optimize import minimize
 
+from liouville.errors import LiouvilleError
 from liouville.numerics.plans import Plan
 from liouville.problems import bridge_cross
 
@@ -99,7 +100,14 @@ def entropic_plan(
             be expected on rows not seen, for as many rows as there are.
         most: the most parts that are tried.
         seed: of the starts, and of which rows are used first.
+
+    Raises:
+        LiouvilleError: if there are more parts than rows.
     """
+    if parts is not None and parts > min(len(x), len(y)):
+        raise LiouvilleError(
+            f"{parts} parts for {min(len(x), len(y))} samples; give fewer parts or more samples"
+        )
     center0, center1 = x.mean(axis=0), y.mean(axis=0)
     variance = 0.5 * float(((x - center0) ** 2).mean() + ((y - center1) ** 2).mean())
     scale = float(np.sqrt(max(variance, np.finfo(float).tiny)))

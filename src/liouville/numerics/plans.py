@@ -11,7 +11,7 @@ and Burnaev, arXiv 2310.01174). NumPy and float64 throughout.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import log_softmax, logsumexp, softmax
+from scipy.special import logsumexp, softmax
 
 from liouville.errors import LiouvilleError
 from liouville.numerics.arguments import check_counts
@@ -232,10 +232,6 @@ class Plan:
         ends = 0.5 * float((x**2).sum(-1).mean() + (y**2).sum(-1).mean())
         volume = 0.5 * self.dim * self.noise * np.log(2.0 * np.pi * self.noise)
         return self.noise * self.gain(x, y) + ends + volume
-
-    def shares(self) -> Array:
-        """The weights of the potential's parts, shape `(parts,)`."""
-        return np.exp(log_softmax(self.logits))
 
 
 def _squares(x: Array, matrices: Array, shifts: Array | float = 0.0) -> Array:

@@ -62,6 +62,8 @@ def couple(
     """Pairs samples of two times: each of `x` is carried along and matched to the nearest of `y`.
 
     The matching is the optimal one between where `x` arrives and `y`, so no sample is used twice.
+    Of a model that has a plan it is the most probable one, the largest product of
+    `Model.conditional`.
 
     Args:
         model: a fitted model.
@@ -86,6 +88,21 @@ def couple(
             f"{len(x)} and {len(y)} samples are too many to match exactly (most: {_MOST_POINTS}); "
             "take some of them"
         )
-    moved = transport_map(model, x, start=start, end=end)
-    rows, partners = linear_sum_assignment(cdist(moved, y, "sqeuclidean"))
+    rows, partners = linear_sum_assignment(_costs(model, x, y, start, end))
     return np.stack([rows, partners], axis=1)
+
+
+def _costs(
+    model: Model, x: np.ndarray, y: np.ndarray, start: float | None, end: float | None
+) -> np.ndarray:
+    """What a pairing makes least in sum, shape `(n, m)`."""
+    if model.plans:
+        law = model.conditional(x[:1], start=start, end=end, draws=1)
+        if law.covariances is not None:
+            # The law is a Gaussian kernel times a factor of each end: of that of y one start tells.
+            first = model.interval[0] if start is None else float(start)
+            last = model.interval[1] if end is None else float(end)
+            noise = float(np.mean(np.square(model.sigma))) * (last - first)
+            kernel = 0.5 * cdist(x, y, "sqeuclidean") / noise
+            return kernel - (law.log_density(y) + kernel[0])
+    return cdist(transport_map(model, x, start=start, end=end), y, "sqeuclidean")

@@ -59,11 +59,6 @@ def fit_plan(
             f"the source has {x.shape[1]} coordinates but the target {y.shape[1]}; give the same "
             "ones"
         )
-    fewest = min(len(x), len(y))
-    if parts is not None and parts > fewest:
-        raise LiouvilleError(
-            f"{parts} parts for {fewest} samples; give fewer parts or more samples"
-        )
     return entropic_plan(x, y, sigma**2 * duration, parts=parts, seed=seed)
 
 
