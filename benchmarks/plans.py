@@ -1,10 +1,12 @@
 """Schrödinger plans whose answer is known: the law of the end given the start.
 
     python benchmarks/plans.py [--dims 2 16 64] [--noises 0.1 1 10] [--rows 100000] [--seeds 3]
+        [--exact]
 
 The start is N(0, I), and the potential has five Gaussian parts on a sphere of radius 5, with
 eigenvalues from .25 to 1, turned at random (arXiv 2306.10161). Given are rows of both ends, none of
-which belongs to one of the other end. The error is in percent, with moments in closed form,
+which belongs to one of the other end; with --exact rows of the end alone, and the start as N(0, I)
+itself. The error is in percent, with moments in closed form,
 
     100 E_x [ |m - m'|^2 / 2 + tr C / 2 + tr C' / 2 - tr (C^1/2 C' C^1/2)^1/2 ] / (Var P1 / 2),
 
@@ -20,6 +22,7 @@ import time
 
 import numpy as np
 
+from liouville.numerics.mixtures import gaussian
 from liouville.numerics.plans import ConditionalLaw
 from liouville.problems import conditional_distance, known_plan
 from liouville.tasks.transport.plans import fit_plan
@@ -33,7 +36,7 @@ LIGHTSB = dict(
 """LightSB (50 potentials, 10,000 steps), re-run on pairs of the same kind."""
 
 
-def measured(dim, noise, rows, seed):
+def measured(dim, noise, rows, seed, exact):
     """Errors of ours, one part and independence, nats, parts, seconds."""
     truth = known_plan(dim, noise, seed=seed)
     rng = np.random.default_rng([seed, dim])
@@ -44,6 +47,8 @@ def measured(dim, noise, rows, seed):
         return x, truth.given(away).sample(1, seed=int(rng.integers(2**31)))[0]
 
     x, y = drawn(rows)
+    if exact:
+        x = gaussian(np.zeros(dim), np.eye(dim))
     begun, used = time.perf_counter(), time.process_time()
     plan = fit_plan(x, y, sigma=np.sqrt(noise), seed=seed)
     seconds = time.perf_counter() - begun, time.process_time() - used
@@ -64,12 +69,15 @@ def main():
     parser.add_argument("--noises", type=float, nargs="+", default=[0.1, 1.0, 10.0])
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--exact", action="store_true")
     options = parser.parse_args()
-    print(f"{platform.machine()}; {options.rows} rows of each end; {options.seeds} pairs")
+    which = "the" if options.exact else "each"
+    print(f"{platform.machine()}; {options.rows} rows of {which} end; {options.seeds} pairs")
     print("  d  noise independent  one part   LightSB       ours             nats  parts  s (cpu)")
     for dim in options.dims:
         for noise in options.noises:
-            found = [measured(dim, noise, options.rows, seed) for seed in range(options.seeds)]
+            asked = dim, noise, options.rows
+            found = [measured(*asked, seed, options.exact) for seed in range(options.seeds)]
             mean = np.mean(found, axis=0)
             error = float("nan")  # of a single pair
             if options.seeds > 1:
