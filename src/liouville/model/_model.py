@@ -479,7 +479,8 @@ class Model:
         check_counts(draws=draws)
         if not self._noise(None).any():
             raise LiouvilleError(
-                "the model has no noise, so its end is certain given its start: ask transport_map"
+                "draws and laws of the end need noise, which the model has not; fit with --sigma, "
+                "or ask for the map without draws"
             )
         found = self.points_to_model(x)
         self._model_times(np.array([start, end]), False)
