@@ -14,6 +14,7 @@ BRIEF: dict[str, Any] = {
     "objective.times": 4,
     "objective.particles": 16,
     "path.parts": 6,
+    "plan.most": 1,
 }
 
 

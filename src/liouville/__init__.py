@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from liouville.tasks.transport.answers import couple as couple
     from liouville.tasks.transport.answers import transport_map as transport_map
     from liouville.tasks.transport.fit import fit_transport as fit_transport
+    from liouville.tasks.transport.plans import fit_plan as fit_plan
     from liouville.training import fit as fit
 
 __version__ = "0.1.0"
@@ -78,6 +79,7 @@ _NAMES = {
     "tasks.events.model": "load_events",
     "tasks.transport.answers": "couple transport_map",
     "tasks.transport.fit": "fit_transport",
+    "tasks.transport.plans": "fit_plan",
     "training": "fit",
 }
 _HOME = {name: module for module, names in _NAMES.items() for name in names.split()}

@@ -200,6 +200,9 @@ def map_command(
         int,
         typer.Option(min=0, help="Diffusions to average; 1: a stochastic map, 0: the velocity."),
     ] = 0,
+    law: Annotated[
+        bool, typer.Option("--law", help="Mean and spread of where the diffusion takes them.")
+    ] = False,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
@@ -209,9 +212,16 @@ def map_command(
 
     model = _model(run, None)
     x, _, names = points_for(run, model, points)
-    moved = transport_map(model, x, start=start, end=end, draws=draws, seed=seed)
     found = {**identified(names), **columns("", model.features, x)}
-    found |= {**columns("mapped ", model.features, moved)}
+    if law:
+        # Draws count only where there is no closed form.
+        told = model.conditional(x, start=start, end=end, draws=draws or 200, seed=seed)
+        spread = np.sqrt(np.diagonal(told.covariance, axis1=-2, axis2=-1))
+        found |= columns("mean ", model.features, told.mean)
+        found |= columns("spread ", model.features, spread)
+    else:
+        moved = transport_map(model, x, start=start, end=end, draws=draws, seed=seed)
+        found |= columns("mapped ", model.features, moved)
     finish_table(out, found, as_json)
 
 

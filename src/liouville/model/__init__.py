@@ -3,6 +3,7 @@
 from liouville.model._files import CLASSES as CLASSES
 from liouville.model._files import MODEL_FILE as MODEL_FILE
 from liouville.model._files import load as load
+from liouville.model._laws import bent_clock as bent_clock
 from liouville.model._model import Model as Model
 from liouville.model._model import ModelAnswers as ModelAnswers
 from liouville.model._model import Numbers as Numbers

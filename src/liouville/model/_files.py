@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -12,6 +13,7 @@ from liouville import curves, gauges, maps, paths, processes, quantities
 from liouville.data import Standardisation
 from liouville.model._model import Model, is_scalar
 from liouville.numerics import conditioning, networks, parameters, weights
+from liouville.numerics.plans import Plan
 from liouville.runs import storage
 from liouville.runs.defects import check_claims, check_leaves, check_shapes, refused_as
 from liouville.runs.folder import file_of
@@ -40,9 +42,13 @@ def load(run: Path | str, *, classes: Sequence[type] = ()) -> Model:
     arrays, content = storage.read(file, kind="model")
     check_leaves(file, arrays)
     table = storage.class_table(*CLASSES, *classes)
+    # See `Model.save`.
+    own = {name: a for name, a in arrays.items() if not name.startswith("[")}
+    of_plans = {name: a for name, a in arrays.items() if name not in own}
     with refused_as(file, "a model"):
+        plans = storage.rebuild(content["plans"], of_plans, storage.class_table(Plan))
         model = Model(
-            path=storage.rebuild(content["path"], arrays, table, to_array=jnp.asarray),
+            path=storage.rebuild(content["path"], own, table, to_array=jnp.asarray),
             units=Standardisation.from_dict(content["units"]),
             times=np.asarray(content["times"], float),
             features=tuple(content["features"]),
@@ -51,6 +57,7 @@ def load(run: Path | str, *, classes: Sequence[type] = ()) -> Model:
             sigma=np.asarray(content["sigma"], float)[()],
             notes=content["notes"],
             classes=tuple(content["classes"]),
+            plans=tuple(plans),
         )
         _check(model)
     return model
@@ -68,6 +75,8 @@ def _check(model: Model) -> None:
         "sigma is a number, or one for each feature": sigma.shape in ((), (dim,)),
         "sigma is finite and not negative": bool(np.all(np.isfinite(sigma) & (sigma >= 0))),
         "notes are a mapping": isinstance(model.notes, dict),
+        "there is a plan for every gap, or none": len(model.plans) in (0, model.times.size - 1),
+        "plans have parts of the model's coordinates": all(_is_sound(p, dim) for p in model.plans),
     }
     check_claims(claims)
 
@@ -77,3 +86,12 @@ def _check(model: Model) -> None:
     like = jax.ShapeDtypeStruct((dim,), jnp.zeros(()).dtype)
     found = eqx.filter_eval_shape(answers, model.path, jax.ShapeDtypeStruct((), like.dtype), like)
     check_shapes(found, {name: () if is_scalar(name) else (dim,) for name in found._fields})
+
+
+def _is_sound(plan: Any, dim: int) -> bool:
+    """Whether the shapes and the noise of a plan belong together."""
+    if not isinstance(plan, Plan) or not isinstance(plan.noise, float) or not plan.noise > 0:
+        return False
+    parts = len(plan.logits)
+    shapes = [np.shape(a) for a in (plan.logits, plan.shifts, plan.slopes)]
+    return shapes == [(parts,), (parts, dim), (parts, dim, dim)] and parts > 0

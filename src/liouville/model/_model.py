@@ -27,10 +27,13 @@ from liouville.model._compiled import (
     log_part_masses,
     rows,
 )
+from liouville.model._laws import bent_clock, law_of_draws, law_through, legs_between
 from liouville.numerics import parameters
 from liouville.numerics.arguments import check_counts, numbers
+from liouville.numerics.arguments import number as one_number
 from liouville.numerics.averages import error_of_average
 from liouville.numerics.finite import check_answers, point_name
+from liouville.numerics.plans import ConditionalLaw, Plan
 from liouville.runs import storage
 from liouville.runs.notebook import html_table
 
@@ -115,6 +118,8 @@ class Model:
         notes: anything JSON can hold, for instance the versions of the libraries.
         classes: the names of the classes of a model that knows classes; it then answers for all
             of them together, and `given` for one.
+        plans: for every gap between two of `times` the law of the end given the start in closed
+            form, in standardised units; none, if the diffusion is known by its drift alone.
         is_drawn: whether answers that are not finite are given as they are: pictures leave such
             places out.
     """
@@ -128,6 +133,7 @@ class Model:
     sigma: float | np.ndarray = 0.0
     notes: dict[str, Any] = field(default_factory=dict)
     classes: tuple[str, ...] = ()
+    plans: tuple[Plan, ...] = ()
     is_drawn: bool = False
 
     @property
@@ -439,6 +445,55 @@ class Model:
             self._checked("trajectory's log-weight", np.asarray(gain), t, given)
         return WeightedTrajectories(found, gains)
 
+    def conditional(
+        self,
+        x: Numbers,
+        *,
+        start: float | None = None,
+        end: float | None = None,
+        draws: int = 200,
+        seed: int = 0,
+    ) -> ConditionalLaw:
+        r"""The law of $X_{end}$ given $X_{start} = x$ of the diffusion.
+
+        Within a gap that has a plan it is a mixture in closed form, with weights, means and
+        covariances; `mean` is the barycentric map. Through several gaps, or without plans, it is
+        known by draws, which have a mean and a covariance and no density.
+
+        Args:
+            x: points at `start`, shape `(..., dim)`.
+            start: their time; by default the first.
+            end: the time that is asked for; by default the last. Before `start` it is the way back,
+                by draws.
+            draws: how many of them, where there is no closed form.
+            seed: of the draws.
+
+        Raises:
+            LiouvilleError: on points or times that do not fit, or a model without noise.
+        """
+        first, last = (float(t) for t in self.interval)
+        start = first if start is None else one_number("the time of the points", start)
+        end = last if end is None else one_number("the time that is asked for", end)
+        if start == end:
+            raise LiouvilleError(f"the law at time {start:g} given itself is x; give two times")
+        check_counts(draws=draws)
+        if not self._noise(None).any():
+            raise LiouvilleError(
+                "draws and laws of the end need noise, which the model has not; fit with --sigma, "
+                "or ask for the map without draws"
+            )
+        found = self.points_to_model(x)
+        self._model_times(np.array([start, end]), False)
+        legs = legs_between(self.plans, self.times, start, end)
+        if legs:
+            law = law_through(legs, found, draws, seed)
+            return law.rescaled(self.units.center, self.units.scale)
+        repeated = np.broadcast_to(self._points(x), (draws, *found.shape))
+        clock = bent_clock(self.times, start, end)
+        return law_of_draws(
+            self.trajectories(repeated, clock, steps=4, stochastic=True, seed=seed)[-1]
+        )
+
     def _cut(self, clock: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Times with those in between at which curves may have knots, and where they are in them.
 
@@ -468,6 +523,8 @@ class Model:
             LiouvilleError: if the file cannot be written.
         """
         description, arrays = storage.describe(self.path)
+        # The names of a path's arrays begin with a dot, those of a tuple with a bracket.
+        plans, more = storage.describe(self.plans)
         content = {
             "path": description,
             "units": self.units.to_dict(),
@@ -478,8 +535,9 @@ class Model:
             "sigma": np.asarray(self.sigma, float).tolist(),
             "notes": self.notes,
             "classes": list(self.classes),
+            "plans": plans,
         }
-        storage.write(Path(file), arrays, content, kind="model")
+        storage.write(Path(file), arrays | more, content, kind="model")
 
     def facts(self) -> dict[str, Any]:
         """What `liouville info` says of the model, as JSON can hold it."""

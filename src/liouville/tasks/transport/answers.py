@@ -1,13 +1,11 @@
 """What a transport path answers about given points."""
 
-import itertools
-
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
 from liouville.errors import LiouvilleError
-from liouville.model import Model, Numbers
+from liouville.model import Model, Numbers, bent_clock
 from liouville.numerics.arguments import check_counts, number, numbers
 
 _MOST_POINTS = 6000
@@ -25,7 +23,8 @@ def transport_map(
     r"""Where points go: along the velocity, or along the diffusion.
 
     Without noise this is the transport map $x \mapsto X_T$ given $X_0 = x$. With noise one draw is
-    a stochastic map, and the mean of many is the barycentric map $E[X_T | X_0 = x]$.
+    a stochastic map, and the mean of many is the barycentric map $E[X_T | X_0 = x]$; draws are of
+    `Model.conditional`, whose mean is that map without their noise.
 
     Args:
         model: a fitted model.
@@ -46,18 +45,10 @@ def transport_map(
     if start == end:
         raise LiouvilleError(f"the map from time {start:g} to itself moves nothing; give two times")
     check_counts(0, draws=draws)
-    lower, upper = min(start, end), max(start, end)
-    knots = [lower, *[float(t) for t in model.times if lower < t < upper], upper]
-    # Parts open and close next to the ends of a piece: there the steps are small.
-    bent = 0.5 * (1.0 - np.cos(np.pi * np.linspace(0.0, 1.0, 33)))
-    clock = np.unique(np.concatenate([a + (b - a) * bent for a, b in itertools.pairwise(knots)]))
-    clock = clock if start < end else clock[::-1]
     if draws == 0:
-        return model.trajectories(x, clock, steps=4)[-1]
-    x = np.asarray(x, float)
-    repeated = np.broadcast_to(x, (draws, *x.shape))
-    moved = model.trajectories(repeated, clock, steps=4, stochastic=True, seed=seed)[-1]
-    return moved.mean(axis=0)
+        return model.trajectories(x, bent_clock(model.times, start, end), steps=4)[-1]
+    law = model.conditional(x, start=start, end=end, draws=draws, seed=seed)
+    return law.mean if law.covariances is None else law.sample(draws, seed=seed).mean(axis=0)
 
 
 def couple(
@@ -71,6 +62,8 @@ def couple(
     """Pairs samples of two times: each of `x` is carried along and matched to the nearest of `y`.
 
     The matching is the optimal one between where `x` arrives and `y`, so no sample is used twice.
+    Of a model that has a plan it is the most probable one, the largest product of
+    `Model.conditional`.
 
     Args:
         model: a fitted model.
@@ -95,6 +88,21 @@ def couple(
             f"{len(x)} and {len(y)} samples are too many to match exactly (most: {_MOST_POINTS}); "
             "take some of them"
         )
-    moved = transport_map(model, x, start=start, end=end)
-    rows, partners = linear_sum_assignment(cdist(moved, y, "sqeuclidean"))
+    rows, partners = linear_sum_assignment(_costs(model, x, y, start, end))
     return np.stack([rows, partners], axis=1)
+
+
+def _costs(
+    model: Model, x: np.ndarray, y: np.ndarray, start: float | None, end: float | None
+) -> np.ndarray:
+    """What a pairing makes least in sum, shape `(n, m)`."""
+    if model.plans:
+        law = model.conditional(x[:1], start=start, end=end, draws=1)
+        if law.covariances is not None:
+            # The law is a Gaussian kernel times a factor of each end: of that of y one start tells.
+            first = model.interval[0] if start is None else float(start)
+            last = model.interval[1] if end is None else float(end)
+            noise = float(np.mean(np.square(model.sigma))) * (last - first)
+            kernel = 0.5 * cdist(x, y, "sqeuclidean") / noise
+            return kernel - (law.log_density(y) + kernel[0])
+    return cdist(transport_map(model, x, start=start, end=end), y, "sqeuclidean")

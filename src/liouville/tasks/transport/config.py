@@ -124,6 +124,17 @@ class ObjectiveConfig:
 
 
 @dataclass(frozen=True)
+class PlanConfig:
+    """The law of the end given the start in closed form, with noise."""
+
+    parts: int | None = option(
+        None, "parts of the potential; by default chosen on draws kept aside", within=COUNT
+    )
+    most: int = option(64, "the most parts that are tried", within=COUNT)
+    draws: int = option(20_000, "draws of each end that it is fitted to", within=DRAWS)
+
+
+@dataclass(frozen=True)
 class CertificateConfig:
     """How the optimality is measured."""
 
@@ -144,6 +155,7 @@ class TransportConfig:
     training: TrainingConfig = TrainingConfig(
         steps=600, rate=0.01, patience=2, tolerance=1e-3, checkpoint_every=200
     )
+    plan: PlanConfig = PlanConfig()
     certificate: CertificateConfig = CertificateConfig()
     report: ReportConfig = ReportConfig()
 

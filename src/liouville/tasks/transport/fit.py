@@ -13,6 +13,7 @@ from liouville.gauges import FullGauge, LowRankGauge
 from liouville.model import Model
 from liouville.numerics.arguments import numbers
 from liouville.numerics.parameters import value_of
+from liouville.numerics.plans import Plan
 from liouville.objectives import Cost, Field
 from liouville.paths import AbstractPath, Gauged, Joined, LocationScale, Pushforward
 from liouville.tasks.notebook import as_html
@@ -24,6 +25,7 @@ from liouville.tasks.transport._crossing import piece_between
 from liouville.tasks.transport._images import arrays_of
 from liouville.tasks.transport.config import PathConfig, TransportConfig
 from liouville.tasks.transport.ends import End, Source, read_ends
+from liouville.tasks.transport.plans import plan_figures, plans_of
 from liouville.tasks.transport.problem import (
     Given,
     Problem,
@@ -145,7 +147,9 @@ def model(start: Start, result: Fit) -> Model:
     """The model in the units of the ends."""
     config, path = start.config, result.path
     given, problem = start.known
+    plans: tuple[Plan, ...] = ()
     if result.reason != "interrupted":
+        plans = plans_of(problem, config.plan, seed=config.training.seed)
         # A start that is optimal already, as between two Gaussians, is only shaken by few steps.
         asymmetry = config.objective.asymmetry
         total = total_term(problem, times=64, particles=512, asymmetry=asymmetry)
@@ -156,8 +160,23 @@ def model(start: Start, result: Fit) -> Model:
         times=np.array(config.data.times),
         features=given.ends[0].features,
         sigma=config.objective.sigma,
+        plans=plans,
         notes={"ends": [end.source for end in given.ends]},
     )
+
+
+def figures(model: Model, start: Start, given: Given) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The figures of a fit: of its path without the plans, and of these."""
+    config = start.config
+    found, fields = measure.measure(dataclasses.replace(model, plans=()), start, given)
+    more = plan_figures(model, given, config, seed=config.training.seed + 1000)
+    return {**found, **more}, fields
+
+
+def evaluate(model: Model, given: Given, config: TransportConfig) -> dict[str, Any]:
+    """The figures of a run again, with other random numbers."""
+    found = measure.evaluate(dataclasses.replace(model, plans=()), given, config)
+    return {**found, **plan_figures(model, given, config, seed=config.training.seed + 2000)}
 
 
 def initial_path(problem: Problem, config: PathConfig, *, seed: int = 0) -> Joined:
@@ -198,8 +217,8 @@ TASK = Task(
     arrays=_arrays,
     resolve=resolve,
     model=model,
-    measure=measure.measure,
+    measure=figures,
     contents=later("liouville.tasks.transport.report:contents"),
-    evaluate=measure.evaluate,
+    evaluate=evaluate,
     recall=lambda model, given, config, summary: {"ends": given.ends},
 )
