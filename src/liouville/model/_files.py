@@ -46,7 +46,8 @@ def load(run: Path | str, *, classes: Sequence[type] = ()) -> Model:
     own = {name: a for name, a in arrays.items() if not name.startswith("[")}
     of_plans = {name: a for name, a in arrays.items() if name not in own}
     with refused_as(file, "a model"):
-        plans = storage.rebuild(content["plans"], of_plans, storage.class_table(Plan))
+        plans = content.get("plans")  # which files of before there were plans lack
+        plans = plans and storage.rebuild(plans, of_plans, storage.class_table(Plan))
         model = Model(
             path=storage.rebuild(content["path"], own, table, to_array=jnp.asarray),
             units=Standardisation.from_dict(content["units"]),
@@ -57,7 +58,7 @@ def load(run: Path | str, *, classes: Sequence[type] = ()) -> Model:
             sigma=np.asarray(content["sigma"], float)[()],
             notes=content["notes"],
             classes=tuple(content["classes"]),
-            plans=tuple(plans),
+            plans=tuple(plans or ()),
         )
         _check(model)
     return model
