@@ -75,9 +75,7 @@ def main():
     parser.add_argument("--laws", nargs="*", default=LAWS, choices=LAWS)
     parser.add_argument("--seeds", type=int, default=1)
     options = parser.parse_args()
-    print(
-        "| law | truth | scikit-learn, BIC | ours | ours lose | seconds |\n|---|---|---|---|---|---|"
-    )
+    print("| law | truth | scikit-learn, BIC | ours | ours lose | s |\n|---|---|---|---|---|---|")
     for name in options.laws:
         for seed in range(options.seeds):
             x, law = draws(name, np.random.default_rng(seed))

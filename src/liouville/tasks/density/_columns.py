@@ -29,6 +29,9 @@ _NEAR = 4.0
 # Intervals that numbers are known to keep within, if they fill more than half of one.
 _INTERVALS = ((0.0, 1.0), (-1.0, 1.0), (0.0, 100.0))
 _FILLED = 0.5
+# Bounds lie so much farther out, in standardised units: in single precision a value next to one is
+# on it, where there is no density.
+_ROUNDING = 1e-6
 # Maps are chosen on so many rows, a fourth of which judge, by mixtures of at most so many parts;
 # one must win by this many nats, and by this many standard errors.
 _MOST_ROWS, _KEPT, _PARTS = 2000, 4, 8
@@ -139,10 +142,10 @@ def _view(z: np.ndarray, zero: float, intervals: list[list[float]]) -> _View:
     if max(most - middle, middle - least) > _FAR * spread:
         candidates.append(_View("sinh", spread))
     if zero < least and middle - zero < _NEAR * spread:
-        candidates += [_View("exp", zero), _View("softplus", zero)]
+        candidates += [_View("exp", zero - _ROUNDING), _View("softplus", zero - _ROUNDING)]
     for low, high in intervals:
         if low < least and most < high and most - least > _FILLED * (high - low):
-            candidates.append(_View("logit", low, high))
+            candidates.append(_View("logit", low - _ROUNDING, high + _ROUNDING))
     if len(candidates) == 1:
         return candidates[0]
     rows = np.random.default_rng(0).permutation(len(z))[:_MOST_ROWS]
