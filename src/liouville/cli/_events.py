@@ -30,7 +30,8 @@ def forecast(
     n: Annotated[int, typer.Option("-n", help="Number of catalogues.")] = 1000,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to fill.")] = Path("FORECAST"),
     grid: Annotated[
-        float | None, typer.Option(help="Size of a cell, in units of the coordinates.")
+        float | None,
+        typer.Option(help="Size of a cell, in units of the coordinates; of time without places."),
     ] = None,
     bins: Annotated[
         str | None,
@@ -75,8 +76,9 @@ def forecast(
     length = duration(horizon, model.time_unit)
     edges = bins_of(bins, model)
     begin = float(known.times.max()) if start is None else known.number(start)
-    cells = cells_of(model, region_of(region, model), known, grid)
-    options: dict[str, Any] = {"bins": edges, "coast": lines, "force": force}
+    cells = cells_of(model, region_of(region, model), known, grid) if model.dim else None
+    span = None if model.dim else grid
+    options: dict[str, Any] = {"bins": edges, "span": span, "coast": lines, "force": force}
     if every is not None and until is not None:
         step = duration(every, model.time_unit)
         starts = starts_of(begin, step, known.number(until), known)

@@ -46,7 +46,9 @@ class DataConfig:
         "conditions on rows, with commas: type=earthquake, depth<30, magType=mw|mww",
         flag="--select",
     )
-    features: tuple[str, ...] | None = option(None, "columns of the coordinates", flag="--features")
+    features: tuple[str, ...] | None = option(
+        None, "columns of the coordinates; none: events in time alone", flag="--features"
+    )
     mark: str | None = option(
         None, "column of the marks, such as the magnitude; none: no marks", flag="--mark"
     )

@@ -6,15 +6,26 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from jax import Array
+
 from liouville.data import Events
-from liouville.objectives import MarkLikelihood, Objective, PlaceLikelihood, TimeLikelihood
-from liouville.processes import Excerpts
+from liouville.numerics.types import as_float
+from liouville.objectives import (
+    AbstractTerm,
+    InheritancePrior,
+    MarkLikelihood,
+    Objective,
+    PlaceLikelihood,
+    TimeLikelihood,
+)
+from liouville.processes import Excerpts, InheritedKinds, Nowhere, PointProcess, Triggered
 from liouville.tasks.events import measure
 from liouville.tasks.events._initial import initial, resolve_choices
 from liouville.tasks.events.baselines import baselines
 from liouville.tasks.events.config import EventsConfig
 from liouville.tasks.events.demo import demonstration
 from liouville.tasks.events.etas import fit_etas, log_rates_of, on_targets, preferred_pieces
+from liouville.tasks.events.inherited import MOST_KINDS
 from liouville.tasks.events.measure import Judged
 from liouville.tasks.events.model import EventModel
 from liouville.tasks.events.odds import log_odds
@@ -102,14 +113,15 @@ def resolve(loaded: Loaded, config: EventsConfig, progress: bool | None = None) 
         )
     reach, targets = units.reach(training, config.objective.reach), config.objective.targets
     etas, kept = None, parts.validation
-    if config.places.model == "triggered" or config.measure.baselines:
+    if config.places.model == "triggered" or config.measure.baselines or training.kinds:
         etas = fit_etas(training, units, config.objective.reach)
-
-    def objective(events: Events, excerpts: Excerpts, batch_size: int | None = None) -> Objective:
-        # The negative log-likelihoods of times, places and, if there are some, marks.
-        kinds = [TimeLikelihood, PlaceLikelihood] + [MarkLikelihood] * (events.marks is not None)
-        return Objective.of([kind(excerpts=excerpts, batch_size=batch_size) for kind in kinds])
-
+    if len(training.kinds) > MOST_KINDS:
+        warnings.warn(
+            f"{training.mark_name} has {len(training.kinds)} kinds, more than {MOST_KINDS}: what "
+            "an event triggers is of its own kind or drawn from one law for all, not from a "
+            "matrix; join rare kinds to have one",
+            stacklevel=2,
+        )
     if config.times.pieces is None:
         pieces = 1
         if etas is not None and config.times.model == "hawkes" and kept is not None:
@@ -122,26 +134,45 @@ def resolve(loaded: Loaded, config: EventsConfig, progress: bool | None = None) 
         odds = log_odds(process.places, units, events, reach)
         return units.excerpts(events, reach, targets, odds)
 
-    excerpts = excerpts_of(training)
-    own = objective(training, excerpts, config.objective.batch_size)
-    if config.places.model == "triggered":
+    excerpts, crossed = excerpts_of(training), None
+    if isinstance(process.places, Triggered):
         # The background has seen the events; what it says of each without it is what counts.
         assert etas is not None
-        times, places, *rest = own.terms
-        assert isinstance(places, PlaceLikelihood)
         crossed = on_targets(etas.declustered.log_density, excerpts)
-        own = Objective.of([times, dataclasses.replace(places, log_background=crossed), *rest])
+    own = _objective(process, excerpts, crossed, config.objective.batch_size)
+    if isinstance(process.marks, InheritedKinds):
+        assert etas is not None
+        assert etas.inheritance is not None
+        own = own + InheritancePrior(counts=as_float(etas.inheritance.counts / excerpts.number))
     return Start(
         config,
         process,
         own,
-        None if kept is None else objective(kept, excerpts_of(kept)),
+        None if kept is None else _objective(process, excerpts_of(kept)),
         facts={
             "events": int(sum(p.counts.sum() for p in parts if p is not None)),
             "sequences": len(training.windows),
         },
         known=(loaded, units, reach, etas),
     )
+
+
+def _objective(
+    process: PointProcess,
+    excerpts: Excerpts,
+    log_background: Array | None = None,
+    batch_size: int | None = None,
+) -> Objective:
+    """The negative log-likelihoods of times and, if there are some, of places and marks."""
+    more: Any = {"excerpts": excerpts, "batch_size": batch_size}
+    terms: list[AbstractTerm] = [TimeLikelihood(**more)]
+    if not isinstance(process.places, Nowhere):
+        terms.append(PlaceLikelihood(log_background=log_background, **more))
+    parents = process.parents if isinstance(process.marks, InheritedKinds) else None
+    if process.marks is not None:
+        known = log_background if parents == "places" else None
+        terms.append(MarkLikelihood(log_background=known, parents=parents, **more))
+    return Objective.of(terms)
 
 
 def model(start: Start, result: Fit) -> EventModel:
