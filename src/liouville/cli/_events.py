@@ -62,6 +62,7 @@ def forecast(
         check_folder,
         expected_on_grid,
         forecast_events,
+        spans_of,
         write_forecast,
     )
     from liouville.tasks.events.grid import cells_of
@@ -77,8 +78,8 @@ def forecast(
     edges = bins_of(bins, model)
     begin = float(known.times.max()) if start is None else known.number(start)
     cells = cells_of(model, region_of(region, model), known, grid) if model.dim else None
-    span = None if model.dim else grid
-    options: dict[str, Any] = {"bins": edges, "span": span, "coast": lines, "force": force}
+    spans = None if model.dim else spans_of(length, grid)
+    options: dict[str, Any] = {"bins": edges, "spans": spans, "coast": lines, "force": force}
     if every is not None and until is not None:
         step = duration(every, model.time_unit)
         starts = starts_of(begin, step, known.number(until), known)

@@ -121,22 +121,25 @@ def bins_of(text: str | None, model: EventModel) -> np.ndarray | None:
     return edges if len(numbers) == 1 else np.append(edges[:-1], max(edges[-1], _LARGEST))
 
 
-def span_table(model: EventModel, forecast: Forecast, size: float | None) -> dict[str, np.ndarray]:
-    """Spans of the time of a forecast as columns: begin, end, mean numbers of events and by kind.
+def spans_of(horizon: float, size: float | None = None) -> np.ndarray:
+    """Edges of spans of the time of a forecast, after its start, shape `(spans + 1,)`.
 
     Args:
-        model: the model, which has no places.
-        forecast: the catalogues.
-        size: of a span, in the model's unit of time; by default about 1/50 of the horizon.
+        horizon: how long it lasts, in the model's unit of time.
+        size: of a span, likewise; by default about 1/50 of the horizon.
 
     Raises:
         LiouvilleError: if there would be too many.
     """
-    size = round_number(forecast.horizon / _SPANS) if size is None else size
-    count = int(np.ceil(forecast.horizon / size - 1e-9))
+    size = round_number(horizon / _SPANS) if size is None else size
+    count = int(np.ceil(horizon / size - 1e-9))
     if count > _MOST_SPANS:
         raise LiouvilleError(f"--grid {size:g} makes {count} spans of time; give a larger one")
-    edges = np.minimum(size * np.arange(count + 1), forecast.horizon)
+    return np.minimum(size * np.arange(count + 1), horizon)
+
+
+def span_table(model: EventModel, forecast: Forecast, edges: np.ndarray) -> dict[str, np.ndarray]:
+    """Spans of time as columns: begin, end, the mean number of events, and of each kind."""
     drawn = forecast.drawn
     after, marks = drawn.times - forecast.start, drawn.marks.round()
     means = {"expected": np.histogram(after, edges)[0] / drawn.size}
@@ -212,7 +215,7 @@ def write_forecast(
     grid: Grid | None,
     *,
     bins: np.ndarray | None = None,
-    span: float | None = None,
+    spans: np.ndarray | None = None,
     coast: Sequence[np.ndarray] = (),
     force: bool = False,
 ) -> dict[str, Any]:
@@ -224,7 +227,7 @@ def write_forecast(
         forecast: the catalogues.
         grid: the expected events in cells; `None` for events in time alone.
         bins: edges of bins of magnitudes; by default one with all.
-        span: of time, for the expected numbers of events in time alone; see `span_table`.
+        spans: of time, for those; by default as `spans_of` says.
         coast: lines for the map, shapes `(n, 2)`.
         force: replace a forecast that is there.
 
@@ -241,8 +244,12 @@ def write_forecast(
             (partial / "expected.dat").write_text(text)
             (partial / "catalogues.csv").write_text(csep.catalogues(forecast.drawn, model.origin))
         else:
-            spans = span_table(model, forecast, span) if grid is None else grid_table(model, grid)
-            write_table(partial / PLAIN, spans)
+            table = (
+                span_table(model, forecast, spans_of(forecast.horizon) if spans is None else spans)
+                if grid is None
+                else grid_table(model, grid)
+            )
+            write_table(partial / PLAIN, table)
             write_table(partial / "catalogues.csv", _catalogue_table(model, forecast))
         values, counts = np.unique(forecast.numbers, return_counts=True)
         share = counts / forecast.drawn.size

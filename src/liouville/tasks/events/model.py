@@ -464,7 +464,7 @@ def _rate(process: PointProcess, past: History) -> jax.Array:
 @eqx.filter_jit
 def _densities(process: PointProcess, past: History, points: jax.Array) -> jax.Array:
     marginal = process.places.after(past).at(jnp.zeros_like(past.origin))
-    return jax.lax.map(marginal.log_density, points, batch_size=64)
+    return _at_points(marginal.log_density, points)
 
 
 @eqx.filter_jit
@@ -476,7 +476,12 @@ def _kind_chances(process: PointProcess, past: History, points: jax.Array) -> ja
         assert isinstance(law, Kinds)
         return law.probabilities
 
-    return jax.lax.map(one, points, batch_size=64)
+    return _at_points(one, points)
+
+
+def _at_points(function: Callable[[jax.Array], jax.Array], points: jax.Array) -> jax.Array:
+    """Some points at once; all of them if they have no coordinates, which need no memory."""
+    return jax.lax.map(function, points, batch_size=64 if points.size else None)
 
 
 @eqx.filter_jit

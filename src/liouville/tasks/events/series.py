@@ -49,7 +49,7 @@ def write_series(
     *,
     seed: int = 0,
     bins: np.ndarray | None = None,
-    span: float | None = None,
+    spans: np.ndarray | None = None,
     coast: Sequence[np.ndarray] = (),
     force: bool = False,
     say: Callable[[str], None] = lambda _: None,
@@ -76,7 +76,7 @@ def write_series(
         known = history.keep(history.times <= start)
         found = forecast_events(model, known, horizon, n, start=start, seed=seed + number)
         grid = expected_on_grid(model, cells, found)
-        options: Any = {"bins": bins, "span": span, "coast": coast, "force": force}
+        options: Any = {"bins": bins, "spans": spans, "coast": coast, "force": force}
         told = write_forecast(place, model, found, grid, **options)
         end = start + horizon
         seen = int(np.sum((history.times > start) & (history.times <= end)))
