@@ -193,8 +193,8 @@ def test_a_run_in_time_alone_has_a_matrix_and_no_places(run: Path, capsys) -> No
     assert "in time alone" in report
     assert "Which kinds trigger which" in report
     figures = {file.name for file in (run / "figures").iterdir()}
-    assert {"offspring.png", "marks.png", "rate.png"} <= figures
-    assert not {"map.png", "triggering.png", "movie.gif"} & figures
+    assert {"offspring.png", "marks.png", "rate.png", "triggering.png"} <= figures
+    assert not {"map.png", "movie.gif"} & figures
 
 
 def told(capsys, *arguments: object) -> dict[str, Any]:
@@ -246,6 +246,8 @@ def test_forecasts_of_a_run_in_time_alone(run: Path, tmp_path: Path, capsys) -> 
     assert {row["what"] for row in drawn} == set(NAMES)
     small = ("--horizon", "10", "--grid", "1e-9", "--out", tmp_path / "B")
     assert "spans of time; give a larger" in refused(capsys, "forecast", run, *small)
+    placed = ("--horizon", "10", "--region", "0,0,1,1", "--out", tmp_path / "B")
+    assert "in time alone; leave --region" in refused(capsys, "forecast", run, *placed)
     assert not (tmp_path / "B").exists()
 
 

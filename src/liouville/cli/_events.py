@@ -74,6 +74,8 @@ def forecast(
         raise LiouvilleError(f"--grid is {grid:g}; give a positive size")
     lines = () if coast is None else read_lines(coast)
     model, known = model_and_history(run, history, sequence_name)
+    if not model.dim and (region or coast):
+        raise LiouvilleError(f"{run} is of events in time alone; leave --region and --coast out")
     length = duration(horizon, model.time_unit)
     edges = bins_of(bins, model)
     begin = float(known.times.max()) if start is None else known.number(start)

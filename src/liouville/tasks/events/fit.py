@@ -26,6 +26,7 @@ from liouville.tasks.events.config import EventsConfig
 from liouville.tasks.events.demo import demonstration
 from liouville.tasks.events.etas import fit_etas, log_rates_of, on_targets, preferred_pieces
 from liouville.tasks.events.inherited import MOST_KINDS
+from liouville.tasks.events.kinds import MATRIX
 from liouville.tasks.events.measure import Judged
 from liouville.tasks.events.model import EventModel
 from liouville.tasks.events.odds import log_odds
@@ -38,6 +39,8 @@ from liouville.tasks.notebook import as_html
 from liouville.tasks.skeleton import fit_given
 from liouville.tasks.task import Rows, Say, Start, Task, later
 from liouville.training import Fit, Reason
+
+_MOST_SHOWN = 8  # kinds whose matrix is a table in the terminal
 
 
 class EventsFit(NamedTuple):
@@ -220,16 +223,19 @@ def recall(
 
 
 def tables(summary: Mapping[str, Any]) -> list[Rows]:
-    """The figures of the model above those of the plain models."""
-    if not summary.get("baselines"):
-        return []
-    rows = measure.beside_plain_models(summary)
-    found = [Rows("baselines", "Nats per event", rows, {n: n for row in rows for n in row})]
-    gains = summary.get("gains")
-    if gains:
-        title = "Gain over the plain law, nats per event"
-        found.append(Rows("gains", title, gains, {n: n for row in gains for n in row}))
-    return found
+    """The figures of the model above those of the plain models, and which kinds trigger which."""
+    named: dict[str, tuple[str, list[dict[str, Any]]]] = {}
+    if summary.get("baselines"):
+        named["baselines"] = ("Nats per event", measure.beside_plain_models(summary))
+    if summary.get("gains"):
+        named["gains"] = ("Gain over the plain law, nats per event", summary["gains"])
+    matrix = summary.get(MATRIX, [])
+    if 0 < len(matrix) <= _MOST_SHOWN:
+        named[MATRIX] = ("Events that one event triggers directly, by kind", matrix)
+    return [
+        Rows(key, title, rows, {n: n for row in rows for n in row})
+        for key, (title, rows) in named.items()
+    ]
 
 
 def _arrays(loaded: Loaded) -> list[Any]:

@@ -12,6 +12,7 @@ from liouville.processes import Excerpts, InheritedKinds, Kinds, PointProcess
 from liouville.tasks.events.model import EventModel
 
 INDEPENDENT, LAST = "independent kinds", "kinds by the last one"
+MATRIX = "offspring by kind"
 
 
 class Offspring(NamedTuple):
@@ -35,7 +36,7 @@ class Offspring(NamedTuple):
     @property
     def tables(self) -> dict[str, list[dict[str, Any]]]:
         """The matrix and the errors as rows of tables, one a kind of parent."""
-        pairs = {"offspring by kind": self.matrix, "offspring by kind, errors": self.errors}
+        pairs = {MATRIX: self.matrix, f"{MATRIX}, errors": self.errors}
         return {
             name: [
                 {"an event of": kind}

@@ -141,10 +141,14 @@ def _subject(model: EventModel, events: Events) -> str:
 
 
 def _without_constants(history: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The log without a law of marks that was fitted in closed form and does not change."""
+    """The log without a law of marks that was fitted in closed form and does not change.
+
+    Nor with a prior, whose value says nothing.
+    """
     values = [row["marks"] for row in history if "marks" in row] or [0.0]
     moves = np.ptp(values) > 1e-3 * max(1.0, abs(float(np.mean(values))))
-    return [{k: v for k, v in row.items() if moves or k != "marks"} for row in history]
+    left = {"prior"} if moves else {"prior", "marks"}
+    return [{k: v for k, v in row.items() if k not in left} for row in history]
 
 
 def _likelihood_table(model: EventModel, parts: Split, judged: Sequence[Judged]) -> Table:
