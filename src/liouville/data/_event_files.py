@@ -196,8 +196,8 @@ def _events(
     rows = np.flatnonzero(whole)
     if not rows.size and (window is None or not given.names):
         raise LiouvilleError(
-            f"{source} has no row with all it needs, and so no events; give events, or at least "
-            "the window"
+            f"{source} has no row with a time and all else it needs, and so no events; give "
+            "events, or at least the window"
         )
     moments = moments_of(
         own.times[rows],
