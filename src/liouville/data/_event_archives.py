@@ -122,7 +122,7 @@ def _per_sequence(archive: Archive, features: tuple[str, ...] | None, mark: str 
         )
     if width == dim + 2 and not named and mark != NONE:
         raise LiouvilleError(
-            f"arrays of {archive.path} have {width} columns: the time, coordinates {listed(own)} "
+            f"arrays of {archive.path} have {width} columns: {listed(('the time', *own))} "
             "and one without a name; name it with mark (--mark magnitude, or --mark none to leave "
             "it out)"
         )

@@ -219,7 +219,7 @@ def _events(
     rows = rows[order]
     return Events(
         moments.times[order],
-        np.reshape([columns[name][rows] for name in own.features], (-1, len(rows))).T,
+        np.reshape([columns[n][rows] for n in own.features], (len(own.features), len(rows))).T,
         numbers[order],
         windows,
         None if mark is None else columns[mark][rows],
