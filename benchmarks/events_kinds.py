@@ -195,7 +195,8 @@ def pinwheel(sequences: int, seed: int) -> None:
     parts = Split(*(events_of(drawn, process.classes, "pinwheel") for drawn in draws))
     assert parts.test is not None
     begun = time.monotonic()
-    fitted = fit_events(parts, places="routed", progress=False, **{"measure.baselines": False})
+    settings = {"places.model": "routed", "measure.baselines": False}
+    fitted = fit_events(parts, settings, progress=False)
     model, test, drawn = fitted.model, parts.test, draws[2]
     own, laws = model.scores(test), plain_laws(parts.training, test)
     # The truth's chances of kinds given the times and kinds before: the rate of each over the sum.

@@ -93,7 +93,7 @@ def forecast(
     found = forecast_events(
         model, known, length, n, start=begin, drop_future=drop_future, seed=seed, say=say
     )
-    expected = expected_on_grid(model, cells, found)
+    expected = None if cells is None else expected_on_grid(model, cells, found)
     summary = write_forecast(out, model, found, expected, **options)
     shown = [
         f"from {summary['start']} to {summary['end']}, {summary['events known']} events known",

@@ -193,6 +193,11 @@ class Events:
             return f"{time:g} {self.time_unit}".strip()
         return iso(int(microseconds([self.origin])[0]) + round(time * DAY))
 
+    def without_places(self) -> "Events":
+        """The same events in time alone."""
+        own = {"places": self.places[:, :0], "features": (), "is_geographic": False, "region": None}
+        return replace(self, **own)
+
     def keep(self, events: np.ndarray) -> "Events":
         """Keeps some events, by booleans of shape ``(n,)`` or numbers in order, and all windows."""
         chosen = chosen_rows(events, len(self), f"events of {self.source}")

@@ -94,13 +94,13 @@ class InheritedKinds(AbstractMarks):
 
     def by_kind(
         self, history: History, log_parents: Float[Array, " parents"]
-    ) -> Float[Array, " parents"]:
+    ) -> Float[Array, " groups"]:
         """The chances that an event has no parent, and one of each kind, shape `(kinds + 1,)`."""
         chances = jax.nn.softmax(log_parents)
         kinds = jax.nn.one_hot(_kind(history.marks), self.kinds, dtype=chances.dtype)
         return jnp.concatenate([chances[:1], chances[1:] @ kinds])
 
-    def mixed(self, chances: Float[Array, " parents"]) -> Kinds:
+    def mixed(self, chances: Float[Array, " groups"]) -> Kinds:
         """The law of the kind of an event with chances as `by_kind` gives them."""
         of_parents = chances[1:] @ self.shares
         shares = chances[0] * self.alone.probabilities + of_parents

@@ -116,8 +116,14 @@ def resolve(loaded: Loaded, config: EventsConfig, progress: bool | None = None) 
         )
     reach, targets = units.reach(training, config.objective.reach), config.objective.targets
     etas, kept = None, parts.validation
-    if config.places.model == "triggered" or config.measure.baselines or training.kinds:
+    if config.places.model == "triggered" or config.measure.baselines:
         etas = fit_etas(training, units, config.objective.reach)
+    first = etas
+    if training.kinds and config.places.model != "triggered":
+        # Which kinds trigger which is told by their times, as children need not be near.
+        alone = training.without_places()
+        own = EventUnits.of(alone, geographic=False)
+        first = fit_etas(alone, own, config.objective.reach)
     if len(training.kinds) > MOST_KINDS:
         warnings.warn(
             f"{training.mark_name} has {len(training.kinds)} kinds, more than {MOST_KINDS}: what "
@@ -127,11 +133,11 @@ def resolve(loaded: Loaded, config: EventsConfig, progress: bool | None = None) 
         )
     if config.times.pieces is None:
         pieces = 1
-        if etas is not None and config.times.model == "hawkes" and kept is not None:
+        if first is not None and config.times.model == "hawkes" and kept is not None:
             excerpts = units.excerpts(kept, reach, targets)
-            pieces = preferred_pieces(etas, training, kept, log_rates_of(etas, excerpts))
+            pieces = preferred_pieces(first, training, kept, log_rates_of(first, excerpts))
         config = dataclasses.replace(config, times=dataclasses.replace(config.times, pieces=pieces))
-    process = initial(config, training, units, known, etas)
+    process = initial(config, training, units, known, first)
 
     def excerpts_of(events: Events) -> Excerpts:
         odds = log_odds(process.places, units, events, reach)
@@ -144,9 +150,9 @@ def resolve(loaded: Loaded, config: EventsConfig, progress: bool | None = None) 
         crossed = on_targets(etas.declustered.log_density, excerpts)
     own = _objective(process, excerpts, crossed, config.objective.batch_size)
     if isinstance(process.marks, InheritedKinds):
-        assert etas is not None
-        assert etas.inheritance is not None
-        own = own + InheritancePrior(counts=as_float(etas.inheritance.counts / excerpts.number))
+        assert first is not None
+        assert first.inheritance is not None
+        own = own + InheritancePrior(counts=as_float(first.inheritance.counts / excerpts.number))
     return Start(
         config,
         process,

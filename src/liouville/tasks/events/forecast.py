@@ -78,10 +78,8 @@ def forecast_events(
     return Forecast(start, horizon, known, drawn)
 
 
-def expected_on_grid(model: EventModel, cells: Cells | None, forecast: Forecast) -> Grid | None:
-    """The mean number of events in every cell; see `expected_numbers`. None without cells."""
-    if cells is None:
-        return None
+def expected_on_grid(model: EventModel, cells: Cells, forecast: Forecast) -> Grid:
+    """The mean number of events in every cell; see `expected_numbers`."""
     own = (forecast.drawn, forecast.history, forecast.start, forecast.horizon)
     return expected_numbers(model, cells, *own)
 

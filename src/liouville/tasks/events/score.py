@@ -235,7 +235,6 @@ def tests(
         model, history, end - start, new.catalogues, start=start, seed=new.seed, say=say
     )
     grid, drawn = expected_on_grid(model, cells, forecast), forecast.drawn
-    assert grid is not None
     observed = events.keep((events.times >= start) & (events.times <= end))
     marks: dict[str, Any] = {}
     if model.mark_name and not model.kinds:

@@ -75,7 +75,7 @@ def write_series(
     for number, (start, place) in enumerate(zip(starts, places, strict=True)):
         known = history.keep(history.times <= start)
         found = forecast_events(model, known, horizon, n, start=start, seed=seed + number)
-        grid = expected_on_grid(model, cells, found)
+        grid = None if cells is None else expected_on_grid(model, cells, found)
         options: Any = {"bins": bins, "spans": spans, "coast": coast, "force": force}
         told = write_forecast(place, model, found, grid, **options)
         end = start + horizon
