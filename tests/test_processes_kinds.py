@@ -192,7 +192,7 @@ def test_generations_of_kinds_are_draws_from_event_to_event():
     tables = np.stack([pairs(found.number, found.marks), pairs(number, marks)])
     assert like(tables) > LEAST_P
     # Negative control: kinds of the same shares that nobody inherits.
-    shares = np.bincount(marks.astype(int), minlength=3)
+    shares = np.bincount(marks.astype(int), minlength=3) / len(marks)
     alone = Kinds.of(shares.tolist())
     other = simulate_clusters(law.intensity, alone, past(), HORIZON, 1500, most=1000, seed=0)
     tables[0] = pairs(other.number, other.marks)

@@ -160,10 +160,11 @@ def _columns(
         raise LiouvilleError(f"column {twice!r} of {source} is used twice; name another")
     if is_open and not features:
         rest = [name for name in table.names if name not in kept]
+        unused = f"; not used: {listed(rest)}" if rest else ""
         warnings.warn(
             f"{source} has no columns longitude and latitude, or x and y: its events are in time "
-            f"alone; not used: {listed(rest)}. Name coordinates with features (--features), or say "
-            "'none' if there are none",
+            f"alone{unused}. Name coordinates with features (--features), or say 'none' if there "
+            "are none",
             stacklevel=4,
         )
     named = listed(used[: len(used) - len(features)])

@@ -108,7 +108,7 @@ def simulate_times(
     first = len(history.times)
     nowhere = jnp.zeros_like(history.places, shape=history.places.shape[1:])
 
-    def drawn(events: History, now: Scalar, number: Array) -> tuple[Scalar, ...]:
+    def drawn(events: History, now: Scalar, number: Array) -> tuple[Array, ...]:
         time_key, mark_key, place_key = jr.split(jr.fold_in(key, number), 3)
         t = next_time(intensity.after(events), now, limit, key=time_key)
         when = jnp.where(jnp.isfinite(t), t, limit)
