@@ -286,9 +286,9 @@ def test_kinds_in_space_that_nobody_inherits_and_those_of_parents() -> None:
 
 @pytest.mark.slow
 def test_the_matrix_is_recovered() -> None:
-    parts = divide(events_of(TRUTH, 6000.0, seed=2), EventsConfig())
+    parts = divide(events_of(TRUTH, 5000.0, seed=2), EventsConfig())
     assert parts.test is not None
-    settings = {"training.steps": 300, "measure.baselines": False}
+    settings = {"training.steps": 100, "measure.baselines": False}
     model = fit_events(parts, settings, progress=False).model
     found = offspring(model, parts.training)
     assert found is not None
@@ -297,7 +297,7 @@ def test_the_matrix_is_recovered() -> None:
     chances, kinds = chances_of_parents(model, parts.training)
     np.testing.assert_allclose(chances.sum(axis=1), 1.0, atol=1e-4)
     assert len(kinds) == int(parts.training.counts.sum())
-    drawn = TRUTH.sample(6000.0 / TRUTH.rate, seed=2)
+    drawn = TRUTH.sample(5000.0 / TRUTH.rate, seed=2)
     late = drawn.times >= float(parts.test.windows[0, 0])
     scores = model.scores(parts.test)
     assert scores.nats_of_marks < -TRUTH.log_kinds(drawn)[late].mean() + 0.01

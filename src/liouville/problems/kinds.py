@@ -95,7 +95,7 @@ class KindsProcess:
             for begin in range(0, len(rows), _BLOCK):
                 own, past = rows[begin : begin + _BLOCK], rows[: begin + _BLOCK]
                 ages = events.times[own][:, None] - events.times[past]
-                near = np.where(ages > 0.0, self.decay * np.exp(-self.decay * ages), 0.0)
+                near = self.decay * np.exp(-self.decay * np.maximum(ages, 0.0)) * (ages > 0.0)
                 first = np.ones(len(own))
                 if self.spread is not None and not anywhere:
                     x = events.places[own]
