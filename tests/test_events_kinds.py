@@ -1,10 +1,12 @@
 """Events of several kinds, and events in time alone, from files to forecasts."""
 
+import dataclasses
 import json
 import warnings
 from pathlib import Path
 from typing import Any
 
+import equinox as eqx
 import numpy as np
 import pytest
 
@@ -24,6 +26,7 @@ from liouville.tasks.events.kinds import (
     offspring,
     plain_laws,
 )
+from liouville.tasks.events.measure import parameters
 from liouville.tasks.events.model import load_events
 from liouville.tasks.events.split import divide
 from test_events_cli import FAST, read
@@ -195,6 +198,19 @@ def test_a_run_in_time_alone_has_a_matrix_and_no_places(run: Path, capsys) -> No
     figures = {file.name for file in (run / "figures").iterdir()}
     assert {"offspring.png", "marks.png", "rate.png", "triggering.png"} <= figures
     assert not {"map.png", "movie.gif"} & figures
+
+
+def test_a_matrix_that_explodes_is_said(run: Path) -> None:
+    model, events = load_events(run), events_of(TRUTH, 300.0)
+    events = dataclasses.replace(events, mark_name="what", features=())
+    own = offspring(model, events)
+    assert own is not None
+    assert own.branching_ratio < 1.0
+    levels = model.process.intensity.productivity.log_levels  # pyright: ignore
+    wild = eqx.tree_at(lambda p: p.intensity.productivity.log_levels, model.process, levels + 2.0)
+    with pytest.warns(UserWarning, match=r"explodes: its branching ratio is"):
+        found = parameters(dataclasses.replace(model, process=wild), events)
+    assert found["branching ratio"] == pytest.approx(np.exp(2.0) * own.branching_ratio, rel=1e-3)
 
 
 def told(capsys, *arguments: object) -> dict[str, Any]:

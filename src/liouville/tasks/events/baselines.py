@@ -103,8 +103,8 @@ def _hawkes(plain: _Plain) -> dict[str, float]:
     if not training.kinds:
         found = plain.fitted(PointProcess(intensity, Nowhere()), [TimeLikelihood])
         return _figures(plain.nats(found, TimeLikelihood), _TIME)
-    shares = np.bincount(plain.model.units.marks(training).astype(int), minlength=1) + 1.0
-    shares = np.pad(shares, (0, len(training.kinds) - len(shares)), constant_values=1.0)
+    numbers = plain.model.units.marks(training).astype(int)
+    shares = np.bincount(numbers, minlength=len(training.kinds)) + 1.0
     law = InheritedKinds.of(shares, np.tile(shares, (len(shares), 1)))
     marks = partial(MarkLikelihood, parents="intensity")
     start = PointProcess(intensity, Nowhere(), law)
