@@ -341,7 +341,11 @@ def _inheritance(process: PointProcess) -> Any:
     assert isinstance(process.marks, InheritedKinds)
     logits = jnp.concatenate([jnp.zeros((3, 1)), process.marks.children], axis=1)
     shares = jnp.exp(logits) / jnp.exp(logits).sum(axis=1, keepdims=True)
-    return -sum(COUNTS[j, k] * jnp.log(shares[j, k]) for j in range(3) for k in range(3))
+    means: Any = process.intensity
+    means = jnp.exp(means.productivity.log_levels)
+    ratios = means / means.mean()
+    prior = -sum(COUNTS[j, k] * jnp.log(shares[j, k]) for j in range(3) for k in range(3))
+    return prior + 0.3 * sum(r - 1.0 - jnp.log(r) for r in ratios)
 
 
 def _few(kind: type, **options: Any) -> Callable[[], AbstractTerm]:
@@ -459,6 +463,9 @@ TERMS: dict[str, Case] = RUNNING | {
     "times": _events(TimeLikelihood),
     "marks": _events(MarkLikelihood),
     "inheritance": Case(
-        lambda: InheritancePrior(counts=COUNTS), _inheriting, _inheritance, draws=1
+        lambda: InheritancePrior(counts=COUNTS, evenness=jnp.asarray(0.3)),
+        _inheriting,
+        _inheritance,
+        draws=1,
     ),
 }

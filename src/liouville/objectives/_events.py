@@ -12,6 +12,7 @@ from liouville.numerics.types import RandomKey, Scalar
 from liouville.objectives._base import AbstractTerm
 from liouville.processes import (
     AbstractHazard,
+    ByKind,
     Excerpts,
     InheritedKinds,
     PointProcess,
@@ -172,24 +173,26 @@ class MarkLikelihood(AbstractEventTerm):
 
 
 class InheritancePrior(AbstractTerm):
-    r"""What draws inherited kinds to a guess, $-\sum_{jk} c_{jk} \log B_{jk}$ over all events.
+    r"""What draws inherited kinds to a guess, and numbers of children to their mean, per event.
 
-    As if $c_{jk}$ more children of kind $k$ of events of kind $j$ had been seen.
+    $$-\sum_{jk} c_{jk} \log B_{jk} + w \sum_j (r_j - 1 - \log r_j),$$
+
+    as if $c_{jk}$ more children of kind $k$ of events of kind $j$ had been seen; $r$ are the
+    numbers of children by kind over their mean, see `ByKind.unevenness`.
 
     Attributes:
         counts: $c$ over the number of events, shape `(kinds, kinds)`.
+        evenness: $w$, likewise, shape `()`.
     """
 
     counts: Float[Array, "kinds kinds"]
+    evenness: Float[Array, ""]
     name: str = eqx.field(static=True, default="prior")
-
-    @property
-    def parts(self) -> tuple[str, ...]:
-        """The factor of the process that it depends on."""
-        return ("marks",)
 
     def __call__(self, path: PointProcess, *, key: RandomKey) -> Scalar:
         """The negative logarithm of the prior per event."""
         del key
         assert isinstance(path.marks, InheritedKinds)
-        return -jnp.sum(self.counts * path.marks.log_shares)
+        found = jax.tree.leaves(path, is_leaf=lambda node: isinstance(node, ByKind))
+        uneven = sum(node.unevenness for node in found if isinstance(node, ByKind))
+        return self.evenness * uneven - jnp.sum(self.counts * path.marks.log_shares)

@@ -80,6 +80,17 @@ class ByKind(AbstractProductivity):
         """So many triggered events on average for each kind."""
         return ByKind(as_float(np.log(means)))
 
+    @property
+    def unevenness(self) -> Scalar:
+        r"""$\sum_k (r_k - 1 - \log r_k)$ of the numbers over their mean; zero if all are equal.
+
+        Times $c\bar\kappa$ it is, up to a constant, the negative logarithm of a gamma prior: as if
+        $c$ more events of each kind had been seen, with the mean number of children.
+        """
+        count = len(self.log_levels)
+        logs = self.log_levels - jax.nn.logsumexp(self.log_levels) + math.log(count)
+        return jnp.sum(jnp.exp(logs) - 1.0 - logs)
+
     def log_mean(self, mark: Scalar) -> Scalar:
         r"""$a_k$ for the mark $k$."""
         return self.log_levels[jnp.clip(jnp.round(mark).astype(int), 0, len(self.log_levels) - 1)]

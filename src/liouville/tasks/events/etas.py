@@ -51,6 +51,8 @@ _SHARE_TRIGGERED = 0.5
 _PIECES, _PRIOR_EVENTS = (1, 2, 4, 8, 16), 10.0
 _DISTANCE, _EXCESS, _OFFSET = 0.02, 0.6, 0.02  # where the search begins; the last in mean gaps
 _MOST_EXCESS = 3.0
+# As if so many more events of each kind had the mean number of children.
+_MORE_PARENTS = 10.0
 
 
 class Etas(eqx.Module):
@@ -193,20 +195,33 @@ def fit_etas(events: Events, units: EventUnits, most: int) -> EtasFit:
     law, chance = _start(events, marks), np.ones(len(places))
     repeated, like = len(events.windows) > 1, _FIRST
     kinds = marks.astype(int) if law.kinds is not None else None
-    inheritance = None
+
+    def with_kinds(law: Etas, every: WithBackground) -> tuple[Etas, Inheritance | None]:
+        """The law with the shares of children that its other parameters make the best."""
+        if kinds is None:
+            return law, None
+        of_parents = np.asarray(_by_kind(law, every), np.float64)[is_event]
+        inheritance = inherited(of_parents, kinds, fold)
+        return dataclasses.replace(law, kinds=Fixed(inheritance.law)), inheritance
+
     for share, iterations in _ROUNDS:
         found = declustered(places, chance, fold, repeated=repeated, like=like)
         # Chosen once, when events are declustered for the first time.
         like = None if like is _FIRST else found.choice
         every = WithBackground(excerpts, on_targets(found.log_density, excerpts))
+        law, _ = with_kinds(law, every)
         law = _maximise(law, _every(every, max(1, round(1.0 / share))), iterations)
-        if kinds is not None:
-            of_parents = np.asarray(_by_kind(law, every), np.float64)[is_event]
-            inheritance = inherited(of_parents, kinds, fold)
-            law = dataclasses.replace(law, kinds=Fixed(inheritance.law))
+        law, inheritance = with_kinds(law, every)
         chance = np.asarray(_chances(law, every), np.float64)[is_event]
     found = declustered(places, chance, fold, repeated=repeated, like=like)
     return EtasFit(law, found, chance, inheritance)
+
+
+def evenness(law: Etas, events: int) -> Array:
+    """How much the numbers of children by kind are drawn to their mean, per event; else zero."""
+    own = law.times.productivity
+    mean = jnp.mean(jnp.exp(own.log_levels)) if isinstance(own, ByKind) else jnp.zeros(())
+    return jax.lax.stop_gradient(_MORE_PARENTS * mean / events)
 
 
 def _every(known: WithBackground, step: int) -> WithBackground:
@@ -308,7 +323,10 @@ def _value_and_slope(learned: Any, rest: Any, term: EtasLikelihood) -> Array:
     law = eqx.combine(learned, rest)
     # A tail so light that it says nothing would go on to be lighter for ever.
     excess = jnp.maximum(law.log_excess - np.log(_MOST_EXCESS), 0.0)
-    return term(law, key=jax.random.key(0)) + excess**2
+    value, own = term(law, key=jax.random.key(0)) + excess**2, law.times.productivity
+    if isinstance(own, ByKind):
+        value += evenness(law, term.excerpts.number) * own.unevenness
+    return value
 
 
 def log_rates_of(etas: EtasFit, excerpts: Excerpts) -> np.ndarray:

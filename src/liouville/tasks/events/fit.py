@@ -24,7 +24,13 @@ from liouville.tasks.events._initial import initial, resolve_choices
 from liouville.tasks.events.baselines import baselines
 from liouville.tasks.events.config import EventsConfig
 from liouville.tasks.events.demo import demonstration
-from liouville.tasks.events.etas import fit_etas, log_rates_of, on_targets, preferred_pieces
+from liouville.tasks.events.etas import (
+    evenness,
+    fit_etas,
+    log_rates_of,
+    on_targets,
+    preferred_pieces,
+)
 from liouville.tasks.events.inherited import MOST_KINDS
 from liouville.tasks.events.kinds import MATRIX
 from liouville.tasks.events.measure import Judged
@@ -152,7 +158,8 @@ def resolve(loaded: Loaded, config: EventsConfig, progress: bool | None = None) 
     if isinstance(process.marks, InheritedKinds):
         assert first is not None
         assert first.inheritance is not None
-        own = own + InheritancePrior(counts=as_float(first.inheritance.counts / excerpts.number))
+        counts = as_float(first.inheritance.counts / excerpts.number)
+        own = own + InheritancePrior(counts=counts, evenness=evenness(first.law, excerpts.number))
     return Start(
         config,
         process,
