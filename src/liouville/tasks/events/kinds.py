@@ -21,7 +21,8 @@ class Offspring(NamedTuple):
     Attributes:
         kinds: their names.
         matrix: of one event of kind j the expected children of kind k, shape `(kinds, kinds)`.
-        errors: standard errors, the kernel and the zones being known; NaN of kinds that never came.
+        errors: standard errors, the kernel and the zones being known; NaN of kinds that never came,
+            and where all parents have one law.
     """
 
     kinds: tuple[str, ...]
@@ -74,7 +75,9 @@ def offspring(model: EventModel, training: Events) -> Offspring | None:
     matrix = mean[:, None] * shares
     with_first = np.concatenate([_background(law)[None], matrix])
     values = values / (values * with_first[:, own].T).sum(axis=1, keepdims=True)
-    errors = np.stack([_errors(values[own == kind]) for kind in range(count)], axis=1)
+    errors = np.full_like(matrix, np.nan)
+    if law.same is None:
+        errors = np.stack([_errors(values[own == kind]) for kind in range(count)], axis=1)
     return Offspring(model.kinds, matrix, errors)
 
 
