@@ -195,6 +195,7 @@ def fit_etas(events: Events, units: EventUnits, most: int) -> EtasFit:
     law, chance = _start(events, marks), np.ones(len(places))
     repeated, like = len(events.windows) > 1, _FIRST
     kinds = marks.astype(int) if law.kinds is not None else None
+    inheritance = None
 
     def with_kinds(law: Etas, every: WithBackground) -> tuple[Etas, Inheritance | None]:
         """The law with the shares of children that its other parameters make the best."""
