@@ -28,6 +28,7 @@ from liouville.objectives import (
     Entropy,
     Functional,
     GrowthDeviation,
+    InheritancePrior,
     Interaction,
     JacobianAsymmetry,
     KineticEnergy,
@@ -46,7 +47,14 @@ from liouville.objectives import (
     control_at,
 )
 from liouville.paths import Contextual, Ensemble, Joined, LocationScale, Masses, Selected
-from liouville.processes import Excerpts, GutenbergRichter, PointProcess, Triggered
+from liouville.processes import (
+    Excerpts,
+    GutenbergRichter,
+    InheritedKinds,
+    Nowhere,
+    PointProcess,
+    Triggered,
+)
 from liouville.quantities import jacobian_asymmetry
 from liouville.tasks.density._terms import Renoised
 from processes_cases import INTENSITIES
@@ -321,6 +329,25 @@ def _events(kind: type) -> Case:
     )
 
 
+COUNTS = jnp.asarray([[0.1, 0.4, 0.2], [0.3, 0.1, 0.1], [0.2, 0.2, 0.5]])
+
+
+def _inheriting() -> PointProcess:
+    law = InheritedKinds.of([1.0, 2.0, 3.0], [[3.0, 1.0, 1.0], [1.0, 2.0, 1.0], [1.0, 1.0, 4.0]])
+    return PointProcess(INTENSITIES["kinds"], Nowhere(), law)
+
+
+def _inheritance(process: PointProcess) -> Any:
+    assert isinstance(process.marks, InheritedKinds)
+    logits = jnp.concatenate([jnp.zeros((3, 1)), process.marks.children], axis=1)
+    shares = jnp.exp(logits) / jnp.exp(logits).sum(axis=1, keepdims=True)
+    means: Any = process.intensity
+    means = jnp.exp(means.productivity.log_levels)
+    ratios = means / means.mean()
+    prior = -sum(COUNTS[j, k] * jnp.log(shares[j, k]) for j in range(3) for k in range(3))
+    return prior + 0.3 * sum(r - 1.0 - jnp.log(r) for r in ratios)
+
+
 def _few(kind: type, **options: Any) -> Callable[[], AbstractTerm]:
     return lambda: kind(**{"interval": SPAN, "times": 3, "particles": 4, **options})
 
@@ -435,4 +462,10 @@ TERMS: dict[str, Case] = RUNNING | {
     "places": _events(PlaceLikelihood),
     "times": _events(TimeLikelihood),
     "marks": _events(MarkLikelihood),
+    "inheritance": Case(
+        lambda: InheritancePrior(counts=COUNTS, evenness=jnp.asarray(0.3)),
+        _inheriting,
+        _inheritance,
+        draws=1,
+    ),
 }

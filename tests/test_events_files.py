@@ -73,7 +73,9 @@ def test_names_of_columns(tmp_path: Path) -> None:
     with _raises("used twice"):
         read_events(path, mark="x", features="x,y")
     with _raises("no columns longitude and latitude"):
-        read_events(_text(tmp_path, "t,a\n1,2\n"))
+        read_events(_text(tmp_path, "t,lat\n1,2\n"))
+    with pytest.warns(UserWarning, match="no columns longitude and latitude.*not used: a"):
+        assert read_events(_text(tmp_path, "t,a\n1,2\n"), window="0,5").dim == 0
     with _raises("no column 'time'"):
         read_events(_text(tmp_path, "x,y\n1,2\n"))
     with _raises("no rows"):

@@ -30,7 +30,8 @@ def forecast(
     n: Annotated[int, typer.Option("-n", help="Number of catalogues.")] = 1000,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to fill.")] = Path("FORECAST"),
     grid: Annotated[
-        float | None, typer.Option(help="Size of a cell, in units of the coordinates.")
+        float | None,
+        typer.Option(help="Size of a cell, in units of the coordinates; of time without places."),
     ] = None,
     bins: Annotated[
         str | None,
@@ -61,6 +62,7 @@ def forecast(
         check_folder,
         expected_on_grid,
         forecast_events,
+        spans_of,
         write_forecast,
     )
     from liouville.tasks.events.grid import cells_of
@@ -72,11 +74,14 @@ def forecast(
         raise LiouvilleError(f"--grid is {grid:g}; give a positive size")
     lines = () if coast is None else read_lines(coast)
     model, known = model_and_history(run, history, sequence_name)
+    if not model.dim and (region or coast):
+        raise LiouvilleError(f"{run} is of events in time alone; leave --region and --coast out")
     length = duration(horizon, model.time_unit)
     edges = bins_of(bins, model)
     begin = float(known.times.max()) if start is None else known.number(start)
-    cells = cells_of(model, region_of(region, model), known, grid)
-    options: dict[str, Any] = {"bins": edges, "coast": lines, "force": force}
+    cells = cells_of(model, region_of(region, model), known, grid) if model.dim else None
+    spans = None if model.dim else spans_of(length, grid)
+    options: dict[str, Any] = {"bins": edges, "spans": spans, "coast": lines, "force": force}
     if every is not None and until is not None:
         step = duration(every, model.time_unit)
         starts = starts_of(begin, step, known.number(until), known)
@@ -88,7 +93,7 @@ def forecast(
     found = forecast_events(
         model, known, length, n, start=begin, drop_future=drop_future, seed=seed, say=say
     )
-    expected = expected_on_grid(model, cells, found)
+    expected = None if cells is None else expected_on_grid(model, cells, found)
     summary = write_forecast(out, model, found, expected, **options)
     shown = [
         f"from {summary['start']} to {summary['end']}, {summary['events known']} events known",

@@ -44,7 +44,11 @@ def read_archive(
         return EventTable(Table(str(archive.path), arrays, lambda i: f"row {i + 1}"))
     is_flat = {"times", "places"} <= set(archive.names)
     read = _flat if is_flat else _per_sequence
+    if features == (NONE,):
+        features = ()
     columns, places, names, rows, windows = read(archive, features, mark)
+    if features == ():
+        places = places[:, :0]
     path, dim = archive.path, places.shape[1]
     if features is not None and len(features) != dim:
         raise LiouvilleError(
@@ -55,7 +59,8 @@ def read_archive(
         columns.pop("mark", None)
     elif mark is not None and "mark" not in columns:
         raise LiouvilleError(f"{path} has no marks, but mark is {mark!r}; leave it out")
-    features = features or (tuple("xyz"[:dim]) if dim <= 3 else number_values(dim))
+    if features is None:
+        features = tuple("xyz"[:dim]) if dim <= 3 else number_values(dim)
     columns |= dict(zip(features, places.T, strict=True))
     if mark is not None and mark != NONE:
         columns[mark] = columns.pop("mark")
@@ -98,7 +103,8 @@ def _per_sequence(archive: Archive, features: tuple[str, ...] | None, mark: str 
             f"arrays of {archive.path} have {listed([str(w) for w in sorted(widths)])} columns; "
             "sequences need the same: time, coordinates and perhaps a mark"
         )
-    width = widths.pop() if widths else 1 + len(features or "xy")
+    own = tuple("xy") if features is None else features
+    width = widths.pop() if widths else 1 + len(own)
     if features is None and any(table.size for table in tables):
         raise LiouvilleError(
             f"arrays of {archive.path} have {width} columns without names, whose order differs "
@@ -106,17 +112,17 @@ def _per_sequence(archive: Archive, features: tuple[str, ...] | None, mark: str 
             "--features longitude,latitude --mark magnitude, or save arrays time, longitude, "
             "latitude, ... by name"
         )
-    dim = len(features or "xy")
+    dim = len(own)
     named = mark not in (None, NONE)
-    if not 1 <= dim <= width - 1 <= dim + 1:
+    if not dim <= width - 1 <= dim + 1:
         raise LiouvilleError(
             f"arrays of {archive.path} have {width} columns; they are time, {dim} coordinates "
-            f"({listed(features or 'xy')}) and perhaps a mark: name the coordinates "
+            f"({listed(own)}) and perhaps a mark: name the coordinates "
             "with features, or make arrays times and places"
         )
     if width == dim + 2 and not named and mark != NONE:
         raise LiouvilleError(
-            f"arrays of {archive.path} have {width} columns: the time, {listed(features or 'xy')} "
+            f"arrays of {archive.path} have {width} columns: {listed(('the time', *own))} "
             "and one without a name; name it with mark (--mark magnitude, or --mark none to leave "
             "it out)"
         )

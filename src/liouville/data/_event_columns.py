@@ -101,10 +101,10 @@ def part_columns(table: Table, apart: Collection[str] = ()) -> list[str]:
 
 
 def coordinates(table: Table) -> tuple[str, ...]:
-    """Longitude and latitude, or x and y (and z).
+    """Longitude and latitude, or x and y (and z); none of events in time alone.
 
     Raises:
-        LiouvilleError: If there are neither, or several pairs.
+        LiouvilleError: If there are several pairs, or some of them without the others.
     """
     pairs = geographic_pairs(table)
     if len(pairs) == 1:
@@ -116,10 +116,12 @@ def coordinates(table: Table) -> tuple[str, ...]:
             "features (--features)"
         )
     lower = {name.strip().casefold(): name for name in table.names}
-    if "x" not in lower:
+    some = [n for n in table.names if is_degrees(n)] + [lower[n] for n in "yz" if n in lower]
+    if "x" not in lower and some:
         raise LiouvilleError(
-            f"{table.source} has no columns longitude and latitude, or x and y; name the "
-            f"coordinates with features. It has: {', '.join(table.names)}"
+            f"{table.source} has no columns longitude and latitude, or x and y, but {some[0]!r}; "
+            "name the coordinates with features, or 'none' for events in time alone. It has: "
+            f"{', '.join(table.names)}"
         )
     return tuple(lower[name] for name in "xyz" if name in lower)
 

@@ -62,18 +62,18 @@ def read_events(
 
     Names are found in any case, with any signs between their words: time (or datetime, timestamp,
     Origin Time, date and time of day, year to second, …); longitude and latitude (lon, lat), else
-    x and y (and z); magnitude (mag, Mw, ML, …); sequence. Places named as longitude and latitude
-    are geographic, with longitude first whatever the order, and may be written in degrees and
-    minutes. Time stamps become days since midnight (UTC) of the first event; numbers stay as they
-    are unless they are decimal years or counts since 1970. Events are in the order of sequence;
-    `Events.check` looks further.
+    x and y (and z), else events are in time alone; magnitude (mag, Mw, ML, …); sequence. Places
+    named as longitude and latitude are geographic, with longitude first whatever the order, and may
+    be written in degrees and minutes. Time stamps become days since midnight (UTC) of the first
+    event; numbers stay as they are unless they are decimal years or counts since 1970. Events are
+    in the order of sequence; `Events.check` looks further.
 
     Args:
         file: The file, or a data frame, in the user's units.
         time: Column of times: numbers, or stamps such as ``2011-03-11T05:46:24Z``. With commas a
             date and a time of day, or year, month, day, hour, minute and second.
         features: Columns of coordinates, as a list or separated by commas; names of the columns in
-            an archive.
+            an archive. ``"none"`` for events in time alone.
         mark: Column of marks: numbers, or text for kinds. ``"none"`` for none.
         sequence: Column that says to which sequence an event belongs. ``"none"`` for one sequence.
         window: Begin and end of observation: two stamps, or numbers as in the file, as a pair or as
@@ -94,7 +94,8 @@ def read_events(
 
     Warns:
         UserWarning: If rows are dropped, stamps have no zone, numbers are taken as instants, or
-            the window is guessed; if there are several types of events or of magnitudes.
+            the window is guessed; if there are several types of events or of magnitudes; if no
+            coordinates are found, with the columns that are not used.
     """
     where = None if region is None else Region.parse(region)
     names = None if features is None else names_among(features, "features", example="x,y")
@@ -103,7 +104,7 @@ def read_events(
         time, sequence, names = "time", "sequence", found.features
     if not len(found.table) and not found.names:
         raise LiouvilleError(
-            f"{found.table.source} has no rows; an event is a row of time and place"
+            f"{found.table.source} has no rows; an event is a row of a time, and a place if any"
         )
     if not select:
         _say_types(found.table)
@@ -134,8 +135,10 @@ def _columns(
 ) -> _Columns:
     """The columns that were named, and those found for what was not."""
     source = table.source
+    is_open = features is None
+    features = () if features == (NONE,) else features
     used, times = times_of(table, time, features or ())
-    features = _sort(features or coordinates(table), source)
+    features = _sort(coordinates(table) if features is None else features, source)
     used = (*used, *features)
     if mark is None:
         several = mark_columns(table, used)
@@ -155,6 +158,15 @@ def _columns(
     twice = next((name for name in kept if kept.count(name) > 1), None)
     if twice is not None:
         raise LiouvilleError(f"column {twice!r} of {source} is used twice; name another")
+    if is_open and not features:
+        rest = [name for name in table.names if name not in kept]
+        unused = f"; not used: {listed(rest)}" if rest else ""
+        warnings.warn(
+            f"{source} has no columns longitude and latitude, or x and y: its events are in time "
+            f"alone{unused}. Name coordinates with features (--features), or say 'none' if there "
+            "are none",
+            stacklevel=4,
+        )
     named = listed(used[: len(used) - len(features)])
     own = (None if name == NONE else name for name in (mark, sequence))
     return _Columns(named, times, features, *own)
@@ -185,8 +197,8 @@ def _events(
     rows = np.flatnonzero(whole)
     if not rows.size and (window is None or not given.names):
         raise LiouvilleError(
-            f"{source} has no row with a time and a place, and so no events; give events, or at "
-            "least the window"
+            f"{source} has no row with a time and all else it needs, and so no events; give "
+            "events, or at least the window"
         )
     moments = moments_of(
         own.times[rows],
@@ -208,7 +220,7 @@ def _events(
     rows = rows[order]
     return Events(
         moments.times[order],
-        np.stack([columns[name][rows] for name in own.features], axis=1),
+        np.reshape([columns[n][rows] for n in own.features], (len(own.features), len(rows))).T,
         numbers[order],
         windows,
         None if mark is None else columns[mark][rows],

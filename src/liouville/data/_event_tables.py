@@ -71,7 +71,10 @@ def _of_array(source: Source, features: tuple[str, ...] | None, mark: str | None
         )
     whole = real_matrix(found, "events", "events")
     own = mark if mark not in (None, NONE) else "mark"
-    names = ("time", *(features or ("x", "y")[: max(whole.shape[1] - 1, 1)]), own)
+    places = ("x", "y")[: max(whole.shape[1] - 1, 1)]
+    if features is not None:
+        places = () if features == (NONE,) else features
+    names = ("time", *places, own)
     if not len(names) - 1 <= whole.shape[1] <= len(names):
         raise LiouvilleError(
             f"an array of events has the columns {', '.join(names[:-1])} and perhaps a mark, got "

@@ -38,7 +38,7 @@ class Events:
 
     Attributes:
         times: When, in `time_unit` since `origin`, shape ``(n,)``, float64.
-        places: Where, shape ``(n, dim)``, float64.
+        places: Where, shape ``(n, dim)``, float64; without columns for events in time alone.
         sequence: Number of the sequence of each event, an index into `windows`, shape ``(n,)``.
         windows: Begin and end of the observation of each sequence, shape ``(m, 2)``.
         marks: How large, or the number of the kind, shape ``(n,)``; None without marks.
@@ -167,7 +167,7 @@ class Events:
         parts.append(f"{self.durations.sum():g}{unit} observed")
         if self.is_history.any():
             parts.append(f"{int(self.is_history.sum())} events of history")
-        parts.append(f"places {listed(self.features)}")
+        parts.append(f"places {listed(self.features)}" if self.dim else "in time alone")
         if self.marks is not None:
             what = f" ({listed(self.kinds)})" if self.kinds else ""
             parts.append(f"marks {self.mark_name}{what}")
@@ -192,6 +192,11 @@ class Events:
         if self.origin is None:
             return f"{time:g} {self.time_unit}".strip()
         return iso(int(microseconds([self.origin])[0]) + round(time * DAY))
+
+    def without_places(self) -> "Events":
+        """The same events in time alone."""
+        own = {"places": self.places[:, :0], "features": (), "is_geographic": False, "region": None}
+        return replace(self, **own)
 
     def keep(self, events: np.ndarray) -> "Events":
         """Keeps some events, by booleans of shape ``(n,)`` or numbers in order, and all windows."""

@@ -11,6 +11,7 @@ from liouville.objectives._base import AbstractTerm as AbstractTerm
 from liouville.objectives._base import Objective as Objective
 from liouville.objectives._base import stratified_times as stratified_times
 from liouville.objectives._events import AbstractEventTerm as AbstractEventTerm
+from liouville.objectives._events import InheritancePrior as InheritancePrior
 from liouville.objectives._events import MarkLikelihood as MarkLikelihood
 from liouville.objectives._events import PlaceLikelihood as PlaceLikelihood
 from liouville.objectives._events import TimeLikelihood as TimeLikelihood

@@ -26,9 +26,9 @@ class AbstractTerm(eqx.Module):
         """An unbiased estimate of the term, with an unbiased gradient, shape `()`."""
 
     @property
-    def part(self) -> str | None:
-        """The field of the path that the term depends on, if it is one; no other term may."""
-        return None
+    def parts(self) -> tuple[str, ...]:
+        """The fields of the path that the term depends on, if it is only these; else none."""
+        return ()
 
     def at(self, step: Int[Array, ""]) -> "AbstractTerm":
         """The term as it is at a step of training: itself, unless it changes with the steps."""
@@ -77,10 +77,18 @@ class Objective(eqx.Module):
         return total, {term.name: value for term, value in zip(self.terms, values)}
 
     @property
-    def parts(self) -> tuple[str, ...]:
-        """The fields of the path that the terms depend on, each on its own; none if they share."""
-        found = [term.part for term in self.terms]
-        return tuple(p for p in found if p is not None) if None not in found else ()
+    def groups(self) -> tuple[tuple[str, ...], ...]:
+        """The fields of the path that terms depend on, those of one term in one group.
+
+        Terms of different groups know nothing of each other. None if a term depends on all.
+        """
+        found: list[set[str]] = []
+        for own in (set(term.parts) for term in self.terms):
+            if not own:
+                return ()
+            apart = [group for group in found if not group & own]
+            found = [*apart, own.union(*(group for group in found if group & own))]
+        return tuple(sorted(tuple(sorted(group)) for group in found))
 
     def at(self, step: Int[Array, ""]) -> "Objective":
         """The objective at a step of training."""

@@ -10,7 +10,14 @@ from jaxtyping import Array, Float
 
 from liouville.numerics.types import RandomKey, Scalar
 from liouville.objectives._base import AbstractTerm
-from liouville.processes import AbstractHazard, Excerpts, PointProcess, log_rates
+from liouville.processes import (
+    AbstractHazard,
+    ByKind,
+    Excerpts,
+    InheritedKinds,
+    PointProcess,
+    log_rates,
+)
 
 
 class AbstractEventTerm(AbstractTerm):
@@ -103,16 +110,16 @@ class PlaceLikelihood(AbstractEventTerm):
     name: str = eqx.field(static=True, default="places")
 
     @property
-    def part(self) -> str:
+    def parts(self) -> tuple[str, ...]:
         """The factor of the process that it depends on."""
-        return "places"
+        return ("places",)
 
     @property
-    def items(self) -> "WithBackground":
+    def items(self) -> WithBackground:
         """The excerpts with the density of the background, if it is given."""
         return WithBackground(self.excerpts, self.log_background)
 
-    def each(self, process: PointProcess, item: "WithBackground") -> Float[Array, " targets"]:
+    def each(self, process: PointProcess, item: WithBackground) -> Float[Array, " targets"]:
         """The log-densities of the places of the targets."""
         return process.log_places(item.excerpts, item.log_background)
 
@@ -125,9 +132,9 @@ class TimeLikelihood(AbstractEventTerm):
     name: str = eqx.field(static=True, default="times")
 
     @property
-    def part(self) -> str:
+    def parts(self) -> tuple[str, ...]:
         """The factor of the process that it depends on."""
-        return "intensity"
+        return ("intensity",)
 
     def each(self, process: PointProcess, item: Excerpts) -> Float[Array, " targets"]:
         """Log-rates at the targets, less the integral over the excerpt."""
@@ -136,17 +143,56 @@ class TimeLikelihood(AbstractEventTerm):
 
 
 class MarkLikelihood(AbstractEventTerm):
-    r"""$-\sum_i \log f(m_i)$, nats per event."""
+    r"""$-\sum_i \log f(m_i \mid t_i, x_i, H_i)$, nats per event.
+
+    Attributes:
+        log_background: as for `PlaceLikelihood`.
+        parents: the factor that inherited marks ask for the parents of an event, which is learned
+            with them; `None` for marks that ask none. See `PointProcess.parents`.
+    """
 
     excerpts: Excerpts
+    log_background: Float[Array, "excerpts targets"] | None = None
     batch_size: int | None = eqx.field(static=True, default=None)
+    parents: str | None = eqx.field(static=True, default=None)
     name: str = eqx.field(static=True, default="marks")
 
     @property
-    def part(self) -> str:
-        """The factor of the process that it depends on."""
-        return "marks"
+    def parts(self) -> tuple[str, ...]:
+        """The factors of the process that it depends on."""
+        return ("marks",) if self.parents is None else (self.parents, "marks")
 
-    def each(self, process: PointProcess, item: Excerpts) -> Float[Array, " targets"]:
+    @property
+    def items(self) -> WithBackground:
+        """The excerpts with the density of the background, if it is given."""
+        return WithBackground(self.excerpts, self.log_background)
+
+    def each(self, process: PointProcess, item: WithBackground) -> Float[Array, " targets"]:
         """The log-densities of the marks of the targets."""
-        return process.log_marks(item)
+        return process.log_marks(item.excerpts, item.log_background)
+
+
+class InheritancePrior(AbstractTerm):
+    r"""What draws inherited kinds to a guess, and numbers of children to their mean, per event.
+
+    $$-\sum_{jk} c_{jk} \log B_{jk} + w \sum_j (r_j - 1 - \log r_j),$$
+
+    as if $c_{jk}$ more children of kind $k$ of events of kind $j$ had been seen; $r$ are the
+    numbers of children by kind over their mean, see `ByKind.unevenness`.
+
+    Attributes:
+        counts: $c$ over the number of events, shape `(kinds, kinds)`.
+        evenness: $w$, likewise, shape `()`.
+    """
+
+    counts: Float[Array, "kinds kinds"]
+    evenness: Float[Array, ""]
+    name: str = eqx.field(static=True, default="prior")
+
+    def __call__(self, path: PointProcess, *, key: RandomKey) -> Scalar:
+        """The negative logarithm of the prior per event."""
+        del key
+        assert isinstance(path.marks, InheritedKinds)
+        found = jax.tree.leaves(path, is_leaf=lambda node: isinstance(node, ByKind))
+        uneven = sum(node.unevenness for node in found if isinstance(node, ByKind))
+        return self.evenness * uneven - jnp.sum(self.counts * path.marks.log_shares)

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from liouville.plots._clock import Clock
 from liouville.plots._events import mark_parts
 from liouville.plots._style import (
+    DENSITY,
     FAINT,
     INK,
     MARK,
@@ -19,10 +20,12 @@ from liouville.plots._style import (
     panels,
     plain,
     sheet,
+    tidy_bar,
 )
 from liouville.plots._training import moving_average
 
 _LEVEL = 0.95
+_MOST_NUMBERS, _MOST_NAMES = 12, 40  # kinds of which numbers, or names, can be read
 _BINS = 20
 
 
@@ -164,6 +167,38 @@ def kinds_figure(kinds: Sequence[str], shares: np.ndarray, law: np.ndarray) -> F
     return figure
 
 
+def offspring_figure(
+    kinds: Sequence[str], matrix: np.ndarray, errors: np.ndarray, branching_ratio: float
+) -> Figure:
+    """How many events of each kind (columns) one of a kind (rows) triggers directly.
+
+    Both arrays have the shape ``(kinds, kinds)``; numbers are written where there are few kinds.
+    """
+    count = len(kinds)
+    with_numbers = count <= _MOST_NUMBERS
+    side = float(np.clip((0.62 if with_numbers else 0.22) * count, 2.6, 8.0))
+    figure, (axes,) = sheet(side + 2.4, side + 1.2)
+    top = max(float(matrix.max()), 1e-12)
+    image = axes.imshow(matrix, cmap=DENSITY, vmin=0.0, vmax=top, aspect="equal")
+    if count <= _MOST_NAMES:
+        names = [plain(kind, 18) for kind in kinds]
+        axes.set_xticks(range(count), names, rotation=90 if max(map(len, names)) > 3 else 0)
+        axes.set_yticks(range(count), names)
+    axes.tick_params(length=0, labelsize=8)
+    for side_ in axes.spines.values():
+        side_.set_visible(False)
+    for i, j in np.ndindex(matrix.shape) if with_numbers else ():
+        shade = "white" if matrix[i, j] > 0.7 * top else INK
+        text = f"{matrix[i, j]:.2f}"
+        if np.isfinite(errors[i, j]):
+            text += f"\n±{errors[i, j]:.2f}"
+        axes.text(j, i, text, ha="center", va="center", fontsize=7, color=shade, linespacing=1.1)
+    label(axes, "kind of the event that is triggered", "kind of the event")
+    tidy_bar(figure.colorbar(image, ax=axes, fraction=0.05, shrink=0.8, pad=0.02, aspect=28), "")
+    headline(axes, "offspring", f"branching ratio {branching_ratio:.2f}")
+    return figure
+
+
 def triggering_figure(
     clock: Clock,
     elapsed: np.ndarray,
@@ -175,6 +210,8 @@ def triggering_figure(
 ) -> Figure:
     """What one event adds: to the rate, to the weight of its surroundings, and how far away.
 
+    Without zones, of events in time alone, the first of these is all there is.
+
     Args:
         clock: Of the times.
         elapsed: Times since the event, shape ``(m,)``.
@@ -183,10 +220,11 @@ def triggering_figure(
         rates: Events per unit of time that one event triggers directly, by its description; may be
             empty.
         distances: Shape ``(r,)``.
-        zones: Density of a child at these distances per unit of area, by time since the event.
+        zones: Density of a child at these distances per unit of area, by time since the event; may
+            be empty, if rates are not.
         length: The unit of length.
     """
-    count = 3 if rates else 2
+    count = bool(rates) + 2 * bool(zones)
     figure, axes = sheet(3.4 * count + 0.6, 3.1, columns=count)
     for panel in axes:
         panel.set(xscale="log", yscale="log")
@@ -198,6 +236,8 @@ def triggering_figure(
         if len(rates) > 1:
             panel.legend(frameon=False, fontsize=8)
         headline(panel, "triggered rate")
+    if not zones:
+        return figure
     weight, zone = axes
     weight.fill_between(elapsed, weights[0], weights[2], color=MODEL, alpha=0.2, linewidth=0)
     weight.plot(elapsed, weights[1], color=MODEL, linewidth=1.4)

@@ -1,7 +1,7 @@
 """Figures of genes: how they change on the way to a fate, and which change most."""
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -29,6 +29,7 @@ _MOST_ROWS = 60
 _ROW = 0.17  # inches
 
 
+@runtime_checkable
 class DrawableTrends(Protocol):
     """The expression of genes by time, as `liouville.cells.trends` gives it."""
 

@@ -9,6 +9,7 @@ from liouville.plots._events import rate_over_time as rate_over_time
 from liouville.plots._events_checks import event_likelihoods as event_likelihoods
 from liouville.plots._events_checks import kinds_figure as kinds_figure
 from liouville.plots._events_checks import magnitude_figure as magnitude_figure
+from liouville.plots._events_checks import offspring_figure as offspring_figure
 from liouville.plots._events_checks import residual_figure as residual_figure
 from liouville.plots._events_checks import triggering_figure as triggering_figure
 from liouville.plots._events_movie import event_movie as event_movie

@@ -1,6 +1,6 @@
 r"""Point processes: events in time and space, each of which may make others more likely.
 
-$$\lambda(t, x, m \mid H) = \lambda(t \mid H)\; \rho_t(x \mid H)\; f(m).$$
+$$\lambda(t, x, m \mid H) = \lambda(t \mid H)\; \rho_t(x \mid H)\; f(m \mid t, x, H).$$
 
 The history $H$ is the events before $t$. Three factors, each normalised by itself: an *intensity*
 in time whose integral is known in closed form, *places* that follow a path of densities, and
@@ -33,6 +33,7 @@ from liouville.processes._hawkes import Poisson as Poisson
 from liouville.processes._hawkes import Unmarked as Unmarked
 from liouville.processes._history import History as History
 from liouville.processes._history_free import HistoryFree as HistoryFree
+from liouville.processes._inherited import InheritedKinds as InheritedKinds
 from liouville.processes._kernels import AbstractKernel as AbstractKernel
 from liouville.processes._kernels import Exponentials as Exponentials
 from liouville.processes._kernels import FinitePowerLaw as FinitePowerLaw
@@ -47,6 +48,7 @@ from liouville.processes._neural import Neural as Neural
 from liouville.processes._next import next_time as next_time
 from liouville.processes._next import rescale_times as rescale_times
 from liouville.processes._next import simulate_times as simulate_times
+from liouville.processes._nowhere import Nowhere as Nowhere
 from liouville.processes._polygon import Polygon as Polygon
 from liouville.processes._process import PointProcess as PointProcess
 from liouville.processes._process import log_rates as log_rates

@@ -34,6 +34,14 @@ class AbstractHazard(eqx.Module):
     def total(self, excerpt: Excerpts) -> Scalar:
         """The sum of `integrals`, which may be cheaper together than one by one."""
 
+    def log_parents(self, t: Scalar) -> Float[Array, " parents"] | None:
+        """Log-chances, up to a constant, that an event at `t` has no parent, and of each parent.
+
+        Shape `(events + 1,)`; `None` if events have no parents.
+        """
+        del t
+        return None
+
 
 def integrals(hazard: AbstractHazard, excerpt: Excerpts) -> Float[Array, " intervals"]:
     r"""$\int\lambda$ over the intervals of an excerpt, zero on padding.
@@ -71,6 +79,11 @@ class AbstractPlaces(eqx.Module):
 
 class AbstractMarks(eqx.Module):
     """The law of the mark of an event, such as its magnitude or its kind."""
+
+    def of_children(self, parent: Scalar) -> "AbstractMarks":
+        """The law of the children of an event with this mark: the same, unless it is inherited."""
+        del parent
+        return self
 
     @abc.abstractmethod
     def log_density(self, mark: Scalar) -> Scalar:

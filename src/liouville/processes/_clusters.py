@@ -62,6 +62,7 @@ def simulate_clusters(
     children of every event: $\kappa(m_i)\,g(t - t_i)$. So all catalogues are drawn generation by
     generation, without a step from event to event (Hawkes and Oakes, J. Appl. Prob. 11, 1974).
     What an event triggers must not depend on its place: with a heredity it does, see `follow`.
+    Kinds that are inherited are drawn from those of the parents, which this process knows.
 
     Args:
         intensity: when events happen.
@@ -89,12 +90,15 @@ def simulate_clusters(
     chances = means / means.sum() if means.any() else None
     known = rng.choice(len(means), int(counts[1].sum()), p=chances)
     number = np.concatenate([np.repeat(np.arange(n), count) for count in counts])
+    # The kind of the parent, none of which is an event of the background.
+    parents = np.full(int(counts[0].sum()), np.nan)
+    parents = np.append(parents, np.asarray(history.marks, np.float64)[known])
     ages = -np.asarray(history.times, np.float64)[known]
     times = np.concatenate([times, _children_times(intensity, rng, ages, 0.0 * ages, horizon)])
     found: list[tuple[np.ndarray, ...]] = []
     total, generation = np.zeros(n, int), 0
     while len(times):
-        own = _marks(marks, len(times), jr.fold_in(key, generation))
+        own = _marks(marks, parents, jr.fold_in(key, generation))
         found.append((number, times, own))
         total += np.bincount(number, minlength=n)
         if not isinstance(intensity, Hawkes):
@@ -106,6 +110,7 @@ def simulate_clusters(
         if grown.max() > most or grown.sum() > _MOST_TOGETHER * most:
             raise exploded(most, horizon)
         number, since = np.repeat(number, children), np.repeat(times, children)
+        parents = np.repeat(own, children)
         times = since + _children_times(intensity, rng, 0.0 * since, since, horizon)
     columns = [np.concatenate(c) for c in zip(*found)] if found else [np.zeros(0)] * 3
     number, times, own = columns
@@ -147,10 +152,12 @@ def _children_times(
     return _padded(_kernel_times, columns, intensity.kernel)
 
 
-def _marks(marks: AbstractMarks | None, n: int, key: RandomKey) -> np.ndarray:
+def _marks(marks: AbstractMarks | None, parents: np.ndarray, key: RandomKey) -> np.ndarray:
+    """Marks of events whose parents have these; NaN for those without a parent."""
     if marks is None:
-        return np.zeros(n)
-    return np.asarray(_drawn_marks(marks, jr.split(key, _room(n))), np.float64)[:n]
+        return np.zeros(len(parents))
+    keys = jr.split(key, _room(len(parents)))
+    return _padded(lambda given: _drawn_marks(marks, given, keys), parents)
 
 
 @eqx.filter_jit
@@ -194,5 +201,10 @@ def _kernel_times(kernel: AbstractKernel, ages: Array, left: Array, shares: Arra
 
 
 @eqx.filter_jit
-def _drawn_marks(marks: AbstractMarks, keys: Array) -> Array:
-    return jax.vmap(lambda key: marks.sample(key=key))(keys)
+def _drawn_marks(marks: AbstractMarks, parents: Array, keys: Array) -> Array:
+    def one(parent: Array, key: Array) -> Array:
+        is_child = jnp.isfinite(parent)
+        child = marks.of_children(jnp.where(is_child, parent, 0.0)).sample(key=key)
+        return jnp.where(is_child, child, marks.sample(key=key))
+
+    return jax.vmap(one)(parents, keys)

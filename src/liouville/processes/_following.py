@@ -15,6 +15,7 @@ from liouville.processes._history import History
 from liouville.processes._history_free import HistoryFree
 from liouville.processes._next import next_time
 from liouville.processes._polygon import Polygon
+from liouville.processes._process import PointProcess
 from liouville.processes._routed import Routed
 
 _MOST_DRAWS = 10_000
@@ -64,13 +65,18 @@ class When(eqx.Module):
     marks: AbstractMarks | None
     limit: Scalar
 
-    def draw(self, past: History, now: Scalar, *, key: RandomKey) -> tuple[Scalar, Scalar]:
-        """The time of the next event, infinite after the limit, and its mark."""
-        time_key, mark_key = jr.split(key)
-        t = next_time(self.intensity.after(past), now, self.limit, key=time_key)
+    def time(self, past: History, now: Scalar, *, key: RandomKey) -> Scalar:
+        """The time of the next event, infinite after the limit."""
+        return next_time(self.intensity.after(past), now, self.limit, key=key)
+
+    def mark(
+        self, places: AbstractPlaces, past: History, t: Scalar, x: Point, *, key: RandomKey
+    ) -> Scalar:
+        """The mark of an event that comes then and there."""
         if self.marks is None:
-            return t, jnp.zeros_like(t)
-        return t, self.marks.sample(key=mark_key).astype(t.dtype)
+            return jnp.zeros_like(t)
+        law = PointProcess(self.intensity, places, self.marks).mark_law(past, t, x)
+        return law.sample(key=key).astype(t.dtype)
 
 
 class _Drawn(NamedTuple):
@@ -126,10 +132,12 @@ def follow(
         new, key = dataclasses.replace(new, valid=slots < i), jr.fold_in(key, i)
         both = _both(known, new)
         t, mark, happens = new.times[i], new.marks[i], i < count
+        mark_key = key
         if when is not None:
             now = jnp.where(i > 0, new.times[jnp.maximum(i - 1, 0)], 0.0)
-            time_key, key = jr.split(key)
-            t, mark = when.draw(both, now, key=time_key)
+            when_key, key = jr.split(key)
+            time_key, mark_key = jr.split(when_key)
+            t = when.time(both, now, key=time_key)
             happens = (count == i) & jnp.isfinite(t)
             t = jnp.where(happens, t, when.limit)
         density = density_at(t, new)
@@ -145,6 +153,8 @@ def follow(
 
         trials, found = jax.lax.while_loop(again, draw, (1, density.draw(key)))
         odds = places.log_odds(both, t, found.x)
+        if when is not None:
+            mark = when.mark(places, both, t, found.x, key=mark_key)
         drawn = jnp.where(happens, trials, 0).astype(found.x.dtype)
         span = jax.nn.one_hot(jnp.searchsorted(edges, t), len(edges) + 1, dtype=found.x.dtype)
         return (t, mark, odds, happens), found, drawn, density.shares, span

@@ -80,6 +80,17 @@ class ByKind(AbstractProductivity):
         """So many triggered events on average for each kind."""
         return ByKind(as_float(np.log(means)))
 
+    @property
+    def unevenness(self) -> Scalar:
+        r"""$\sum_k (r_k - 1 - \log r_k)$ of the numbers over their mean; zero if all are equal.
+
+        Times $c\bar\kappa$ it is, up to a constant, the negative logarithm of a gamma prior: as if
+        $c$ more events of each kind had been seen, with the mean number of children.
+        """
+        count = len(self.log_levels)
+        logs = self.log_levels - jax.nn.logsumexp(self.log_levels) + math.log(count)
+        return jnp.sum(jnp.exp(logs) - 1.0 - logs)
+
     def log_mean(self, mark: Scalar) -> Scalar:
         r"""$a_k$ for the mark $k$."""
         return self.log_levels[jnp.clip(jnp.round(mark).astype(int), 0, len(self.log_levels) - 1)]
@@ -137,10 +148,17 @@ class Hawkes(AbstractIntensity):
 
     def after(self, history: History) -> "HawkesHazard":
         """The hazard given a history."""
-        log_means = jax.vmap(self.productivity.log_mean)(history.marks)
-        if self.heredity is not None:
-            log_means = log_means + self.heredity * history.log_odds
+        log_means = self.log_means(history.marks, history.log_odds)
         return HawkesHazard(self.background, self.kernel, history, log_means)
+
+    def log_means(
+        self, marks: Float[Array, " n"], log_odds: Float[Array, " n"] | None = None
+    ) -> Float[Array, " n"]:
+        r"""$\log\kappa(m) + \eta o$ of events with these log-odds, zeros by default."""
+        logs = jax.vmap(self.productivity.log_mean)(marks)
+        if self.heredity is not None and log_odds is not None:
+            logs = logs + self.heredity * log_odds
+        return logs
 
     def branching_ratio(
         self, marks: Float[Array, " n"], log_odds: Float[Array, " n"] | None = None
@@ -154,10 +172,7 @@ class Hawkes(AbstractIntensity):
             marks: marks of all events, or draws from their law, shape `(n,)`.
             log_odds: that they were triggered themselves, shape `(n,)`; zeros by default.
         """
-        logs = jax.vmap(self.productivity.log_mean)(marks)
-        if self.heredity is not None and log_odds is not None:
-            logs = logs + self.heredity * log_odds
-        return jnp.mean(jnp.exp(logs))
+        return jnp.mean(jnp.exp(self.log_means(marks, log_odds)))
 
 
 class HawkesHazard(AbstractHazard):
@@ -170,8 +185,12 @@ class HawkesHazard(AbstractHazard):
 
     def log_rate(self, t: Scalar) -> Scalar:
         r"""$\log[\mu(t) + \sum_i \kappa_i g(t - t_i)]$ over the events strictly before `t`."""
+        return jax.nn.logsumexp(self.log_parents(t))
+
+    def log_parents(self, t: Scalar) -> Float[Array, " parents"]:
+        r"""$\log\mu(t)$ and $\log[\kappa_i g(t - t_i)]$ of all entries."""
         background = self.background.log_rate(t, self.history.origin)
-        return jax.nn.logsumexp(jnp.concatenate([background[None], self.log_triggered(t)]))
+        return jnp.concatenate([background[None], self.log_triggered(t)])
 
     def integral(self, start: Scalar, end: Scalar) -> Scalar:
         r"""$\int\mu + \sum_i \kappa_i [G(end - t_i) - G(start - t_i)]$, without cancellation."""

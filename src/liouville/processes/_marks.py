@@ -265,6 +265,11 @@ class Kinds(AbstractMarks):
         """Kinds with given probabilities, up to a factor."""
         return Kinds(logits_of(probabilities, len(probabilities)))
 
+    @property
+    def probabilities(self) -> Float[Array, " kinds"]:
+        """Those of all kinds."""
+        return jnp.exp(log_weights(self.logits))
+
     def log_density(self, mark: Scalar) -> Scalar:
         """The log-probability of a kind; about -1e30 for a number that is no kind."""
         kind = jnp.round(mark).astype(int)

@@ -193,10 +193,23 @@ class NeuralHazard(AbstractHazard):
 
     def log_rate(self, t: Scalar) -> Scalar:
         r"""$\log\lambda(t)$ given the events strictly before `t`."""
+        own = self._log_own(t)
+        return own if self.base is None else jnp.logaddexp(own, self.base.log_rate(t))
+
+    def log_parents(self, t: Scalar) -> Float[Array, " parents"] | None:
+        """Those of the base, if it has some: what the network adds has no parent."""
+        parents = None if self.base is None else self.base.log_parents(t)
+        return (
+            None
+            if parents is None
+            else parents.at[0].set(jnp.logaddexp(self._log_own(t), parents[0]))
+        )
+
+    def _log_own(self, t: Scalar) -> Scalar:
+        """The log-rate that the network adds."""
         has_past, since, weights = self._state(self.history.before(t))
         slopes = self.intensity.growth.log_slopes(jnp.where(has_past, t - since, 0.0))
-        own = jnp.where(has_past, jax.nn.logsumexp(weights + slopes), self.intensity.log_first)
-        return own if self.base is None else jnp.logaddexp(own, self.base.log_rate(t))
+        return jnp.where(has_past, jax.nn.logsumexp(weights + slopes), self.intensity.log_first)
 
     def integral(self, start: Scalar, end: Scalar) -> Scalar:
         r"""$\Lambda(end) - \Lambda(start)$ from the growths of the functions in between."""

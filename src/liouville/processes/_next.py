@@ -15,7 +15,9 @@ from liouville.processes._base import (
     AbstractPlaces,
 )
 from liouville.processes._history import History
+from liouville.processes._nowhere import Nowhere
 from liouville.processes._polygon import Polygon
+from liouville.processes._process import PointProcess
 
 
 def next_time(hazard: AbstractHazard, start: Scalar, limit: Scalar, *, key: RandomKey) -> Scalar:
@@ -106,17 +108,20 @@ def simulate_times(
     first = len(history.times)
     nowhere = jnp.zeros_like(history.places, shape=history.places.shape[1:])
 
-    def drawn(events: History, now: Scalar, number: Array) -> tuple[Scalar, ...]:
+    def drawn(events: History, now: Scalar, number: Array) -> tuple[Array, ...]:
         time_key, mark_key, place_key = jr.split(jr.fold_in(key, number), 3)
         t = next_time(intensity.after(events), now, limit, key=time_key)
-        mark = jnp.zeros_like(t) if marks is None else marks.sample(key=mark_key).astype(t.dtype)
-        if places is None:
-            return t, nowhere, mark, jnp.zeros_like(t)
         when = jnp.where(jnp.isfinite(t), t, limit)
-        marginal = places.after(events).at(when)
-        draw = marginal.sample if region is None else functools.partial(region.sample, marginal)
-        place = draw(key=place_key).astype(nowhere.dtype)
-        return t, place, mark, places.log_odds(events, when, place)
+        place, odds = nowhere, jnp.zeros_like(t)
+        if places is not None:
+            marginal = places.after(events).at(when)
+            draw = marginal.sample if region is None else functools.partial(region.sample, marginal)
+            place = draw(key=place_key).astype(nowhere.dtype)
+            odds = places.log_odds(events, when, place)
+        if marks is None:
+            return t, place, jnp.zeros_like(t), odds
+        law = PointProcess(intensity, places or Nowhere(), marks).mark_law(events, when, place)
+        return t, place, law.sample(key=mark_key).astype(t.dtype), odds
 
     def step(state):
         events, now, number, _ = state

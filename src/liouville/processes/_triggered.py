@@ -82,8 +82,21 @@ class TriggeredPath(AbstractPath):
 
     def log_density_beside(self, t: Scalar, x: Point, log_background: Scalar) -> Scalar:
         """The log-density where that of the background at the point is given."""
-        is_past = self.history.before(t)
-        zones = jnp.where(is_past, self.brood.log_densities(t, x), NEVER)
-        totals = jnp.where(is_past, self.brood.log_totals(t), NEVER)
-        above = jnp.logaddexp(log_background, jax.nn.logsumexp(zones))
+        totals = jnp.where(self.history.before(t), self.brood.log_totals(t), NEVER)
+        above = jax.nn.logsumexp(self.log_parents(t, x, log_background))
         return above - jnp.logaddexp(0.0, jax.nn.logsumexp(totals))
+
+    def log_parents(
+        self, t: Scalar, x: Point, log_background: Scalar | None = None
+    ) -> Float[Array, " parents"]:
+        r"""$\log\rho^0_t(x)$ and $\log\sum_k a_{ik} N(x; \mu_{ik}, \Sigma_{ik})$ of all entries.
+
+        Args:
+            t: local time.
+            x: a place.
+            log_background: what to take for the first.
+        """
+        if log_background is None:
+            log_background = self.background.at(self.history.clock(t)).log_density(x)
+        zones = jnp.where(self.history.before(t), self.brood.log_densities(t, x), NEVER)
+        return jnp.concatenate([log_background[None], zones])

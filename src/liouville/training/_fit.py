@@ -80,8 +80,8 @@ def fit(
         average: what the moving average of the parameters keeps of itself at a step; 0 for none.
         validation: a term or objective computed at the start and every `validate_every` steps at
             the averaged parameters, with the same random numbers each time; the path of its minimum
-            is returned, which may be the start. If every term has its own `part` of the path, each
-            part is that of its own minimum.
+            is returned, which may be the start. If terms depend on different parts of the path,
+            each part is that of their own minimum; see `Objective.groups`.
         patience: validations without progress after which training stops; `None` for never.
         tolerance: progress is a validation below the best one by more than this share of it. The
             random numbers are common to both, so even a small change is told from noise.
@@ -112,8 +112,8 @@ def fit(
         raise LiouvilleError("the path has nothing to learn: all its arrays are fixed")
     _, rest = split(path)
     stepper = Stepper(rest, objective, jr.key(seed), average, optimizer, chunk)
-    parts = validation.parts if isinstance(validation, Objective) else ()
-    state = initial_state(path, optimizer, max(len(parts), 1))
+    groups = validation.groups if isinstance(validation, Objective) else ()
+    state = initial_state(path, optimizer, max(len(groups), 1))
     if resume and checkpoint is not None and checkpoint.exists():
         state, _ = restore_state(checkpoint, state)
     begin = int(state.step)
@@ -224,15 +224,15 @@ def _validate(
     is_first = ~jnp.isfinite(before)
     is_progress = bool(jnp.any(is_first | (before - values > tolerance * jnp.abs(before))))
     waited = jnp.zeros((), jnp.int32) if is_progress else state.waited + 1
-    parts = (term.parts if isinstance(term, Objective) else ()) or (None,)
+    groups = (term.groups if isinstance(term, Objective) else ()) or ((),)
     best = state.best
-    for part, is_better in zip(parts, (values < before).tolist(), strict=True):
+    for parts, is_better in zip(groups, (values < before).tolist(), strict=True):
         if not is_better:
             continue
         # Copies, because the buffers of the state are donated and may not share memory.
-        if part is None:
+        if not parts:
             best = jax.tree.map(jnp.copy, state.average)
-        else:
+        for part in parts:
             better = jax.tree.map(jnp.copy, getattr(state.average, part))
             best = eqx.tree_at(lambda b, p=part: getattr(b, p), best, better)
     replaced = (best, jnp.minimum(values, before), waited)

@@ -104,12 +104,15 @@ class Stepper(eqx.Module):
     def validate(self, state: TrainState, term: AbstractTerm | Objective) -> Float[Array, " parts"]:
         """A term at the averaged parameters, always with the same random numbers.
 
-        One number for every part of the path that is judged by itself, of which it is the sum.
+        One number for every group of parts of the path that is judged by itself, of which it is the
+        sum.
         """
         path = eqx.combine(state.average, self.rest)
         if not isinstance(term, Objective):
             return jnp.atleast_1d(term(path, key=self.key))
         total, terms = term(path, key=self.key)
-        if not term.parts:
+        if not term.groups:
             return total[None]
-        return term.weights * jnp.stack([terms[t.name] for t in term.terms])
+        values = term.weights * jnp.stack([terms[t.name] for t in term.terms])
+        own = [[set(t.parts) <= set(group) for t in term.terms] for group in term.groups]
+        return jnp.asarray(own, values.dtype) @ values

@@ -35,6 +35,7 @@ from liouville.processes import (
     Kinds,
     MixtureMarks,
     Neural,
+    Nowhere,
     PeriodicSeries,
     Piecewise,
     PointProcess,
@@ -122,11 +123,11 @@ def initial(
     places = _places(settings.places, events, units, settings.training.seed, etas)
     if isinstance(places, Triggered) and places.plain is not None and isinstance(intensity, Hawkes):
         intensity = dataclasses.replace(intensity, heredity=as_float(0.0))
-    return PointProcess(
-        intensity,
-        places,
-        initial_marks(events, units, settings.data.mark_law),
-    )
+    marks = initial_marks(events, units, settings.data.mark_law)
+    process = PointProcess(intensity, places, marks)
+    if etas is None or etas.inheritance is None or process.parents is None:
+        return process
+    return dataclasses.replace(process, marks=etas.inheritance.law)
 
 
 def initial_intensity(
@@ -184,6 +185,8 @@ def _places(
     seed: int,
     etas: EtasFit | None = None,
 ) -> AbstractPlaces:
+    if not events.dim:
+        return Nowhere()
     if options.model == "triggered":
         assert etas is not None  # `fit` finds it first
         return _triggered(options, events, etas, jr.key(seed))

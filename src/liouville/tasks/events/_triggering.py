@@ -16,6 +16,11 @@ _PARENTS = 64
 _DIRECTIONS = 16
 _AGES = (0.02, 1.0, 50.0)  # since the event, at which its zones are shown, in mean gaps
 
+_TITLE = "What an event triggers"
+_IN_TIME = (
+    "The rate of events that one event adds, of any kind, by the time since. Straight lines are "
+    "power laws."
+)
 _READING = (
     "What one event does. The rate it adds, by the time since; the weight of its surroundings over "
     "that of the background, for middling events and their spread; and how far from it the next "
@@ -25,18 +30,30 @@ _READING = (
 
 
 def triggering_picture(model: EventModel, training: Events, clock: Clock) -> list[Picture]:
-    """The picture of the triggering law, if places are triggered."""
+    """The picture of the triggering law, if places are triggered, or events in time alone are."""
+    if not model.dim and model.hawkes is not None:
+        return [
+            Picture("triggering.png", _TITLE, _IN_TIME, lambda: _in_time(model, training, clock))
+        ]
     if not isinstance(model.process.places, Triggered) or model.dim != 2:
         return []
-    title, draw = "What an event triggers", lambda: _figure(model, training, clock)
-    return [Picture("triggering.png", title, _READING, draw)]
+    return [Picture("triggering.png", _TITLE, _READING, lambda: _figure(model, training, clock))]
+
+
+def _in_time(model: EventModel, training: Events, clock: Clock):
+    elapsed = _ages(training)
+    rates, none = _rates(model, training, elapsed), np.zeros(0)
+    return triggering_figure(clock, elapsed, none, rates, none, {}, "")
+
+
+def _ages(training: Events) -> np.ndarray:
+    return np.geomspace(1e-3, 1e3, 120) * training.mean_gap
 
 
 def _figure(model: EventModel, training: Events, clock: Clock):
     process, units = model.process, model.units
     assert isinstance(process.places, Triggered)
-    gap = training.mean_gap
-    elapsed = np.geomspace(1e-3 * gap, 1e3 * gap, 120)
+    gap, elapsed = training.mean_gap, _ages(training)
     rows = np.unique(np.linspace(0, len(training) - 1, _PARENTS).astype(int))
     places = units.to_model(training.places[rows])
     marks = units.marks(training)[rows]
@@ -71,7 +88,7 @@ def _rates(model: EventModel, training: Events, elapsed: np.ndarray) -> dict[str
         sizes = np.quantile(training.marks, [0.1, 0.99]).tolist()
         own = {f"{model.mark_name} {m:.1f}": m - model.units.mark_origin for m in sizes}
     elif training.kinds:
-        own = {kind: float(i) for i, kind in enumerate(training.kinds[:2])}
+        own = {kind: float(i) for i, kind in enumerate(training.kinds[:3])}
     times = as_float(elapsed)
     density = np.asarray(jax.vmap(base.kernel.log_density)(times), np.float64)
     return {

@@ -38,9 +38,7 @@ _DURATION = re.compile(r"([0-9.eE+-]+)\s*([a-zA-Z]*)")
 
 
 def query(run: Run, question: Question) -> dict[str, np.ndarray]:
-    """Rate, density and intensity at the points of a file, given the events before, by column."""
-    if question.points is None:
-        raise LiouvilleError("no points: name a file with --at, of places and perhaps times")
+    """Rate, density and intensity at the points of a file, and the chances of kinds, by column."""
     for flag, value in (("--std", question.std), ("--against", question.against)):
         if value:
             raise LiouvilleError(
@@ -48,6 +46,8 @@ def query(run: Run, question: Question) -> dict[str, np.ndarray]:
                 f"{flag} out"
             )
     model, known = model_and_history(run.folder, question.history, question.sequence_name)
+    if question.points is None and not (question.time and not model.dim):
+        raise LiouvilleError("no points: name a file with --at, of places and perhaps times")
     unit = _settings(run)["time_unit"]
     places, times, texts = read_points_and_times(
         model, known, question.points, question.time, time_unit=unit
@@ -90,6 +90,8 @@ def model_and_events(folder: Path, history: Path | None) -> tuple[EventModel, Ev
         raise LiouvilleError(f"{folder} was fitted to data in memory; name a --history")
     if not model.mark_name:
         options["mark"] = "none"
+    if not model.dim:
+        options["features"] = "none"
     missing, repeats = data.get("missing", "refuse"), data.get("repeats", "drop")
     with warnings.catch_warnings():
         # When observation began is of no consequence for what comes after.
@@ -200,17 +202,24 @@ def answers(
 
     An event exactly at a time is not known at it: rates are those just before. Events after the
     last of the times are refused or dropped. Columns have shape `(n,)`; those per km² are there if
-    the model has a map.
+    the model has a map, those of places if events have places, and the chance of each kind if they
+    have kinds.
     """
     places = np.asarray(places, np.float64)
     latest = known_at(model, history, float(times.max()), future)
     rate, density, odds = np.empty(len(times)), np.empty(len(times)), model.log_odds(latest)
+    chances = np.empty((len(times), len(model.kinds)))
     for time in np.unique(times).tolist():
         rows, own = np.flatnonzero(times == time), latest.times <= time
         known, more = known_at(model, latest.keep(own), time), {"log_odds": odds[own]}
         rate[rows] = model.rate(np.array([time]), known, **more)[0]
         density[rows] = model.density(time, places[rows], known, **more)
+        if model.kinds:
+            chances[rows] = model.kind_chances(time, places[rows], known, **more)
+    of_kinds = {f"chance of {k}": chances[:, i] for i, k in enumerate(model.kinds)}
     unit = f" per {(model.time_unit.removesuffix('s') or 'time')}"
+    if not model.dim:
+        return {f"rate{unit}": rate, **of_kinds}
     projection = model.units.projection
     area = " per degree2" if projection is not None else " per area"
     found = {
@@ -221,7 +230,7 @@ def answers(
     if projection is not None:
         per_km = density * np.exp(-projection.log_volume(places))
         found |= {"density per km2": per_km, f"intensity{unit} km2": rate * per_km}
-    return found
+    return found | of_kinds
 
 
 def region_of(given: str | None, model: EventModel) -> Region | None:
@@ -232,20 +241,24 @@ def region_of(given: str | None, model: EventModel) -> Region | None:
 def read_points_and_times(
     model: EventModel,
     history: Events,
-    file: Path,
+    file: Path | None,
     time: str | None = None,
     *,
     time_unit: TimeUnit = "auto",
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Places, times on the clock of a history, and the times in words if they are dates.
 
-    They are those of the file, with one `time` for all points if it is given. Shapes `(n, dim)`,
-    `(n,)` and `(n,)`.
+    They are those of the file, with one `time` for all points if it is given. Of events in time
+    alone that time needs no file. Shapes `(n, dim)`, `(n,)` and `(n,)`.
     """
+    if file is None:  # of events in time alone
+        now = history.number(str(time))
+        given = now if model.origin is None else time
+        return np.zeros((1, 0)), np.array([now]), np.array([given])
     rows = open_table(file, header=False)
     features = () if rows is None else _features(model, rows)
     if time is not None:
-        if rows is not None and features:
+        if rows is not None and (features or not model.dim):
             places = _places(rows, features)
         else:
             places, _ = read_points(file, model.features, dim=model.dim)
@@ -256,7 +269,7 @@ def read_points_and_times(
         raise LiouvilleError(
             f"{file}: points with times of their own are read from a table with names, such as .csv"
         )
-    if not features:
+    if not features and model.dim:
         raise LiouvilleError(
             f"{file} has the columns {', '.join(rows.names)}; a question needs time and "
             f"{', '.join(model.features)}, or give --time for all points"
@@ -283,6 +296,8 @@ def _features(model: EventModel, rows: Table) -> tuple[str, ...]:
 
 
 def _places(rows: Table, features: tuple[str, ...]) -> np.ndarray:
+    if not features:
+        return np.zeros((len(rows), 0))
     if is_geographic(features):
         places = np.stack([degrees(rows, name) for name in features], axis=1)
     else:

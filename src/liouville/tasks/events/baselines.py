@@ -1,6 +1,7 @@
 """The plain models whose figures stand beside those of a fit."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -10,12 +11,12 @@ from scipy.spatial import KDTree
 from scipy.special import logsumexp
 
 from liouville.data import Events
-from liouville.objectives import AbstractEventTerm, TimeLikelihood
-from liouville.paths import Normal
-from liouville.processes import AbstractIntensity, HistoryFree, PointProcess
+from liouville.objectives import AbstractEventTerm, MarkLikelihood, Objective, TimeLikelihood
+from liouville.processes import InheritedKinds, Nowhere, PointProcess
 from liouville.tasks.events._initial import initial_intensity
 from liouville.tasks.events.config import EventsConfig, TimesConfig
-from liouville.tasks.events.measure import kept_parts, scores_of, standard_shift
+from liouville.tasks.events.kinds import INDEPENDENT, LAST, plain_laws
+from liouville.tasks.events.measure import kept_parts, plain_name, scores_of, standard_shift
 from liouville.tasks.events.model import EventModel
 from liouville.tasks.events.poisson import static_mixture
 from liouville.tasks.events.scores import Scores
@@ -25,6 +26,10 @@ from liouville.training import fit
 _STEPS = 400
 _MOST_KERNELS = 20_000
 _BLOCK = 500
+_TIME, _SPACE, _MARKS = "in time", "in space, standardised", "of marks"
+
+Kind = Callable[..., AbstractEventTerm]
+"""Of excerpts and other options, what an event's likelihood is."""
 
 
 class _Plain(NamedTuple):
@@ -35,25 +40,21 @@ class _Plain(NamedTuple):
     model: EventModel
     settings: EventsConfig
 
-    def term(self, kind: type[AbstractEventTerm], events: Events, **options: Any) -> Any:
+    def term(self, kind: Kind, events: Events, **options: Any) -> Any:
         own, units = self.settings.objective, self.model.units
         return kind(excerpts=units.excerpts(events, self.model.reach, own.targets), **options)
 
-    def fitted(self, start: Any, kind: type[AbstractEventTerm]) -> Any:
-        size = self.settings.objective.batch_size
-        term = self.term(kind, self.parts.training, batch_size=size)
-        fitted = fit(start, term, steps=_STEPS, optimizer=0.03, progress=False)
+    def fitted(self, start: Any, kinds: Sequence[Kind]) -> Any:
+        size, training = self.settings.objective.batch_size, self.parts.training
+        terms = Objective.of([self.term(kind, training, batch_size=size) for kind in kinds])
+        fitted = fit(start, terms, steps=_STEPS, optimizer=0.03, progress=False)
         if fitted.reason == "interrupted":
             raise KeyboardInterrupt
         return fitted.path
 
-    def nats(self, model: Any, kind: type[AbstractEventTerm]) -> dict[str, float]:
+    def nats(self, model: Any, kind: Kind) -> dict[str, float]:
         value = eqx.filter_jit(lambda model, term: term(model, key=jax.random.key(0)))
         return {name: float(value(model, self.term(kind, e))) for name, e in self.kept.items()}
-
-    def in_time(self, intensity: AbstractIntensity) -> PointProcess:
-        """A process whose places do not matter."""
-        return PointProcess(intensity, HistoryFree(Normal(self.parts.training.dim)))
 
     def seen(self, events: Events) -> np.ndarray:
         return self.model.units.to_model(events.places[~events.is_history])
@@ -69,7 +70,7 @@ def baselines(
     model: EventModel,
     etas: Mapping[str, Scores] | None = None,
 ) -> list[dict[str, float | str]]:
-    """Nats per event of plain models, in time and in space (standardised units).
+    """Nats per event of plain models, in time, in space (standardised units) and of kinds.
 
     All are fitted to the training events; those with a width or a rate to choose end where the
     validation events like it best. Of the epidemic-type law, which the model holds, `etas` are the
@@ -82,22 +83,57 @@ def baselines(
         law = model.plain_model
         etas = {} if law is None else scores_of(law, parts)
     plain = _Plain(parts, kept, model, settings)
-    mixture = static_mixture(parts.training, model.units, seed=settings.training.seed)
-    options = TimesConfig(exponentials=1, powers=0)
-    start = plain.in_time(initial_intensity(options, parts.training, model.units))
-    hawkes = plain.nats(plain.fitted(start, TimeLikelihood), TimeLikelihood)
     return [
-        {"model": "homogeneous Poisson", **_figures(_poisson(plain), "time")},
-        {"model": "Hawkes, one exponential", **_figures(hawkes, "time")},
-        {"model": "static mixture", **_figures(_static(plain, mixture.log_density), "space")},
-        {"model": "kernel density", **_figures(_static(plain, _kernels(plain)), "space")},
+        {"model": "homogeneous Poisson", **_figures(_poisson(plain), _TIME)},
+        {"model": "Hawkes, one exponential", **_hawkes(plain)},
+        *_in_space(plain),
+        *_of_kinds(plain),
         *_etas(parts, etas),
     ]
 
 
-def _figures(values: dict[str, float], where: str) -> dict[str, float]:
-    suffix = "" if where == "time" else ", standardised"
-    return {f"{name} nats in {where}{suffix}": round(v, 4) for name, v in values.items()}
+def _figures(values: Mapping[str, float], what: str) -> dict[str, float]:
+    return {f"{name} nats {what}": round(v, 4) for name, v in values.items()}
+
+
+def _hawkes(plain: _Plain) -> dict[str, float]:
+    """Of kinds the multivariate process, by plain maximum likelihood."""
+    training, options = plain.parts.training, TimesConfig(exponentials=1, powers=0)
+    intensity = initial_intensity(options, training, plain.model.units)
+    if not training.kinds:
+        found = plain.fitted(PointProcess(intensity, Nowhere()), [TimeLikelihood])
+        return _figures(plain.nats(found, TimeLikelihood), _TIME)
+    numbers = plain.model.units.marks(training).astype(int)
+    shares = np.bincount(numbers, minlength=len(training.kinds)) + 1.0
+    law = InheritedKinds.of(shares, np.tile(shares, (len(shares), 1)))
+    marks = partial(MarkLikelihood, parents="intensity")
+    start = PointProcess(intensity, Nowhere(), law)
+    found = plain.fitted(start, [TimeLikelihood, marks])
+    time = _figures(plain.nats(found, TimeLikelihood), _TIME)
+    return time | _figures(plain.nats(found, marks), _MARKS)
+
+
+def _in_space(plain: _Plain) -> list[dict[str, float | str]]:
+    """Densities that do not move; none of events in time alone."""
+    if not plain.parts.training.dim:
+        return []
+    seed = plain.settings.training.seed
+    mixture = static_mixture(plain.parts.training, plain.model.units, seed=seed)
+    return [
+        {"model": "static mixture", **_figures(_static(plain, mixture.log_density), _SPACE)},
+        {"model": "kernel density", **_figures(_static(plain, _kernels(plain)), _SPACE)},
+    ]
+
+
+def _of_kinds(plain: _Plain) -> list[dict[str, float | str]]:
+    """Laws of kinds without parents, if marks are kinds."""
+    if not plain.parts.training.kinds:
+        return []
+    laws = {name: plain_laws(plain.parts.training, e) for name, e in plain.kept.items()}
+    return [
+        {"model": law, **_figures({n: -found[law].mean() for n, found in laws.items()}, _MARKS)}
+        for law in (INDEPENDENT, LAST)
+    ]
 
 
 def _poisson(plain: _Plain) -> dict[str, float]:
@@ -114,10 +150,13 @@ def _etas(parts: Split, scores: Mapping[str, Scores]) -> list[dict[str, float | 
     if not scores:
         return []
     shift = standard_shift(parts)
-    time = {name: own.nats_in_time for name, own in scores.items()}
-    space = {name: own.nats_in_space - shift for name, own in scores.items()}
-    row = {**_figures(time, "time"), **_figures(space, "space")}
-    return [{"model": "space-time ETAS", **row}]
+    row = _figures({name: own.nats_in_time for name, own in scores.items()}, _TIME)
+    if parts.training.dim:
+        space = {name: own.nats_in_space - shift for name, own in scores.items()}
+        row |= _figures(space, _SPACE)
+    if parts.training.kinds:
+        row |= _figures({name: own.nats_of_marks for name, own in scores.items()}, _MARKS)
+    return [{"model": plain_name(parts.training), **row}]
 
 
 def _kernels(plain: _Plain) -> Callable[[np.ndarray], np.ndarray]:

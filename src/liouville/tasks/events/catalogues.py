@@ -12,6 +12,8 @@ from liouville.processes import (
     Followed,
     Hawkes,
     History,
+    InheritedKinds,
+    Nowhere,
     PointProcess,
     Poisson,
     Polygon,
@@ -86,14 +88,14 @@ def draw_catalogues(
 ) -> Catalogue:
     """Draws catalogues after a history, exactly, in the model's units; times since the history.
 
-    The local time of the history ends at zero. If places make no difference for times, all times
-    are drawn first. For other processes room for the `expected` events of a catalogue is enlarged
-    until it is enough, or `most` is reached; see `EventModel.forecast`.
+    The local time of the history ends at zero. If places make no difference for times and marks,
+    all of these are drawn first. For other processes room for the `expected` events of a catalogue
+    is enlarged until it is enough, or `most` is reached; see `EventModel.forecast`.
     """
     intensity = process.intensity
-    if isinstance(intensity, Poisson) or (
-        isinstance(intensity, Hawkes) and intensity.heredity is None
-    ):
+    is_placed = isinstance(process.marks, InheritedKinds) and process.parents == "places"
+    is_clustered = isinstance(intensity, Hawkes) and intensity.heredity is None
+    if not is_placed and (is_clustered or isinstance(intensity, Poisson)):
         return _times_first(process, past, horizon, n, region, most=most, seed=seed, say=say)
     return _in_order(process, past, horizon, n, expected, region, most=most, seed=seed, say=say)
 
@@ -115,6 +117,8 @@ def _times_first(
         process.intensity, process.marks, past, horizon, n, most=most, seed=seed
     )
     say(f"{len(times)} times in {n} catalogues")
+    if isinstance(process.places, Nowhere):
+        return Catalogue(number, times, np.zeros((len(times), 0)), marks, n)
     counts = np.bincount(number, minlength=n)
     edges = (
         np.quantile(times, np.arange(1, _SPANS) / _SPANS) if len(times) else np.zeros(_SPANS - 1)

@@ -46,9 +46,11 @@ class DataConfig:
         "conditions on rows, with commas: type=earthquake, depth<30, magType=mw|mww",
         flag="--select",
     )
-    features: tuple[str, ...] | None = option(None, "columns of the coordinates", flag="--features")
+    features: tuple[str, ...] | None = option(
+        None, "columns of the coordinates; none: events in time alone", flag="--features"
+    )
     mark: str | None = option(
-        None, "column of the marks, such as the magnitude; none: no marks", flag="--mark"
+        None, "column of the magnitude or the kind; none: no marks", flag="--mark"
     )
     mark_law: Literal["auto", "exponential", "detected", "mixture", "kinds"] = option(
         "auto", "law of the marks; kinds: numbers are names", flag="--mark-law"

@@ -1,7 +1,7 @@
 """The space-time epidemic-type model: what a catalogue says by the law of the field."""
 
 import dataclasses
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -14,7 +14,7 @@ from scipy.optimize import minimize
 from liouville.curves import Constant
 from liouville.data import Events
 from liouville.numerics.mixtures import GaussianMixture
-from liouville.numerics.parameters import Fixed
+from liouville.numerics.parameters import Fixed, split
 from liouville.numerics.types import as_float
 from liouville.objectives import AbstractEventTerm, WithBackground, compensate
 from liouville.paths import Full, LocationScale
@@ -26,6 +26,8 @@ from liouville.processes import (
     Excerpts,
     FinitePowerLaw,
     Hawkes,
+    InheritedKinds,
+    Nowhere,
     Piecewise,
     PointProcess,
     PowerZones,
@@ -35,6 +37,7 @@ from liouville.processes import (
     log_rates,
 )
 from liouville.tasks.events.declustered import Choice, Declustered, declustered
+from liouville.tasks.events.inherited import Inheritance, inherited
 from liouville.tasks.events.units import EventUnits
 
 # Past events an event sees, and events an excerpt predicts.
@@ -48,6 +51,8 @@ _SHARE_TRIGGERED = 0.5
 _PIECES, _PRIOR_EVENTS = (1, 2, 4, 8, 16), 10.0
 _DISTANCE, _EXCESS, _OFFSET = 0.02, 0.6, 0.02  # where the search begins; the last in mean gaps
 _MOST_EXCESS = 3.0
+# As if so many more events of each kind had the mean number of children.
+_MORE_PARENTS = 10.0
 
 
 class Etas(eqx.Module):
@@ -59,13 +64,16 @@ class Etas(eqx.Module):
     with one law of Omori and Utsu $g$ and one power law $q$, normalised on the plane: time and
     space share their parameters. Source: Ogata (1998), Space-time point-process models for
     earthquake occurrences; the width that grows with the magnitude is that of Zhuang, Ogata and
-    Vere-Jones (2005).
+    Vere-Jones (2005). Of events that have kinds, $\mu$ is multiplied by the share $b_k$ of the
+    event's kind, and $\kappa$ by that of the children of its parent's kind, $B_{jk}$: a
+    multivariate law. Of events in time alone, $f = q = 1$.
     """
 
     times: Hawkes  # mu, kappa and g
     log_distance: Float[Array, ""]  # log D
     log_excess: Float[Array, ""]  # log rho
     growth: Float[Array, ""] | None  # gamma
+    kinds: Fixed[InheritedKinds] | None = None  # b and B, by expectation maximisation
 
     def log_displacement(self, y: Float[Array, " dim"], mark: Float[Array, ""]) -> Array:
         r"""$\log q$."""
@@ -77,18 +85,24 @@ class Etas(eqx.Module):
 
     def log_parts(self, item: WithBackground) -> tuple[Array, Array]:
         r"""The logarithms of $\mu f(x)$ and of the sum over past events, at the targets."""
+        parents, (_, _, marks) = self.log_parents(item), item.excerpts.predicted
+        if self.kinds is not None:
+            law, own = self.kinds.value, item.excerpts.history
+            parents = parents + jax.vmap(lambda mark: law.log_parts(own, mark))(marks)
+        return parents[:, 0], jax.nn.logsumexp(parents[:, 1:], axis=1)
+
+    def log_parents(self, item: WithBackground) -> Float[Array, "targets parents"]:
+        r"""The logarithms of $\mu f(x)$ and of each term of the sum, whatever the kinds."""
         excerpt = item.excerpts
         own, hazard = excerpt.history, self.times.after(excerpt.history)
-        rate = self.times.background
 
-        def one(t: Array, x: Array) -> Array:
+        def one(t: Array, x: Array, log_background: Array) -> Array:
             displaced = jax.vmap(self.log_displacement)(x - own.places, own.marks)
-            return jax.nn.logsumexp(hazard.log_triggered(t) + displaced)
+            return hazard.log_parents(t) + jnp.concatenate([log_background[None], displaced])
 
         times, places, _ = excerpt.predicted
         assert item.log_background is not None
-        background = jax.vmap(lambda t: rate.log_rate(t, own.origin))(times)
-        return background + item.log_background, jax.vmap(one)(times, places)
+        return jax.vmap(one)(times, places, item.log_background)
 
 
 class EtasLikelihood(AbstractEventTerm):
@@ -117,11 +131,13 @@ class EtasFit(NamedTuple):
         law: the law.
         declustered: its background, and that of each event by the kernels of other folds.
         chance: that an event is background, shape `(n,)`.
+        inheritance: of the kinds, and what drew it; `None` without kinds.
     """
 
     law: Etas
     declustered: Declustered
     chance: np.ndarray
+    inheritance: Inheritance | None = None
 
     def pieces(self, events: Events, number: int) -> Piecewise:
         """The rate of background events in stretches of the window of training of one length.
@@ -146,6 +162,9 @@ class EtasFit(NamedTuple):
     def process(self) -> PointProcess:
         """The law as a point process: its zones have its own weights and fading."""
         times, dim = self.law.times, self.declustered.mixture.dim
+        kinds = None if self.law.kinds is None else self.law.kinds.value
+        if not dim:
+            return PointProcess(times, Nowhere(), kinds)
         zones = PowerZones(
             _louder(times.productivity, -self.background.log_level),
             times.kernel,
@@ -153,7 +172,8 @@ class EtasFit(NamedTuple):
             self.law.log_excess,
             growth=self.law.growth,
         )
-        return PointProcess(times, Triggered(Fixed(static(self.declustered.mixture)), zones))
+        places = Triggered(Fixed(static(self.declustered.mixture)), zones)
+        return PointProcess(times, places, kinds)
 
 
 def fit_etas(events: Events, units: EventUnits, most: int) -> EtasFit:
@@ -174,14 +194,35 @@ def fit_etas(events: Events, units: EventUnits, most: int) -> EtasFit:
     is_event = np.asarray(excerpts.is_event)
     law, chance = _start(events, marks), np.ones(len(places))
     repeated, like = len(events.windows) > 1, _FIRST
+    kinds = marks.astype(int) if law.kinds is not None else None
+    inheritance = None
+
+    def with_kinds(law: Etas, every: WithBackground) -> tuple[Etas, Inheritance | None]:
+        """The law with the shares of children that its other parameters make the best."""
+        if kinds is None:
+            return law, None
+        of_parents = np.asarray(_by_kind(law, every), np.float64)[is_event]
+        inheritance = inherited(of_parents, kinds, fold)
+        return dataclasses.replace(law, kinds=Fixed(inheritance.law)), inheritance
+
     for share, iterations in _ROUNDS:
         found = declustered(places, chance, fold, repeated=repeated, like=like)
         # Chosen once, when events are declustered for the first time.
         like = None if like is _FIRST else found.choice
         every = WithBackground(excerpts, on_targets(found.log_density, excerpts))
+        law, _ = with_kinds(law, every)
         law = _maximise(law, _every(every, max(1, round(1.0 / share))), iterations)
+        law, inheritance = with_kinds(law, every)
         chance = np.asarray(_chances(law, every), np.float64)[is_event]
-    return EtasFit(law, declustered(places, chance, fold, repeated=repeated, like=like), chance)
+    found = declustered(places, chance, fold, repeated=repeated, like=like)
+    return EtasFit(law, found, chance, inheritance)
+
+
+def evenness(law: Etas, events: int) -> Array:
+    """How much the numbers of children by kind are drawn to their mean, per event; else zero."""
+    own = law.times.productivity
+    mean = jnp.mean(jnp.exp(own.log_levels)) if isinstance(own, ByKind) else jnp.zeros(())
+    return jax.lax.stop_gradient(_MORE_PARENTS * mean / events)
 
 
 def _every(known: WithBackground, step: int) -> WithBackground:
@@ -241,7 +282,11 @@ def _start(events: Events, marks: np.ndarray) -> Etas:
     kernel = FinitePowerLaw.of(_OFFSET * gap, 1.2, longest)
     times = Hawkes(ConstantRate.of((1.0 - _SHARE_TRIGGERED) / gap), productivity, kernel)
     growth = as_float(0.0) if isinstance(productivity, ByMagnitude) else None
-    return Etas(times, as_float(np.log(_DISTANCE)), as_float(np.log(_EXCESS)), growth)
+    kinds = None
+    if len(events.kinds) > 1:
+        shares = np.bincount(marks.astype(int), minlength=len(events.kinds)) + 1.0
+        kinds = Fixed(InheritedKinds.of(shares, np.tile(shares, (len(shares), 1))))
+    return Etas(times, as_float(np.log(_DISTANCE)), as_float(np.log(_EXCESS)), growth, kinds)
 
 
 def initial_productivity(events: Events, marks: np.ndarray) -> AbstractProductivity:
@@ -260,24 +305,29 @@ def _maximise(law: Etas, known: WithBackground, iterations: int) -> Etas:
     excerpts = dataclasses.replace(known.excerpts, number=number)
     assert known.log_background is not None
     term = EtasLikelihood(excerpts=excerpts, log_background=known.log_background)
-    start, unravel = ravel_pytree(law)
+    learned, rest = split(law)
+    start, unravel = ravel_pytree(learned)
 
     def asked(numbers: np.ndarray) -> tuple[float, np.ndarray]:
-        value, slope = _value_and_slope(unravel(jnp.asarray(numbers, start.dtype)), term)
+        value, slope = _value_and_slope(unravel(jnp.asarray(numbers, start.dtype)), rest, term)
         return float(value), np.asarray(ravel_pytree(slope)[0], np.float64)
 
     options = {"maxiter": iterations, "gtol": 1e-4}
     first = np.asarray(start, np.float64)
     found = minimize(asked, first, jac=True, method="L-BFGS-B", options=options)
-    return unravel(jnp.asarray(found.x, start.dtype))
+    return eqx.combine(unravel(jnp.asarray(found.x, start.dtype)), rest)
 
 
 @eqx.filter_jit
 @eqx.filter_value_and_grad
-def _value_and_slope(law: Etas, term: EtasLikelihood) -> Array:
+def _value_and_slope(learned: Any, rest: Any, term: EtasLikelihood) -> Array:
+    law = eqx.combine(learned, rest)
     # A tail so light that it says nothing would go on to be lighter for ever.
     excess = jnp.maximum(law.log_excess - np.log(_MOST_EXCESS), 0.0)
-    return term(law, key=jax.random.key(0)) + excess**2
+    value, own = term(law, key=jax.random.key(0)) + excess**2, law.times.productivity
+    if isinstance(own, ByKind):
+        value += evenness(law, term.excerpts.number) * own.unevenness
+    return value
 
 
 def log_rates_of(etas: EtasFit, excerpts: Excerpts) -> np.ndarray:
@@ -289,6 +339,19 @@ def log_rates_of(etas: EtasFit, excerpts: Excerpts) -> np.ndarray:
 @eqx.filter_jit
 def _log_rates(times: Hawkes, excerpts: Excerpts) -> Array:
     return jax.lax.map(lambda e: log_rates(times.after(e.history), e), excerpts)
+
+
+@eqx.filter_jit
+def _by_kind(law: Etas, known: WithBackground) -> Array:
+    """The chances of each target to have no parent and one of each kind, whatever its own."""
+    assert law.kinds is not None
+    kinds = law.kinds.value
+
+    def one(item: WithBackground) -> Array:
+        own = item.excerpts.history
+        return jax.vmap(lambda parents: kinds.by_kind(own, parents))(law.log_parents(item))
+
+    return jax.lax.map(one, known)
 
 
 @eqx.filter_jit

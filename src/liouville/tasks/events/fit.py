@@ -6,15 +6,33 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from jax import Array
+
 from liouville.data import Events
-from liouville.objectives import MarkLikelihood, Objective, PlaceLikelihood, TimeLikelihood
-from liouville.processes import Excerpts
+from liouville.numerics.types import as_float
+from liouville.objectives import (
+    AbstractTerm,
+    InheritancePrior,
+    MarkLikelihood,
+    Objective,
+    PlaceLikelihood,
+    TimeLikelihood,
+)
+from liouville.processes import Excerpts, InheritedKinds, Nowhere, PointProcess, Triggered
 from liouville.tasks.events import measure
 from liouville.tasks.events._initial import initial, resolve_choices
 from liouville.tasks.events.baselines import baselines
 from liouville.tasks.events.config import EventsConfig
 from liouville.tasks.events.demo import demonstration
-from liouville.tasks.events.etas import fit_etas, log_rates_of, on_targets, preferred_pieces
+from liouville.tasks.events.etas import (
+    evenness,
+    fit_etas,
+    log_rates_of,
+    on_targets,
+    preferred_pieces,
+)
+from liouville.tasks.events.inherited import MOST_KINDS
+from liouville.tasks.events.kinds import MATRIX
 from liouville.tasks.events.measure import Judged
 from liouville.tasks.events.model import EventModel
 from liouville.tasks.events.odds import log_odds
@@ -27,6 +45,8 @@ from liouville.tasks.notebook import as_html
 from liouville.tasks.skeleton import fit_given
 from liouville.tasks.task import Rows, Say, Start, Task, later
 from liouville.training import Fit, Reason
+
+_MOST_SHOWN = 8  # kinds whose matrix is a table in the terminal
 
 
 class EventsFit(NamedTuple):
@@ -104,44 +124,71 @@ def resolve(loaded: Loaded, config: EventsConfig, progress: bool | None = None) 
     etas, kept = None, parts.validation
     if config.places.model == "triggered" or config.measure.baselines:
         etas = fit_etas(training, units, config.objective.reach)
-
-    def objective(events: Events, excerpts: Excerpts, batch_size: int | None = None) -> Objective:
-        # The negative log-likelihoods of times, places and, if there are some, marks.
-        kinds = [TimeLikelihood, PlaceLikelihood] + [MarkLikelihood] * (events.marks is not None)
-        return Objective.of([kind(excerpts=excerpts, batch_size=batch_size) for kind in kinds])
-
+    first = etas
+    if training.kinds and config.places.model != "triggered":
+        # Which kinds trigger which is told by their times, as children need not be near.
+        alone = training.without_places()
+        own = EventUnits.of(alone, geographic=False)
+        first = fit_etas(alone, own, config.objective.reach)
+    if len(training.kinds) > MOST_KINDS:
+        warnings.warn(
+            f"{training.mark_name} has {len(training.kinds)} kinds, more than {MOST_KINDS}: what "
+            "an event triggers is of its own kind or drawn from one law for all, not from a "
+            "matrix; join rare kinds to have one",
+            stacklevel=2,
+        )
     if config.times.pieces is None:
         pieces = 1
-        if etas is not None and config.times.model == "hawkes" and kept is not None:
+        if first is not None and config.times.model == "hawkes" and kept is not None:
             excerpts = units.excerpts(kept, reach, targets)
-            pieces = preferred_pieces(etas, training, kept, log_rates_of(etas, excerpts))
+            pieces = preferred_pieces(first, training, kept, log_rates_of(first, excerpts))
         config = dataclasses.replace(config, times=dataclasses.replace(config.times, pieces=pieces))
-    process = initial(config, training, units, known, etas)
+    process = initial(config, training, units, known, first)
 
     def excerpts_of(events: Events) -> Excerpts:
         odds = log_odds(process.places, units, events, reach)
         return units.excerpts(events, reach, targets, odds)
 
-    excerpts = excerpts_of(training)
-    own = objective(training, excerpts, config.objective.batch_size)
-    if config.places.model == "triggered":
+    excerpts, crossed = excerpts_of(training), None
+    if isinstance(process.places, Triggered):
         # The background has seen the events; what it says of each without it is what counts.
         assert etas is not None
-        times, places, *rest = own.terms
-        assert isinstance(places, PlaceLikelihood)
         crossed = on_targets(etas.declustered.log_density, excerpts)
-        own = Objective.of([times, dataclasses.replace(places, log_background=crossed), *rest])
+    own = _objective(process, excerpts, crossed, config.objective.batch_size)
+    if isinstance(process.marks, InheritedKinds):
+        assert first is not None
+        assert first.inheritance is not None
+        counts = as_float(first.inheritance.counts / excerpts.number)
+        own = own + InheritancePrior(counts=counts, evenness=evenness(first.law, excerpts.number))
     return Start(
         config,
         process,
         own,
-        None if kept is None else objective(kept, excerpts_of(kept)),
+        None if kept is None else _objective(process, excerpts_of(kept)),
         facts={
             "events": int(sum(p.counts.sum() for p in parts if p is not None)),
             "sequences": len(training.windows),
         },
         known=(loaded, units, reach, etas),
     )
+
+
+def _objective(
+    process: PointProcess,
+    excerpts: Excerpts,
+    log_background: Array | None = None,
+    batch_size: int | None = None,
+) -> Objective:
+    """The negative log-likelihoods of times and, if there are some, of places and marks."""
+    more: Any = {"excerpts": excerpts, "batch_size": batch_size}
+    terms: list[AbstractTerm] = [TimeLikelihood(**more)]
+    if not isinstance(process.places, Nowhere):
+        terms.append(PlaceLikelihood(log_background=log_background, **more))
+    parents = process.parents if isinstance(process.marks, InheritedKinds) else None
+    if process.marks is not None:
+        known = log_background if parents == "places" else None
+        terms.append(MarkLikelihood(log_background=known, parents=parents, **more))
+    return Objective.of(terms)
 
 
 def model(start: Start, result: Fit) -> EventModel:
@@ -189,16 +236,19 @@ def recall(
 
 
 def tables(summary: Mapping[str, Any]) -> list[Rows]:
-    """The figures of the model above those of the plain models."""
-    if not summary.get("baselines"):
-        return []
-    rows = measure.beside_plain_models(summary)
-    found = [Rows("baselines", "Nats per event", rows, {n: n for row in rows for n in row})]
-    gains = summary.get("gains")
-    if gains:
-        title = "Gain over the plain law, nats per event"
-        found.append(Rows("gains", title, gains, {n: n for row in gains for n in row}))
-    return found
+    """The figures of the model above those of the plain models, and which kinds trigger which."""
+    named: dict[str, tuple[str, list[dict[str, Any]]]] = {}
+    if summary.get("baselines"):
+        named["baselines"] = ("Nats per event", measure.beside_plain_models(summary))
+    if summary.get("gains"):
+        named["gains"] = ("Gain over the plain law, nats per event", summary["gains"])
+    matrix = summary.get(MATRIX, [])
+    if 0 < len(matrix) <= _MOST_SHOWN:
+        named[MATRIX] = ("Events that one event triggers directly, by kind", matrix)
+    return [
+        Rows(key, title, rows, {n: n for row in rows for n in row})
+        for key, (title, rows) in named.items()
+    ]
 
 
 def _arrays(loaded: Loaded) -> list[Any]:

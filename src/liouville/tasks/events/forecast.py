@@ -17,7 +17,7 @@ from liouville.runs.folder import writing
 from liouville.tasks.events import csep
 from liouville.tasks.events.ask import known_at, known_to
 from liouville.tasks.events.catalogues import Catalogue
-from liouville.tasks.events.grid import Cells, Grid, expected_numbers
+from liouville.tasks.events.grid import Cells, Grid, expected_numbers, round_number
 from liouville.tasks.events.model import EventModel
 
 FILES = ("catalogues.csv", "expected.dat", "numbers.csv", "forecast.png", "summary.json")
@@ -26,6 +26,7 @@ PLAIN = "expected.csv"
 QUANTILES = (0.025, 0.25, 0.5, 0.75, 0.975)
 _LARGEST, _MOST_BINS = 10.0, 1000
 _SHOWN = 100  # latest events in the picture
+_SPANS, _MOST_SPANS = 50, 100_000  # of time, where events have no places
 
 
 class Forecast(NamedTuple):
@@ -118,6 +119,36 @@ def bins_of(text: str | None, model: EventModel) -> np.ndarray | None:
     return edges if len(numbers) == 1 else np.append(edges[:-1], max(edges[-1], _LARGEST))
 
 
+def spans_of(horizon: float, size: float | None = None) -> np.ndarray:
+    """Edges of spans of the time of a forecast, after its start, shape `(spans + 1,)`.
+
+    Args:
+        horizon: how long it lasts, in the model's unit of time.
+        size: of a span, likewise; by default about 1/50 of the horizon.
+
+    Raises:
+        LiouvilleError: if there would be too many.
+    """
+    size = round_number(horizon / _SPANS) if size is None else size
+    count = int(np.ceil(horizon / size - 1e-9))
+    if count > _MOST_SPANS:
+        raise LiouvilleError(f"--grid {size:g} makes {count} spans of time; give a larger one")
+    return np.minimum(size * np.arange(count + 1), horizon)
+
+
+def span_table(model: EventModel, forecast: Forecast, edges: np.ndarray) -> dict[str, np.ndarray]:
+    """Spans of time as columns: begin, end, the mean number of events, and of each kind."""
+    drawn = forecast.drawn
+    after, marks = drawn.times - forecast.start, drawn.marks.round()
+    means = {"expected": np.histogram(after, edges)[0] / drawn.size}
+    for number, kind in enumerate(model.kinds):
+        means[f"expected {kind}"] = np.histogram(after[marks == number], edges)[0] / drawn.size
+    moments: Any = forecast.start + edges
+    if model.origin is not None:
+        moments = np.array([forecast.history.instant(t) for t in moments.tolist()])
+    return {"begin": moments[:-1], "end": moments[1:], **means}
+
+
 def grid_table(model: EventModel, grid: Grid) -> dict[str, np.ndarray]:
     """The cells as columns: their edges, the expected number, whether they are in the region."""
     numbers = np.indices(grid.expected.shape).reshape(len(grid.edges), -1)
@@ -139,10 +170,9 @@ def mark_shares(model: EventModel, edges: np.ndarray) -> np.ndarray:
     return above[:-1] - above[1:]
 
 
-def summary_of(model: EventModel, forecast: Forecast, grid: Grid) -> dict[str, Any]:
+def summary_of(model: EventModel, forecast: Forecast, grid: Grid | None) -> dict[str, Any]:
     """Figures of a forecast, as JSON can hold them."""
     numbers, drawn, history = forecast.numbers, forecast.drawn, forecast.history
-    counted = float((grid.expected * grid.mask).sum())
     found: dict[str, Any] = {
         "start": history.instant(forecast.start),
         "end": history.instant(forecast.start + forecast.horizon),
@@ -153,8 +183,7 @@ def summary_of(model: EventModel, forecast: Forecast, grid: Grid) -> dict[str, A
         "expected events": float(numbers.mean()),
         "standard deviation": round(float(numbers.std()), 4),
         "chance of none": float((numbers == 0).mean()),
-        "expected events in the grid": round(counted, 4),
-        "expected events are": "masses of the density" if grid.is_exact else "counts of the draws",
+        **({} if grid is None else _in_cells(grid)),
         "quantiles": {f"{q:g}": round(float(np.quantile(numbers, q)), 4) for q in QUANTILES},
     }
     if model.mark_name and not model.kinds and len(drawn.marks):
@@ -163,16 +192,28 @@ def summary_of(model: EventModel, forecast: Forecast, grid: Grid) -> dict[str, A
             f"{m}": len(np.unique(drawn.number[drawn.marks >= m])) / drawn.size
             for m in range(least, largest + 1)
         }
+    if model.kinds:
+        counts = np.bincount(drawn.marks.round().astype(int), minlength=len(model.kinds))
+        means = (counts / drawn.size).tolist()
+        found["expected events by kind"] = dict(zip(model.kinds, means, strict=True))
     return found
+
+
+def _in_cells(grid: Grid) -> dict[str, Any]:
+    return {
+        "expected events in the grid": round(float((grid.expected * grid.mask).sum()), 4),
+        "expected events are": "masses of the density" if grid.is_exact else "counts of the draws",
+    }
 
 
 def write_forecast(
     folder: Path,
     model: EventModel,
     forecast: Forecast,
-    grid: Grid,
+    grid: Grid | None,
     *,
     bins: np.ndarray | None = None,
+    spans: np.ndarray | None = None,
     coast: Sequence[np.ndarray] = (),
     force: bool = False,
 ) -> dict[str, Any]:
@@ -182,8 +223,9 @@ def write_forecast(
         folder: where they go.
         model: which drew the forecast.
         forecast: the catalogues.
-        grid: the expected events in cells.
+        grid: the expected events in cells; `None` for events in time alone.
         bins: edges of bins of magnitudes; by default one with all.
+        spans: of time, for those; by default as `spans_of` says.
         coast: lines for the map, shapes `(n, 2)`.
         force: replace a forecast that is there.
 
@@ -193,14 +235,19 @@ def write_forecast(
     check_folder(folder, force=force)
     summary = summary_of(model, forecast, grid)
     with writing(folder), hidden_folder(folder) as partial:
-        if csep.has_form(model):
+        if grid is not None and csep.has_form(model):
             assert model.origin is not None
             edges = np.array([model.units.mark_origin, _LARGEST]) if bins is None else bins
             text = csep.gridded(grid, edges, mark_shares(model, edges))
             (partial / "expected.dat").write_text(text)
             (partial / "catalogues.csv").write_text(csep.catalogues(forecast.drawn, model.origin))
         else:
-            write_table(partial / PLAIN, grid_table(model, grid))
+            table = (
+                span_table(model, forecast, spans_of(forecast.horizon) if spans is None else spans)
+                if grid is None
+                else grid_table(model, grid)
+            )
+            write_table(partial / PLAIN, table)
             write_table(partial / "catalogues.csv", _catalogue_table(model, forecast))
         values, counts = np.unique(forecast.numbers, return_counts=True)
         share = counts / forecast.drawn.size
@@ -243,14 +290,14 @@ def _catalogue_table(model: EventModel, forecast: Forecast) -> dict[str, np.ndar
 
 
 def _picture(
-    model: EventModel, forecast: Forecast, grid: Grid, coast: Sequence[np.ndarray]
+    model: EventModel, forecast: Forecast, grid: Grid | None, coast: Sequence[np.ndarray]
 ) -> bytes:
     from liouville.plots import forecast_figure, to_png
     from liouville.tasks.events.report import clock_of, ground_of
 
     history, drawn = forecast.history, forecast.drawn
     ground = ground_of(model, history)
-    if ground is not None:
+    if ground is not None and grid is not None:
         (x, y) = ((float(e[0]), float(e[-1])) for e in grid.edges)
         outline = () if grid.region is None else tuple(grid.region.rings)
         ground = dataclasses.replace(ground, x=x, y=y, outline=outline, coast=coast)
@@ -261,7 +308,7 @@ def _picture(
     fan = np.quantile(counts.cumsum(axis=1), QUANTILES, axis=0)
     latest = slice(max(0, len(history) - _SHOWN), None)
     marks = None if history.marks is None or model.kinds else history.marks[latest]
-    field = None if ground is None else grid.expected.T
+    field = None if ground is None or grid is None else grid.expected.T
     clock = clock_of(model)
     title = f"{clock.say(forecast.start)} to {clock.say(forecast.start + forecast.horizon)}"
     known = (history.places[latest], marks)

@@ -49,8 +49,9 @@ class Gain(NamedTuple):
 def information_gain(ours: Scores, theirs: Scores, events: Events) -> dict[str, Gain]:
     """The gain of a model over another one on the same events: in `time`, in `space`, in `all`.
 
+    Of events in time alone there is none in `space`; of those with kinds there is one of `kinds`.
     Blocks are whole sequences if there are ten or more of them, else consecutive events in the
-    order given, as many as `block_length` says; all three have the same.
+    order given, as many as `block_length` says; all gains have the same.
 
     Args:
         ours: the scores of the model.
@@ -67,8 +68,13 @@ def information_gain(ours: Scores, theirs: Scores, events: Events) -> dict[str, 
             "both models on the same events"
         )
     time = _in_time(ours, events) - _in_time(theirs, events)
-    space = ours.log_places - theirs.log_places
-    values = {"time": time, "space": space, "all": time + space}
+    values = {"time": time}
+    if events.dim:
+        values["space"] = ours.log_places - theirs.log_places
+    if events.kinds:
+        values["kinds"] = ours.log_marks - theirs.log_marks
+    if len(values) > 1:
+        values["all"] = np.sum(list(values.values()), axis=0)
     if len(events.windows) >= _MANY:
         own, sizes = events.sequence[~events.is_history], events.counts.astype(float)
         values = {name: np.bincount(own, v, len(sizes)) for name, v in values.items()}

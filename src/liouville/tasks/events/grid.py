@@ -99,7 +99,7 @@ def cells_of(
     span = np.where(high > low, high - low, 1.0)
     dim = len(span)
     if size is None:
-        size = _round(float(span.max()) / _CELLS.get(dim, 10))
+        size = round_number(float(span.max()) / _CELLS.get(dim, 10))
     if not size > 0:
         raise LiouvilleError(f"the grid has cells of size {size:g}; give a positive size")
     first = np.floor(low / size + 1e-6).astype(int)
@@ -116,7 +116,7 @@ def cells_of(
     return _with_nodes(model.units, edges, size, pieces, inside, region)
 
 
-def _round(value: float) -> float:
+def round_number(value: float) -> float:
     """The number of one digit, 1, 2 or 5, that is nearest."""
     power = 10.0 ** np.floor(np.log10(value))
     return float(power * (1, 2, 5, 10)[np.searchsorted((1.5, 3.5, 7.5), value / power, "right")])

@@ -1,5 +1,6 @@
 """What a model says of every part of its data, and the figures it is judged by."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -12,6 +13,7 @@ from liouville.errors import LiouvilleError
 from liouville.processes import Poisson, WithCovariates
 from liouville.tasks.events.config import EventsConfig
 from liouville.tasks.events.gain import gain_rows, information_gain
+from liouville.tasks.events.kinds import offspring, plain_laws
 from liouville.tasks.events.model import EventModel
 from liouville.tasks.events.next_event import predict_next
 from liouville.tasks.events.residuals import Residuals, residuals
@@ -41,6 +43,21 @@ def measure(
     scores = scores_of(model, parts)
     found = parameters(model, parts.training) | figures(scores, parts) | cut_off(model, parts)
     return found, {"scores": scores}
+
+
+def _of_kinds(model: EventModel, training: Events) -> dict[str, Any]:
+    """Which kinds of events trigger which, if kinds are inherited."""
+    own = offspring(model, training)
+    if own is None:
+        return {}
+    ratio = own.branching_ratio
+    if ratio >= 1.0:
+        warnings.warn(
+            f"the process explodes: its branching ratio is {ratio:.3g}, each cluster of events "
+            "grows for ever; forecasts of short horizons only, or fit with more events",
+            stacklevel=2,
+        )
+    return {"branching ratio": round(ratio, 4), **own.tables}
 
 
 def evaluate(model: EventModel, loaded: Loaded, config: EventsConfig) -> dict[str, float]:
@@ -83,7 +100,8 @@ def assess(
         names = (time, f"{time}, mean gap", place, f"{place}, last place")
         named = [*(f"next event, {name}" for name in names), "next events predicted"]
         for name, value in zip(named, errors, strict=True):
-            found[f"{last.name} {name}"] = float(f"{value:.4g}")
+            if model.dim or place not in name:
+                found[f"{last.name} {name}"] = float(f"{value:.4g}")
     return found
 
 
@@ -112,7 +130,12 @@ def gains(
         return []
     name = list(kept)[-1]
     found = information_gain(scores[name], others[name], kept[name])
-    return [{"part": name, **row} for row in gain_rows("space-time ETAS", found)]
+    return [{"part": name, **row} for row in gain_rows(plain_name(kept[name]), found)]
+
+
+def plain_name(events: Events) -> str:
+    """What the plain law of events is called."""
+    return "space-time ETAS" if events.dim else "ETAS in time"
 
 
 def figures(scores: Mapping[str, Scores], parts: Split) -> dict[str, float]:
@@ -125,10 +148,14 @@ def figures(scores: Mapping[str, Scores], parts: Split) -> dict[str, float]:
     found = {}
     for name, own in scores.items():
         found[f"{name} nats in time"] = own.nats_in_time
-        found[f"{name} nats in space"] = own.nats_in_space
-        found[f"{name} nats in space, standardised"] = own.nats_in_space - shift
+        if parts.training.dim:
+            found[f"{name} nats in space"] = own.nats_in_space
+            found[f"{name} nats in space, standardised"] = own.nats_in_space - shift
         if parts.training.marks is not None:
-            found[f"{name} nats of marks"] = float(-own.log_marks.mean())
+            found[f"{name} nats of marks"] = own.nats_of_marks
+        if parts.training.kinds:
+            for law, logs in plain_laws(parts.training, getattr(parts, name)).items():
+                found[f"{name} nats of marks, {law}"] = float(-logs.mean())
     return {key: round(value, 4) for key, value in found.items()}
 
 
@@ -152,7 +179,7 @@ def cut_off(model: EventModel, parts: Split) -> dict[str, float]:
         f"nats in {k} changed by twice the reach": round(
             getattr(farther, f"nats_in_{k}") - getattr(own, f"nats_in_{k}"), 4
         )
-        for k in ("time", "space")
+        for k in (("time", "space") if model.dim else ("time",))
     }
 
 
@@ -171,7 +198,7 @@ def standard_shift(parts: Split) -> float:
     return float(np.log(parts.training.places.std(axis=0)).sum())
 
 
-def parameters(model: EventModel, training: Events) -> dict[str, float]:
+def parameters(model: EventModel, training: Events) -> dict[str, Any]:
     """What a person reads off a fitted process."""
     found: dict[str, float] = {}
     hawkes = model.hawkes
@@ -188,7 +215,7 @@ def parameters(model: EventModel, training: Events) -> dict[str, float]:
             found[f"background times, one deviation of {name} more"] = float(np.exp(effect))
     if model.b_value is not None:
         found["b-value"] = model.b_value
-    return {key: round(value, 4) for key, value in found.items()}
+    return {key: round(value, 4) for key, value in found.items()} | _of_kinds(model, training)
 
 
 def beside_plain_models(summary: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -21,6 +21,8 @@ from liouville.processes import (
     Excerpts,
     Hawkes,
     History,
+    InheritedKinds,
+    Kinds,
     Neural,
     PointProcess,
     Polygon,
@@ -101,6 +103,7 @@ class EventModel:
             "where": type(self.process.places).__name__,
             "features": list(self.features),
             "marks": self.mark_name or "none",
+            **({"kinds": list(self.kinds)} if self.kinds else {}),
             "time": self.time_unit or "plain numbers",
             "origin": self.origin or "none",
             "map": "equal-area, km" if self.units.projection is not None else "none",
@@ -190,13 +193,29 @@ class EventModel:
         """
         places = self._checked(places)
         past = self._history(self.counted(history), time, log_odds)
-        # In blocks of one size, so that one compiled call does for any number of places.
-        points = np.pad(self.units.to_model(places), [(0, -len(places) % _BLOCK), (0, 0)], "edge")
-        values = [
-            np.asarray(_densities(self.process, past, jnp.asarray(block, past.times.dtype)))
-            for block in points.reshape(-1, _BLOCK, self.dim)
-        ]
-        return np.exp(np.concatenate(values)[: len(places)] + self.units.log_volume(places))
+        values = self._by_block(_densities, past, places)
+        return np.exp(values + self.units.log_volume(places))
+
+    def kind_chances(
+        self,
+        time: float,
+        places: np.ndarray,
+        history: Events,
+        *,
+        log_odds: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """The chance of each kind for an event at a time and at places, shape `(n, kinds)`.
+
+        Of events in time alone places have the shape `(n, 0)`. With the rate, or the intensity, it
+        is the rate of events of each kind. `log_odds` as for `density`.
+
+        Raises:
+            LiouvilleError: if marks are no kinds.
+        """
+        if not self.kinds:
+            raise LiouvilleError("marks of this run are no kinds; fit with --mark COLUMN of text")
+        past = self._history(self.counted(history), time, log_odds)
+        return self._by_block(_kind_chances, past, self._checked(places))
 
     def intensity(self, time: float, places: np.ndarray, history: Events) -> np.ndarray:
         """Events per unit of time and per user's unit of area at places, at one time."""
@@ -318,11 +337,21 @@ class EventModel:
         times, where, what, likely = padded
         return History(times, where, what, likely, valid, as_float(now))
 
+    def _by_block(self, function: Callable[..., Any], past: History, x: np.ndarray) -> np.ndarray:
+        """A compiled function of process, history and points in the model's units, for places.
+
+        In blocks of one size, so that one compiled call does for any number of places.
+        """
+        points = np.pad(self.units.to_model(x), [(0, -len(x) % _BLOCK), (0, 0)], "edge")
+        blocks = (points[begin : begin + _BLOCK] for begin in range(0, len(points), _BLOCK))
+        found = [function(self.process, past, as_float(block)) for block in blocks]
+        return np.concatenate([np.asarray(a, np.float64) for a in found])[: len(x)]
+
     def _check_features(self, events: Events) -> None:
         if events.features != self.features:
             raise LiouvilleError(
-                f"events have the coordinates {', '.join(events.features)}, the model "
-                f"{', '.join(self.features)}; name the columns with --features"
+                f"events have the coordinates {', '.join(events.features) or 'none'}, the model "
+                f"{', '.join(self.features) or 'none'}; name the columns with --features"
             )
         if events.origin != self.origin:
             clocks = (
@@ -393,6 +422,7 @@ def _check(model: EventModel) -> None:
         "longitude and latitude are two": units.projection is None or dim == 2,
         "marks have a law": bool(model.mark_name) == (process.marks is not None),
         "notes are a mapping": isinstance(model.notes, dict),
+        "kinds have a law of as many": _fits_kinds(process, len(model.kinds)),
     }
     check_claims(claims)
     if model.origin is not None:
@@ -405,6 +435,16 @@ def _check(model: EventModel) -> None:
     check_shapes(
         eqx.filter_eval_shape(_answers, process, past, points), {"rate": (), "density": (1,)}
     )
+
+
+def _fits_kinds(process: PointProcess, count: int) -> bool:
+    law = process.marks
+    if isinstance(law, Kinds):
+        return len(law.logits) + 1 == count
+    if not isinstance(law, InheritedKinds):
+        return not count
+    rows = (count, 1)[law.same is not None]
+    return law.kinds == count and law.children.shape == (rows, count - 1)
 
 
 class _Answers(NamedTuple):
@@ -424,7 +464,24 @@ def _rate(process: PointProcess, past: History) -> jax.Array:
 @eqx.filter_jit
 def _densities(process: PointProcess, past: History, points: jax.Array) -> jax.Array:
     marginal = process.places.after(past).at(jnp.zeros_like(past.origin))
-    return jax.lax.map(marginal.log_density, points, batch_size=64)
+    return _at_points(marginal.log_density, points)
+
+
+@eqx.filter_jit
+def _kind_chances(process: PointProcess, past: History, points: jax.Array) -> jax.Array:
+    now = jnp.zeros_like(past.origin)
+
+    def one(x: jax.Array) -> jax.Array:
+        law = process.mark_law(past, now, x)
+        assert isinstance(law, Kinds)
+        return law.probabilities
+
+    return _at_points(one, points)
+
+
+def _at_points(function: Callable[[jax.Array], jax.Array], points: jax.Array) -> jax.Array:
+    """Some points at once; all of them if they have no coordinates, which need no memory."""
+    return jax.lax.map(function, points, batch_size=64 if points.size else None)
 
 
 @eqx.filter_jit

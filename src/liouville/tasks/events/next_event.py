@@ -126,6 +126,8 @@ def _draw(
         t = jnp.minimum(next_time(hazard, start, last, key=time_key), last)
         return t, path.at(t).sample(key=place_key)
 
+    if not past.places.shape[1]:  # places without coordinates need no memory, and no batches
+        return jax.vmap(one)(keys)
     return jax.lax.map(one, keys, batch_size=16)
 
 

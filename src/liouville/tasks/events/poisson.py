@@ -6,6 +6,7 @@ from liouville.data import Events
 from liouville.numerics.expectation import fit_mixture
 from liouville.numerics.mixtures import GaussianMixture
 from liouville.tasks.events._initial import parts_for
+from liouville.tasks.events.kinds import INDEPENDENT, plain_laws
 from liouville.tasks.events.scores import Scores
 from liouville.tasks.events.units import EventUnits
 
@@ -28,7 +29,8 @@ def poisson_scores(events: Events, training: Events, units: EventUnits, *, seed:
     r"""What a Poisson process says of events: one rate, one density of places, no memory.
 
     The rate is the number of training events over the time in which they were observed; the
-    density is their `static_mixture`. Marks have none: their log-densities are zeros.
+    density is their `static_mixture`. Kinds have their shares among the training events; marks that
+    are numbers have no law, and log-densities of zero.
 
     Args:
         events: what is scored.
@@ -36,7 +38,6 @@ def poisson_scores(events: Events, training: Events, units: EventUnits, *, seed:
         units: the map between places of the user and of the model.
         seed: of the mixture's start.
     """
-    mixture = static_mixture(training, units, seed=seed)
     rate = float(training.counts.sum() / training.durations.sum())
     seen = ~events.is_history
     times, places, own = events.times[seen], events.places[seen], events.sequence[seen]
@@ -45,10 +46,16 @@ def poisson_scores(events: Events, training: Events, units: EventUnits, *, seed:
     before = np.where(is_first, begins[own], np.roll(times, 1))
     last = begins.copy()
     last[own] = times  # the latest of each sequence, as events are in order
+    density, marks = np.zeros(len(times)), np.zeros(len(times))
+    if training.dim:
+        mixture = static_mixture(training, units, seed=seed)
+        density = mixture.log_density(units.to_model(places)) + units.log_volume(places)
+    if training.kinds:
+        marks = plain_laws(training, events)[INDEPENDENT]
     return Scores(
         np.full(len(times), np.log(rate)),
-        mixture.log_density(units.to_model(places)) + units.log_volume(places),
-        np.zeros(len(times)),
+        density,
+        marks,
         rate * (times - before),
         rate * (ends - last),
     )

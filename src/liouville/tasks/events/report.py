@@ -4,11 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
 from liouville.data import Events
-from liouville.numerics.types import as_float
 from liouville.plots import (
     Clock,
     Film,
@@ -21,12 +19,14 @@ from liouville.plots import (
     event_movie,
     kinds_figure,
     magnitude_figure,
+    offspring_figure,
     rate_over_time,
     residual_figure,
     training_picture,
 )
 from liouville.tasks.events._triggering import triggering_picture
 from liouville.tasks.events.fit import EventsFit
+from liouville.tasks.events.kinds import mean_chances, offspring, plain_laws
 from liouville.tasks.events.measure import (
     Judged,
     beside_plain_models,
@@ -70,6 +70,7 @@ def contents(fitted: EventsFit, data: Loaded) -> Page:
     if ground is not None:
         items.append(_map_picture(model, shown, ground, clock))
     items += _over_time(model, shown, begins, clock)
+    items += _offspring_pictures(fitted, parts.training)
     items += [_residual_picture(model, p.name, p.residuals) for p in judged if p.residuals]
     items += _mark_pictures(model, judged)
     items += triggering_picture(model, parts.training, clock)
@@ -83,7 +84,7 @@ def contents(fitted: EventsFit, data: Loaded) -> Page:
             "frames after they happened. The strip shows all events and where the frame stands.",
             lambda path, say: _make_film(path, model, shown, ground, clock),
         )
-    numbers = {k: v for k, v in fitted.summary.items() if k not in ("baselines", "gains")}
+    numbers = {k: v for k, v in fitted.summary.items() if not isinstance(v, list)}
     title = f"Events: {Path(events.source).name}"
     return Page(title, _subject(model, events), numbers, items, film)
 
@@ -130,19 +131,24 @@ def _choose_shown(events: Events, parts: Split) -> tuple[Events, list[tuple[str,
 def _subject(model: EventModel, events: Events) -> str:
     begin, end = float(events.windows[:, 0].min()), float(events.windows[:, 1].max())
     many = len(events.windows)
+    places = f"places are {', '.join(model.features)}" if model.dim else "in time alone"
     where = f"{many:,} sequences" if many > 1 else "one sequence"
     marks = f", with {model.mark_name}" if model.mark_name else ""
     return (
         f"{len(events):,} events in {where}, observed from {events.instant(begin)} to "
-        f"{events.instant(end)}; places are {', '.join(model.features)}{marks}."
+        f"{events.instant(end)}; {places}{marks}."
     )
 
 
 def _without_constants(history: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The log without a law of marks that was fitted in closed form and does not change."""
+    """The log without a law of marks that was fitted in closed form and does not change.
+
+    Nor with a prior, whose value says nothing.
+    """
     values = [row["marks"] for row in history if "marks" in row] or [0.0]
     moves = np.ptp(values) > 1e-3 * max(1.0, abs(float(np.mean(values))))
-    return [{k: v for k, v in row.items() if moves or k != "marks"} for row in history]
+    left = {"prior"} if moves else {"prior", "marks"}
+    return [{k: v for k, v in row.items() if k not in left} for row in history]
 
 
 def _likelihood_table(model: EventModel, parts: Split, judged: Sequence[Judged]) -> Table:
@@ -156,21 +162,34 @@ def _likelihood_table(model: EventModel, parts: Split, judged: Sequence[Judged])
             "events": len(part.scores.log_rates),
             f"in time (events per {clock_of(model).per})": part.scores.nats_in_time,
         }
-        if projection is None:
+        if projection is None and model.dim:
             row["in space, your units"] = space
-        else:
+        elif projection is not None:
             places = part.events.places[~part.events.is_history]
             row["in space, per degree²"] = space
             row["in space, per km²"] = space + float(projection.log_volume(places).mean())
-        row["in space, standardised"] = space - shift
+        if model.dim:
+            row["in space, standardised"] = space - shift
         if part.events.marks is not None:
-            row[f"of the {model.mark_name}"] = float(-part.scores.log_marks.mean())
+            row[f"of the {model.mark_name}"] = part.scores.nats_of_marks
+        if model.kinds:
+            laws = plain_laws(parts.training, part.events)
+            row |= {law: float(-logs.mean()) for law, logs in laws.items()}
         rows.append(row)
+    reading = "Smaller is better. In time, the rate is per unit of time and its integral is exact."
+    if model.dim:
+        reading += (
+            " In space, the density is per unit of area; standardised means that every coordinate "
+            "is divided by its standard deviation over the training events."
+        )
+    if model.kinds:
+        reading += (
+            " Kinds given all that was before, the time and the place, beside their shares and a "
+            "table by the kind of the event before."
+        )
     return Table(
         "Negative log-likelihood, nats per event",
-        "Smaller is better. In time, the rate is per unit of time and its integral is exact. In "
-        "space, the density is per unit of area; standardised means that every coordinate is "
-        "divided by its standard deviation over the training events.",
+        reading,
         rows,
         own=range(len(rows)),
     )
@@ -222,10 +241,11 @@ def _over_time(
     values = np.concatenate([rates, np.exp(scores.log_rates[chosen])])
     order = np.argsort(grid, kind="stable")
     area = "degree²" if model.units.projection is not None else "unit of area"
-    series = {
-        f"time, log of events per {clock.per}": scores.log_rates - scores.rescaled,
-        f"space, log of the density per {area}": scores.log_places,
-    }
+    series = {f"time, log of events per {clock.per}": scores.log_rates - scores.rescaled}
+    if model.dim:
+        series[f"space, log of the density per {area}"] = scores.log_places
+    if model.kinds:
+        series[f"{model.mark_name}, log of its chance"] = scores.log_marks
     return [
         Picture(
             "rate.png",
@@ -260,6 +280,25 @@ def _residual_picture(model: EventModel, part: str, found: Residuals) -> Picture
     )
 
 
+def _offspring_pictures(fitted: EventsFit, training: Events) -> list[Picture]:
+    """Which kinds of events trigger which, if kinds are inherited."""
+    found = offspring(fitted.model, training)
+    if found is None:
+        return []
+    return [
+        Picture(
+            "offspring.png",
+            "Which kinds trigger which",
+            "The expected number of events of each kind (columns) that one event of a kind (rows) "
+            "triggers directly, with standard errors where there are few kinds. The branching "
+            "ratio is the largest eigenvalue: clusters are finite if it is below one.",
+            lambda: offspring_figure(
+                found.kinds, found.matrix, found.errors, found.branching_ratio
+            ),
+        )
+    ]
+
+
 def _mark_pictures(model: EventModel, judged: Sequence[Judged]) -> list[Picture]:
     law, given = model.process.marks, {part.name: part.events for part in judged}
     if law is None:
@@ -267,14 +306,17 @@ def _mark_pictures(model: EventModel, judged: Sequence[Judged]) -> list[Picture]
     marks = {k: e.marks[~e.is_history] for k, e in given.items() if e.marks is not None}
     if model.kinds:
         count = len(model.kinds)
-        shares = np.bincount(np.concatenate(list(marks.values())).astype(int), minlength=count)
-        logs = jax.vmap(law.log_density)(as_float(np.arange(count)))
+        last = judged[-1]
+        shares = np.bincount(marks[last.name].astype(int), minlength=count)
         return [
             Picture(
                 "marks.png",
                 "Kinds of events",
-                "Bars are shares in all data, dots the probabilities of the model.",
-                lambda: kinds_figure(model.kinds, shares / shares.sum(), np.exp(np.asarray(logs))),
+                f"Bars are shares in the {last.name} data, dots the chances that the model gave to "
+                "each kind just before these events, on average.",
+                lambda: kinds_figure(
+                    model.kinds, shares / shares.sum(), mean_chances(model, last.events)
+                ),
             )
         ]
     seen = np.concatenate(list(marks.values()))

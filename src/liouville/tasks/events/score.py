@@ -16,7 +16,8 @@ from liouville.tasks.events.consistency import consistency
 from liouville.tasks.events.forecast import expected_on_grid, forecast_events
 from liouville.tasks.events.gain import figure, gain_rows, information_gain
 from liouville.tasks.events.grid import cells_of
-from liouville.tasks.events.measure import standard_shift
+from liouville.tasks.events.kinds import plain_laws
+from liouville.tasks.events.measure import plain_name, standard_shift
 from liouville.tasks.events.model import EventModel
 from liouville.tasks.events.poisson import poisson_scores
 from liouville.tasks.events.scores import Scores
@@ -68,7 +69,7 @@ def score(run: Run, own: Loaded | None, new: NewData, say: Say) -> dict[str, Any
         training = own.parts.training
         others["homogeneous Poisson"] = poisson_scores(seen, training, model.units, seed=seed)
     if model.plain_model is not None:
-        others["space-time ETAS"] = model.plain_model.scores(seen)
+        others[plain_name(seen)] = model.plain_model.scores(seen)
     else:
         warnings.warn(
             f"{run.folder} was fitted without the plain models, so that there is no gain over "
@@ -175,7 +176,7 @@ def figures(
 
     Rates are per day if the model's unit of time is known, whatever it is; densities are per km²
     and degree² on a map. *Standardised* are coordinates divided by their standard deviation over
-    the training events.
+    the training events. *All* is the sum of what there is, of kinds too, but not of magnitudes.
     """
     seconds = _YEAR if model.time_unit == "years" else seconds_of(model.time_unit)
     projection = model.units.projection
@@ -183,18 +184,26 @@ def figures(
     others: dict[str, float] = {}
     if seconds is not None:
         time, days = time + float(np.log(seconds / _DAY)), ", days"
-    if own is not None:
+    if own is not None and seen.dim:
         others["nats in space, standardised"] = space - standard_shift(own.parts)
+    if own is not None and seen.kinds:
+        for law, logs in plain_laws(own.parts.training, seen).items():
+            others[f"nats of marks, {law}"] = float(-logs.mean())
     if projection is not None:
         others["nats in space, degree2"] = space
         places = seen.places[~seen.is_history]
         space, area = space + float(projection.log_volume(places).mean()), ", km2"
-    if seen.marks is not None:
-        others["nats of marks"] = float(-scores.log_marks.mean())
-    names = (f"in time{days}", f"in space{area}", f"in all{days}{area}")
-    values = (time, space, time + space)
-    found = {f"nats {name}": value for name, value in zip(names, values)} | others
-    found |= {f"log-likelihood per event {n}": -value for n, value in zip(names, values)}
+    own_parts = {f"in time{days}": time}
+    if seen.dim:
+        own_parts[f"in space{area}"] = space
+    if seen.kinds:
+        own_parts["of marks"] = scores.nats_of_marks
+    elif seen.marks is not None:
+        others["nats of marks"] = scores.nats_of_marks
+    if len(own_parts) > 1:
+        own_parts[f"in all{days}{area}"] = sum(own_parts.values())
+    found = {f"nats {name}": value for name, value in own_parts.items()} | others
+    found |= {f"log-likelihood per event {name}": -value for name, value in own_parts.items()}
     return {key: round(value, 4) for key, value in found.items()}
 
 
@@ -215,6 +224,11 @@ def tests(
         raise LiouvilleError(
             f"no events before {events.instant(start)} are known; tests are of a forecast from "
             "such events: give a catalogue that reaches back"
+        )
+    if not model.dim:
+        raise LiouvilleError(
+            f"{events.source} has no places; the tests of a forecast divide them in cells, so "
+            "leave --tests out"
         )
     cells = cells_of(model, model.region, history, new.grid)
     forecast = forecast_events(

@@ -15,7 +15,7 @@ class Scores(NamedTuple):
     Attributes:
         log_rates: $\log\lambda(t_i)$, events per unit of time, shape `(n,)`.
         log_places: $\log\rho_{t_i}(x_i)$ per user's unit of area, shape `(n,)`.
-        log_marks: $\log f(m_i)$, zeros without marks, shape `(n,)`.
+        log_marks: $\log f(m_i)$, or of kinds their log-chances, zeros without marks, shape `(n,)`.
         rescaled: $\int\lambda$ since the event before, or the begin of observation, shape `(n,)`:
             exponential of mean one if the process is the true one.
         rest: $\int\lambda$ from the last event of a sequence to its end, shape `(sequences,)`.
@@ -37,6 +37,11 @@ class Scores(NamedTuple):
     def nats_in_space(self) -> float:
         """The negative log-likelihood of the places, per event."""
         return float(-self.log_places.mean())
+
+    @property
+    def nats_of_marks(self) -> float:
+        """The negative log-likelihood of the marks, per event."""
+        return float(-self.log_marks.mean())
 
 
 @eqx.filter_jit

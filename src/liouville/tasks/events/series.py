@@ -44,11 +44,12 @@ def write_series(
     history: Events,
     starts: Sequence[float],
     horizon: float,
-    cells: Cells,
+    cells: Cells | None,
     n: int,
     *,
     seed: int = 0,
     bins: np.ndarray | None = None,
+    spans: np.ndarray | None = None,
     coast: Sequence[np.ndarray] = (),
     force: bool = False,
     say: Callable[[str], None] = lambda _: None,
@@ -74,8 +75,9 @@ def write_series(
     for number, (start, place) in enumerate(zip(starts, places, strict=True)):
         known = history.keep(history.times <= start)
         found = forecast_events(model, known, horizon, n, start=start, seed=seed + number)
-        grid = expected_on_grid(model, cells, found)
-        told = write_forecast(place, model, found, grid, bins=bins, coast=coast, force=force)
+        grid = None if cells is None else expected_on_grid(model, cells, found)
+        options: Any = {"bins": bins, "spans": spans, "coast": coast, "force": force}
+        told = write_forecast(place, model, found, grid, **options)
         end = start + horizon
         seen = int(np.sum((history.times > start) & (history.times <= end)))
         rows.append(
