@@ -147,25 +147,25 @@ def test_no_event_speaks_for_its_own_stretch_of_time():
     fold = np.arange(200) % 4
     x[7] = [9.0, 9.0]
     x[11] = [9.0, 9.01]  # of the same fold
-    own = Choice(3, 0.01, 0.01)
+    own = Choice(3, 0.01)
     alone = declustered(x, weights, fold, like=own)
-    assert alone.log_density[7] < np.log(0.011)  # only the broad part
+    assert alone.log_density[7] < np.log(alone.shares[1])  # only the broad part
     fold[11] = 2
     helped = declustered(x, weights, fold, like=own)
     assert helped.log_density[7] > alone.log_density[7] + 1.0
     # The same place in another fold is the same event, if it may be.
     x[11] = x[7]
     twins = declustered(x, weights, fold, repeated=True, like=own)
-    assert twins.log_density[7] < np.log(0.011)
+    assert twins.log_density[7] < np.log(twins.shares[1])
 
 
 def test_few_events_are_told_by_one_gaussian_and_many_by_kernels():
     rng, fold = np.random.default_rng(5), np.arange(60) % 6
     few = declustered(rng.normal(size=(60, 3)), np.ones(60), fold)
-    assert few.choice.broad >= 0.6
+    assert few.shares[1] >= 0.6
     many = rng.normal(size=(40, 2))[rng.integers(40, size=1200)] + 0.05 * rng.normal(size=(1200, 2))
     crowded = declustered(many, np.ones(1200), np.arange(1200) % 6)
-    assert crowded.choice.broad <= 0.03
+    assert crowded.shares[1] <= 0.03
     # A draw of the same law is as likely as the crossed likelihood said.
     other = rng.normal(size=(4000, 3))
     said, true = few.log_density.mean(), few.mixture.log_density(other).mean()
@@ -178,7 +178,7 @@ def test_merged_kernels_say_what_all_of_them_say(monkeypatch):
     rng = np.random.default_rng(1)
     x = np.concatenate([rng.normal(size=(700, 2)), 0.02 * rng.normal(size=(700, 2))])
     weights, fold = rng.uniform(size=1400), np.arange(1400) * 5 // 1400
-    own = Choice(5, 0.01, 0.01)
+    own = Choice(5, 0.01)
     whole = declustered(x, weights, fold, like=own).mixture
     monkeypatch.setattr(module, "_MOST_PARTS", 300)
     merged = declustered(x, weights, fold, like=own).mixture

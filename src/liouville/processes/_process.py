@@ -3,6 +3,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from liouville.numerics.types import Point, Scalar
+from liouville.paths import AbstractPath
 from liouville.processes._base import (
     AbstractHazard,
     AbstractIntensity,
@@ -44,7 +46,7 @@ class PointProcess(eqx.Module):
         path = self.places.after(excerpt.history)
         times, places, _ = excerpt.predicted
         if log_background is None:
-            values = jax.vmap(lambda t, x: path.at(t).log_density(x))(times, places)
+            values = jax.vmap(lambda t, x: log_density(path, t, x))(times, places)
         else:
             assert isinstance(path, TriggeredPath)
             values = jax.vmap(path.log_density_beside)(times, places, log_background)
@@ -56,6 +58,11 @@ class PointProcess(eqx.Module):
             return jnp.zeros(excerpt.targets)
         values = jax.vmap(self.marks.log_density)(excerpt.predicted[2])
         return jnp.where(excerpt.is_event, values, 0.0)
+
+
+def log_density(path: AbstractPath, t: Scalar, x: Point) -> Scalar:
+    r"""$\log\rho_t(x)$ of a path of places: that in its region, if it knows one."""
+    return path.log_density(t, x) if isinstance(path, TriggeredPath) else path.at(t).log_density(x)
 
 
 def log_rates(hazard: AbstractHazard, excerpt: Excerpts) -> Float[Array, " targets"]:

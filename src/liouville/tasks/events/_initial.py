@@ -219,7 +219,8 @@ def _triggered(options: PlacesConfig, events: Events, etas: EtasFit, key: jax.Ar
     if options.zones == "free":
         rates = 1.0 / np.geomspace(0.1 * gap, 100.0 * gap, options.rates)
         distance = float(jnp.exp(etas.law.log_distance))
-        return Triggered(plain.background, _free_zones(options, events, rates, distance, key))
+        own_zones = _free_zones(options, events, rates, distance, key)
+        return dataclasses.replace(plain, zones=own_zones)
     zones = plain.zones
     assert isinstance(zones, PowerZones)
     spread = as_float(_LITTLE_SPREAD) if options.spreads else None
@@ -236,7 +237,7 @@ def _triggered(options: PlacesConfig, events: Events, etas: EtasFit, key: jax.Ar
             if zones.growth is not None and events.marks is not None
             else 1.0,
         )
-    return Triggered(plain.background, zones, own)
+    return dataclasses.replace(plain, zones=zones, plain=own)
 
 
 def _zero_of_sizes(events: Events) -> jax.Array | None:

@@ -7,7 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy.spatial import KDTree
 
+from liouville.data import Region
 from liouville.numerics.mixtures import GaussianMixture
+from liouville.tasks.events.edges import mass_inside, mirrored, nearly_uniform
 
 # A kernel is as wide as the way to its neighbour of one of these numbers, and no narrower than one
 # of these widths, in standardised units: where events crowd, their places are not that exact.
@@ -15,9 +17,9 @@ _NEIGHBOURS = (2, 3, 5, 8, 13, 21, 34, 55)
 _WIDTHS = (0.001, 0.003, 0.01, 0.03, 0.1)
 # Kernels count up to so many widths; beyond there is the broad part.
 _FARTHEST = 5.0
-# The share of a Gaussian as wide as all events, so that no place is impossible: of few events it
-# says more than their kernels.
-_BROAD = (0.01, 0.03, 0.1, 0.3, 0.6, 0.9)
+# The share of the parts that are no kernels, so that no place is impossible, and how often shares
+# are bettered.
+_BROAD, _ITERATIONS = (0.01, 0.999), 60
 # Events on which the number of neighbours is chosen, and centers handled at once.
 _SAMPLE, _SOME_FOLDS, _BLOCK = 3000, 3, 1000
 _SWEEPS = 2  # over the numbers and the widths
@@ -31,26 +33,29 @@ class Choice(NamedTuple):
     Attributes:
         neighbours: whose distance is a kernel's width.
         narrowest: the least width.
-        broad: the share of the broad part.
     """
 
     neighbours: int
     narrowest: float
-    broad: float
 
 
 class Declustered(NamedTuple):
     """A density of places, and what it says of each event when it did not see its time.
 
     Attributes:
-        mixture: all kernels, near ones merged.
+        mixture: all kernels, near ones merged, on the whole plane.
         log_density: of every event's place, by the kernels of the other folds, shape `(n,)`.
-        choice: its widths and the share of its broad part.
+        choice: its widths.
+        shares: of the kernels, of a Gaussian as wide as all events and, in a region, of a part
+            that is about uniform there.
+        inside: the mass of the mixture in the region: the density is the mixture divided by it.
     """
 
     mixture: GaussianMixture
     log_density: np.ndarray
     choice: Choice
+    shares: np.ndarray
+    inside: float = 1.0
 
 
 class _Centers(NamedTuple):
@@ -59,6 +64,17 @@ class _Centers(NamedTuple):
     places: np.ndarray  # (centers, dim)
     weights: np.ndarray  # (centers, folds)
     of: np.ndarray  # the center of every event, (n,)
+    images: np.ndarray  # across the border of the region, (centers, dim)
+    ways: np.ndarray  # to the border, infinite without a region, (centers,)
+
+    def with_images(
+        self, rows: np.ndarray, weights: np.ndarray, widths: np.ndarray
+    ) -> tuple[np.ndarray, ...]:
+        """Places, weights, widths and rows of kernels, and of the images of those that leak."""
+        leaks = np.flatnonzero(self.ways[rows] < _FARTHEST * widths)
+        every = np.concatenate([np.arange(len(rows)), leaks])
+        places = np.concatenate([self.places[rows], self.images[rows[leaks]]])
+        return places, weights[every], widths[every], rows[every]
 
 
 def declustered(
@@ -68,15 +84,21 @@ def declustered(
     *,
     repeated: bool = False,
     like: Choice | None = None,
+    region: Region | None = None,
 ) -> Declustered:
     r"""The density $f(x) \propto \sum_j p_j N(x; x_j, h_j^2 I)$ of events of the weights $p_j$.
 
     The width $h_j$ is the distance to the neighbour of a number, and at least a narrowest one; both
     are chosen by the weighted log-likelihood of events under the kernels of the other folds, whose
     widths do not know the event either. Folds are stretches of time: an event's own cluster does
-    not speak for it. So is the share of one Gaussian as wide as all. Source: Zhuang, Ogata and
-    Vere-Jones (2002), Stochastic declustering of space-time earthquake occurrences, with their
-    probabilities of being background as weights.
+    not speak for it. So are the shares of one Gaussian as wide as all and, in a region, of a part
+    that is about uniform, by expectation maximisation. Source: Zhuang, Ogata and Vere-Jones (2002),
+    Stochastic declustering of space-time earthquake occurrences, with their probabilities of being
+    background as weights.
+
+    In a region the density is that given the region. Events were seen on one side of its border
+    alone: a kernel that reaches across has a mirror image, without which densities at the border
+    are half of what they are inside.
 
     Args:
         places: standardised, shape `(n, dim)`.
@@ -84,56 +106,131 @@ def declustered(
         fold: the number of the fold of every event, shape `(n,)`.
         repeated: the same place in another fold may be the same event.
         like: what is taken if nothing is to be chosen.
+        region: where events are observed, in the coordinates of `places`; `None` for everywhere.
     """
     found, of = np.unique(places, axis=0, return_inverse=True)
     own = np.zeros((len(found), int(fold.max()) + 1))
     np.add.at(own, (of.ravel(), fold), weights)
-    centers = _Centers(found, own, of.ravel())
+    none = found, np.full(len(found), np.inf)
+    images = none if region is None else mirrored(found, region)
+    centers = _Centers(found, own, of.ravel(), *images)
     most = min(max(_NEIGHBOURS), len(found) - 1)
     if most < 1:
         covariance = np.full((1, found.shape[1], found.shape[1]), np.eye(found.shape[1]))
         alone = GaussianMixture(np.ones(1), found, covariance)
-        return Declustered(alone, np.zeros(len(of)), Choice(0, 1.0, 1.0))
-    ways = KDTree(found).query(found, most + 1)[0]
+        inside = mass_inside(alone, region)
+        return Declustered(alone, np.zeros(len(of)), Choice(0, 1.0), np.ones(1), inside)
     without = [_Ways.of(centers, number, most) for number in range(own.shape[1])]
-    # Of some folds only, as each has its own kernels.
-    some = np.flatnonzero(np.isin(fold, np.unique(fold)[:: max(1, own.shape[1] // _SOME_FOLDS)]))
-    rows = np.random.default_rng(0).permutation(some)[:_SAMPLE]
+    kernels = _Kernels(centers, without, places, fold, repeated)
+    others = _others(places, weights, region)
+    broad = np.empty((len(others), len(places)))
+    for number in range(own.shape[1]):
+        here = fold == number
+        rest = here if here.all() else ~here
+        for row, (part, mass) in enumerate(_others(places[rest], weights[rest], region)):
+            broad[row, here] = np.exp(part.log_density(places[here])) / mass
+    if like is None:
+        like = _chosen(kernels, weights, broad, [k for k in _NEIGHBOURS if k <= most] or [most])
+    like = like._replace(neighbours=min(like.neighbours, most))
+    every = kernels.density(np.arange(len(places)), like)
+    widths = KDTree(found).query(found, [like.neighbours + 1])[0][:, 0]
+    widths = np.maximum(widths, like.narrowest)
+    at, weight, width, _ = centers.with_images(np.arange(len(found)), own.sum(axis=1), widths)
+    merged = _merged(at, width, weight)
+    inside = mass_inside(merged, region)
+    # Their mass is that of the images as well, and about one inside.
+    every /= inside * weight.sum() / own.sum()
+    parts = np.concatenate([every[None], broad])
+    shares = _shares(parts, weights)
+    mixture, total = _together([(merged, inside), *others], shares)
+    return Declustered(mixture, np.log(shares @ parts + _TINY), like, shares, total)
 
-    broad = _broad_density(places)
 
-    def kernels(rows: np.ndarray, number: int, narrowest: float) -> np.ndarray:
+class _Kernels(NamedTuple):
+    """The density at events by the kernels of the other folds."""
+
+    centers: "_Centers"
+    without: "list[_Ways]"
+    places: np.ndarray
+    fold: np.ndarray
+    repeated: bool
+
+    def density(self, rows: np.ndarray, like: Choice) -> np.ndarray:
+        """At the places of some events, shape `(n,)`."""
         found = np.zeros(len(rows))
-        for left, part in enumerate(without):
-            here = fold[rows] == left
-            width = part.widths(number, narrowest)
-            twins = centers.of[rows[here]] if repeated else None
-            found[here] = part.sums(centers, width, places[rows[here]], twins)
+        for left, part in enumerate(self.without):
+            here = self.fold[rows] == left
+            widths = part.widths(like.neighbours, like.narrowest)
+            twins = self.centers.of[rows[here]] if self.repeated else None
+            found[here] = part.sums(self.centers, widths, self.places[rows[here]], twins)
         return found
 
+
+def _chosen(
+    kernels: _Kernels, weights: np.ndarray, broad: np.ndarray, numbers: list[int]
+) -> Choice:
+    """The widths under which weighted events are the likeliest beside the broad parts."""
+    fold, folds = kernels.fold, len(kernels.without)
+    # Of some folds only, as each has its own kernels.
+    some = np.flatnonzero(np.isin(fold, np.unique(fold)[:: max(1, folds // _SOME_FOLDS)]))
+    rows = np.random.default_rng(0).permutation(some)[:_SAMPLE]
+
     @functools.cache
-    def best(number: int, narrowest: float) -> tuple[float, float]:
-        """The greatest likelihood by these widths, and the share of the broad part it has."""
-        own, wide = kernels(rows, number, narrowest), broad[rows]
-        return max((float(weights[rows] @ _mixed(own, wide, share)), share) for share in _BROAD)
+    def best(like: Choice) -> float:
+        parts = np.concatenate([kernels.density(rows, like)[None], broad[:, rows]])
+        shares = _shares(parts, weights[rows])
+        return float(weights[rows] @ np.log(shares @ parts + _TINY))
 
-    if like is None:
-        numbers = [k for k in _NEIGHBOURS if k <= most] or [most]
-        number, narrowest = numbers[0], _WIDTHS[len(_WIDTHS) // 2]
-        for _ in range(_SWEEPS):
-            number = max(numbers, key=lambda k: best(k, narrowest))
-            narrowest = max(_WIDTHS, key=lambda width: best(number, width))
-        like = Choice(number, narrowest, best(number, narrowest)[1])
-    like = like._replace(neighbours=min(like.neighbours, most))
-    widths = np.maximum(ways[:, like.neighbours], like.narrowest)
-    mixture = _merged(found, widths, own.sum(axis=1), _broad(places), like.broad)
-    every = kernels(np.arange(len(places)), like.neighbours, like.narrowest)
-    return Declustered(mixture, _mixed(every, broad, like.broad), like)
+    like = Choice(numbers[0], _WIDTHS[len(_WIDTHS) // 2])
+    for _ in range(_SWEEPS):
+        like = max((like._replace(neighbours=k) for k in numbers), key=best)
+        like = max((like._replace(narrowest=width) for width in _WIDTHS), key=best)
+    return like
 
 
-def _mixed(kernels: np.ndarray, broad: np.ndarray, share: float) -> np.ndarray:
-    """The log-density of both."""
-    return np.log((1.0 - share) * kernels + share * broad + _TINY)
+def _others(
+    places: np.ndarray, weights: np.ndarray, region: Region | None
+) -> list[tuple[GaussianMixture, float]]:
+    """The parts that are no kernels, with their masses in the region."""
+    share = weights / weights.sum()
+    mean = share @ places
+    spread = (share[:, None] * (places - mean)).T @ (places - mean)
+    covariance = spread + _WIDTHS[0] ** 2 * np.eye(len(spread))
+    broad = GaussianMixture(np.ones(1), mean[None], covariance[None])
+    own = [broad] if region is None else [broad, nearly_uniform(region)]
+    return [(part, mass_inside(part, region)) for part in own]
+
+
+def _shares(parts: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """The shares of parts, the kernels first, under which weighted events are the likeliest.
+
+    By expectation maximisation, shape `(parts,)`.
+    """
+    shares = np.full(len(parts), 1.0 / len(parts))
+    for _ in range(_ITERATIONS):
+        joint = shares[:, None] * parts
+        shares = joint / np.maximum(joint.sum(axis=0), _TINY) @ weights + 1e-9
+        # What are no kernels keep a least share together, and leave one.
+        broad = shares[1:] / shares[1:].sum()
+        share = np.clip(1.0 - shares[0] / shares.sum(), *_BROAD)
+        shares = np.concatenate([[1.0 - share], share * broad])
+    return shares
+
+
+def _together(
+    parts: list[tuple[GaussianMixture, float]], shares: np.ndarray
+) -> tuple[GaussianMixture, float]:
+    """Mixtures as one on the plane, and its mass in the region where each has its share."""
+    of_each = [share / mass for share, (_, mass) in zip(shares, parts, strict=True)]
+    total = sum(of_each)
+    mixtures = [mixture for mixture, _ in parts]
+    weights = [w / total * m.weights for w, m in zip(of_each, mixtures, strict=True)]
+    joined = GaussianMixture(
+        np.concatenate(weights),
+        np.concatenate([m.means for m in mixtures]),
+        np.concatenate([m.covariances for m in mixtures]),
+    )
+    return joined, 1.0 / total
 
 
 class _Ways(NamedTuple):
@@ -167,42 +264,24 @@ class _Ways(NamedTuple):
             return found
         dim, tree = x.shape[1], KDTree(x)
         constant = (2.0 * np.pi) ** (-0.5 * dim)
+        places, weights, widths, rows = centers.with_images(self.rows, self.weights, widths)
         for begin in range(0, len(widths), _BLOCK):
             block = slice(begin, begin + _BLOCK)
-            own = centers.places[self.rows[block]]
+            own = places[block]
             near = tree.query_ball_point(own, _FARTHEST * widths[block])
             center = begin + np.repeat(np.arange(len(near)), [len(n) for n in near])
             at = np.concatenate([np.asarray(n, int) for n in near])
             square = ((own[center - begin] - x[at]) ** 2).sum(axis=1)
             kernel = widths[center] ** -dim * np.exp(-0.5 * square / widths[center] ** 2)
-            weight = self.weights[center]
+            weight = weights[center]
             if twins is not None:
-                weight = np.where(twins[at] == self.rows[center], 0.0, weight)
+                weight = np.where(twins[at] == rows[center], 0.0, weight)
             found += np.bincount(at, constant * weight * kernel, len(x))
         return found
 
 
-def _broad_density(places: np.ndarray) -> np.ndarray:
-    mean, covariance = _broad(places)
-    centred = places - mean
-    squares = np.einsum("ni,ij,nj->n", centred, np.linalg.inv(covariance), centred)
-    return np.exp(-0.5 * squares) / np.sqrt(np.linalg.det(2.0 * np.pi * covariance))
-
-
-def _broad(places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and covariance of the broad part."""
-    spread = np.cov(places.T).reshape(places.shape[1], -1)
-    return places.mean(axis=0), spread + _WIDTHS[0] ** 2 * np.eye(len(spread))
-
-
-def _merged(
-    centers: np.ndarray,
-    widths: np.ndarray,
-    weights: np.ndarray,
-    broad: tuple[np.ndarray, np.ndarray],
-    share: float,
-) -> GaussianMixture:
-    """The kernels and the broad part as one mixture of not too many parts.
+def _merged(centers: np.ndarray, widths: np.ndarray, weights: np.ndarray) -> GaussianMixture:
+    """Kernels as a mixture of not too many parts.
 
     Groups are split in two where that loses the most, beginning with all kernels in one; each ends
     as a Gaussian of the same moments.
@@ -238,8 +317,4 @@ def _merged(
     means = np.stack([mean for _, mean, *_ in own])
     eye = np.eye(centers.shape[1])
     covariances = np.stack([spread + square * eye for *_, spread, square in own])
-    return GaussianMixture(
-        np.append((1.0 - share) * shares / shares.sum(), share),
-        np.concatenate([means, broad[0][None]]),
-        np.concatenate([covariances, broad[1][None]]),
-    )
+    return GaussianMixture(shares / shares.sum(), means, covariances)

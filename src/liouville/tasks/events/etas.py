@@ -1,7 +1,7 @@
 """The space-time epidemic-type model: what a catalogue says by the law of the field."""
 
 import dataclasses
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -42,7 +42,7 @@ _MOST_PAST, _TARGETS = 256, 32
 _FOLDS = 10
 _ROUNDS = ((0.25, 40), (0.25, 20), (1.0, 25))  # share of the excerpts, most iterations
 # The kernels before anything is declustered.
-_FIRST = Choice(5, 0.01, 0.01)
+_FIRST = Choice(5, 0.01)
 _SHARE_TRIGGERED = 0.5
 # Numbers of pieces of the background rate to choose from, and what draws them to its mean.
 _PIECES, _PRIOR_EVENTS = (1, 2, 4, 8, 16), 10.0
@@ -153,7 +153,8 @@ class EtasFit(NamedTuple):
             self.law.log_excess,
             growth=self.law.growth,
         )
-        return PointProcess(times, Triggered(Fixed(static(self.declustered.mixture)), zones))
+        background, inside = Fixed(static(self.declustered.mixture)), self.declustered.inside
+        return PointProcess(times, Triggered(background, zones, log_inside=float(np.log(inside))))
 
 
 def fit_etas(events: Events, units: EventUnits, most: int) -> EtasFit:
@@ -173,15 +174,16 @@ def fit_etas(events: Events, units: EventUnits, most: int) -> EtasFit:
     fold = np.arange(len(places)) * _FOLDS // max(len(places), 1)
     is_event = np.asarray(excerpts.is_event)
     law, chance = _start(events, marks), np.ones(len(places))
-    repeated, like = len(events.windows) > 1, _FIRST
+    more: Any = {"repeated": len(events.windows) > 1, "region": units.region(events.region)}
+    like: Choice | None = _FIRST
     for share, iterations in _ROUNDS:
-        found = declustered(places, chance, fold, repeated=repeated, like=like)
+        found = declustered(places, chance, fold, like=like, **more)
         # Chosen once, when events are declustered for the first time.
         like = None if like is _FIRST else found.choice
         every = WithBackground(excerpts, on_targets(found.log_density, excerpts))
         law = _maximise(law, _every(every, max(1, round(1.0 / share))), iterations)
         chance = np.asarray(_chances(law, every), np.float64)[is_event]
-    return EtasFit(law, declustered(places, chance, fold, repeated=repeated, like=like), chance)
+    return EtasFit(law, declustered(places, chance, fold, like=like, **more), chance)
 
 
 def _every(known: WithBackground, step: int) -> WithBackground:

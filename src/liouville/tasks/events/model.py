@@ -25,6 +25,8 @@ from liouville.processes import (
     PointProcess,
     Polygon,
     Reach,
+    TriggeredPath,
+    log_density,
 )
 from liouville.runs import storage
 from liouville.runs.defects import check_claims, check_leaves, check_shapes, refused_as
@@ -185,8 +187,9 @@ class EventModel:
     ) -> np.ndarray:
         """The density of the place of an event at a time, per user's unit of area.
 
-        It has mass one on the whole plane; see `mass_inside` for a region. `log_odds` are those of
-        the events of the history, if they are known.
+        In a region the background has the mass one, zones of triggered places have theirs on the
+        whole plane (see `mass_inside` for both), and places outside have the density zero.
+        `log_odds` are those of the events of the history, if they are known.
         """
         places = self._checked(places)
         past = self._history(self.counted(history), time, log_odds)
@@ -196,7 +199,8 @@ class EventModel:
             np.asarray(_densities(self.process, past, jnp.asarray(block, past.times.dtype)))
             for block in points.reshape(-1, _BLOCK, self.dim)
         ]
-        return np.exp(np.concatenate(values)[: len(places)] + self.units.log_volume(places))
+        found = np.exp(np.concatenate(values)[: len(places)] + self.units.log_volume(places))
+        return found if self.region is None else np.where(self.region.contains(places), found, 0.0)
 
     def intensity(self, time: float, places: np.ndarray, history: Events) -> np.ndarray:
         """Events per unit of time and per user's unit of area at places, at one time."""
@@ -228,7 +232,7 @@ class EventModel:
         """The mass of the density of places at a time inside of the region.
 
         The intensity counts events in the region; a density is that given the region if it is
-        divided by this number.
+        divided by this number. What it lacks to one are zones across the border.
 
         Raises:
             LiouvilleError: if the model has no region.
@@ -423,10 +427,12 @@ def _rate(process: PointProcess, past: History) -> jax.Array:
 
 @eqx.filter_jit
 def _densities(process: PointProcess, past: History, points: jax.Array) -> jax.Array:
-    marginal = process.places.after(past).at(jnp.zeros_like(past.origin))
-    return jax.lax.map(marginal.log_density, points, batch_size=64)
+    path, now = process.places.after(past), jnp.zeros_like(past.origin)
+    return jax.lax.map(lambda x: log_density(path, now, x), points, batch_size=64)
 
 
 @eqx.filter_jit
 def _mass(process: PointProcess, past: History, region: Polygon) -> jax.Array:
-    return region.mass(process.places.after(past).at(jnp.zeros_like(past.origin)))
+    path, now = process.places.after(past), jnp.zeros_like(past.origin)
+    mass = region.mass(path.at(now))
+    return mass * jnp.exp(path.log_share(now)) if isinstance(path, TriggeredPath) else mass

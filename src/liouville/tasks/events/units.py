@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
@@ -95,10 +95,20 @@ class EventUnits(AbstractUnits):
         more: Any = {"targets": targets, "reach": reach, "log_odds": odds, **options}
         return Excerpts.of(times, places, marks, events.windows, **more)
 
+    @overload
+    def region(self, region: Region) -> Region: ...
+
+    @overload
+    def region(self, region: None) -> None: ...
+
+    def region(self, region: Region | None) -> Region | None:
+        """A region of the user in the model's units, edges on a map as lines of many pieces."""
+        dense = 1 if self.projection is None else _EDGE_PIECES
+        return None if region is None else region.transformed(self.to_model, density=dense)
+
     def polygon(self, region: Region) -> Polygon:
         """A region in the model's units."""
-        dense = 1 if self.projection is None else _EDGE_PIECES
-        own = region.transformed(self.to_model, density=dense)
+        own = self.region(region)
         # Along the first coordinate, which the parts' distribution functions begin with.
         turned = own.transformed(lambda places: places[:, ::-1], density=1)
         second, first, step = turned.boundary_nodes(_EDGE_NODES, longest=_LONGEST)
