@@ -21,11 +21,11 @@ from liouville.processes import (
     Triggered,
     Unmarked,
 )
+from liouville.tasks.events import residuals
 from liouville.tasks.events.declustered import Declustered, declustered
 from liouville.tasks.events.edges import masses_inside, mirrored
 from liouville.tasks.events.etas import fit_etas, static
 from liouville.tasks.events.model import EventModel
-from liouville.tasks.events.residuals import levels
 from liouville.tasks.events.units import EventUnits
 
 BOX = Region.box(-2.0, -1.0, 2.0, 1.0)
@@ -89,7 +89,7 @@ def of_region(found: Declustered, x: np.ndarray) -> np.ndarray:
     return found.mixture.log_density(x) - np.log(found.inside)
 
 
-@pytest.mark.parametrize("region", [BOX, OUTLINE])
+@pytest.mark.parametrize("region", [BOX, pytest.param(OUTLINE, marks=pytest.mark.slow)])
 def test_a_background_knows_the_border(region):
     x, fold = uniform(1500, region), np.arange(1500) * 5 // 1500
     weights, other, true = np.ones(1500), uniform(2000, region, 1), -np.log(region.area)
@@ -103,6 +103,7 @@ def test_a_background_knows_the_border(region):
     assert region.area * np.exp(of_region(own, grid)).mean() == pytest.approx(1.0, abs=0.01)
 
 
+@pytest.mark.slow
 def test_kernels_at_the_border_have_images():
     rng = np.random.default_rng(3)
     x = np.abs(rng.normal(size=(3000, 2)) * [0.7, 0.4])  # densest in the corner
@@ -166,21 +167,11 @@ def test_levels_of_places_in_a_region_are_uniform():
     keys = jr.split(jr.key(0), 800)
     drawn = np.asarray(jax.vmap(lambda key: polygon.sample(marginal, key=key))(keys))
     assert BOX.contains(drawn).all()
-    # Each draw is the one event after the same three.
-    count = len(drawn)
-    times = np.tile(np.append(np.asarray(past.times), 0.0), count)
-    every = np.concatenate(
-        [np.concatenate([np.asarray(past.places), x[None]]) for x in drawn.astype(float)]
-    )
-    sequence, windows = np.repeat(np.arange(count), 4), np.tile([-0.1, 1.0], (count, 1))
-    events = Events(times, every, sequence, windows, features=("x", "y"), region=BOX)
-    found = levels(model, events)
-    assert found is not None
+    assert isinstance(places.background, Fixed)
+    cut = residuals._Cut.of(places.background.value.at(now), polygon)
+    found = np.asarray(jax.vmap(lambda x: cut.levels_of(marginal, x))(jnp.asarray(drawn)))
     assert all(kstest(column, "uniform").pvalue > 1e-3 for column in found.T)
-    import dataclasses
-
-    wide = levels(dataclasses.replace(model, region=None), events)
-    assert wide is not None
+    wide = np.asarray(jax.vmap(lambda x: residuals.levels_of(marginal, x))(jnp.asarray(drawn)))
     assert min(kstest(column, "uniform").pvalue for column in wide.T) < 1e-6
 
 
