@@ -2,6 +2,7 @@
 
 import functools
 import heapq
+import itertools
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +16,8 @@ from liouville.tasks.events.edges import mass_inside, mirrored, nearly_uniform
 # of these widths, in standardised units: where events crowd, their places are not that exact.
 _NEIGHBOURS = (2, 3, 5, 8, 13, 21, 34, 55)
 _WIDTHS = (0.001, 0.003, 0.01, 0.03, 0.1)
+# By how many folds away an event counts less by a factor of e.
+_MEMORIES = (np.inf, 10.0, 5.0, 2.5, 1.25)
 # Kernels count up to so many widths; beyond there is the broad part.
 _FARTHEST = 5.0
 # The share of the parts that are no kernels, so that no place is impossible, and how often shares
@@ -33,10 +36,12 @@ class Choice(NamedTuple):
     Attributes:
         neighbours: whose distance is a kernel's width.
         narrowest: the least width.
+        memory: an event so many folds away weighs less by a factor of e.
     """
 
     neighbours: int
     narrowest: float
+    memory: float = np.inf
 
 
 class Declustered(NamedTuple):
@@ -96,6 +101,10 @@ def declustered(
     Stochastic declustering of space-time earthquake occurrences, with their probabilities of being
     background as weights.
 
+    Where the background moves, old events say less of it: an event that is $a$ folds away weighs
+    $e^{-a/M}$ as much. The memory $M$ is the one by which events of the later half are the
+    likeliest given earlier folds alone. The mixture is the density at the end.
+
     In a region the density is that given the region. Events were seen on one side of its border
     alone: a kernel that reaches across has a mirror image, without which densities at the border
     are half of what they are inside.
@@ -104,7 +113,8 @@ def declustered(
         places: standardised, shape `(n, dim)`.
         weights: the chance $p$ that an event is background, shape `(n,)`.
         fold: the number of the fold of every event, shape `(n,)`.
-        repeated: the same place in another fold may be the same event.
+        repeated: the same place in another fold may be the same event, and folds are no stretches
+            of one time: nothing is forgotten.
         like: what is taken if nothing is to be chosen.
         region: where events are observed, in the coordinates of `places`; `None` for everywhere.
     """
@@ -121,71 +131,89 @@ def declustered(
         inside = mass_inside(alone, region)
         return Declustered(alone, np.zeros(len(of)), Choice(0, 1.0), np.ones(1), inside)
     without = [_Ways.of(centers, number, most) for number in range(own.shape[1])]
-    kernels = _Kernels(centers, without, places, fold, repeated)
-    others = _others(places, weights, region)
-    broad = np.empty((len(others), len(places)))
-    for number in range(own.shape[1]):
-        here = fold == number
-        rest = here if here.all() else ~here
-        for row, (part, mass) in enumerate(_others(places[rest], weights[rest], region)):
-            broad[row, here] = np.exp(part.log_density(places[here])) / mass
+    folds = _Folds(centers, without, places, weights, fold, repeated, region)
     if like is None:
-        like = _chosen(kernels, weights, broad, [k for k in _NEIGHBOURS if k <= most] or [most])
+        like = _chosen(folds, [k for k in _NEIGHBOURS if k <= most] or [most])
     like = like._replace(neighbours=min(like.neighbours, most))
-    every = kernels.density(np.arange(len(places)), like)
+    parts = folds.densities(np.arange(len(places)), like)
+    # At the end.
+    late = np.exp((np.arange(own.shape[1]) - own.shape[1] + 1) / like.memory)
     widths = KDTree(found).query(found, [like.neighbours + 1])[0][:, 0]
     widths = np.maximum(widths, like.narrowest)
-    at, weight, width, _ = centers.with_images(np.arange(len(found)), own.sum(axis=1), widths)
+    at, weight, width, _ = centers.with_images(np.arange(len(found)), own @ late, widths)
     merged = _merged(at, width, weight)
     inside = mass_inside(merged, region)
-    # Their mass is that of the images as well, and about one inside.
-    every /= inside * weight.sum() / own.sum()
-    parts = np.concatenate([every[None], broad])
+    # The mass of a kernel and its image is about one inside.
+    parts[0] /= inside * weight.sum() / (own @ late).sum()
     shares = _shares(parts, weights)
+    others = _others(places, weights * late[fold], region)
     mixture, total = _together([(merged, inside), *others], shares)
     return Declustered(mixture, np.log(shares @ parts + _TINY), like, shares, total)
 
 
-class _Kernels(NamedTuple):
-    """The density at events by the kernels of the other folds."""
+class _Folds(NamedTuple):
+    """Events in folds, and what the other folds say of each."""
 
     centers: "_Centers"
     without: "list[_Ways]"
     places: np.ndarray
+    weights: np.ndarray
     fold: np.ndarray
     repeated: bool
+    region: Region | None
 
-    def density(self, rows: np.ndarray, like: Choice) -> np.ndarray:
-        """At the places of some events, shape `(n,)`."""
-        found = np.zeros(len(rows))
-        for left, part in enumerate(self.without):
-            here = self.fold[rows] == left
-            widths = part.widths(like.neighbours, like.narrowest)
+    def densities(self, rows: np.ndarray, like: Choice, *, ahead: bool = False) -> np.ndarray:
+        """The densities of all parts at some events, the kernels first, shape `(parts, n)`.
+
+        They are those given all other folds, or `ahead` of the later ones.
+        """
+        found = np.zeros((2 + (self.region is not None), len(rows)))
+        for left, ways in enumerate(self.without):
+            here = np.flatnonzero(self.fold[rows] == left)
+            if not len(here):
+                continue
+            x, number = self.places[rows[here]], np.arange(len(self.without))
+            say = np.exp(-np.abs(number - left) / like.memory) * (number != left)
+            say = say * (number < left) if ahead else say
             twins = self.centers.of[rows[here]] if self.repeated else None
-            found[here] = part.sums(self.centers, widths, self.places[rows[here]], twins)
+            widths = ways.widths(like.neighbours, like.narrowest)
+            found[0, here] = ways.sums(self.centers, say, widths, x, twins)
+            # Of one fold alone nobody else can speak.
+            say = say if say.any() else np.ones(len(say))
+            heard = self.weights * say[self.fold]
+            for row, (part, mass) in enumerate(_others(self.places, heard, self.region)):
+                found[1 + row, here] = np.exp(part.log_density(x)) / mass
         return found
 
 
-def _chosen(
-    kernels: _Kernels, weights: np.ndarray, broad: np.ndarray, numbers: list[int]
-) -> Choice:
-    """The widths under which weighted events are the likeliest beside the broad parts."""
-    fold, folds = kernels.fold, len(kernels.without)
+def _chosen(folds: _Folds, numbers: list[int]) -> Choice:
+    """The widths and the memory under which weighted events are the likeliest."""
+    fold, count = folds.fold, len(folds.without)
     # Of some folds only, as each has its own kernels.
-    some = np.flatnonzero(np.isin(fold, np.unique(fold)[:: max(1, folds // _SOME_FOLDS)]))
-    rows = np.random.default_rng(0).permutation(some)[:_SAMPLE]
+    some = np.flatnonzero(np.isin(fold, np.unique(fold)[:: max(1, count // _SOME_FOLDS)]))
+    rng = np.random.default_rng(0)
+    rows = rng.permutation(some)[:_SAMPLE]
+
+    def nats(rows: np.ndarray, like: Choice, **options: bool) -> float:
+        parts, weights = folds.densities(rows, like, **options), folds.weights[rows]
+        return float(weights @ np.log(_shares(parts, weights) @ parts + _TINY))
 
     @functools.cache
     def best(like: Choice) -> float:
-        parts = np.concatenate([kernels.density(rows, like)[None], broad[:, rows]])
-        shares = _shares(parts, weights[rows])
-        return float(weights[rows] @ np.log(shares @ parts + _TINY))
+        return nats(rows, like)
+
+    def widths(like: Choice) -> Choice:
+        like = max((like._replace(neighbours=k) for k in numbers), key=best)
+        return max((like._replace(narrowest=width) for width in _WIDTHS), key=best)
 
     like = Choice(numbers[0], _WIDTHS[len(_WIDTHS) // 2])
     for _ in range(_SWEEPS):
-        like = max((like._replace(neighbours=k) for k in numbers), key=best)
-        like = max((like._replace(narrowest=width) for width in _WIDTHS), key=best)
-    return like
+        like = widths(like)
+    if folds.repeated or count < 2:
+        return like
+    late = rng.permutation(np.flatnonzero(fold >= count // 2))[:_SAMPLE]
+    every = (like._replace(memory=memory) for memory in _MEMORIES)
+    return widths(max(every, key=lambda like: nats(late, like, ahead=True)))
 
 
 def _others(
@@ -237,7 +265,6 @@ class _Ways(NamedTuple):
     """Centers without the events of one fold, and the ways to their neighbours among these."""
 
     rows: np.ndarray  # of the centers, (n,)
-    weights: np.ndarray  # without the fold, of sum one, (n,)
     ways: np.ndarray  # ascending, (n, neighbours + 1)
 
     @staticmethod
@@ -246,31 +273,39 @@ class _Ways(NamedTuple):
         # By rounding, what no other fold has is not quite zero.
         rows = np.flatnonzero(weights > 1e-12 * weights.sum())
         if not len(rows):
-            return _Ways(rows, weights[rows], np.zeros((0, 2)))
+            return _Ways(rows, np.zeros((0, 2)))
         places, most = centers.places[rows], min(most, len(rows) - 1)
         ways = KDTree(places).query(places, most + 1)[0].reshape(len(rows), most + 1)
-        return _Ways(rows, weights[rows] / weights[rows].sum(), ways)
+        return _Ways(rows, ways)
 
     def widths(self, number: int, narrowest: float) -> np.ndarray:
         number = min(number, self.ways.shape[1] - 1)
         return np.maximum(self.ways[:, number], narrowest)
 
     def sums(
-        self, centers: _Centers, widths: np.ndarray, x: np.ndarray, twins: np.ndarray | None
+        self,
+        centers: _Centers,
+        say: np.ndarray,
+        widths: np.ndarray,
+        x: np.ndarray,
+        twins: np.ndarray | None,
     ) -> np.ndarray:
-        """The density at places; kernels of the centers `twins` do not count at theirs."""
-        found = np.zeros(len(x))
-        if not len(x):
+        """The density at places by folds of given weights, none for the fold that is without.
+
+        Kernels of the centers `twins` do not count at their places.
+        """
+        found, own = np.zeros(len(x)), centers.weights[self.rows] @ say
+        if not own.sum() > 0:
             return found
         dim, tree = x.shape[1], KDTree(x)
         constant = (2.0 * np.pi) ** (-0.5 * dim)
-        places, weights, widths, rows = centers.with_images(self.rows, self.weights, widths)
+        places, weights, widths, rows = centers.with_images(self.rows, own / own.sum(), widths)
         for begin in range(0, len(widths), _BLOCK):
             block = slice(begin, begin + _BLOCK)
             own = places[block]
             near = tree.query_ball_point(own, _FARTHEST * widths[block])
             center = begin + np.repeat(np.arange(len(near)), [len(n) for n in near])
-            at = np.concatenate([np.asarray(n, int) for n in near])
+            at = np.fromiter(itertools.chain.from_iterable(near), int)
             square = ((own[center - begin] - x[at]) ** 2).sum(axis=1)
             kernel = widths[center] ** -dim * np.exp(-0.5 * square / widths[center] ** 2)
             weight = weights[center]
