@@ -85,7 +85,7 @@ def background_of(places: np.ndarray) -> LocationScale:
     "excess", [0.4, *(pytest.param(e, marks=pytest.mark.slow) for e in (1.0, 2.5))]
 )
 def test_rings_and_the_closed_form_are_one_density(excess):
-    law = zones(excess, raw_spread=jnp.asarray(-1.0))
+    law = zones(excess, raw_spread=jnp.asarray(-1.0), log_spread_time=jnp.asarray(0.0))
     brood, t = law.after(past()), jnp.asarray(0.0)
     frames, weights = brood.frames(t), brood.log_weights(t)
 

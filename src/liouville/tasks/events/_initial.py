@@ -27,6 +27,7 @@ from liouville.processes import (
     DetectedMagnitudes,
     Encoder,
     Exponentials,
+    FinitePowerLaw,
     FreeZones,
     GutenbergRichter,
     Hawkes,
@@ -73,8 +74,8 @@ _MARK_PARTS = 4
 # Of the self-exciting rate before training: exponentials beside the law of Omori and Utsu, and the
 # least share of the events that are background.
 _SHARE_OF_EXPONENTIALS, _LEAST_BACKGROUND = 0.1, 0.01
-# How zones spread before training, softplus of it, and after how many mean gaps.
-_LITTLE_SPREAD, _SPREAD_TIME = -6.0, 1.0
+# How zones spread before training, softplus of it: from the offset of the plain law on.
+_LITTLE_SPREAD = -4.0
 # Units of a layer of the network that changes zones from place to place.
 _ZONES_WIDTH = 24
 # Widths of free zones before training, over the distance of the plain law.
@@ -225,7 +226,10 @@ def _triggered(options: PlacesConfig, events: Events, etas: EtasFit, key: jax.Ar
     assert isinstance(zones, PowerZones)
     spread = as_float(_LITTLE_SPREAD) if options.spreads else None
     heredity = as_float(0.0) if options.heredity else None
-    more = {"raw_spread": spread, "heredity": heredity, "spread_time": _SPREAD_TIME * gap}
+    kernel = etas.law.times.kernel
+    begin = kernel.log_offset if isinstance(kernel, FinitePowerLaw) else as_float(np.log(gap))
+    more: dict[str, Any] = {"raw_spread": spread, "heredity": heredity}
+    more["log_spread_time"] = begin if options.spreads else None
     own: Fixed[AbstractZones] | None = Fixed(zones) if options.heredity else None
     zones = dataclasses.replace(zones, **more)
     if options.network:
