@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 
 from liouville.numerics.types import RandomKey, Scalar
 from liouville.objectives._base import AbstractTerm
-from liouville.processes import AbstractHazard, Excerpts, PointProcess, log_rates
+from liouville.processes import AbstractHazard, Excerpts, PointProcess, integrals, log_rates
 
 
 class AbstractEventTerm(AbstractTerm):
@@ -78,7 +78,9 @@ def compensate(
 
     Only their sum means something: integrals are cheaper together than one by one.
     """
-    total = hazard.total(excerpt)
+    # Where shares of the events are seen, intervals are in pieces.
+    is_whole = excerpt.pieces is None
+    total = hazard.total(excerpt) if is_whole else integrals(hazard, excerpt).sum()
     return log_values.at[-1].add(-total)
 
 

@@ -60,6 +60,7 @@ from liouville.processes._rates import SumOfRates as SumOfRates
 from liouville.processes._rates import WithCovariates as WithCovariates
 from liouville.processes._reach import Reach as Reach
 from liouville.processes._routed import Routed as Routed
+from liouville.processes._seen import Seen as Seen
 from liouville.processes._triggered import Triggered as Triggered
 from liouville.processes._triggered import TriggeredPath as TriggeredPath
 from liouville.processes._zones import AbstractZones as AbstractZones

@@ -8,6 +8,7 @@ from liouville.paths import AbstractPath
 from liouville.processes._base import (
     AbstractHazard,
     AbstractIntensity,
+    AbstractMagnitudes,
     AbstractMarks,
     AbstractPlaces,
 )
@@ -53,10 +54,15 @@ class PointProcess(eqx.Module):
         return jnp.where(excerpt.is_event, values, 0.0)
 
     def log_marks(self, excerpt: Excerpts) -> Float[Array, " targets"]:
-        r"""$\log f(m_i)$ of the events an excerpt predicts, zero on padding and without marks."""
+        r"""$\log f(m_i)$ of the events an excerpt predicts, zero on padding and without marks.
+
+        Of magnitudes it is that given that they were seen.
+        """
         if self.marks is None:
             return jnp.zeros(excerpt.targets)
         values = jax.vmap(self.marks.log_density)(excerpt.predicted[2])
+        if excerpt.pieces is not None and isinstance(self.marks, AbstractMagnitudes):
+            values = values - jax.vmap(self.marks.log_survival)(excerpt.pieces.least)
         return jnp.where(excerpt.is_event, values, 0.0)
 
 
@@ -66,6 +72,11 @@ def log_density(path: AbstractPath, t: Scalar, x: Point) -> Scalar:
 
 
 def log_rates(hazard: AbstractHazard, excerpt: Excerpts) -> Float[Array, " targets"]:
-    r"""$\log\lambda(t_i \mid H_i)$ of the events an excerpt predicts, zero on padding."""
+    r"""$\log\lambda(t_i \mid H_i)$ of the events an excerpt predicts, zero on padding.
+
+    Where not all events were seen it is the rate of those that were.
+    """
     values = jax.vmap(hazard.log_rate)(excerpt.predicted[0])
+    if excerpt.pieces is not None:
+        values = values + excerpt.pieces.log_share
     return jnp.where(excerpt.is_event, values, 0.0)

@@ -51,7 +51,7 @@ from liouville.processes import (
 from liouville.tasks.events._covariates import Covariates
 from liouville.tasks.events.config import EventsConfig, PlacesConfig, TimesConfig
 from liouville.tasks.events.etas import EtasFit, initial_productivity, static
-from liouville.tasks.events.units import EventUnits
+from liouville.tasks.events.units import EventUnits, seen_magnitudes
 from liouville.tasks.settings import TrainingConfig
 
 Options = TypeVar("Options", PlacesConfig, TrainingConfig)
@@ -301,6 +301,8 @@ def initial_marks(events: Events, units: EventUnits, law: str = "auto") -> Abstr
     if events.kinds:
         counts = np.bincount(events.marks.astype(int), minlength=len(events.kinds)) + 1.0
         return Kinds.of((counts / counts.sum()).tolist())
+    if events.completeness is not None and law in ("auto", "exponential"):
+        return seen_magnitudes(events)
     marks = units.marks(events)
     if not np.ptp(marks) > 0:
         raise LiouvilleError(

@@ -88,7 +88,8 @@ class Etas(eqx.Module):
         times, places, _ = excerpt.predicted
         assert item.log_background is not None
         background = jax.vmap(lambda t: rate.log_rate(t, own.origin))(times)
-        return background + item.log_background, jax.vmap(one)(times, places)
+        shares = 0.0 if excerpt.pieces is None else excerpt.pieces.log_share
+        return background + item.log_background + shares, jax.vmap(one)(times, places) + shares
 
 
 class EtasLikelihood(AbstractEventTerm):
@@ -201,10 +202,11 @@ def preferred_pieces(
     Args:
         etas: the plain law.
         training: the events it was fitted to.
-        validation: later events of the same sequence; without them the rate is constant.
+        validation: later events of the same sequence; without them, or where not all events were
+            seen at all times, the rate is constant.
         log_rates: the law's log-rates at these, shape `(n,)`.
     """
-    if validation is None or len(training.windows) > 1:
+    if validation is None or len(training.windows) > 1 or training.completeness is not None:
         return 1
     mean = float(np.exp(etas.background.log_level))
     triggered = np.maximum(np.exp(log_rates) - mean, 0.0)
