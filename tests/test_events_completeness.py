@@ -154,6 +154,7 @@ def test_a_column_or_a_table_tells_the_completeness(tmp_path):
     assert len(found) < len(events)
     file = tmp_path / "catalogue.csv"
     least = np.where(events.times < 200.0, 3.4, 3.0)
+    assert events.marks is not None
     rows = np.column_stack([events.times, events.places, events.marks, least])
     lines = [",".join(map(repr, row)) for row in rows.tolist()]
     file.write_text("time,x,y,magnitude,complete\n" + "\n".join(lines) + "\n")

@@ -76,6 +76,7 @@ class Pieces(eqx.Module):
         )
         starts, stops, share, interval = columns
         least = np.where(is_interval, seen.at(until + origin[:, None]), 0.0)[:, :-1]
-        found = map(as_float, (starts, stops, share))
-        shares = as_float(-seen.decay * least)
-        return Pieces(*found, as_float(interval).astype(int), as_float(least), shares)
+        starts, stops, share, least, log_share = map(
+            as_float, (starts, stops, share, least, -seen.decay * least)
+        )
+        return Pieces(starts, stops, share, as_float(interval).astype(int), least, log_share)

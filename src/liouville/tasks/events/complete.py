@@ -12,6 +12,8 @@ from liouville.data import Completeness, Events, open_table, seconds_of, times_o
 from liouville.errors import LiouvilleError
 from liouville.tasks.events.counted import ROUNDING
 
+_DAY = 86_400.0  # seconds
+
 
 def complete(events: Events, data: Mapping[str, Any], file: Any = None) -> Events:
     """Events with the completeness that a configuration asks for; those below it are left out.
@@ -36,6 +38,12 @@ def complete(events: Events, data: Mapping[str, Any], file: Any = None) -> Event
             f"{events.source} has no magnitudes to compare with their completeness; name their "
             "column with --mark, or leave --mc and data.short_term out"
         )
+    for other in ("validation_file", "test_file"):
+        if data.get(other):
+            raise LiouvilleError(
+                f"a completeness is that of one catalogue, and data.{other} is another one; give "
+                "dates instead, such as --validate-from"
+            )
     if len(events.windows) > 1:
         raise LiouvilleError(
             f"{events.source} has {len(events.windows)} sequences, and a completeness is that of "
@@ -48,7 +56,7 @@ def complete(events: Events, data: Mapping[str, Any], file: Any = None) -> Event
         offset, slope = after
         if not slope > 0:
             raise LiouvilleError(f"the slope of data.short_term is {slope:g}; give a positive one")
-        day = seconds_of("days") / _second(events)
+        day = _DAY / _second(events)
         found = found.after_great(events.times, marks, offset, slope, day)
     seen = ~(marks < found.at(events.times) - ROUNDING)
     if not seen.all():

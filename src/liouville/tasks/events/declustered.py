@@ -138,8 +138,7 @@ def declustered(
     parts = folds.densities(np.arange(len(places)), like)
     # At the end.
     late = np.exp((np.arange(own.shape[1]) - own.shape[1] + 1) / like.memory)
-    widths = KDTree(found).query(found, [like.neighbours + 1])[0][:, 0]
-    widths = np.maximum(widths, like.narrowest)
+    widths = _Ways.of(centers, None, most).widths(like.neighbours, like.narrowest)
     at, weight, width, _ = centers.with_images(np.arange(len(found)), own @ late, widths)
     merged = _merged(at, width, weight)
     inside = mass_inside(merged, region)
@@ -262,14 +261,18 @@ def _together(
 
 
 class _Ways(NamedTuple):
-    """Centers without the events of one fold, and the ways to their neighbours among these."""
+    """Centers without the events of a fold, and the ways to their neighbours among these."""
 
     rows: np.ndarray  # of the centers, (n,)
     ways: np.ndarray  # ascending, (n, neighbours + 1)
 
     @staticmethod
-    def of(centers: _Centers, fold: int, most: int) -> "_Ways":
-        weights = centers.weights.sum(axis=1) - centers.weights[:, fold]
+    def of(centers: _Centers, fold: int | None, most: int) -> "_Ways":
+        weights = centers.weights.sum(axis=1)
+        if fold is None:
+            rows = np.arange(len(weights))
+            return _Ways(rows, KDTree(centers.places).query(centers.places, most + 1)[0])
+        weights = weights - centers.weights[:, fold]
         # By rounding, what no other fold has is not quite zero.
         rows = np.flatnonzero(weights > 1e-12 * weights.sum())
         if not len(rows):

@@ -139,9 +139,19 @@ def resolve(loaded: Loaded, config: EventsConfig, progress: bool | None = None) 
         facts={
             "events": int(sum(p.counts.sum() for p in parts if p is not None)),
             "sequences": len(training.windows),
+            **_seen(training),
         },
         known=(loaded, units, reach, etas),
     )
+
+
+def _seen(events: Events) -> dict[str, Any]:
+    """The completeness of events in words, if it changes."""
+    known = events.completeness
+    if known is None:
+        return {}
+    low, high = known.least.min(), known.least.max()
+    return {"completeness": f"{events.mark_name} {low:g} to {high:g}, {len(known.times)} steps"}
 
 
 def model(start: Start, result: Fit) -> EventModel:
@@ -205,6 +215,8 @@ def _arrays(loaded: Loaded) -> list[Any]:
     """What the data are recognised by: all numbers of all parts that were read."""
     every = [loaded.events, *(part for part in loaded.parts if part is not None)]
     found = [a for e in every for a in (e.times, e.places, e.marks, e.windows)]
+    for seen in (e.completeness for e in every if e.completeness is not None):
+        found += [seen.times, seen.least]
     known = loaded.covariates
     return found if known is None else [*found, known.times, known.values]
 
