@@ -36,14 +36,14 @@ class Triggered(AbstractPlaces):
         background: the density of events without a parent; it runs on the clock of the sequence,
             and stays as it is if it is `Fixed`.
         zones: the parts of an event.
-        plain: zones of a plain law, which stay as they are: by it and the background the odds of
-            an event are that it was triggered, which `zones` may ask for; `None` if they do not.
+        plain: a plain law, which stays as it is: by it the odds of an event are that it was
+            triggered, which `zones` may ask for; `None` if they do not.
         log_inside: $\log F$; zero without a region.
     """
 
     background: LocationScale | Fixed[LocationScale]
     zones: AbstractZones
-    plain: Fixed[AbstractZones] | None = None
+    plain: "Fixed[Triggered] | None" = None
     log_inside: float = eqx.field(static=True, default=0.0)
 
     def after(self, history: History) -> "TriggeredPath":
@@ -55,10 +55,11 @@ class Triggered(AbstractPlaces):
         r"""$\log\sum_i a_i(t) q_i(x) - \log\rho^0_t(x)$ of the plain law, cut at six."""
         if self.plain is None:
             return jnp.zeros_like(t)
-        own = self.plain.value.after(history).log_densities(t, x)
+        plain = self.plain.value
+        own = plain.zones.after(history).log_densities(t, x)
         zones = jax.nn.logsumexp(jnp.where(history.before(t), own, NEVER))
-        background = value_of(self.background).at(history.clock(t)).log_density(x)
-        odds = zones - (background - self.log_inside)
+        background = value_of(plain.background).at(history.clock(t)).log_density(x)
+        odds = zones - (background - plain.log_inside)
         return jnp.clip(odds, -_MOST_ODDS, _MOST_ODDS)
 
 

@@ -22,7 +22,6 @@ from liouville.processes import (
     AbstractMarks,
     AbstractPlaces,
     AbstractRate,
-    AbstractZones,
     ConstantRate,
     DetectedMagnitudes,
     Encoder,
@@ -214,15 +213,14 @@ def _places(
 
 def _triggered(options: PlacesConfig, events: Events, etas: EtasFit, key: jax.Array) -> Triggered:
     """The places of the plain law, with what it does not have: spreading, zones by place."""
-    plain = etas.process().places
+    own, plain = etas.places(), etas.process().places
     assert isinstance(plain, Triggered)
     gap = events.mean_gap
     if options.zones == "free":
         rates = 1.0 / np.geomspace(0.1 * gap, 100.0 * gap, options.rates)
         distance = float(jnp.exp(etas.law.log_distance))
-        own_zones = _free_zones(options, events, rates, distance, key)
-        return dataclasses.replace(plain, zones=own_zones)
-    zones = plain.zones
+        return dataclasses.replace(own, zones=_free_zones(options, events, rates, distance, key))
+    zones = own.zones
     assert isinstance(zones, PowerZones)
     spread = as_float(_LITTLE_SPREAD) if options.spreads else None
     heredity = as_float(0.0) if options.heredity else None
@@ -230,7 +228,6 @@ def _triggered(options: PlacesConfig, events: Events, etas: EtasFit, key: jax.Ar
     begin = kernel.log_offset if isinstance(kernel, FinitePowerLaw) else as_float(np.log(gap))
     more: dict[str, Any] = {"raw_spread": spread, "heredity": heredity}
     more["log_spread_time"] = begin if options.spreads else None
-    own: Fixed[AbstractZones] | None = Fixed(zones) if options.heredity else None
     zones = dataclasses.replace(zones, **more)
     if options.network:
         network = MLP(zones.inputs, zones.outputs, width=_ZONES_WIDTH, depth=2, key=key)
@@ -241,7 +238,7 @@ def _triggered(options: PlacesConfig, events: Events, etas: EtasFit, key: jax.Ar
             if zones.growth is not None and events.marks is not None
             else 1.0,
         )
-    return dataclasses.replace(plain, zones=zones, plain=own)
+    return dataclasses.replace(own, zones=zones, plain=Fixed(plain) if options.heredity else None)
 
 
 def _zero_of_sizes(events: Events) -> jax.Array | None:

@@ -90,6 +90,7 @@ def declustered(
     repeated: bool = False,
     like: Choice | None = None,
     region: Region | None = None,
+    forgets: bool = False,
 ) -> Declustered:
     r"""The density $f(x) \propto \sum_j p_j N(x; x_j, h_j^2 I)$ of events of the weights $p_j$.
 
@@ -101,9 +102,9 @@ def declustered(
     Stochastic declustering of space-time earthquake occurrences, with their probabilities of being
     background as weights.
 
-    Where the background moves, old events say less of it: an event that is $a$ folds away weighs
-    $e^{-a/M}$ as much. The memory $M$ is the one by which events of the later half are the
-    likeliest given earlier folds alone. The mixture is the density at the end.
+    Where the background moves, old events say less of it. If it forgets, an event that is $a$ folds
+    away weighs $e^{-a/M}$ as much. The memory $M$ is the one by which events of the later half are
+    the likeliest given earlier folds alone. The mixture is the density at the end.
 
     In a region the density is that given the region. Events were seen on one side of its border
     alone: a kernel that reaches across has a mirror image, without which densities at the border
@@ -113,10 +114,11 @@ def declustered(
         places: standardised, shape `(n, dim)`.
         weights: the chance $p$ that an event is background, shape `(n,)`.
         fold: the number of the fold of every event, shape `(n,)`.
-        repeated: the same place in another fold may be the same event, and folds are no stretches
-            of one time: nothing is forgotten.
+        repeated: the same place in another fold may be the same event.
         like: what is taken if nothing is to be chosen.
         region: where events are observed, in the coordinates of `places`; `None` for everywhere.
+        forgets: whether old events may weigh less; folds are to be stretches of one time, one
+            after the other.
     """
     found, of = np.unique(places, axis=0, return_inverse=True)
     own = np.zeros((len(found), int(fold.max()) + 1))
@@ -132,8 +134,9 @@ def declustered(
         return Declustered(alone, np.zeros(len(of)), Choice(0, 1.0), np.ones(1), inside)
     without = [_Ways.of(centers, number, most) for number in range(own.shape[1])]
     folds = _Folds(centers, without, places, weights, fold, repeated, region)
-    if like is None:
-        like = _chosen(folds, [k for k in _NEIGHBOURS if k <= most] or [most])
+    if like is None or forgets:
+        numbers = [k for k in _NEIGHBOURS if k <= most] or [most]
+        like = _chosen(folds, numbers, like, forgets and own.shape[1] > 1)
     like = like._replace(neighbours=min(like.neighbours, most))
     parts = folds.densities(np.arange(len(places)), like)
     # At the end.
@@ -185,8 +188,8 @@ class _Folds(NamedTuple):
         return found
 
 
-def _chosen(folds: _Folds, numbers: list[int]) -> Choice:
-    """The widths and the memory under which weighted events are the likeliest."""
+def _chosen(folds: _Folds, numbers: list[int], like: Choice | None, forgets: bool) -> Choice:
+    """The widths, if none are given, and the memory under which events are the likeliest."""
     fold, count = folds.fold, len(folds.without)
     # Of some folds only, as each has its own kernels.
     some = np.flatnonzero(np.isin(fold, np.unique(fold)[:: max(1, count // _SOME_FOLDS)]))
@@ -205,14 +208,16 @@ def _chosen(folds: _Folds, numbers: list[int]) -> Choice:
         like = max((like._replace(neighbours=k) for k in numbers), key=best)
         return max((like._replace(narrowest=width) for width in _WIDTHS), key=best)
 
-    like = Choice(numbers[0], _WIDTHS[len(_WIDTHS) // 2])
-    for _ in range(_SWEEPS):
-        like = widths(like)
-    if folds.repeated or count < 2:
+    if like is None:
+        like = Choice(numbers[0], _WIDTHS[len(_WIDTHS) // 2])
+        for _ in range(_SWEEPS):
+            like = widths(like)
+    if not forgets:
         return like
     late = rng.permutation(np.flatnonzero(fold >= count // 2))[:_SAMPLE]
-    every = (like._replace(memory=memory) for memory in _MEMORIES)
-    return widths(max(every, key=lambda like: nats(late, like, ahead=True)))
+    every = [like._replace(memory=memory) for memory in _MEMORIES]
+    found = max(every, key=lambda like: nats(late, like, ahead=True))
+    return like if found == like else widths(found)
 
 
 def _others(

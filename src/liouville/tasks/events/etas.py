@@ -20,6 +20,7 @@ from liouville.objectives import AbstractEventTerm, WithBackground, compensate
 from liouville.paths import Full, LocationScale
 from liouville.processes import (
     AbstractProductivity,
+    AbstractZones,
     ByKind,
     ByMagnitude,
     ConstantRate,
@@ -117,11 +118,14 @@ class EtasFit(NamedTuple):
     Attributes:
         law: the law.
         declustered: its background, and that of each event by the kernels of other folds.
+        recent: the same where old events may weigh less, for a background that moves: it is that
+            at the end of the training. The law itself has one that stays.
         chance: that an event is background, shape `(n,)`.
     """
 
     law: Etas
     declustered: Declustered
+    recent: Declustered
     chance: np.ndarray
 
     def pieces(self, events: Events, number: int) -> Piecewise:
@@ -154,8 +158,13 @@ class EtasFit(NamedTuple):
             self.law.log_excess,
             growth=self.law.growth,
         )
-        background, inside = Fixed(static(self.declustered.mixture)), self.declustered.inside
-        return PointProcess(times, Triggered(background, zones, log_inside=float(np.log(inside))))
+        return PointProcess(times, _beside(self.declustered, zones))
+
+    def places(self) -> Triggered:
+        """The places of the law with its recent background."""
+        zones = self.process().places
+        assert isinstance(zones, Triggered)
+        return _beside(self.recent, zones.zones)
 
 
 def fit_etas(events: Events, units: EventUnits, most: int) -> EtasFit:
@@ -184,7 +193,17 @@ def fit_etas(events: Events, units: EventUnits, most: int) -> EtasFit:
         every = WithBackground(excerpts, on_targets(found.log_density, excerpts))
         law = _maximise(law, _every(every, max(1, round(1.0 / share))), iterations)
         chance = np.asarray(_chances(law, every), np.float64)[is_event]
-    return EtasFit(law, declustered(places, chance, fold, like=like, **more), chance)
+    found = declustered(places, chance, fold, like=like, **more)
+    # Sequences are no stretches of one time.
+    is_one = len(events.windows) == 1
+    recent = declustered(places, chance, fold, like=like, **more, forgets=True) if is_one else found
+    return EtasFit(law, found, recent, chance)
+
+
+def _beside(background: Declustered, zones: AbstractZones) -> Triggered:
+    """A declustered background and zones."""
+    inside = float(np.log(background.inside))
+    return Triggered(Fixed(static(background.mixture)), zones, log_inside=inside)
 
 
 def _every(known: WithBackground, step: int) -> WithBackground:

@@ -129,7 +129,7 @@ def resolve(loaded: Loaded, config: EventsConfig, progress: bool | None = None) 
         assert etas is not None
         times, places, *rest = own.terms
         assert isinstance(places, PlaceLikelihood)
-        crossed = on_targets(etas.declustered.log_density, excerpts)
+        crossed = on_targets(etas.recent.log_density, excerpts)
         own = Objective.of([times, dataclasses.replace(places, log_background=crossed), *rest])
     return Start(
         config,
