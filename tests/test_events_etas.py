@@ -184,7 +184,7 @@ def test_a_background_that_moves_is_that_at_its_end():
     found = declustered(x, np.ones(1500), fold, like=own, forgets=True)
     alone = declustered(x, np.ones(1500), fold, like=own)
     assert found.choice.memory < 6.0
-    later = rng.normal(size=(2000, 2)) + [2.0, 0.0]
+    later = rng.normal([2.0, 0.0], 1.0, (2000, 2))
     gain = found.mixture.log_density(later).mean() - alone.mixture.log_density(later).mean()
     assert gain > 0.3
     assert found.log_density.mean() > alone.log_density.mean() + 0.1
