@@ -209,6 +209,13 @@ def answers(
     """
     places = np.asarray(places, np.float64)
     latest = known_at(model, history, float(times.max()), future)
+    outside = 0 if model.region is None else int(np.sum(~model.region.contains(places)))
+    if outside:
+        warnings.warn(
+            f"{outside} of {len(places)} points are outside of the region of the model, where it "
+            "expects nothing",
+            stacklevel=2,
+        )
     rate, density, odds = np.empty(len(times)), np.empty(len(times)), model.log_odds(latest)
     for time in np.unique(times).tolist():
         rows, own = np.flatnonzero(times == time), latest.times <= time
