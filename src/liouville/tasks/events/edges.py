@@ -6,8 +6,8 @@ from scipy.special import owens_t
 from liouville.data import Region
 from liouville.numerics.mixtures import GaussianMixture
 
-# Points whose way to the border is found at once.
-_BLOCK = 4000
+# So many pairs of a point, or a part, and an edge of the border are handled at once.
+_PAIRS = 2**19
 # The broadest part of a density, over half of the region's extent: inside its logarithm has the
 # variance .003 at most about that of a uniform density, and one of seven draws is inside.
 _BREADTH = 2.0
@@ -25,9 +25,16 @@ def masses_inside(mixture: GaussianMixture, region: Region) -> np.ndarray:
     (1956), Tables for computing bivariate normal probabilities.
     """
     inverse = np.linalg.inv(np.linalg.cholesky(mixture.covariances))
+    step = max(1, _PAIRS // len(region.edges[0]))
+    blocks = [slice(first, first + step) for first in range(0, len(inverse), step)]
+    found = [_masses(mixture.means[rows], inverse[rows], region) for rows in blocks]
+    return np.concatenate(found)
+
+
+def _masses(means: np.ndarray, inverse: np.ndarray, region: Region) -> np.ndarray:
+    r"""The masses of some parts, whose points $L^{-1} (x - \mu)$ are standard normal."""
     begins, ends = (
-        np.einsum("kij,kej->kei", inverse, corner - mixture.means[:, None])
-        for corner in region.edges
+        np.einsum("kij,kej->kei", inverse, corner - means[:, None]) for corner in region.edges
     )
     along = ends - begins
     length = np.linalg.norm(along, axis=2)
@@ -57,16 +64,17 @@ def mirrored(places: np.ndarray, region: Region) -> tuple[np.ndarray, np.ndarray
     begins, ends = region.edges
     along = ends - begins
     squares = (along**2).sum(axis=1)
-    images, ways = np.empty_like(places), np.empty(len(places))
-    for first in range(0, len(places), _BLOCK):
-        x = places[first : first + _BLOCK]
+    images, ways, step = np.empty_like(places), np.empty(len(places)), max(1, _PAIRS // len(begins))
+    for first in range(0, len(places), step):
+        block = slice(first, first + step)
+        x = places[block]
         share = ((x[:, None] - begins) * along).sum(axis=2) / squares
         near = begins + np.clip(share, 0.0, 1.0)[..., None] * along
         distance = np.linalg.norm(near - x[:, None], axis=2)
         nearest = distance.argmin(axis=1)
         rows = np.arange(len(x))
-        images[first : first + _BLOCK] = 2.0 * near[rows, nearest] - x
-        ways[first : first + _BLOCK] = distance[rows, nearest]
+        images[block] = 2.0 * near[rows, nearest] - x
+        ways[block] = distance[rows, nearest]
     return images, np.where(region.contains(images) & (ways > 0), np.inf, ways)
 
 
