@@ -1,5 +1,7 @@
 """Densities of places where a region is known: exact masses, kernels at its border, levels."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -22,9 +24,12 @@ from liouville.processes import (
     Unmarked,
 )
 from liouville.tasks.events import residuals
+from liouville.tasks.events.ask import answers
 from liouville.tasks.events.declustered import Declustered, declustered
 from liouville.tasks.events.edges import masses_inside, mirrored
 from liouville.tasks.events.etas import fit_etas, static
+from liouville.tasks.events.forecast import expected_on_grid, forecast_events
+from liouville.tasks.events.grid import cells_of
 from liouville.tasks.events.model import EventModel
 from liouville.tasks.events.units import EventUnits
 
@@ -175,20 +180,43 @@ def test_levels_of_places_in_a_region_are_uniform():
     assert min(kstest(column, "uniform").pvalue for column in wide.T) < 1e-6
 
 
+def known() -> Events:
+    """The history of the case on a clock of its own."""
+    _, _, past = case()
+    times, places = (np.asarray(a, float) for a in (past.times + 4.0, past.places))
+    windows = np.array([[0.0, 5.0]])
+    return Events(times, places, np.zeros(3, int), windows, features=("x", "y"), region=BOX)
+
+
 def test_nothing_is_expected_outside():
-    model, _, past = case()
-    events = Events(
-        np.asarray(past.times, float) + 4.0,
-        np.asarray(past.places, float),
-        np.zeros(3, int),
-        np.array([[0.0, 5.0]]),
-        features=("x", "y"),
-        region=BOX,
-    )
-    density = model.density(4.0, np.array([[0.0, 0.0], [3.0, 0.0]]), events)
+    model, _, _ = case()
+    points = np.array([[0.0, 0.0], [3.0, 0.0]])
+    density = model.density(4.0, points, known())
     assert density[0] > 0.1
     assert density[1] == 0.0
-    assert 0.98 < model.mass_inside(4.0, events) < 1.0
+    assert 0.98 < model.mass_inside(4.0, known()) < 1.0
+    with pytest.warns(UserWarning, match="1 of 2 points are outside"):
+        answers(model, known(), np.full(2, 4.0), points)
+
+
+@pytest.mark.parametrize("rate", [1e-6, pytest.param(2e3, marks=pytest.mark.slow)])
+def test_expected_numbers_in_a_region_are_those_of_the_rate(rate):
+    model, places, _ = case()
+    process = PointProcess(Poisson(ConstantRate.of(rate)), places)
+    model = dataclasses.replace(model, process=process)
+    forecast = forecast_events(model, known(), 1e-3, 20, start=4.0)
+    cells = cells_of(model, BOX, known(), 0.5)
+    grid = expected_on_grid(model, cells, forecast)
+    if rate > 1.0:
+        assert len(forecast.drawn.times)
+        assert BOX.contains(forecast.drawn.places).all()
+        assert grid.expected.sum() == pytest.approx(forecast.numbers.mean())
+        return
+    # No catalogue has an event.
+    assert grid.expected.sum() == pytest.approx(1e-3 * rate, rel=0.02)
+    density = model.density(4.0, np.array([[1.25, 0.75], [-1.25, -0.75]]), known())
+    found = np.array([grid.expected[6, 3], grid.expected[1, 0]]) / grid.expected.sum()
+    np.testing.assert_allclose(found, 0.25 * density, rtol=0.1)
 
 
 @pytest.mark.slow
