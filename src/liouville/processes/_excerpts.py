@@ -123,13 +123,13 @@ class Excerpts(eqx.Module):
                 since[row, -1], until[row, -1] = before[-1] - base, window[1] - base
                 is_interval[row, -1] = True
         spans = since, until, is_interval, origin
-        pieces_ = None if seen is None else Pieces.of(*spans, seen)
+        cut = None if seen is None else Pieces.of(*spans, seen)
         when, where, mark, odds, origin, since, until = map(
             as_float, (when, where, mark, odds, origin, since, until)
         )
         history = History(when, where, mark, odds, jnp.asarray(valid), origin)
         number = int(is_interval[:, :-1].sum())
-        return Excerpts(history, since, until, jnp.asarray(is_interval), number, pieces_)
+        return Excerpts(history, since, until, jnp.asarray(is_interval), number, cut)
 
 
 def _starts(times: np.ndarray, window: np.ndarray, targets: int) -> list[int]:
