@@ -2,6 +2,7 @@ r"""Earthquakes of Japan: windows of thirty days, or a catalogue divided in time
 
     python benchmarks/events_earthquakes.py FOLDER             # train.npz, val.npz, test.npz
     python benchmarks/events_earthquakes.py japan_catalog.csv  # train to 2012, test from 2016
+    python benchmarks/events_earthquakes.py japan_catalog.csv --region 122,22,150,46
     python benchmarks/events_earthquakes.py swiss_catalog.csv --from 2012-01-01Z,2016-01-01Z \
         --select 'magnitude>=mc_current'
 
@@ -78,6 +79,7 @@ def main() -> None:
     begins = ["2013-01-01Z", "2016-01-01Z"]
     options.add_argument("--from", dest="begins", type=lambda t: t.split(","), default=begins)
     options.add_argument("--select", default=None, help="conditions on rows")
+    options.add_argument("--region", default=None, help="where the catalogue is that of")
     chosen = options.parse_args()
     warnings.simplefilter("ignore")
     settings: dict[str, Any] = {"training.seed": chosen.seed, "training.steps": chosen.steps}
@@ -92,7 +94,8 @@ def main() -> None:
         validate_from, test_from = chosen.begins
         settings |= {"data.validate_from": validate_from, "data.test_from": test_from}
         names: Any = {"features": "longitude,latitude", "mark": "magnitude"}
-        events = read_events(chosen.data, **names, select=chosen.select).check()
+        names |= {"select": chosen.select, "region": chosen.region}
+        events = read_events(chosen.data, **names).check()
         parts, apart = divide(events, merge(EventsConfig, flags=settings)), {}
     print(f"{'':26s} {'validation':>21s} {'test':>21s}")
     names = ("in time", "in space", *COLUMNS[: 2 + len(apart)])

@@ -2,6 +2,7 @@
 
     python benchmarks/events_truth.py            # 10,000 events, a power law, widths by magnitude
     python benchmarks/events_truth.py --seeds 3  # as many catalogues
+    python benchmarks/events_truth.py --uniform  # a background without structure in a known box
 
 The first eight tenths of the time are for training, a tenth for validation, a tenth for the test.
 Nats per event of the test under the truth, the plain law that every fit has beside it, and the
@@ -9,19 +10,20 @@ fit by default settings; and the parameters of the plain law beside the true one
 """
 
 import argparse
+import dataclasses
 import time
 import warnings
 from typing import Any
 
 import numpy as np
 
-from liouville.data import Events
+from liouville.data import Events, Region
 from liouville.numerics.mixtures import GaussianMixture
 from liouville.problems.events import HawkesProcess, Sequences
 from liouville.tasks.events.config import EventsConfig
 from liouville.tasks.events.fit import fit_events
 from liouville.tasks.events.model import EventModel
-from liouville.tasks.events.split import divide
+from liouville.tasks.events.split import Split, divide
 
 TRUTH = HawkesProcess(
     rate=1.0,
@@ -41,28 +43,39 @@ TRUTH = HawkesProcess(
 )
 
 
-def catalogue(events: int, seed: int) -> tuple[Events, Sequences]:
-    """About so many events."""
-    horizon = events * (1.0 - TRUTH.branching_ratio) / TRUTH.rate
-    drawn = TRUTH.sample(horizon, seed=seed)
+UNIFORM = dataclasses.replace(TRUTH, mixture=None)
+
+
+def catalogue(truth: HawkesProcess, events: int, seed: int) -> tuple[Events, Sequences]:
+    """About so many events, those in the box if its background has no other end."""
+    horizon = events * (1.0 - truth.branching_ratio) / truth.rate
+    drawn = truth.sample(horizon, seed=seed)
+    region = Region.box(*np.ravel(truth.box)) if truth.mixture is None else None
     columns = (drawn.times, drawn.places, drawn.sequence, drawn.windows, drawn.marks)
-    found = Events(*columns, features=("x", "y"), time_unit="days", source="a known law")
-    return found.check(), drawn
+    names: Any = {"features": ("x", "y"), "time_unit": "days", "source": "a known law"}
+    return Events(*columns, region=region, **names).check(), drawn
 
 
-def true_nats(drawn: Sequences, begin: float) -> tuple[float, float]:
-    """Nats per event in time and in space of the events from a time on."""
+def true_nats(truth: HawkesProcess, drawn: Sequences, parts: Split) -> tuple[float, float]:
+    """Nats per event of the test in time and in space; all events are known to the truth.
+
+    Children beyond the border of the box, less than one in a thousand, count in its integral.
+    """
+    test = parts.test
+    assert test is not None
+    begin = float(test.windows[0, 0])
     late = drawn.times >= begin
     before = Sequences(*(a if i == 4 else a[~late] for i, a in enumerate(drawn)))
     before = before._replace(windows=np.array([[0.0, begin]]))
-    integral = float(TRUTH.integrals(drawn)[0] - TRUTH.integrals(before)[0])
-    count = int(late.sum())
-    time_ = -float(TRUTH.log_rates(drawn)[late].sum() - integral) / count
-    return time_, -float(TRUTH.log_places(drawn)[late].mean())
+    integral = float(truth.integrals(drawn)[0] - truth.integrals(before)[0])
+    if test.region is not None:
+        late &= test.region.contains(drawn.places)
+    time_ = -float(truth.log_rates(drawn)[late].sum() - integral) / int(late.sum())
+    return time_, -float(truth.log_places(drawn)[late].mean())
 
 
 def recovered(model: EventModel) -> dict[str, tuple[float, float]]:
-    """Parameters of the truth and of the plain law."""
+    """Parameters of the truth, which both backgrounds share, and of the plain law."""
     plain = model.plain
     assert plain is not None
     times: Any = plain.intensity
@@ -90,19 +103,20 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--events", type=int, default=10_000)
     options.add_argument("--seeds", type=int, default=1)
+    options.add_argument("--uniform", action="store_true")
     chosen = options.parse_args()
     warnings.simplefilter("ignore")
-    differences, found = [], []
+    differences, found, truth = [], [], UNIFORM if chosen.uniform else TRUTH
     print(f"{'nats per event of the test':32s} {'time':>9s} {'space':>9s}")
     for seed in range(chosen.seeds):
-        events, drawn = catalogue(chosen.events, seed)
+        events, drawn = catalogue(truth, chosen.events, seed)
         parts = divide(events, EventsConfig())
         assert parts.test is not None
         begun = time.monotonic()
         model = fit_events(parts, progress=False).model
         seconds, plain = time.monotonic() - begun, model.plain_model
         assert plain is not None
-        true = true_nats(drawn, float(parts.test.windows[0, 0]))
+        true = true_nats(truth, drawn, parts)
         print(f"{f'truth ({len(events)} events)':32s} {true[0]:9.4f} {true[1]:9.4f}")
         rows = {"plain law": plain, f"ours ({seconds:.0f} s)": model}
         for name, each in rows.items():

@@ -328,6 +328,7 @@ def triggered_by_power_laws(key: RandomKey) -> AbstractPath:
         jnp.asarray(np.log(0.7)),
         growth=jnp.asarray(0.1),
         raw_spread=jnp.asarray(0.0),
+        log_spread_time=jnp.asarray(0.0),
         heredity=jnp.asarray(0.2),
         network=network,
     )

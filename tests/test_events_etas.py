@@ -85,7 +85,7 @@ def background_of(places: np.ndarray) -> LocationScale:
     "excess", [0.4, *(pytest.param(e, marks=pytest.mark.slow) for e in (1.0, 2.5))]
 )
 def test_rings_and_the_closed_form_are_one_density(excess):
-    law = zones(excess, raw_spread=jnp.asarray(-1.0))
+    law = zones(excess, raw_spread=jnp.asarray(-1.0), log_spread_time=jnp.asarray(0.0))
     brood, t = law.after(past()), jnp.asarray(0.0)
     frames, weights = brood.frames(t), brood.log_weights(t)
 
@@ -113,7 +113,7 @@ def test_great_events_reach_farther_and_inherited_ones_weigh_more():
 def test_the_odds_of_an_event_are_those_of_the_plain_law():
     background = background_of(_points()[0])
     law = zones()
-    places = Triggered(background, law, Fixed(law))
+    places = Triggered(background, law, Fixed(Triggered(background, law)))
     known, t = past(), jnp.asarray(0.0)
     near, far = jnp.asarray([0.0, 0.01]), jnp.asarray([-2.0, 2.0])
     triggered = jax.nn.logsumexp(law.after(known).log_densities(t, near))
@@ -147,29 +147,47 @@ def test_no_event_speaks_for_its_own_stretch_of_time():
     fold = np.arange(200) % 4
     x[7] = [9.0, 9.0]
     x[11] = [9.0, 9.01]  # of the same fold
-    own = Choice(3, 0.01, 0.01)
+    own = Choice(3, 0.01)
     alone = declustered(x, weights, fold, like=own)
-    assert alone.log_density[7] < np.log(0.011)  # only the broad part
+    assert alone.log_density[7] < np.log(alone.shares[1])  # only the broad part
     fold[11] = 2
     helped = declustered(x, weights, fold, like=own)
     assert helped.log_density[7] > alone.log_density[7] + 1.0
     # The same place in another fold is the same event, if it may be.
     x[11] = x[7]
     twins = declustered(x, weights, fold, repeated=True, like=own)
-    assert twins.log_density[7] < np.log(0.011)
+    assert twins.log_density[7] < np.log(twins.shares[1])
 
 
 def test_few_events_are_told_by_one_gaussian_and_many_by_kernels():
     rng, fold = np.random.default_rng(5), np.arange(60) % 6
     few = declustered(rng.normal(size=(60, 3)), np.ones(60), fold)
-    assert few.choice.broad >= 0.6
+    assert few.shares[1] >= 0.6
     many = rng.normal(size=(40, 2))[rng.integers(40, size=1200)] + 0.05 * rng.normal(size=(1200, 2))
     crowded = declustered(many, np.ones(1200), np.arange(1200) % 6)
-    assert crowded.choice.broad <= 0.03
+    assert crowded.shares[1] <= 0.03
     # A draw of the same law is as likely as the crossed likelihood said.
     other = rng.normal(size=(4000, 3))
     said, true = few.log_density.mean(), few.mixture.log_density(other).mean()
     assert true == pytest.approx(said, abs=0.3)
+
+
+def test_a_background_that_moves_is_that_at_its_end():
+    rng, fold = np.random.default_rng(6), np.arange(1500) * 10 // 1500
+    x = rng.normal(size=(1500, 2))
+    own = Choice(21, 0.1)
+    still = declustered(x, np.ones(1500), fold, like=own, forgets=True)
+    assert still.log_density.mean() == pytest.approx(
+        declustered(x, np.ones(1500), fold, like=own).log_density.mean(), abs=0.01
+    )
+    x[:, 0] += np.linspace(-2.0, 2.0, 1500)
+    found = declustered(x, np.ones(1500), fold, like=own, forgets=True)
+    alone = declustered(x, np.ones(1500), fold, like=own)
+    assert found.choice.memory < 6.0
+    later = rng.normal([2.0, 0.0], 1.0, (2000, 2))
+    gain = found.mixture.log_density(later).mean() - alone.mixture.log_density(later).mean()
+    assert gain > 0.3
+    assert found.log_density.mean() > alone.log_density.mean() + 0.1
 
 
 def test_merged_kernels_say_what_all_of_them_say(monkeypatch):
@@ -178,7 +196,7 @@ def test_merged_kernels_say_what_all_of_them_say(monkeypatch):
     rng = np.random.default_rng(1)
     x = np.concatenate([rng.normal(size=(700, 2)), 0.02 * rng.normal(size=(700, 2))])
     weights, fold = rng.uniform(size=1400), np.arange(1400) * 5 // 1400
-    own = Choice(5, 0.01, 0.01)
+    own = Choice(5, 0.01)
     whole = declustered(x, weights, fold, like=own).mixture
     monkeypatch.setattr(module, "_MOST_PARTS", 300)
     merged = declustered(x, weights, fold, like=own).mixture
@@ -236,7 +254,8 @@ def test_the_background_has_pieces_where_validation_wants_them():
     count = int(training.counts.sum())
     hawkes = Hawkes(ConstantRate.of(count / 800.0), Unmarked.of(0.1), Exponentials.of([1.0]))
     law = Etas(hawkes, jnp.asarray(-3.0), jnp.asarray(0.0), None)
-    found = EtasFit(law, declustered(*_points(), np.zeros(200, int)), np.ones(count))
+    background = declustered(*_points(), np.zeros(200, int))
+    found = EtasFit(law, background, background, np.ones(count))
     alone = np.full(int(validation.counts.sum()), np.log(count / 800.0))
     assert preferred_pieces(found, training, validation, alone) in (2, 4, 8)
     assert preferred_pieces(found, training, None, alone) == 1
@@ -253,7 +272,10 @@ def test_odds_of_some_rows_are_those_of_all():
     units = EventUnits.of(events, geographic=False)
     background = background_of(units.to_model(events.places))
     law = zones()
-    places, reach = Triggered(Fixed(background), law, Fixed(law)), Reach(1000)
+    places, reach = (
+        Triggered(Fixed(background), law, Fixed(Triggered(background, law))),
+        Reach(1000),
+    )
     every = log_odds(places, units, events, reach)
     rows = np.array([0, 5, 40])
     np.testing.assert_allclose(log_odds(places, units, events, reach, rows), every[rows], atol=1e-9)

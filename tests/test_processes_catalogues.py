@@ -82,7 +82,7 @@ def test_times_drawn_with_the_places_are_draws_from_event_to_event():
     law = process()
     assert isinstance(law.intensity, Hawkes)
     assert isinstance(law.places, Triggered)
-    places = dataclasses.replace(law.places, plain=Fixed(law.places.zones))
+    places = dataclasses.replace(law.places, plain=Fixed(law.places))
     hawkes = dataclasses.replace(law.intensity, heredity=jnp.asarray(0.1))
     with pytest.raises(ValueError, match="no independent clusters"):
         simulate_clusters(hawkes, law.marks, known(), HORIZON, 5, most=1000, seed=0)

@@ -9,6 +9,7 @@ from liouville.data._annotated import annotated_file as annotated_file
 from liouville.data._annotated import check_memory as check_memory
 from liouville.data._annotated import column_names as column_names
 from liouville.data._cells import read_cells as read_cells
+from liouville.data._completeness import Completeness as Completeness
 from liouville.data._degrees import degrees as degrees
 from liouville.data._event_checks import Missing as Missing
 from liouville.data._event_checks import Repeats as Repeats

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from liouville.data._completeness import Completeness
 from liouville.data._event_checks import (
     Missing,
     Repeats,
@@ -50,6 +51,7 @@ class Events:
         time_unit: Unit of times; days if there is an origin.
         is_geographic: Whether places are longitude and latitude in degrees.
         region: Where events are observed, in the coordinates of `places`; None if unknown.
+        completeness: From which mark on events were seen; None if at all times from one.
         source: Where the data came from, for messages and reports.
         is_checked: Whether these are what `check` gave.
     """
@@ -67,6 +69,7 @@ class Events:
     time_unit: str = ""
     is_geographic: bool = False
     region: Region | None = None
+    completeness: Completeness | None = None
     source: str = "data"
     is_checked: bool = field(default=False, init=False)
 

@@ -16,6 +16,7 @@ from liouville.processes import (
     Excerpts,
     InheritedKinds,
     PointProcess,
+    integrals,
     log_rates,
 )
 
@@ -85,7 +86,9 @@ def compensate(
 
     Only their sum means something: integrals are cheaper together than one by one.
     """
-    total = hazard.total(excerpt)
+    # Where shares of the events are seen, intervals are in pieces.
+    is_whole = excerpt.pieces is None
+    total = hazard.total(excerpt) if is_whole else integrals(hazard, excerpt).sum()
     return log_values.at[-1].add(-total)
 
 

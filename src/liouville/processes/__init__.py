@@ -51,6 +51,7 @@ from liouville.processes._next import simulate_times as simulate_times
 from liouville.processes._nowhere import Nowhere as Nowhere
 from liouville.processes._polygon import Polygon as Polygon
 from liouville.processes._process import PointProcess as PointProcess
+from liouville.processes._process import log_density as log_density
 from liouville.processes._process import log_rates as log_rates
 from liouville.processes._rates import AbstractRate as AbstractRate
 from liouville.processes._rates import ConstantRate as ConstantRate
@@ -61,7 +62,9 @@ from liouville.processes._rates import SumOfRates as SumOfRates
 from liouville.processes._rates import WithCovariates as WithCovariates
 from liouville.processes._reach import Reach as Reach
 from liouville.processes._routed import Routed as Routed
+from liouville.processes._seen import Seen as Seen
 from liouville.processes._triggered import Triggered as Triggered
+from liouville.processes._triggered import TriggeredPath as TriggeredPath
 from liouville.processes._zones import AbstractZones as AbstractZones
 from liouville.processes._zones import FreeZones as FreeZones
 from liouville.processes._zones import PowerZones as PowerZones

@@ -46,8 +46,14 @@ class AbstractHazard(eqx.Module):
 def integrals(hazard: AbstractHazard, excerpt: Excerpts) -> Float[Array, " intervals"]:
     r"""$\int\lambda$ over the intervals of an excerpt, zero on padding.
 
-    The last one is from the last event of a sequence to the end of its observation.
+    The last one is from the last event of a sequence to the end of its observation. Where not all
+    events were seen it is that of the rate of those that were.
     """
+    pieces = excerpt.pieces
+    if pieces is not None:
+        values = pieces.share * jax.vmap(hazard.integral)(pieces.since, pieces.until)
+        whole = excerpt.since.shape[0]
+        return jax.ops.segment_sum(values, pieces.interval, whole)
     values = jax.vmap(hazard.integral)(excerpt.since, excerpt.until)
     return jnp.where(excerpt.is_interval, values, 0.0)
 

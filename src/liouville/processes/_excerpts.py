@@ -8,6 +8,7 @@ from jaxtyping import Array, Bool, Float
 from liouville.numerics.types import as_float
 from liouville.processes._history import History
 from liouville.processes._reach import Reach
+from liouville.processes._seen import Pieces, Seen
 
 
 class Excerpts(eqx.Module):
@@ -25,6 +26,7 @@ class Excerpts(eqx.Module):
         until: when it ends, same shape.
         is_interval: which of them there are, same shape; the others are padding.
         number: of events to predict in all.
+        pieces: the intervals where not all events were seen at all times; `None` if they were.
     """
 
     history: History
@@ -32,6 +34,7 @@ class Excerpts(eqx.Module):
     until: Float[Array, "*excerpts intervals"]
     is_interval: Bool[Array, "*excerpts intervals"]
     number: int = eqx.field(static=True)
+    pieces: Pieces | None = None
 
     def __len__(self) -> int:
         return len(self.since)
@@ -63,6 +66,7 @@ class Excerpts(eqx.Module):
         reach: Reach | None = None,
         log_odds: Sequence[np.ndarray] | None = None,
         rows: np.ndarray | None = None,
+        seen: Seen | None = None,
     ) -> "Excerpts":
         """Cuts sequences.
 
@@ -77,6 +81,7 @@ class Excerpts(eqx.Module):
             reach: which past events are seen; by default all.
             log_odds: of each sequence, shape `(n,)`; see `History`.
             rows: of one sequence, the events at which pieces begin; by default all in the windows.
+            seen: which share of the events was seen; by default all.
         """
         pieces = [
             (number, start)
@@ -117,12 +122,14 @@ class Excerpts(eqx.Module):
             if high == len(t):
                 since[row, -1], until[row, -1] = before[-1] - base, window[1] - base
                 is_interval[row, -1] = True
+        spans = since, until, is_interval, origin
+        cut = None if seen is None else Pieces.of(*spans, seen)
         when, where, mark, odds, origin, since, until = map(
             as_float, (when, where, mark, odds, origin, since, until)
         )
         history = History(when, where, mark, odds, jnp.asarray(valid), origin)
         number = int(is_interval[:, :-1].sum())
-        return Excerpts(history, since, until, jnp.asarray(is_interval), number)
+        return Excerpts(history, since, until, jnp.asarray(is_interval), number, cut)
 
 
 def _starts(times: np.ndarray, window: np.ndarray, targets: int) -> list[int]:

@@ -6,9 +6,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from liouville.numerics.types import Point, Scalar
+from liouville.paths import AbstractPath
 from liouville.processes._base import (
     AbstractHazard,
     AbstractIntensity,
+    AbstractMagnitudes,
     AbstractMarks,
     AbstractPlaces,
 )
@@ -53,7 +55,7 @@ class PointProcess(eqx.Module):
         path = self.places.after(excerpt.history)
         times, places, _ = excerpt.predicted
         if log_background is None:
-            values = jax.vmap(lambda t, x: path.at(t).log_density(x))(times, places)
+            values = jax.vmap(lambda t, x: log_density(path, t, x))(times, places)
         else:
             assert isinstance(path, TriggeredPath)
             values = jax.vmap(path.log_density_beside)(times, places, log_background)
@@ -64,7 +66,8 @@ class PointProcess(eqx.Module):
     ) -> Float[Array, " targets"]:
         r"""$\log f(m_i \mid t_i, x_i, H_i)$ of the events an excerpt predicts.
 
-        It is zero on padding and without marks. With `log_background` as for `log_places`.
+        It is zero on padding and without marks, and of magnitudes that given that they were
+        seen. With `log_background` as for `log_places`.
         """
         if self.marks is None:
             return jnp.zeros(excerpt.targets)
@@ -76,7 +79,10 @@ class PointProcess(eqx.Module):
         given = (
             excerpt.predicted if log_background is None else (*excerpt.predicted, log_background)
         )
-        return jnp.where(excerpt.is_event, jax.vmap(one)(*given), 0.0)
+        values = jax.vmap(one)(*given)
+        if excerpt.pieces is not None and isinstance(self.marks, AbstractMagnitudes):
+            values = values - jax.vmap(self.marks.log_survival)(excerpt.pieces.least)
+        return jnp.where(excerpt.is_event, values, 0.0)
 
     @property
     def parents(self) -> Literal["intensity", "places"] | None:
@@ -116,7 +122,17 @@ class PointProcess(eqx.Module):
         return self.marks.given(history, self.log_parents(history, t, x, log_background))
 
 
+def log_density(path: AbstractPath, t: Scalar, x: Point) -> Scalar:
+    r"""$\log\rho_t(x)$ of a path of places: that in its region, if it knows one."""
+    return path.log_density(t, x) if isinstance(path, TriggeredPath) else path.at(t).log_density(x)
+
+
 def log_rates(hazard: AbstractHazard, excerpt: Excerpts) -> Float[Array, " targets"]:
-    r"""$\log\lambda(t_i \mid H_i)$ of the events an excerpt predicts, zero on padding."""
+    r"""$\log\lambda(t_i \mid H_i)$ of the events an excerpt predicts, zero on padding.
+
+    Where not all events were seen it is the rate of those that were.
+    """
     values = jax.vmap(hazard.log_rate)(excerpt.predicted[0])
+    if excerpt.pieces is not None:
+        values = values + excerpt.pieces.log_share
     return jnp.where(excerpt.is_event, values, 0.0)

@@ -93,11 +93,11 @@ class PowerZones(AbstractZones):
         log_excess: $\log\rho$, shape `()`.
         growth: $\gamma$, shape `()`; `None` for events without magnitude.
         raw_spread: $h = \mathrm{softplus}$ of it, shape `()`; `None` for zones that stay.
+        log_spread_time: $\log\tau_*$, shape `()`; `None` likewise.
         heredity: $\eta$: the weight of an event is $e^{\eta o_i}$ times as large if $o_i$ is the
             log-odds that it was triggered itself, shape `()`; `None` if that does not matter.
         network: from the parent's place, mark and log-odds (those that there are) to changes of
             $\log\kappa$, $\log\rho$ and $L$.
-        spread_time: $\tau_*$.
         mark_scale: by which the network's marks are divided.
         scale: how raw scales become $L$.
     """
@@ -108,9 +108,9 @@ class PowerZones(AbstractZones):
     log_excess: Float[Array, ""]
     growth: Float[Array, ""] | None = None
     raw_spread: Float[Array, ""] | None = None
+    log_spread_time: Float[Array, ""] | None = None
     heredity: Float[Array, ""] | None = None
     network: MLP | None = None
-    spread_time: float = eqx.field(static=True, default=1.0)
     mark_scale: float = eqx.field(static=True, default=1.0)
     scale: Full = Full()
 
@@ -188,10 +188,11 @@ class PowerBrood(AbstractBrood):
         factor = rate = jnp.zeros_like(history.times)
         if law.growth is not None:
             factor = factor + law.growth * history.marks
-        if law.raw_spread is not None:
-            exponent, elapsed = jax.nn.softplus(law.raw_spread), history.elapsed(t)
-            factor = factor + exponent * jnp.log1p(elapsed / law.spread_time)
-            rate = exponent / (law.spread_time + elapsed)
+        if law.raw_spread is not None and law.log_spread_time is not None:
+            exponent, start = jax.nn.softplus(law.raw_spread), jnp.exp(law.log_spread_time)
+            elapsed = history.elapsed(t)
+            factor = factor + exponent * jnp.log1p(elapsed / start)
+            rate = exponent / (start + elapsed)
         return factor, rate
 
 

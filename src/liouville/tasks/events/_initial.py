@@ -22,11 +22,11 @@ from liouville.processes import (
     AbstractMarks,
     AbstractPlaces,
     AbstractRate,
-    AbstractZones,
     ConstantRate,
     DetectedMagnitudes,
     Encoder,
     Exponentials,
+    FinitePowerLaw,
     FreeZones,
     GutenbergRichter,
     Hawkes,
@@ -51,7 +51,7 @@ from liouville.processes import (
 from liouville.tasks.events._covariates import Covariates
 from liouville.tasks.events.config import EventsConfig, PlacesConfig, TimesConfig
 from liouville.tasks.events.etas import EtasFit, initial_productivity, static
-from liouville.tasks.events.units import EventUnits
+from liouville.tasks.events.units import EventUnits, seen_magnitudes
 from liouville.tasks.settings import TrainingConfig
 
 Options = TypeVar("Options", PlacesConfig, TrainingConfig)
@@ -72,8 +72,8 @@ _MARK_PARTS = 4
 # Of the self-exciting rate before training: exponentials beside the law of Omori and Utsu, and the
 # least share of the events that are background.
 _SHARE_OF_EXPONENTIALS, _LEAST_BACKGROUND = 0.1, 0.01
-# How zones spread before training, softplus of it, and after how many mean gaps.
-_LITTLE_SPREAD, _SPREAD_TIME = -6.0, 1.0
+# How zones spread before training, softplus of it: from the offset of the plain law on.
+_LITTLE_SPREAD = -4.0
 # Units of a layer of the network that changes zones from place to place.
 _ZONES_WIDTH = 24
 # Widths of free zones before training, over the distance of the plain law.
@@ -214,19 +214,21 @@ def _places(
 
 def _triggered(options: PlacesConfig, events: Events, etas: EtasFit, key: jax.Array) -> Triggered:
     """The places of the plain law, with what it does not have: spreading, zones by place."""
-    plain = etas.process().places
+    own, plain = etas.places(), etas.process().places
     assert isinstance(plain, Triggered)
     gap = events.mean_gap
     if options.zones == "free":
         rates = 1.0 / np.geomspace(0.1 * gap, 100.0 * gap, options.rates)
         distance = float(jnp.exp(etas.law.log_distance))
-        return Triggered(plain.background, _free_zones(options, events, rates, distance, key))
-    zones = plain.zones
+        return dataclasses.replace(own, zones=_free_zones(options, events, rates, distance, key))
+    zones = own.zones
     assert isinstance(zones, PowerZones)
     spread = as_float(_LITTLE_SPREAD) if options.spreads else None
     heredity = as_float(0.0) if options.heredity else None
-    more = {"raw_spread": spread, "heredity": heredity, "spread_time": _SPREAD_TIME * gap}
-    own: Fixed[AbstractZones] | None = Fixed(zones) if options.heredity else None
+    kernel = etas.law.times.kernel
+    begin = kernel.log_offset if isinstance(kernel, FinitePowerLaw) else as_float(np.log(gap))
+    more: dict[str, Any] = {"raw_spread": spread, "heredity": heredity}
+    more["log_spread_time"] = begin if options.spreads else None
     zones = dataclasses.replace(zones, **more)
     if options.network:
         network = MLP(zones.inputs, zones.outputs, width=_ZONES_WIDTH, depth=2, key=key)
@@ -237,7 +239,7 @@ def _triggered(options: PlacesConfig, events: Events, etas: EtasFit, key: jax.Ar
             if zones.growth is not None and events.marks is not None
             else 1.0,
         )
-    return Triggered(plain.background, zones, own)
+    return dataclasses.replace(own, zones=zones, plain=Fixed(plain) if options.heredity else None)
 
 
 def _zero_of_sizes(events: Events) -> jax.Array | None:
@@ -297,6 +299,8 @@ def initial_marks(events: Events, units: EventUnits, law: str = "auto") -> Abstr
     if events.kinds:
         counts = np.bincount(events.marks.astype(int), minlength=len(events.kinds)) + 1.0
         return Kinds.of((counts / counts.sum()).tolist())
+    if events.completeness is not None and law in ("auto", "exponential"):
+        return seen_magnitudes(events)
     marks = units.marks(events)
     if not np.ptp(marks) > 0:
         raise LiouvilleError(

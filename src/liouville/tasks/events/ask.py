@@ -28,6 +28,7 @@ from liouville.errors import LiouvilleError
 from liouville.runs.config import from_dict, to_dict
 from liouville.runs.folder import Run, open_run
 from liouville.tasks.ask import Question
+from liouville.tasks.events.complete import complete
 from liouville.tasks.events.config import EventsConfig
 from liouville.tasks.events.counted import of_kinds
 from liouville.tasks.events.model import EventModel
@@ -100,6 +101,7 @@ def model_and_events(folder: Path, history: Path | None) -> tuple[EventModel, Ev
     if not len(events):
         raise LiouvilleError(f"{file} has no events; a history needs at least one")
     events = events.check(min_events=1, missing=missing, repeats=repeats)
+    events = complete(events, data, file)
     return model, known_to(model, on_clock(model, events))
 
 
@@ -167,7 +169,10 @@ def on_clock(model: EventModel, events: Events) -> Events:
         # The origin of the model as a time on the clock of the events.
         shift = events.number(model.origin)
         times, windows = events.times - shift, events.windows - shift
-        events = dataclasses.replace(events, times=times, windows=windows, origin=model.origin)
+        known = events.completeness
+        known = None if known is None else known.shifted(-shift)
+        moved: Any = {"times": times, "windows": windows, "completeness": known}
+        events = dataclasses.replace(events, **moved, origin=model.origin)
     if is_geographic(model.features) and events.is_geographic:  # whatever the columns are called
         events = dataclasses.replace(events, features=model.features)
     events = of_kinds(events, model.kinds)
@@ -207,6 +212,13 @@ def answers(
     """
     places = np.asarray(places, np.float64)
     latest = known_at(model, history, float(times.max()), future)
+    outside = 0 if model.region is None else int(np.sum(~model.region.contains(places)))
+    if outside:
+        warnings.warn(
+            f"{outside} of {len(places)} points are outside of the region of the model, where it "
+            "expects nothing",
+            stacklevel=2,
+        )
     rate, density, odds = np.empty(len(times)), np.empty(len(times)), model.log_odds(latest)
     chances = np.empty((len(times), len(model.kinds)))
     for time in np.unique(times).tolist():

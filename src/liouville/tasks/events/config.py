@@ -58,6 +58,17 @@ class DataConfig:
     least_mark: float | None = option(
         None, "leave out events with a smaller mark, such as the magnitude of completeness"
     )
+    completeness: str | None = option(
+        None,
+        "magnitude from which events were seen, as it changes: a column, or a table of times and "
+        "magnitudes",
+        flag="--mc",
+    )
+    short_term: tuple[float, float] | None = option(
+        None,
+        "events are missed after great ones: below M - a - b log10(days), given as a,b such as "
+        "4.5,0.75",
+    )
     sequence: str | None = option(
         None, "column or array of the sequence an event belongs to", flag="--sequence"
     )

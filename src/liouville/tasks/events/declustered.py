@@ -2,22 +2,27 @@
 
 import functools
 import heapq
+import itertools
 from typing import NamedTuple
 
 import numpy as np
 from scipy.spatial import KDTree
 
+from liouville.data import Region
 from liouville.numerics.mixtures import GaussianMixture
+from liouville.tasks.events.edges import mass_inside, mirrored, nearly_uniform
 
 # A kernel is as wide as the way to its neighbour of one of these numbers, and no narrower than one
 # of these widths, in standardised units: where events crowd, their places are not that exact.
 _NEIGHBOURS = (2, 3, 5, 8, 13, 21, 34, 55)
 _WIDTHS = (0.001, 0.003, 0.01, 0.03, 0.1)
+# By how many folds away an event counts less by a factor of e.
+_MEMORIES = (np.inf, 10.0, 5.0, 2.5, 1.25)
 # Kernels count up to so many widths; beyond there is the broad part.
 _FARTHEST = 5.0
-# The share of a Gaussian as wide as all events, so that no place is impossible: of few events it
-# says more than their kernels.
-_BROAD = (0.01, 0.03, 0.1, 0.3, 0.6, 0.9)
+# The share of the parts that are no kernels, so that no place is impossible, and how often shares
+# are bettered.
+_BROAD, _ITERATIONS = (0.01, 0.999), 60
 # Events on which the number of neighbours is chosen, and centers handled at once.
 _SAMPLE, _SOME_FOLDS, _BLOCK = 3000, 3, 1000
 _SWEEPS = 2  # over the numbers and the widths
@@ -31,26 +36,31 @@ class Choice(NamedTuple):
     Attributes:
         neighbours: whose distance is a kernel's width.
         narrowest: the least width.
-        broad: the share of the broad part.
+        memory: an event so many folds away weighs less by a factor of e.
     """
 
     neighbours: int
     narrowest: float
-    broad: float
+    memory: float = np.inf
 
 
 class Declustered(NamedTuple):
     """A density of places, and what it says of each event when it did not see its time.
 
     Attributes:
-        mixture: all kernels, near ones merged.
+        mixture: all kernels, near ones merged, on the whole plane.
         log_density: of every event's place, by the kernels of the other folds, shape `(n,)`.
-        choice: its widths and the share of its broad part.
+        choice: its widths.
+        shares: of the kernels, of a Gaussian as wide as all events and, in a region, of a part
+            that is about uniform there.
+        inside: the mass of the mixture in the region: the density is the mixture divided by it.
     """
 
     mixture: GaussianMixture
     log_density: np.ndarray
     choice: Choice
+    shares: np.ndarray
+    inside: float = 1.0
 
 
 class _Centers(NamedTuple):
@@ -59,6 +69,17 @@ class _Centers(NamedTuple):
     places: np.ndarray  # (centers, dim)
     weights: np.ndarray  # (centers, folds)
     of: np.ndarray  # the center of every event, (n,)
+    images: np.ndarray  # across the border of the region, (centers, dim)
+    ways: np.ndarray  # to the border, infinite without a region, (centers,)
+
+    def with_images(
+        self, rows: np.ndarray, weights: np.ndarray, widths: np.ndarray
+    ) -> tuple[np.ndarray, ...]:
+        """Places, weights, widths and rows of kernels, and of the images of those that leak."""
+        leaks = np.flatnonzero(self.ways[rows] < _FARTHEST * widths)
+        every = np.concatenate([np.arange(len(rows)), leaks])
+        places = np.concatenate([self.places[rows], self.images[rows[leaks]]])
+        return places, weights[every], widths[every], rows[every]
 
 
 def declustered(
@@ -68,15 +89,26 @@ def declustered(
     *,
     repeated: bool = False,
     like: Choice | None = None,
+    region: Region | None = None,
+    forgets: bool = False,
 ) -> Declustered:
     r"""The density $f(x) \propto \sum_j p_j N(x; x_j, h_j^2 I)$ of events of the weights $p_j$.
 
     The width $h_j$ is the distance to the neighbour of a number, and at least a narrowest one; both
     are chosen by the weighted log-likelihood of events under the kernels of the other folds, whose
     widths do not know the event either. Folds are stretches of time: an event's own cluster does
-    not speak for it. So is the share of one Gaussian as wide as all. Source: Zhuang, Ogata and
-    Vere-Jones (2002), Stochastic declustering of space-time earthquake occurrences, with their
-    probabilities of being background as weights.
+    not speak for it. So are the shares of one Gaussian as wide as all and, in a region, of a part
+    that is about uniform, by expectation maximisation. Source: Zhuang, Ogata and Vere-Jones (2002),
+    Stochastic declustering of space-time earthquake occurrences, with their probabilities of being
+    background as weights.
+
+    Where the background moves, old events say less of it. If it forgets, an event that is $a$ folds
+    away weighs $e^{-a/M}$ as much. The memory $M$ is the one by which events of the later half are
+    the likeliest given earlier folds alone. The mixture is the density at the end.
+
+    In a region the density is that given the region. Events were seen on one side of its border
+    alone: a kernel that reaches across has a mirror image, without which densities at the border
+    are half of what they are inside.
 
     Args:
         places: standardised, shape `(n, dim)`.
@@ -84,125 +116,215 @@ def declustered(
         fold: the number of the fold of every event, shape `(n,)`.
         repeated: the same place in another fold may be the same event.
         like: what is taken if nothing is to be chosen.
+        region: where events are observed, in the coordinates of `places`; `None` for everywhere.
+        forgets: whether old events may weigh less; folds are to be stretches of one time, one
+            after the other.
     """
     found, of = np.unique(places, axis=0, return_inverse=True)
     own = np.zeros((len(found), int(fold.max()) + 1))
     np.add.at(own, (of.ravel(), fold), weights)
-    centers = _Centers(found, own, of.ravel())
+    none = found, np.full(len(found), np.inf)
+    images = none if region is None else mirrored(found, region)
+    centers = _Centers(found, own, of.ravel(), *images)
     most = min(max(_NEIGHBOURS), len(found) - 1)
     if most < 1:
         covariance = np.full((1, found.shape[1], found.shape[1]), np.eye(found.shape[1]))
         alone = GaussianMixture(np.ones(1), found, covariance)
-        return Declustered(alone, np.zeros(len(of)), Choice(0, 1.0, 1.0))
-    ways = KDTree(found).query(found, most + 1)[0]
+        inside = mass_inside(alone, region)
+        return Declustered(alone, np.zeros(len(of)), Choice(0, 1.0), np.ones(1), inside)
     without = [_Ways.of(centers, number, most) for number in range(own.shape[1])]
-    # Of some folds only, as each has its own kernels.
-    some = np.flatnonzero(np.isin(fold, np.unique(fold)[:: max(1, own.shape[1] // _SOME_FOLDS)]))
-    rows = np.random.default_rng(0).permutation(some)[:_SAMPLE]
+    folds = _Folds(centers, without, places, weights, fold, repeated, region)
+    if like is None or forgets:
+        numbers = [k for k in _NEIGHBOURS if k <= most] or [most]
+        like = _chosen(folds, numbers, like, forgets and own.shape[1] > 1)
+    like = like._replace(neighbours=min(like.neighbours, most))
+    parts = folds.densities(np.arange(len(places)), like)
+    # At the end.
+    late = np.exp((np.arange(own.shape[1]) - own.shape[1] + 1) / like.memory)
+    widths = _Ways.of(centers, None, most).widths(like.neighbours, like.narrowest)
+    at, weight, width, _ = centers.with_images(np.arange(len(found)), own @ late, widths)
+    merged = _merged(at, width, weight)
+    inside = mass_inside(merged, region)
+    # The mass of a kernel and its image is about one inside.
+    parts[0] /= inside * weight.sum() / (own @ late).sum()
+    shares = _shares(parts, weights)
+    others = _others(places, weights * late[fold], region)
+    mixture, total = _together([(merged, inside), *others], shares)
+    return Declustered(mixture, np.log(shares @ parts + _TINY), like, shares, total)
 
-    broad = _broad_density(places)
 
-    def kernels(rows: np.ndarray, number: int, narrowest: float) -> np.ndarray:
-        found = np.zeros(len(rows))
-        for left, part in enumerate(without):
-            here = fold[rows] == left
-            width = part.widths(number, narrowest)
-            twins = centers.of[rows[here]] if repeated else None
-            found[here] = part.sums(centers, width, places[rows[here]], twins)
+class _Folds(NamedTuple):
+    """Events in folds, and what the other folds say of each."""
+
+    centers: "_Centers"
+    without: "list[_Ways]"
+    places: np.ndarray
+    weights: np.ndarray
+    fold: np.ndarray
+    repeated: bool
+    region: Region | None
+
+    def densities(self, rows: np.ndarray, like: Choice, *, ahead: bool = False) -> np.ndarray:
+        """The densities of all parts at some events, the kernels first, shape `(parts, n)`.
+
+        They are those given all other folds, or `ahead` of the later ones.
+        """
+        found = np.zeros((2 + (self.region is not None), len(rows)))
+        for left, ways in enumerate(self.without):
+            here = np.flatnonzero(self.fold[rows] == left)
+            if not len(here):
+                continue
+            x, number = self.places[rows[here]], np.arange(len(self.without))
+            say = np.exp(-np.abs(number - left) / like.memory) * (number != left)
+            say = say * (number < left) if ahead else say
+            twins = self.centers.of[rows[here]] if self.repeated else None
+            widths = ways.widths(like.neighbours, like.narrowest)
+            found[0, here] = ways.sums(self.centers, say, widths, x, twins)
+            # Of one fold alone nobody else can speak.
+            say = say if say.any() else np.ones(len(say))
+            heard = self.weights * say[self.fold]
+            for row, (part, mass) in enumerate(_others(self.places, heard, self.region)):
+                found[1 + row, here] = np.exp(part.log_density(x)) / mass
         return found
 
+
+def _chosen(folds: _Folds, numbers: list[int], like: Choice | None, forgets: bool) -> Choice:
+    """The widths, if none are given, and the memory under which events are the likeliest."""
+    fold, count = folds.fold, len(folds.without)
+    # Of some folds only, as each has its own kernels.
+    some = np.flatnonzero(np.isin(fold, np.unique(fold)[:: max(1, count // _SOME_FOLDS)]))
+    rng = np.random.default_rng(0)
+    rows = rng.permutation(some)[:_SAMPLE]
+
+    def nats(rows: np.ndarray, like: Choice, **options: bool) -> float:
+        parts, weights = folds.densities(rows, like, **options), folds.weights[rows]
+        return float(weights @ np.log(_shares(parts, weights) @ parts + _TINY))
+
     @functools.cache
-    def best(number: int, narrowest: float) -> tuple[float, float]:
-        """The greatest likelihood by these widths, and the share of the broad part it has."""
-        own, wide = kernels(rows, number, narrowest), broad[rows]
-        return max((float(weights[rows] @ _mixed(own, wide, share)), share) for share in _BROAD)
+    def best(like: Choice) -> float:
+        return nats(rows, like)
+
+    def widths(like: Choice) -> Choice:
+        like = max((like._replace(neighbours=k) for k in numbers), key=best)
+        return max((like._replace(narrowest=width) for width in _WIDTHS), key=best)
 
     if like is None:
-        numbers = [k for k in _NEIGHBOURS if k <= most] or [most]
-        number, narrowest = numbers[0], _WIDTHS[len(_WIDTHS) // 2]
+        like = Choice(numbers[0], _WIDTHS[len(_WIDTHS) // 2])
         for _ in range(_SWEEPS):
-            number = max(numbers, key=lambda k: best(k, narrowest))
-            narrowest = max(_WIDTHS, key=lambda width: best(number, width))
-        like = Choice(number, narrowest, best(number, narrowest)[1])
-    like = like._replace(neighbours=min(like.neighbours, most))
-    widths = np.maximum(ways[:, like.neighbours], like.narrowest)
-    mixture = _merged(found, widths, own.sum(axis=1), _broad(places), like.broad)
-    every = kernels(np.arange(len(places)), like.neighbours, like.narrowest)
-    return Declustered(mixture, _mixed(every, broad, like.broad), like)
+            like = widths(like)
+    if not forgets:
+        return like
+    late = rng.permutation(np.flatnonzero(fold >= count // 2))[:_SAMPLE]
+    every = [like._replace(memory=memory) for memory in _MEMORIES]
+    found = max(every, key=lambda like: nats(late, like, ahead=True))
+    return like if found == like else widths(found)
 
 
-def _mixed(kernels: np.ndarray, broad: np.ndarray, share: float) -> np.ndarray:
-    """The log-density of both."""
-    return np.log((1.0 - share) * kernels + share * broad + _TINY)
+def _others(
+    places: np.ndarray, weights: np.ndarray, region: Region | None
+) -> list[tuple[GaussianMixture, float]]:
+    """The parts that are no kernels, with their masses in the region."""
+    share = weights / weights.sum()
+    mean = share @ places
+    spread = (share[:, None] * (places - mean)).T @ (places - mean)
+    covariance = spread + _WIDTHS[0] ** 2 * np.eye(len(spread))
+    broad = GaussianMixture(np.ones(1), mean[None], covariance[None])
+    own = [broad] if region is None else [broad, nearly_uniform(region)]
+    return [(part, mass_inside(part, region)) for part in own]
+
+
+def _shares(parts: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """The shares of parts, the kernels first, under which weighted events are the likeliest.
+
+    By expectation maximisation, shape `(parts,)`.
+    """
+    shares = np.full(len(parts), 1.0 / len(parts))
+    for _ in range(_ITERATIONS):
+        joint = shares[:, None] * parts
+        shares = joint / np.maximum(joint.sum(axis=0), _TINY) @ weights + 1e-9
+        # What are no kernels keep a least share together, and leave one.
+        broad = shares[1:] / shares[1:].sum()
+        share = np.clip(1.0 - shares[0] / shares.sum(), *_BROAD)
+        shares = np.concatenate([[1.0 - share], share * broad])
+    return shares
+
+
+def _together(
+    parts: list[tuple[GaussianMixture, float]], shares: np.ndarray
+) -> tuple[GaussianMixture, float]:
+    """Mixtures as one on the plane, and its mass in the region where each has its share."""
+    of_each = [share / mass for share, (_, mass) in zip(shares, parts, strict=True)]
+    total = sum(of_each)
+    mixtures = [mixture for mixture, _ in parts]
+    weights = [w / total * m.weights for w, m in zip(of_each, mixtures, strict=True)]
+    joined = GaussianMixture(
+        np.concatenate(weights),
+        np.concatenate([m.means for m in mixtures]),
+        np.concatenate([m.covariances for m in mixtures]),
+    )
+    return joined, 1.0 / total
 
 
 class _Ways(NamedTuple):
-    """Centers without the events of one fold, and the ways to their neighbours among these."""
+    """Centers without the events of a fold, and the ways to their neighbours among these."""
 
     rows: np.ndarray  # of the centers, (n,)
-    weights: np.ndarray  # without the fold, of sum one, (n,)
     ways: np.ndarray  # ascending, (n, neighbours + 1)
 
     @staticmethod
-    def of(centers: _Centers, fold: int, most: int) -> "_Ways":
-        weights = centers.weights.sum(axis=1) - centers.weights[:, fold]
+    def of(centers: _Centers, fold: int | None, most: int) -> "_Ways":
+        weights = centers.weights.sum(axis=1)
+        if fold is None:
+            rows = np.arange(len(weights))
+            return _Ways(rows, KDTree(centers.places).query(centers.places, most + 1)[0])
+        weights = weights - centers.weights[:, fold]
         # By rounding, what no other fold has is not quite zero.
         rows = np.flatnonzero(weights > 1e-12 * weights.sum())
         if not len(rows):
-            return _Ways(rows, weights[rows], np.zeros((0, 2)))
+            return _Ways(rows, np.zeros((0, 2)))
         places, most = centers.places[rows], min(most, len(rows) - 1)
         ways = KDTree(places).query(places, most + 1)[0].reshape(len(rows), most + 1)
-        return _Ways(rows, weights[rows] / weights[rows].sum(), ways)
+        return _Ways(rows, ways)
 
     def widths(self, number: int, narrowest: float) -> np.ndarray:
         number = min(number, self.ways.shape[1] - 1)
         return np.maximum(self.ways[:, number], narrowest)
 
     def sums(
-        self, centers: _Centers, widths: np.ndarray, x: np.ndarray, twins: np.ndarray | None
+        self,
+        centers: _Centers,
+        say: np.ndarray,
+        widths: np.ndarray,
+        x: np.ndarray,
+        twins: np.ndarray | None,
     ) -> np.ndarray:
-        """The density at places; kernels of the centers `twins` do not count at theirs."""
-        found = np.zeros(len(x))
-        if not len(x):
+        """The density at places by folds of given weights, none for the fold that is without.
+
+        Kernels of the centers `twins` do not count at their places.
+        """
+        found, own = np.zeros(len(x)), centers.weights[self.rows] @ say
+        if not own.sum() > 0:
             return found
         dim, tree = x.shape[1], KDTree(x)
         constant = (2.0 * np.pi) ** (-0.5 * dim)
+        places, weights, widths, rows = centers.with_images(self.rows, own / own.sum(), widths)
         for begin in range(0, len(widths), _BLOCK):
             block = slice(begin, begin + _BLOCK)
-            own = centers.places[self.rows[block]]
+            own = places[block]
             near = tree.query_ball_point(own, _FARTHEST * widths[block])
             center = begin + np.repeat(np.arange(len(near)), [len(n) for n in near])
-            at = np.concatenate([np.asarray(n, int) for n in near])
+            at = np.fromiter(itertools.chain.from_iterable(near), int)
             square = ((own[center - begin] - x[at]) ** 2).sum(axis=1)
             kernel = widths[center] ** -dim * np.exp(-0.5 * square / widths[center] ** 2)
-            weight = self.weights[center]
+            weight = weights[center]
             if twins is not None:
-                weight = np.where(twins[at] == self.rows[center], 0.0, weight)
+                weight = np.where(twins[at] == rows[center], 0.0, weight)
             found += np.bincount(at, constant * weight * kernel, len(x))
         return found
 
 
-def _broad_density(places: np.ndarray) -> np.ndarray:
-    mean, covariance = _broad(places)
-    centred = places - mean
-    squares = np.einsum("ni,ij,nj->n", centred, np.linalg.inv(covariance), centred)
-    return np.exp(-0.5 * squares) / np.sqrt(np.linalg.det(2.0 * np.pi * covariance))
-
-
-def _broad(places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and covariance of the broad part."""
-    spread = np.cov(places.T).reshape(places.shape[1], -1)
-    return places.mean(axis=0), spread + _WIDTHS[0] ** 2 * np.eye(len(spread))
-
-
-def _merged(
-    centers: np.ndarray,
-    widths: np.ndarray,
-    weights: np.ndarray,
-    broad: tuple[np.ndarray, np.ndarray],
-    share: float,
-) -> GaussianMixture:
-    """The kernels and the broad part as one mixture of not too many parts.
+def _merged(centers: np.ndarray, widths: np.ndarray, weights: np.ndarray) -> GaussianMixture:
+    """Kernels as a mixture of not too many parts.
 
     Groups are split in two where that loses the most, beginning with all kernels in one; each ends
     as a Gaussian of the same moments.
@@ -238,8 +360,4 @@ def _merged(
     means = np.stack([mean for _, mean, *_ in own])
     eye = np.eye(centers.shape[1])
     covariances = np.stack([spread + square * eye for *_, spread, square in own])
-    return GaussianMixture(
-        np.append((1.0 - share) * shares / shares.sum(), share),
-        np.concatenate([means, broad[0][None]]),
-        np.concatenate([covariances, broad[1][None]]),
-    )
+    return GaussianMixture(shares / shares.sum(), means, covariances)

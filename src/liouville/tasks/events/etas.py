@@ -20,6 +20,7 @@ from liouville.objectives import AbstractEventTerm, WithBackground, compensate
 from liouville.paths import Full, LocationScale
 from liouville.processes import (
     AbstractProductivity,
+    AbstractZones,
     ByKind,
     ByMagnitude,
     ConstantRate,
@@ -45,7 +46,7 @@ _MOST_PAST, _TARGETS = 256, 32
 _FOLDS = 10
 _ROUNDS = ((0.25, 40), (0.25, 20), (1.0, 25))  # share of the excerpts, most iterations
 # The kernels before anything is declustered.
-_FIRST = Choice(5, 0.01, 0.01)
+_FIRST = Choice(5, 0.01)
 _SHARE_TRIGGERED = 0.5
 # Numbers of pieces of the background rate to choose from, and what draws them to its mean.
 _PIECES, _PRIOR_EVENTS = (1, 2, 4, 8, 16), 10.0
@@ -102,7 +103,8 @@ class Etas(eqx.Module):
 
         times, places, _ = excerpt.predicted
         assert item.log_background is not None
-        return jax.vmap(one)(times, places, item.log_background)
+        found = jax.vmap(one)(times, places, item.log_background)
+        return found if excerpt.pieces is None else found + excerpt.pieces.log_share[:, None]
 
 
 class EtasLikelihood(AbstractEventTerm):
@@ -130,12 +132,15 @@ class EtasFit(NamedTuple):
     Attributes:
         law: the law.
         declustered: its background, and that of each event by the kernels of other folds.
+        recent: the same where old events may weigh less, for a background that moves: it is that
+            at the end of the training. The law itself has one that stays.
         chance: that an event is background, shape `(n,)`.
         inheritance: of the kinds, and what drew it; `None` without kinds.
     """
 
     law: Etas
     declustered: Declustered
+    recent: Declustered
     chance: np.ndarray
     inheritance: Inheritance | None = None
 
@@ -172,8 +177,13 @@ class EtasFit(NamedTuple):
             self.law.log_excess,
             growth=self.law.growth,
         )
-        places = Triggered(Fixed(static(self.declustered.mixture)), zones)
-        return PointProcess(times, places, kinds)
+        return PointProcess(times, _beside(self.declustered, zones), kinds)
+
+    def places(self) -> Triggered:
+        """The places of the law with its recent background."""
+        zones = self.process().places
+        assert isinstance(zones, Triggered)
+        return _beside(self.recent, zones.zones)
 
 
 def fit_etas(events: Events, units: EventUnits, most: int) -> EtasFit:
@@ -193,7 +203,8 @@ def fit_etas(events: Events, units: EventUnits, most: int) -> EtasFit:
     fold = np.arange(len(places)) * _FOLDS // max(len(places), 1)
     is_event = np.asarray(excerpts.is_event)
     law, chance = _start(events, marks), np.ones(len(places))
-    repeated, like = len(events.windows) > 1, _FIRST
+    more: Any = {"repeated": len(events.windows) > 1, "region": units.region(events.region)}
+    like: Choice | None = _FIRST
     kinds = marks.astype(int) if law.kinds is not None else None
     inheritance = None
 
@@ -206,7 +217,7 @@ def fit_etas(events: Events, units: EventUnits, most: int) -> EtasFit:
         return dataclasses.replace(law, kinds=Fixed(inheritance.law)), inheritance
 
     for share, iterations in _ROUNDS:
-        found = declustered(places, chance, fold, repeated=repeated, like=like)
+        found = declustered(places, chance, fold, like=like, **more)
         # Chosen once, when events are declustered for the first time.
         like = None if like is _FIRST else found.choice
         every = WithBackground(excerpts, on_targets(found.log_density, excerpts))
@@ -214,8 +225,11 @@ def fit_etas(events: Events, units: EventUnits, most: int) -> EtasFit:
         law = _maximise(law, _every(every, max(1, round(1.0 / share))), iterations)
         law, inheritance = with_kinds(law, every)
         chance = np.asarray(_chances(law, every), np.float64)[is_event]
-    found = declustered(places, chance, fold, repeated=repeated, like=like)
-    return EtasFit(law, found, chance, inheritance)
+    found = declustered(places, chance, fold, like=like, **more)
+    # Sequences are no stretches of one time.
+    is_one = len(events.windows) == 1
+    recent = declustered(places, chance, fold, like=like, **more, forgets=True) if is_one else found
+    return EtasFit(law, found, recent, chance, inheritance)
 
 
 def evenness(law: Etas, events: int) -> Array:
@@ -223,6 +237,12 @@ def evenness(law: Etas, events: int) -> Array:
     own = law.times.productivity
     mean = jnp.mean(jnp.exp(own.log_levels)) if isinstance(own, ByKind) else jnp.zeros(())
     return jax.lax.stop_gradient(_MORE_PARENTS * mean / events)
+
+
+def _beside(background: Declustered, zones: AbstractZones) -> Triggered:
+    """A declustered background and zones."""
+    inside = float(np.log(background.inside))
+    return Triggered(Fixed(static(background.mixture)), zones, log_inside=inside)
 
 
 def _every(known: WithBackground, step: int) -> WithBackground:
@@ -240,10 +260,11 @@ def preferred_pieces(
     Args:
         etas: the plain law.
         training: the events it was fitted to.
-        validation: later events of the same sequence; without them the rate is constant.
+        validation: later events of the same sequence; without them, or where not all events were
+            seen at all times, the rate is constant.
         log_rates: the law's log-rates at these, shape `(n,)`.
     """
-    if validation is None or len(training.windows) > 1:
+    if validation is None or len(training.windows) > 1 or training.completeness is not None:
         return 1
     mean = float(np.exp(etas.background.log_level))
     triggered = np.maximum(np.exp(log_rates) - mean, 0.0)

@@ -153,7 +153,7 @@ def resolve(loaded: Loaded, config: EventsConfig, progress: bool | None = None) 
     if isinstance(process.places, Triggered):
         # The background has seen the events; what it says of each without it is what counts.
         assert etas is not None
-        crossed = on_targets(etas.declustered.log_density, excerpts)
+        crossed = on_targets(etas.recent.log_density, excerpts)
     own = _objective(process, excerpts, crossed, config.objective.batch_size)
     if isinstance(process.marks, InheritedKinds):
         assert first is not None
@@ -168,6 +168,7 @@ def resolve(loaded: Loaded, config: EventsConfig, progress: bool | None = None) 
         facts={
             "events": int(sum(p.counts.sum() for p in parts if p is not None)),
             "sequences": len(training.windows),
+            **_seen(training),
         },
         known=(loaded, units, reach, etas),
     )
@@ -189,6 +190,15 @@ def _objective(
         known = log_background if parents == "places" else None
         terms.append(MarkLikelihood(log_background=known, parents=parents, **more))
     return Objective.of(terms)
+
+
+def _seen(events: Events) -> dict[str, Any]:
+    """The completeness of events in words, if it changes."""
+    known = events.completeness
+    if known is None:
+        return {}
+    low, high = known.least.min(), known.least.max()
+    return {"completeness": f"{events.mark_name} {low:g} to {high:g}, {len(known.times)} steps"}
 
 
 def model(start: Start, result: Fit) -> EventModel:
@@ -255,6 +265,8 @@ def _arrays(loaded: Loaded) -> list[Any]:
     """What the data are recognised by: all numbers of all parts that were read."""
     every = [loaded.events, *(part for part in loaded.parts if part is not None)]
     found = [a for e in every for a in (e.times, e.places, e.marks, e.windows)]
+    for seen in (e.completeness for e in every if e.completeness is not None):
+        found += [seen.times, seen.least]
     known = loaded.covariates
     return found if known is None else [*found, known.times, known.values]
 

@@ -13,7 +13,7 @@ from liouville.data import Events, Region
 from liouville.errors import LiouvilleError
 from liouville.numerics.types import as_float
 from liouville.paths import Gaussian, LocationScaleMarginal
-from liouville.processes import History, PointProcess, shares_parts
+from liouville.processes import History, PointProcess, Polygon, shares_parts
 from liouville.tasks.events.catalogues import Catalogue, Expected
 from liouville.tasks.events.model import EventModel
 from liouville.tasks.events.units import EventUnits
@@ -264,7 +264,8 @@ def _parts(
     process, expected = model.process, drawn.expected
     if not len(drawn.times) and shares_parts(process.places, past):
         # No catalogue has an event: what is expected is that of the rate until the first.
-        number, shares = _until_first(process, past, as_float(horizon))
+        region = None if model.region is None else model.units.polygon(model.region)
+        number, shares = _until_first(process, past, as_float(horizon), region)
         weights = drawn.size * float(number) * np.asarray(shares, np.float64)[None]
         dim = model.dim
         none = (np.zeros((0, *more)) for more in ((), (dim,), (dim, dim)))
@@ -330,10 +331,15 @@ def _frames(
 
 @eqx.filter_jit
 def _until_first(
-    process: PointProcess, past: History, horizon: jax.Array
+    process: PointProcess, past: History, horizon: jax.Array, region: Polygon | None
 ) -> tuple[jax.Array, jax.Array]:
-    """The integral of the rate if nothing happens, and the shares of the parts in the middle."""
+    """The integral of the rate if nothing happens, and the shares of the parts in the middle.
+
+    With their masses in the region, in which all events are, these sum to one.
+    """
     now = jnp.zeros_like(past.origin)
     marginal = process.places.after(past).at(0.5 * horizon)
     assert isinstance(marginal, LocationScaleMarginal)
-    return process.intensity.after(past).integral(now, horizon), jnp.exp(marginal.log_weights)
+    inside = 1.0 if region is None else region.mass(marginal)
+    shares = jnp.exp(marginal.log_weights) / inside
+    return process.intensity.after(past).integral(now, horizon), shares

@@ -27,6 +27,8 @@ from liouville.processes import (
     PointProcess,
     Polygon,
     Reach,
+    TriggeredPath,
+    log_density,
 )
 from liouville.runs import storage
 from liouville.runs.defects import check_claims, check_leaves, check_shapes, refused_as
@@ -188,13 +190,15 @@ class EventModel:
     ) -> np.ndarray:
         """The density of the place of an event at a time, per user's unit of area.
 
-        It has mass one on the whole plane; see `mass_inside` for a region. `log_odds` are those of
-        the events of the history, if they are known.
+        In a region the background has the mass one, zones of triggered places have theirs on the
+        whole plane (see `mass_inside` for both), and places outside have the density zero.
+        `log_odds` are those of the events of the history, if they are known.
         """
         places = self._checked(places)
         past = self._history(self.counted(history), time, log_odds)
         values = self._by_block(_densities, past, places)
-        return np.exp(values + self.units.log_volume(places))
+        found = np.exp(values + self.units.log_volume(places))
+        return found if self.region is None else np.where(self.region.contains(places), found, 0.0)
 
     def kind_chances(
         self,
@@ -247,7 +251,7 @@ class EventModel:
         """The mass of the density of places at a time inside of the region.
 
         The intensity counts events in the region; a density is that given the region if it is
-        divided by this number.
+        divided by this number. What it lacks to one are zones across the border.
 
         Raises:
             LiouvilleError: if the model has no region.
@@ -463,8 +467,8 @@ def _rate(process: PointProcess, past: History) -> jax.Array:
 
 @eqx.filter_jit
 def _densities(process: PointProcess, past: History, points: jax.Array) -> jax.Array:
-    marginal = process.places.after(past).at(jnp.zeros_like(past.origin))
-    return _at_points(marginal.log_density, points)
+    path, now = process.places.after(past), jnp.zeros_like(past.origin)
+    return _at_points(lambda x: log_density(path, now, x), points)
 
 
 @eqx.filter_jit
@@ -486,4 +490,6 @@ def _at_points(function: Callable[[jax.Array], jax.Array], points: jax.Array) ->
 
 @eqx.filter_jit
 def _mass(process: PointProcess, past: History, region: Polygon) -> jax.Array:
-    return region.mass(process.places.after(past).at(jnp.zeros_like(past.origin)))
+    path, now = process.places.after(past), jnp.zeros_like(past.origin)
+    mass = region.mass(path.at(now))
+    return mass * jnp.exp(path.log_share(now)) if isinstance(path, TriggeredPath) else mass

@@ -4,7 +4,9 @@ from typing import Any
 
 from liouville.data import Events
 from liouville.errors import LiouvilleError
+from liouville.runs.config import to_dict
 from liouville.tasks.events._covariates import read_covariates
+from liouville.tasks.events.complete import complete
 from liouville.tasks.events.config import EventsConfig
 from liouville.tasks.events.counted import counted
 from liouville.tasks.events.split import Loaded, Split, divide, read_catalogue
@@ -23,6 +25,7 @@ def read(config: EventsConfig, given: Any = None) -> Loaded:
         events = events.check(
             min_events=options.min_events, missing=options.missing, repeats=options.repeats
         )
+        events = complete(events, to_dict(options), source)
         parts = divide(events, config)
     # Places that no map can hold are refused here, too; what knows the map imports JAX.
     from liouville.tasks.events.units import EventUnits

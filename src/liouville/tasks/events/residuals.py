@@ -9,8 +9,9 @@ import numpy as np
 from scipy.stats import kstest
 
 from liouville.data import Events
+from liouville.numerics.parameters import value_of
 from liouville.paths import LocationScaleMarginal
-from liouville.processes import Excerpts, PointProcess
+from liouville.processes import Excerpts, PointProcess, Polygon, Triggered
 from liouville.tasks.events.model import EventModel
 from liouville.tasks.events.scores import Scores
 
@@ -18,6 +19,9 @@ from liouville.tasks.events.scores import Scores
 _TARGETS = 64
 # Events whose levels are taken, about at most.
 _MOST = 2000
+# Of a density that is cut at the border of a region: nodes of the distribution function of the
+# first coordinate, the most edges that a line crosses, and a second coordinate beyond all of them.
+_NODES, _CROSSINGS, _FAR = 2000, 16, 1e4
 
 
 class Residuals(NamedTuple):
@@ -86,7 +90,8 @@ def levels(model: EventModel, events: Events) -> np.ndarray | None:
       \gamma_k(x_{<i}) \propto w_k \prod_{j<i} \varphi(z_{kj}) / L_{k,jj},$$
 
     which makes them independent and uniform if the density is the true one (Rosenblatt 1952).
-    Coordinates are those of the model: for geographic places east and north on its map. Shape
+    Coordinates are those of the model: for geographic places east and north on its map. The
+    background of triggered places is that given the region, if the model has one. Shape
     `(n, dim)`, or None if the density is not a mixture of this kind. Of very many events those of
     stretches that lie evenly over them are taken: a test of thousands is sharp enough.
     """
@@ -95,7 +100,8 @@ def levels(model: EventModel, events: Events) -> np.ndarray | None:
         count = len(excerpts) * _MOST // excerpts.number
         rows = np.linspace(0, len(excerpts) - 1, count).round().astype(int)
         excerpts = jax.tree.map(lambda a: a[rows], excerpts)
-    found = _levels(model.process, excerpts)
+    region = None if model.region is None else model.units.polygon(model.region)
+    found = _levels(model.process, excerpts, region)
     if found is None:
         return None
     values, is_event = map(np.asarray, found)
@@ -103,12 +109,18 @@ def levels(model: EventModel, events: Events) -> np.ndarray | None:
 
 
 @eqx.filter_jit
-def _levels(process: PointProcess, excerpts: Excerpts) -> tuple[jax.Array, jax.Array] | None:
+def _levels(
+    process: PointProcess, excerpts: Excerpts, region: Polygon | None
+) -> tuple[jax.Array, jax.Array] | None:
     places = process.places
     example = jax.tree.map(lambda a: a[0], excerpts).history
     zero = jnp.zeros_like(example.origin)
     if not isinstance(places.after(example).at(zero), LocationScaleMarginal):
         return None
+
+    cut = None
+    if region is not None and isinstance(places, Triggered) and places.log_inside < 0.0:
+        cut = _Cut.of(value_of(places.background).at(zero), region)
 
     def one(excerpt: Excerpts) -> jax.Array:
         path = places.after(excerpt.history)
@@ -116,7 +128,7 @@ def _levels(process: PointProcess, excerpts: Excerpts) -> tuple[jax.Array, jax.A
         def at_event(t: jax.Array, x: jax.Array) -> jax.Array:
             marginal = path.at(t)
             assert isinstance(marginal, LocationScaleMarginal)
-            return levels_of(marginal, x)
+            return levels_of(marginal, x) if cut is None else cut.levels_of(marginal, x)
 
         return jax.vmap(at_event)(*excerpt.predicted[:2])
 
@@ -130,3 +142,50 @@ def levels_of(marginal: LocationScaleMarginal, x: jax.Array) -> jax.Array:
     before = jnp.cumsum(at_x.log_density, axis=1) - at_x.log_density
     chance = jax.nn.softmax(marginal.log_weights[:, None] + before, axis=0)
     return jnp.sum(chance * jnp.exp(at_x.log_left), axis=0)
+
+
+class _Cut(NamedTuple):
+    """The density of a background that stays, cut at the border of a region."""
+
+    background: LocationScaleMarginal
+    region: Polygon
+    at: jax.Array  # values of the first coordinate
+    below: jax.Array  # the mass in the region below each of them
+
+    @staticmethod
+    def of(background: LocationScaleMarginal, region: Polygon) -> "_Cut":
+        first = region.edges[..., 0]
+        at = jnp.linspace(first.min(), first.max(), _NODES)
+        cut = _Cut(background, region, at, at)
+        # The sum of what is between nodes.
+        found = jax.lax.map(cut.along, 0.5 * (at[1:] + at[:-1])) * (at[1] - at[0])
+        return cut._replace(below=jnp.pad(jnp.cumsum(found), (1, 0)))
+
+    def along(self, first: jax.Array, below: jax.Array | float = _FAR) -> jax.Array:
+        """The density of the first coordinate, of what is in the region below a second one."""
+        begins, ends = self.region.edges[:, 0], self.region.edges[:, 1]
+        crosses = (begins[:, 0] > first) != (ends[:, 0] > first)
+        run = jnp.where(crosses, ends[:, 0] - begins[:, 0], 1.0)
+        second = begins[:, 1] + (first - begins[:, 0]) / run * (ends[:, 1] - begins[:, 1])
+        # Into the region at the lowest one, out of it at the next.
+        second = jnp.sort(jnp.where(crosses, second, _FAR))[:_CROSSINGS]
+        signs = jnp.where(jnp.arange(len(second)) % 2, 1.0, -1.0)
+
+        def left(y: jax.Array) -> jax.Array:
+            at_y = self.background.coordinates(jnp.stack([first, jnp.minimum(y, below)]))
+            return jnp.exp(
+                self.background.log_weights + at_y.log_density[:, 0] + at_y.log_left[:, 1]
+            ).sum()
+
+        return signs @ jax.vmap(left)(second)
+
+    def levels_of(self, marginal: LocationScaleMarginal, x: jax.Array) -> jax.Array:
+        """As the function of this name, shape `(2,)`."""
+        own, parts = jnp.exp(marginal.log_weights), self.background.log_weights.shape[0]
+        background, zones = own[:parts].sum(), own[parts:]
+        at_x = marginal.coordinates(x)
+        left, here = jnp.exp(at_x.log_left[parts:]), jnp.exp(at_x.log_density[parts:, 0])
+        first = background * jnp.interp(x[0], self.at, self.below) + zones @ left[:, 0]
+        second = background * self.along(x[0], x[1]) + (zones * here) @ left[:, 1]
+        whole = background * self.along(x[0]) + zones @ here
+        return jnp.stack([first / (background * self.below[-1] + zones.sum()), second / whole])

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
-from liouville.data import AbstractUnits, Events, Projection, Region
+from liouville.data import AbstractUnits, Events, Projection, Region, rounding_width
+from liouville.errors import LiouvilleError
 from liouville.numerics.types import as_float
-from liouville.processes import Excerpts, Polygon, Reach
+from liouville.processes import Excerpts, GutenbergRichter, Polygon, Reach, Seen
 from liouville.tasks.events.config import EventsConfig
 
 # Of the influence of past events: the slope over that of their law, the offset in mean gaps.
@@ -28,6 +29,9 @@ class EventUnits(AbstractUnits):
     center: np.ndarray  # of the coordinates, on the map if there is one, (dim,)
     scale: np.ndarray  # likewise; on a map all coordinates have one
     mark_origin: float = 0.0  # the mark that the model calls zero
+    # How fast events become fewer with the mark, by which the share that is seen falls with the
+    # completeness; zero if that does not change.
+    decay: float = 0.0
     projection: Projection | None = None  # the equal-area map
 
     @classmethod
@@ -41,7 +45,11 @@ class EventUnits(AbstractUnits):
         if geographic:
             scale = np.full_like(scale, np.sqrt(np.mean(scale**2)))
         least = 0.0 if events.marks is None or events.kinds else float(events.marks.min())
-        return cls(places.mean(axis=0), np.where(scale > 0, scale, 1.0), least, projection)
+        decay = (
+            0.0 if events.completeness is None else float(np.exp(seen_magnitudes(events).log_decay))
+        )
+        widths = np.where(scale > 0, scale, 1.0)
+        return cls(places.mean(axis=0), widths, least, decay, projection)
 
     @classmethod
     def chosen(cls, settings: EventsConfig, events: Events) -> "EventUnits":
@@ -93,12 +101,26 @@ class EventUnits(AbstractUnits):
         columns = (events.times, self.to_model(events.places), self.marks(events), log_odds)
         times, places, marks, odds = (np.split(column, ends) for column in columns)
         more: Any = {"targets": targets, "reach": reach, "log_odds": odds, **options}
+        if events.completeness is not None:
+            known = events.completeness
+            least = np.maximum(known.least - self.mark_origin, 0.0)
+            more["seen"] = Seen(known.times, least, self.decay)
         return Excerpts.of(times, places, marks, events.windows, **more)
+
+    @overload
+    def region(self, region: Region) -> Region: ...
+
+    @overload
+    def region(self, region: None) -> None: ...
+
+    def region(self, region: Region | None) -> Region | None:
+        """A region of the user in the model's units, edges on a map as lines of many pieces."""
+        dense = 1 if self.projection is None else _EDGE_PIECES
+        return None if region is None else region.transformed(self.to_model, density=dense)
 
     def polygon(self, region: Region) -> Polygon:
         """A region in the model's units."""
-        dense = 1 if self.projection is None else _EDGE_PIECES
-        own = region.transformed(self.to_model, density=dense)
+        own = self.region(region)
         # Along the first coordinate, which the parts' distribution functions begin with.
         turned = own.transformed(lambda places: places[:, ::-1], density=1)
         second, first, step = turned.boundary_nodes(_EDGE_NODES, longest=_LONGEST)
@@ -118,6 +140,7 @@ class EventUnits(AbstractUnits):
             "center": self.center.tolist(),
             "scale": self.scale.tolist(),
             "mark_origin": self.mark_origin,
+            "decay": self.decay,
             "projection": None if self.projection is None else self.projection.to_dict(),
         }
 
@@ -129,5 +152,18 @@ class EventUnits(AbstractUnits):
             np.asarray(data["center"], float),
             np.asarray(data["scale"], float),
             float(data["mark_origin"]),
+            float(data["decay"]),
             None if projection is None else Projection.from_dict(projection),
         )
+
+
+def seen_magnitudes(events: Events) -> GutenbergRichter:
+    """The law of magnitudes above their least one, of events that were seen from others on."""
+    assert events.completeness is not None
+    assert events.marks is not None
+    excess = events.marks - events.completeness.at(events.times)
+    if not excess.max() > 0:
+        raise LiouvilleError(
+            f"no magnitude of {events.source} is above the completeness of its time; check --mc"
+        )
+    return GutenbergRichter.fitted(excess.clip(0.0), 0.0, rounding_width(events.marks))
