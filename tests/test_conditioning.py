@@ -22,6 +22,7 @@ from liouville.paths import (
     Mixture,
     Normal,
     Pushforward,
+    Reversed,
     Selected,
 )
 from tolerances import ROUNDING
@@ -151,12 +152,21 @@ def test_in_context_reaches_into_ensembles_and_mixtures():
     ]
     own = [_answers(member.in_context(1), T, X)[0] for member in members]
     expected = jax.nn.logsumexp(jnp.stack(own)) - jnp.log(2.0)
-    for whole in (Ensemble.of(members), Mixture(members, jnp.zeros(2))):
+    mixture = Mixture(members, jnp.zeros(2))
+    for whole in (Ensemble.of(members), mixture, Reversed(Reversed(mixture, INTERVAL), INTERVAL)):
         found = whole.in_context(1)
         assert not is_conditional(found)
         np.testing.assert_allclose(_answers(found, T, X)[0], expected, rtol=ROUNDING)
         other = _answers(whole.in_context(0), T, X)[0]
         assert abs(float(other - expected)) > 0.01
+
+
+def test_in_context_reaches_through_maps():
+    inner = Contextual.of_classes(_moved(_pushforward(jr.key(0)), jr.key(5)), COUNTS)
+    flow = coupling_flow(2, INTERVAL, width=4, depth=1, key=jr.key(6))
+    found = Pushforward(inner, flow).in_context(1)
+    expected = _answers(Pushforward(inner.in_context(1), flow), T, X)[0]
+    assert np.isclose(float(_answers(found, T, X)[0]), float(expected), rtol=ROUNDING)
 
 
 @pytest.mark.slow

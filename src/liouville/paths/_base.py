@@ -1,5 +1,6 @@
 import abc
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -166,8 +167,18 @@ class AbstractPath(eqx.Module):
         return function(self, key=key)
 
     def in_context(self, number: int | Int[Array, ""]) -> "AbstractPath":
-        """The path of one context of every `Contextual` of which the path is an average."""
-        return self
+        """The path of one context of every `Contextual` of which the path is made."""
+
+        def is_inner(node: Any) -> bool:
+            return isinstance(node, AbstractPath) and node is not self
+
+        def chosen(node: Any) -> Any:
+            return node.in_context(number) if is_inner(node) else node
+
+        leaves, structure = jax.tree.flatten(self, is_leaf=is_inner)
+        if not any(map(is_inner, leaves)):
+            return self
+        return jax.tree.unflatten(structure, map(chosen, leaves))
 
 
 def branches_of(

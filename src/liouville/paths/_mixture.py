@@ -3,7 +3,7 @@ from collections.abc import Callable, Sequence
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
 from liouville.numerics.parameters import Fixed, value_of
 from liouville.numerics.special import log_sum_exp
@@ -69,10 +69,6 @@ class Mixture(AbstractPath):
         keys = jr.split(key, len(self.parts))
         values = [part.mean_over_members(function, key=k) for part, k in zip(self.parts, keys)]
         return jnp.stack(values).mean()
-
-    def in_context(self, number: int | Int[Array, ""]) -> "Mixture":
-        """The mixture of the parts' paths of one context."""
-        return Mixture([part.in_context(number) for part in self.parts], self.logits)
 
 
 class MixtureMarginal(AbstractMarginal):
