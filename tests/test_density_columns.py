@@ -63,7 +63,10 @@ def _scales():
 @pytest.mark.filterwarnings("ignore:rows far", "ignore:columns of")
 @pytest.mark.parametrize(
     "law",
-    [_positive, _share, _cauchy, _student, _outliers, _tight, _scales],
+    [
+        pytest.param(law, marks=pytest.mark.slow if law in (_share, _student, _scales) else ())
+        for law in (_positive, _share, _cauchy, _student, _outliers, _tight, _scales)
+    ],
     ids=lambda f: f.__name__,
 )
 def test_nats_are_those_of_the_truth(law):

@@ -295,8 +295,8 @@ def test_equal_rows_stay_on_one_side() -> None:
 
 def test_columns_that_others_determine_are_left_out() -> None:
     rng = np.random.default_rng(0)
-    a, b, c = rng.normal(size=(3, 200)) * [[1.0], [1000.0], [1e-3]]
-    columns = {"a": a, "b": b, "copy": a, "c": c, "sum": 2.0 * a - b + 3.0, "near": a + 1e-3 * c}
+    a, b, c, e = rng.normal(size=(4, 200)) * [[1.0], [1000.0], [1e-3], [1e-4]]
+    columns = {"a": a, "b": b, "copy": a, "c": c, "sum": 2.0 * a - b + 3.0, "near": a + e}
     samples = Samples(np.column_stack([*columns.values()]), features=tuple(columns))
     with pytest.warns(UserWarning, match=r"copy is a, sum is 2 a - b \+ 3"):
         left = samples.without_dependent()

@@ -12,7 +12,7 @@ def check(cases: int, **options) -> list[Case]:
 
 
 def test_some_wrong_files():
-    check(500)
+    check(250)
 
 
 @pytest.mark.slow
