@@ -30,13 +30,13 @@ def rms(values: list[float]) -> float:
     return float(np.sqrt(np.mean(np.square(values))))
 
 
-def row(name: str, samples: int, family: str, seed: int) -> dict[str, float]:
+def row(name: str, samples: int, model: str, seed: int) -> dict[str, float]:
     """One fit and its figures."""
     toy = toys.named(name)
     data = Samples(toy.sample(samples, seed=seed), source=name)
     begun = time.monotonic()
     result = fit_density(
-        data, {"path.model": family, "training.seed": seed, "data.test": 0.0}, progress=False
+        data, {"path.model": model, "training.seed": seed, "data.test": 0.0}, progress=False
     )
     seconds = time.monotonic() - begun
     fresh = toy.sample(FRESH, seed=10**6 + seed)
@@ -71,7 +71,7 @@ def main():
     options = parser.parse_args()
     print(f"{platform.machine()}, jax {jax.__version__}, {jax.devices()[0].device_kind}")
     for number, name in enumerate(options.names):
-        found = row(name, options.samples, options.family, options.seed)
+        found = row(name, options.samples, options.model, options.seed)
         if not number:
             print(f"{'toy':<14}" + "".join(f"{key:>13}" for key in found))
         print(f"{name:<14}" + "".join(f"{value:>13.4g}" for value in found.values()), flush=True)

@@ -267,6 +267,7 @@ def test_forecasts_of_a_run_in_time_alone(run: Path, tmp_path: Path, capsys) -> 
     assert not (tmp_path / "B").exists()
 
 
+@pytest.mark.slow
 def test_kinds_in_space_that_nobody_inherits_and_those_of_parents() -> None:
     truth = KindsProcess(np.array([0.3, 0.2, 0.1]), MATRIX, 2.0, spread=0.02)
     events = events_of(truth, 250.0)

@@ -146,6 +146,7 @@ def case() -> tuple[EventModel, Triggered, History]:
     return model, places, past
 
 
+@pytest.mark.slow
 def test_the_density_in_a_region_sums_to_one():
     _, places, past = case()
     path, now = places.after(past), jnp.asarray(0.0)
@@ -165,6 +166,7 @@ def test_the_density_in_a_region_sums_to_one():
     assert float(own - wide) > 0.1
 
 
+@pytest.mark.slow
 def test_levels_of_places_in_a_region_are_uniform():
     model, places, past = case()
     path, now = places.after(past), jnp.asarray(0.0)

@@ -123,6 +123,7 @@ def _noise(t, x):
     return 0.5 * jnp.diag(x)
 
 
+@pytest.mark.slow
 def test_geometric_brownian_motion_through_a_map():
     source = gaussian(np.array([-0.02]), np.array([[0.04]]))
     found = solve_fokker_planck(_growth, source, _noise, 1.0, map=Exp((0.0,)), **QUICK)

@@ -59,6 +59,7 @@ def by_steps(n: int, law: PointProcess) -> tuple[np.ndarray, np.ndarray]:
     return valid.sum(axis=1), times[valid]
 
 
+@pytest.mark.slow
 def test_generations_are_draws_from_event_to_event():
     law = process()
     assert isinstance(law.intensity, Hawkes)

@@ -89,6 +89,7 @@ def test_the_rates_of_kinds_are_those_of_the_process_on_paper():
     assert law.parents == "intensity"
 
 
+@pytest.mark.slow
 def test_in_space_the_place_tells_the_parent():
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(50, 2))
