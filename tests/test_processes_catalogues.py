@@ -89,7 +89,7 @@ def test_times_drawn_with_the_places_are_draws_from_event_to_event():
         simulate_clusters(hawkes, law.marks, known(), HORIZON, 5, most=1000, seed=0)
     heirs = PointProcess(hawkes, places, law.marks)
     numbers, times = by_steps(600, heirs)
-    room, when = 32, When(hawkes, law.marks, jnp.asarray(HORIZON))
+    room, when = 64, When(hawkes, law.marks, jnp.asarray(HORIZON))
     empty, keys = jnp.zeros((601, room)), jr.split(jr.key(5), 601)
     counts, edges = jnp.zeros(601, int).at[600].set(-1), jnp.asarray([1.0])
     found = follow(places, known(), empty, empty, counts, edges, None, keys, when)

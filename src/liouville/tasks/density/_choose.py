@@ -21,11 +21,11 @@ from liouville.tasks.task import Start
 
 # A gap of hundredths of a nat is not seen in fewer rows, nor is a sharp edge.
 _FEWEST_KEPT = 200
-_STEPS = 250
+_STEPS = 600
 # Maps cost time at every step and every question, so they must win by this many nats for each
 # row, and by this many standard errors of the difference.
 _LEAST_GAIN = 0.01
-_ERRORS = 3.0
+_ERRORS = 1.5
 
 
 class Choice(NamedTuple):
