@@ -29,13 +29,13 @@ import optax
 from simulation import Velocity, simulated
 
 from liouville.dynamics import solve_ode
-from liouville.numerics.couplings import wasserstein
+from liouville.numerics.couplings import mean_distance, wasserstein
 from liouville.numerics.mixtures import GaussianMixture
 from liouville.numerics.parameters import split
 from liouville.tasks.transport.config import TransportConfig
 from liouville.tasks.transport.ends import read_ends
 from liouville.tasks.transport.fit import initial_path
-from liouville.tasks.transport.measure import estimate, mean_distance
+from liouville.tasks.transport.measure import estimate
 from liouville.tasks.transport.problem import (
     Given,
     energy_term,

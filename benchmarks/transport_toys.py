@@ -29,10 +29,10 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
+from liouville.numerics.couplings import mean_distance
 from liouville.problems import toys
 from liouville.tasks.transport.answers import transport_map
 from liouville.tasks.transport.fit import fit_transport
-from liouville.tasks.transport.measure import mean_distance
 
 CLOUD = 1024
 THOROUGH = {"path.parts": 64, "training.steps": 1500, "training.patience": None}

@@ -13,6 +13,7 @@ import pytest
 from liouville.curves import Constant, Knots
 from liouville.diffusions import bridges
 from liouville.errors import LiouvilleError
+from liouville.numerics.distances import Estimate
 from liouville.numerics.mixtures import GaussianMixture, gaussian
 from liouville.paths import Full, Joined, LocationScale
 from liouville.problems import bridge_cross, bures
@@ -23,7 +24,7 @@ from liouville.tasks.transport.answers import couple, transport_map
 from liouville.tasks.transport.config import TransportConfig
 from liouville.tasks.transport.ends import End, read_ends
 from liouville.tasks.transport.fit import TransportFit, fit_transport
-from liouville.tasks.transport.measure import Estimate, _compare, bounds, certify, estimate
+from liouville.tasks.transport.measure import _compare, bounds, certify, estimate
 from liouville.tasks.transport.problem import (
     Given,
     energy_term,

@@ -3,6 +3,7 @@
 from liouville.numerics.couplings._chains import Chains as Chains
 from liouville.numerics.couplings._chains import chains as chains
 from liouville.numerics.couplings._exact import assignment as assignment
+from liouville.numerics.couplings._exact import mean_distance as mean_distance
 from liouville.numerics.couplings._exact import transport_plan as transport_plan
 from liouville.numerics.couplings._exact import wasserstein as wasserstein
 from liouville.numerics.couplings._sinkhorn import EntropicCoupling as EntropicCoupling

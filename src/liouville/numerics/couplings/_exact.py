@@ -1,9 +1,13 @@
 """Exact couplings: the assignment problem and linear programmes."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy.optimize import linear_sum_assignment, linprog
 from scipy.sparse import coo_array
 from scipy.spatial.distance import cdist
+
+from liouville.numerics.distances import Estimate
 
 Array = np.ndarray
 
@@ -65,3 +69,15 @@ def transport_plan(cost: Array, source: Array, target: Array) -> Array:
     if not result.success:
         raise ValueError(f"the transport problem was not solved: {result.message}")
     return result.x.reshape(n, m)
+
+
+def mean_distance(first: Sequence[Array], second: Sequence[Array]) -> Estimate:
+    """W2 between two distributions of which several pairs of clouds `(n, dim)` are given.
+
+    Chance decides how many draws fall into each part of a distribution, and a few too many in a far
+    one weigh as much as all the rest: so it is the root mean square over the pairs.
+    """
+    squares = [wasserstein(x, y) ** 2 for x, y in zip(first, second, strict=True)]
+    root = np.sqrt(np.mean(squares))
+    error = np.std(squares, ddof=1) / np.sqrt(len(squares)) / (2.0 * root)
+    return Estimate(float(root), float(error))

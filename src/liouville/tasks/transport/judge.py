@@ -9,7 +9,7 @@ from scipy.spatial.distance import cdist
 from scipy.special import logsumexp
 
 from liouville.model import Model
-from liouville.numerics.couplings import wasserstein
+from liouville.numerics.couplings import mean_distance
 from liouville.tasks.transport.answers import transport_map
 from liouville.tasks.transport.ends import End
 
@@ -89,11 +89,8 @@ def _arrival(model: Model, before: End, end: End, number: int, seed: int) -> _Ar
     moved = transport_map(model, starts, start=first, end=last, draws=draws, seed=seed)
     others = end.points[_picked(len(end.points), n, rng)]
 
-    def away(clouds: np.ndarray) -> float:
-        squares = [wasserstein(cloud, kept) ** 2 for cloud in np.split(clouds, _CLOUDS)]
-        return float(np.sqrt(np.mean(squares)))
-
-    return _Arrival(away(moved), away(others))
+    ours, floor = (mean_distance(np.split(x, _CLOUDS), [kept] * _CLOUDS) for x in (moved, others))
+    return _Arrival(ours.value, floor.value)
 
 
 def _picked(count: int, n: int, rng: np.random.Generator) -> np.ndarray:

@@ -10,7 +10,8 @@ import numpy as np
 from scipy.spatial.distance import cdist
 
 from liouville.model import Model
-from liouville.numerics.couplings import sinkhorn, wasserstein
+from liouville.numerics.couplings import mean_distance, sinkhorn, wasserstein
+from liouville.numerics.distances import Estimate
 from liouville.numerics.mixtures import GaussianMixture
 from liouville.objectives import AbstractTerm, JacobianAsymmetry, StateCost
 from liouville.paths import AbstractPath, Joined
@@ -25,13 +26,6 @@ from liouville.tasks.transport.problem import Given, energy_term, problem_of
 
 _REPLICATES = 16
 _ARRIVALS = 10
-
-
-class Estimate(NamedTuple):
-    """A number and its standard error."""
-
-    value: float
-    error: float
 
 
 def estimate(term: AbstractTerm, path: AbstractPath, *, seed: int = 0) -> Estimate:
@@ -116,18 +110,6 @@ def _with_noise(source: Density, target: Density, sigma: float, points: int, see
     log_density = target.log_density(target.spread(20_000, seed=seed)).mean()
     constant = log_density + 0.5 * target.dim * np.log(2.0 * np.pi * epsilon)
     return float(value + epsilon * constant)
-
-
-def mean_distance(first: Sequence[np.ndarray], second: Sequence[np.ndarray]) -> Estimate:
-    """W2 between two distributions of which several pairs of clouds `(n, dim)` are given.
-
-    Chance decides how many draws fall into each part of a distribution, and a few too many in a far
-    one weigh as much as all the rest: so it is the root mean square over the pairs.
-    """
-    squares = [wasserstein(x, y) ** 2 for x, y in zip(first, second, strict=True)]
-    root = np.sqrt(np.mean(squares))
-    error = np.std(squares, ddof=1) / np.sqrt(len(squares)) / (2.0 * root)
-    return Estimate(float(root), float(error))
 
 
 def measure(model: Model, start: Start, given: Given) -> tuple[dict[str, Any], dict[str, Any]]:

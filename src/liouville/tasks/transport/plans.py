@@ -9,10 +9,10 @@ from liouville.diffusions import entropic_plan
 from liouville.errors import LiouvilleError
 from liouville.model import Model
 from liouville.numerics.arguments import check_counts, check_positive
+from liouville.numerics.couplings import mean_distance
 from liouville.numerics.mixtures import GaussianMixture, check_mixture
 from liouville.numerics.plans import Plan
 from liouville.tasks.transport.config import PlanConfig, TransportConfig
-from liouville.tasks.transport.measure import mean_distance
 from liouville.tasks.transport.problem import Given, Problem, problem_of
 
 Array = np.ndarray
