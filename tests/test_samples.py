@@ -288,6 +288,11 @@ def test_equal_rows_stay_on_one_side() -> None:
     assert min(len(s) for s in seen) >= 10
     assert not seen[0] & seen[1]
     assert not (seen[0] | seen[1]) & seen[2]
+    # Noise between whole steps, which differs, does not hide them.
+    noisy = samples.dequantise().split(0.2, 0.2, 3)
+    seen = [set(part.points[:, 0].tolist()) for part in noisy]
+    assert not seen[0] & seen[1]
+    assert not (seen[0] | seen[1]) & seen[2]
     # Values of whole steps repeat by right.
     whole = Samples(rng.integers(0, 3, (250, 2)).astype(float))
     assert [len(part) for part in whole.split(0.2, 0.2, 3)] == [150, 50, 50]

@@ -170,8 +170,13 @@ class Samples:
 
     def _with_equals(self, parts: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
         """The same rows, those that are equal in the part of the first of them."""
-        lattice = quantisation(self.points) if self.quantisation is None else self.quantisation
-        points = self.points[:, ~lattice.is_discrete]
+        lattice = self.quantisation
+        points = self.points if lattice is None else self.points[:, ~lattice.is_discrete]
+        # A column whose values are all different has no whole steps, and tells all rows apart.
+        if any(len(np.unique(column)) == len(self) for column in points.T):
+            return parts
+        if lattice is None:
+            points = points[:, ~quantisation(points).is_discrete]
         if not points.size:
             return parts
         _, first, group = np.unique(points, axis=0, return_index=True, return_inverse=True)

@@ -26,13 +26,13 @@ from liouville.numerics.robust import MOST_RATIO, robust_spread
 Array = np.ndarray
 
 # Numbers of parts that are tried, until so many in a row bring nothing.
-PARTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
+_PARTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
 _PATIENCE = 2
 # Points of a part, and never fewer than the coordinates.
 _FEWEST = 4
 # Points, a coordinate, as which the common shape counts: where the choice begins, what it is
 # changed by, and its bounds. The common scale counts as few numbers.
-SHRINKAGE, _FACTORS, _SHRINKAGES = 1.0, (0.2, 5.0), (0.007, 30.0)
+_SHRINKAGE, _FACTORS, _SHRINKAGES = 1.0, (0.2, 5.0), (0.007, 30.0)
 _SCALE_COUNT = 0.1
 # The choice is made on so many points, a fourth of which judge; where these are few, others take
 # their turn.
@@ -62,7 +62,7 @@ def fit_mixture(
     weights: Array | None = None,
     *,
     parts: int,
-    shrinkage: float = SHRINKAGE,
+    shrinkage: float = _SHRINKAGE,
     iterations: int = _MOST_ITERATIONS,
     seed: int = 0,
 ) -> GaussianMixture:
@@ -99,13 +99,12 @@ def fit_by_validation(
     """
     cloud = _Cloud.of(x, weights)
     if cloud.distinct < 2 * _FOLDS:
-        return cloud.in_units_of_user(cloud.climb(np.ones((len(cloud.points), 1)), SHRINKAGE))
+        return cloud.in_units_of_user(cloud.climb(np.ones((len(cloud.points), 1)), _SHRINKAGE))
     choice = _choose(cloud, most, seed)
     tried = [
         cloud.climb(cloud.recipe(choice, seed + i), choice.shrinkage) for i in range(_RESTARTS)
     ]
-    best = max(tried, key=lambda mixture: cloud.mean_log_density(mixture))
-    return cloud.in_units_of_user(best)
+    return cloud.in_units_of_user(max(tried, key=cloud.mean_log_density))
 
 
 def soft_start(x: Array, parts: int, seed: int) -> Array:
@@ -124,7 +123,7 @@ class _Choice(NamedTuple):
 
     clusters: int
     added: int = 0
-    shrinkage: float = SHRINKAGE
+    shrinkage: float = _SHRINKAGE
 
 
 def _choose(cloud: "_Cloud", most: int, seed: int) -> _Choice:
@@ -148,7 +147,7 @@ def _choose(cloud: "_Cloud", most: int, seed: int) -> _Choice:
     best, worse = _sharing(judged(_Choice(1)), judged), 0
     tried = [best]
     for parts in (
-        k for k in PARTS[1:] if k <= most and _FEWEST * k <= smallest and (dim + 1) * k <= smallest
+        k for k in _PARTS[1:] if k <= most and _FEWEST * k <= smallest and (dim + 1) * k <= smallest
     ):
         was, more = best.choice, parts - best.choice.clusters
         found = judged(was._replace(clusters=parts, added=0))
@@ -239,7 +238,9 @@ class _Cloud(NamedTuple):
 
     def mean_log_density(self, mixture: GaussianMixture) -> float:
         """The mean log-density of the points, in these units."""
-        return self._expect(mixture)[1]
+        blocks = self._blocks(len(mixture.weights))
+        values = [mixture.log_density(self.points[rows]) for rows in blocks]
+        return float(np.average(np.concatenate(values), weights=self.weights))
 
     def select(self, rows: Array) -> "_Cloud":
         """Some of the points, in the same units."""
@@ -251,7 +252,7 @@ class _Cloud(NamedTuple):
 
     def recipe(self, choice: _Choice, seed: int) -> Array:
         """The shares of parts in points to begin with, shape `(n, parts)`."""
-        share = self.clusters(min(choice.clusters, self.distinct), seed)
+        share = self.clusters(choice.clusters, seed)
         crowding = self._log_crowding() if choice.added else 0.0
         for _ in range(choice.added):
             mixture = self.climb(share, choice.shrinkage, _FIRST_ITERATIONS)
