@@ -95,18 +95,17 @@ class CoupledWeights(AbstractParameter):
 
     def _sinkhorn(self, logits: Array) -> tuple[Array, Array]:
         a, b = self.source_weights.value, self.target_weights.value
-        rows = self.sources[None] == jnp.arange(a.shape[0])[:, None]
-        columns = self.targets[None] == jnp.arange(b.shape[0])[:, None]
 
-        def total(mask: Array, values: Array) -> Array:
-            return jax.nn.logsumexp(jnp.where(mask, values, -jnp.inf), axis=1)
+        def balanced(beta: Array) -> Array:
+            values = logits + beta[self.targets]
+            return jnp.log(a) - _log_sums(values, self.sources, a.shape[0])
 
-        def one(_, beta):
-            alpha = jnp.log(a) - total(rows, logits + beta[self.targets])
-            return jnp.log(b) - total(columns, logits + alpha[self.sources])
+        def one(_, beta: Array) -> Array:
+            values = logits + balanced(beta)[self.sources]
+            return jnp.log(b) - _log_sums(values, self.targets, b.shape[0])
 
         beta = jax.lax.fori_loop(0, _SINKHORN_ROUNDS, one, jnp.zeros_like(b))
-        return jnp.log(a) - total(rows, logits + beta[self.targets]), beta
+        return balanced(beta), beta
 
     def _newton(self, logits: Array, potentials: tuple[Array, Array]) -> tuple[Array, Array]:
         """One Newton step toward potentials at which the weights couple the ends."""
@@ -146,6 +145,11 @@ class GroupedWeights(AbstractParameter):
     def value(self) -> Float[Array, " parts"]:
         """The log-weights, shape `(parts,)`."""
         weights = self.group_weights.value
-        own = self.groups[None] == jnp.arange(weights.shape[0])[:, None]
-        totals = jax.nn.logsumexp(jnp.where(own, self.logits, -jnp.inf), axis=1)
+        totals = _log_sums(self.logits, self.groups, weights.shape[0])
         return self.logits + (jnp.log(weights) - totals)[self.groups]
+
+
+def _log_sums(values: Array, groups: Array, count: int) -> Array:
+    r"""$\log\sum_{j: g_j = g} e^{v_j}$ of `count` groups, each of which has a value."""
+    most = jax.lax.stop_gradient(jax.ops.segment_max(values, groups, count))
+    return most + jnp.log(jax.ops.segment_sum(jnp.exp(values - most[groups]), groups, count))
