@@ -1,5 +1,6 @@
 """Fitting densities: what comes back, what is written, what is refused."""
 
+import dataclasses
 import json
 import math
 
@@ -18,10 +19,13 @@ from liouville.model import Model
 from liouville.numerics.parameters import split
 from liouville.paths import LocationScale
 from liouville.runs.config import merge
+from liouville.tasks.density._columns import columns_of
 from liouville.tasks.density._families import initial_path, resolve_choices
+from liouville.tasks.density._terms import training_likelihood
 from liouville.tasks.density.config import DensityConfig
 from liouville.tasks.density.fit import TASK, fit_density
 from liouville.tasks.density.measure import motion
+from liouville.tasks.density.split import divide
 from liouville.tasks.skeleton import evaluate_run, run_task
 from tolerances import ROUNDING
 
@@ -100,6 +104,22 @@ def test_the_start_of_a_fit_is_the_standard_normal_law(plane):
     np.testing.assert_allclose(found, log_normal(model, x), rtol=0, atol=100 * ROUNDING)
     # The end is another density, or the test above says nothing.
     assert np.abs(model.log_density(1.0, x) - found).max() > 0.1
+
+
+def test_the_likelihood_at_a_held_end_is_found_once(plane):
+    logged = {row["likelihood"] for row in plane.history}
+    assert len(logged) == 1
+    # Nothing that is learned changes it, and it is that of the training rows.
+    training = divide(plane.data, plane.config).training
+    units = columns_of(training, plane.config.data)
+    term = training_likelihood(training, units)
+    path = _moved(plane.model.path)
+    value = jax.jit(lambda path: term(path, key=jax.random.key(0)))
+    assert np.isclose(float(value(path)), logged.pop(), rtol=0, atol=100 * ROUNDING)
+    # Learned ends do change it, or the test above says nothing.
+    held = dataclasses.replace(plane.config.path, start="fitted")
+    free = initial_path(units.to_model(training.points), None, held)
+    assert abs(float(value(free)) - float(value(_moved(free)))) > 0.01
 
 
 def test_a_model_answers_for_all_classes_and_for_one(classes):

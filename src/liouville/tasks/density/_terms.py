@@ -45,6 +45,27 @@ class Renoised(AbstractTerm):
         return ContextLikelihood(time=time, points=points, contexts=contexts)(path, key=key)
 
 
+class Known(AbstractTerm):
+    """A term that nothing learned can change, found once: it is logged, and costs a step nothing.
+
+    The likelihood of data at an end that is held is one.
+    """
+
+    value: Scalar
+    name: str = eqx.field(static=True)
+
+    @staticmethod
+    def of(term: AbstractTerm, path: AbstractPath, seed: int) -> "Known":
+        """What a term says of a path."""
+        value = eqx.filter_jit(lambda term, path: term(path, key=jr.key(seed)))(term, path)
+        return Known(value, term.name)
+
+    def __call__(self, path: AbstractPath, *, key: RandomKey) -> Scalar:
+        """The number."""
+        del path, key
+        return self.value
+
+
 def training_likelihood(
     samples: Samples, units: Columns, batch_size: int | None = None, noise: float = 0.0
 ) -> AbstractTerm:

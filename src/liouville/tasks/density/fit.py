@@ -13,7 +13,7 @@ from liouville.tasks.density import measure
 from liouville.tasks.density._choose import choose
 from liouville.tasks.density._columns import columns_of
 from liouville.tasks.density._families import INTERVAL
-from liouville.tasks.density._terms import likelihood, start_likelihood, training_likelihood
+from liouville.tasks.density._terms import Known, likelihood, start_likelihood, training_likelihood
 from liouville.tasks.density.config import DensityConfig
 from liouville.tasks.density.read import read
 from liouville.tasks.density.split import Split, divide, quantisation_of
@@ -67,15 +67,21 @@ def resolve(data: Samples | Split, config: DensityConfig, progress: bool | None 
     choice = choose(config, training, parts.validation, units, progress=progress)
     options, noise = choice.config.objective, choice.config.data.noise
     assert noise is not None  # filled in by `resolve_choices`
-    likelihoods = training_likelihood(training, units, options.batch_size, noise)
+    is_mixture, seed = choice.config.path.model == "mixture", config.training.seed
+    # A mixture with held ends has its likelihood from the start.
+    is_known = is_mixture and config.path.start == "hard"
+    batch_size = None if is_known else options.batch_size
+    likelihoods = PerMember(training_likelihood(training, units, batch_size, noise))
+    if is_known:
+        likelihoods = Known.of(likelihoods, choice.path, seed)
     energy = KineticEnergy(interval=INTERVAL, times=options.times, particles=options.particles)
-    objective = PerMember(likelihoods) + options.energy * PerMember(PerContext(energy))
+    objective = likelihoods + options.energy * PerMember(PerContext(energy))
     if config.path.start == "fitted":
-        objective += PerMember(start_likelihood(training, config.training.seed))
+        objective += PerMember(start_likelihood(training, seed))
     # A mixture starts from a fitted end, and what is left to learn is how to get there: that costs
     # likelihood nothing, so likelihood must not stop it.
     validation = None
-    if parts.validation is not None and choice.config.path.model != "mixture":
+    if parts.validation is not None and not is_mixture:
         validation = PerMember(likelihood(parts.validation, units, "validation"))
     facts = {
         "samples": sum(len(part) for part in parts if part is not None),
