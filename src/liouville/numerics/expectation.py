@@ -53,8 +53,8 @@ _DENSER, _NEIGHBOURS, _MOST_ADDED = 0.05, 8, 8
 _LINEAR = 3.0
 # Resolution, as a share of the spread, below which double precision does not see.
 _ROUNDING, _TINY = 1e-7, 1e-15
-# Arrays of points, parts and coordinates hold at most so many numbers.
-_NUMBERS = 2**21
+# Arrays of points, parts and coordinates hold at most so many numbers, and so stay in the cache.
+_NUMBERS = 2**16
 
 
 def fit_mixture(

@@ -12,8 +12,9 @@ from liouville.numerics.arguments import check_covariance, check_weights, number
 
 Array = np.ndarray
 
-# Points are asked in blocks, of which all parts together hold so many numbers.
-_NUMBERS = 2**22
+# Points are asked in blocks, of which all parts together hold so many numbers: they stay in the
+# cache, and their products are too small for threads, which wait for each other on busy cores.
+_NUMBERS = 2**14
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,10 +101,12 @@ class GaussianMixture:
         constant = np.log(self.weights) - log_volume - 0.5 * dim * np.log(2.0 * np.pi)
         joint = np.empty((len(x), parts))
         rows = max(_NUMBERS // (parts * dim), 1)
+        factor = inverse.reshape(parts * dim, dim).T
         for i in range(0, len(x), rows):
             # One matrix product for all parts: z = L^-1 x - L^-1 m.
-            z = (x[i : i + rows] @ inverse.reshape(parts * dim, dim).T).reshape(-1, parts, dim)
-            joint[i : i + rows] = constant - 0.5 * ((z - shift) ** 2).sum(-1)
+            z = (x[i : i + rows] @ factor).reshape(-1, parts, dim)
+            z -= shift
+            joint[i : i + rows] = constant - 0.5 * np.einsum("nki,nki->nk", z, z)
         return joint
 
 
