@@ -107,7 +107,8 @@ def slopes(path: LocationScale, x):
 @pytest.mark.parametrize(
     ("scale", "dim"),
     [
-        pytest.param(Diagonal(), 2, id="diagonal-2"),
+        pytest.param(Diagonal(), 2, id="diagonal-2", marks=pytest.mark.slow),
+        pytest.param(Diagonal(), 8, id="diagonal-8"),
         pytest.param(Diagonal(), 50, id="diagonal-50", marks=pytest.mark.slow),
         pytest.param(Leading(2), 2, id="leading-2", marks=pytest.mark.slow),
         pytest.param(Leading(2), 50, id="leading-50", marks=pytest.mark.slow),

@@ -10,18 +10,29 @@ from liouville.numerics.types import Point
 Numbers = Float[Array, "parts dim"]
 
 
-@eqx.filter_custom_jvp
+# Of so few coordinates sums are loops that the compiler writes out, and so are their derivatives.
+_FEW = 4
+
+
 def squares(x: Point, location: Numbers, log_scale: Numbers) -> Float[Array, " parts"]:
     r"""$|(x - \mu_k) / s_k|^2$, element by element, with derivatives as matrix products.
 
     For many points the derivative of this sum is a sum over points of an array `(points, parts,
     dim)`, which costs ten to forty matrix products on CPU; the sum itself costs no more than one.
     """
+    found = _by_elements if len(x) <= _FEW else _by_products
+    return found(x, location, log_scale)
+
+
+def _by_elements(x: Point, location: Numbers, log_scale: Numbers) -> Float[Array, " parts"]:
     # The coordinates come first: sums along the last axis are not vectorised on CPU.
     return jnp.sum(((x[:, None] - location.T) * jnp.exp(-log_scale.T)) ** 2, axis=0)
 
 
-@squares.def_jvp
+_by_products = eqx.filter_custom_jvp(_by_elements)
+
+
+@_by_products.def_jvp
 def _rates(primals, tangents):
     r"""$\sum_i (P_{ki})' y_{ki}^2 - 2 P_{ki} \mu_{ki}' y_{ki} + 2 P_{ki} x_i' y_{ki}$.
 
@@ -49,7 +60,7 @@ def _rates(primals, tangents):
         at_anchors -= 2.0 * (anchors @ linear.T - jnp.sum(linear * offset, axis=-1))
         rate = rate + square @ ((x - anchor) * (x + anchor)) + at_anchors[nearest]
         rate = rate - 2.0 * ((square * offset + linear) @ (x - anchor))
-    return squares(*primals), rate
+    return _by_products(*primals), rate
 
 
 def _nearest(x: Point, location: Numbers, precision: Numbers) -> Int[Array, ""]:
