@@ -58,7 +58,7 @@ class Known(AbstractTerm):
     def of(term: AbstractTerm, path: AbstractPath, seed: int) -> "Known":
         """What a term says of a path."""
         value = eqx.filter_jit(lambda term, path: term(path, key=jr.key(seed)))(term, path)
-        return Known(value, term.name)
+        return Known(value=value, name=term.name)
 
     def __call__(self, path: AbstractPath, *, key: RandomKey) -> Scalar:
         """The number."""
