@@ -239,5 +239,6 @@ def test_help_does_not_import_jax():
 
 
 def test_the_version_is_that_of_the_package():
-    text = (SOURCE.parents[1] / "pyproject.toml").read_text()
-    assert f'version = "{liouville.__version__}"' in text
+    folder, version = SOURCE.parents[1], liouville.__version__
+    assert f'version = "{version}"' in (folder / "pyproject.toml").read_text()
+    assert f"version: {version}\n" in (folder / "CITATION.cff").read_text()
