@@ -2,17 +2,21 @@
 
 import json
 import re
+import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
 import pytest
+import typer
 
 import liouville as lv
 from commands import draw_nothing
-from liouville.cli import main
+from liouville.cli import app, main
 
 FAST = [
     "--set",
@@ -47,6 +51,35 @@ def call(*arguments: str) -> int:
     finally:
         sys.argv = before
     return 0
+
+
+def commands(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every command with the words that name it."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, (*path, name))
+        else:
+            yield (*path, name), command
+
+
+COMMANDS = dict(commands(typer.main.get_command(app)))
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_every_command_has_an_example_that_it_accepts(path):
+    command = COMMANDS[path]
+    words = ("liouville", *path)
+    example = shlex.split(command.epilog.removeprefix("Example: "))
+    assert tuple(example[: len(words)]) == words
+    context = command.make_context(path[-1], example[len(words) :])
+    assert context.help_option_names == ["-h", "--help"]
+
+
+def test_the_list_of_commands_has_whole_sentences(capsys):
+    assert call("-h") == 0
+    listed = capsys.readouterr().out.partition("Commands:")[2]
+    assert "..." not in listed
+    assert "what they expect where." in " ".join(listed.split())
 
 
 def one_error(capsys) -> str:

@@ -11,16 +11,28 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from liouville import __version__
 from liouville.errors import LiouvilleError, one_line, shown
 from liouville.tasks.settings import MOST_SEED
 
+
+class FitsFirst(TyperGroup):
+    """Commands in their order, but what the program is for comes first."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The names of the commands."""
+        return sorted(self.commands, key=lambda name: name not in ("demo", "fit"))
+
+
+SHORT_HELP = {"help_option_names": ["-h", "--help"]}
 app = typer.Typer(
     name="liouville",
+    cls=FitsFirst,
     help="Learn how probability distributions move, without simulating them.",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings=SHORT_HELP,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
