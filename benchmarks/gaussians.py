@@ -21,6 +21,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+from results import Column, save
 
 from liouville.curves import HardEnded, Knots
 from liouville.dynamics import drift, solve_sde
@@ -35,6 +36,13 @@ COVARIANCES = np.array([[[1.0, 0.3], [0.3, 0.5]], [[0.4, -0.2], [-0.2, 1.2]]])
 PROBLEMS = ((0.0, 0.0), (0.5, 0.0), (1.0, 0.0), (2.0, 0.0), (1.0, 1.0), (1.0, 4.0), (1.0, 9.0))
 IN_POTENTIAL = {1.0: 10.639212, 4.0: 14.637243, 9.0: 20.015637}
 ROLLOUT_STEPS, ROLLOUT_POINTS = 1000, 20_000
+COLUMNS = (
+    *(Column("σ", "g"), Column("q", "g"), Column("answer", ".6f")),
+    *(Column("before training", ".4g"), Column("ours", ".6f")),
+    Column("relative error", "+.1e", error="evaluation"),
+    *(Column("evaluation", ".0e"), Column("rollout of 1,000 steps", ".3f", error="its error")),
+    *(Column("its error", ".3f"), Column("seconds", ".0f")),
+)
 
 
 def wrong_path(parts, key) -> LocationScale:
@@ -85,12 +93,14 @@ def main():
     parser.add_argument("--parts", type=int, default=4)
     parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--save", action="store_true", help="write the table of the pages")
     options = parser.parse_args()
     print(f"{platform.machine()}, jax {jax.__version__}, {jax.devices()[0].device_kind}")
     print(f"{options.parts} parts, {options.steps} steps; error = ours / answer - 1")
     print(
         "sigma   q      answer       start        ours     error   ± eval  rollout ± error      s"
     )
+    rows = []
     for sigma, q in PROBLEMS:
         bridge = GaussianBridge(MEANS[0], COVARIANCES[0], MEANS[1], COVARIANCES[1], sigma)
         answer = IN_POTENTIAL.get(q, bridge.energy() * (2.0 if sigma == 0 else sigma**-2))
@@ -104,15 +114,21 @@ def main():
             values = np.asarray(measure(result.path, judge, keys), float)
             before = np.asarray(measure(start, judge, keys), float).mean()
             ours, noise = values.mean(), values.std() / len(values) ** 0.5
+            row = {"σ": sigma, "q": q, "answer": answer, "before training": before, "ours": ours}
+            row |= {"relative error": ours / answer - 1.0, "evaluation": noise / answer}
             simulated = "               "
             if sigma > 0:
-                value, error = rollout(result.path, sigma, q, jr.key(seed))
-                simulated = f"{float(value):>9.4f} {float(error):.3f}"
+                value, error = map(float, rollout(result.path, sigma, q, jr.key(seed)))
+                simulated = f"{value:>9.4f} {error:.3f}"
+                row |= {"rollout of 1,000 steps": value, "its error": error}
+            rows.append({**row, "seconds": seconds})
             print(
                 f"{sigma:>5} {q:>3g} {answer:>11.6f} {before:>11.4f} {ours:>11.6f} "
                 f"{ours / answer - 1.0:>+9.1e} {noise / answer:>8.0e} {simulated} {seconds:>6.1f}",
                 flush=True,
             )
+    if options.save:
+        save("gaussians", COLUMNS, rows, f"{options.parts} parts, {options.steps} steps.")
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+from results import Column, save
 
 from liouville.curves import HardEnded, Knots
 from liouville.objectives import KineticEnergy
@@ -34,6 +35,11 @@ WIDE = (
     2.0,
 )
 KNOTS = np.linspace(0.0, 1.0, 9).tolist()
+COLUMNS = (
+    *(Column("problem"), Column("answer", ".6f"), Column("start", ".6f"), Column("ours", ".6f")),
+    Column("relative error", "+.1e", error="evaluation"),
+    *(Column("evaluation", ".0e"), Column("seconds", ".0f")),
+)
 
 
 def straight(ends) -> HardEnded:
@@ -53,7 +59,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--save", action="store_true", help="write the table of the pages")
     options = parser.parse_args()
+    rows = []
     print(f"{platform.machine()}, jax {jax.__version__}, {jax.devices()[0].device_kind}")
     print(f"{'problem':<26} {'answer':>10} {'start':>10} {'ours':>10} {'error':>9} {'± eval':>7} s")
     for name, masses, means, covariances, delta in (NARROW, WIDE):
@@ -82,11 +90,16 @@ def main() -> None:
             found = fit(start, term * 1.0, steps=options.steps, optimizer=optimizer, seed=seed)
             seconds = time.perf_counter() - begun
             ours, noise = figure(found.path)
+            row = {"problem": name, "answer": known, "start": before, "ours": ours}
+            row |= {"relative error": ours / known - 1.0, "evaluation": noise / known}
+            rows.append({**row, "seconds": seconds})
             print(
                 f"{name:<26} {known:>10.6f} {before:>10.6f} {ours:>10.6f} "
                 f"{ours / known - 1.0:>+9.1e} {noise / known:>7.0e} {seconds:.1f}",
                 flush=True,
             )
+    if options.save:
+        save("growth", COLUMNS, rows, f"{options.steps} steps.")
 
 
 if __name__ == "__main__":

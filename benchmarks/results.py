@@ -1,0 +1,147 @@
+"""Tables as benchmarks leave them: files that the pages of the documentation are made of.
+
+A benchmark calls `save(NAME, columns, rows)`, which writes `benchmarks/results/NAME.json` with the
+command, commit, machine and date. A page holds the table between two comments,
+
+    <!-- result: NAME -->
+    ...
+    <!-- end -->
+
+and `python benchmarks/results.py` fills in all pages; with `--check` it only says what differs.
+"""
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDER = ROOT / "benchmarks" / "results"
+_BLOCK = re.compile(r"(<!-- result: ([\w-]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+
+
+class Column(NamedTuple):
+    """A column of a table.
+
+    Attributes:
+        name: its head; units belong into it.
+        format: of its numbers, as for `format`; text stays as it is.
+        best: `min` or `max` of a column or, if `among`, of the columns of a row: it is bold.
+        among: columns of the same name here are compared within a row.
+        error: the column of standard errors that is written behind this one, with ±.
+    """
+
+    name: str
+    format: str = ""
+    best: str = ""
+    among: str = ""
+    error: str = ""
+
+
+def save(
+    name: str, columns: Sequence[Column], rows: Sequence[dict[str, Any]], note: str = ""
+) -> None:
+    """Writes a table; cells are looked up in every row by the name of the column."""
+    facts = {
+        "command": shlex.join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]]),
+        "commit": _commit(),
+        "machine": f"{os.cpu_count()} {platform.machine()} cores",
+        "python": platform.python_version(),
+        "date": datetime.date.today().isoformat(),
+        "note": note,
+    }
+    table = {"columns": [column._asdict() for column in columns], "rows": list(rows)}
+    FOLDER.mkdir(exist_ok=True)
+    text = json.dumps({**facts, **table}, indent=1, ensure_ascii=False, default=float)
+    (FOLDER / f"{name}.json").write_text(text + "\n")
+
+
+def _commit() -> str:
+    found = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True)
+    return found.stdout.decode().strip()
+
+
+def markdown(result: dict[str, Any]) -> str:
+    """The table as a page has it, the best of each comparison in bold, and what it was run on."""
+    columns = [Column(**column) for column in result["columns"]]
+    errors = {column.error for column in columns}
+    shown = [column for column in columns if column.name not in errors]
+    lines = ["| " + " | ".join(column.name for column in shown) + " |", "|---" * len(shown) + "|"]
+    for row in result["rows"]:
+        cells = [_cell(column, row, result["rows"], shown) for column in shown]
+        lines.append("| " + " | ".join(cells) + " |")
+    facts = [result["machine"], result["date"], f"commit {result['commit']}"]
+    note = f"{result['note']} " if result["note"] else ""
+    lines += ["", f"*{note}`{result['command']}`; {', '.join(facts)}.*"]
+    return "\n".join(lines) + "\n"
+
+
+def _cell(column: Column, row: dict, rows: list[dict], columns: list[Column]) -> str:
+    value = row.get(column.name)
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    text = format(value, column.format)
+    if column.error and row.get(column.error) is not None:
+        text += f" ± {format(row[column.error], column.format.lstrip('+'))}"
+    return f"**{text}**" if _is_best(column, value, row, rows, columns) else text
+
+
+def _is_best(
+    column: Column, value: float, row: dict, rows: list[dict], columns: list[Column]
+) -> bool:
+    if not column.best:
+        return False
+    if column.among:
+        others = [row.get(c.name) for c in columns if c.among == column.among]
+    else:
+        others = [r.get(column.name) for r in rows]
+    numbers = [float(v) for v in others if isinstance(v, int | float)]
+    best = min(numbers) if column.best == "min" else max(numbers)
+    return format(value, column.format) == format(best, column.format)
+
+
+def pages() -> Iterator[Path]:
+    """README and the pages of the documentation."""
+    yield ROOT / "README.md"
+    yield from sorted((ROOT / "docs").rglob("*.md"))
+
+
+def filled(text: str, folder: Path = FOLDER) -> str:
+    """A page with every table as its result has it."""
+
+    def block(found: re.Match[str]) -> str:
+        result = json.loads((folder / f"{found[2]}.json").read_text())
+        return found[1] + markdown(result) + found[4]
+
+    return _BLOCK.sub(block, text)
+
+
+def named(text: str) -> list[str]:
+    """The names of the results that a page shows."""
+    return [found[2] for found in _BLOCK.finditer(text)]
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("--check", action="store_true")
+    chosen = options.parse_args()
+    differ = [page for page in pages() if filled(page.read_text()) != page.read_text()]
+    for page in differ:
+        print(page.relative_to(ROOT))
+        if not chosen.check:
+            page.write_text(filled(page.read_text()))
+    sys.exit(bool(differ) and chosen.check)
+
+
+if __name__ == "__main__":
+    main()
