@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from liouville.data import Events
+from liouville.numerics.mixtures import GaussianMixture
 from liouville.numerics.parameters import Fixed
 from liouville.objectives import Objective, PlaceLikelihood, TimeLikelihood
 from liouville.paths import LocationScale
@@ -149,14 +150,14 @@ def test_no_event_speaks_for_its_own_stretch_of_time():
     x[11] = [9.0, 9.01]  # of the same fold
     own = Choice(3, 0.01)
     alone = declustered(x, weights, fold, like=own)
-    assert alone.log_density[7] < np.log(alone.shares[1])  # only the broad part
+    assert alone.log_density[7] < np.log(1.0 - alone.shares[0])  # no kernel
     fold[11] = 2
     helped = declustered(x, weights, fold, like=own)
     assert helped.log_density[7] > alone.log_density[7] + 1.0
     # The same place in another fold is the same event, if it may be.
     x[11] = x[7]
-    twins = declustered(x, weights, fold, repeated=True, like=own)
-    assert twins.log_density[7] < np.log(twins.shares[1])
+    twins = declustered(x, weights, fold, repeated=True, like=own, mixtures=(4, 16))
+    assert twins.log_density[7] < np.log(1.0 - twins.shares[0])
 
 
 def test_few_events_are_told_by_one_gaussian_and_many_by_kernels():
@@ -170,6 +171,24 @@ def test_few_events_are_told_by_one_gaussian_and_many_by_kernels():
     other = rng.normal(size=(4000, 3))
     said, true = few.log_density.mean(), few.mixture.log_density(other).mean()
     assert true == pytest.approx(said, abs=0.3)
+
+
+def test_a_smooth_background_is_told_by_mixtures_better_than_by_kernels():
+    law = GaussianMixture(
+        np.array([0.6, 0.4]),
+        np.array([[0.0, 0.0], [2.0, 1.0]]),
+        np.array([np.diag([1.0, 0.2]), np.diag([0.05, 0.4])]),
+    )
+    x, weights, fold = law.sample(1500)[0], np.ones(1500), np.arange(1500) * 10 // 1500
+    own = Choice(5, 0.03)
+    found = declustered(x, weights, fold, like=own, mixtures=(4, 16))
+    other, _ = law.sample(4000, seed=1)
+    lost = law.log_density(other) - found.mixture.log_density(other)
+    assert lost.mean() < 0.02
+    # What was said of events that were not seen is what holds for others.
+    assert (law.log_density(x) - found.log_density).mean() == pytest.approx(lost.mean(), abs=0.02)
+    kernels = declustered(x, weights, fold, like=own).mixture
+    assert (law.log_density(other) - kernels.log_density(other)).mean() > 0.03
 
 
 def test_a_background_that_moves_is_that_at_its_end():

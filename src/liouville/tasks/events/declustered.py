@@ -3,12 +3,14 @@
 import functools
 import heapq
 import itertools
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from scipy.spatial import KDTree
 
 from liouville.data import Region
+from liouville.numerics.expectation import fit_mixture
 from liouville.numerics.mixtures import GaussianMixture
 from liouville.tasks.events.edges import mass_inside, mirrored, nearly_uniform
 
@@ -20,6 +22,8 @@ _WIDTHS = (0.001, 0.003, 0.01, 0.03, 0.1)
 _MEMORIES = (np.inf, 10.0, 5.0, 2.5, 1.25)
 # Kernels count up to so many widths; beyond there is the broad part.
 _FARTHEST = 5.0
+# Smooth mixtures are fitted to so many of the events, by so many steps.
+_FITTED_TO, _STEPS = 4000, 40
 # The share of the parts that are no kernels, so that no place is impossible, and how often shares
 # are bettered.
 _BROAD, _ITERATIONS = (0.01, 0.999), 60
@@ -51,8 +55,8 @@ class Declustered(NamedTuple):
         mixture: all kernels, near ones merged, on the whole plane.
         log_density: of every event's place, by the kernels of the other folds, shape `(n,)`.
         choice: its widths.
-        shares: of the kernels, of a Gaussian as wide as all events and, in a region, of a part
-            that is about uniform there.
+        shares: of the kernels, of a Gaussian as wide as all events, of smooth mixtures if there
+            are some and, in a region, of a part that is about uniform there.
         inside: the mass of the mixture in the region: the density is the mixture divided by it.
     """
 
@@ -91,16 +95,17 @@ def declustered(
     like: Choice | None = None,
     region: Region | None = None,
     forgets: bool = False,
+    mixtures: Sequence[int] = (),
 ) -> Declustered:
     r"""The density $f(x) \propto \sum_j p_j N(x; x_j, h_j^2 I)$ of events of the weights $p_j$.
 
     The width $h_j$ is the distance to the neighbour of a number, and at least a narrowest one; both
     are chosen by the weighted log-likelihood of events under the kernels of the other folds, whose
     widths do not know the event either. Folds are stretches of time: an event's own cluster does
-    not speak for it. So are the shares of one Gaussian as wide as all and, in a region, of a part
-    that is about uniform, by expectation maximisation. Source: Zhuang, Ogata and Vere-Jones (2002),
-    Stochastic declustering of space-time earthquake occurrences, with their probabilities of being
-    background as weights.
+    not speak for it. So are the shares of one Gaussian as wide as all, of `mixtures` and, in a
+    region, of a part that is about uniform, by expectation maximisation. Source: Zhuang, Ogata and
+    Vere-Jones (2002), Stochastic declustering of space-time earthquake occurrences, with their
+    probabilities of being background as weights; there are kernels alone.
 
     Where the background moves, old events say less of it. If it forgets, an event that is $a$ folds
     away weighs $e^{-a/M}$ as much. The memory $M$ is the one by which events of the later half are
@@ -119,13 +124,16 @@ def declustered(
         region: where events are observed, in the coordinates of `places`; `None` for everywhere.
         forgets: whether old events may weigh less; folds are to be stretches of one time, one
             after the other.
+        mixtures: the numbers of parts of the smooth mixtures beside the kernels: where a density is
+            smooth, and in its tails, they are nearer to it.
     """
     found, of = np.unique(places, axis=0, return_inverse=True)
+    of = of.ravel()
     own = np.zeros((len(found), int(fold.max()) + 1))
-    np.add.at(own, (of.ravel(), fold), weights)
+    np.add.at(own, (of, fold), weights)
     none = found, np.full(len(found), np.inf)
     images = none if region is None else mirrored(found, region)
-    centers = _Centers(found, own, of.ravel(), *images)
+    centers = _Centers(found, own, of, *images)
     most = min(max(_NEIGHBOURS), len(found) - 1)
     if most < 1:
         covariance = np.full((1, found.shape[1], found.shape[1]), np.eye(found.shape[1]))
@@ -133,7 +141,17 @@ def declustered(
         inside = mass_inside(alone, region)
         return Declustered(alone, np.zeros(len(of)), Choice(0, 1.0), np.ones(1), inside)
     without = [_Ways.of(centers, number, most) for number in range(own.shape[1])]
-    folds = _Folds(centers, without, places, weights, fold, repeated, region)
+
+    @functools.cache
+    def others(say: tuple[float, ...], left: int | None) -> list[tuple[GaussianMixture, float]]:
+        heard = weights * np.array(say)[fold]
+        if repeated and left is not None:
+            alone = heard * ~np.isin(of, of[fold == left])
+            heard = alone if alone.any() else heard
+        return _others(places, heard, mixtures, region)
+
+    count = 1 + len(mixtures) + (region is not None)
+    folds = _Folds(centers, without, places, weights, fold, repeated, region, count, others)
     if like is None or forgets:
         numbers = [k for k in _NEIGHBOURS if k <= most] or [most]
         like = _chosen(folds, numbers, like, forgets and own.shape[1] > 1)
@@ -148,8 +166,7 @@ def declustered(
     # The mass of a kernel and its image is about one inside.
     parts[0] /= inside * weight.sum() / (own @ late).sum()
     shares = _shares(parts, weights)
-    others = _others(places, weights * late[fold], region)
-    mixture, total = _together([(merged, inside), *others], shares)
+    mixture, total = _together([(merged, inside), *others(tuple(late), None)], shares)
     return Declustered(mixture, np.log(shares @ parts + _TINY), like, shares, total)
 
 
@@ -163,13 +180,17 @@ class _Folds(NamedTuple):
     fold: np.ndarray
     repeated: bool
     region: Region | None
+    count: int  # of the parts that are no kernels
+    # These parts and their masses in the region, by how much every fold says and
+    # by the fold that asks.
+    others: Callable[[tuple[float, ...], int | None], list[tuple[GaussianMixture, float]]]
 
     def densities(self, rows: np.ndarray, like: Choice, *, ahead: bool = False) -> np.ndarray:
         """The densities of all parts at some events, the kernels first, shape `(parts, n)`.
 
         They are those given all other folds, or `ahead` of the later ones.
         """
-        found = np.zeros((2 + (self.region is not None), len(rows)))
+        found = np.zeros((1 + self.count, len(rows)))
         for left, ways in enumerate(self.without):
             here = np.flatnonzero(self.fold[rows] == left)
             if not len(here):
@@ -182,8 +203,7 @@ class _Folds(NamedTuple):
             found[0, here] = ways.sums(self.centers, say, widths, x, twins)
             # Of one fold alone nobody else can speak.
             say = say if say.any() else np.ones(len(say))
-            heard = self.weights * say[self.fold]
-            for row, (part, mass) in enumerate(_others(self.places, heard, self.region)):
+            for row, (part, mass) in enumerate(self.others(tuple(say), left)):
                 found[1 + row, here] = np.exp(part.log_density(x)) / mass
         return found
 
@@ -221,15 +241,22 @@ def _chosen(folds: _Folds, numbers: list[int], like: Choice | None, forgets: boo
 
 
 def _others(
-    places: np.ndarray, weights: np.ndarray, region: Region | None
+    places: np.ndarray, weights: np.ndarray, mixtures: Sequence[int], region: Region | None
 ) -> list[tuple[GaussianMixture, float]]:
     """The parts that are no kernels, with their masses in the region."""
     share = weights / weights.sum()
     mean = share @ places
     spread = (share[:, None] * (places - mean)).T @ (places - mean)
     covariance = spread + _WIDTHS[0] ** 2 * np.eye(len(spread))
-    broad = GaussianMixture(np.ones(1), mean[None], covariance[None])
-    own = [broad] if region is None else [broad, nearly_uniform(region)]
+    own = [GaussianMixture(np.ones(1), mean[None], covariance[None])]
+    rows = np.flatnonzero(weights > 0)
+    if mixtures and len(rows) > _FITTED_TO:
+        rows = np.random.default_rng(0).choice(len(share), _FITTED_TO, p=share)
+        weights = np.ones(len(share))
+    x, weights = places[rows], weights[rows]
+    own += [fit_mixture(x, weights, parts=parts, iterations=_STEPS) for parts in mixtures]
+    if region is not None:
+        own.append(nearly_uniform(region))
     return [(part, mass_inside(part, region)) for part in own]
 
 

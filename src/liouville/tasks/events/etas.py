@@ -47,6 +47,8 @@ _FOLDS = 10
 _ROUNDS = ((0.25, 40), (0.25, 20), (1.0, 25))  # share of the excerpts, most iterations
 # The kernels before anything is declustered.
 _FIRST = Choice(5, 0.01)
+# The parts of the smooth mixtures that a background has which is not only of kernels.
+_MIXTURES = (4, 16)
 _SHARE_TRIGGERED = 0.5
 # Numbers of pieces of the background rate to choose from, and what draws them to its mean.
 _PIECES, _PRIOR_EVENTS = (1, 2, 4, 8, 16), 10.0
@@ -132,8 +134,9 @@ class EtasFit(NamedTuple):
     Attributes:
         law: the law.
         declustered: its background, and that of each event by the kernels of other folds.
-        recent: the same where old events may weigh less, for a background that moves: it is that
-            at the end of the training. The law itself has one that stays.
+        recent: with smooth mixtures beside the kernels, and where old events may weigh less, for a
+            background that moves: it is that at the end of the training. The law itself, as the
+            field has it, is of kernels and stays.
         chance: that an event is background, shape `(n,)`.
         inheritance: of the kinds, and what drew it; `None` without kinds.
     """
@@ -228,7 +231,8 @@ def fit_etas(events: Events, units: EventUnits, most: int) -> EtasFit:
     found = declustered(places, chance, fold, like=like, **more)
     # Sequences are no stretches of one time.
     is_one = len(events.windows) == 1
-    recent = declustered(places, chance, fold, like=like, **more, forgets=True) if is_one else found
+    more |= {"forgets": is_one, "mixtures": _MIXTURES}
+    recent = declustered(places, chance, fold, like=like, **more)
     return EtasFit(law, found, recent, chance, inheritance)
 
 
