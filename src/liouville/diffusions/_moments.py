@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from scipy.cluster.vq import kmeans2
-from scipy.stats import norm, qmc
+from scipy.special import ndtri
 
 from liouville.numerics.mixtures import GaussianMixture
 from liouville.objectives import Field, Noise
@@ -212,8 +212,10 @@ def _curvature(drift: Field, moments: Moments, j: int) -> tuple[Array, float, fl
 
 
 def _even_normals(dim: int, logarithm: int) -> Array:
+    from scipy.stats import qmc  # slow to import
+
     even = qmc.Sobol(dim, rng=np.random.default_rng(0)).random_base2(logarithm)
-    return norm.ppf(np.clip(even, 1e-9, 1.0 - 1e-9))
+    return ndtri(np.clip(even, 1e-9, 1.0 - 1e-9))
 
 
 @eqx.filter_jit

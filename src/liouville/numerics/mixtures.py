@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import logsumexp
-from scipy.stats import norm, qmc
+from scipy.special import logsumexp, ndtri
 
 from liouville.errors import LiouvilleError
 from liouville.numerics.arguments import check_covariance, check_weights, numbers
@@ -77,13 +76,15 @@ class GaussianMixture:
         transport distances are less far from those of the density. Points of several seeds are
         independent; the points of one are not.
         """
+        from scipy.stats import qmc  # slow to import
+
         counts = np.floor(self.weights * n).astype(int)
         counts[np.argsort(counts - self.weights * n)[: n - counts.sum()]] += 1
         factors, clouds = np.linalg.cholesky(self.covariances), []
         for part, count in enumerate(counts):
             sobol = qmc.Sobol(self.dim, rng=np.random.default_rng([seed, part]))
             even = sobol.random_base2(int(np.ceil(np.log2(max(count, 1)))))[:count]
-            z = norm.ppf(np.clip(even, 1e-9, 1.0 - 1e-9))
+            z = ndtri(np.clip(even, 1e-9, 1.0 - 1e-9))
             clouds.append(self.means[part] + z @ factors[part].T)
         return np.concatenate(clouds)
 

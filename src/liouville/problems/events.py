@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 from scipy.special import logsumexp
-from scipy.stats import multivariate_normal as normal
 
 from liouville.errors import LiouvilleError
 from liouville.numerics.mixtures import GaussianMixture
@@ -267,6 +266,8 @@ class HawkesProcess:
         return self.children * np.exp(self.slope * (marks - self.minimum))
 
     def _log_background(self, x: Points) -> Values:
+        from scipy.stats import multivariate_normal as normal  # slow to import
+
         low, high = np.asarray(self.box, float)
         inside = ((x >= low) & (x <= high)).all(axis=1)
         if self.mixture is None:

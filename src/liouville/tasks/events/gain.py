@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from liouville.data import Events
 from liouville.errors import LiouvilleError
@@ -138,7 +138,7 @@ def mean_of_blocks(values: np.ndarray, sizes: np.ndarray, block: int) -> Gain:
     many = n / block
     spread = (joined[block : block + n] - joined[:n]).std() / (block * sizes.mean())
     error = float(spread / np.sqrt(many - 1.0))
-    reach = error * float(student.ppf(0.5 + 0.5 * _LEVEL, many - 1.0))
+    reach = error * float(stdtrit(many - 1.0, 0.5 + 0.5 * _LEVEL))
     return Gain(mean, error, mean - reach, mean + reach, block)
 
 

@@ -6,7 +6,6 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy.stats import kstest
 
 from liouville.data import Events
 from liouville.numerics.parameters import value_of
@@ -44,6 +43,8 @@ class Residuals(NamedTuple):
         They are those of a process that was given; of one fitted to the same events they are a
         little too large.
         """
+        from scipy.stats import kstest  # slow to import
+
         found = {"times": float(kstest(self.gaps, "expon").pvalue)}
         if self.levels is not None:
             for i, column in enumerate(self.levels.T):
