@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import tempfile
 import zlib
 from importlib.metadata import version
 from pathlib import Path
@@ -21,8 +22,10 @@ if "XLA_FLAGS" not in os.environ and version("jaxlib").startswith("0.10."):
     jax.devices()  # reads the flags
     del os.environ["XLA_FLAGS"]
 
-# Tests leave nothing in the home of who runs them.
-os.environ.setdefault("LIOUVILLE_CACHE", "off")
+# Tests leave nothing in the home of who runs them, and their processes share what they compile.
+if "LIOUVILLE_CACHE" not in os.environ:
+    _programs = tempfile.TemporaryDirectory(prefix="liouville-programs-")
+    os.environ["LIOUVILLE_CACHE"] = _programs.name
 
 settings.register_profile("liouville", deadline=None, derandomize=True, max_examples=25)
 settings.load_profile("liouville")

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from liouville.numerics import networks as networks
     from liouville.numerics.conditioning import given as given
     from liouville.numerics.mixtures import GaussianMixture as GaussianMixture
+    from liouville.runs.programs import keep_programs as keep_programs
     from liouville.tasks.cells.fit import fit_cells as fit_cells
     from liouville.tasks.control.fit import fit_control as fit_control
     from liouville.tasks.control.fit import load_policy as load_policy
@@ -71,6 +72,7 @@ _NAMES = {
     "numerics": "networks",
     "numerics.conditioning": "given",
     "numerics.mixtures": "GaussianMixture",
+    "runs.programs": "keep_programs",
     "tasks.cells.fit": "fit_cells",
     "tasks.control.fit": "fit_control load_policy",
     "tasks.control.problem": "ControlProblem",

@@ -9,7 +9,7 @@ import typer
 
 from liouville.cli import _cells, _events, _fit, _query
 from liouville.cli._app import SHORT_HELP, app, one_line_errors
-from liouville.cli._compiler import prepare_compiler
+from liouville.runs.programs import compile_quickly, keep_programs
 from liouville.tasks import TASKS
 
 # Every command with an example of what is typed after its name.
@@ -66,6 +66,7 @@ for _name, (_command, _example) in _DOWNLOADS.items():
 
 def main() -> None:
     """Runs the command line: user errors are one line on stderr and exit code 2."""
-    prepare_compiler()
     with one_line_errors():
+        compile_quickly()
+        keep_programs()
         sys.exit(app(standalone_mode=False))

@@ -188,6 +188,8 @@ def _cell(value: Any, error: float | None = None) -> str:
 
 
 def _show(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {one}" for name, one in value.items())
     if not isinstance(value, list | tuple):
         return str(value)
     shown = ", ".join(map(str, value[:8]))

@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -45,6 +46,7 @@ def fit_command(name: str) -> Callable[..., None]:
         resume: Resume = False,
         as_json: Json = False,
     ) -> None:
+        begun = time.monotonic()
         interruption.set_last_words(partial(_how_to_go_on, out))
         file = None if config is None else load_yaml(config)
         chosen = merge(TASKS[name].config, file=file, flags=flags, settings=settings or [])
@@ -62,6 +64,7 @@ def fit_command(name: str) -> Callable[..., None]:
             settings=settings or [],
             force=force,
             resume=resume,
+            begun=begun,
             say=say,
         )
         _finish(task, out, result, as_json)
@@ -108,6 +111,7 @@ def demo(
 
     Cells are a branching population, events a self-exciting process with magnitudes.
     """
+    begun = time.monotonic()
     interruption.set_last_words(partial(_how_to_go_on, out))
     from liouville.tasks.skeleton import run_task
 
@@ -116,7 +120,14 @@ def demo(
     known = load_task(task)
     shown = known.demo(seed)
     result = run_task(
-        known, out, given=shown.given, flags=shown.flags, force=force, resume=resume, say=say
+        known,
+        out,
+        given=shown.given,
+        flags=shown.flags,
+        force=force,
+        resume=resume,
+        begun=begun,
+        say=say,
     )
     more = [] if result.reason == "interrupted" else shown.compare(result)
     _finish(known, out, result, as_json, more)
