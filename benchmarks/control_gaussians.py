@@ -94,7 +94,7 @@ def show(name, exact, fitted):
     rolled = fitted.summary["objective (rollout)"]
     print(
         f"{name:38s}{exact:12.6f}{found:13.6f}{found / exact - 1.0:10.1e}{rolled:12.4f}"
-        f"{fitted.summary['seconds of training']:7.1f}",
+        f"{sum(fitted.summary['seconds'].values()):7.1f}",
         flush=True,
     )
 

@@ -31,8 +31,6 @@ COLUMNS = (
     ("W2", "W2 of arrival"),
     ("floor", "W2 of two draws of the target"),
     ("inside", "inside an obstacle (share of path time)"),
-    ("train s", "seconds of training"),
-    ("all s", "seconds"),
 )
 
 
@@ -44,7 +42,10 @@ def main():
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE")
     options = parser.parse_args()
     print(f"{platform.machine()}, {time.strftime('%Y-%m-%d')}")
-    print(f"{'scene':10s}{'sigma':>6s}{'seed':>6s}" + "".join(f"{c:>13s}" for c, _ in COLUMNS))
+    print(
+        f"{'scene':10s}{'sigma':>6s}{'seed':>6s}"
+        + "".join(f"{c:>13s}" for c in (*dict(COLUMNS), "seconds"))
+    )
     for name in options.scenes:
         for sigma in options.sigmas:
             rows = []
@@ -53,7 +54,8 @@ def main():
                 fitted = fit_control(
                     scenes.NAMES[name](sigma), merge(ControlConfig, settings=settings)
                 )
-                rows.append([fitted.summary.get(key, float("nan")) for _, key in COLUMNS])
+                row = [fitted.summary.get(key, float("nan")) for _, key in COLUMNS]
+                rows.append([*row, sum(fitted.summary["seconds"].values())])
                 show(name, sigma, str(seed), rows[-1])
                 if seed == 0:
                     parts = {k: v for k, v in fitted.summary.items() if "(rollout)" in k}

@@ -146,7 +146,7 @@ def main():
         row = (
             steps,
             steps * o.times * max(o.particles, s["moving parts"]),
-            s["seconds of training"],
+            sum(s["seconds"][phase] for phase in ("start", "compile", "train")),
             s["objective (15 logged times, kernel density)"],
             s["objective (rollout)"],
             s["W2 of arrival"],

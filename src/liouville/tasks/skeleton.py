@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import math
-import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -17,6 +16,7 @@ from liouville.runs.folder import Run, begin, data_of, finish, open_run, write_j
 from liouville.runs.reading import parse_json, read_text
 from liouville.tasks import load_model, load_task
 from liouville.tasks.settings import check_training, settings_of
+from liouville.tasks.stopwatch import Stopwatch
 from liouville.tasks.task import NewData, Rows, Say, Start, Task
 from liouville.training import Fit, default_optimizer, fit, read_metrics
 
@@ -56,24 +56,32 @@ def fit_given(
         LiouvilleError: if the data cannot be used; the message says what to do.
         TrainingError: if training meets a number that is not finite.
     """
+    stopwatch = Stopwatch()
     settings = settings_of(task.config, settings, keywords)
     data = _read_checked(task, settings, given)
-    return fit_task(task, data, settings, folder=folder, resume=resume, progress=progress)
+    return fit_task(
+        task, data, settings, stopwatch, folder=folder, resume=resume, progress=progress
+    )
 
 
 def fit_task(
     task: Task,
     data: Any,
     config: Any,
+    stopwatch: Stopwatch,
     *,
     folder: Path | None = None,
     resume: bool = False,
     progress: bool | None = None,
     keep: Callable[[Any], object] = lambda _: None,
 ) -> Any:
-    """Fits to data that were read and checked; `keep` is given the model before it is measured."""
-    begun = time.monotonic()
+    """Fits to data that were read and checked; `keep` is given the model before it is measured.
+
+    The stopwatch has run since reading began.
+    """
+    stopwatch.end("read")
     start = task.resolve(data, config, progress)
+    stopwatch.end("start")
     result = train(start, folder, resume, progress)
     model = task.model(start, result)
     facts = {"task": task.name, "steps": result.step}
@@ -85,11 +93,14 @@ def fit_task(
     details = dict(start.details)
     if result.reason != "interrupted":
         keep(model)
-        summary["seconds of training"] = round(time.monotonic() - begun, 1)
+        stopwatch.end("train")
         figures, more = task.measure(model, start, data)
         summary |= figures
         details |= more
-    summary["seconds"] = round(time.monotonic() - begun, 1)
+        stopwatch.end("measure")
+    else:
+        stopwatch.end("train")
+    summary["seconds"] = stopwatch.seconds
     summary, lost = _finite(summary)
     if lost:
         # What was trained for hours is kept, and its user told.
@@ -117,6 +128,7 @@ def run_task(
     force: bool = False,
     resume: bool = False,
     progress: bool | None = None,
+    begun: float | None = None,
     say: Say = lambda _: None,
 ) -> Any:
     """Fits and fills a folder: model, configuration, metrics, summary, report.
@@ -125,7 +137,8 @@ def run_task(
     already (`data`, see `liouville.tasks.read_early`), `given` in Python, or read from where the
     configuration says. Of the settings `key=value` strings win over flags, `None` for not given,
     and these over the values of a file; with `resume` the configuration is the run's own. With
-    `force` the run that the folder holds stays until the new one is finished.
+    `force` the run that the folder holds stays until the new one is finished. The seconds of
+    reading count from `begun` of `time.monotonic`, by default from now.
 
     A run that broke off, wherever it did, is resumed to the same files as if it had not, but for
     the seconds it took.
@@ -136,6 +149,7 @@ def run_task(
     """
     from liouville.plots import write_page
 
+    stopwatch = Stopwatch(begun)
     if data is None:
         say("reading and checking")
     with begin(
@@ -161,6 +175,7 @@ def run_task(
             task,
             data,
             config,
+            stopwatch,
             folder=place,
             resume=resume,
             progress=progress,
@@ -169,14 +184,22 @@ def run_task(
         if fitted.reason == "interrupted":
             return fitted
         write_json(place / SUMMARY_FILE, fitted.summary)
-        fitted = task.judge(fitted, data, say)
+        fitted = _timed(task.judge(fitted, data, say), stopwatch, "measure")
         write_json(place / SUMMARY_FILE, fitted.summary)
         say("drawing the report")
         write_page(place, task.contents(drawn(fitted), data), say=say)
+        fitted = _timed(fitted, stopwatch, "pictures")
+        write_json(place / SUMMARY_FILE, fitted.summary)
         # The configuration again, now with every open choice filled in. As long as it has open
         # choices, a resumed run makes them as the first one did.
         finish(folder, run, configuration.to_dict(fitted.config))
         return fitted
+
+
+def _timed(fitted: Any, stopwatch: Stopwatch, phase: str) -> Any:
+    """A result whose summary has the seconds of one more phase."""
+    stopwatch.end(phase)
+    return fitted._replace(summary={**fitted.summary, "seconds": stopwatch.seconds})
 
 
 def evaluate_run(
