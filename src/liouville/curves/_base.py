@@ -35,4 +35,8 @@ def shape_of(curve: AbstractCurve) -> tuple[int, ...]:
         is_leaf=lambda node: isinstance(node, Conditioned),
     )
     time = jax.ShapeDtypeStruct((), jnp.zeros(()).dtype)
-    return jax.eval_shape(lambda c, t: c(t), plain, time).shape
+    return jax.eval_shape(_value, plain, time).shape
+
+
+def _value(curve: AbstractCurve, t: Scalar) -> Float[Array, "..."]:
+    return curve(t)  # a function that is known: the shape of such a curve is found out once

@@ -3,8 +3,9 @@
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
+
+from liouville.numerics.matching import matching, prices
 
 Array = np.ndarray
 
@@ -113,16 +114,8 @@ def first_wasserstein(x: Array, y: Array) -> Estimate:
     cost = cdist(x, y)
     if len(x) == 1:
         return Estimate(float(cost[0, 0]), np.nan)
-    _, partner = linear_sum_assignment(cost)
-    cost = cost[:, partner]
-    own = np.diagonal(cost).copy()
-    # Potentials of the partners are the shortest ways over exchanges of partners (Bellman, Ford).
-    g = np.zeros(len(x))
-    for _ in range(len(x)):
-        shorter = (cost + (g - own)[:, None]).min(axis=0)
-        if np.all(g - shorter <= 1e-12 * own.max()):
-            break
-        g = np.minimum(g, shorter)
+    partner = matching(cost)
+    own, g = cost[np.arange(len(x)), partner], prices(cost, partner)[partner]
     variance = (own - g).var() + g.var()
     return Estimate(float(own.mean()), float(np.sqrt(variance / len(x))))
 

@@ -91,9 +91,7 @@ class LocationScale(AbstractPath):
             return  # without their context these curves have no value to look at
         location, raw = shape_of(self.location), shape_of(self.raw_scale)
         time = jax.ShapeDtypeStruct((), jnp.zeros(()).dtype)
-        logits = jax.eval_shape(
-            lambda c, t: _weights_of(c, t)["log_weights"], self.logits, time
-        ).shape
+        logits = jax.eval_shape(_log_weights, self.logits, time).shape
         if len(location) != 2 or logits != location[:1]:
             raise ValueError(
                 f"locations have shape {location} and logits {logits}; "
@@ -135,6 +133,10 @@ def _weights_of(logits: Any, t: Scalar) -> dict[str, Any]:
         values, rates = jax.jvp(jax.nn.log_softmax, (values,), (rates,))
         return {"log_weights": values, "log_weights_rate": rates}
     return {"log_weights": jax.nn.log_softmax(value_of(logits)), "log_weights_rate": None}
+
+
+def _log_weights(logits: Any, t: Scalar) -> Float[Array, " parts"]:
+    return _weights_of(logits, t)["log_weights"]
 
 
 class LocationScaleMarginal(AbstractMarginal):

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment, linprog
+from scipy.optimize import linprog
 from scipy.sparse import coo_array
 from scipy.spatial.distance import cdist
 
 from liouville.numerics.distances import Estimate
+from liouville.numerics.matching import matching
 
 Array = np.ndarray
 
@@ -25,7 +26,7 @@ def wasserstein(x: Array, y: Array, order: int = 2) -> float:
     """
     cost = cdist(x, y) ** order
     if len(x) == len(y):
-        total = cost[linear_sum_assignment(cost)].mean()
+        total = cost[np.arange(len(x)), matching(cost)].mean()
     else:
         source, target = (np.full(n, 1.0 / n) for n in cost.shape)
         total = (transport_plan(cost, source, target) * cost).sum()
@@ -37,8 +38,7 @@ def assignment(x: Array, y: Array) -> Array:
 
     The cost is the squared distance; both clouds have the shape `(n, dim)`.
     """
-    _, partner = linear_sum_assignment(cdist(x, y, "sqeuclidean"))
-    return partner
+    return matching(cdist(x, y, "sqeuclidean"))
 
 
 def transport_plan(cost: Array, source: Array, target: Array) -> Array:
