@@ -7,14 +7,31 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+from scipy.special import softmax
 
 from liouville import paths, quantities
 from liouville.numerics.averages import error_of_average
+from liouville.numerics.compiled import quickly
 
 # The most and the fewest points evaluated in one compiled call: the most bounds the memory (block x
 # parts x dim). Of different times no more come in one call than that their marginals, each of about
 # as many numbers as the path, hold so many numbers together.
 BLOCK, _LEAST, _NUMBERS = 4096, 64, 2**24
+# A number of points is filled up to the next of sizes that are each so many times the last.
+_GROWTH = 4
+# Up to so many numbers of the path for all points together, a program that is compiled quickly has
+# answered before one that is compiled well; of draws and trajectories, which are asked for once.
+_BRIEF, _BRIEF_ONCE = 2**25, 2**28
+
+
+def is_brief(path: paths.AbstractPath, points: int, *, once: bool = False) -> bool:
+    """Whether to compile takes longer than to answer at so many points."""
+    return points * numbers_in(path) <= (_BRIEF_ONCE if once else _BRIEF)
+
+
+def numbers_in(path: paths.AbstractPath) -> int:
+    """Of how many numbers a path is."""
+    return sum(np.size(leaf) for leaf in jax.tree.leaves(path))
 
 
 def rows(times: np.ndarray, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -66,6 +83,9 @@ def answers_at(path: paths.AbstractPath, names: tuple[str, ...], times, x):
     return jax.vmap(at_one_time)(times, x)
 
 
+answers_quickly = quickly(answers_at)
+
+
 @eqx.filter_jit
 def errors_at(noise, path: paths.Ensemble, names: tuple[str, ...], times, x):
     """The standard errors of the named answers, or of the drift with a noise `(dim,)`."""
@@ -85,14 +105,14 @@ def errors_at(noise, path: paths.Ensemble, names: tuple[str, ...], times, x):
     return jax.vmap(at_one_time)(times, x)
 
 
-@eqx.filter_jit
+@quickly
 def log_masses(path: paths.AbstractPath, times):
     """The logarithm of the total mass at each time."""
     # A path that does not grow has a zero without shape and precision.
     return jax.vmap(lambda t: jnp.broadcast_to(path.at(t).log_mass, t.shape))(times)
 
 
-@eqx.filter_jit
+@quickly
 def log_part_masses(path: paths.AbstractPath, times):
     """The logarithms of the masses of the parts at each time."""
     return jax.vmap(lambda t: path.at(t).log_part_masses)(times)
@@ -106,12 +126,15 @@ def draw(path: paths.AbstractPath, t: jax.Array, key: jax.Array, count: int) -> 
     size = _pad(count)
     branches = path.branches()
     if len(branches) == 1:
-        return np.asarray(_sample(path, t, jr.split(key, size)))[:count]
-    label_key, *keys = jr.split(key, len(branches) + 1)
+        sample = _sample_quickly if is_brief(path, size, once=True) else _sample
+        return np.asarray(sample(path, t, key, size))[:count]
+    keys = jr.split(key, len(branches) + 1)
     shares = np.array([share + log_masses(branch, t[None])[0] for share, branch in branches])
-    label = np.asarray(jr.categorical(label_key, jnp.asarray(shares), shape=(size,)))[:count]
+    # Nothing is compiled for it, and more draws keep the first ones.
+    rng = np.random.default_rng(np.asarray(jr.key_data(keys[0])))
+    label = np.searchsorted(np.cumsum(softmax(shares))[:-1], rng.random(count), side="right")
     drawn = np.empty((count, path.dim))
-    for number, ((_, branch), own) in enumerate(zip(branches, keys)):
+    for number, ((_, branch), own) in enumerate(zip(branches, keys[1:])):
         rows = np.flatnonzero(label == number)
         if len(rows):
             drawn[rows] = draw(branch, t, own, len(rows))
@@ -120,10 +143,16 @@ def draw(path: paths.AbstractPath, t: jax.Array, key: jax.Array, count: int) -> 
 
 def _pad(count: int, most: int = BLOCK, least: int = _LEAST) -> int:
     """One of a few sizes, not below `count`: then another number of points seldom compiles."""
-    return min(most, max(least, 1 << (count - 1).bit_length()))
+    size = least
+    while size < min(count, most):
+        size *= _GROWTH
+    return min(most, size)
 
 
 @eqx.filter_jit
-def _sample(path: paths.AbstractPath, t, keys):
+def _sample(path: paths.AbstractPath, t, key, count: int):
     marginal = path.at(t)
-    return jax.vmap(lambda k: marginal.sample(key=k))(keys)
+    return jax.vmap(lambda k: marginal.sample(key=k))(jr.split(key, count))
+
+
+_sample_quickly = quickly(_sample)

@@ -20,11 +20,14 @@ from liouville.errors import LiouvilleError
 from liouville.model._compiled import (
     BLOCK,
     answers_at,
+    answers_quickly,
     blocks,
     draw,
     errors_at,
+    is_brief,
     log_masses,
     log_part_masses,
+    numbers_in,
     rows,
 )
 from liouville.model._laws import bent_clock, law_of_draws, law_through, legs_between
@@ -32,6 +35,7 @@ from liouville.numerics import parameters
 from liouville.numerics.arguments import check_counts, numbers
 from liouville.numerics.arguments import number as one_number
 from liouville.numerics.averages import error_of_average
+from liouville.numerics.compiled import quickly
 from liouville.numerics.finite import check_answers, point_name
 from liouville.numerics.plans import ConditionalLaw, Plan
 from liouville.runs import storage
@@ -42,6 +46,8 @@ Numbers: TypeAlias = Any
 
 # Steps of trajectories: in a gap between the model's times, in its whole interval, and in a piece.
 _OF_GAP, _OF_ALL, _OF_PIECE = 8, 32, 2
+
+_solve_quickly = quickly(dynamics.solve_growing)
 
 # Further away, in units of the model, squares of points and powers of times leave single precision.
 _FARTHEST = 1e12
@@ -424,6 +430,9 @@ class Model:
         moved = [np.empty((len(whole), 0, self.dim))]
         grown = [np.empty((len(whole), 0))]
         flat = x0.reshape(-1, self.dim)
+        stages = 4 * steps * len(whole)
+        is_short = is_brief(self.path, len(flat) * stages, once=True)
+        solve = _solve_quickly if is_short else dynamics.solve_growing
         for number, block in enumerate(blocks(flat)):
             start, key = jnp.asarray(block, dtype), jr.fold_in(_key(seed), number)
             if stochastic:
@@ -431,9 +440,7 @@ class Model:
                     self.path, start, model_times, g=g, steps=8 * steps, key=key
                 )
             else:
-                points, log_weights = dynamics.solve_growing(
-                    self.path, start, model_times, steps=steps
-                )
+                points, log_weights = solve(self.path, start, model_times, steps=steps)
             moved.append(np.asarray(points))
             grown.append(np.asarray(log_weights))
         every = (np.concatenate(a, axis=1) for a in (moved, grown))
@@ -714,7 +721,6 @@ class Model:
 
         All are in the model's units.
         """
-        function = function or answers_at
         x = self.points_to_model(x)
         batch, flat = x.shape[:-1], x.reshape(-1, self.dim)
         t = numbers_of(t, "times")
@@ -728,7 +734,9 @@ class Model:
         dtype = jnp.zeros(()).dtype
         shapes = [(*batch, *self._shape(name)) for name in names]
         results = [np.empty((len(flat), *shape[len(batch) :])) for shape in shapes]
-        size = sum(np.size(leaf) for leaf in jax.tree.leaves(self.path))
+        size = numbers_in(self.path)
+        if function is None:
+            function = answers_quickly if is_brief(self.path, len(flat)) else answers_at
         for times, index in rows(self._model_times(every, extrapolate), size):
             found = function(self.path, names, times.astype(dtype), flat[index].astype(dtype))
             for result, values in zip(results, found):

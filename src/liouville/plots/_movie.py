@@ -71,7 +71,8 @@ def _plane_stage(
     def show(index: int, t: float) -> None:
         image.set_data(fields[index])
         for own, crowd in zip(seen, crowds, strict=True):
-            crowd.set_alpha(_nearness(t, own, seen))
+            alpha = _nearness(t, own, seen)
+            crowd.set(alpha=alpha, visible=alpha > 0.0)  # what nobody sees takes as long to draw
         move(t)
 
     return axes, show

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 
 from liouville.data import Points, points_of
@@ -11,8 +10,6 @@ from liouville.errors import LiouvilleError
 from liouville.model import Model, ModelAnswers
 from liouville.model import load as load
 from liouville.runs.folder import CONFIG_FILE, Run, open_run
-
-_FEW_POINTS = 100_000
 
 
 class Question(NamedTuple):
@@ -61,17 +58,11 @@ def query(run: Run, question: Question) -> dict[str, np.ndarray]:
         remedy = "" if time is not None else "; a --time need not be in the file"
         raise LiouvilleError(f"{error}{remedy}") from error
     t = np.full(len(x), time) if time is not None else np.asarray(own)
-    # For few points to optimise a program takes longer than to run it as it is.
-    before = jax.config.read("jax_disable_most_optimizations")
-    jax.config.update("jax_disable_most_optimizations", before or len(x) <= _FEW_POINTS)
-    try:
-        more: dict[str, Any] = {"std": question.std, "extrapolate": question.extrapolate}
-        found = model.answers(t, x, sigma=question.sigma, **more)
-        ratio = None
-        if question.against is not None:
-            ratio = whole.log_ratio(t, x, question.given, question.against, **more)
-    finally:
-        jax.config.update("jax_disable_most_optimizations", before)
+    more: dict[str, Any] = {"std": question.std, "extrapolate": question.extrapolate}
+    found = model.answers(t, x, sigma=question.sigma, **more)
+    ratio = None
+    if question.against is not None:
+        ratio = whole.log_ratio(t, x, question.given, question.against, **more)
     about = {
         **identified(identifiers),
         model.time_name: t,

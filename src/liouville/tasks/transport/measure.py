@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.random as jr
 import numpy as np
 from scipy.spatial.distance import cdist
 
 from liouville.model import Model
+from liouville.numerics.compiled import quickly
 from liouville.numerics.couplings import mean_distance, sinkhorn, wasserstein
 from liouville.numerics.distances import Estimate
 from liouville.numerics.mixtures import GaussianMixture
@@ -34,7 +34,7 @@ def estimate(term: AbstractTerm, path: AbstractPath, *, seed: int = 0) -> Estima
     return Estimate(float(values.mean()), float(values.std(ddof=1) / np.sqrt(_REPLICATES)))
 
 
-@eqx.filter_jit
+@quickly
 def _replicates(term: AbstractTerm, path: AbstractPath, keys: jax.Array) -> jax.Array:
     return jax.lax.map(lambda key: term(path, key=key), keys)
 
