@@ -8,6 +8,7 @@ import numpy as np
 
 from liouville.data import Events
 from liouville.processes import AbstractPlaces, Excerpts, Reach, Triggered
+from liouville.tasks.events.pieces import ByPiece
 from liouville.tasks.events.units import EventUnits
 
 # Events a group as one compiled call holds.
@@ -37,7 +38,8 @@ def log_odds(
         # As many pieces whatever the history has, so that one compiled call does for all.
         padded = np.pad(rows, (0, max(reach.most - len(rows), 0)), "edge")
         chosen = units.excerpts(events, reach, 1, rows=padded)
-    found = np.asarray(_odds(places, chosen), np.float64)[np.asarray(chosen.is_event)]
+    odds = _odds_by_piece if rows is None else _odds
+    found = np.asarray(odds(places, chosen), np.float64)[np.asarray(chosen.is_event)]
     return found if rows is None else found[: len(rows)]
 
 
@@ -48,3 +50,6 @@ def _odds(places: AbstractPlaces, excerpts: Excerpts) -> jax.Array:
         return jax.vmap(lambda t, x: places.log_odds(excerpt.history, t, x))(times, at)
 
     return jax.lax.map(one, excerpts)
+
+
+_odds_by_piece = ByPiece(_odds)

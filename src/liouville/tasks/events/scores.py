@@ -2,11 +2,11 @@
 
 from typing import NamedTuple
 
-import equinox as eqx
 import jax
 import numpy as np
 
 from liouville.processes import Excerpts, PointProcess, integrals, log_rates
+from liouville.tasks.events.pieces import ByPiece
 
 
 class Scores(NamedTuple):
@@ -44,7 +44,7 @@ class Scores(NamedTuple):
         return float(-self.log_marks.mean())
 
 
-@eqx.filter_jit
+@ByPiece
 def score(process: PointProcess, excerpts: Excerpts) -> tuple[jax.Array, ...]:
     """Log-rates, log-densities of places and of marks, and integrals of the rate, by excerpt."""
 
