@@ -38,7 +38,7 @@ def rows(times: np.ndarray, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]
     """Cuts points in blocks of rows: all points of a row have one time, asked for once.
 
     A row is about as wide as the mean number of points a time: one time for all points is one row,
-    another time for each a column, and what fills up ragged rows is at most twice the points.
+    another time for each a column, and what fills up ragged rows is a few times the points.
     Of paths of `size` numbers as many rows make a block as memory allows. Yields the time of every
     row, shape `(rows,)`, and the numbers of its points, `(rows, width)`, in which some come more
     than once.
@@ -46,7 +46,7 @@ def rows(times: np.ndarray, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]
     if not len(times):
         return
     distinct, place, counts = np.unique(times, return_inverse=True, return_counts=True)
-    width = min(BLOCK, 1 << (-(-len(times) // len(distinct)) - 1).bit_length())
+    width = _pad(-(-len(times) // len(distinct)), BLOCK, 1)
     order = np.argsort(place, kind="stable")
     first, rows = np.cumsum(counts) - counts, -(-counts // width)
     index = np.repeat(order[first], rows)[:, None] + np.zeros(width, int)

@@ -47,6 +47,8 @@ Numbers: TypeAlias = Any
 # Steps of trajectories: in a gap between the model's times, in its whole interval, and in a piece.
 _OF_GAP, _OF_ALL, _OF_PIECE = 8, 32, 2
 
+# What is asked by itself: of many points, or not of `quantities.answers`.
+_APART = (("log_density",), ("log_parts",))
 _solve_quickly = quickly(dynamics.solve_growing)
 
 # Further away, in units of the model, squares of points and powers of times leave single precision.
@@ -735,12 +737,16 @@ class Model:
         shapes = [(*batch, *self._shape(name)) for name in names]
         results = [np.empty((len(flat), *shape[len(batch) :])) for shape in shapes]
         size = numbers_in(self.path)
+        asked = names
         if function is None:
-            function = answers_quickly if is_brief(self.path, len(flat)) else answers_at
+            is_quick = is_brief(self.path, len(flat))
+            function = answers_quickly if is_quick else answers_at
+            if is_quick and names not in _APART:  # the same program answers other questions, too
+                asked = quantities.Answers._fields
         for times, index in rows(self._model_times(every, extrapolate), size):
-            found = function(self.path, names, times.astype(dtype), flat[index].astype(dtype))
-            for result, values in zip(results, found):
-                result[index] = values
+            found = function(self.path, asked, times.astype(dtype), flat[index].astype(dtype))
+            for name, result in zip(names, results):
+                result[index] = found[asked.index(name)]
         return [result.reshape(shape) for result, shape in zip(results, shapes)]
 
 
