@@ -1,7 +1,6 @@
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import logsumexp
 
 Array = np.ndarray
 
@@ -87,15 +86,15 @@ def _at(
     """The potentials at one epsilon, the error and the number of iterations."""
     a, b = masses
     damping = relaxation / (relaxation + epsilon)
-    f = -epsilon * damping * np.asarray(logsumexp((g - cost) / epsilon, b=b[None], axis=1))
-    g = (
-        -epsilon
-        * damping
-        * np.asarray(logsumexp((f[:, None] - cost) / epsilon, b=a[:, None], axis=0))
-    )
+    # One matrix for all: to ask the system for its memory takes longer than the arithmetic.
+    work = np.empty_like(cost)
+    highest = np.subtract(g, cost, out=work).max(axis=1)
+    f = -damping * (highest + epsilon * np.log(_exp(work, -highest, 0.0, epsilon) @ b))
+    highest = np.subtract(f[:, None], cost, out=work).max(axis=0)
+    g = -damping * (highest + epsilon * np.log(a @ _exp(work, np.zeros(1), -highest, epsilon)))
     error, done = np.inf, 0
     while error > tolerance and done < iterations:
-        kernel = np.exp((f[:, None] + g - cost) / epsilon)
+        kernel = _exp(np.negative(cost, out=work), f, g, epsilon)
         u, v = np.ones_like(a), np.ones_like(b)
         while error > tolerance and done < iterations:
             before = u, v
@@ -111,3 +110,11 @@ def _at(
                 break
         f, g = f + epsilon * np.log(u), g + epsilon * np.log(v)
     return f, g, error, done
+
+
+def _exp(work: Array, f: Array, g: Array | float, epsilon: float) -> Array:
+    r"""$e^{(w_{ij} + f_i + g_j) / \varepsilon}$, in place."""
+    work += f[:, None]
+    work += g
+    work /= epsilon
+    return np.exp(work, out=work)
