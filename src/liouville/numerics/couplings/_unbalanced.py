@@ -45,7 +45,9 @@ def unbalanced_sinkhorn(
     $\lambda = 2\delta^2$ it is the static form of the energy $\tfrac12\int|u|^2 + \delta^2 h^2$, up
     to terms of higher order in $|x - y|/\delta$ (Liero, Mielke and Savare 2018; Chizat et al.
     2018). The iteration is Sinkhorn's with potentials damped by $\lambda/(\lambda + \varepsilon)$
-    (Chizat et al., Math. Comp. 2018).
+    (Chizat et al., Math. Comp. 2018), and after each the best constant is moved from one potential
+    to the other (Sejourne, Vialard and Peyre, AISTATS 2022): a third of the iterations, and the
+    mass of the whole is right from the first on.
 
     Args:
         cost: $c$, shape `(n, m)`.
@@ -85,7 +87,7 @@ def _at(
 ) -> tuple[Array, Array, float, int]:
     """The potentials at one epsilon, the error and the number of iterations."""
     a, b = masses
-    damping = relaxation / (relaxation + epsilon)
+    damping, share = relaxation / (relaxation + epsilon), epsilon / relaxation
     # One matrix for all: to ask the system for its memory takes longer than the arithmetic.
     work = np.empty_like(cost)
     highest = np.subtract(g, cost, out=work).max(axis=1)
@@ -106,6 +108,12 @@ def _at(
             # the change over the damping.
             change = max(np.abs(np.log(x / y)).max() for x, y in zip((u, v), before))
             error = float(change) / damping
+            # How much there is of all is settled at once: f + t and g - t for the best t leave
+            # the plan as it is, and by themselves would be the last to come to rest.
+            inside = zip((a, b), (f, g), (u, v))
+            left = [m @ (np.exp(-p / relaxation) * w**-share) for m, p, w in inside]
+            shift = (left[0] / left[1]) ** (0.5 / share)
+            u, v = u * shift, v / shift
             if max(u.max(), v.max(), 1.0 / u.min(), 1.0 / v.min()) > _MOST_SCALING:
                 break
         f, g = f + epsilon * np.log(u), g + epsilon * np.log(v)
