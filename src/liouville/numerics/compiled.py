@@ -9,7 +9,7 @@ Function = TypeVar("Function", bound=Callable)
 
 
 def quickly(function: Function) -> Function:
-    """A function that is compiled in a third of the time, and takes up to twice as long to run.
+    """A function that is compiled in less than half the time, and takes up to twice as long to run.
 
     For what runs once or on few points; a function that is compiled already may be given. All that
     is no array is held static, as by `equinox.filter_jit`.

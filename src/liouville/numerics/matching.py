@@ -16,7 +16,8 @@ def matching(cost: Array) -> Array:
 
     Prices of rows and columns are taken from the costs, $c_{ij} - u_i - v_j$, which leaves the
     matching as it is. With those that are optimal for a third of the rows and columns, SciPy's
-    shortest augmenting paths are short: at 1,500 points of the plane it takes a fifth of the time.
+    shortest augmenting paths are short: far clouds of 2,000 points of the plane are
+    matched in a fifth of the time. Between clouds of one law little is gained.
 
     Args:
         cost: $c$, shape `(n, n)`.
