@@ -115,7 +115,7 @@ def numpy_of(*points):
         ({"terminal": lambda t, x: 0.0}, r"terminal cost takes \(t, x\) but is asked with \(x\)"),
         ({"terminal": numpy_of}, "terminal cost uses NumPy"),
         ({"obstacle": numpy_of}, "obstacle uses NumPy"),
-        ({"obstacle": lambda x: x[0] > 9.0}, "obstacle returns bool"),
+        ({"obstacle": lambda t, x: x[0] > 9.0}, "obstacle returns bool"),
         ({"costs": {"a": Interaction(numpy_of)}}, "kernel of 'a' uses NumPy"),
         ({"costs": {"a": Interaction(lambda x: x)}}, "kernel"),  # pyright: ignore
         ({"costs": {"a": Functional(lambda t: t)}}, "cost 'a': .* asked with"),  # pyright: ignore

@@ -21,7 +21,7 @@ from liouville.numerics.arguments import check_counts, check_positive
 from liouville.numerics.functions import check_values
 from liouville.numerics.mixtures import GaussianMixture, check_mixture
 from liouville.numerics.types import RandomKey
-from liouville.objectives import Drift, Effort, Objective, Running, drift_among
+from liouville.objectives import Drift, Effort, Objective, Running, drift_within
 from liouville.paths import AbstractPath, Pushforward, Rescaled
 from liouville.training import Fit, fit
 
@@ -180,7 +180,7 @@ def trained(
     start = best_of(starts, judge)
     for t in jnp.linspace(0.0, horizon, 5):
         points, weights = cloud(start, t)
-        field = drift_among(drift, points, weights)
+        field = drift_within(drift, start.at(t), points, weights, key=jr.key(2))
         check_values("the drift", field, points, points.shape[1:], float(t))
     return fit(start, objective(*sizes), **options)
 

@@ -21,7 +21,7 @@ from liouville.numerics.mixtures import GaussianMixture, log_floor
 from liouville.numerics.parameters import Fixed
 from liouville.numerics.robust import bounded_variance
 from liouville.numerics.weights import CoupledWeights
-from liouville.paths import Full, LocationScale
+from liouville.paths import Full, Leading, LocationScale
 from liouville.problems import bridge_cross, bures
 
 Array = np.ndarray
@@ -115,19 +115,24 @@ def path_along(
     weights: Literal["learned", "fixed"] = "learned",
     clock: Sequence[float] = _CLOCK,
     bend: Callable[[float], Array] | None = None,
+    leading: int | None = None,
 ) -> LocationScale:
     """A path whose parts open, follow Gaussian bridges and close again on the ends' parts.
 
     Both ends are met exactly, also if the weights of the parts are learned. All is in the model's
     units. The parts leave their common start in the share `opening` of the time; `clock` are the
     shares at which the curves have knots, and `bend` is how far from the bridges the means go at
-    a share, shape `(parts, dim)`.
+    a share, shape `(parts, dim)`. Beyond so many `leading` coordinates, by default all, covariances
+    are diagonal, as those of both ends must be.
     """
+    dim = source.dim
+    leading = dim if leading is None else min(leading, dim)
     ends = (
-        (source.means[parts.sources], source.covariances[parts.sources]),
-        (target.means[parts.targets], target.covariances[parts.targets]),
+        (source.means[parts.sources], _blocks(source.covariances, leading, parts.sources)),
+        (target.means[parts.targets], _blocks(target.covariances, leading, parts.targets)),
     )
-    scale = Full(log_floor(np.stack([c for _, c in ends]), min_scale))
+    floor = min(log_floor(block, min_scale) for _, blocks in ends for block in blocks)
+    scale = Full(floor) if leading == dim else Leading(leading, floor)
     dtype = jnp.zeros(()).dtype
     o = opening
     near = np.array([0.0, 0.25 * o, 0.5 * o, o, 2.0 * o, 4.0 * o])
@@ -152,10 +157,8 @@ def path_along(
         )
 
     (m0, c0), (m1, c1) = ends
-    covariances = np.stack([c0, c1, *(c for _, c in states)])
-    factors = np.linalg.cholesky(covariances.reshape(-1, *covariances.shape[2:]))
-    raw = np.asarray(jax.jit(scale.from_factor)(jnp.asarray(factors, dtype)), float)
-    raw0, raw1, *raws = raw.reshape(*covariances.shape[:2], *raw.shape[1:])
+    of_block = [np.stack(blocks) for blocks in zip(c0, c1, *(c for _, c in states))]
+    raw0, raw1, *raws = _raw(of_block, floor)
     if weights == "learned":
         logits = CoupledWeights.of(
             parts.weights, parts.sources, parts.targets, source.weights, target.weights
@@ -170,24 +173,46 @@ def path_along(
     )
 
 
+def _blocks(covariances: Array, leading: int, owners: Array) -> list[Array]:
+    """Of some covariances the leading block, and the variances beyond as matrices of one number.
+
+    Their shapes are `(parts, leading, leading)` and `(parts, dim - leading, 1, 1)`.
+    """
+    beyond = np.einsum("kii->ki", covariances)[:, leading:, None, None]
+    blocks = [covariances[owners, :leading, :leading], beyond[owners]]
+    return [block for block in blocks if block.size]
+
+
+def _raw(of_block: list[Array], floor: float) -> Array:
+    """Unconstrained scales of the blocks of covariances, each of shape `(times, parts, ...)`."""
+    full, dtype = Full(floor), jnp.zeros(()).dtype
+    factors = [jnp.asarray(np.linalg.cholesky(block), dtype) for block in of_block]
+    raw = [np.asarray(jax.jit(full.from_factor)(factor), float) for factor in factors]
+    if len(raw) == 1:
+        return raw[0]
+    return np.concatenate([block.reshape(*block.shape[:2], -1) for block in raw], axis=-1)
+
+
 def _state(
     parts: Parts,
-    ends: tuple[tuple[Array, Array], tuple[Array, Array]],
+    ends: tuple[tuple[Array, list[Array]], tuple[Array, list[Array]]],
     s: float,
     noise: float,
     opening: float,
-) -> tuple[Array, Array]:
-    """Means and covariances of all parts at a share `s` of the time between the ends."""
-    means, covariances = [], []
+) -> tuple[Array, list[Array]]:
+    """Means and blocks of covariances of all parts at a share `s` of the time between the ends."""
     h = _gate(s, opening)
-    for i in range(2):
-        mean, covariance = ends[i]
-        means.append(mean + h * (parts.means[i] - mean))
-        covariances.append((1.0 - h**2) * covariance + h**2 * parts.covariances[i])
-    cross = np.stack([bridge_cross(p, q, noise) for p, q in zip(*covariances)])
-    spread = cross + cross.swapaxes(-1, -2) + noise * np.eye(cross.shape[-1])
-    covariance = (1.0 - s) ** 2 * covariances[0] + s**2 * covariances[1] + s * (1.0 - s) * spread
-    return (1.0 - s) * means[0] + s * means[1], covariance
+    means = [mean + h * (own - mean) for (mean, _), own in zip(ends, parts.means)]
+    leading = ends[0][1][0].shape[-1]
+    every = np.arange(len(parts.weights))
+    opened = [_blocks(own, leading, every) for own in parts.covariances]
+    blocks = []
+    for n in range(len(opened[0])):
+        first, last = ((1.0 - h**2) * end[n] + h**2 * own[n] for (_, end), own in zip(ends, opened))
+        cross = bridge_cross(first, last, noise)
+        spread = cross + cross.swapaxes(-1, -2) + noise * np.eye(cross.shape[-1])
+        blocks.append((1.0 - s) ** 2 * first + s**2 * last + s * (1.0 - s) * spread)
+    return (1.0 - s) * means[0] + s * means[1], blocks
 
 
 def _gate(s: Any, opening: float) -> Any:

@@ -66,8 +66,10 @@ class GaussianMixture:
         rng = np.random.default_rng(seed)
         part = rng.choice(len(self.weights), n, p=self.weights)
         factors = np.linalg.cholesky(self.covariances)
-        z = rng.normal(size=(n, self.dim))
-        return self.means[part] + np.einsum("nij,nj->ni", factors[part], z), part
+        x = rng.normal(size=(n, self.dim))
+        for k, (mean, factor) in enumerate(zip(self.means, factors)):
+            x[part == k] = mean + x[part == k] @ factor.T
+        return x, part
 
     def spread(self, n: int, *, seed: int = 0) -> Array:
         """`n` points that stand for the density more evenly than draws, shape `(n, dim)`.

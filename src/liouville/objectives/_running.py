@@ -47,9 +47,12 @@ class MeanField(eqx.Module):
 
     Attributes:
         drift: a function of time, point and crowd, for one point, written with `jax.numpy`.
+        crowd: how many particles of a path it meets, drawn apart; where it is asked at more, it
+            meets those. Means that are small in many coordinates need many.
     """
 
     drift: Callable[[Scalar, Point, Crowd], Point] = eqx.field(static=True)
+    crowd: int = eqx.field(static=True, default=0)
 
     def among(self, points: Points, weights: Float[Array, " n"]) -> Field:
         """The drift of a point in the presence of these, as a function of time and point."""
@@ -65,6 +68,20 @@ def drift_among(drift: Drift | None, points: Points, weights: Float[Array, " n"]
     return drift.among(points, weights) if isinstance(drift, MeanField) else drift
 
 
+def drift_within(
+    drift: Drift | None,
+    marginal: AbstractMarginal,
+    points: Points,
+    weights: Float[Array, " n"],
+    *,
+    key: RandomKey,
+) -> Field | None:
+    """A drift as a function of time and point in a marginal, of which these are particles."""
+    if isinstance(drift, MeanField) and drift.crowd > points.shape[0]:
+        points, weights = marginal.particles(drift.crowd, key=key)
+    return drift_among(drift, points, weights)
+
+
 class AbstractRunningCost(eqx.Module):
     """What one marginal pays for a unit of time."""
 
@@ -72,6 +89,10 @@ class AbstractRunningCost(eqx.Module):
     def is_of_places(self) -> bool:
         """Whether only the points count, which makes many of them cheap."""
         return False
+
+    def exact(self) -> "AbstractRunningCost":
+        """The cost as it is, without what makes it easier to train with: what figures show."""
+        return self
 
     @abc.abstractmethod
     def __call__(
@@ -105,7 +126,7 @@ class Effort(AbstractRunningCost):
         sigma: the noise, in space per square root of time: a positive number, an invertible
             matrix, or a function of time and place that gives one.
         drift: the uncontrolled drift $f(t, x)$, or a `MeanField`, which meets the particles at
-            which the effort is measured; none for zero.
+            which the effort is measured, or more; none for zero.
 
     Raises:
         ValueError: if a number is not positive.
@@ -121,9 +142,8 @@ class Effort(AbstractRunningCost):
 
     def __call__(self, t, marginal, points, weights, *, key) -> Scalar:
         """Half the mean square of the control."""
-        del key
         one, dim = {"t": t, "x": points[0]}, points.shape[1]
-        drift = drift_among(self.drift, points, weights)
+        drift = drift_within(self.drift, marginal, points, weights, key=key)
         if drift is not None:
             check_function("the drift", drift, one, (dim,))
         if callable(self.sigma):
@@ -174,6 +194,10 @@ class Potential(AbstractRunningCost):
         """Density and velocity are not asked."""
         return True
 
+    def exact(self) -> "Potential":
+        """The cost without smoothing."""
+        return Potential(self.cost)
+
     def __call__(self, t, marginal, points, weights, *, key) -> Scalar:
         """The mean cost."""
         del marginal
@@ -181,9 +205,13 @@ class Potential(AbstractRunningCost):
         if not self.smoothing:
             return weights @ jax.vmap(lambda x: self.cost(t, x))(points)
         z = jr.normal(key, points.shape, points.dtype)
-        return weights @ jax.vmap(lambda x, z: self._smoothed(t, x, z))(points, z)
+        return weights @ jax.vmap(lambda x, z: self.around(t, x, z))(points, z)
 
-    def _smoothed(self, t: Scalar, x: Point, z: Point) -> Scalar:
+    def around(self, t: Scalar, x: Point, z: Point) -> Scalar:
+        """The mean of $V(t, x + s z)$ and $V(t, x - s z)$, with the gradient of their difference.
+
+        Averaged over normal $z$ it is the smoothed cost.
+        """
         still = jax.lax.stop_gradient(x)
         above = self.cost(t, still + self.smoothing * z)
         below = self.cost(t, still - self.smoothing * z)

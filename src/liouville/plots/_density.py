@@ -65,7 +65,7 @@ def density_panels(
         own = plane.seen(t)
         draw_cells(panel, own, clock, float(t), _MOST_CELLS)
         headline(panel, clock.say(float(t)), f"{len(own):,} points")
-    frame_plane(axes, plane, scenery)
+    frame_plane(axes, plane, scenery, times)
     colour_bar(figure, axes, norm, DENSITY, "density")
     return figure
 

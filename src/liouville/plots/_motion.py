@@ -75,7 +75,7 @@ def velocity_stream(
             draw_cells(panel, plane.seen(t), clock, float(t), _MOST_CELLS, alpha=0.45)
         draw_stream(panel, flow, shown, plane.window, norm)
         headline(panel, clock.say(float(before + after) / 2))
-    frame_plane(axes, plane, scenery)
+    frame_plane(axes, plane, scenery, middles)
     speed = f"speed (per {clock.per})" if plane.view.has_scale else "speed"
     colour_bar(figure, axes, norm, SPEED, speed)
     clock.bar(figure, axes, known)
@@ -145,7 +145,7 @@ def trajectories(
         # An average over nearest cells trembles as neighbours change; the motion does not.
         lines = gaussian_filter1d(lines, 0.02 * _STEPS, axis=0, mode="nearest")
     draw_paths(axes[0], lines, times, clock)
-    frame_plane(axes, plane, scenery)
+    frame_plane(axes, plane, scenery, [times])
     headline(axes[0], _span(clock, times), f"{count} {'noisy ' if stochastic else ''}paths")
     clock.bar(figure, axes, known)
     return figure

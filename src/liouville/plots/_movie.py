@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 
 from liouville.plots._clock import Clock, clock_of
@@ -59,7 +60,7 @@ def _plane_stage(
     fields = moving_density(model, times, plane.window, plane.view, 100)
     axes, strip = film_sheet(plane.window.ratio)
     image = show_field(axes, fields[0], plane.window.extent, density_norm(fields))
-    frame_plane([axes], plane, scenery)
+    frame_plane([axes], plane, None, times[:1])
     axes.set_aspect("auto")
     seen = [] if snapshots is None else np.asarray(snapshots.distinct_times, float).tolist()
     crowds = [
@@ -67,9 +68,14 @@ def _plane_stage(
         for t in seen
     ]
     move = _hand(axes, strip, clock, np.asarray(model.times, float))
+    standing: list[Artist] = []
 
     def show(index: int, t: float) -> None:
         image.set_data(fields[index])
+        if scenery is not None:
+            for artist in standing:
+                artist.remove()
+            standing[:] = scenery(axes, np.array([t]))
         for own, crowd in zip(seen, crowds, strict=True):
             alpha = _nearness(t, own, seen)
             crowd.set(alpha=alpha, visible=alpha > 0.0)  # what nobody sees takes as long to draw

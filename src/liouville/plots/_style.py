@@ -5,11 +5,12 @@ leaves the user's own settings alone.
 """
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import matplotlib
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colorbar import Colorbar
@@ -20,8 +21,9 @@ from matplotlib.image import AxesImage
 from liouville.plots._plane import Plane
 from liouville.runs.notebook import show
 
-# Draws what stands in the plane, such as obstacles, on axes whose limits are set.
-Scenery = Callable[[Axes], None]
+# Draws what stands in the plane at some of the times, such as obstacles, on axes whose limits are
+# set; returns what it drew, which a film removes.
+Scenery = Callable[[Axes, np.ndarray], list[Artist]]
 
 _TALL = 1.3  # height over width of panels of which more fit in a row
 
@@ -162,16 +164,21 @@ def name_axes(axes: Sequence[Axes], x: str, y: str) -> None:
         label(panel, x if index + columns >= len(axes) else "", "" if index % columns else y)
 
 
-def frame_plane(axes: Sequence[Axes], plane: Plane, scenery: Scenery | None) -> None:
-    """Limits, aspect, ticks, labels and scenery of panels that show the plane."""
-    for panel in axes:
+def frame_plane(
+    axes: Sequence[Axes], plane: Plane, scenery: Scenery | None, times: Iterable[Any]
+) -> None:
+    """Limits, aspect, ticks, labels and scenery of panels that show the plane, each at its times.
+
+    A panel shows one time, or several.
+    """
+    for panel, shown in zip(axes, times, strict=True):
         panel.set(xlim=plane.window.x, ylim=plane.window.y)
         if plane.window.equal:
             panel.set_aspect("equal", adjustable="box")
         if not plane.view.has_scale:
             panel.set(xticks=[], yticks=[])
         if scenery is not None:
-            scenery(panel)
+            scenery(panel, np.atleast_1d(np.asarray(shown, float)))
     name_axes(axes, *plane.view.labels)
 
 

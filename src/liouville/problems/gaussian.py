@@ -14,9 +14,10 @@ Array = np.ndarray
 
 
 def _root(matrix: Array) -> Array:
-    """The root of a symmetric matrix without negative eigenvalues."""
-    values, vectors = np.linalg.eigh(0.5 * (matrix + matrix.T))
-    return (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
+    """The root of symmetric matrices `(..., dim, dim)` without negative eigenvalues."""
+    values, vectors = np.linalg.eigh(0.5 * (matrix + matrix.swapaxes(-1, -2)))
+    roots = np.sqrt(np.maximum(values, 0.0))[..., None, :]
+    return (vectors * roots) @ vectors.swapaxes(-1, -2)
 
 
 def bures(mean0: Array, cov0: Array, mean1: Array, cov1: Array) -> float:
@@ -55,8 +56,9 @@ def bridge_cross(cov0: Array, cov1: Array, noise: float) -> Array:
     r"""The covariance $C$ between both ends of the bridge of `GaussianBridge`.
 
     `noise` is $\sigma^2$ over unit time, zero for optimal transport; $S_0$ is positive definite.
+    Covariances have the shape `(..., dim, dim)`.
     """
-    root, eye = _root(cov0), np.eye(len(cov0))
+    root, eye = _root(cov0), np.eye(cov0.shape[-1])
     middle = _root(4.0 * root @ cov1 @ root + noise**2 * eye)
     return 0.5 * (root @ middle @ np.linalg.inv(root) - noise * eye)
 

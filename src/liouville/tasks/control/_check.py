@@ -47,8 +47,8 @@ def check(problem: ControlProblem) -> None:
     if problem.terminal is not None:
         check_values("the terminal cost", problem.terminal, points, ())
     if problem.obstacle is not None:
-        for end, cloud in zip(("source", "target"), clouds):
-            inside = check_values("the obstacle", problem.obstacle, cloud, ()) > 0
+        for end, cloud, t in zip(("source", "target"), clouds, (0.0, problem.horizon)):
+            inside = check_values("the obstacle", problem.obstacle, cloud, (), t) > 0
             if inside.mean() > _MOST_INSIDE:
                 raise LiouvilleError(
                     f"{100 * inside.mean():.0f} % of the {end} lies inside an obstacle, for "

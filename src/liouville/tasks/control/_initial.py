@@ -16,6 +16,7 @@ import optax
 from liouville.data import Standardisation
 from liouville.diffusions.bridges import path_along, split_parts, whole_parts
 from liouville.errors import LiouvilleError
+from liouville.numerics.mixtures import GaussianMixture
 from liouville.objectives import Potential
 from liouville.paths import Rescaled, function_in_model, path_in_user
 from liouville.tasks.control.config import PathConfig
@@ -23,7 +24,7 @@ from liouville.tasks.control.problem import ControlProblem
 
 Array = np.ndarray
 
-_MODES = 8
+_MODES, _DIRECTIONS = 8, 8
 _MOMENTS = 96
 
 
@@ -40,7 +41,10 @@ def initial_path(problem: ControlProblem, config: PathConfig, *, seed: int = 0) 
     source, target = (
         end.rescaled(-units.center * scale, scale) for end in (problem.source, problem.target)
     )
-    parts = split_parts(source, target, config.parts, noise**2, seed=seed)
+    leading = _leading(config, source, target)
+    parts = None
+    if leading == problem.dim:
+        parts = split_parts(source, target, config.parts, noise**2, seed=seed)
     parts = whole_parts(source, target) if parts is None else parts
     potential = _potential(problem)
     bend = None
@@ -70,8 +74,18 @@ def initial_path(problem: ControlProblem, config: PathConfig, *, seed: int = 0) 
         min_scale=config.min_scale,
         clock=np.linspace(0.0, 1.0, config.knots + 2)[1:-1].tolist(),
         bend=bend,
+        leading=leading,
     )
     return path_in_user(inner, units)
+
+
+def _leading(config: PathConfig, *ends: GaussianMixture) -> int:
+    """The coordinates in which parts have full covariances, as the ends allow it."""
+    dim, r = ends[0].dim, config.leading
+    if r >= dim:
+        return dim
+    beyond = [end.covariances[:, r:] * (1.0 - np.eye(dim)[r:]) for end in ends]
+    return dim if any(block.any() for block in beyond) else r
 
 
 def units_of(problem: ControlProblem) -> Standardisation:
@@ -95,13 +109,21 @@ def noise_of(problem: ControlProblem) -> float:
 def _potential(problem: ControlProblem) -> Callable | None:
     """All costs of the place together, weighted, or `None` if there are none."""
     costs = [
-        (problem.weights.get(name, 1.0), cost.cost)
+        (problem.weights.get(name, 1.0), _felt(cost, problem.dim))
         for name, cost in problem.costs.items()
         if isinstance(cost, Potential)
     ]
     if not costs:
         return None
     return lambda t, x: sum((w * cost(t, x) for w, cost in costs), jnp.zeros(()))
+
+
+def _felt(cost: Potential, dim: int) -> Callable:
+    """A cost of the place, averaged over a few directions if it is smoothed."""
+    if not cost.smoothing:
+        return cost.cost
+    directions = jr.normal(jr.key(0), (_DIRECTIONS, dim))
+    return lambda t, x: jax.vmap(lambda z: cost.around(t, x, z))(directions).mean()
 
 
 def least_curves(

@@ -30,6 +30,12 @@ class PathConfig:
     parts: int = option(
         32, "moving parts, at least one for each pair of end parts", flag="--parts", within=COUNT
     )
+    leading: int = option(
+        64,
+        "coordinates with full covariances; in more parts stay whole, and covariances are diagonal "
+        "beyond these where those of both ends are",
+        within=COUNT,
+    )
     knots: int = option(12, "inner knots of every curve", within=COUNT)
     opening: float = option(
         0.1,

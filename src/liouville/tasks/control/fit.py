@@ -23,6 +23,7 @@ from liouville.paths import LocationScale
 from liouville.runs.folder import data_of, open_run
 from liouville.tasks.ask import load
 from liouville.tasks.control._check import check
+from liouville.tasks.control._gradients import smoothed_costs, with_gradients
 from liouville.tasks.control._initial import initial_path
 from liouville.tasks.control._source import (
     SCENE_FILE,
@@ -164,6 +165,7 @@ def _loaded(config: ControlConfig, problem: ControlProblem, source: bytes) -> Lo
     problem, wanted = _with_mixtures(problem, config), config.problem.sha256
     problem = choose_problem(problem, config)
     check(problem)
+    problem = with_gradients(problem)
     if wanted is not None and wanted != digest(source):
         raise LiouvilleError(
             f"{config.problem.name} has the SHA-256 {digest(source)}, but problem.sha256 is "
@@ -190,11 +192,14 @@ def resolve(loaded: Loaded, config: ControlConfig, progress: bool | None = None)
         )
         path = best_of(paths, eqx.filter_jit(lambda path: objective(path, key=jr.key(seed))[0]))
     assert isinstance(path.path, LocationScale)
-    facts = {
+    facts: dict[str, Any] = {
         "problem": problem.name,
         "coordinates": problem.dim,
         "moving parts": int(jax.eval_shape(value_of, path.path.logits).shape[0]),
     }
+    lengths = smoothed_costs(problem)
+    if lengths:
+        facts["smoothed in training"] = {name: float(f"{s:.3g}") for name, s in lengths.items()}
     if keeps(config, loaded):
         own = dataclasses.replace(config.problem, sha256=digest(loaded.source))
         config = dataclasses.replace(config, problem=own)

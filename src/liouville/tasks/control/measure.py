@@ -14,7 +14,7 @@ from jaxtyping import Array, Float
 from liouville.model import Model
 from liouville.numerics.couplings import wasserstein
 from liouville.numerics.types import Point, Points, RandomKey, Scalar
-from liouville.objectives import AbstractRunningCost, Running, Terminal
+from liouville.objectives import AbstractRunningCost, MeanField, Running, Terminal
 from liouville.paths import AbstractPath
 from liouville.tasks.control.config import ControlConfig, RolloutConfig
 from liouville.tasks.control.problem import ControlProblem, Loaded
@@ -22,6 +22,8 @@ from liouville.tasks.control.rollout import AbstractCrowd, Rollout, equal_partic
 from liouville.tasks.task import Start
 
 _REPLICATES = 16
+# Particles for costs of places, and how many numbers there are at most in points and in pairs.
+_PLACES, _POINTS, _PAIRS = 4096, 2**26, 2**29
 # Above this share of path time inside an obstacle the scene is said to be infeasible.
 _MOST_INSIDE = 0.01
 # Exact assignment takes a few seconds at this size.
@@ -64,7 +66,7 @@ def running_term(problem: ControlProblem, **options: Any) -> Running:
 
 def closed_form(path: AbstractPath, problem: ControlProblem, *, seed: int = 0) -> Costs:
     """The objective from density and velocity alone, without a simulation, in the user's units."""
-    term = running_term(problem, times=128, particles=512, places=4096)
+    term = running_term(problem.exact(), **_sizes(problem))
     keys = jr.split(jr.key(seed), _REPLICATES)
     values = np.asarray(_replicates(term.each, path, keys), float) * np.asarray(term.weights, float)
     parts = dict(zip(term.names, values.mean(axis=0).tolist()))
@@ -74,6 +76,15 @@ def closed_form(path: AbstractPath, problem: ControlProblem, *, seed: int = 0) -
         end = np.asarray(_replicates(paid, path, keys), float)
         parts["terminal"], totals = float(end.mean()), totals + end
     return Costs(float(totals.mean()), float(totals.std(ddof=1) / np.sqrt(_REPLICATES)), parts)
+
+
+def _sizes(problem: ControlProblem) -> dict[str, int]:
+    """Times and particles of an estimate, fewer where points are long: memory and time are held."""
+    crowd = problem.drift.crowd if isinstance(problem.drift, MeanField) else 0
+    times = int(np.clip(_POINTS // (problem.dim * max(crowd, 512)), 8, 128))
+    particles = int(np.clip((_PAIRS / (problem.dim * times)) ** 0.5, 64, 512))
+    places = int(np.clip(_POINTS // (problem.dim * times), particles, _PLACES))
+    return {"times": times, "particles": particles, "places": places}
 
 
 @eqx.filter_jit
@@ -98,10 +109,11 @@ def of_log(rollout: Rollout, problem: ControlProblem) -> Costs:
     It is the mean over 15 equally spaced times of the rollout; the entropy is that of a Gaussian
     kernel density estimate of width 0.2, which counts each point itself (Liu et al., ICLR 2024).
     """
-    steps = rollout.rates.shape[0]
-    moments = np.linspace(0, steps, _LOGGED).round().astype(int)
-    parts = {"effort": np.asarray(rollout.rates, float)[np.minimum(moments, steps - 1), 0].mean()}
-    for name, cost in problem.costs.items():
+    steps, kept = len(rollout.rates), len(rollout.times) - 1
+    moments = np.linspace(0, kept, _LOGGED).round().astype(int)
+    rows = np.minimum(moments * (steps // kept), steps - 1)
+    parts = {"effort": np.asarray(rollout.rates, float)[rows, 0].mean()}
+    for name, cost in problem.exact().costs.items():
         values = [_of_points(cost, rollout.times[i], rollout.points[i], jr.key(0)) for i in moments]
         parts[name] = problem.weights.get(name, 1.0) * float(np.mean(values))
     parts = {name: problem.horizon * float(value) for name, value in parts.items()}

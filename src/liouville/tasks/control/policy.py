@@ -12,10 +12,10 @@ from liouville.errors import LiouvilleError
 from liouville.model import Model
 from liouville.numerics.arguments import number, numbers
 from liouville.numerics.finite import check_answers
-from liouville.objectives import control_at, drift_among
+from liouville.objectives import control_at, drift_within
 from liouville.tasks.control.problem import ControlProblem
 
-# A drift that depends on the law meets so many particles of the path.
+# A drift that depends on the law meets so many particles of the path, or more.
 _CROWD = 1024
 
 
@@ -53,5 +53,6 @@ class Policy:
 @eqx.filter_jit
 def _controls(path, t, points, sigma, drift):
     marginal = path.at(t)
-    drift = drift_among(drift, *marginal.particles(_CROWD, key=jr.key(0)))
+    crowd = marginal.particles(_CROWD, key=jr.key(0))
+    drift = drift_within(drift, marginal, *crowd, key=jr.key(1))
     return jax.vmap(lambda x: control_at(t, marginal, x, sigma, drift))(points)

@@ -31,7 +31,7 @@ class ControlProblem:
         weights: $\lambda$ by name; one for a cost that is not named.
         stiff: names of costs that start small in training and grow.
         terminal: $\varphi(x)$, or `None`.
-        obstacle: $h(x)$, positive inside an obstacle: where nobody should be; or `None`.
+        obstacle: $h(t, x)$, positive inside an obstacle: where nobody should be; or `None`.
         name: of the problem.
     """
 
@@ -44,7 +44,7 @@ class ControlProblem:
     weights: Mapping[str, float] = field(default_factory=dict)
     stiff: tuple[str, ...] = ()
     terminal: Callable[[Any], Any] | None = None
-    obstacle: Callable[[Any], Any] | None = None
+    obstacle: Callable[[Any, Any], Any] | None = None
     name: str = "problem"
 
     @property
@@ -70,6 +70,10 @@ class ControlProblem:
     def running(self) -> dict[str, AbstractRunningCost]:
         """All running costs, the effort first."""
         return {"effort": Effort(self.noise, self.drift), **self.costs}
+
+    def exact(self) -> "ControlProblem":
+        """The same problem with all costs as they are: what figures are of."""
+        return replace(self, costs={name: cost.exact() for name, cost in self.costs.items()})
 
     def weighted(self, **weights: float) -> "ControlProblem":
         """The same problem with other weights."""

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -70,20 +71,31 @@ def _snapshots(policy: Policy, rollout: Rollout) -> Snapshots:
 
 
 def _scenery(problem: ControlProblem) -> Scenery | None:
-    """Obstacles as grey areas; in more than two dimensions there is no one picture of them."""
+    """Obstacles as grey areas; in more than two dimensions there is no one picture of them.
+
+    Of several times it is where an obstacle is at any of them.
+    """
     obstacle = problem.obstacle
     if obstacle is None or problem.dim != 2:
         return None
 
-    def draw(axes: Axes) -> None:
+    @jax.jit
+    def deepest(times, places):
+        at = jax.vmap(jax.vmap(obstacle, in_axes=(None, 0)), in_axes=(None, 0))
+        return jax.lax.map(lambda t: at(t, places), times).max(axis=0)
+
+    def draw(axes: Axes, times: np.ndarray) -> list[Artist]:
         (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
         x, y = np.linspace(left, right, _GRID), np.linspace(bottom, top, _GRID)
         places = jnp.asarray(np.stack(np.meshgrid(x, y), axis=-1), jnp.zeros(()).dtype)
-        depth = np.asarray(jax.vmap(jax.vmap(obstacle))(places))
-        if depth.max() > 0 > depth.min():
-            levels = [0.0, float(depth.max())]
-            axes.contourf(x, y, depth, levels, colors=[MUTED], alpha=0.55, zorder=2)
-            axes.contour(x, y, depth, [0.0], colors=[MUTED], linewidths=0.8, zorder=2)
+        depth = np.asarray(deepest(jnp.asarray(times, places.dtype), places))
+        if not depth.max() > 0 > depth.min():
+            return []
+        levels = [0.0, float(depth.max())]
+        return [
+            axes.contourf(x, y, depth, levels, colors=[MUTED], alpha=0.55, zorder=2),
+            axes.contour(x, y, depth, [0.0], colors=[MUTED], linewidths=0.8, zorder=2),
+        ]
 
     return draw
 
@@ -91,7 +103,8 @@ def _scenery(problem: ControlProblem) -> Scenery | None:
 def _costs(problem: ControlProblem, rollout: Rollout) -> Figure:
     """Every running cost against time."""
     figure, (axes,) = sheet(6.4, 3.2)
-    times, rates = np.asarray(rollout.times, float)[:-1], np.asarray(rollout.rates, float)
+    rates = np.asarray(rollout.rates, float)
+    times = np.linspace(0.0, problem.horizon, len(rates), endpoint=False)
     for number, name in enumerate(problem.running):
         axes.plot(times, problem.weights.get(name, 1.0) * rates[:, number], label=name, lw=1.4)
     axes.set(xlabel="time", ylabel="cost per unit of time")
@@ -116,7 +129,7 @@ def _arrows(policy: Policy, rollout: Rollout, scenery: Scenery | None) -> Figure
         axes.quiver(*x[:, :2].T, *c[:, :2].T, angles="xy", width=0.004, color=MODEL, zorder=3)
         axes.set(xlim=(low[0] - pad[0], high[0] + pad[0]), ylim=(low[1] - pad[1], high[1] + pad[1]))
         if scenery is not None:
-            scenery(axes)
+            scenery(axes, np.array([t]))
         headline(axes, f"time {t:.3g}")
     return figure
 
@@ -150,6 +163,6 @@ def _to_go(policy: Policy, rollout: Rollout, scenery: Scenery | None) -> Figure:
         field = axes.contourf(*np.moveaxis(grid, -1, 0), value.reshape(60, 60), 12, cmap="viridis")
         figure.colorbar(field, ax=axes)
         if scenery is not None:
-            scenery(axes)
+            scenery(axes, np.array([t]))
         headline(axes, f"time {t:.3g}")
     return figure

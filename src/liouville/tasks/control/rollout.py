@@ -1,5 +1,6 @@
 """What a control costs on fresh noise: simulated once, after training, to check it."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -10,15 +11,18 @@ import jax.random as jr
 from jaxtyping import Array, Float
 
 from liouville.numerics.types import Point, Points, RandomKey, Scalar
-from liouville.objectives import Noise, control_at, drift_among
+from liouville.objectives import Interaction, Noise, control_at, drift_among
 from liouville.paths import AbstractMarginal, AbstractPath
 from liouville.tasks.control.problem import ControlProblem
+
+# So many numbers of places are kept, 1 GB in single precision, and so many are made of pairs.
+_KEPT, _PAIRED = 2**28, 2**24
 
 
 class Rollout(NamedTuple):
     """Simulated trajectories and what they pay."""
 
-    times: Float[Array, " moments"]  # of all steps and the horizon
+    times: Float[Array, " moments"]  # at which places were kept, equally spaced
     points: Float[Array, "moments n dim"]  # where everybody is then
     rates: Float[Array, "steps costs"]  # each running cost at the start of each step
     inside: Float[Array, " steps"]  # the share of the population inside an obstacle then
@@ -68,13 +72,15 @@ def roll_out(
 
     The noise is that of the problem and the control $c(t, x)$ that of the path. The density that
     costs ask for is the path's own. Pairs are pairs of different trajectories: costs are
-    averaged over the first half of them, and the second half is whom they meet. All places are
-    kept: `4 (steps + 1) n dim` bytes in single precision. The path is in the user's units, `x0` an
-    even number of draws of the start, shape `(n, dim)`.
+    averaged over the first half of them, and the second half is whom they meet, or less of both
+    where these are too many. A drift that depends on the law meets all trajectories. The path is in
+    the user's units, `x0` an even number of draws of the start, shape `(n, dim)`. Places are kept
+    of all times, or of as many equally spaced ones as 1 GB holds.
     """
     sigma, drift = problem.noise, problem.drift
+    costs = problem.exact().costs
     half, h = x0.shape[0] // 2, problem.horizon / steps
-    depth = problem.obstacle or (lambda x: jnp.full((), -1.0, x.dtype))
+    few = min(half, int((_PAIRED / x0.shape[1]) ** 0.5))
 
     def step(x, i):
         t = jnp.asarray(i * h, x.dtype)
@@ -83,23 +89,42 @@ def roll_out(
         # A mean field meets the trajectories themselves.
         field = drift_among(drift, *equal_particles(x))
         controls = jax.vmap(lambda y: control_at(t, marginal, y, sigma, field))(x)
-        crowd = _Met(marginal=marginal, points=x[half:])
         effort = 0.5 * jnp.mean(jnp.sum(controls**2, axis=-1))
-        others = [
-            cost(t, crowd, *equal_particles(x[:half]), key=jr.fold_in(step_key, n))
-            for n, cost in enumerate(problem.costs.values())
-        ]
-        hit = jnp.mean(jax.vmap(depth)(x) > 0.0)
-        noise = jr.normal(jr.fold_in(step_key, 1 + len(problem.costs)), x.shape, x.dtype)
+
+        def paid(cost, key):
+            among = few if isinstance(cost, Interaction) else half
+            crowd = _Met(marginal=marginal, points=x[half : half + among])
+            return cost(t, crowd, *equal_particles(x[:among]), key=key)
+
+        others = [paid(c, jr.fold_in(step_key, n)) for n, c in enumerate(costs.values())]
+        hit = jnp.mean(jax.vmap(partial(_depth(problem), t))(x) > 0.0)
+        noise = jr.normal(jr.fold_in(step_key, 1 + len(costs)), x.shape, x.dtype)
         kick = h * controls + jnp.sqrt(jnp.asarray(h, x.dtype)) * noise
         moved = x + jax.vmap(lambda y, k: _noise(sigma, t, y, k))(x, kick)
         if field is not None:
             moved = moved + h * jax.vmap(partial(field, t))(x)
-        return moved, (x, jnp.stack([effort, *others]), hit)
+        return moved, (jnp.stack([effort, *others]), hit)
 
-    last, (points, rates, hits) = jax.lax.scan(step, x0, jnp.arange(steps))
-    times = jnp.linspace(0.0, problem.horizon, steps + 1).astype(x0.dtype)
+    def steps_between(x, numbers):
+        moved, paid = jax.lax.scan(step, x, numbers)
+        return moved, (x, paid)
+
+    apart = _stride(steps, x0.size)
+    numbers = jnp.arange(steps).reshape(-1, apart)
+    last, (points, (rates, hits)) = jax.lax.scan(steps_between, x0, numbers)
+    times = jnp.linspace(0.0, problem.horizon, steps // apart + 1).astype(x0.dtype)
+    rates, hits = rates.reshape(steps, -1), hits.reshape(steps)
     return Rollout(times, jnp.concatenate([points, last[None]]), rates, hits)
+
+
+def _stride(steps: int, size: int) -> int:
+    """Of how many steps the places are kept once: the fewest that divide all of them."""
+    most = max(1, _KEPT // size - 1)
+    return next(k for k in range(1, steps + 1) if steps % k == 0 and steps // k <= most)
+
+
+def _depth(problem: ControlProblem) -> Callable[[Scalar, Point], Scalar]:
+    return problem.obstacle or (lambda t, x: jnp.full((), -1.0, x.dtype))
 
 
 def _noise(sigma: Noise, t: Scalar, x: Point, z: Point) -> Point:

@@ -1,0 +1,58 @@
+"""A wall that is an indicator, without a gradient, and lengths over which it may be smoothed.
+
+    python benchmarks/control_walls.py [--steps 1000] [--smoothings 0.05 0.2]
+
+From N((-3, 0), .2 I) to N((3, 0), .2 I) at noise one past a disc of radius one, which costs 100 a
+unit of time inside. Every row is one `fit_control`: the cost as it is, whose slope of zero training
+does not see; the same by default; and smoothed over given lengths. All figures are of the cost as
+it is: the objective by the rollout on fresh noise, and the share of path time inside the disc.
+"""
+
+import argparse
+
+import jax.numpy as jnp
+import numpy as np
+
+from liouville.numerics.mixtures import gaussian
+from liouville.objectives import Potential
+from liouville.tasks.control.fit import fit_control
+from liouville.tasks.control.problem import ControlProblem
+
+
+def inside(t, x):
+    return jnp.where(jnp.sum(x**2) < 1.0, 1.0, 0.0)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--steps", type=int, default=1000)
+    parser.add_argument("--smoothings", nargs="*", type=float, default=[0.05, 0.2])
+    options = parser.parse_args()
+    # A slope that moves nothing, so that the cost is not taken for one without a slope.
+    rows = {"no gradient": Potential(lambda t, x: inside(t, x) + 1e-9 * x[0])}
+    rows["default"] = Potential(inside)
+    rows |= {f"smoothed, {s:g}": Potential(inside, s) for s in options.smoothings}
+    print("| wall | smoothed over | objective | effort | inside | closed form |")
+    print("|---|---|---|---|---|---|")
+    for name, wall in rows.items():
+        problem = ControlProblem(
+            gaussian(np.array([-3.0, 0.0]), 0.2 * np.eye(2)),
+            gaussian(np.array([3.0, 0.0]), 0.2 * np.eye(2)),
+            costs={"wall": wall},
+            weights={"wall": 100.0},
+            obstacle=lambda t, x: 1.0 - jnp.sqrt(jnp.sum(x**2) + 1e-12),
+        )
+        settings = {"path.parts": 16, "training.steps": options.steps, "objective.times": 32}
+        s = fit_control(problem, settings, progress=False).summary
+        length = s.get("smoothed in training", {}).get("wall", 0.0)
+        print(
+            f"| {name} | {length:g} | {s['objective (rollout)']:.2f} | {s['effort (rollout)']:.2f} "
+            f"| {100 * s['inside an obstacle (share of path time)']:.2f} % "
+            f"| {s['objective (closed form)']:.2f} ± "
+            f"{s['objective (closed form), standard error']:.2f} |",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()
