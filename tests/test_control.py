@@ -37,8 +37,10 @@ from liouville.paths._time import Retimed
 from liouville.runs.config import to_dict
 from liouville.runs.folder import Run
 from liouville.tasks.control import measure, scenes
+from liouville.tasks.control import rollout as rollout_module
 from liouville.tasks.control._check import check
-from liouville.tasks.control._initial import least_curves
+from liouville.tasks.control._gradients import smoothed_costs, with_gradients
+from liouville.tasks.control._initial import _potential, least_curves
 from liouville.tasks.control.config import ControlConfig, ProblemConfig
 from liouville.tasks.control.fit import ControlFit, fit_control, load_policy, read
 from liouville.tasks.control.measure import closed_form, of_log, of_rollout
@@ -264,6 +266,67 @@ def test_logged_costs_are_those_of_a_kernel_estimate():
     assert np.isclose(of_log(rollout, problem).parts["entropy"], expected, atol=0.1)
 
 
+def test_obstacles_may_come_and_go(monkeypatch):
+    """A half plane that stands for half of the time, in a population at rest around its edge."""
+    path, ball = still(0.0, 1.0, dim=2), gaussian(np.zeros(2), np.eye(2))
+    problem = ControlProblem(ball, obstacle=lambda t, x: jnp.where(t < 0.5, x[0], -1.0))
+    x0 = jr.normal(jr.key(0), (2000, 2))
+    rollout = roll_out(path, problem, x0, steps=30, key=jr.key(1))
+    assert abs(float(rollout.inside.mean()) - 0.25) < 0.02
+    assert not rollout.inside[15:].any()
+    # Where all places are too many, some equally spaced times are kept, of the same trajectories.
+    monkeypatch.setattr(rollout_module, "_KEPT", 8 * x0.size)
+    jax.clear_caches()
+    fewer = roll_out(path, problem, x0, steps=30, key=jr.key(1))
+    assert fewer.points.shape == (7, 2000, 2)
+    for few, many in ((fewer.times, rollout.times), (fewer.points, rollout.points)):
+        assert np.allclose(few, many[::5], atol=1e-5)
+    assert np.allclose(fewer.rates, rollout.rates, atol=1e-5)
+    assert len(of_log(fewer, problem).parts) == 1
+
+
+def _beyond(t, x):
+    return jnp.where(x[0] > 1.0, 1.0, 0.0)
+
+
+def test_figures_are_of_costs_as_they_are(monkeypatch):
+    """A smoothed half plane: training pays for what is nearby, figures for what is beyond."""
+    monkeypatch.setattr(measure, "_REPLICATES", 4)
+    path, ball = still(0.0, 1.0), gaussian(np.zeros(1), np.eye(1))
+    problem = ControlProblem(ball, ball, costs={"wall": Potential(_beyond, smoothing=1.0)})
+    exact, blurred = norm.cdf(-1.0), norm.cdf(-(0.5**0.5))
+    x0 = jr.normal(jr.key(0), (4000, 1))
+    rollout = roll_out(path, problem, x0, steps=20, key=jr.key(1))
+    for costs in (closed_form(path, problem), of_rollout(rollout, problem)):
+        assert abs(costs.parts["wall"] - exact) < 0.01
+    assert_mean(estimates(problem.costs["wall"], path), blurred)
+
+
+def test_costs_without_a_slope_get_one():
+    left, right = (gaussian(np.array([x, 0.0]), 0.1 * np.eye(2)) for x in (-2.0, 2.0))
+
+    def disc(t, x):
+        return jnp.where(jnp.sum(x**2) < 1.0, 1.0, 0.0)
+
+    costs: dict[str, Any] = {
+        "disc": Potential(disc),
+        "own": Potential(disc, smoothing=0.3),
+        "slope": Potential(lambda t, x: jnp.sum(x**2)),
+        "constant": Potential(lambda t, x: jnp.ones(())),
+        "entropy": Entropy(),
+    }
+    found = with_gradients(ControlProblem(left, right, costs=costs))
+    assert smoothed_costs(found).keys() == {"disc", "own"}
+    assert 0.0 < found.costs["disc"].smoothing < 0.3  # pyright: ignore[reportAttributeAccessIssue]
+    assert all(found.costs[n] is costs[n] for n in costs if n != "disc")
+    # Where ways are chosen it is felt at the edge, and was not.
+    edge = jnp.asarray([1.0, 0.0])
+    for problem, felt in ((found, True), (ControlProblem(left, right, costs=costs), False)):
+        problem = dataclasses.replace(problem, costs={"disc": problem.costs["disc"]})
+        slope = jax.grad(lambda x: _potential(problem)(jnp.asarray(0.0), x))(edge)  # noqa: B023
+        assert bool(slope[0] < -0.1) is felt
+
+
 def test_curves_go_around_an_obstacle():
     """A disc on the straight way: only bent starts leave it, by either side."""
 
@@ -350,8 +413,8 @@ _PLAIN = ControlProblem(_BALL, _FAR)
         ({"costs": {"wall": Potential(lambda t, x: x)}}, "the cost 'wall' returns shape (2,)"),
         ({"costs": {"pairs": Interaction(lambda x, y: x - y)}}, "the kernel of 'pairs' returns"),
         ({"terminal": lambda x: x}, "the terminal cost returns shape (2,)"),
-        ({"obstacle": lambda x: 1.0 - x @ x}, "of the source lies inside an obstacle"),
-        ({"obstacle": lambda x: x[0] - 4.0}, "of the target lies inside an obstacle"),
+        ({"obstacle": lambda t, x: 1.0 - x @ x}, "of the source lies inside an obstacle"),
+        ({"obstacle": lambda t, x: x[0] - 4.0}, "of the target lies inside an obstacle"),
     ],
 )
 def test_bad_problems_are_named(changes, message):
@@ -378,7 +441,7 @@ def test_an_infeasible_scene_is_reported():
             gaussian(np.array([-3.0, 0.0]), 0.1 * np.eye(2)),
             gaussian(np.array([3.0, 0.0]), 0.1 * np.eye(2)),
             costs={"wall": Potential(lambda t, x: 50.0 * jnp.exp(-(x[0] ** 2)))},
-            obstacle=lambda x: 0.5 - jnp.abs(x[0]),
+            obstacle=lambda t, x: 0.5 - jnp.abs(x[0]),
         )
     )
     with pytest.warns(UserWarning, match="inside an obstacle"):
@@ -470,7 +533,12 @@ def test_problems_that_are_not_there(tmp_path: Path):
             read(ControlConfig(problem=ProblemConfig(name=name)))
 
 
-@pytest.mark.parametrize("name", scenes.NAMES)
+_LONG = "opinion-1000"  # in a thousand dimensions all checks take seconds
+
+
+@pytest.mark.parametrize(
+    "name", [n if n != _LONG else pytest.param(n, marks=pytest.mark.slow) for n in scenes.NAMES]
+)
 def test_named_problems_are_in_order(name):
     check(scenes.NAMES[name]())
     assert read(ControlConfig(problem=ProblemConfig(name=name))).problem.name == name

@@ -4,9 +4,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from liouville.numerics.mixtures import GaussianMixture
-from liouville.objectives import Entropy, Interaction, Potential
+from liouville.numerics.mixtures import GaussianMixture, gaussian
+from liouville.objectives import Entropy, Interaction, MeanField, Potential
+from liouville.problems import opinion as opinion_problem
 from liouville.tasks.control.problem import ControlProblem
+
+# How far from a topic, along it, opinions feel in training that they may change sides.
+_SOFT = 0.2
 
 
 def s_tunnel(sigma: float = 1.0) -> ControlProblem:
@@ -32,7 +36,7 @@ def s_tunnel(sigma: float = 1.0) -> ControlProblem:
         },
         weights={"obstacle": 1500.0, "congestion": 50.0},
         stiff=("obstacle",),
-        obstacle=lambda x: depth(x).max(),
+        obstacle=lambda t, x: depth(x).max(),
         name="s-tunnel",
     )
 
@@ -54,7 +58,7 @@ def v_neck(sigma: float = 1.0) -> ControlProblem:
         costs={"obstacle": Potential(lambda t, x: jax.nn.softplus(depth(x))), "entropy": Entropy()},
         weights={"obstacle": 3000.0, "entropy": 8.0},
         stiff=("obstacle",),
-        obstacle=depth,
+        obstacle=lambda t, x: depth(x),
         name="v-neck",
     )
 
@@ -82,7 +86,7 @@ def gmm(sigma: float = 1.0) -> ControlProblem:
         },
         weights={"obstacle": 1500.0, "entropy": 5.0},
         stiff=("obstacle",),
-        obstacle=lambda x: depth(x).max(),
+        obstacle=lambda t, x: depth(x).max(),
         name="gmm",
     )
 
@@ -107,21 +111,52 @@ def double_well(sigma: float = 1.0) -> ControlProblem:
 
 
 def opinion(sigma: float = 0.5) -> ControlProblem:
-    r"""Opinions that polarise are brought together: $f = 2 \tanh(3 x_1) e_1$ in two dimensions.
+    r"""Opinions that polarise are kept mixed, in two dimensions.
 
-    A drift of our own that pulls opinions apart along one axis; the crowd starts mixed, would split
-    in two, and has to end mixed and twice as wide, at least effort.
+    From $N(0, \mathrm{diag}(.5, .25))$ to $N(0, 3 I)$ in the dynamics of
+    `liouville.problems.opinion` of strength 3, and $10\,E\,2/(1 + |x-y|^2)$ (Liu et al., ICLR
+    2024).
     """
+    return _opinion("opinion", [0.5, 0.25], 3.0, sigma, strength=3.0, crowd=1024)
 
-    def drift(t, x):
-        return 2.0 * jnp.tanh(3.0 * x[0]) * jnp.array([1.0, 0.0])
+
+def opinion_1000(sigma: float = 0.5) -> ControlProblem:
+    r"""Opinions that polarise are kept mixed, in a thousand dimensions.
+
+    As `opinion`, from $N(0, \mathrm{diag}(4, .25, .25, \dots))$ to $N(0, 4 I)$ with the strength 6.
+    What a crowd leans to is small beside the chance of a few thousand opinions in so many
+    coordinates: so the crowd is large.
+    """
+    variances = [4.0, *[0.25] * 999]
+    return _opinion("opinion-1000", variances, 4.0, sigma, strength=6.0, crowd=2048)
+
+
+def _opinion(
+    name: str, start: list[float], end: float, sigma: float, *, strength: float, crowd: int
+) -> ControlProblem:
+    dim = len(start)
+    topics = jnp.asarray(opinion_problem.topics(dim), jnp.zeros(()).dtype)
+
+    def side(topic, x):
+        # The sign, with the slope of a soft one: opinions that change sides are few but count.
+        inner = topic @ x
+        soft = jnp.tanh(inner / _SOFT)
+        return soft + jax.lax.stop_gradient(jnp.where(inner > 0.0, 1.0, -1.0) - soft)
+
+    def drift(t, x, crowd):
+        topic = topics[jnp.round(t * (len(topics) - 1)).astype(int)]
+        lean = crowd.mean(lambda y: side(topic, y) * y / jnp.sqrt(jnp.linalg.norm(y)))
+        fading = jnp.clip(1.0 - jnp.exp(8.0 * (t - 1.0)) + 1e-5, 1e-4, 1.0) ** 5
+        return strength * fading * side(topic, x) * lean / jnp.sqrt(jnp.linalg.norm(lean))
 
     return ControlProblem(
-        source=_balls([(0.0, 0.0)], 0.25),
-        target=_balls([(0.0, 0.0)], 1.0),
+        source=gaussian(np.zeros(dim), np.diag(start)),
+        target=gaussian(np.zeros(dim), end * np.eye(dim)),
         sigma=sigma,
-        drift=drift,
-        name="opinion",
+        drift=MeanField(drift, crowd),
+        costs={"congestion": Interaction(lambda x, y: 2.0 / (1.0 + jnp.sum((x - y) ** 2)))},
+        weights={"congestion": 10.0},
+        name=name,
     )
 
 
@@ -148,7 +183,7 @@ def drones(sigma: float = 0.5) -> ControlProblem:
         },
         weights={"obstacle": 300.0, "congestion": 20.0},
         stiff=("obstacle",),
-        obstacle=lambda x: depth(x).max(),
+        obstacle=lambda t, x: depth(x).max(),
         name="drones",
     )
 
@@ -171,5 +206,14 @@ def linear_quadratic(sigma: float = 1.0) -> ControlProblem:
 
 
 # What the command line knows by name.
-_SCENES = (s_tunnel, v_neck, gmm, linear_quadratic, double_well, opinion, drones)
+_SCENES = (
+    s_tunnel,
+    v_neck,
+    gmm,
+    linear_quadratic,
+    double_well,
+    opinion,
+    opinion_1000,
+    drones,
+)
 NAMES = {scene.__name__.replace("_", "-"): scene for scene in _SCENES}

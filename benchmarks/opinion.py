@@ -1,0 +1,184 @@
+"""Opinions that polarise, kept mixed at least effort: 2 and 1,000 dimensions.
+
+    python benchmarks/opinion.py [--dims 2 1000] [--steps N] [--crowd N] [--picture FILE]
+
+The problem of Generalized Schroedinger Bridge Matching (Liu et al., ICLR 2024) with its constants
+and its topics. The objective from the closed forms of the model, which no control of that law
+undercuts and which bounds the least objective from above, up to what a finite crowd leans to by
+chance; and along a rollout on fresh noise, in which the crowd of the drift is the trajectories
+themselves, with twice the steps of the topics. Beside it the start of training, a bridge that
+knows no crowd; the effort of that bridge alone, in closed form; and the law without control. The
+similarity of directions, 1 - angle/pi, is that of pairs of centred opinions: mean, standard
+deviation, and the share of pairs beyond .9 or below .1. In two dimensions the law of the model is
+compared with the rollout at five times: energy distance to draws of the model, and that of two
+sets of draws.
+"""
+
+import argparse
+import dataclasses
+import resource
+import time
+from functools import partial
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+
+from liouville.numerics.distances import Cloud, energy_distance
+from liouville.objectives import MeanField, drift_among
+from liouville.problems import GaussianBridge, directional_similarity
+from liouville.runs.config import merge
+from liouville.tasks.control import scenes
+from liouville.tasks.control.config import ControlConfig
+from liouville.tasks.control.fit import TASK, objective_of, read
+from liouville.tasks.control.measure import closed_form, of_rollout
+from liouville.tasks.control.rollout import equal_particles, roll_out
+from liouville.training import fit
+
+SETTINGS = {
+    2: ["training.steps=1500", "objective.times=32"],
+    1000: ["training.steps=150", "training.rate=0.002", "objective.times=8"],
+}
+CROWDS, STEPS, EVEN = {2: 32_768, 1000: 8192}, {2: 2000, 1000: 500}, 0.1
+
+
+def bridge_effort(problem):
+    """The least effort between the ends without any drift: coordinates are independent."""
+    first, last = (np.diag(end.covariances[0]) for end in problem.ends)
+    pairs, counts = np.unique(np.stack([first, last], axis=1), axis=0, return_counts=True)
+    zero, noise = np.zeros(1), float(problem.sigma)
+    energies = [
+        GaussianBridge(zero, np.array([[a]]), zero, np.array([[b]]), noise).energy()
+        for a, b in pairs
+    ]
+    return float(counts @ energies) / noise**2
+
+
+def without_control(problem, x0, steps, key):
+    """Where the crowd is in the end if nobody steers it."""
+    h = problem.horizon / steps
+
+    @jax.jit
+    def run(x, key):
+        def step(x, i):
+            t = jnp.asarray(i * h, x.dtype)
+            field = drift_among(problem.drift, *equal_particles(x))
+            noise = jr.normal(jr.fold_in(key, i), x.shape, x.dtype)
+            return x + h * jax.vmap(partial(field, t))(x) + problem.sigma * h**0.5 * noise, None
+
+        return jax.lax.scan(step, x, jnp.arange(steps))[0]
+
+    return np.asarray(run(x0, key))
+
+
+def say_similarity(name, points):
+    found = directional_similarity(points)
+    extreme = np.mean((found < EVEN) | (found > 1.0 - EVEN))
+    axes = np.linalg.eigvalsh(np.cov(points[: 2 * points.shape[1]].T))
+    print(
+        f"| {name} | {found.mean():.3f} | {found.std():.4f} | {100 * extreme:.1f} % "
+        f"| {axes[-1]:.2f} | {axes.mean():.2f} |",
+        flush=True,
+    )
+    return found
+
+
+def against_rollout(path, rollout):
+    """The law of the model beside the trajectories: energy distances at five times."""
+    print("\n| time | energy distance of rollout and model | of two sets of draws |\n|---|---|---|")
+    draw = jax.jit(lambda t, keys: jax.vmap(lambda k: path.at(t).sample(key=k))(keys))
+    kept = len(rollout.times) - 1
+    for i in np.linspace(0, kept, 6).round().astype(int)[1:]:
+        t, n = rollout.times[i], 4000
+        clouds = [Cloud.of(np.asarray(rollout.points[i][:n], float))]
+        for seed in (0, 1):
+            clouds.append(Cloud.of(np.asarray(draw(t, jr.split(jr.key(seed), n)), float)))
+        ours, floor = energy_distance(clouds[0], clouds[1]), energy_distance(clouds[2], clouds[1])
+        print(
+            f"| {float(t):.1f} | {ours.value:.1e} ± {ours.error:.0e} "
+            f"| {floor.value:.1e} ± {floor.error:.0e} |",
+            flush=True,
+        )
+
+
+def one(dim, options, shown):
+    begin, processor = time.perf_counter(), time.process_time()
+    problem = scenes.opinion() if dim == 2 else scenes.opinion_1000()
+    settings = [*SETTINGS[dim], *([f"training.steps={options.steps}"] if options.steps else [])]
+    config = merge(ControlConfig, settings=settings)
+    start = TASK.resolve(read(config, problem), config)
+    options_of = {"steps": config.training.steps, "optimizer": config.training.rate}
+    fitted = fit(
+        start.path, objective_of(problem, config), **options_of, chunk=10, progress=options.progress
+    )
+    seconds, spent = time.perf_counter() - begin, time.process_time() - processor
+    print(
+        f"\n{dim} dimensions: {seconds:.0f} s, {spent:.0f} of a processor, of training and before"
+    )
+    count = options.crowd or CROWDS[dim]
+    wide = dataclasses.replace(problem, drift=MeanField(problem.drift.drift, count))
+    print("\n| | objective | effort | congestion |\n|---|---|---|---|")
+    print(f"| bridge without a drift, closed form | | {bridge_effort(problem):.4g} | |")
+    for name, path in (("start of training", start.path), ("closed form", fitted.path)):
+        costs = closed_form(path, wide)
+        parts = costs.parts
+        print(
+            f"| {name} | {costs.total:.5g} ± {costs.error:.1g} | {parts['effort']:.5g} "
+            f"| {parts['congestion']:.4g} |",
+            flush=True,
+        )
+    x0 = jax.jit(lambda keys: jax.vmap(lambda k: fitted.path.at(jnp.zeros(())).sample(key=k))(keys))
+    x0 = x0(jr.split(jr.key(2), count))
+    rollout = roll_out(fitted.path, problem, x0, steps=STEPS[dim], key=jr.key(3))
+    costs = of_rollout(rollout, problem)
+    print(
+        f"| rollout of {count} | {costs.total:.5g} | {costs.parts['effort']:.5g} "
+        f"| {costs.parts['congestion']:.4g} |"
+    )
+    print("\n| crowd | similarity | spread | extreme | largest variance | mean |")
+    print("|---|---|---|---|---|---|")
+    say_similarity("at the start", np.asarray(x0, float))
+    alone = without_control(problem, x0, STEPS[dim], jr.key(4))
+    shown[f"{dim} dimensions, no control"] = say_similarity("no control", alone)
+    shown[f"{dim} dimensions, controlled"] = say_similarity(
+        "controlled", np.asarray(rollout.points[-1], float)
+    )
+    target = problem.target.sample(count, seed=5)[0]
+    say_similarity("the target", target)
+    if dim == 2:
+        against_rollout(fitted.path, rollout)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    print(f"\n{time.perf_counter() - begin:.0f} s in all, at most {peak:.1f} GB")
+
+
+def picture(shown, file):
+    """Histograms of the similarities."""
+    from liouville.plots import sheet
+
+    figure, panels = sheet(3.0 * len(shown), 2.6, columns=len(shown))
+    for axes, (name, values) in zip(panels, shown.items(), strict=True):
+        axes.hist(values, 40, (0.0, 1.0), density=True)
+        axes.set(title=name, xlabel="similarity", yticks=[])
+    figure.savefig(file, dpi=120)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--dims", nargs="+", type=int, default=[2, 1000], choices=[2, 1000])
+    parser.add_argument("--steps", type=int, help="of training")
+    parser.add_argument("--crowd", type=int, help="trajectories, and particles of the drift")
+    parser.add_argument("--picture")
+    parser.add_argument("--progress", action="store_true")
+    options = parser.parse_args()
+    shown = {}
+    for dim in options.dims:
+        one(dim, options, shown)
+        eqx.clear_caches()
+    if options.picture:
+        picture(shown, options.picture)
+
+
+if __name__ == "__main__":
+    main()
