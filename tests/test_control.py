@@ -40,7 +40,7 @@ from liouville.tasks.control import measure, scenes
 from liouville.tasks.control import rollout as rollout_module
 from liouville.tasks.control._check import check
 from liouville.tasks.control._gradients import smoothed_costs, with_gradients
-from liouville.tasks.control._initial import _potential, least_curves
+from liouville.tasks.control._initial import _potential, least_curves, noise_of
 from liouville.tasks.control.config import ControlConfig, ProblemConfig
 from liouville.tasks.control.fit import ControlFit, fit_control, load_policy, read
 from liouville.tasks.control.measure import closed_form, of_log, of_rollout
@@ -285,6 +285,26 @@ def test_obstacles_may_come_and_go(monkeypatch):
     assert len(of_log(fewer, problem).parts) == 1
 
 
+def test_noises_of_all_forms_are_one():
+    """The same noise as a number, numbers, a matrix and functions of each."""
+    path = moving()
+    own = jnp.asarray([0.5, 0.5])
+    forms: list[Any] = [0.5, own, jnp.diag(own), lambda t, x: jnp.asarray(0.5)]
+    forms += [lambda t, x: own, lambda t, x: jnp.diag(own)]
+    t, x = jnp.asarray(0.3), jnp.asarray([0.2, -0.7])
+    found = [control_at(t, path.at(t), x, sigma) for sigma in forms]
+    assert all(np.allclose(c, found[0], rtol=1e-4) for c in found)
+    # A noise that depends on the place, as a number and as the matrix of it.
+    one, matrix = (lambda t, x: 1.0 + x[0] ** 2), (lambda t, x: (1.0 + x[0] ** 2) * jnp.eye(2))
+    ours, theirs = (control_at(t, path.at(t), x, sigma) for sigma in (one, matrix))
+    assert np.allclose(ours, theirs, rtol=1e-5)
+    assert not np.allclose(ours, found[0], rtol=0.1)
+    for sigma in (np.array([0.5, 0.7]), one):
+        problem = ControlProblem(_BALL, _FAR, sigma=sigma)
+        check(problem)
+        assert noise_of(problem) > 0.5
+
+
 def _beyond(t, x):
     return jnp.where(x[0] > 1.0, 1.0, 0.0)
 
@@ -400,7 +420,9 @@ _PLAIN = ControlProblem(_BALL, _FAR)
         ({"sigma": -1.0}, "sigma is -1.0"),
         ({"sigma": np.ones((2, 2))}, "singular"),
         ({"sigma": np.ones(3)}, "shape"),
-        ({"sigma": lambda t, x: x}, "sigma returns shape (2,)"),
+        ({"sigma": lambda t, x: x[:1]}, "sigma returns shape (1,)"),
+        ({"sigma": np.array([1.0, 0.0])}, "singular"),
+        ({"sigma": lambda t, x: 0.0 * x[0]}, "singular"),
         ({"horizon": 0.0}, "horizon is 0.0"),
         ({"target": gaussian(np.zeros(3), np.eye(3))}, "2 coordinates but the target 3"),
         ({"target": None}, "doing nothing solves it"),

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from liouville.diffusions._moments import diffusion
 from liouville.maps import AbstractMap
 from liouville.numerics.types import Point, Scalar
-from liouville.objectives import Drift, MeanField, Noise
+from liouville.objectives import Drift, MeanField, Noise, noise_matrix
 
 
 def pulled_back(mapping: AbstractMap, drift: Drift, sigma: Noise) -> tuple[Drift, Noise]:
@@ -26,10 +26,7 @@ def pulled_back(mapping: AbstractMap, drift: Drift, sigma: Noise) -> tuple[Drift
         return mapping.at(jnp.zeros((), x.dtype)).forward(x)[0]
 
     def noise(t: Scalar, x: Point) -> jax.Array:
-        y = image(x)
-        own = sigma(t, y) if callable(sigma) else jnp.asarray(sigma, x.dtype)
-        own = own if own.ndim else own * jnp.eye(x.shape[0], dtype=x.dtype)
-        return jnp.linalg.solve(jax.jacfwd(image)(x), own)
+        return jnp.linalg.solve(jax.jacfwd(image)(x), noise_matrix(sigma, t, image(x)))
 
     def carried(t: Scalar, x: Point, force: Any) -> Point:
         bend = jax.jacfwd(jax.jacfwd(image))(x)
@@ -42,5 +39,5 @@ def pulled_back(mapping: AbstractMap, drift: Drift, sigma: Noise) -> tuple[Drift
             met = drift.among(jax.vmap(image)(crowd.points), crowd.weights)
             return carried(t, x, met(t, image(x)))
 
-        return MeanField(among), noise
+        return MeanField(among, drift.crowd), noise
     return (lambda t, x: carried(t, x, drift(t, image(x)))), noise

@@ -92,8 +92,8 @@ def solve_fokker_planck(
         drift: $f(t, x)$, written with `jax.numpy`, or a `liouville.objectives.MeanField` of a
             function $f(t, x, \rho)$ that meets the population too.
         source: the density at time 0, before the map if there is one.
-        sigma: the noise: a positive number, an invertible matrix, or a function of time and place
-            that returns one.
+        sigma: the noise: a positive number, one for each coordinate, an invertible matrix, or a
+            function of time and place that returns one of these.
         horizon: the last time, positive.
         map: a fixed map $T$ from the line onto the support, such as `liouville.maps.Exp((0.0,))`
             where noise vanishes at zero: the path is that of $T^{-1}(X)$, by Itô's formula, seen

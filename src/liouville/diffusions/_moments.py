@@ -22,7 +22,7 @@ from scipy.cluster.vq import kmeans2
 from scipy.special import ndtri
 
 from liouville.numerics.mixtures import GaussianMixture
-from liouville.objectives import Field, Noise
+from liouville.objectives import Field, Noise, noise_matrix
 
 Array = np.ndarray
 
@@ -90,7 +90,7 @@ def diffusion(sigma: Noise, t: jax.Array, x: jax.Array) -> jax.Array:
     r"""$\sigma\sigma^\top$ at a time and a place, shape `(dim, dim)`."""
     if isinstance(sigma, int | float):
         return sigma**2 * jnp.eye(x.shape[0], dtype=x.dtype)
-    matrix = sigma(t, x) if callable(sigma) else jnp.asarray(sigma, x.dtype)
+    matrix = noise_matrix(sigma, t, x)
     return matrix @ matrix.T
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from liouville.errors import LiouvilleError
 from liouville.numerics.arguments import number, numbers
 from liouville.numerics.functions import check_values
-from liouville.objectives import Drift, drift_among
+from liouville.objectives import Drift, drift_among, noise_matrix, noise_shape
 
 # Points of a source at which a drift and a noise are asked.
 DRAWS = 32
@@ -27,8 +27,10 @@ def check_noise(points: np.ndarray, drift: Drift | None, sigma: Any, horizon: fl
         if field is not None:
             check_values("the drift", field, points, (dim,), t)
         if callable(sigma):
-            sigmas = check_values("sigma", sigma, points, (dim, dim), t)
-            _check_invertible(sigmas)
+            shape = noise_shape(sigma, _array(t), _array(points[0]))
+            check_values("sigma", sigma, points, shape, t)
+            matrices = jax.vmap(lambda x, t=t: noise_matrix(sigma, _array(t), x))(_array(points))
+            _check_invertible(np.asarray(matrices, float))
     if callable(sigma):
         return sigma
     value = numbers("sigma", sigma)
@@ -39,11 +41,11 @@ def check_noise(points: np.ndarray, drift: Drift | None, sigma: Any, horizon: fl
                 "through it; give a positive number (for motion without noise use 'fit transport')"
             )
         return float(value)
-    if value.shape != (dim, dim):
+    if value.shape not in ((dim,), (dim, dim)):
         raise LiouvilleError(
-            f"sigma has shape {value.shape}; give a number or a matrix {(dim, dim)}"
+            f"sigma has shape {value.shape}; give a number, {dim} numbers or a matrix {(dim, dim)}"
         )
-    _check_invertible(value[None])
+    _check_invertible(value[None] if value.ndim == 2 else np.diag(value)[None])
     return _array(value)
 
 

@@ -39,6 +39,8 @@ from liouville.objectives._running import Terminal as Terminal
 from liouville.objectives._running import control_at as control_at
 from liouville.objectives._running import drift_among as drift_among
 from liouville.objectives._running import drift_within as drift_within
+from liouville.objectives._running import noise_matrix as noise_matrix
+from liouville.objectives._running import noise_shape as noise_shape
 from liouville.objectives._transport import Cost as Cost
 from liouville.objectives._transport import Field as Field
 from liouville.objectives._transport import JacobianAsymmetry as JacobianAsymmetry

@@ -22,7 +22,8 @@ from liouville.objectives._transport import Cost, Field, over_time
 from liouville.paths import AbstractMarginal, AbstractPath
 from liouville.quantities import score
 
-Noise = float | Float[Array, "dim dim"] | Callable[[Scalar, Point], Float[Array, "dim dim"]]
+# A number for all coordinates, one for each, a matrix, or a function of time and place of these.
+Noise = float | Float[Array, "..."] | Callable[[Scalar, Point], Float[Array, "..."]]
 Kernel = Callable[[Point, Point], Scalar]
 Statistic = Callable[[Scalar, AbstractMarginal, Points, Float[Array, " n"]], Scalar]
 
@@ -123,8 +124,9 @@ class Effort(AbstractRunningCost):
     entropy of the controlled process to the uncontrolled one with the same start (Girsanov).
 
     Attributes:
-        sigma: the noise, in space per square root of time: a positive number, an invertible
-            matrix, or a function of time and place that gives one.
+        sigma: the noise, in space per square root of time: a positive number, one for each
+            coordinate, an invertible matrix, or a function of time and place that gives one of
+            these.
         drift: the uncontrolled drift $f(t, x)$, or a `MeanField`, which meets the particles at
             which the effort is measured, or more; none for zero.
 
@@ -147,7 +149,7 @@ class Effort(AbstractRunningCost):
         if drift is not None:
             check_function("the drift", drift, one, (dim,))
         if callable(self.sigma):
-            check_function("sigma", self.sigma, one, (dim, dim))
+            check_function("sigma", self.sigma, one, noise_shape(self.sigma, t, points[0]))
         controls = jax.vmap(lambda x: control_at(t, marginal, x, self.sigma, drift))(points)
         return 0.5 * weights @ jnp.sum(controls**2, axis=-1)
 
@@ -161,16 +163,33 @@ def control_at(
     """
     velocity, slope = marginal.velocity(x), score(marginal, x)
     excess = velocity if drift is None else velocity - drift(t, x)
-    if isinstance(sigma, int | float):
+    if isinstance(sigma, int | float) or (not callable(sigma) and sigma.ndim == 1):
         return excess / sigma + 0.5 * sigma * slope
     if not callable(sigma):
         return jnp.linalg.solve(sigma, excess) + 0.5 * sigma.T @ slope
 
     def diffusion(y):
-        return sigma(t, y) @ sigma(t, y).T
+        return noise_matrix(sigma, t, y) @ noise_matrix(sigma, t, y).T
 
     divergence = jnp.einsum("ijj->i", jax.jacfwd(diffusion)(x))
-    return jnp.linalg.solve(sigma(t, x), excess + 0.5 * (divergence + diffusion(x) @ slope))
+    push = excess + 0.5 * (divergence + diffusion(x) @ slope)
+    return jnp.linalg.solve(noise_matrix(sigma, t, x), push)
+
+
+def noise_matrix(sigma: Noise, t: Scalar, x: Point) -> Float[Array, "dim dim"]:
+    """The noise at a time and a place as a matrix, in whichever form it was given."""
+    value = sigma(t, x) if callable(sigma) else jnp.asarray(sigma, x.dtype)
+    return value if value.ndim == 2 else value * jnp.eye(x.shape[0], dtype=x.dtype)
+
+
+def noise_shape(sigma: Callable, t: Scalar, x: Point) -> tuple[int, ...]:
+    """The shape that a function for the noise should have: its own, if that is one of a noise."""
+    dim = x.shape[0]
+    try:
+        shape = jax.eval_shape(sigma, t, x).shape
+    except Exception:  # a function of a user may raise anything; whoever checks it says so
+        return (dim, dim)
+    return shape if shape in ((), (dim,)) else (dim, dim)
 
 
 class Potential(AbstractRunningCost):

@@ -17,7 +17,7 @@ from liouville.data import Standardisation
 from liouville.diffusions.bridges import path_along, split_parts, whole_parts
 from liouville.errors import LiouvilleError
 from liouville.numerics.mixtures import GaussianMixture
-from liouville.objectives import Potential
+from liouville.objectives import Potential, noise_matrix
 from liouville.paths import Rescaled, function_in_model, path_in_user
 from liouville.tasks.control.config import PathConfig
 from liouville.tasks.control.problem import ControlProblem
@@ -100,10 +100,11 @@ def units_of(problem: ControlProblem) -> Standardisation:
 
 def noise_of(problem: ControlProblem) -> float:
     """One number for the noise: the root mean square over the coordinates at the source's mean."""
-    sigma = problem.sigma
-    if callable(sigma):
-        sigma = sigma(jnp.zeros(()), jnp.asarray(problem.source.mean, jnp.zeros(()).dtype))
-    return float(np.sqrt(np.mean(np.sum(np.atleast_2d(np.asarray(sigma, float)) ** 2, axis=1))))
+    if isinstance(problem.noise, float):
+        return problem.noise
+    mean = jnp.asarray(problem.source.mean, jnp.zeros(()).dtype)
+    matrix = np.asarray(noise_matrix(problem.noise, jnp.zeros(()), mean), float)
+    return float(np.sqrt(np.mean(np.sum(matrix**2, axis=1))))
 
 
 def _potential(problem: ControlProblem) -> Callable | None:

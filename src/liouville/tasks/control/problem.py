@@ -22,8 +22,8 @@ class ControlProblem:
         source: the distribution at time 0, met exactly: a mixture, or samples, to which a fit
             puts one (whatever `liouville.read_samples` reads).
         target: the distribution at the horizon, met exactly; `None` leaves it free.
-        sigma: the noise, in space per square root of time: a number, a matrix of shape
-            `(dim, dim)`, or a function of time and place that gives one.
+        sigma: the noise, in space per square root of time: a number, one for each coordinate, a
+            matrix of shape `(dim, dim)`, or a function of time and place that gives one of these.
         horizon: $T$.
         drift: $f(t, x)$, what moves the population without control, or a `MeanField` that depends
             on its law; `None` for nothing.

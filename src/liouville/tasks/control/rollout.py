@@ -11,7 +11,7 @@ import jax.random as jr
 from jaxtyping import Array, Float
 
 from liouville.numerics.types import Point, Points, RandomKey, Scalar
-from liouville.objectives import Interaction, Noise, control_at, drift_among
+from liouville.objectives import Interaction, Noise, control_at, drift_among, noise_matrix
 from liouville.paths import AbstractMarginal, AbstractPath
 from liouville.tasks.control.problem import ControlProblem
 
@@ -130,4 +130,4 @@ def _depth(problem: ControlProblem) -> Callable[[Scalar, Point], Scalar]:
 def _noise(sigma: Noise, t: Scalar, x: Point, z: Point) -> Point:
     if isinstance(sigma, float):
         return sigma * z
-    return (sigma(t, x) if callable(sigma) else sigma) @ z
+    return noise_matrix(sigma, t, x) @ z
