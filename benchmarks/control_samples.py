@@ -54,7 +54,7 @@ def main():
                 f"{s['objective (closed form), standard error']:.2f} "
                 f"| {s['objective (rollout)']:.2f} "
                 f"| {100 * (s['objective (closed form)'] / known - 1):+.2f} % "
-                f"| {ours.value:.3f} | {floor.value:.3f} |",
+                f"| {ours.value:.3f} ± {ours.error:.3f} | {floor.value:.3f} ± {floor.error:.3f} |",
                 flush=True,
             )
 

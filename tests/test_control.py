@@ -305,6 +305,28 @@ def test_noises_of_all_forms_are_one():
         assert noise_of(problem) > 0.5
 
 
+@pytest.mark.slow
+def test_samples_cost_what_their_gaussians_do():
+    """The s-tunnel between 2,000 rows of either end."""
+    truth, found = scenes.s_tunnel(), []
+    rows = {
+        n: getattr(truth, n).sample(2000, seed=i)[0] for i, n in enumerate(("source", "target"))
+    }
+    settings = {
+        "path.parts": 8,
+        "path.bend_steps": 300,
+        "objective.times": 32,
+        "training.steps": 500,
+        "training.average": 0.98,
+        "rollout.trajectories": 200,
+        "rollout.steps": 100,
+    }
+    for problem in (truth, dataclasses.replace(truth, **rows)):
+        fitted = fit_control(problem, settings, progress=False)
+        found.append(fitted.summary["objective (closed form)"])
+    assert abs(found[1] / found[0] - 1.0) < 0.01
+
+
 def _beyond(t, x):
     return jnp.where(x[0] > 1.0, 1.0, 0.0)
 

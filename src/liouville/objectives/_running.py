@@ -25,6 +25,9 @@ from liouville.quantities import score
 # A number for all coordinates, one for each, a matrix, or a function of time and place of these.
 Noise = float | Float[Array, "..."] | Callable[[Scalar, Point], Float[Array, "..."]]
 Kernel = Callable[[Point, Point], Scalar]
+
+# All pairs of a time together have at most about so many coordinates.
+_PAIRED = 2**22
 Statistic = Callable[[Scalar, AbstractMarginal, Points, Float[Array, " n"]], Scalar]
 
 
@@ -258,10 +261,11 @@ class Interaction(AbstractRunningCost):
     kernel: Kernel
 
     def __call__(self, t, marginal, points, weights, *, key) -> Scalar:
-        """The mean over pairs of these particles and independent other ones."""
+        """The mean over pairs of these particles and independent other ones, not too many."""
         del t
         check_function("the kernel", self.kernel, {"x": points[0], "y": points[0]}, ())
-        others, shares = marginal.particles(points.shape[0], key=key)
+        count = max(1, min(points.shape[0], _PAIRED // points.size))
+        others, shares = marginal.particles(count, key=key)
         pairs = jax.vmap(lambda x: jax.vmap(lambda y: self.kernel(x, y))(others))(points)
         return weights @ pairs @ shares
 
