@@ -3,15 +3,15 @@
     python benchmarks/opinion.py [--dims 2 1000] [--steps N] [--crowd N] [--picture FILE]
 
 The problem of Generalized Schroedinger Bridge Matching (Liu et al., ICLR 2024) with its constants
-and its topics. The objective from the closed forms of the model, which no control of that law
-undercuts and which bounds the least objective from above, up to what a finite crowd leans to by
-chance (no lower bound is known to us: the drift depends on the law); and along a rollout on fresh noise, in which the crowd of the drift is the trajectories
-themselves, in at least the steps of the topics. Beside it the start of training, a bridge that
-knows no crowd; the effort of that bridge alone, in closed form; and the law without control. The
-similarity of directions, 1 - angle/pi, is that of pairs of centred opinions: mean, standard
-deviation, and the share of pairs beyond .9 or below .1. In two dimensions the law of the model is
-compared with the rollout at five times: energy distance to draws of the model, and that of two
-sets of draws.
+and its topics. The objective from the closed forms of the model, which bounds the least objective
+from above up to what a finite crowd leans to by chance (no lower bound is known to us, as the drift
+depends on the law); and along a rollout on fresh noise, in which the crowd of the drift is the
+trajectories themselves, in at least the steps of the topics. Beside it the start of training, a
+bridge that knows no crowd; the effort of that bridge alone, in closed form; and the law without
+control. The similarity of directions, 1 - angle/pi, is that of pairs of centred opinions: mean,
+standard deviation, and the share of pairs beyond .9 or below .1. In two dimensions the law of the
+model is compared with the rollout at five times: energy distance to draws of the model, and that of
+two sets of draws.
 """
 
 import argparse
