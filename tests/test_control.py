@@ -369,6 +369,36 @@ def test_costs_without_a_slope_get_one():
         assert bool(slope[0] < -0.1) is felt
 
 
+def test_obstacles_are_drawn_where_they_are(tmp_path: Path):
+    """A disc that goes from left to right: on a panel at its time, in a film at every frame."""
+    from matplotlib.figure import Figure
+
+    from liouville.data import Standardisation
+    from liouville.model import Model
+    from liouville.plots import density_movie
+    from liouville.tasks.control.report import _scenery
+
+    ball = gaussian(np.zeros(2), np.eye(2))
+    problem = ControlProblem(
+        ball, obstacle=lambda t, x: 0.5 - jnp.abs(x - jnp.stack([4.0 * t - 2.0, 0.0 * t])).max()
+    )
+    draw = _scenery(problem)
+    assert draw is not None
+    axes = Figure().add_subplot(xlim=(-3.0, 3.0), ylim=(-3.0, 3.0))
+    for t, place in ((0.0, -2.0), (1.0, 2.0)):
+        (filled, _) = draw(axes, np.array([t]))
+        corners = np.concatenate([path.vertices for path in filled.get_paths()])
+        assert abs(corners[:, 0].mean() - place) < 0.2
+        filled.remove()
+    wide = draw(axes, np.linspace(0.0, 1.0, 9))[0].get_paths()
+    corners = np.concatenate([path.vertices for path in wide])
+    assert corners[:, 0].min() < -2.0 < 2.0 < corners[:, 0].max()
+    units = Standardisation(np.zeros(2), np.ones(2), 0.0, 1.0)
+    model = Model(still(0.0, 1.0, dim=2), units, np.array([0.0, 1.0]), ("x", "y"))
+    film = density_movie(model, tmp_path / "film.gif", frames=3, scenery=draw)
+    assert film.stat().st_size > 0
+
+
 def test_curves_go_around_an_obstacle():
     """A disc on the straight way: only bent starts leave it, by either side."""
 
