@@ -1,6 +1,6 @@
 """What a diffusion must be, checked before anything is computed."""
 
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +9,7 @@ import numpy as np
 from liouville.errors import LiouvilleError
 from liouville.numerics.arguments import number, numbers
 from liouville.numerics.functions import check_values
-from liouville.objectives import Drift, drift_among, noise_matrix, noise_shape
+from liouville.objectives import Drift, Noise, drift_among, noise_matrix, noise_shape
 
 # Points of a source at which a drift and a noise are asked.
 DRAWS = 32
@@ -29,7 +29,9 @@ def check_noise(points: np.ndarray, drift: Drift | None, sigma: Any, horizon: fl
         if callable(sigma):
             shape = noise_shape(sigma, _array(t), _array(points[0]))
             check_values("sigma", sigma, points, shape, t)
-            matrices = jax.vmap(lambda x, t=t: noise_matrix(sigma, _array(t), x))(_array(points))
+            matrices = jax.vmap(lambda x, t=t: noise_matrix(cast(Noise, sigma), _array(t), x))(
+                _array(points)
+            )
             _check_invertible(np.asarray(matrices, float))
     if callable(sigma):
         return sigma
