@@ -15,14 +15,14 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array
 
-from liouville.curves import AbstractCurve, Constant, HardEnded, HardStarted, Knots, Network
+from liouville.curves import AbstractCurve, Constant, HardEnded, HardStarted, Knots, Network, Tied
 from liouville.gauges import AbstractGauge, Exchange, FullGauge, LowRankGauge
 from liouville.maps import AbstractMap
 from liouville.numerics.conditioning import given
 from liouville.numerics.networks import MLP
 from liouville.numerics.parameters import Fixed, split
 from liouville.numerics.types import RandomKey
-from liouville.numerics.weights import CoupledWeights
+from liouville.numerics.weights import CoupledWeights, GroupedWeights
 from liouville.paths import (
     AbstractPath,
     Autoregressive,
@@ -277,6 +277,20 @@ def growing(family: str, scale: str, kind: str, parts: int, dim: int) -> Maker:
         keys = jr.split(key)
         still = location_scale(family, scale, kind, parts, dim, keys[0])
         masses = jolted(Masses(curve(kind, (parts,), keys[1], 0.7)), keys[0], 0.2)
+        return LocationScale(still.location, still.raw_scale, masses, still.family, still.scale)
+
+    return make
+
+
+def tied(parts: int, dim: int) -> Maker:
+    """Parts whose masses at both ends have given sums in groups."""
+
+    def make(key):
+        keys = jr.split(key, 4)
+        still = location_scale("gaussian", "full", "fast", parts, dim, keys[0])
+        groups, totals = jnp.arange(parts) % 2, Fixed(jnp.asarray([0.4, 1.3]))
+        start, end = (GroupedWeights(jr.normal(k, (parts,)), groups, totals) for k in keys[1:3])
+        masses = Masses(Tied(start, end, curve("cubic", (parts,), keys[3], 0.7), INTERVAL))
         return LocationScale(still.location, still.raw_scale, masses, still.family, still.scale)
 
     return make

@@ -43,6 +43,7 @@ from makers import (
     retimed,
     routed,
     selected,
+    tied,
     triggered,
     triggered_by_power_laws,
     weighted,
@@ -182,6 +183,7 @@ GROWING = {
     "growing-linear-1d": Entry(growing("gaussian", "diagonal", "linear", 2, 1), 1, "low"),
     "growing-full": Entry(growing("gaussian", "full", "cubic", 3, 2), 2),
     "growing-student": Entry(growing("student", "full", "network", 2, 2), 2, **_HEAVY[2]),
+    "growing-tied": Entry(tied(3, 2), 2),
     "growing-logistic-3d": Entry(growing("logistic", "diagonal", "fast", 2, 3), 3),
     # A constant in the potential moves nothing.
     "exchanged": Entry(

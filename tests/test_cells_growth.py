@@ -10,6 +10,7 @@ import pytest
 
 from liouville.data import Snapshots
 from liouville.errors import LiouvilleError
+from liouville.numerics.couplings import growth_length
 from liouville.numerics.distances import Cloud
 from liouville.runs.config import merge
 from liouville.tasks.cells._gaps import unfilled
@@ -24,7 +25,6 @@ from liouville.tasks.cells.growth import (
 from liouville.tasks.cells.initial import (
     chains_through,
     choose_groups,
-    growth_length,
     growth_of_groups,
     initial_path,
     total_curves,

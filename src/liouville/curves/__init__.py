@@ -8,6 +8,7 @@ without the points paying for it.
 * `Knots`: values at unequal times, joined linearly or by cubic Hermite pieces.
 * `Network`: a network of time features around a learned offset.
 * `HardEnded`: passes exactly through given values at given times, free in between.
+* `Tied`: between two values that are learned and keep a constraint, free in between.
 * `HardStarted`: starts exactly at a given value, free afterwards.
 * `Kinked`, `Jumping`: smooth but for kinks, or jumps, at given times.
 """
@@ -25,3 +26,4 @@ from liouville.curves._kinked import Jumping as Jumping
 from liouville.curves._kinked import Kinked as Kinked
 from liouville.curves._knots import Knots as Knots
 from liouville.curves._network import Network as Network
+from liouville.curves._tied import Tied as Tied

@@ -25,6 +25,9 @@ from liouville.paths import Full, Leading, LocationScale
 from liouville.problems import bridge_cross, bures
 
 Array = np.ndarray
+Moments = tuple[Array, Array]
+"""Means `(parts, dim)` and covariances `(parts, dim, dim)`."""
+Interpolation = Literal["linear", "cubic", "monotone"]
 
 _DRAWS = 2000
 _CLOCK = (0.15, 0.3, 0.5, 0.7, 0.85)
@@ -85,7 +88,7 @@ def split_parts(
         kept = np.flatnonzero(
             np.bincount(pair, minlength=len(source.weights) * len(target.weights)) > share * _DRAWS
         )
-        label = _clusters(np.concatenate([x, y], axis=1), pair, kept, parts, seed)
+        label = clusters_of_pairs(np.concatenate([x, y], axis=1), pair, kept, parts, seed)
         count = label.max() + 1
         first = np.array([np.flatnonzero(label == j)[0] for j in range(count)])
         sources, targets = row[first], column[first]
@@ -97,7 +100,7 @@ def split_parts(
         return None
     moments = [group_moments(z, label, _PRIOR_DRAWS, _PRIOR_SHARE) for z in (x, y)]
     means = [
-        _centre(m, weights, own, end.means)
+        centred(m, weights, own, end.means)
         for (m, _), own, end in zip(moments, (sources, targets), (source, target))
     ]
     return Parts(sources, targets, weights, np.stack(means), np.stack([c for _, c in moments]))
@@ -131,46 +134,36 @@ def path_along(
         (source.means[parts.sources], _blocks(source.covariances, leading, parts.sources)),
         (target.means[parts.targets], _blocks(target.covariances, leading, parts.targets)),
     )
-    floor = min(log_floor(block, min_scale) for _, blocks in ends for block in blocks)
-    scale = Full(floor) if leading == dim else Leading(leading, floor)
-    dtype = jnp.zeros(()).dtype
-    o = opening
-    near = np.array([0.0, 0.25 * o, 0.5 * o, o, 2.0 * o, 4.0 * o])
-    knots = np.unique(np.concatenate([near, clock, 1.0 - near]))
-    knots = knots[np.append(True, np.diff(knots) > 0.1 * o)]
-    length = times[1] - times[0]
-    # Next to the ends, where the gate is zero, the inside is the limit of what it should be.
-    inner = np.clip(knots, 1e-2 * o, 1.0 - 1e-2 * o)
-    states = [_state(parts, ends, s, sigma**2 * length, o) for s in inner]
-    if bend is not None:
-        states = [(m + bend(s), c) for (m, c), s in zip(states, inner)]
+    inner, knots = clock_of(opening, clock)
+    noise = sigma**2 * (times[1] - times[0])
+    every = np.arange(len(parts.weights))
+    own = [_blocks(covariances, leading, every) for covariances in parts.covariances]
 
-    def curve(first: Array, last: Array, values: list[Array]) -> AbstractCurve:
-        gate = _gate(inner, o)
-        inside = [(v - (1.0 - s) * first - s * last) / g for v, s, g in zip(values, inner, gate)]
-        return HardEnded(
-            times,
-            jnp.asarray(np.stack([first, last]), dtype),
-            Knots((times[0] + length * knots).tolist(), jnp.asarray(np.stack(inside), dtype)),
-            "fast",
-            o,
-        )
+    def state(s: float) -> tuple[Array, list[Array]]:
+        found = [
+            between(
+                *opened(
+                    parts._replace(covariances=np.stack([blocks[n] for blocks in own])),
+                    [(means, blocks[n]) for means, blocks in ends],
+                    s,
+                    opening,
+                ),
+                s,
+                noise,
+            )
+            for n in range(len(own[0]))
+        ]
+        means = found[0][0] if bend is None else found[0][0] + bend(s)
+        return means, [block for _, block in found]
 
-    (m0, c0), (m1, c1) = ends
-    of_block = [np.stack(blocks) for blocks in zip(c0, c1, *(c for _, c in states))]
-    raw0, raw1, *raws = _raw(of_block, floor)
+    states = [state(s) for s in inner]
     if weights == "learned":
         logits = CoupledWeights.of(
             parts.weights, parts.sources, parts.targets, source.weights, target.weights
         )
     else:
-        logits = Fixed(jnp.asarray(np.log(parts.weights), dtype))
-    return LocationScale(
-        curve(m0, m1, [m for m, _ in states]),
-        curve(raw0, raw1, raws),
-        logits,
-        scale=scale,
-    )
+        logits = Fixed(jnp.asarray(np.log(parts.weights), jnp.zeros(()).dtype))
+    return path_through(ends, states, times, (inner, knots), logits, opening, min_scale)
 
 
 def _blocks(covariances: Array, leading: int, owners: Array) -> list[Array]:
@@ -193,29 +186,103 @@ def _raw(of_block: list[Array], floor: float) -> Array:
     return np.concatenate([block.reshape(*block.shape[:2], -1) for block in raw], axis=-1)
 
 
-def _state(
-    parts: Parts,
-    ends: tuple[tuple[Array, list[Array]], tuple[Array, list[Array]]],
-    s: float,
-    noise: float,
+def _listed(covariances: Any) -> list[Array]:
+    """The blocks of covariances, one if they are whole."""
+    return covariances if isinstance(covariances, list) else [covariances]
+
+
+def clock_of(opening: float, clock: Sequence[float] = _CLOCK) -> tuple[Array, Array]:
+    """Shares of a piece: those at which states are asked, and those of the knots they are put at.
+
+    Next to the ends, where the gate is zero, the inside is the limit of what it should be.
+    """
+    near = opening * np.array([0.0, 0.25, 0.5, 1.0, 2.0, 4.0])
+    knots = np.unique(np.concatenate([near, clock, 1.0 - near]))
+    knots = knots[np.append(True, np.diff(knots) > 0.1 * opening)]
+    return np.clip(knots, 1e-2 * opening, 1.0 - 1e-2 * opening), knots
+
+
+def path_through(
+    ends: Sequence[Any],
+    states: Sequence[Any],
+    times: tuple[float, float],
+    clock: tuple[Array, Array],
+    logits: Any,
     opening: float,
-) -> tuple[Array, list[Array]]:
-    """Means and blocks of covariances of all parts at a share `s` of the time between the ends."""
-    h = _gate(s, opening)
-    means = [mean + h * (own - mean) for (mean, _), own in zip(ends, parts.means)]
-    leading = ends[0][1][0].shape[-1]
-    every = np.arange(len(parts.weights))
-    opened = [_blocks(own, leading, every) for own in parts.covariances]
-    blocks = []
-    for n in range(len(opened[0])):
-        first, last = ((1.0 - h**2) * end[n] + h**2 * own[n] for (_, end), own in zip(ends, opened))
-        cross = bridge_cross(first, last, noise)
-        spread = cross + cross.swapaxes(-1, -2) + noise * np.eye(cross.shape[-1])
-        blocks.append((1.0 - s) ** 2 * first + s**2 * last + s * (1.0 - s) * spread)
-    return (1.0 - s) * means[0] + s * means[1], blocks
+    min_scale: float,
+    interpolation: Interpolation = "cubic",
+) -> LocationScale:
+    """The path whose parts have given moments at both ends, exactly, and at knots at first.
+
+    Args:
+        ends: means `(parts, dim)` and covariances `(parts, dim, dim)` at both ends, or instead of
+            these their blocks, as `_blocks` has them.
+        states: the same at the knots.
+        times: of both ends.
+        clock: what `clock_of` says.
+        logits: the weights of the parts, or their masses.
+        opening: the share of the time in which the gate opens.
+        min_scale: the smallest scale, unless those of an end are narrower.
+        interpolation: between the knots.
+    """
+    (m0, c0), (m1, c1) = ends
+    floor = min(log_floor(block, min_scale) for c in (c0, c1) for block in _listed(c))
+    dtype = jnp.zeros(()).dtype
+
+    def curve(first: Array, last: Array, values: Sequence[Array]) -> AbstractCurve:
+        skeleton = jnp.asarray(np.stack([first, last]), dtype)
+        inside = inside_of(first, last, values, times, clock, opening, interpolation)
+        return HardEnded(times, skeleton, inside, "fast", opening)
+
+    every = [_listed(c) for c in (c0, c1, *(c for _, c in states))]
+    blocks = [np.stack(block) for block in zip(*every)]
+    raw0, raw1, *raws = _raw(blocks, floor)
+    scale = Full(floor) if len(blocks) == 1 else Leading(blocks[0].shape[-1], floor)
+    location = curve(m0, m1, [m for m, _ in states])
+    return LocationScale(location, curve(raw0, raw1, raws), logits, scale=scale)
 
 
-def _gate(s: Any, opening: float) -> Any:
+def inside_of(
+    first: Array,
+    last: Array,
+    values: Sequence[Array],
+    times: tuple[float, float],
+    clock: tuple[Array, Array],
+    opening: float,
+    interpolation: Interpolation = "cubic",
+) -> Knots:
+    """What a hard-ended curve has inside that goes through values at the knots of `clock_of`."""
+    inner, knots = clock
+    gate = gate_at(inner, opening)
+    inside = [(v - (1.0 - s) * first - s * last) / g for v, s, g in zip(values, inner, gate)]
+    places = (times[0] + (times[1] - times[0]) * knots).tolist()
+    return Knots(places, jnp.asarray(np.stack(inside), jnp.zeros(()).dtype), interpolation)
+
+
+def opened(parts: Parts, ends: Sequence[Moments], s: float, opening: float) -> list[Moments]:
+    """Means and covariances of all parts at both ends, as far as they opened at a share `s`."""
+    h = gate_at(s, opening)
+    return [
+        (
+            mean + h * (parts.means[i] - mean),
+            (1.0 - h**2) * covariance + h**2 * parts.covariances[i],
+        )
+        for i, (mean, covariance) in enumerate(ends)
+    ]
+
+
+def between(first: Moments, last: Moments, s: Any, noise: float = 0.0) -> Moments:
+    """Means and covariances of Gaussian bridges at a share `s`, one of all or one of each part."""
+    (m0, c0), (m1, c1) = first, last
+    cross = bridge_cross(c0, c1, noise)
+    spread = cross + cross.swapaxes(-1, -2) + noise * np.eye(cross.shape[-1])
+    u, v = (np.reshape(s, (-1, *[1] * (a.ndim - 1))) for a in (m0, c0))
+    covariance = (1.0 - v) ** 2 * c0 + v**2 * c1 + v * (1.0 - v) * spread
+    return (1.0 - u) * m0 + u * m1, covariance
+
+
+def gate_at(s: Any, opening: float) -> Any:
+    """The fast gate of hard-ended curves at a share `s` of the piece."""
     return -np.expm1(-s * (1.0 - s) / opening)
 
 
@@ -229,7 +296,7 @@ def _partners(x: Array, y: Array, noise: float, seed: int) -> Array:
     return np.minimum((rising < level * rising[:, -1:]).sum(axis=1), len(y) - 1)
 
 
-def _clusters(joined: Array, pair: Array, kept: Array, parts: int, seed: int) -> Array:
+def clusters_of_pairs(joined: Array, pair: Array, kept: Array, parts: int, seed: int) -> Array:
     """The part of every draw, -1 for none: each kept pair gets parts by its share."""
     label, count = np.full(len(pair), -1), 0
     for one in kept:
@@ -279,7 +346,7 @@ def group_moments(
     return np.stack(means), np.stack(covariances)
 
 
-def _centre(means: Array, weights: Array, own: Array, ends: Array) -> Array:
+def centred(means: Array, weights: Array, own: Array, ends: Array) -> Array:
     """The means shifted so that the parts of each end part separate about its mean."""
     mass = np.bincount(own, weights, len(ends))
     shift = [np.bincount(own, weights * column, len(ends)) / mass for column in means.T]

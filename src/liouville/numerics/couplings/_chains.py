@@ -19,6 +19,8 @@ _FARTHEST = 20.0
 # Chains that cost so many squared deltas more than the coupling are left out, but no more of them
 # than the rest.
 _MOST_EXCESS, _LEAST_KEPT = 0.5, 0.95
+# What growth costs by default: shares of the step of chains and of the spread of all points.
+_SHARE_OF_STEP, _SHARE_OF_DEVIATION, _SHORTEST = 0.75, 0.5, 1e-6
 
 
 class Chains(NamedTuple):
@@ -111,6 +113,25 @@ def chains(
         past = kept * (past.sum(axis=0) / kept.sum(axis=0))
     converged = all(leg.converged for leg in legs)
     return Chains(points, past, numbers, max(leg.error for leg in legs), converged)
+
+
+def growth_length(clouds: Sequence[np.ndarray], conserved: Chains) -> float:
+    r"""The length $\delta$ by default: what growth costs beside motion.
+
+    It is the longer of .75 times the median step of chains that conserve mass, so that what moves
+    as a whole is seen to move, and of half the widest standard deviation of all cells together, so
+    that rest is not taken for growth where chains hardly move. Both follow the units; the second
+    does not depend on coordinates that only add noise.
+
+    Args:
+        clouds: the snapshots.
+        conserved: chains through them without growth.
+    """
+    steps = np.linalg.norm(np.diff(conserved.points, axis=1), axis=-1)
+    covariance = np.atleast_2d(np.cov(np.concatenate(clouds).T))
+    widest = np.sqrt(np.linalg.eigvalsh(covariance)[-1])
+    step = np.median(steps, axis=0).max()
+    return float(max(_SHARE_OF_STEP * step, _SHARE_OF_DEVIATION * widest, _SHORTEST))
 
 
 class _Leg(NamedTuple):

@@ -11,7 +11,7 @@ import numpy as np
 from liouville.data import Snapshots, Standardisation
 from liouville.errors import LiouvilleError
 from liouville.model import Model
-from liouville.numerics.couplings import Chains
+from liouville.numerics.couplings import Chains, growth_length
 from liouville.numerics.distances import Cloud
 from liouville.objectives import (
     GrowthDeviation,
@@ -37,7 +37,6 @@ from liouville.tasks.cells.initial import (
     chains_through,
     choose_groups,
     energy_of_chains,
-    growth_length,
     growth_of_groups,
     initial_path,
     total_curves,

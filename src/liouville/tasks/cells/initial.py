@@ -44,8 +44,6 @@ _FEWEST_CHAINS = 10  # a part, on average
 _MOST_LOOKED_AT, _FOLDS = 900, 3
 _MOST_FOLLOWED = 4000  # cells of a time that the start of training is fitted to
 _MOST_WORSE = 3  # numbers of parts without progress after which no more are tried
-# What growth costs by default: shares of the step of chains and of the spread of all cells.
-_SHARE_OF_STEP, _SHARE_OF_DEVIATION, _SHORTEST = 0.75, 0.5, 1e-6
 _LOGISTIC_DEVIATION = float(np.pi / np.sqrt(3.0))
 
 
@@ -71,25 +69,6 @@ def chains_through(
             stacklevel=2,
         )
     return found
-
-
-def growth_length(clouds: Sequence[np.ndarray], conserved: Chains) -> float:
-    r"""The length $\delta$ by default: what growth costs beside motion.
-
-    It is the longer of .75 times the median step of chains that conserve mass, so that what moves
-    as a whole is seen to move, and of half the widest standard deviation of all cells together, so
-    that rest is not taken for growth where chains hardly move. Both follow the units; the second
-    does not depend on coordinates that only add noise.
-
-    Args:
-        clouds: the snapshots.
-        conserved: chains through them without growth.
-    """
-    steps = np.linalg.norm(np.diff(conserved.points, axis=1), axis=-1)
-    covariance = np.atleast_2d(np.cov(np.concatenate(clouds).T))
-    widest = np.sqrt(np.linalg.eigvalsh(covariance)[-1])
-    step = np.median(steps, axis=0).max()
-    return float(max(_SHARE_OF_STEP * step, _SHARE_OF_DEVIATION * widest, _SHORTEST))
 
 
 def energy_of_chains(times: np.ndarray, joined: Chains) -> float:

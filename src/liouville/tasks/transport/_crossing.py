@@ -10,12 +10,15 @@ learned flow whose gate vanishes at both ends, and $A_t$ an affine map between t
 At the ends all factors are what they should be, whatever was learned.
 """
 
+from collections.abc import Sequence
+
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
 from liouville.curves import AbstractCurve, Constant, HardEnded, Knots
 from liouville.diffusions.bridges import Parts, path_along, split_parts, whole_parts
+from liouville.diffusions.growing import growing_parts, growing_path
 from liouville.errors import LiouvilleError
 from liouville.maps import AbstractMap, Chain, Linear, coupling_flow
 from liouville.numerics.mixtures import GaussianMixture
@@ -39,15 +42,23 @@ def piece_between(
     times: Times,
     problem: Problem,
     config: PathConfig,
+    masses: Sequence[float] = (),
     *,
     seed: int = 0,
 ) -> AbstractPath:
     """The path to start from between two ends in the model's units, which it meets exactly.
 
+    Of ends with masses mass grows on the way.
+
     Raises:
         LiouvilleError: if the ends have too many members.
     """
     if isinstance(source, GaussianMixture) and isinstance(target, GaussianMixture):
+        if masses:
+            totals, delta = (masses[0], masses[1]), problem.delta
+            found = growing_parts(source, target, totals, delta, config.parts, seed=seed)
+            sizes = {"opening": config.opening, "min_scale": config.min_scale}
+            return growing_path(found, source, target, totals, delta, times, **sizes)
         return _mixture_between(source, target, times, problem, config, seed)
     images = as_image(source), as_image(target)
     count = max(len(image.members) for image in images)

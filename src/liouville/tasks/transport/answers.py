@@ -7,6 +7,7 @@ from scipy.spatial.distance import cdist
 from liouville.errors import LiouvilleError
 from liouville.model import Model, Numbers, bent_clock
 from liouville.numerics.arguments import check_counts, number, numbers
+from liouville.numerics.distances import systematic
 
 _MOST_POINTS = 6000
 
@@ -49,6 +50,37 @@ def transport_map(
         return model.trajectories(x, bent_clock(model.times, start, end), steps=4)[-1]
     law = model.conditional(x, start=start, end=end, draws=draws, seed=seed)
     return law.mean if law.covariances is None else law.sample(draws, seed=seed).mean(axis=0)
+
+
+def arrived(
+    model: Model, x: np.ndarray, start: float, end: float, *, draws: int = 0, seed: int = 0
+) -> tuple[np.ndarray, float]:
+    """Where draws of one time are at another one, and by which factor their mass grew.
+
+    Of a path that grows the points carry weights; those that come back are drawn by these.
+
+    Args:
+        model: a fitted model.
+        x: draws from the density at `start`, shape `(n, dim)`.
+        start: their time.
+        end: the time that is asked for.
+        draws: see `transport_map`.
+        seed: of the noise, and of the draws by weights.
+
+    Returns:
+        As many points, shape `(n, dim)`, and the mean weight.
+    """
+    if draws or not _grows(model):
+        return transport_map(model, x, start=start, end=end, draws=draws, seed=seed), 1.0
+    moved, logs = model.weighted_trajectories(x, bent_clock(model.times, start, end), steps=4)
+    weights = np.exp(logs[-1])
+    rows = systematic(weights / weights.sum(), len(x), np.random.default_rng(seed))
+    return np.random.default_rng(seed).permutation(moved[-1][rows]), float(weights.mean())
+
+
+def _grows(model: Model) -> bool:
+    """Whether mass is no constant: paths that conserve it say zero at all times."""
+    return bool(np.any(model.log_mass(np.linspace(*model.interval, 9)) != 0.0))
 
 
 def couple(

@@ -1,6 +1,7 @@
 """The configuration of a transport problem. Plain data: nothing here imports JAX."""
 
 import itertools
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -29,6 +30,9 @@ class DataConfig:
     )
     times: tuple[float, ...] | None = option(
         None, "one increasing time each; 0, 1, 2, ...", flag="--times"
+    )
+    masses: tuple[float, ...] | None = option(
+        None, "the mass of each end, for unbalanced transport; by default one", flag="--masses"
     )
     features: tuple[str, ...] | None = option(
         None, "columns to use as coordinates", flag="--features"
@@ -112,6 +116,16 @@ class ObjectiveConfig:
         flag="--sigma",
         within=NOT_NEGATIVE,
     )
+    unbalanced: bool = option(
+        False, "mass may grow and shrink on the way (Wasserstein-Fisher-Rao)", flag="--unbalanced"
+    )
+    delta: float | None = option(
+        None,
+        "length beyond which growth costs less than motion; by default .75 of the median step of "
+        "the optimal transport, or half the widest standard deviation if that is more",
+        flag="--delta",
+        within=POSITIVE,
+    )
     pull: float = option(0.0, "the reference drifts at -pull * x (with noise); one over time")
     asymmetry: float = option(
         0.0, "weight of the Jacobian asymmetry, zero for gradient fields", within=NOT_NEGATIVE
@@ -167,3 +181,17 @@ class TransportConfig:
             raise LiouvilleError(
                 f"objective.pull is {objective.pull} but there is no noise; give --sigma"
             )
+        masses = self.data.masses
+        if masses is not None and not all(0 < mass < math.inf for mass in masses):
+            raise LiouvilleError(f"masses {list(masses)} are not all positive; give one each")
+        if self.is_unbalanced and objective.sigma:
+            raise LiouvilleError(
+                f"unbalanced transport is without noise, but objective.sigma is {objective.sigma}; "
+                "leave out --sigma, or --unbalanced, --masses and --delta"
+            )
+
+    @property
+    def is_unbalanced(self) -> bool:
+        """Whether mass may grow on the way."""
+        objective = self.objective
+        return objective.unbalanced or objective.delta is not None or self.data.masses is not None

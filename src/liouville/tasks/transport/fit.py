@@ -5,14 +5,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
 import jax.random as jr
 import numpy as np
 
+from liouville.curves import shape_of
 from liouville.gauges import FullGauge, LowRankGauge
 from liouville.model import Model
 from liouville.numerics.arguments import numbers
-from liouville.numerics.parameters import value_of
 from liouville.numerics.plans import Plan
 from liouville.objectives import Cost, Field
 from liouville.paths import AbstractPath, Gauged, Joined, LocationScale, Pushforward
@@ -82,6 +81,15 @@ def fit_transport(
     pair of mixture parts is joined by moving parts whose ends are fixed. The density of a fitted
     model is met as it is.
 
+    With `masses=(1, 2)`, `delta=1.0` or `unbalanced=True` mass may grow and shrink on the way, and
+    ends may have different masses: the path of least
+
+    $$\min \int\int \tfrac12 (|u|^2 + \delta^2 h^2)\,d(M_t\rho_t)\,dt, \qquad
+      \partial_t(M\rho) + \nabla\cdot(M\rho u) = h M\rho,$$
+
+    half the squared distance of Wasserstein, Fisher and Rao (Chizat et al. 2018; Liero, Mielke and
+    Savare 2018), with the masses met exactly. No mass travels further than $\pi\delta$.
+
     Args:
         *sources: at least two: mixtures, samples, arrays of shape `(n, dim)`, files, names of
             distributions such as `gaussian`, `8gaussians` and `moons`, and fitted densities: a
@@ -132,6 +140,8 @@ def resolve(given: Given, config: TransportConfig, progress: bool | None = None)
         "moving parts": [_count(piece) for piece in path.pieces],
         "sigma": config.objective.sigma,
     }
+    if problem.masses:
+        facts |= {"masses": list(problem.masses), "growth length": config.objective.delta}
     return Start(
         config,
         path,
@@ -149,7 +159,8 @@ def model(start: Start, result: Fit) -> Model:
     given, problem = start.known
     plans: tuple[Plan, ...] = ()
     if result.reason != "interrupted":
-        plans = plans_of(problem, config.plan, seed=config.training.seed)
+        if not problem.masses:
+            plans = plans_of(problem, config.plan, seed=config.training.seed)
         # A start that is optimal already, as between two Gaussians, is only shaken by few steps.
         asymmetry = config.objective.asymmetry
         total = total_term(problem, times=64, particles=512, asymmetry=asymmetry)
@@ -183,7 +194,8 @@ def initial_path(problem: Problem, config: PathConfig, *, seed: int = 0) -> Join
     """The path to start from, piece by piece."""
     pieces: list[AbstractPath] = []
     for number, (source, target, times) in enumerate(problem.pieces):
-        path = piece_between(source, target, times, problem, config, seed=seed + number)
+        masses = problem.masses[number : number + 2]
+        path = piece_between(source, target, times, problem, config, masses, seed=seed + number)
         if config.gauge:
             options: dict[str, Any] = {"width": config.width, "key": jr.key(seed + number)}
             if path.dim <= _MOST_FULL_GAUGE:
@@ -201,7 +213,7 @@ def _count(path: AbstractPath) -> int:
         while isinstance(branch, Pushforward):
             branch = branch.base
         assert isinstance(branch, LocationScale)
-        count += jax.eval_shape(value_of, branch.logits).shape[0]
+        count += shape_of(branch.location)[0]
     return count
 
 

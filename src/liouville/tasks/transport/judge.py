@@ -10,7 +10,7 @@ from scipy.special import logsumexp
 
 from liouville.model import Model
 from liouville.numerics.couplings import mean_distance
-from liouville.tasks.transport.answers import transport_map
+from liouville.tasks.transport.answers import arrived
 from liouville.tasks.transport.ends import End
 
 # Bandwidths of the kernel estimate, as shares of Scott's; rows that it is made of.
@@ -86,7 +86,7 @@ def _arrival(model: Model, before: End, end: End, number: int, seed: int) -> _Ar
         starts = rows[_picked(len(rows), n, rng)]
     first, last = (float(t) for t in model.times[number - 1 : number + 1])
     draws = int(np.any(model.sigma))
-    moved = transport_map(model, starts, start=first, end=last, draws=draws, seed=seed)
+    moved, _ = arrived(model, starts, first, last, draws=draws, seed=seed)
     others = end.points[_picked(len(end.points), n, rng)]
 
     ours, floor = (mean_distance(np.split(x, _CLOUDS), [kept] * _CLOUDS) for x in (moved, others))

@@ -17,8 +17,9 @@ from liouville.objectives import AbstractTerm, JacobianAsymmetry, StateCost
 from liouville.paths import AbstractPath, Joined
 from liouville.problems import GaussianBridge, bures
 from liouville.tasks.task import Start
+from liouville.tasks.transport._growth import growth_figures
 from liouville.tasks.transport._images import Density
-from liouville.tasks.transport.answers import transport_map
+from liouville.tasks.transport.answers import arrived
 from liouville.tasks.transport.config import TransportConfig
 from liouville.tasks.transport.ends import End
 from liouville.tasks.transport.judge import judge_ends
@@ -140,7 +141,9 @@ def certify(
             "energy": energy.value * scale,
             "energy, standard error": energy.error * scale,
         }
-        if problem.cost is not None:
+        if problem.masses:
+            found |= growth_figures(problem, number, piece, energy, settings.certificate, seed)
+        elif problem.cost is not None:
             term = StateCost(interval=times, cost=problem.cost, times=64, particles=512)
             found["cost"] = estimate(term, piece, seed=seed).value * scale
         elif problem.reference is None:
@@ -160,7 +163,9 @@ def certify(
             JacobianAsymmetry(interval=times, times=16, particles=64), piece, seed=seed
         )
         found["Jacobian asymmetry"] = asymmetry.value / model.units.time_scale
-        found |= _arrivals(model, given.ends, number, settings.certificate.points, seed)
+        found |= _arrivals(
+            model, given.ends, number, settings.certificate.points, seed, problem.masses
+        )
         figures |= {prefix + name: value for name, value in _round(found).items()}
     return figures | _round(judge_ends(model, given.ends, seed=seed))
 
@@ -184,7 +189,12 @@ def _compare(energy: Estimate, least: Bounds, length: float, scale: float) -> di
 
 
 def _arrivals(
-    model: Model, ends: Sequence[End], number: int, points: int, seed: int
+    model: Model,
+    ends: Sequence[End],
+    number: int,
+    points: int,
+    seed: int,
+    masses: tuple[float, ...] = (),
 ) -> dict[str, Any]:
     """Where draws of one end arrive along the velocity and the diffusion, at the next one."""
     first, last = (float(t) for t in model.times[number : number + 2])
@@ -195,11 +205,13 @@ def _arrivals(
     kinds = [False, True] if np.any(model.sigma) else [False]
     found: dict[str, Any] = {}
     for stochastic in kinds:
-        moved = transport_map(model, x, start=first, end=last, draws=int(stochastic), seed=seed)
+        moved, grown = arrived(model, x, first, last, draws=int(stochastic), seed=seed)
         w2 = mean_distance(np.split(moved, _ARRIVALS), ones)
         name = "diffusion" if stochastic else "velocity"
         found[f"W2 of arrival ({name})"] = w2.value
         found[f"W2 of arrival ({name}), standard error"] = w2.error
+        if masses:
+            found["mass of arrival"] = masses[number] * grown
     found["W2 of two draws of the end"] = mean_distance(others, ones).value
     return found
 

@@ -10,7 +10,9 @@ import numpy as np
 
 from liouville.data import Standardisation, check_times
 from liouville.errors import LiouvilleError
+from liouville.numerics.couplings import chains, growth_length
 from liouville.numerics.functions import check_values
+from liouville.numerics.mixtures import GaussianMixture
 from liouville.numerics.robust import robust_spread
 from liouville.objectives import (
     AbstractTerm,
@@ -31,6 +33,8 @@ from liouville.tasks.transport.ends import End
 _ASYMMETRY_SHARE = 8
 # Points of an end that robust scaling measures, and at which a user's functions are asked.
 _DRAWS, _LOOKED_AT = 4096, 32
+# Points of each end by whose optimal coupling the length of growth is chosen.
+_COUPLED = 512
 
 
 class Given(NamedTuple):
@@ -50,6 +54,8 @@ class Problem(NamedTuple):
     reference: Field | None
     cost: Cost | None  # in units of the energy
     energy_scale: float  # the user's energy for one unit of the model's
+    masses: tuple[float, ...] = ()  # of the ends; none, if mass is conserved
+    delta: float = 0.0  # what growth costs, a length
 
     @property
     def pieces(self) -> list[tuple[Density, Density, tuple[float, float]]]:
@@ -70,7 +76,27 @@ def resolve_times(settings: TransportConfig, ends: Sequence[End]) -> TransportCo
     check_times(times, "time", "the ends")
     if settings.path.gauge and ends[0].dim < 2:
         raise LiouvilleError("path.gauge needs two coordinates or more; leave it out")
-    return dataclasses.replace(settings, data=dataclasses.replace(settings.data, times=times))
+    data = dataclasses.replace(settings.data, times=times)
+    if not settings.is_unbalanced:
+        return dataclasses.replace(settings, data=data)
+    for end in ends:
+        if not isinstance(end.mixture, GaussianMixture):
+            raise LiouvilleError(
+                f"{end.source} is a density seen through maps, which unbalanced transport cannot "
+                "meet; draw from it (liouville sample) and give the file"
+            )
+    masses = settings.data.masses or (1.0,) * len(ends)
+    if len(masses) != len(ends):
+        raise LiouvilleError(f"{len(masses)} masses for {len(ends)} distributions; give one each")
+    delta = settings.objective.delta
+    if delta is None:
+        clouds = [end.mixture.spread(_COUPLED) for end in ends]
+        delta = float(f"{growth_length(clouds, chains(clouds, _COUPLED)):.4g}")
+    return dataclasses.replace(
+        settings,
+        data=dataclasses.replace(data, masses=masses),
+        objective=dataclasses.replace(settings.objective, unbalanced=True, delta=delta),
+    )
 
 
 def units_of(ends: Sequence[End], settings: TransportConfig) -> Standardisation:
@@ -125,7 +151,12 @@ def problem_of(given: Given, units: Standardisation, settings: TransportConfig) 
     length, duration = float(units.scale[0]), units.time_scale
     energy_scale = length**2 / duration
     ends, reference, cost = given
-    pull = settings.objective.pull
+    pull, masses, delta = settings.objective.pull, settings.data.masses, settings.objective.delta
+    if settings.is_unbalanced and (reference is not None or cost is not None):
+        raise LiouvilleError(
+            "unbalanced transport has neither a reference nor a cost; leave them out, or "
+            "--unbalanced, --masses and --delta"
+        )
     if pull and reference is not None:
         raise LiouvilleError("both objective.pull and a reference were given; choose one")
     if pull:
@@ -140,6 +171,8 @@ def problem_of(given: Given, units: Standardisation, settings: TransportConfig) 
         None if reference is None else function_in_model(reference, units, duration / length),
         None if cost is None else function_in_model(cost, units, duration / energy_scale),
         energy_scale,
+        masses or (),
+        0.0 if delta is None else delta / length,
     )
 
 
@@ -156,6 +189,7 @@ def energy_term(
         g=problem.sigma,
         of="drift" if problem.sigma > 0 else "velocity",
         reference=problem.reference,
+        delta=problem.delta,
         times=moments,
         particles=particles,
         crowding=crowding,
