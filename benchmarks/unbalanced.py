@@ -2,12 +2,12 @@
 
     python benchmarks/unbalanced.py [--steps 600]
 
-The action 1/2 int int (|u|^2 + delta^2 h^2) d(M rho) dt between ends of given masses. For two narrow
-Gaussians (standard deviation 0.001) the least is the distance of two points on the cone, with its
-cut at pi * delta; at one place it is growth alone. For wide Gaussians it is not known; beside it
-stand the best path whose growth is constant in space, the least energy of the discrete problem
-between points of both ends, and a lower bound in closed form. Balanced transport of the same
-proportions is what motion alone costs. Densities and masses of both ends are exact.
+The action 1/2 int int (|u|^2 + delta^2 h^2) d(M rho) dt between ends of given masses. For two
+narrow Gaussians (standard deviation 0.001) the least is the distance of two points on the cone,
+with its cut at pi * delta; at one place it is growth alone. For wide Gaussians it is not known;
+beside it stand the best path whose growth is constant in space, the least energy of the discrete
+problem between points of both ends, and a lower bound in closed form. Of three kinds whose
+proportions change growth alone is on paper. Densities and masses of both ends are exact.
 """
 
 import argparse
@@ -72,7 +72,8 @@ def main() -> None:
             f"{found['least energy (discrete problem)']:>9.5f} {found['energy']:>9.5f} "
             f"{found['energy, standard error']:>7.0e} {found['energy of motion, share']:>6.3f} "
             f"{found['mass born']:>6.3f} {found['mass lost']:>6.3f} "
-            f"{found['W2 of arrival (velocity)']:>6.3f} {found['W2 of two draws of the end']:>6.3f} "
+            f"{found['W2 of arrival (velocity)']:>6.3f} "
+            f"{found['W2 of two draws of the end']:>6.3f} "
             f"{found['mass of arrival']:>7.4f} {time.perf_counter() - begun:>5.0f}",
             flush=True,
         )

@@ -26,6 +26,8 @@ from liouville.numerics.weights import CoupledWeights, GroupedWeights
 from liouville.paths import (
     AbstractPath,
     Autoregressive,
+    ConditionalBridge,
+    ConditionalMixture,
     Contextual,
     Diagonal,
     Ensemble,
@@ -483,6 +485,34 @@ def joined(key: RandomKey) -> Joined:
 
 def contextual(path: Maker, size: int) -> Callable:
     return lambda key: Contextual.of_classes(path(key), jnp.arange(1.0, size + 1.0))
+
+
+def conditional_mixture(parts: int, dim: int, size: int, key: RandomKey) -> ConditionalMixture:
+    """A law of a context whose network and lines are no longer zero."""
+    keys = jr.split(key)
+    count = parts * (1 + dim + dim**2)
+    law = ConditionalMixture(
+        jnp.zeros(count),
+        jnp.zeros((count, size)),
+        MLP(size, count, width=8, depth=1, key=keys[0]),
+        Fixed(0.2 * jnp.ones(size)),
+        Fixed(1.3 * jnp.ones(size)),
+        parts,
+        dim,
+    )
+    return jolted(law, keys[1], 0.3)
+
+
+def conditional_bridge(first: int, last: int, dim: int, size: int) -> Callable:
+    """Moving parts between two laws of a context."""
+
+    def make(key):
+        keys = jr.split(key, 4)
+        laws = [conditional_mixture(k, dim, size, own) for k, own in zip((first, last), keys)]
+        bridge = ConditionalBridge.between(*laws, INTERVAL, width=8, opening=0.2, key=keys[2])
+        return jolted(bridge, keys[3], 0.2)
+
+    return make
 
 
 def selected(path: Maker, size: int) -> Callable:

@@ -20,6 +20,7 @@ from makers import (
     Maker,
     autoregressive,
     backwards,
+    conditional_bridge,
     contextual,
     coupled,
     ensemble,
@@ -393,6 +394,9 @@ COMBINED = {
     "contextual": Entry(contextual(autoregressive(2, family="logistic", context=2), 2), 2),
     "contextual-selected": Entry(
         contextual(selected(leaf("gaussian", "full", "cubic", 2, 2), 3), 3), 2
+    ),
+    "contextual-bridge": Entry(
+        given_context(conditional_bridge(2, 2, 2, 1), (0.4,)), 2, **_HEAVY[2]
     ),
     "time-change": Entry(retimed(leaf("gaussian", "full", "cubic", 2, 2)), 2, "middle"),
     "rescaled": Entry(rescaled(leaf("gaussian", "full", "cubic", 2, 2)), 2, "middle"),

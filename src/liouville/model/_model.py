@@ -155,14 +155,26 @@ class Model:
         return float(np.min(self.times)), float(np.max(self.times))
 
     def given(self, label: object) -> "Model":
-        """The model of one class.
+        """The model of one class, or of one context.
 
         Args:
-            label: the class; its text is looked up among `classes`.
+            label: the class; its text is looked up among `classes`. Of a model whose ends depend on
+                numbers (`liouville fit transport --context`) these numbers, in the user's units.
 
         Raises:
-            LiouvilleError: if the model knows no such class.
+            LiouvilleError: if the model knows no such class, or these are no such numbers.
         """
+        names = self.notes.get("contexts")
+        if names and not self.classes:
+            context = np.atleast_1d(numbers("the context", label))
+            if context.shape != (len(names),) or not np.isfinite(context).all():
+                raise LiouvilleError(
+                    f"the context {np.asarray(label).tolist()} is not {len(names)} finite numbers; "
+                    f"give {', '.join(names)}"
+                )
+            path = self.path.in_context(jnp.asarray(context, jnp.zeros(()).dtype))
+            notes = {k: v for k, v in self.notes.items() if k != "contexts"}
+            return replace(self, path=path, notes=notes)
         if str(label) not in self.classes:
             known = ", ".join(self.classes[:20]) or "none: it was fitted without classes"
             raise LiouvilleError(f"the model knows no class {str(label)!r}; its classes: {known}")

@@ -156,6 +156,17 @@ def gaussian(mean: Array, covariance: Array) -> GaussianMixture:
     return GaussianMixture(np.ones(1), mean[None], covariance[None])
 
 
+def with_parts(mixture: GaussianMixture, parts: int) -> GaussianMixture:
+    """The same density of so many parts, no fewer than it has."""
+    weights, origin = list(mixture.weights), list(range(len(mixture.weights)))
+    while len(weights) < parts:
+        heaviest = int(np.argmax(weights))
+        weights[heaviest] *= 0.5
+        weights.append(weights[heaviest])
+        origin.append(origin[heaviest])
+    return GaussianMixture(np.array(weights), mixture.means[origin], mixture.covariances[origin])
+
+
 def log_floor(covariances: Array, most: float) -> float:
     """The logarithm of a floor below every scale of covariances, or they would not be met."""
     least = float(np.linalg.eigvalsh(covariances).min())

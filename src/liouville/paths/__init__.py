@@ -55,6 +55,9 @@ rules above are ours or go back to the algebra of the continuity equation.
 from liouville.paths._autoregressive import Autoregressive as Autoregressive
 from liouville.paths._base import AbstractMarginal as AbstractMarginal
 from liouville.paths._base import AbstractPath as AbstractPath
+from liouville.paths._conditional import ConditionalBridge as ConditionalBridge
+from liouville.paths._conditional import ConditionalMixture as ConditionalMixture
+from liouville.paths._conditional import Geodesic as Geodesic
 from liouville.paths._contextual import Contextual as Contextual
 from liouville.paths._contextual import Selected as Selected
 from liouville.paths._ensemble import Ensemble as Ensemble

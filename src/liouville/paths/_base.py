@@ -166,8 +166,12 @@ class AbstractPath(eqx.Module):
         """
         return function(self, key=key)
 
-    def in_context(self, number: int | Int[Array, ""]) -> "AbstractPath":
-        """The path of one context of every `Contextual` of which the path is made."""
+    def in_context(self, number: int | Int[Array, ""] | Float[Array, " size"]) -> "AbstractPath":
+        """The path of one context of every `Contextual` of which the path is made.
+
+        Args:
+            number: of the context in their lists, or a context, shape `(size,)`.
+        """
 
         def is_inner(node: Any) -> bool:
             return isinstance(node, AbstractPath) and node is not self

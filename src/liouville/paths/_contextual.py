@@ -55,9 +55,9 @@ class Contextual(AbstractPath):
         """The branches of the paths of all contexts."""
         return branches_of(self.log_shares, [self.given(c) for c in self.contexts.value])
 
-    def in_context(self, number: int | Int[Array, ""]) -> AbstractPath:
-        """The path of one context of the list."""
-        return self.given(self.contexts.value[number])
+    def in_context(self, number: int | Int[Array, ""] | Float[Array, " size"]) -> AbstractPath:
+        """The path of one context of the list, by its number, or of one that is given."""
+        return self.given(number if jnp.ndim(number) else self.contexts.value[number])
 
     def given(self, context: Float[Array, " size"]) -> AbstractPath:
         """The path for one context, in the list or not."""

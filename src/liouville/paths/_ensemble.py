@@ -77,7 +77,7 @@ class Ensemble(AbstractPath):
         each = eqx.filter_vmap(lambda member, k: member.mean_over_members(function, key=k))
         return each(self.members, keys).mean()
 
-    def in_context(self, number: int | Int[Array, ""]) -> "Ensemble":
+    def in_context(self, number: int | Int[Array, ""] | Float[Array, " size"]) -> "Ensemble":
         """The ensemble of the members' paths of one context."""
         chosen = eqx.filter_vmap(lambda member: member.in_context(number))(self.members)
         return Ensemble(chosen, self.size)

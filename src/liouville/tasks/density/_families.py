@@ -10,7 +10,7 @@ import numpy as np
 from liouville.curves import AbstractCurve, HardEnded, Knots
 from liouville.maps import coupling_flow
 from liouville.numerics.expectation import fit_by_validation, fit_mixture
-from liouville.numerics.mixtures import GaussianMixture, log_floor
+from liouville.numerics.mixtures import GaussianMixture, log_floor, with_parts
 from liouville.numerics.parameters import Fixed
 from liouville.paths import (
     AbstractPath,
@@ -211,7 +211,7 @@ def _mixture(
     ends = [_fitted(group, config, seed) for group in groups]
     # Paths of one shape: a part that is cut in two equal ones changes nothing.
     most = max(len(end.weights) for end in ends)
-    ends = [_with_parts(end, most) for end in ends]
+    ends = [with_parts(end, most) for end in ends]
     spread = np.pi / 3.0**0.5 if config.family == "logistic" else 1.0
     factors = [np.linalg.cholesky(end.covariances) / spread for end in ends]
     covariances = np.concatenate([end.covariances for end in ends]) / spread**2
@@ -225,17 +225,6 @@ def _fitted(points: np.ndarray, config: PathConfig, seed: int) -> GaussianMixtur
     if config.parts is None:
         return fit_by_validation(chosen, most=_MOST_PARTS, seed=seed)
     return fit_mixture(chosen, parts=config.parts, seed=seed)
-
-
-def _with_parts(mixture: GaussianMixture, parts: int) -> GaussianMixture:
-    """The same density of so many parts, no fewer than it has."""
-    weights, origin = list(mixture.weights), list(range(len(mixture.weights)))
-    while len(weights) < parts:
-        heaviest = int(np.argmax(weights))
-        weights[heaviest] *= 0.5
-        weights.append(weights[heaviest])
-        origin.append(origin[heaviest])
-    return GaussianMixture(np.array(weights), mixture.means[origin], mixture.covariances[origin])
 
 
 def _laid(

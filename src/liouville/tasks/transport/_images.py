@@ -183,7 +183,7 @@ def as_image(density: Density) -> Image:
 
 def _member(path: AbstractPath, time: float, source: str) -> Member:
     if isinstance(path, LocationScale) and isinstance(path.family, Gaussian):
-        return Member(_mixture_at(path, time))
+        return Member(mixture_at(path, time))
     if isinstance(path, Autoregressive) and isinstance(path.family, Gaussian):
         return Member(gaussian(np.zeros(path.dim), np.eye(path.dim)), Rosenblatt(path), time)
     if isinstance(path, Pushforward) and not isinstance(path.base, Pushforward):
@@ -214,7 +214,8 @@ def _closable(mapping: AbstractMap, time: float) -> list[AbstractMap]:
     return maps if can_open(mapping) else []
 
 
-def _mixture_at(path: LocationScale, time: float) -> GaussianMixture:
+def mixture_at(path: LocationScale, time: float) -> GaussianMixture:
+    """The mixture that a path of Gaussian parts is at one time."""
     marginal = path.at(jnp.asarray(time))
     frames, dim = marginal.frames, path.dim
     location = np.asarray(frames.location, float)

@@ -55,9 +55,11 @@ def transport_map(
 def arrived(
     model: Model, x: np.ndarray, start: float, end: float, *, draws: int = 0, seed: int = 0
 ) -> tuple[np.ndarray, float]:
-    """Where draws of one time are at another one, and by which factor their mass grew.
+    """Where draws of one time are at another one, and the mass that is there.
 
-    Of a path that grows the points carry weights; those that come back are drawn by these.
+    What is born has no draws before, and what dies takes them along. So on a path that grows as
+    many draws of the time halfway are carried from there, with their mass: of these parts are
+    neither rare. Those that come back are drawn by their weights.
 
     Args:
         model: a fitted model.
@@ -65,17 +67,19 @@ def arrived(
         start: their time.
         end: the time that is asked for.
         draws: see `transport_map`.
-        seed: of the noise, and of the draws by weights.
+        seed: of the noise, of the draws halfway and of those by weights.
 
     Returns:
-        As many points, shape `(n, dim)`, and the mean weight.
+        As many points, shape `(n, dim)`, and the mass.
     """
     if draws or not _grows(model):
         return transport_map(model, x, start=start, end=end, draws=draws, seed=seed), 1.0
-    moved, logs = model.weighted_trajectories(x, bent_clock(model.times, start, end), steps=4)
-    weights = np.exp(logs[-1])
-    rows = systematic(weights / weights.sum(), len(x), np.random.default_rng(seed))
-    return np.random.default_rng(seed).permutation(moved[-1][rows]), float(weights.mean())
+    half = 0.5 * (start + end)
+    x = model.sample(half, len(x), seed=seed)
+    moved, logs = model.weighted_trajectories(x, bent_clock(model.times, half, end), steps=8)
+    weights, rng = np.exp(logs[-1]), np.random.default_rng(seed)
+    rows = rng.permutation(systematic(weights / weights.sum(), len(x), rng))
+    return moved[-1][rows], float(weights.mean() * np.exp(model.log_mass(half)))
 
 
 def _grows(model: Model) -> bool:

@@ -34,6 +34,14 @@ class DataConfig:
     masses: tuple[float, ...] | None = option(
         None, "the mass of each end, for unbalanced transport; by default one", flag="--masses"
     )
+    label: str | None = option(
+        None, "column of classes: each goes to its own in the next end", flag="--label"
+    )
+    context: tuple[str, ...] | None = option(
+        None,
+        "columns of numbers on which the ends depend: of each value a plan of its own",
+        flag="--context",
+    )
     features: tuple[str, ...] | None = option(
         None, "columns to use as coordinates", flag="--features"
     )
@@ -180,6 +188,21 @@ class TransportConfig:
         if objective.pull and not objective.sigma > 0:
             raise LiouvilleError(
                 f"objective.pull is {objective.pull} but there is no noise; give --sigma"
+            )
+        if self.data.label is not None and self.data.context is not None:
+            raise LiouvilleError(
+                "--label and --context were both given; write the classes as columns of 0 and 1, "
+                "or leave one out"
+            )
+        is_conditional = self.data.label is not None or self.data.context is not None
+        if is_conditional and self.is_unbalanced:
+            raise LiouvilleError(
+                "conditional transport conserves mass; leave out --unbalanced, --masses and --delta"
+            )
+        if self.data.context is not None and objective.sigma:
+            raise LiouvilleError(
+                f"transport given --context is without noise, but objective.sigma is "
+                f"{objective.sigma}; leave out --sigma, or make classes of the context (--label)"
             )
         masses = self.data.masses
         if masses is not None and not all(0 < mass < math.inf for mass in masses):

@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -28,6 +28,22 @@ _MOST_POINTS = 20_000
 _TIES = 0.2
 
 
+class Contexts(NamedTuple):
+    """What the samples of an end depend on: their class, or numbers.
+
+    Attributes:
+        names: of the classes, or of the columns of numbers.
+        rows: of the samples, shape `(n, size)`: unit vectors for classes.
+        test: of the further samples, likewise.
+        has_classes: whether they are classes.
+    """
+
+    names: tuple[str, ...]
+    rows: np.ndarray
+    test: np.ndarray
+    has_classes: bool
+
+
 @dataclass(frozen=True, eq=False)
 class End:
     """A distribution that a path meets exactly.
@@ -36,6 +52,7 @@ class End:
         mixture: the density, in the user's units: a mixture, or mixtures seen through maps.
         points: samples it was fitted to, shape `(n, dim)`; `None` if it is given exactly.
         test: further samples, which no fit has seen; `None` if there are none.
+        contexts: on what the distribution depends, if it does.
         features: the names of the coordinates.
         source: where it came from, for messages and reports.
     """
@@ -43,6 +60,7 @@ class End:
     mixture: Density
     points: np.ndarray | None = None
     test: np.ndarray | None = None
+    contexts: "Contexts | None" = None
     features: tuple[str, ...] = ()
     source: str = "mixture"
 
@@ -81,6 +99,7 @@ def read_ends(
                 f"{found[0].source} has {found[0].dim} coordinates but {end.source} has {end.dim}; "
                 "choose the same columns with --features or --dims"
             )
+    _check_contexts(found, data)
     # Mixtures, arrays and named distributions take the names of the columns of a file or a run.
     plain = _features(found[0].dim)
     named = [end for end in found if end.features and end.features != plain]
@@ -149,8 +168,11 @@ def _read(source: str | Path, data: DataConfig) -> Samples:
 
 
 def _samples(source: Any, data: DataConfig) -> Samples:
-    names = ("features", "without", "dims", "basis")
-    return read_samples(source, **{name: getattr(data, name) for name in names})
+    names = ("label", "features", "without", "dims", "basis")
+    options = {name: getattr(data, name) for name in names}
+    if data.context is not None and data.features is not None:
+        options["features"] = (*data.features, *data.context)
+    return read_samples(source, **options)
 
 
 def _weighted(pair: tuple[Any, ...], seed: int) -> Samples:
@@ -184,11 +206,17 @@ def _fit_end(samples: Samples, data: DataConfig, ends: EndsConfig, seed: int) ->
     # With few samples all are needed for the fit.
     share = data.test if len(samples) >= 100 else 0.0
     training, _, test = samples.split(0.0, share, seed)
+    training, rows = _without_contexts(training, data)
+    test, kept_rows = _without_contexts(test, data)
+    contexts = None
+    if rows is not None and kept_rows is not None:
+        names = samples.classes if data.context is None else data.context
+        contexts = Contexts(names, rows, kept_rows, data.context is None)
     chosen = np.random.default_rng(seed).permutation(len(training))[:_MOST_POINTS]
     points = training.points[chosen]
     if ends.parts is None:
         # A part of a full covariance needs more points than coordinates.
-        most = int(np.clip(len(points) // (2 * samples.dim + 1), 1, ends.most))
+        most = int(np.clip(len(points) // (2 * training.dim + 1), 1, ends.most))
         mixture = fit_by_validation(points, most=most, seed=seed)
     else:
         if not 1 <= ends.parts <= len(points):
@@ -198,7 +226,49 @@ def _fit_end(samples: Samples, data: DataConfig, ends: EndsConfig, seed: int) ->
             )
         mixture = fit_mixture(points, parts=ends.parts, seed=seed)
     kept = test.points if len(test) else None
-    return End(mixture, training.points, kept, samples.features, samples.source)
+    return End(mixture, training.points, kept, contexts, training.features, samples.source)
+
+
+def _without_contexts(samples: Samples, data: DataConfig) -> tuple[Samples, np.ndarray | None]:
+    """Samples without the columns of their contexts, and these."""
+    if data.label is not None:
+        if samples.labels is None:
+            raise LiouvilleError(f"{samples.source} has no classes; leave out --label")
+        return samples, np.eye(len(samples.classes))[samples.labels]
+    if data.context is None:
+        return samples, None
+    for name in data.context:
+        if name not in samples.features:
+            known = ", ".join(samples.features[:20])
+            raise LiouvilleError(f"{samples.source} has no column {name!r}; it has {known}")
+    own = np.isin(samples.features, data.context)
+    if own.all():
+        raise LiouvilleError(f"{samples.source} has no columns besides its contexts; add some")
+    order = [samples.features.index(name) for name in data.context]
+    names = tuple(name for name, is_own in zip(samples.features, own) if not is_own)
+    left = dataclasses.replace(samples, points=samples.points[:, ~own], features=names)
+    return left, samples.points[:, order]
+
+
+def _check_contexts(ends: Sequence[End], data: DataConfig) -> None:
+    """Refuses ends without the contexts that were asked for, or of different ones."""
+    if data.label is None and data.context is None:
+        return
+    for end in ends:
+        if end.contexts is None:
+            raise LiouvilleError(
+                f"{end.source} is given without classes and contexts; give samples that have them, "
+                "or leave out --label and --context"
+            )
+    first = ends[0].contexts
+    assert first is not None
+    for end in ends[1:]:
+        assert end.contexts is not None
+        if end.contexts.names != first.names:
+            raise LiouvilleError(
+                f"{ends[0].source} has the classes {', '.join(first.names[:8])} but {end.source} "
+                f"has {', '.join(end.contexts.names[:8])}; every class goes to its own"
+            )
 
 
 def _check_ties(samples: Samples) -> None:

@@ -20,10 +20,11 @@ from liouville.tasks.settings import settings_of
 from liouville.tasks.skeleton import fit_given
 from liouville.tasks.task import Start, Task, later
 from liouville.tasks.transport import measure
+from liouville.tasks.transport._contexts import conditional_path
 from liouville.tasks.transport._crossing import piece_between
 from liouville.tasks.transport._images import arrays_of
 from liouville.tasks.transport.config import PathConfig, TransportConfig
-from liouville.tasks.transport.ends import End, Source, read_ends
+from liouville.tasks.transport.ends import Contexts, End, Source, read_ends
 from liouville.tasks.transport.plans import plan_figures, plans_of
 from liouville.tasks.transport.problem import (
     Given,
@@ -132,7 +133,10 @@ def resolve(given: Given, config: TransportConfig, progress: bool | None = None)
     units = units_of(given.ends, config)
     say_misfits(given.ends, units)
     problem = problem_of(given, units, config)
-    path = initial_path(problem, config.path, seed=config.training.seed)
+    if problem.is_conditional:
+        path = conditional_path(given.ends, problem, units, config)
+    else:
+        path = initial_path(problem, config.path, seed=config.training.seed)
     facts = {
         "ends": len(given.ends),
         "coordinates": path.dim,
@@ -157,9 +161,10 @@ def model(start: Start, result: Fit) -> Model:
     """The model in the units of the ends."""
     config, path = start.config, result.path
     given, problem = start.known
+    contexts = given.ends[0].contexts
     plans: tuple[Plan, ...] = ()
     if result.reason != "interrupted":
-        if not problem.masses:
+        if not (problem.masses or problem.is_conditional):
             plans = plans_of(problem, config.plan, seed=config.training.seed)
         # A start that is optimal already, as between two Gaussians, is only shaken by few steps.
         asymmetry = config.objective.asymmetry
@@ -172,8 +177,16 @@ def model(start: Start, result: Fit) -> Model:
         features=given.ends[0].features,
         sigma=config.objective.sigma,
         plans=plans,
-        notes={"ends": [end.source for end in given.ends]},
+        notes={"ends": [end.source for end in given.ends], **_names_of(contexts)},
+        classes=contexts.names if contexts is not None and contexts.has_classes else (),
     )
+
+
+def _names_of(contexts: Contexts | None) -> dict[str, Any]:
+    """The note by which a model knows its contexts, if they are numbers."""
+    if contexts is None or contexts.has_classes:
+        return {}
+    return {"contexts": list(contexts.names)}
 
 
 def figures(model: Model, start: Start, given: Given) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -209,7 +222,7 @@ def initial_path(problem: Problem, config: PathConfig, *, seed: int = 0) -> Join
 def _count(path: AbstractPath) -> int:
     """The number of moving parts, of all branches together."""
     count = 0
-    for _, branch in path.branches():
+    for _, branch in path.in_context(0).branches():
         while isinstance(branch, Pushforward):
             branch = branch.base
         assert isinstance(branch, LocationScale)
@@ -218,7 +231,15 @@ def _count(path: AbstractPath) -> int:
 
 
 def _arrays(given: Given) -> list[np.ndarray | None]:
-    return [array for end in given.ends for array in (end.points, *arrays_of(end.mixture))]
+    return [
+        array
+        for end in given.ends
+        for array in (
+            end.points,
+            None if end.contexts is None else end.contexts.rows,
+            *arrays_of(end.mixture),
+        )
+    ]
 
 
 TASK = Task(

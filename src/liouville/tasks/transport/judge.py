@@ -38,7 +38,7 @@ def judge_ends(model: Model, ends: Sequence[End], *, seed: int) -> dict[str, Any
     for number, end in enumerate(ends):
         if end.points is None or end.test is None:
             continue
-        name = _name(number, len(ends))
+        name = name_of_end(number, len(ends))
         ours, kernel = -end.mixture.log_density(end.test), _kernel_nats(end.points, end.test)
         found[f"held-out nats of {name}"] = float(ours.mean())
         found[f"held-out nats of {name}, kernel estimate"] = float(kernel.mean())
@@ -122,7 +122,8 @@ def _kernel_nats(training: np.ndarray, kept: np.ndarray) -> np.ndarray:
     return nats(between, best, n)
 
 
-def _name(number: int, count: int) -> str:
+def name_of_end(number: int, count: int) -> str:
+    """What an end is called in figures."""
     if count == 2:
         return ("the source", "the target")[number]
     return f"end {number + 1}"

@@ -1,9 +1,11 @@
 """How good a transport path is: its energy, the least there can be, and where samples arrive."""
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 from scipy.spatial.distance import cdist
@@ -13,20 +15,22 @@ from liouville.numerics.compiled import quickly
 from liouville.numerics.couplings import mean_distance, sinkhorn, wasserstein
 from liouville.numerics.distances import Estimate
 from liouville.numerics.mixtures import GaussianMixture
-from liouville.objectives import AbstractTerm, JacobianAsymmetry, StateCost
+from liouville.objectives import AbstractTerm, ContextLikelihood, JacobianAsymmetry, StateCost
 from liouville.paths import AbstractPath, Joined
 from liouville.problems import GaussianBridge, bures
 from liouville.tasks.task import Start
 from liouville.tasks.transport._growth import growth_figures
-from liouville.tasks.transport._images import Density
+from liouville.tasks.transport._images import Density, mixture_at
 from liouville.tasks.transport.answers import arrived
 from liouville.tasks.transport.config import TransportConfig
-from liouville.tasks.transport.ends import End
-from liouville.tasks.transport.judge import judge_ends
+from liouville.tasks.transport.ends import Contexts, End
+from liouville.tasks.transport.judge import judge_ends, name_of_end
 from liouville.tasks.transport.problem import Given, energy_term, problem_of
 
 _REPLICATES = 16
 _ARRIVALS = 10
+# Classes of which figures are shown.
+_MOST_SHOWN = 6
 
 
 def estimate(term: AbstractTerm, path: AbstractPath, *, seed: int = 0) -> Estimate:
@@ -129,6 +133,8 @@ def certify(
 ) -> dict[str, Any]:
     """The figures of a fitted path: energy, the least there can be, arrival, asymmetry."""
     assert isinstance(model.path, Joined)
+    if given.ends[0].contexts is not None:
+        return _in_contexts(model, given, settings, seed)
     problem = problem_of(given, model.units, settings)
     figures: dict[str, Any] = {}
     clock = np.asarray(settings.data.times)
@@ -170,6 +176,67 @@ def certify(
     return figures | _round(judge_ends(model, given.ends, seed=seed))
 
 
+def _in_contexts(
+    model: Model, given: Given, settings: TransportConfig, seed: int
+) -> dict[str, Any]:
+    """The figures of some contexts, each alone, and what is gained by knowing them."""
+    path = model.path
+    assert isinstance(path, Joined)
+    contexts = given.ends[0].contexts
+    assert contexts is not None
+    figures: dict[str, Any] = {}
+    for name, asked in _shown(contexts):
+        one = model.given(asked)
+        assert isinstance(one.path, Joined)
+        spans = zip(one.path.pieces, zip(one.path.times, one.path.times[1:]))
+        met = [mixture_at(piece, t) for piece, span in spans for t in span]  # pyright: ignore[reportArgumentType]
+        met = [met[0], *met[1::2]]  # what one piece arrives at the next one leaves
+        units = model.units
+        ends = [
+            dataclasses.replace(
+                end,
+                mixture=mixture.rescaled(units.center, units.scale),
+                points=None,
+                test=None,
+                contexts=None,
+            )
+            for end, mixture in zip(given.ends, met)
+        ]
+        found = certify(one, given._replace(ends=ends), settings, seed=seed)
+        figures |= {f"{name}: {key}": value for key, value in found.items()}
+    for number, end in enumerate(given.ends):
+        if end.test is None or end.contexts is None:
+            continue
+        piece, time = path.pieces[max(number - 1, 0)], path.times[number]
+        dtype = jnp.zeros(()).dtype
+        term = ContextLikelihood(
+            time=jnp.asarray(time, dtype),
+            points=jnp.asarray(model.units.to_model(end.test), dtype),
+            contexts=jnp.asarray(end.contexts.test, dtype),
+        )
+        nats = float(term(piece, key=jr.key(0))) + float(np.log(model.units.scale).sum())
+        name = name_of_end(number, len(given.ends))
+        figures |= _round(
+            {
+                f"held-out nats of {name} given the context": nats,
+                f"held-out nats of {name} without it": float(
+                    -end.mixture.log_density(end.test).mean()
+                ),
+            }
+        )
+    return figures
+
+
+def _shown(contexts: Contexts) -> list[tuple[str, Any]]:
+    """Contexts of which figures are shown: classes, or the quantiles of numbers."""
+    if contexts.has_classes:
+        return [(name, name) for name in contexts.names[:_MOST_SHOWN]]
+    return [
+        (f"at {', '.join(f'{v:.3g}' for v in values)}", values)
+        for values in np.quantile(contexts.rows, (0.2, 0.5, 0.8), axis=0)
+    ]
+
+
 def _compare(energy: Estimate, least: Bounds, length: float, scale: float) -> dict[str, Any]:
     # The bounds are for unit time; over another the energy is in inverse proportion to it.
     factor = scale / length
@@ -205,13 +272,13 @@ def _arrivals(
     kinds = [False, True] if np.any(model.sigma) else [False]
     found: dict[str, Any] = {}
     for stochastic in kinds:
-        moved, grown = arrived(model, x, first, last, draws=int(stochastic), seed=seed)
+        moved, mass = arrived(model, x, first, last, draws=int(stochastic), seed=seed)
         w2 = mean_distance(np.split(moved, _ARRIVALS), ones)
         name = "diffusion" if stochastic else "velocity"
         found[f"W2 of arrival ({name})"] = w2.value
         found[f"W2 of arrival ({name}), standard error"] = w2.error
         if masses:
-            found["mass of arrival"] = masses[number] * grown
+            found["mass of arrival"] = mass
     found["W2 of two draws of the end"] = mean_distance(others, ones).value
     return found
 

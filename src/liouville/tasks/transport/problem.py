@@ -22,6 +22,7 @@ from liouville.objectives import (
     KineticEnergy,
     Objective,
     OverPieces,
+    PerContext,
     StateCost,
 )
 from liouville.paths import AbstractPath, function_in_model
@@ -35,6 +36,8 @@ _ASYMMETRY_SHARE = 8
 _DRAWS, _LOOKED_AT = 4096, 32
 # Points of each end by whose optimal coupling the length of growth is chosen.
 _COUPLED = 512
+# Contexts that are drawn each time the objective is asked for.
+_CONTEXTS = 3
 
 
 class Given(NamedTuple):
@@ -56,6 +59,7 @@ class Problem(NamedTuple):
     energy_scale: float  # the user's energy for one unit of the model's
     masses: tuple[float, ...] = ()  # of the ends; none, if mass is conserved
     delta: float = 0.0  # what growth costs, a length
+    is_conditional: bool = False  # whether the ends depend on a context
 
     @property
     def pieces(self) -> list[tuple[Density, Density, tuple[float, float]]]:
@@ -173,6 +177,7 @@ def problem_of(given: Given, units: Standardisation, settings: TransportConfig) 
         energy_scale,
         masses or (),
         0.0 if delta is None else delta / length,
+        ends[0].contexts is not None,
     )
 
 
@@ -201,7 +206,8 @@ def objective_of(problem: Problem, config: ObjectiveConfig) -> Objective:
     sizes: dict[str, Any] = {"times": config.times, "particles": config.particles}
 
     def over(name: str, term: Callable[[tuple[float, float]], AbstractTerm]) -> OverPieces:
-        return OverPieces(terms=tuple(term(span) for *_, span in problem.pieces), name=name)
+        terms = (_in_contexts(problem, term(span)) for *_, span in problem.pieces)
+        return OverPieces(terms=tuple(terms), name=name)
 
     def energy(span: tuple[float, float]) -> KineticEnergy:
         return energy_term(problem, span, config.times, config.particles, config.crowding)
@@ -221,12 +227,22 @@ def total_term(
 ) -> OverPieces:
     """The whole objective as it is measured during training: energy, cost and asymmetry."""
     terms = tuple(
-        _Total(
-            energy=energy_term(problem, t, times, particles), cost=problem.cost, asymmetry=asymmetry
+        _in_contexts(
+            problem,
+            _Total(
+                energy=energy_term(problem, t, times, particles),
+                cost=problem.cost,
+                asymmetry=asymmetry,
+            ),
         )
         for *_, t in problem.pieces
     )
     return OverPieces(terms=terms, name="total")
+
+
+def _in_contexts(problem: Problem, term: AbstractTerm) -> AbstractTerm:
+    """The term, or its mean over contexts."""
+    return PerContext(term, _CONTEXTS) if problem.is_conditional else term
 
 
 class _Pull(NamedTuple):
