@@ -9,7 +9,7 @@ import numpy as np
 from liouville.data._annotated import Annotated
 from liouville.data._archives import Archive
 from liouville.data._arrays import real_matrix
-from liouville.data._names import names_among
+from liouville.data._names import names_among, not_found
 from liouville.data._records import number_values
 from liouville.data._roles import usual
 from liouville.data._samples import Samples
@@ -47,6 +47,7 @@ def read_samples(
     without: str | Sequence[str] | None = None,
     dims: int | None = None,
     basis: str | None = None,
+    weights: str | None = None,
 ) -> Samples:
     """Reads samples, one row each, and their classes if there are any.
 
@@ -73,6 +74,7 @@ def read_samples(
         without: Columns to leave out, likewise.
         dims: Keep only the first columns, this many.
         basis: Array of points: of an archive, or as for `read_cells`. Not for tables.
+        weights: Column of a table that says how much each row counts; rows of zero are left out.
 
     Raises:
         LiouvilleError: If the source, a name in it or a value cannot be used.
@@ -82,17 +84,41 @@ def read_samples(
     """
     names = None if features is None else names_among(features, "features", example="a,b")
     left_out = () if without is None else names_among(without, "without", example="a,b")
-    request = _Request(label, names, left_out, basis)
     with opened(source, ALL, what="data") as found:
         where = source_of(found, source, "data")
+        counts = None if weights is None else _weights_of(found, weights, where)
+        left_out = left_out if weights is None else (*left_out, weights)
+        request = _Request(label, names, left_out, basis)
         points, every, labels, label_name = _columns_of(found, request, where)
     points, kept = kept_columns(points, every, names, dims, where)
     classes: tuple[str, ...] = ()
     if labels is not None:
         labels, classes = _number(labels, label_name, where)
-    samples = Samples(points, labels, classes, kept, label_name, source=where)
+    if counts is not None:
+        rows = counts > 0
+        labels = None if labels is None else labels[rows]
+        points, counts = points[rows], counts[rows]
+    samples = Samples(points, labels, classes, kept, label_name, source=where, weights=counts)
     samples.check_numbers()
     return samples
+
+
+def _weights_of(found: Any, name: str, source: str) -> np.ndarray:
+    """How much each row counts, by a column of a table."""
+    if not isinstance(found, Table):
+        raise LiouvilleError(
+            f"{source} is no table, so {name!r} is no column of weights; give a table, or Samples "
+            "with weights"
+        )
+    if name not in found.names:
+        raise not_found("column", name, found.names, source)
+    counts = found.matrix((name,))[:, 0]
+    if not (np.isfinite(counts).all() and np.all(counts >= 0) and counts.any()):
+        raise LiouvilleError(
+            f"the weights {name!r} of {source} must be numbers that are not negative, and not all "
+            "zero"
+        )
+    return counts
 
 
 def _columns_of(found: Any, request: _Request, source: str) -> _Columns:

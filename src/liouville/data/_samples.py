@@ -38,6 +38,7 @@ class Samples:
         label_name: Name of the class column, empty without classes.
         quantisation: Lattices of the columns that noise was added to, or None before.
         source: Where the data came from, for messages and reports.
+        weights: How much each row counts, shape ``(n,)``, positive, of any sum; None for all alike.
         is_checked: Whether `check` has said what looks wrong.
     """
 
@@ -48,12 +49,22 @@ class Samples:
     label_name: str = ""
     quantisation: Quantisation | None = None
     source: str = "data"
+    weights: np.ndarray | None = None
     is_checked: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         points = matrix_of(self, "points", "rows, columns")
         put(self, points=points)
         put_names(self, "features", number_values(points.shape[1]), "names, one per column")
+        if self.weights is not None:
+            weights = np.asarray(self.weights, np.float64)
+            sound = weights.shape == (len(points),) and bool(np.all(weights > 0))
+            if not (sound and np.isfinite(weights).all()):
+                raise LiouvilleError(
+                    f"weights of {self.source} must be {len(points)} positive numbers, one for "
+                    f"each row, got shape {weights.shape}; leave out rows that count nothing"
+                )
+            put(self, weights=weights)
         if self.labels is None:
             if self.classes:
                 raise LiouvilleError(
@@ -122,7 +133,7 @@ class Samples:
     def select(self, rows: np.ndarray) -> "Samples":
         """Keeps some of the rows, by booleans of shape ``(n,)`` or their numbers in order."""
         kept = chosen_rows(rows, len(self), f"rows of {self.source}")
-        return take(self, kept, "points", "labels")
+        return take(self, kept, "points", "labels", "weights")
 
     def without_dependent(self) -> "Samples":
         """The columns that no others before them determine.

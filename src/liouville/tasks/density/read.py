@@ -19,6 +19,11 @@ def read(config: DensityConfig, given: Any = None) -> Samples | Split:
     if not isinstance(source, Samples):
         names = ("label", "features", "without", "dims", "basis")
         source = read_samples(source, **{name: getattr(options, name) for name in names})
+    if source.weights is not None:
+        raise LiouvilleError(
+            f"{source.source} has weights, which fit density does not use; leave them out, or draw "
+            "rows by them"
+        )
     image_shape(config, source.dim, False)
     source.check_numbers()
     source = source.without_dependent()

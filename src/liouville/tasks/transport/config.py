@@ -34,6 +34,9 @@ class DataConfig:
     masses: tuple[float, ...] | None = option(
         None, "the mass of each end, for unbalanced transport; by default one", flag="--masses"
     )
+    weights: str | None = option(
+        None, "column that says how much each sample counts", flag="--weights"
+    )
     label: str | None = option(
         None, "column of classes: each goes to its own in the next end", flag="--label"
     )

@@ -12,6 +12,7 @@ import numpy as np
 from liouville.data import Samples, Standardisation, read_samples
 from liouville.errors import LiouvilleError
 from liouville.model import MODEL_FILE, Model, load
+from liouville.numerics.distances import systematic
 from liouville.numerics.expectation import fit_by_validation, fit_mixture
 from liouville.numerics.mixtures import GaussianMixture, check_mixture
 from liouville.paths import AbstractPath
@@ -52,6 +53,7 @@ class End:
         mixture: the density, in the user's units: a mixture, or mixtures seen through maps.
         points: samples it was fitted to, shape `(n, dim)`; `None` if it is given exactly.
         test: further samples, which no fit has seen; `None` if there are none.
+        weights: how much the samples count, shape `(n,)`; `None` for all alike.
         contexts: on what the distribution depends, if it does.
         features: the names of the coordinates.
         source: where it came from, for messages and reports.
@@ -61,6 +63,7 @@ class End:
     points: np.ndarray | None = None
     test: np.ndarray | None = None
     contexts: "Contexts | None" = None
+    weights: np.ndarray | None = None
     features: tuple[str, ...] = ()
     source: str = "mixture"
 
@@ -144,14 +147,12 @@ def end_of(
             source = Samples(toy.sample(data.draws, seed=seed), source=name)
             return _fit_end(source, data, ends, seed)
         source = _read(source, data)
-    has_weights = isinstance(source, tuple)
-    if has_weights:
-        source = _weighted(source, seed)
+    if isinstance(source, tuple):
+        source = _weighted(source)
     if not isinstance(source, Samples):
         source = _samples(source, data)
     source = source.check(min_rows=data.min_samples)
-    if not has_weights:  # which are meant to repeat points
-        _check_ties(source)
+    _check_ties(source)
     return _fit_end(source, data, ends, seed)
 
 
@@ -168,19 +169,15 @@ def _read(source: str | Path, data: DataConfig) -> Samples:
 
 
 def _samples(source: Any, data: DataConfig) -> Samples:
-    names = ("label", "features", "without", "dims", "basis")
+    names = ("label", "features", "without", "dims", "basis", "weights")
     options = {name: getattr(data, name) for name in names}
     if data.context is not None and data.features is not None:
         options["features"] = (*data.features, *data.context)
     return read_samples(source, **options)
 
 
-def _weighted(pair: tuple[Any, ...], seed: int) -> Samples:
-    r"""Points with masses as samples: each is there as often as its share of the mass says.
-
-    There are as many as the masses are worth, $(\sum w)^2 / \sum w^2$, so that no more parts are
-    fitted to them than they can tell of; of equal masses every point is there once.
-    """
+def _weighted(pair: tuple[Any, ...]) -> Samples:
+    """Points with weights as samples; those of no weight are left out."""
     if len(pair) != 2:
         raise LiouvilleError(
             f"a distribution is points, or (points, weights), got {len(pair)} arrays"
@@ -194,12 +191,24 @@ def _weighted(pair: tuple[Any, ...], seed: int) -> Samples:
         )
     if not weights.sum() > 0:
         raise LiouvilleError("all weights of a distribution are zero; give masses of its points")
-    count = max(round(weights.sum() ** 2 / float(weights @ weights)), 1)
-    # One draw in each of as many equal shares of the mass.
-    steps = (np.arange(count) + np.random.default_rng(seed).uniform()) / count
-    rows = np.searchsorted(np.cumsum(weights) / weights.sum(), steps)
-    rows = np.minimum(rows, np.flatnonzero(weights)[-1])
-    return dataclasses.replace(samples.select(rows), source="points with weights")
+    kept = samples.select(weights > 0)
+    return dataclasses.replace(kept, source="points with weights", weights=weights[weights > 0])
+
+
+def equal_rows(points: np.ndarray, weights: np.ndarray | None, seed: int) -> np.ndarray:
+    r"""Points that count the same: each is there as often as its share of the weights says.
+
+    There are as many as the weights are worth, $(\sum w)^2 / \sum w^2$; of equal weights every
+    point is there once.
+    """
+    if weights is None:
+        return points
+    rng, count = np.random.default_rng(seed), _worth(weights)
+    return points[rng.permutation(systematic(weights / weights.sum(), count, rng))]
+
+
+def _worth(weights: np.ndarray) -> int:
+    return max(round(weights.sum() ** 2 / float(weights @ weights)), 1)
 
 
 def _fit_end(samples: Samples, data: DataConfig, ends: EndsConfig, seed: int) -> End:
@@ -213,20 +222,28 @@ def _fit_end(samples: Samples, data: DataConfig, ends: EndsConfig, seed: int) ->
         names = samples.classes if data.context is None else data.context
         contexts = Contexts(names, rows, kept_rows, data.context is None)
     chosen = np.random.default_rng(seed).permutation(len(training))[:_MOST_POINTS]
-    points = training.points[chosen]
+    points, weights = training.points[chosen], training.weights
+    own = None if weights is None else weights[chosen]
+    if weights is not None and contexts is not None:
+        raise LiouvilleError(
+            f"{samples.source} has weights and contexts, which go together in no fit; leave out "
+            "one of them"
+        )
     if ends.parts is None:
         # A part of a full covariance needs more points than coordinates.
-        most = int(np.clip(len(points) // (2 * training.dim + 1), 1, ends.most))
-        mixture = fit_by_validation(points, most=most, seed=seed)
+        worth = len(points) if own is None else _worth(own)
+        most = int(np.clip(worth // (2 * training.dim + 1), 1, ends.most))
+        mixture = fit_by_validation(points, own, most=most, seed=seed)
     else:
         if not 1 <= ends.parts <= len(points):
             raise LiouvilleError(
                 f"{ends.parts} parts for {len(points)} samples of {samples.source}; "
                 f"set ends.parts to 1 to {len(points)}"
             )
-        mixture = fit_mixture(points, parts=ends.parts, seed=seed)
-    kept = test.points if len(test) else None
-    return End(mixture, training.points, kept, contexts, training.features, samples.source)
+        mixture = fit_mixture(points, own, parts=ends.parts, seed=seed)
+    # What judges is drawn by its weights, so that all that judge count the same.
+    kept = equal_rows(test.points, test.weights, seed) if len(test) else None
+    return End(mixture, training.points, kept, contexts, weights, training.features, samples.source)
 
 
 def _without_contexts(samples: Samples, data: DataConfig) -> tuple[Samples, np.ndarray | None]:

@@ -237,6 +237,7 @@ def _arrays(given: Given) -> list[np.ndarray | None]:
         for array in (
             end.points,
             None if end.contexts is None else end.contexts.rows,
+            end.weights,
             *arrays_of(end.mixture),
         )
     ]

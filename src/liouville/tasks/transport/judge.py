@@ -1,5 +1,6 @@
 """How true an end is to its samples: rows that no fit has seen say it."""
 
+import dataclasses
 import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -11,7 +12,7 @@ from scipy.special import logsumexp
 from liouville.model import Model
 from liouville.numerics.couplings import mean_distance
 from liouville.tasks.transport.answers import arrived
-from liouville.tasks.transport.ends import End
+from liouville.tasks.transport.ends import End, equal_rows
 
 # Bandwidths of the kernel estimate, as shares of Scott's; rows that it is made of.
 _BANDWIDTHS, _MOST_KERNELS = np.geomspace(0.05, 1.5, 12), 4000
@@ -39,6 +40,7 @@ def judge_ends(model: Model, ends: Sequence[End], *, seed: int) -> dict[str, Any
         if end.points is None or end.test is None:
             continue
         name = name_of_end(number, len(ends))
+        end = dataclasses.replace(end, points=equal_rows(end.points, end.weights, seed))
         ours, kernel = -end.mixture.log_density(end.test), _kernel_nats(end.points, end.test)
         found[f"held-out nats of {name}"] = float(ours.mean())
         found[f"held-out nats of {name}, kernel estimate"] = float(kernel.mean())
@@ -80,9 +82,8 @@ def _arrival(model: Model, before: End, end: End, number: int, seed: int) -> _Ar
     if before.points is None:
         starts = before.mixture.sample(_CLOUDS * n, seed=seed)[0]
     else:
-        rows = (
-            before.points if before.test is None else np.concatenate([before.points, before.test])
-        )
+        rows = equal_rows(before.points, before.weights, seed)
+        rows = rows if before.test is None else np.concatenate([rows, before.test])
         starts = rows[_picked(len(rows), n, rng)]
     first, last = (float(t) for t in model.times[number - 1 : number + 1])
     draws = int(np.any(model.sigma))

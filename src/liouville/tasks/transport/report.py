@@ -7,6 +7,7 @@ import numpy as np
 from liouville.data import Snapshots
 from liouville.plots import Page, density_page
 from liouville.problems import toys
+from liouville.tasks.transport.ends import equal_rows
 from liouville.tasks.transport.fit import TransportFit
 from liouville.tasks.transport.problem import Given
 
@@ -37,7 +38,7 @@ def _snapshots(fitted: TransportFit) -> Snapshots:
         if end.points is None:
             clouds.append(end.mixture.sample(_DRAWN, seed=seed + number)[0])
         else:
-            rows = np.random.default_rng(seed).permutation(len(end.points))[:_DRAWN]
-            clouds.append(end.points[rows])
+            points = equal_rows(end.points, end.weights, seed)
+            clouds.append(points[np.random.default_rng(seed).permutation(len(points))[:_DRAWN]])
     source = ", ".join(end.source for end in fitted.ends)
     return Snapshots.of(clouds, fitted.model.times, features=fitted.model.features, source=source)
