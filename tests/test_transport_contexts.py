@@ -35,7 +35,8 @@ def _densities(path: Any, t: Any, x: Any) -> jax.Array:
 
 def test_a_bridge_meets_both_laws_of_every_context():
     laws = [conditional_mixture(2, 2, 1, key) for key in jr.split(jr.key(0))]
-    bridge = ConditionalBridge.between(*laws, (0.2, 1.5), width=8, key=jr.key(1))
+    first, last = laws
+    bridge = ConditionalBridge.between(first, last, (0.2, 1.5), width=8, key=jr.key(1))
     path = given(jolted(bridge, jr.key(2), 0.3), CONTEXT)
     x = jr.normal(jr.key(3), (20, 2))
     for t, law in zip((0.2, 1.5), laws):
@@ -49,7 +50,8 @@ def test_a_bridge_meets_both_laws_of_every_context():
 @pytest.mark.slow
 def test_between_gaussians_a_bridge_is_the_optimal_transport():
     laws = [conditional_mixture(1, 2, 1, key) for key in jr.split(jr.key(0))]
-    path = given(ConditionalBridge.between(*laws, (0.0, 1.0), width=8, key=jr.key(1)), CONTEXT)
+    bridge = ConditionalBridge.between(laws[0], laws[1], (0.0, 1.0), width=8, key=jr.key(1))
+    path = given(bridge, CONTEXT)
 
     def state(t):
         frames = path.at(t).frames
@@ -130,7 +132,7 @@ def test_maps_given_a_number_are_those_of_its_gaussians(tmp_path):
 
 
 TABLES = [np.random.default_rng(i).normal(size=(40, 3)) for i in range(2)]
-BAD: dict[str, tuple[tuple[Any, ...], dict[str, Any], str]] = {
+BAD: dict[str, tuple[Any, dict[str, Any], str]] = {
     "column": (TABLES, {"context": ("age",)}, "has no column 'age'; it has x1, x2, x3"),
     "all": (TABLES, {"context": ("x1", "x2", "x3")}, "no columns besides its contexts"),
     "mixture": ((GOOD, GOOD), {"context": ("x1",)}, "given without classes and contexts"),
@@ -156,6 +158,7 @@ def test_contexts_that_cannot_be_used(case):
         lv.fit_transport(*sources, settings=QUICK, **options)
 
 
+@pytest.mark.slow
 def test_the_objective_is_the_mean_over_contexts():
     ends = ends_of(*cases_by_class(), label="kind")
     config = TransportConfig(data=DataConfig(label="kind"), ends=EndsConfig(parts=1))

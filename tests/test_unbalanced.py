@@ -102,8 +102,9 @@ def test_no_discrete_problem_is_below_the_bound(delta):
 
 
 def path_between(ends: Any, totals: Any, delta: float, parts: int = 8) -> LocationScale:
-    found = growing_parts(*ends, totals, delta, parts)
-    return growing_path(found, *ends, totals, delta, (0.2, 1.5))
+    first, last = ends
+    found = growing_parts(first, last, totals, delta, parts)
+    return growing_path(found, first, last, totals, delta, (0.2, 1.5))
 
 
 def largest_errors(path: Any, ends: Any, totals: Any) -> tuple[float, float]:
@@ -140,7 +141,7 @@ def test_ends_and_masses_are_met_whatever_is_learned():
 
 
 def energy(path: LocationScale, delta: float) -> float:
-    term = KineticEnergy((0.2, 1.5), delta=delta, times=128, particles=64, crowding=0.9)
+    term = KineticEnergy(interval=(0.2, 1.5), delta=delta, times=128, particles=64, crowding=0.9)
     run = eqx.filter_jit(lambda path, key: term(path, key=key))
     # Over another time than one the least energy is in inverse proportion to it.
     return 1.3 * float(np.mean([run(path, jr.key(i)) for i in range(4)]))

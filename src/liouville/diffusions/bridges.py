@@ -259,16 +259,18 @@ def inside_of(
     return Knots(places, jnp.asarray(np.stack(inside), jnp.zeros(()).dtype), interpolation)
 
 
-def opened(parts: Parts, ends: Sequence[Moments], s: float, opening: float) -> list[Moments]:
+def opened(
+    parts: Parts, ends: Sequence[Moments], s: float, opening: float
+) -> tuple[Moments, Moments]:
     """Means and covariances of all parts at both ends, as far as they opened at a share `s`."""
     h = gate_at(s, opening)
-    return [
-        (
-            mean + h * (parts.means[i] - mean),
-            (1.0 - h**2) * covariance + h**2 * parts.covariances[i],
-        )
-        for i, (mean, covariance) in enumerate(ends)
-    ]
+
+    def at(i: int) -> Moments:
+        mean, covariance = ends[i]
+        own = (1.0 - h**2) * covariance + h**2 * parts.covariances[i]
+        return mean + h * (parts.means[i] - mean), own
+
+    return at(0), at(1)
 
 
 def between(first: Moments, last: Moments, s: Any, noise: float = 0.0) -> Moments:

@@ -99,7 +99,7 @@ def growing_parts(
     drawn = [end.sample(_DRAWS, seed=seed + i) for i, end in enumerate(ends)]
     points, labels = [x for x, _ in drawn], [own for _, own in drawn]
     each = [np.full(_DRAWS, mass / unit / _DRAWS) for mass in masses]
-    cost, price = growing_cost(*points, delta), 2.0 * delta**2
+    cost, price = growing_cost(points[0], points[1], delta), 2.0 * delta**2
     plan = unbalanced_sinkhorn(cost, price, _BLUR * price, *each, tolerance=1e-2).plan
     travels = [plan.sum(axis=1 - i) / mass for i, mass in enumerate(each)]
     groups = _travelling(plan, points, labels, travels, ends, parts, seed)
@@ -150,10 +150,9 @@ def growing_path(
     clock = clock_of(opening, _CLOCK)
     both = zip(*(zip(m, c) for m, c in zip(parts.means, parts.covariances)))
     angles = np.sqrt([bures(*first, *last) for first, last in both]) / (2.0 * delta)
-    shares, logs, states = [], [], []
+    logs, states = [], []
     for s in clock[0]:
         share, log_mass = _on_cone(found, angles, float(s), opening)
-        shares.append(share)
         logs.append(log_mass)
         states.append(between(*opened(parts, ends, float(s), opening), share))
     dtype = jnp.zeros(()).dtype

@@ -1,4 +1,4 @@
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import equinox as eqx
 import jax
@@ -113,7 +113,10 @@ class ConditionalBridge(AbstractPath, AbstractConditional):
             for shape, k in zip(((count, d), (count, d, d)), keys)
         ]
         logits = MLP(size, count, width=width, depth=1, key=keys[2])
-        return ConditionalBridge(Fixed(source), Fixed(target), *inner, logits, interval, opening)
+        location, raw = inner
+        return ConditionalBridge(
+            Fixed(source), Fixed(target), location, raw, logits, interval, opening
+        )
 
     @property
     def dim(self) -> int:
@@ -125,7 +128,7 @@ class ConditionalBridge(AbstractPath, AbstractConditional):
         first, last = self.source.value, self.target.value
         z = (context - first.center.value) / first.spread.value
         time = jnp.asarray(self.interval[0], z.dtype)
-        ends = [law.given(context) for law in (first, last)]
+        ends: list[Any] = [law.given(context) for law in (first, last)]
         pairs = jnp.indices((first.parts, last.parts)).reshape(2, -1)
         means = jnp.stack([end.location(time)[own] for end, own in zip(ends, pairs)])
         factors = [jnp.tril(end.at(time).frames.factor)[own] for end, own in zip(ends, pairs)]

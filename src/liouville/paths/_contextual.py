@@ -57,7 +57,9 @@ class Contextual(AbstractPath):
 
     def in_context(self, number: int | Int[Array, ""] | Float[Array, " size"]) -> AbstractPath:
         """The path of one context of the list, by its number, or of one that is given."""
-        return self.given(number if jnp.ndim(number) else self.contexts.value[number])
+        if jnp.ndim(number):
+            return self.given(jnp.asarray(number))
+        return self.given(self.contexts.value[jnp.asarray(number)])
 
     def given(self, context: Float[Array, " size"]) -> AbstractPath:
         """The path for one context, in the list or not."""

@@ -1,6 +1,5 @@
 """How true an end is to its samples: rows that no fit has seen say it."""
 
-import dataclasses
 import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -40,8 +39,8 @@ def judge_ends(model: Model, ends: Sequence[End], *, seed: int) -> dict[str, Any
         if end.points is None or end.test is None:
             continue
         name = name_of_end(number, len(ends))
-        end = dataclasses.replace(end, points=equal_rows(end.points, end.weights, seed))
-        ours, kernel = -end.mixture.log_density(end.test), _kernel_nats(end.points, end.test)
+        training = equal_rows(end.points, end.weights, seed)
+        ours, kernel = -end.mixture.log_density(end.test), _kernel_nats(training, end.test)
         found[f"held-out nats of {name}"] = float(ours.mean())
         found[f"held-out nats of {name}, kernel estimate"] = float(kernel.mean())
         lost = np.clip(ours - kernel, -_MOST_NATS, _MOST_NATS)
@@ -88,7 +87,8 @@ def _arrival(model: Model, before: End, end: End, number: int, seed: int) -> _Ar
     first, last = (float(t) for t in model.times[number - 1 : number + 1])
     draws = int(np.any(model.sigma))
     moved, _ = arrived(model, starts, first, last, draws=draws, seed=seed)
-    others = end.points[_picked(len(end.points), n, rng)]
+    training = equal_rows(end.points, end.weights, seed)
+    others = training[_picked(len(training), n, rng)]
 
     ours, floor = (mean_distance(np.split(x, _CLOUDS), [kept] * _CLOUDS) for x in (moved, others))
     return _Arrival(ours.value, floor.value)
