@@ -9,6 +9,8 @@ Array = np.ndarray
 _SHRINK, _ROUGH = 0.25, 1e-2
 # Scalings are moved into the potentials before they leave what a double can multiply safely.
 _MOST_SCALING = 1e60
+# So are shifts of more epsilons than this.
+_MOST_SHIFT = 100.0
 # What is left of a cosine that is zero.
 _LEAST_COSINE = np.exp(-20.0)
 
@@ -134,8 +136,11 @@ def _at(
             # the plan as it is, and by themselves would be the last to come to rest.
             inside = zip((a, b), (f, g), (u, v))
             left = [m @ (np.exp(-p / relaxation) * w**-share) for m, p, w in inside]
-            shift = (left[0] / left[1]) ** (0.5 / share)
-            u, v = u * shift, v / shift
+            shift = 0.5 * relaxation * np.log(left[0] / left[1])
+            if abs(shift) > _MOST_SHIFT * epsilon:
+                f, g = f + shift, g - shift
+                break
+            u, v = u * np.exp(shift / epsilon), v * np.exp(-shift / epsilon)
             if max(u.max(), v.max(), 1.0 / u.min(), 1.0 / v.min()) > _MOST_SCALING:
                 break
         f, g = f + epsilon * np.log(u), g + epsilon * np.log(v)
