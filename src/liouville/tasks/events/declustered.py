@@ -19,11 +19,13 @@ from liouville.tasks.events.edges import mass_inside, mirrored, nearly_uniform
 _NEIGHBOURS = (2, 3, 5, 8, 13, 21, 34, 55)
 _WIDTHS = (0.001, 0.003, 0.01, 0.03, 0.1)
 # By how many folds away an event counts less by a factor of e.
-_MEMORIES = (np.inf, 10.0, 5.0, 2.5, 1.25)
+# To forget must win by so many standard errors.
+_MEMORIES, _ERRORS = (np.inf, 10.0, 5.0, 2.5, 1.25), 2.0
 # Kernels count up to so many widths; beyond there is the broad part.
 _FARTHEST = 5.0
 # Smooth mixtures are fitted to so many of the events, by so many steps.
-_FITTED_TO, _STEPS = 4000, 40
+_FITTED_TO, _STEPS = 6000, 40
+_LEAST_WEIGHT = 1e-3  # over the greatest; what weighs less is left out of them
 # The share of the parts that are no kernels, so that no place is impossible, and how often shares
 # are bettered.
 _BROAD, _ITERATIONS = (0.01, 0.999), 60
@@ -109,7 +111,8 @@ def declustered(
 
     Where the background moves, old events say less of it. If it forgets, an event that is $a$ folds
     away weighs $e^{-a/M}$ as much. The memory $M$ is the one by which events of the later half are
-    the likeliest given earlier folds alone. The mixture is the density at the end.
+    the likeliest given earlier folds alone, if by more than chance. The mixture is the density at
+    the end.
 
     In a region the density is that given the region. Events were seen on one side of its border
     alone: a kernel that reaches across has a mirror image, without which densities at the border
@@ -216,13 +219,13 @@ def _chosen(folds: _Folds, numbers: list[int], like: Choice | None, forgets: boo
     rng = np.random.default_rng(0)
     rows = rng.permutation(some)[:_SAMPLE]
 
-    def nats(rows: np.ndarray, like: Choice, **options: bool) -> float:
+    def logs(rows: np.ndarray, like: Choice, **options: bool) -> np.ndarray:
         parts, weights = folds.densities(rows, like, **options), folds.weights[rows]
-        return float(weights @ np.log(_shares(parts, weights) @ parts + _TINY))
+        return np.log(_shares(parts, weights) @ parts + _TINY)
 
     @functools.cache
     def best(like: Choice) -> float:
-        return nats(rows, like)
+        return float(folds.weights[rows] @ logs(rows, like))
 
     def widths(like: Choice) -> Choice:
         like = max((like._replace(neighbours=k) for k in numbers), key=best)
@@ -235,9 +238,14 @@ def _chosen(folds: _Folds, numbers: list[int], like: Choice | None, forgets: boo
     if not forgets:
         return like
     late = rng.permutation(np.flatnonzero(fold >= count // 2))[:_SAMPLE]
-    every = [like._replace(memory=memory) for memory in _MEMORIES]
-    found = max(every, key=lambda like: nats(late, like, ahead=True))
-    return like if found == like else widths(found)
+    ahead = {m: logs(late, like._replace(memory=m), ahead=True) for m in _MEMORIES}
+    weights = folds.weights[late]
+    memory = max(_MEMORIES, key=lambda m: float(weights @ ahead[m]))
+    gains = weights * (ahead[memory] - ahead[np.inf])
+    # By chance one of several memories is ahead of none that forgets.
+    if gains.sum() <= _ERRORS * np.sqrt(len(late)) * gains.std():
+        return like
+    return widths(like._replace(memory=memory))
 
 
 def _others(
@@ -249,10 +257,9 @@ def _others(
     spread = (share[:, None] * (places - mean)).T @ (places - mean)
     covariance = spread + _WIDTHS[0] ** 2 * np.eye(len(spread))
     own = [GaussianMixture(np.ones(1), mean[None], covariance[None])]
-    rows = np.flatnonzero(weights > 0)
-    if mixtures and len(rows) > _FITTED_TO:
-        rows = np.random.default_rng(0).choice(len(share), _FITTED_TO, p=share)
-        weights = np.ones(len(share))
+    # Rows that are drawn twice would be the narrowest part of all.
+    rows = np.flatnonzero(weights > _LEAST_WEIGHT * weights.max())
+    rows = np.random.default_rng(0).permutation(rows)[:_FITTED_TO]
     x, weights = places[rows], weights[rows]
     own += [fit_mixture(x, weights, parts=parts, iterations=_STEPS) for parts in mixtures]
     if region is not None:
