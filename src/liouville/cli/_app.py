@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import math
 import os
 import sys
 import warnings
@@ -15,6 +14,7 @@ from typer.core import TyperGroup
 
 from liouville import __version__
 from liouville.errors import LiouvilleError, one_line, shown
+from liouville.runs.words import with_error
 from liouville.tasks.settings import MOST_SEED
 
 
@@ -181,9 +181,8 @@ def table(rows: Sequence[dict[str, Any]], columns: dict[str, str], title: str) -
 def _cell(value: Any, error: float | None = None) -> str:
     if value is None:
         return ""
-    if error and math.isfinite(error):  # two digits of it, and as many of the figure
-        digits = max(1 - math.floor(math.log10(error)), 0)
-        return f"{value:.{digits}f} ± {error:.{digits}f}"
+    if error is not None:
+        return with_error(value, error)
     return f"{value:.4g}" if isinstance(value, float) else shown(value)
 
 

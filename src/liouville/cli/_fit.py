@@ -83,24 +83,30 @@ def _how_to_go_on(out: Path) -> str:
     return f"stopped; nothing was changed in {out}, to start again: {interruption.command()}"
 
 
-def _finish(task: Any, out: Path, result: Any, as_json: bool, more: Sequence[Any] = ()) -> None:
-    """Ends a fit; `more` are tables beside those of the summary."""
+def _finish(task: Any, out: Path, result: Any, as_json: bool, further: Sequence[str] = ()) -> None:
+    """Ends a fit; `further` are commands to go on with."""
     if result.reason == "interrupted":
         if as_json:
             finish({"run": str(out), **result.summary}, True, [])
         print(f"at step {result.summary['steps']}, {_how_to_go_on(out)}", file=sys.stderr)
         raise typer.Exit(interruption.exit_code())
     if not as_json:
-        for rows in [*task.tables(result.summary), *more]:
+        for rows in task.tables(result.summary):
             table(rows.rows, dict(rows.headings), rows.title)
     lines = figures(result.summary)
     lines += ["", f"model   {out / 'model.lv'}", f"report  {out / 'report.html'}"]
-    extra = {rows.key: rows.rows for rows in more}
-    finish({"run": str(out), **result.summary, **extra}, as_json, lines)
+    if further:
+        lines += ["", "try next", *(f"  {command}" for command in further)]
+    finish({"run": str(out), **result.summary}, as_json, lines)
 
 
 def demo(
-    out: RunOut = Path("liouville-demo"),
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "-o", metavar="RUN", help="Folder to fill [default: liouville-demo...]."
+        ),
+    ] = None,
     task: Annotated[str, typer.Option(help=f"One of {_DEMOS}.")] = "cells",
     seed: Seed = 0,
     force: Force = False,
@@ -109,28 +115,19 @@ def demo(
 ) -> None:
     """Fit data with a known truth, and print how far the model is from it.
 
-    Cells are a branching population, events a self-exciting process with magnitudes.
+    Cells are a branching population, events a self-exciting process with magnitudes. The run keeps
+    the data, so that all other commands can be tried on it.
     """
-    begun = time.monotonic()
-    interruption.set_last_words(partial(_how_to_go_on, out))
-    from liouville.tasks.skeleton import run_task
-
     if task not in TASKS or not TASKS[task].has_demo:
         raise LiouvilleError(f"there is no demo of {task!r}; the demos are: {_DEMOS}")
-    known = load_task(task)
-    shown = known.demo(seed)
-    result = run_task(
-        known,
-        out,
-        given=shown.given,
-        flags=shown.flags,
-        force=force,
-        resume=resume,
-        begun=begun,
-        say=say,
-    )
-    more = [] if result.reason == "interrupted" else shown.compare(result)
-    _finish(known, out, result, as_json, more)
+    folder = Path("liouville-demo" if task == "cells" else f"liouville-demo-{task}")
+    folder = folder if out is None else out
+    interruption.set_last_words(partial(_how_to_go_on, folder))
+    begun = time.monotonic()
+    from liouville.tasks.demo import run_demo
+
+    shown = run_demo(task, folder, seed, force=force, resume=resume, begun=begun, say=say)
+    _finish(shown.task, folder, shown.result, as_json, shown.next)
 
 
 def _evaluate(

@@ -75,11 +75,21 @@ class NewData(NamedTuple):
 
 
 class Demo(NamedTuple):
-    """A demonstration: data whose truth is known."""
+    """A demonstration: data whose truth is known.
 
-    given: Any  # the data, as the task's `read` takes them
-    flags: Mapping[str, Any]  # settings by dotted key
-    compare: Callable[[Any], list[Rows]]  # of the result of the fit with the truth
+    Attributes:
+        file: what the file of the data is called, which the run keeps.
+        columns: what it holds.
+        flags: settings by dotted key.
+        compare: what the summary of a fit says of the truth: tables and sentences by name.
+        next: commands to go on with, in which `{run}` is the run.
+    """
+
+    file: str
+    columns: Mapping[str, np.ndarray]
+    flags: Mapping[str, Any]
+    compare: Callable[[Any], Mapping[str, Any]]
+    next: Sequence[str]
 
 
 def later(place: str) -> Callable[..., Any]:

@@ -13,8 +13,12 @@ import numpy as np
 from liouville.curves import Knots
 from liouville.data import Snapshots, Standardisation
 from liouville.model import Model
+from liouville.numerics.distances import Estimate
 from liouville.paths import Full, Gaussian, LocationScale, Masses
-from liouville.tasks.task import Demo, Rows
+from liouville.runs.words import in_words
+from liouville.tasks.cells.judge import figure, mean
+from liouville.tasks.cells.measure import mixture_nats
+from liouville.tasks.task import Demo
 
 DAYS = (0.0, 1.0, 2.0, 3.0, 4.0)
 # Days at which the branches are where they are.
@@ -126,7 +130,7 @@ def distance_to_truth(model: Model, truth: Model, *, n: int = 4000, seed: int = 
                 "time": day,
                 "seen": day in DAYS,
                 "divergence": float(ratio.mean()),
-                "standard_error": float(ratio.std() / np.sqrt(n)),
+                "error": float(ratio.std() / np.sqrt(n)),
                 "velocity_error": _relative_error(model.velocity(day, x), velocity),
                 "growth_error": _relative_error(model.growth(day, x), growth),
             }
@@ -141,17 +145,59 @@ def _relative_error(found: np.ndarray, right: np.ndarray) -> float:
 def demonstration(seed: int) -> Demo:
     """The population, and how far a model that was fitted to it is from the truth."""
     truth = demo_cells(seed)
-    headings = {
-        "time": "day",
-        "seen": "in the data",
-        "divergence": "KL to the truth (nats)",
-        "standard_error": "± standard error",
-        "velocity_error": "relative velocity error",
-        "growth_error": "relative growth error",
+    cells = truth.cells
+    columns = {name: cells.points[:, i] for i, name in enumerate(cells.features)}
+
+    def compare(fitted: Any) -> dict[str, Any]:
+        named = [
+            {
+                "day": row["time"],
+                "in the data": "yes" if row["seen"] else "no",
+                **figure("KL to the truth (nats)", Estimate(row["divergence"], row["error"])),
+                "relative error of the velocity": row["velocity_error"],
+                "relative error of the growth": row["growth_error"],
+            }
+            for row in distance_to_truth(fitted.model, truth.model)
+        ]
+        return {"distance to the truth": named, **beside_truth(fitted, truth.model)}
+
+    return Demo(
+        "cells.csv",
+        {"day": cells.times, **columns},
+        {"training.seed": seed, "growth.mass": "counts", "data.time_key": "day"},
+        compare,
+        (
+            "liouville evaluate {run}",
+            "liouville query {run} {run}/cells.csv --out answers.csv",
+            "liouville fates {run} {run}/cells.csv --out fates.csv",
+        ),
+    )
+
+
+def beside_truth(fitted: Any, truth: Model) -> dict[str, Any]:
+    """Nats of the truth, a fit and the mixtures on the same held-out cells, with their differences.
+
+    A difference of two methods is the mean over the cells, and has the standard error of this mean.
+    """
+    config = fitted.config
+    training, held_out = fitted.data.split(config.data.held_out, config.training.seed)
+    if not len(held_out):
+        return {}
+    nats = {
+        "the truth": -truth.log_density(held_out.times, held_out.points),
+        "liouville": -fitted.model.log_density(held_out.times, held_out.points),
+        "a mixture for each time": mixture_nats(training, held_out),
     }
-
-    def compare(fitted: Any) -> list[Rows]:
-        rows = distance_to_truth(fitted.model, truth.model)
-        return [Rows("truth", "Distance between the model and the truth", rows, headings)]
-
-    return Demo(truth.cells, {"training.seed": seed, "growth.mass": "counts"}, compare)
+    exact = nats["the truth"]
+    shares = np.full(len(exact), 1.0 / len(exact))
+    rows = [
+        {"method": name, "nats per held-out cell": float(own.mean())}
+        | ({} if own is exact else figure("above the truth", mean(own - exact, shares)))
+        for name, own in nats.items()
+    ]
+    ours, mixture = nats["liouville"], nats["a mixture for each time"]
+    return {
+        "held-out cells beside the truth": rows,
+        "liouville above the mixture": in_words(mean(ours - mixture, shares), "nats a cell"),
+        "liouville above the truth": in_words(mean(ours - exact, shares), "nats a cell"),
+    }

@@ -120,7 +120,7 @@ def compare_held_out(model: Model, training: Snapshots, held_out: Snapshots) -> 
     model = dataclasses.replace(model, is_drawn=True)  # a bad figure must not lose the fit
     ours = -log_density_given(model, held_out)
     weights = np.ones(len(held_out)) if held_out.weights is None else held_out.weights
-    mixtures = _mixture_nats(training, held_out)
+    mixtures = mixture_nats(training, held_out)
     rows, differences, shares = [], [np.zeros(0)], [np.zeros(0)]
     for t in held_out.distinct_times.tolist():
         chosen = (held_out.times == t) & (weights > 0) & ~np.isnan(mixtures)
@@ -137,8 +137,8 @@ def compare_held_out(model: Model, training: Snapshots, held_out: Snapshots) -> 
     return HeldOut(rows, mean(np.concatenate(differences), share / max(share.sum(), 1.0)))
 
 
-def _mixture_nats(training: Snapshots, held_out: Snapshots) -> np.ndarray:
-    """Of each held-out cell by the mixture of its time and condition; NaN without such cells."""
+def mixture_nats(training: Snapshots, held_out: Snapshots) -> np.ndarray:
+    """Nats of each held-out cell by the mixture of its time and condition; NaN without such."""
     found, names = np.full(len(held_out), np.nan), names_of(training)
     number = numbers_of(training, names)
     for group in strata(held_out, names):

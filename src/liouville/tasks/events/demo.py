@@ -18,9 +18,10 @@ from liouville.processes import (
     Hawkes,
     Triggered,
 )
+from liouville.runs.words import in_words
 from liouville.tasks.events.model import EventModel
 from liouville.tasks.events.split import Split, divide
-from liouville.tasks.task import Demo, Rows
+from liouville.tasks.task import Demo
 
 HORIZON = 600.0
 SETTINGS: dict[str, Any] = {
@@ -117,7 +118,10 @@ def compare_parameters(model: EventModel, truth: HawkesProcess) -> list[dict[str
 
 
 def distance_to_truth(model: EventModel, truth: Truth, parts: Split) -> list[dict[str, Any]]:
-    """Nats per event of the test events under the model and under the process they are from."""
+    """Nats per event of the test events under the process they are from and under the model.
+
+    The difference is the mean over the events, and has the standard error of this mean.
+    """
     if parts.test is None:
         raise LiouvilleError("no event was kept for the test; give data.test a share")
     begin = float(parts.test.windows[0, 0])
@@ -125,13 +129,22 @@ def distance_to_truth(model: EventModel, truth: Truth, parts: Split) -> list[dic
     late = drawn.times >= begin
     before = Sequences(*(a if i == 4 else a[~late] for i, a in enumerate(drawn)))
     before = before._replace(windows=np.array([[0.0, begin]]))
-    integral = float(process.integrals(drawn)[0] - process.integrals(before)[0])
-    time = -float(process.log_rates(drawn)[late].sum() - integral) / int(late.sum())
-    space = -float(process.log_places(drawn)[late].mean())
+    # What the events do not share, they have in equal parts.
+    integral = float(process.integrals(drawn)[0] - process.integrals(before)[0]) / int(late.sum())
     scores = model.scores(parts.test)
-    pairs = {"time": (time, scores.nats_in_time), "space": (space, scores.nats_in_space)}
+    ours = scores.nats_in_time + float(scores.log_rates.mean())
+    pairs = {
+        "in time": (integral - process.log_rates(drawn)[late], ours - scores.log_rates),
+        "in space": (-process.log_places(drawn)[late], -scores.log_places),
+    }
     return [
-        {"test events": name, "truth": true, "model": found, "difference": found - true}
+        {
+            "test events": name,
+            "the truth": float(true.mean()),
+            "liouville": float(found.mean()),
+            "above the truth": float((found - true).mean()),
+            "above the truth_error": float((found - true).std() / np.sqrt(len(true))),
+        }
         for name, (true, found) in pairs.items()
     ]
 
@@ -139,14 +152,38 @@ def distance_to_truth(model: EventModel, truth: Truth, parts: Split) -> list[dic
 def demonstration(seed: int) -> Demo:
     """The catalogue, and how near the parameters and the likelihood of a fit are to the truth."""
     truth = demo_events(seed)
+    events = truth.events
 
-    def compare(fitted: Any) -> list[Rows]:
-        rows = compare_parameters(fitted.model, truth.process)
-        nats = distance_to_truth(fitted.model, truth, divide(truth.events, fitted.config))
-        return [
-            Rows("truth", "Parameters of the process", rows, {n: n for n in rows[0]}),
-            Rows("nats", "Nats per event kept from training", nats, {n: n for n in nats[0]}),
-        ]
+    def compare(fitted: Any) -> dict[str, Any]:
+        rows = distance_to_truth(fitted.model, truth, divide(events, fitted.config))
+        words = {
+            f"liouville above the truth, {row['test events']}": in_words(
+                (row["above the truth"], row["above the truth_error"]), "nats an event"
+            )
+            for row in rows
+        }
+        parameters = compare_parameters(fitted.model, truth.process)
+        return {"parameters beside the truth": parameters, "events beside the truth": rows, **words}
 
-    flags = {**SETTINGS, "training.seed": seed, "measure.baselines": False}
-    return Demo(truth.events, flags, compare)
+    assert events.marks is not None
+    columns = {name: events.places[:, i] for i, name in enumerate(events.features)}
+    return Demo(
+        "catalogue.csv",
+        {"time": events.times, **columns, "magnitude": events.marks},
+        {
+            **SETTINGS,
+            "training.seed": seed,
+            "measure.baselines": False,
+            "data.time": "time",
+            "data.time_unit": "days",
+            "data.features": "x,y",
+            "data.mark": "magnitude",
+            "data.window": f"0,{HORIZON:g}",
+        },
+        compare,
+        (
+            "liouville evaluate {run}",
+            "liouville forecast {run} 30d --out forecast",
+            "liouville query {run} --at {run}/catalogue.csv --time 600 --out answers.csv",
+        ),
+    )
