@@ -9,7 +9,7 @@ import pytest
 from liouville.tasks.cells.config import CellsConfig
 from liouville.tasks.cells.demo import demo_cells
 from liouville.tasks.cells.fit import CellsFit
-from liouville.training._log import ProgressBar
+from liouville.training._progress import ProgressBar
 
 
 def _fit(reason: str = "early") -> CellsFit:
@@ -36,11 +36,22 @@ def test_a_model_shows_its_facts() -> None:
     assert "<td>coordinates</td><td>2</td>" in demo_cells().model._repr_html_()
 
 
-def test_progress_is_shown_in_a_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
-    quiet, loud = io.StringIO(), io.StringIO()
+def test_progress_is_a_bar_in_a_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
+    quiet, bodies = io.StringIO(), []
     ProgressBar(10, stream=quiet).update(5, {"step": 5, "loss": 1.0})
+    assert quiet.getvalue() == ""  # in a pipe
+
+    def display(body: str, display_id: bool) -> SimpleNamespace:
+        bodies.append(body)
+        return SimpleNamespace(update=bodies.append)
+
     shell = SimpleNamespace(has_trait=lambda name: name == "kernel")
-    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
-    ProgressBar(10, stream=loud).update(5, {"step": 5, "loss": 1.0})
-    assert quiet.getvalue() == ""
-    assert "5/10" in loud.getvalue()
+    tools = SimpleNamespace(display=display, HTML=str)
+    notebook = SimpleNamespace(get_ipython=lambda: shell, display=tools)
+    monkeypatch.setitem(sys.modules, "IPython", notebook)
+    bar = ProgressBar(10)
+    bar.update(5, {"step": 5, "<loss>": 1.0})
+    bar.close()
+    assert "<progress value='5' max='10'>" in bodies[1]
+    assert "&lt;loss&gt; 1" in bodies[1]
+    assert "5/10 · in 0 s" in bodies[2]

@@ -1,3 +1,4 @@
+import io
 import json
 import os
 import signal
@@ -5,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import equinox as eqx
@@ -24,7 +26,7 @@ from liouville.paths import AbstractPath, Full, LocationScale
 from liouville.problems import bures
 from liouville.training import fit, read_metrics, restore_state
 from liouville.training._fit import check_schedule
-from liouville.training._log import ProgressBar
+from liouville.training._progress import ProgressBar
 from liouville.training._state import initial_state
 from test_problems import M0, M1, S0, S1
 from tolerances import TRAINED
@@ -463,3 +465,41 @@ def test_a_signal_stops_between_chunks(number, whole, tmp_path):
         assert_same(again.path, whole[1].path)
         metrics = [folder / "metrics.jsonl" for folder in (tmp_path, whole[0])]
         assert metrics[0].read_bytes() == metrics[1].read_bytes()
+
+
+class Terminal(io.StringIO):
+    """A stream that a person reads."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_the_time_left_is_that_of_the_latest_steps(monkeypatch):
+    clock = iter([0.0, 60.0, 61.0, 62.0, 63.0, 63.0])
+    own = SimpleNamespace(monotonic=lambda: next(clock))
+    monkeypatch.setattr("liouville.training._progress.time", own)
+    terminal = Terminal()
+    bar = ProgressBar(100, stream=terminal)
+    for step in (10, 20, 30, 40):  # the first of which were compiled for a minute
+        bar.update(step, {"step": step, "loss": 1.0})
+    assert bar.seconds_left == pytest.approx(6.0)
+    bar.close()
+    told = terminal.getvalue().split("\r\x1b[2K")
+    assert "compiling" in told[1]
+    assert "left" not in told[2]
+    assert "40/100  6 s left  loss 1" in told[5]
+    assert told[6].endswith("40/100  in 63 s\n")
+
+
+@pytest.mark.parametrize("columns", [30, 80])
+def test_progress_keeps_to_the_width_of_the_terminal(columns, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    terminal = Terminal()
+    bar = ProgressBar(4000, may_end_early=True, stream=terminal)
+    for step in (10, 20):
+        bar.update(step, {"step": step} | {f"a long name {i}": 1.0 for i in range(9)})
+    lines = terminal.getvalue().split("\r\x1b[2K")
+    assert max(map(len, lines)) == columns - 1
+    assert "20/4000" in lines[-1]
+    if columns == 80:
+        assert "at most" in lines[-1]

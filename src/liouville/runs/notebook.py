@@ -2,7 +2,7 @@
 
 import html
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 
@@ -17,6 +17,13 @@ def show(thing: Any) -> None:
     """Shows an object below the cell that runs, in a notebook alone."""
     if in_notebook():
         sys.modules["IPython"].display.display(thing)
+
+
+def shelf(body: str) -> Callable[[str], None]:
+    """Shows HTML below the cell that runs, and returns what puts other HTML in its place."""
+    tools = sys.modules["IPython"].display
+    handle = tools.display(tools.HTML(body), display_id=True)
+    return lambda other: handle.update(tools.HTML(other))
 
 
 def html_table(rows: Iterable[tuple[str, str]]) -> str:

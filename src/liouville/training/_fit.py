@@ -17,7 +17,8 @@ from liouville.numerics.parameters import learned_leaves, split
 from liouville.objectives import AbstractTerm, Objective
 from liouville.runs.interruption import graceful_interruption
 from liouville.training._checkpoint import restore_state, save_state
-from liouville.training._log import MetricsFile, ProgressBar, Row
+from liouville.training._log import MetricsFile, Row
+from liouville.training._progress import ProgressBar
 from liouville.training._state import Stepper, TrainState, initial_state
 
 Path_ = TypeVar("Path_", bound=eqx.Module)
@@ -119,7 +120,7 @@ def fit(
     begin = int(state.step)
     if begin < 0:
         raise LiouvilleError(f"{checkpoint} is at step {begin}; fit again, with --force")
-    bar = ProgressBar(steps, shown=progress)
+    bar = ProgressBar(steps, may_end_early=patience is not None, shown=progress)
     file = None if metrics is None else MetricsFile(metrics, begin)
     history: list[Row] = []
 

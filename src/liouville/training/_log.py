@@ -1,15 +1,12 @@
 import contextlib
 import json
 import os
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from liouville.errors import LiouvilleError, shown
 from liouville.runs.files import atomic_path
-from liouville.runs.notebook import in_notebook
 from liouville.runs.reading import read_text
 
 Row = dict[str, Any]
@@ -81,36 +78,3 @@ class MetricsFile:
             raise LiouvilleError(
                 f"cannot write {self._file.name}: {error.strerror}; make space and resume"
             ) from error
-
-
-class ProgressBar:
-    """A line on a terminal or in a notebook that says how far training is; silent elsewhere."""
-
-    def __init__(self, total: int, *, shown: bool | None = None, stream: TextIO | None = None):
-        self._stream = stream or sys.stderr
-        self._shown = self._stream.isatty() or in_notebook() if shown is None else shown
-        self._total = total
-        self._begun = time.monotonic()
-        self._first: int | None = None
-
-    def update(self, step: int, row: Row) -> None:
-        """Redraws the line for a step and its metrics."""
-        if not self._shown:
-            return
-        self._first = step if self._first is None else self._first
-        elapsed = time.monotonic() - self._begun
-        rate = (step - self._first) / elapsed if step > self._first else 0.0
-        left = f"{(self._total - step) / rate:5.0f} s left" if rate else ""
-        done = int(24 * step / max(self._total, 1))
-        values = "  ".join(
-            f"{name} {value:.4g}" for name, value in row.items() if name not in ("step", "gradient")
-        )
-        bar = "█" * done + "·" * (24 - done)
-        self._stream.write(f"\r\x1b[2K{bar} {step}/{self._total}  {values}  {left}"[:160])
-        self._stream.flush()
-
-    def close(self) -> None:
-        """Ends the line."""
-        if self._shown:
-            self._stream.write("\n")
-            self._stream.flush()
