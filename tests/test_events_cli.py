@@ -582,7 +582,7 @@ def test_the_demo_recovers_the_process(tmp_path, capsys, monkeypatch):
     draw_nothing(monkeypatch)
     assert call("demo", "--task", "events", "--out", tmp_path / "D", "--json") == 0
     found = json.loads(capsys.readouterr().out.splitlines()[-1])
-    rows = {row["parameter"]: row for row in found["truth"]}
+    rows = {row["parameter"]: row for row in found["parameters beside the truth"]}
     for name, share in [
         ("background events per day", 0.25),
         ("branching ratio", 0.25),
@@ -592,7 +592,7 @@ def test_the_demo_recovers_the_process(tmp_path, capsys, monkeypatch):
     ]:
         # Several standard errors of some 500 children among 1,300 events.
         assert rows[name]["recovered"] == pytest.approx(rows[name]["true"], rel=share), name
-    assert all(abs(row["difference"]) < 0.3 for row in found["nats"])
+    assert all(abs(row["above the truth"]) < 0.3 for row in found["events beside the truth"])
 
 
 def test_small_events_are_left_out(tmp_path):

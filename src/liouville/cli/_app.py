@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -84,9 +85,7 @@ def one_line_errors() -> Iterator[None]:
     What the system refuses, such as a folder without permission or a full disk, is the user's to
     mend, too. A reader of our output that has gone, for instance `| head`, is nothing wrong.
     """
-    warnings.showwarning = lambda message, *_: print(
-        f"warning: {one_line(message)}", file=sys.stderr
-    )
+    warnings.showwarning = _warn
     try:
         if sys.stdout is None:  # the next file that is opened would take its number
             raise LiouvilleError("standard output is closed; send it to a file or to /dev/null")
@@ -114,6 +113,12 @@ def one_line_errors() -> Iterator[None]:
         _stop(f"error: there is not enough memory{reason}; ask for less at a time", 2)
 
 
+def _warn(message: Warning | str, *_: Any) -> None:
+    global _told
+    _told = ""
+    print(f"warning: {one_line(message)}", file=sys.stderr)
+
+
 def _forget_output() -> None:
     """Throws away what can no longer be printed, which Python would try again at its end."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -124,10 +129,22 @@ def _stop(message: str, code: int) -> None:
     sys.exit(code)
 
 
+_told = ""  # what was said last, as long as nothing else was written below it
+
+
 def say(message: str) -> None:
-    """Tells a person at a terminal what is going on; quiet in a pipe."""
-    if sys.stderr.isatty():
-        print(message, file=sys.stderr)
+    """Tells a person at a terminal what is going on, in a line for each phase; quiet in a pipe.
+
+    What comes after a colon is how far the phase is, and is said in the line of its phase.
+    """
+    global _told
+    if not sys.stderr.isatty():
+        return
+    phase = message.partition(": ")[0]
+    again = "\x1b[1A\x1b[2K" if ": " in message and _told.partition(": ")[0] == phase else ""
+    columns = max(shutil.get_terminal_size().columns, 20)
+    print(f"{again}{shown(message, _WIDEST)[: columns - 1]}", file=sys.stderr)
+    _told = message
 
 
 def finish(result: dict[str, Any], as_json: bool, lines: list[str]) -> None:
@@ -161,6 +178,8 @@ def figures(result: dict[str, Any]) -> list[str]:
         f"{name:<55} {_show(value)}"
         for name, value in result.items()
         if not (isinstance(value, list) and value and isinstance(value[0], dict))
+        # What was warned of has been said.
+        and name != "warnings"
     ]
 
 

@@ -29,6 +29,7 @@ from liouville.errors import LiouvilleError
 from liouville.runs import interruption
 from liouville.runs.config import describe, load_yaml, merge
 from liouville.runs.folder import is_unfinished
+from liouville.runs.warned import noted
 from liouville.tasks import TASKS, load_task, read_early, room_of
 
 _DEMOS = ", ".join(name for name, room in TASKS.items() if room.has_demo)
@@ -51,22 +52,23 @@ def fit_command(name: str) -> Callable[..., None]:
         file = None if config is None else load_yaml(config)
         chosen = merge(TASKS[name].config, file=file, flags=flags, settings=settings or [])
         say("reading and checking")
-        data = None if resume else read_early(name, chosen)
-        from liouville.tasks.skeleton import run_task
+        with noted():
+            data = None if resume else read_early(name, chosen)
+            from liouville.tasks.skeleton import run_task
 
-        task = load_task(name)
-        result = run_task(
-            task,
-            out,
-            data=data,
-            file=file,
-            flags=flags,
-            settings=settings or [],
-            force=force,
-            resume=resume,
-            begun=begun,
-            say=say,
-        )
+            task = load_task(name)
+            result = run_task(
+                task,
+                out,
+                data=data,
+                file=file,
+                flags=flags,
+                settings=settings or [],
+                force=force,
+                resume=resume,
+                begun=begun,
+                say=say,
+            )
         _finish(task, out, result, as_json)
 
     kind = TASKS[name].config

@@ -16,7 +16,7 @@ from liouville.plots._clock import Clock
 from liouville.plots._style import DENSITY, FAINT, INK, MUTED, tidy
 from liouville.runs.files import write_bytes
 
-LARGEST_FILE = 3_000_000
+LARGEST_FILE = 1_200_000
 DPI = 110
 # Margins in inches; a layout engine would make every frame several times slower.
 LEFT, RIGHT, TOP, BOTTOM, STRIP = 0.62, 0.2, 0.42, 1.02, 0.5

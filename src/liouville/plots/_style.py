@@ -37,9 +37,10 @@ MARK = "#d55e00"
 DENSITY = LinearSegmentedColormap.from_list(
     "density", ["#ffffff", "#e1eaf2", "#bdd0e0", "#98b5cd", "#739ab9", "#517fa3", "#36658b"]
 )
-# Both are perceptually uniform; their pale ends are cut off because the background is white.
-TIME = ListedColormap(matplotlib.colormaps["plasma"](np.linspace(0.03, 0.85, 256)), "time")
-SPEED = ListedColormap(matplotlib.colormaps["gray_r"](np.linspace(0.3, 0.95, 256)), "speed")
+# Both are perceptually uniform; their pale ends are cut off, as lines and dots of them must have a
+# contrast of three to white (WCAG 2.1, 1.4.11).
+TIME = ListedColormap(matplotlib.colormaps["plasma"](np.linspace(0.0, 0.64, 256)), "time")
+SPEED = ListedColormap(matplotlib.colormaps["gray_r"](np.linspace(0.44, 0.97, 256)), "speed")
 # Shares of one: pale where there is none, so that the few that have some stand out.
 SHARE = LinearSegmentedColormap.from_list(
     "share", ["#e4e7eb", "#f1c9a5", "#e4885a", "#bb3f67", "#53186b"]
@@ -48,11 +49,18 @@ SHARE = LinearSegmentedColormap.from_list(
 GROWTH = LinearSegmentedColormap.from_list(
     "growth", ["#2166ac", "#74a9cf", "#d9d9d9", "#ef8a62", "#b2182b"]
 )
-# Groups: neighbours in the order are easy to tell apart, also for most who are colour blind.
-GROUPS = (
-    *("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8c6bb1", "#b2df8a"),
-    *("#7f7f7f", "#a6761d", "#1b9e77", "#e7298a", "#bcbd22", "#17becf", "#5254a3", "#ad494a"),
+# A cost or a potential: dear is dark. Its pale end is for areas, never for lines.
+COST = LinearSegmentedColormap.from_list(
+    "cost", ["#f4f1e8", "#e8cfa6", "#d9a06b", "#bd6a4b", "#8a3a3f", "#4a1a33"]
 )
+# Groups: far apart also for the colour blind, dark enough for dots on white; the test of the
+# palette says how far.
+GROUPS = (
+    *("#0072b2", "#d55e00", "#009e73", "#6a1f6e", "#781e0f", "#3c96a5", "#0078f0", "#780f3c"),
+    *("#003ca5", "#d22d4b", "#a53c0f", "#3c96f0", "#784b69", "#d2693c", "#2d96c3", "#3c693c"),
+)
+# All colours of lines, dots and letters.
+PALETTE = (INK, MUTED, MODEL, MARK, *GROUPS)
 
 
 def plain(text: str, longest: int = 40) -> str:

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import datetime
 import hashlib
 import importlib.metadata
 import json
@@ -9,6 +10,7 @@ import os
 import platform
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,6 +21,7 @@ import yaml
 from liouville.errors import LiouvilleError
 from liouville.runs import config as configuration
 from liouville.runs.files import atomic_path, made_folder
+from liouville.runs.interruption import command
 from liouville.runs.locks import LOCK_FILE, only_writer
 
 Config = TypeVar("Config")
@@ -59,10 +62,31 @@ class Run:
             "task": self.task,
             "data_sha256": self.fingerprint,
             "finished": self.is_finished,
+            "made": made(),
             "versions": versions(),
             "settings": self.settings,
         }
         write_text(self.folder / CONFIG_FILE, yaml.safe_dump(content, sort_keys=False))
+
+
+def made() -> dict[str, str]:
+    """When a run is written, and by which command."""
+    now = datetime.datetime.now(datetime.UTC)
+    is_command = Path(sys.argv[0]).name in ("liouville", "__main__.py")
+    return {
+        "date": f"{now:%Y-%m-%d %H:%M} UTC",
+        "command": command() if is_command else "a program in Python",
+    }
+
+
+def made_of(folder: Path) -> dict[str, str]:
+    """When, by which command and by which versions the run in a folder was made, as far as said."""
+    content = configuration.load_yaml(file_of(folder, CONFIG_FILE))
+    found: dict[str, str] = {}
+    for name in ("made", "versions"):
+        told = content.get(name)
+        found |= {k: str(v) for k, v in told.items()} if isinstance(told, Mapping) else {}
+    return found
 
 
 def open_run(folder: Path) -> Run:

@@ -23,5 +23,26 @@ def in_words(difference: tuple[float, float], unit: str) -> str:
     value, error = difference
     if not math.isfinite(error):
         return f"{value:.3g} {unit}"
-    meant = "within noise" if is_noise(value, error) else f"clearly {'more' if value > 0 else 'less'}"
+    meant = (
+        "within noise" if is_noise(value, error) else f"clearly {'more' if value > 0 else 'less'}"
+    )
     return f"{with_error(value, error)} {unit}, {meant}"
+
+
+def say_value(value: object) -> str:
+    """A value as a reader would like to see it: four digits, thousands separated."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ", ".join(say_value(item) for item in value)
+    if isinstance(value, str):
+        return value
+    try:
+        number = float(value)  # pyright: ignore[reportArgumentType]
+    except (TypeError, ValueError):
+        return str(value)
+    if math.isfinite(number) and number == int(number) and abs(number) < 1e15:
+        return f"{int(number):,}"
+    return f"{number:.4g}"

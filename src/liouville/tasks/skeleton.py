@@ -12,14 +12,25 @@ from liouville.errors import LiouvilleError, one_line
 from liouville.model import MODEL_FILE, Model
 from liouville.runs import config as configuration
 from liouville.runs.files import write_bytes
-from liouville.runs.folder import Run, begin, data_of, finish, open_run, write_json, writing
+from liouville.runs.folder import (
+    Run,
+    begin,
+    data_of,
+    finish,
+    made_of,
+    open_run,
+    write_json,
+    writing,
+)
 from liouville.runs.reading import parse_json, read_text
+from liouville.runs.warned import noted
 from liouville.tasks import load_model, load_task
 from liouville.tasks.settings import check_training, settings_of
 from liouville.tasks.stopwatch import Stopwatch
 from liouville.tasks.task import NewData, Rows, Say, Start, Task
 from liouville.training import Fit, default_optimizer, fit, read_metrics
 
+WARNINGS = "warnings"  # in the summary: what was warned of
 SUMMARY_FILE, METRICS_FILE, CHECKPOINT_FILE = "summary.json", "metrics.jsonl", "checkpoint.lv"
 _WHOLE = (MODEL_FILE, SUMMARY_FILE, METRICS_FILE, "report.html")  # what a finished run has
 
@@ -74,12 +85,14 @@ def fit_task(
     resume: bool = False,
     progress: bool | None = None,
     keep: Callable[[Any], object] = lambda _: None,
+    say: Say = lambda _: None,
 ) -> Any:
     """Fits to data that were read and checked; `keep` is given the model before it is measured.
 
     The stopwatch has run since reading began.
     """
     stopwatch.end("read")
+    say("choosing where training starts")
     start = task.resolve(data, config, progress)
     stopwatch.end("start")
     result = train(start, folder, resume, progress)
@@ -94,6 +107,7 @@ def fit_task(
     if result.reason != "interrupted":
         keep(model)
         stopwatch.end("train")
+        say("measuring")
         figures, more = task.measure(model, start, data)
         summary |= figures
         details |= more
@@ -152,18 +166,21 @@ def run_task(
     stopwatch = Stopwatch(begun)
     if data is None:
         say("reading and checking")
-    with begin(
-        folder,
-        task.name,
-        task.config,
-        lambda chosen: _read_checked(task, chosen, given) if data is None else data,
-        task.arrays,
-        file=file,
-        flags=flags,
-        settings=settings,
-        force=force,
-        resume=resume,
-    ) as (run, config, data):
+    with (
+        noted() as said,
+        begin(
+            folder,
+            task.name,
+            task.config,
+            lambda chosen: _read_checked(task, chosen, given) if data is None else data,
+            task.arrays,
+            file=file,
+            flags=flags,
+            settings=settings,
+            force=force,
+            resume=resume,
+        ) as (run, config, data),
+    ):
         place = run.folder
         if run.is_finished and all((place / name).is_file() for name in _WHOLE):
             if place != folder:  # it was stopped in the moment before it took its place
@@ -180,14 +197,17 @@ def run_task(
             resume=resume,
             progress=progress,
             keep=lambda model: model.save(place / MODEL_FILE),
+            say=say,
         )
         if fitted.reason == "interrupted":
             return fitted
         write_json(place / SUMMARY_FILE, fitted.summary)
         fitted = _timed(task.judge(fitted, data, say), stopwatch, "measure")
+        if said:
+            fitted = fitted._replace(summary={**fitted.summary, WARNINGS: [*said]})
         write_json(place / SUMMARY_FILE, fitted.summary)
         say("drawing the report")
-        write_page(place, task.contents(drawn(fitted), data), say=say)
+        write_page(place, _page(task, place, fitted, data), say=say)
         fitted = _timed(fitted, stopwatch, "pictures")
         write_json(place / SUMMARY_FILE, fitted.summary)
         # The configuration again, now with every open choice filled in. As long as it has open
@@ -251,6 +271,34 @@ def _scored(folder: Path, trust: bool, new: NewData, say: Say) -> Mapping[str, A
     return task.score(run, data, new, say)
 
 
+def _page(task: Task, folder: Path, fitted: Any, data: Any) -> Any:
+    """The report of a result: what the task shows, what was warned of, and how it was made."""
+    page = task.contents(drawn(fitted), data)
+    told = fitted.summary.get(WARNINGS, [])
+    said = [*page.answer.said, _of_training(fitted), *((False, text) for text in told)]
+    return dataclasses.replace(
+        page,
+        answer=dataclasses.replace(page.answer, said=said),
+        summary={name: value for name, value in page.summary.items() if name != WARNINGS},
+        made=made_of(folder),
+        settings=configuration.to_dict(fitted.config),
+    )
+
+
+def _of_training(fitted: Any) -> tuple[bool, str]:
+    """Whether training went on until nothing was left to gain, in a sentence."""
+    steps = f"{fitted.summary['steps']:,}"
+    if fitted.reason == "early":
+        return (
+            True,
+            f"Training ended by itself after {steps} steps, when the validation had settled.",
+        )
+    return False, (
+        f"Training took all of its {steps} steps; the curve of the validation (Training, below) "
+        "says whether more would help."
+    )
+
+
 def drawn(fitted: Any) -> Any:
     """A result as pictures need it: where the model has no number they leave places out."""
     if not isinstance(fitted.model, Model):
@@ -290,7 +338,7 @@ def redraw_run(folder: Path, *, movie: bool = True, trust: bool = False) -> Path
         task, data, config = _run_again(folder, trust)
         config = dataclasses.replace(config, report=dataclasses.replace(config.report, movie=movie))
         with _of_this_run(folder):
-            page = task.contents(drawn(_recalled(task, folder, data, config)), data)
+            page = _page(task, folder, _recalled(task, folder, data, config), data)
         return write_page(folder, page)
 
 

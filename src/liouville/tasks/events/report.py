@@ -22,8 +22,10 @@ from liouville.plots import (
     offspring_figure,
     rate_over_time,
     residual_figure,
+    tables_of,
     training_picture,
 )
+from liouville.tasks.events._answer import answer
 from liouville.tasks.events._triggering import triggering_picture
 from liouville.tasks.events.fit import EventsFit
 from liouville.tasks.events.kinds import mean_chances, offspring, plain_laws
@@ -53,7 +55,11 @@ def contents(fitted: EventsFit, data: Loaded) -> Page:
     judged = fitted.judged or judge(model, parts, fitted.scores)
     shown, begins = _choose_shown(events, parts)
     clock, ground = clock_of(model), ground_of(model, shown)
-    items: list[Table | Picture] = [_likelihood_table(model, parts, judged)]
+    items: list[Table | Picture] = []
+    if ground is not None:
+        items.append(_map_picture(model, shown, ground, clock))
+    rate, likelihood = _over_time(model, shown, begins, clock)
+    items.append(rate)
     if fitted.summary.get("baselines"):
         reading = (
             "Nats per event, smaller is better. The plain models were fitted to the same training "
@@ -67,14 +73,18 @@ def contents(fitted: EventsFit, data: Loaded) -> Page:
             "the error and interval of a block bootstrap: aftershocks are not independent."
         )
         items.append(Table("Gain over ETAS", reading, fitted.summary["gains"]))
-    if ground is not None:
-        items.append(_map_picture(model, shown, ground, clock))
-    items += _over_time(model, shown, begins, clock)
-    items += _offspring_pictures(fitted, parts.training)
-    items += [_residual_picture(model, p.name, p.residuals) for p in judged if p.residuals]
-    items += _mark_pictures(model, judged)
     items += triggering_picture(model, parts.training, clock)
-    items.append(training_picture(_without_constants(fitted.history)))
+    items += _offspring_pictures(fitted, parts.training)
+    items += _mark_pictures(model, judged)
+    details: list[Table | Picture] = [
+        _residual_picture(model, p.name, p.residuals) for p in judged if p.residuals
+    ]
+    details += [likelihood, _likelihood_table(model, parts, judged)]
+    details.append(training_picture(_without_constants(fitted.history)))
+    shown_above = ("baselines", "gains")
+    details += [
+        Table(name, "", rows) for name, rows in tables_of(fitted.summary) if name not in shown_above
+    ]
     film = None
     if fitted.config.report.movie and ground is not None:
         film = Film(
@@ -84,9 +94,9 @@ def contents(fitted: EventsFit, data: Loaded) -> Page:
             "frames after they happened. The strip shows all events and where the frame stands.",
             lambda path, say: _make_film(path, model, shown, ground, clock),
         )
-    numbers = {k: v for k, v in fitted.summary.items() if not isinstance(v, list)}
     title = f"Events: {Path(events.source).name}"
-    return Page(title, _subject(model, events), numbers, items, film)
+    subject = _subject(model, events)
+    return Page(title, subject, fitted.summary, items, film, answer(fitted.summary), details)
 
 
 def clock_of(model: EventModel) -> Clock:

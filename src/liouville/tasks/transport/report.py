@@ -1,17 +1,45 @@
 """What the report of a transport holds."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from liouville.data import Snapshots
-from liouville.plots import Page, density_page
+from liouville.plots import Answer, Key, Page, Words, density_page
 from liouville.problems import toys
+from liouville.runs.words import with_error
 from liouville.tasks.transport.ends import equal_rows
 from liouville.tasks.transport.fit import TransportFit
 from liouville.tasks.transport.problem import Given
 
 _DRAWN = 1000
+_ERROR = ", standard error"
+# What arrives is where it should be up to so many floors, and an energy is least up to such a part.
+_NEAR, _LEAST = 1.25, 0.05
+_WORDS = Words(
+    density="From end to end",
+    velocity="The flow between the ends",
+    paths="Where single points go",
+    film="The transport as it moves",
+    of_density=(
+        "Blue is the density of the path at the ends, on one scale; thin lines enclose 50 % and "
+        "90 % of its mass. Dots are samples of the ends: they should fill the lines evenly."
+    ),
+    of_velocity=(
+        "Streamlines follow the velocity halfway between the ends, darker where it is faster, over "
+        "samples of both. Regions with the last percent of the mass are left out."
+    ),
+    of_paths=(
+        "Points of the first end (rings) and where the velocity carries them (dots). Paths of "
+        "least energy are straight and do not cross."
+    ),
+    of_film=(
+        "Darker is denser, on one scale for the whole film. Samples of an end fade in around its "
+        "time; in between is the path of least energy that was found."
+    ),
+)
 
 
 def contents(fitted: TransportFit, given: Given) -> Page:
@@ -27,8 +55,51 @@ def contents(fitted: TransportFit, given: Given) -> Page:
         fitted.history,
         fitted.summary,
         title=f"Transport: {' to '.join(words)}",
+        subject=_subject(fitted, words),
+        words=_WORDS,
+        answer=answer(fitted.summary),
         movie=fitted.config.report.movie,
     )
+
+
+def _subject(fitted: TransportFit, names: list[str]) -> str:
+    """What is carried where, in a sentence."""
+    noise = "along a velocity" if not np.any(fitted.model.sigma) else "by a diffusion"
+    dims = f"{fitted.model.dim} dimension{'s' if fitted.model.dim > 1 else ''}"
+    return f"The mass of {' to '.join(names)} in {dims}, carried {noise} at least energy."
+
+
+def answer(summary: Mapping[str, Any]) -> Answer:
+    """The energy beside the least there can be, and whether what is carried arrives."""
+    keys, said = [], []
+    for prefix in [name.removesuffix("energy") for name in summary if _is_energy(name)]:
+        own = {k.removeprefix(prefix): v for k, v in summary.items() if k.startswith(prefix)}
+        keys.append(Key(f"{prefix}energy", own["energy"], own.get(f"energy{_ERROR}")))
+        least = own.get("least energy (closed form)", own.get("least energy (discrete problem)"))
+        if least is not None:
+            keys.append(Key(f"{prefix}least there can be", least, own.get(f"least energy{_ERROR}")))
+        if (gap := own.get("gap")) is not None:
+            told = f"{prefix}The energy is {100 * gap:.1f} % above an estimate of the least."
+            said.append((gap < _LEAST, told))
+        floor = own["W2 of two draws of the end"]
+        for kind in ("velocity", "diffusion"):
+            name = f"W2 of arrival ({kind})"
+            if name in own:
+                told = with_error(own[name], own.get(f"{name}{_ERROR}"))
+                text = f"{prefix}What the {kind} carries is {told} from the end (W2); two draws "
+                said.append((own[name] < _NEAR * floor, f"{text}of it are {floor:.4g} apart."))
+        keys.append(
+            Key(
+                f"{prefix}W2 of arrival",
+                own["W2 of arrival (velocity)"],
+                own.get(f"W2 of arrival (velocity){_ERROR}"),
+            )
+        )
+    return Answer(keys[:3] if len(keys) <= 3 else keys[:6], said)
+
+
+def _is_energy(name: str) -> bool:
+    return name == "energy" or name.endswith(": energy")
 
 
 def _snapshots(fitted: TransportFit) -> Snapshots:

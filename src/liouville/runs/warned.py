@@ -1,0 +1,39 @@
+"""What a run has warned of, for its report."""
+
+import contextlib
+import warnings
+from collections.abc import Iterator
+from contextvars import ContextVar
+from typing import Any
+
+from liouville.errors import one_line
+
+_noted: ContextVar[list[str] | None] = ContextVar("noted", default=None)
+
+
+@contextlib.contextmanager
+def noted() -> Iterator[list[str]]:
+    """Notes the texts of our warnings in the block, each once; they are shown as always.
+
+    In such a block another one notes in the list of the first.
+    """
+    known = _noted.get()
+    if known is not None:
+        yield known
+        return
+    texts: list[str] = []
+    with warnings.catch_warnings():
+        show = warnings.showwarning
+
+        def note(message: Warning | str, category: type[Warning], *where: Any) -> None:
+            text = one_line(message)
+            if category is UserWarning and text not in texts:
+                texts.append(text)
+            show(message, category, *where)
+
+        warnings.showwarning = note  # pyright: ignore[reportAttributeAccessIssue]
+        token = _noted.set(texts)
+        try:
+            yield texts
+        finally:
+            _noted.reset(token)
