@@ -3,6 +3,7 @@
 import base64
 import html
 import io
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -183,10 +184,12 @@ def _make(item: Picture | Film, file: Path, say: Callable[[str], None]) -> bytes
 
 def _fitting(drawn: dict[str, bytes], most: int) -> dict[str, bytes]:
     """Pictures of `most` bytes together, made smaller alike if they are larger; films are not."""
-    share = 1.0
-    found = drawn
-    while sum(map(len, found.values())) > most and share > _LEAST_SHARE:
-        share *= 0.85
+    films = sum(len(data) for name, data in drawn.items() if name.endswith(".gif"))
+    found, share = drawn, 1.0
+    while (total := sum(map(len, found.values()))) > most and share > _LEAST_SHARE:
+        # As many bytes fewer as pixels.
+        share *= min(0.95, math.sqrt(max(most - films, 1) / max(total - films, 1)))
+        share = max(share, _LEAST_SHARE)
         found = {
             name: data if name.endswith(".gif") else _smaller(data, share)
             for name, data in drawn.items()
