@@ -3,9 +3,11 @@
 import io
 import warnings
 
+import numpy as np
+
 from liouville.cli import _app
+from liouville.runs import warned
 from liouville.runs.folder import Run, made_of
-from liouville.runs.warned import noted
 
 
 class Terminal(io.StringIO):
@@ -49,17 +51,19 @@ def test_nothing_is_said_in_a_pipe(monkeypatch):
     assert stream.getvalue() == ""
 
 
-def test_warnings_are_noted_and_shown():
-    with warnings.catch_warnings(record=True) as shown, noted() as texts:
+def test_our_warnings_are_noted_and_all_are_shown():
+    ours, theirs = warned.__file__, np.__file__
+    with warnings.catch_warnings(record=True) as shown, warned.noted() as texts:
         warnings.simplefilter("always")
         for _ in range(2):
-            with noted() as same:
-                warnings.warn("few steps", stacklevel=1)
-        warnings.warn("old", DeprecationWarning, stacklevel=1)
+            with warned.noted() as same:
+                warnings.warn_explicit("few steps", UserWarning, ours, 1)
+        warnings.warn_explicit("no cache", UserWarning, theirs, 1)
+        warnings.warn_explicit("overflow", RuntimeWarning, ours, 1)
     assert texts == ["few steps"]
     assert same is texts
-    assert {str(one.message) for one in shown} == {"few steps", "old"}
-    with noted() as other:
+    assert [str(one.message) for one in shown] == ["few steps", "few steps", "no cache", "overflow"]
+    with warned.noted() as other:
         assert other == []
 
 

@@ -10,10 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
-from scipy.spatial import KDTree
 
 from liouville.plots._clock import Clock
-from liouville.plots._style import DENSITY, FAINT, INK, MUTED, tidy
+from liouville.plots._palette import Palette
+from liouville.plots._style import FAINT, INK, MUTED, tidy
 from liouville.runs.files import write_bytes
 
 LARGEST_FILE = 1_200_000
@@ -115,9 +115,8 @@ def _painter(canvas: FigureCanvasAgg) -> Callable[[], Image.Image]:
 
 def _encode(pictures: list[Image.Image], durations: list[int]) -> bytes:
     """GIF bytes; one palette for all frames, so that colours stand still."""
-    palette = _palette(pictures[:: max(1, len(pictures) // 8)])
-    nearest = KDTree(palette)
-    frames = [_index(picture, palette, nearest) for picture in pictures]
+    palette = Palette.of(pictures[:: max(1, len(pictures) // 8)])
+    frames = [palette.index(picture) for picture in pictures]
     out = io.BytesIO()
     frames[0].save(
         out,
@@ -129,40 +128,3 @@ def _encode(pictures: list[Image.Image], durations: list[int]) -> bytes:
         optimize=False,
     )
     return out.getvalue()
-
-
-def _palette(pictures: list[Image.Image]) -> np.ndarray:
-    """Up to 256 colours: the scale of the density, and what lies apart from it, ``(n, 3)``.
-
-    A palette made from frequent colours alone would leave rings in the smooth density, tint
-    the white and lose the colours of the few pixels that show data.
-    """
-    ramp = (255 * np.asarray(DENSITY(np.linspace(0, 1, 96)))[:, :3]).round()
-    colours = np.unique(np.concatenate([_pack(picture) for picture in pictures]))
-    used = _unpack(colours)
-    apart = used[KDTree(ramp).query(used)[0] > 4.0].astype(np.uint8)
-    if len(apart) == 0:
-        return ramp
-    strip = Image.fromarray(apart[None])
-    others = strip.quantize(160, method=Image.Quantize.MAXCOVERAGE).getpalette() or []
-    return np.concatenate([ramp, np.reshape(others, (-1, 3))[:160]])
-
-
-def _index(picture: Image.Image, palette: np.ndarray, nearest: KDTree) -> Image.Image:
-    """The picture in colours of the palette, each pixel in the nearest one."""
-    colours, inverse = np.unique(_pack(picture), return_inverse=True)
-    index = np.asarray(nearest.query(_unpack(colours))[1], np.uint8)
-    image = Image.fromarray(index[inverse].reshape(picture.height, picture.width))
-    image.putpalette(palette.astype(int).ravel().tolist())
-    return image
-
-
-def _pack(picture: Image.Image) -> np.ndarray:
-    """One number per pixel instead of three, shape ``(pixels,)``."""
-    pixels = np.asarray(picture, np.uint32).reshape(-1, 3)
-    return (pixels[:, 0] << 16) | (pixels[:, 1] << 8) | pixels[:, 2]
-
-
-def _unpack(colours: np.ndarray) -> np.ndarray:
-    """Red, green and blue of packed colours, shape ``(n, 3)``."""
-    return np.stack([colours >> 16, (colours >> 8) & 255, colours & 255], axis=-1).astype(float)

@@ -7,12 +7,13 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from matplotlib.figure import Figure
 from PIL import Image
 
 from liouville.plots._html import CSS
+from liouville.plots._palette import Palette
 from liouville.runs.files import write_bytes
 from liouville.runs.words import say_value, with_error
 
@@ -114,7 +115,7 @@ class Page:
     contents: Sequence[Table | Picture]
     film: Film | None = None
     answer: Answer = Answer()
-    details: Sequence[Table | Picture] = ()
+    details: Sequence[Table | Picture | Film] = ()
     made: Mapping[str, str] | None = None
     settings: Mapping[str, Any] | None = None
 
@@ -164,9 +165,8 @@ def to_png(figure: Figure, dpi: int = DPI) -> bytes:
 def _few_colours(image: Image.Image) -> bytes:
     """A picture as PNG bytes of at most 256 colours, a third of the size of one of all colours."""
     out = io.BytesIO()
-    few = image.convert("RGB").quantize(
-        256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE
-    )
+    picture = image.convert("RGB")
+    few = Palette.of([picture]).index(picture)
     few.save(out, format="PNG", optimize=True)
     return out.getvalue()
 
@@ -226,7 +226,7 @@ def _is_error(name: str, summary: Mapping[str, Any]) -> bool:
     return base != name and _is_number(summary.get(base))
 
 
-def _is_number(value: object) -> bool:
+def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 

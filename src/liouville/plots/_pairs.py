@@ -19,7 +19,11 @@ _MASS = 0.7
 
 
 def density_pairs(
-    model: DrawableModel, snapshots: DrawableSnapshots, *, first: int = _FIRST
+    model: DrawableModel,
+    snapshots: DrawableSnapshots,
+    *,
+    times: np.ndarray | None = None,
+    first: int = _FIRST,
 ) -> Figure:
     """The first coordinates in pairs: the data, and a line around 70 % of the model's mass.
 
@@ -29,10 +33,12 @@ def density_pairs(
     Args:
         model: The model, of three coordinates or more.
         snapshots: The data.
+        times: Which times; by default those of the data.
         first: How many coordinates.
     """
     count = min(first, model.dim)
-    times, clock = some_of(known_times(model, snapshots), _MOST_TIMES), clock_of(model, snapshots)
+    every = known_times(model, snapshots) if times is None else np.asarray(times, float)
+    times, clock = some_of(every, _MOST_TIMES), clock_of(model, snapshots)
     draws = [np.asarray(model.sample(float(t), _DRAWS), float) for t in times]
     x, seen = np.asarray(snapshots.points, float), np.asarray(snapshots.times)
     own = [np.flatnonzero(seen == t) for t in times]
@@ -62,5 +68,6 @@ def density_pairs(
             plain(model.features[i], 16) if j == count - 1 else "",
             plain(model.features[j], 16) if i == 0 else "",
         )
-    clock.bar(figure, list(grid.flat), times)
+    if len(times) > 1:
+        clock.bar(figure, list(grid.flat), times)
     return figure

@@ -98,12 +98,12 @@ def density_page(
     movie: bool = True,
     more: Sequence[Picture | Table] = (),
     after: Sequence[Picture | Table] = (),
-    details: Sequence[Picture | Table] = (),
+    details: Sequence[Picture | Film | Table] = (),
     motion: bool = True,
     scenery: Scenery | None = None,
     stochastic: bool = False,
     paths_first: bool = False,
-    marginals_at: Sequence[float] | None = None,
+    of_times: Sequence[float] | None = None,
 ) -> Page:
     """The report of a density path: its density, velocity, paths and training; see ``write_page``.
 
@@ -129,8 +129,8 @@ def density_page(
         scenery: Draws what stands in the plane, such as obstacles, on every panel.
         stochastic: Whether the paths of single points are those of the noisy process.
         paths_first: Whether the paths are the best picture.
-        marginals_at: The times of the densities of single coordinates; by default those of the
-            data.
+        of_times: The times at which single coordinates and pairs are shown; by default those of
+            the data.
     """
     words = words or Words()
     line, flat = model.dim == 1, model.dim <= 2
@@ -161,7 +161,7 @@ def density_page(
     )
     moving = [velocity, paths] if motion else []
     if is_seen_in_part:
-        at = None if marginals_at is None else np.asarray(marginals_at, float)
+        at = None if of_times is None else np.asarray(of_times, float)
         shown = [
             Picture(
                 "marginals.png",
@@ -170,7 +170,10 @@ def density_page(
                 lambda: density_marginals(model, snapshots, times=at),
             ),
             Picture(
-                "pairs.png", "Pairs of coordinates", _PAIRS, lambda: density_pairs(model, snapshots)
+                "pairs.png",
+                "Pairs of coordinates",
+                _PAIRS,
+                lambda: density_pairs(model, snapshots, times=at),
             ),
         ]
         folded = [density, *moving]
@@ -178,7 +181,14 @@ def density_page(
         shown, folded = [density, *moving], []
         if paths_first and motion:
             shown = [paths, density, velocity]
-    own = [*details, *folded, training_picture(history)]
+    film = Film(
+        "movie.gif",
+        words.film,
+        words.of_film + plane,
+        lambda path, say: density_movie(model, path, snapshots, view, say=say, scenery=scenery),
+    )
+    own = [*details, *folded, *([film] if movie and is_seen_in_part else [])]
+    own.append(training_picture(history))
     if held_out:
         names = {"time_name": model.time_name, "time_unit": model.time_unit}
         own.append(
@@ -190,18 +200,12 @@ def density_page(
             )
         )
     own += [Table(name, "", rows) for name, rows in tables_of(summary)]
-    film = Film(
-        "movie.gif",
-        words.film,
-        words.of_film + plane,
-        lambda path, say: density_movie(model, path, snapshots, view, say=say, scenery=scenery),
-    )
     return Page(
         title,
         _subject(model, snapshots, words.points) if subject is None else subject,
         summary,
         [*more, *shown, *after],
-        film if movie else None,
+        film if movie and not is_seen_in_part else None,
         answer or Answer(),
         own,
     )

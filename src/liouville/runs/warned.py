@@ -4,9 +4,13 @@ import contextlib
 import warnings
 from collections.abc import Iterator
 from contextvars import ContextVar
+from pathlib import Path
 from typing import Any
 
 from liouville.errors import one_line
+
+# What other libraries warn of says nothing of a fit.
+_OURS = Path(__file__).parents[1]
 
 _noted: ContextVar[list[str] | None] = ContextVar("noted", default=None)
 
@@ -25,11 +29,12 @@ def noted() -> Iterator[list[str]]:
     with warnings.catch_warnings():
         show = warnings.showwarning
 
-        def note(message: Warning | str, category: type[Warning], *where: Any) -> None:
+        def note(message: Warning | str, category: type[Warning], file: str, *more: Any) -> None:
             text = one_line(message)
-            if category is UserWarning and text not in texts:
+            is_ours = category is UserWarning and Path(file).is_relative_to(_OURS)
+            if is_ours and text not in texts:
                 texts.append(text)
-            show(message, category, *where)
+            show(message, category, file, *more)
 
         warnings.showwarning = note  # pyright: ignore[reportAttributeAccessIssue]
         token = _noted.set(texts)

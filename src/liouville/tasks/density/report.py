@@ -59,7 +59,7 @@ def contents(fitted: DensityFit, samples: Samples) -> Page:
         subject=_subject(parts.training, kept if kept is not parts.training else None),
         words=_WORDS,
         answer=answer(fitted.summary),
-        marginals_at=[1.0],
+        of_times=[1.0],
         movie=settings.report.movie and is_low,
         more=[] if shape is None else _images(model, samples, kept, shape, settings.training.seed),
         motion=is_low,

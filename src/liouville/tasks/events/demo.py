@@ -183,7 +183,7 @@ def demonstration(seed: int) -> Demo:
         compare,
         (
             "liouville evaluate {run}",
-            "liouville forecast {run} 30d --out forecast",
+            "liouville forecast {run} --horizon 30d --out forecast",
             "liouville query {run} --at {run}/catalogue.csv --time 600 --out answers.csv",
         ),
     )
