@@ -430,6 +430,31 @@ def test_report_is_self_contained_and_escapes(tmp_path: Path) -> None:
     assert "1,200" in text
 
 
+def test_many_coordinates_are_shown_by_their_names() -> None:
+    model, data = DRAWN["5d"]()
+    page = plots.density_page(model, data, fake_history(20), {})
+    assert [item.title for item in page.contents] == [
+        "Coordinate by coordinate", "Pairs of coordinates"
+    ]  # fmt: skip
+    assert page.film is None
+    assert {"The density as it moves", "Density at the snapshots"} <= {
+        d.title for d in page.details
+    }
+    embedded = plots.density_page(*DRAWN["embedding"](), fake_history(20), {})
+    assert embedded.contents[0].title == "Density at the snapshots"
+    assert embedded.film is not None
+    figure = plots.density_marginals(model, data, times=np.array([0.0, 7.0]))
+    panels = [axes for axes in figure.axes if axes.lines]
+    assert [axes.get_xlabel() for axes in panels] == list(model.features)
+    for axes in panels:
+        assert len(axes.lines) == 2
+        for line in axes.lines:
+            x, y = (np.asarray(a, float) for a in line.get_data())
+            assert np.trapezoid(y, x) == pytest.approx(1.0, abs=0.05)
+    few = plots.density_marginals(model, data, most=2)
+    assert [axes.get_xlabel() for axes in few.axes if axes.lines] == ["PC1", "PC2"]  # which move
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("case", sorted(DRAWN))
 def test_full_report(tmp_path: Path, case: str) -> None:
@@ -438,7 +463,7 @@ def test_full_report(tmp_path: Path, case: str) -> None:
     page = plots.density_page(model, data, fake_history(), {"points": 1})
     plots.write_page(tmp_path, page, say=told.append)
     names = {"density.png", "velocity.png", "trajectories.png", "loss.png", "movie.gif"}
-    check_report(tmp_path, names)
+    check_report(tmp_path, names | ({"marginals.png", "pairs.png"} if case == "5d" else set()))
     assert len(frames_of(tmp_path / "figures" / "movie.gif")) == 40
     assert len(told) > 40
 

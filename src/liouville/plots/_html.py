@@ -24,9 +24,9 @@ li { margin: 0 0 6px; }
 .keys { grid-template-columns: repeat(3, minmax(0, 1fr)); }
 .said, .items { grid-template-columns: repeat(2, minmax(0, 1fr)); grid-auto-flow: dense;
   align-items: start; }
-.key b { display: block; font-size: 27px; line-height: 1.25; font-variant-numeric: tabular-nums;
+.key b { display: block; font-size: clamp(19px, 2.4vw, 27px); line-height: 1.25; font-variant-numeric: tabular-nums;
   white-space: nowrap; }
-.key small { font-size: 16px; font-weight: 400; color: var(--faint); }
+.key small { font-size: .6em; font-weight: 400; color: var(--faint); }
 .key span { color: var(--text); }
 .said h2 { font-size: 16px; }
 .said > :only-child { grid-column: 1 / -1; }
@@ -49,7 +49,8 @@ tr:first-child > * { border-top: 0; }
 .pairs td:last-child { text-align: right; }
 .number { white-space: nowrap; font-variant-numeric: tabular-nums; overflow-wrap: normal; }
 .wide { overflow-x: auto; }
-.grid th { font-weight: 600; font-size: 13px; color: var(--faint); vertical-align: bottom; }
+.grid th { font-weight: 600; font-size: 13px; white-space: normal; color: var(--faint);
+  vertical-align: bottom; }
 .grid td, .grid th { padding-right: 16px; overflow-wrap: normal; }
 .grid .number { text-align: right; }
 .grid tr.own td { font-weight: 600; color: var(--own); }
@@ -66,12 +67,12 @@ code { font-size: 14px; overflow-wrap: anywhere; }
   .key { display: grid; grid-template-columns: minmax(0, 1fr) auto; gap: 12px; align-items: center;
     padding: 10px 14px; }
   .key b { order: 2; font-size: 21px; text-align: right; }
-  .key small { font-size: 14px; }
 }
 @media print {
   :root { color-scheme: light; --page: #fff; --card: #fff; --line: #ccc; --ink: #000;
     --text: #222; --faint: #444; }
   img { filter: none; max-height: 22cm; }
+  .grid td, .grid th { font-size: 12px; padding-right: 8px; }
   .card, tr { break-inside: avoid; }
   details::details-content { content-visibility: visible; display: block; height: auto; }
 }
