@@ -24,8 +24,8 @@ li { margin: 0 0 6px; }
 .keys { grid-template-columns: repeat(3, minmax(0, 1fr)); }
 .said, .items { grid-template-columns: repeat(2, minmax(0, 1fr)); grid-auto-flow: dense;
   align-items: start; }
-.key b { display: block; font-size: clamp(19px, 2.4vw, 27px); line-height: 1.25; font-variant-numeric: tabular-nums;
-  white-space: nowrap; }
+.key b { display: block; font-size: clamp(19px, 2.4vw, 27px); line-height: 1.25;
+  font-variant-numeric: tabular-nums; white-space: nowrap; }
 .key small { font-size: .6em; font-weight: 400; color: var(--faint); }
 .key span { color: var(--text); }
 .said h2 { font-size: 16px; }

@@ -72,7 +72,8 @@ def _subject(fitted: TransportFit, names: list[str]) -> str:
 def answer(summary: Mapping[str, Any]) -> Answer:
     """The energy beside the least there can be, and whether what is carried arrives."""
     keys, said = [], []
-    for prefix in [name.removesuffix("energy") for name in summary if _is_energy(name)]:
+    prefixes = [name.removesuffix("energy") for name in summary if _is_energy(name)]
+    for prefix in prefixes:
         own = {k.removeprefix(prefix): v for k, v in summary.items() if k.startswith(prefix)}
         keys.append(Key(f"{prefix}energy", own["energy"], own.get(f"energy{_ERROR}")))
         least = own.get("least energy (closed form)", own.get("least energy (discrete problem)"))
@@ -81,21 +82,17 @@ def answer(summary: Mapping[str, Any]) -> Answer:
         if (gap := own.get("gap")) is not None:
             told = f"{prefix}The energy is {100 * gap:.1f} % above an estimate of the least."
             said.append((gap < _LEAST, told))
-        floor = own["W2 of two draws of the end"]
+        floor = own.get("W2 of two draws of the end")
         for kind in ("velocity", "diffusion"):
             name = f"W2 of arrival ({kind})"
-            if name in own:
-                told = with_error(own[name], own.get(f"{name}{_ERROR}"))
-                text = f"{prefix}What the {kind} carries is {told} from the end (W2); two draws "
-                said.append((own[name] < _NEAR * floor, f"{text}of it are {floor:.4g} apart."))
-        keys.append(
-            Key(
-                f"{prefix}W2 of arrival",
-                own["W2 of arrival (velocity)"],
-                own.get(f"W2 of arrival (velocity){_ERROR}"),
-            )
-        )
-    return Answer(keys[:3] if len(keys) <= 3 else keys[:6], said)
+            if floor is None or name not in own:
+                continue
+            error = own.get(f"{name}{_ERROR}")
+            keys.append(Key(f"{prefix}{name}", own[name], error))
+            told = f"What the {kind} carries is {with_error(own[name], error)} from the end (W2); "
+            text = f"{prefix}{told}two draws of it are {floor:.4g} apart."
+            said.append((own[name] < _NEAR * floor, text))
+    return Answer(keys[: 3 if len(prefixes) == 1 else 6], said)
 
 
 def _is_energy(name: str) -> bool:
