@@ -4,6 +4,7 @@ import dataclasses
 import json
 import shlex
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -38,8 +39,8 @@ def test_the_file_of_a_demo_is_read_as_what_was_drawn(name, tmp_path):
 
 def test_the_truth_is_at_no_distance_from_itself_on_held_out_cells():
     truth = demo_cells(3)
-    fitted = type("Fit", (), {"model": truth.model, "data": truth.cells})()
-    fitted.config = load_task("cells").config()
+    config = load_task("cells").config()
+    fitted = SimpleNamespace(model=truth.model, data=truth.cells, config=config)
     found = beside_truth(fitted, truth.model)
     rows = {row["method"]: row for row in found["held-out cells beside the truth"]}
     assert rows["liouville"]["above the truth"] == rows["liouville"]["above the truth_error"] == 0

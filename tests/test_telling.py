@@ -53,6 +53,7 @@ def test_nothing_is_said_in_a_pipe(monkeypatch):
 
 def test_our_warnings_are_noted_and_all_are_shown():
     ours, theirs = warned.__file__, np.__file__
+    same = None
     with warnings.catch_warnings(record=True) as shown, warned.noted() as texts:
         warnings.simplefilter("always")
         for _ in range(2):
