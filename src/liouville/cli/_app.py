@@ -116,7 +116,9 @@ def one_line_errors() -> Iterator[None]:
 def _warn(message: Warning | str, *_: Any) -> None:
     global _told
     _told = ""
-    print(f"warning: {one_line(message)}", file=sys.stderr)
+    # On a terminal it may stand in the line of a progress bar, which is drawn again below.
+    clear = "\r\x1b[2K" if sys.stderr.isatty() else ""
+    print(f"{clear}warning: {one_line(message)}", file=sys.stderr)
 
 
 def _forget_output() -> None:
