@@ -92,7 +92,7 @@ def group_stream(
         rasterized=True,
     )
     _fading_stream(place, model, snapshots, plane, some)
-    frame_plane([place], plane, None)
+    frame_plane([place], plane)
     _legend(place, names, palette)
     headline(place, "cells by group", f"{len(groups):,} cells")
     return shown(place, axes)
@@ -129,7 +129,7 @@ def growth_map(
         rows = own[thin(len(own), _MOST_IN_PANEL)]
         _dots(panel, plane.places[rows], rates[rows], norm, GROWTH, faded[rows])
         headline(panel, clock.say(float(t)), f"mean {rates[own].mean():.3g}")
-    frame_plane(axes, plane, None)
+    frame_plane(axes, plane)
     colour_bar(figure, axes, norm, GROWTH, f"growth rate (per {clock.per})")
     return figure
 
@@ -167,7 +167,7 @@ def fate_maps(
         shade = (norm, SHARE, faded[rows, number])
         _dots(panel, plane.places[rows], fates[rows, number], *shade)
         headline(panel, plain(name, LONGEST), f"{fates[:, number].mean():.0%} of cells")
-    frame_plane(axes, plane, None)
+    frame_plane(axes, plane)
     colour_bar(figure, axes, norm, SHARE, "probability of the fate")
     return figure
 

@@ -173,13 +173,16 @@ def name_axes(axes: Sequence[Axes], x: str, y: str) -> None:
 
 
 def frame_plane(
-    axes: Sequence[Axes], plane: Plane, scenery: Scenery | None, times: Iterable[Any]
+    axes: Sequence[Axes],
+    plane: Plane,
+    scenery: Scenery | None = None,
+    times: Iterable[Any] | None = None,
 ) -> None:
     """Limits, aspect, ticks, labels and scenery of panels that show the plane, each at its times.
 
-    A panel shows one time, or several.
+    A panel shows one time, or several, which only the scenery asks for.
     """
-    for panel, shown in zip(axes, times, strict=True):
+    for panel, shown in zip(axes, [None] * len(axes) if times is None else times, strict=True):
         panel.set(xlim=plane.window.x, ylim=plane.window.y)
         if plane.window.equal:
             panel.set_aspect("equal", adjustable="box")
