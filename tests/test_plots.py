@@ -392,6 +392,27 @@ def test_film_moves_and_is_small(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_film_shows_what_stands_and_moves_in_its_scene(tmp_path: Path) -> None:
+    model, data = DRAWN["2d"]()
+    first, last = model.interval
+
+    def wall(axes: Any, times: np.ndarray) -> list[Any]:
+        (left, right), at = axes.get_xlim(), (float(times[0]) - first) / (last - first)
+        x = left + (right - left) * (0.25 + 0.5 * at)
+        return [axes.axvline(x, color="red", linewidth=6, zorder=5)]
+
+    path = plots.density_movie(model, tmp_path / "film.gif", data, frames=3, scenery=wall)
+    middles = []
+    for frame in frames_of(path):
+        pixels = np.asarray(frame, int)
+        red = np.argwhere((pixels[..., 0] > 200) & (pixels[..., 1:].max(axis=-1) < 80))
+        assert len(red) > 200
+        assert np.ptp(red[:, 1]) < 20  # one wall at a time
+        middles.append(red[:, 1].mean())
+    assert np.diff(middles) == pytest.approx([np.ptp(middles) / 2] * 2, abs=3)
+    assert np.ptp(middles) > 100
+
+
 @pytest.mark.parametrize("dim", [1, 3])
 def test_film_without_data(tmp_path: Path, dim: int) -> None:
     told: list[str] = []

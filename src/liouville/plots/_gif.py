@@ -92,21 +92,29 @@ def write_film(
 
 def _painter(canvas: FigureCanvasAgg) -> Callable[[], Image.Image]:
     """What paints a frame: ticks and their labels, most of the work, are drawn once for all."""
-    moving: list[Artist] = []
+    still: set[Artist] = set()
     for panel in canvas.figure.axes:
-        still = {panel.patch, panel.xaxis, panel.yaxis}
+        still |= {panel.patch, panel.xaxis, panel.yaxis}
         if not (panel.axison and panel.get_frame_on()):
             still |= set(panel.spines.values())
-        own = [artist for artist in panel.get_children() if artist not in still]
-        moving += sorted(own, key=lambda artist: artist.get_zorder())
-    for artist in moving:
+
+    def moving() -> list[Artist]:
+        """All others, the lowest of a panel first; a frame may have some that the last had not."""
+        return [
+            artist
+            for panel in canvas.figure.axes
+            for artist in sorted(panel.get_children(), key=lambda artist: artist.get_zorder())
+            if artist not in still
+        ]
+
+    for artist in moving():
         artist.set_animated(True)
     canvas.draw()
     ground = canvas.copy_from_bbox(canvas.figure.bbox)
 
     def paint() -> Image.Image:
         canvas.restore_region(ground)
-        for artist in moving:
+        for artist in moving():
             artist.draw(canvas.get_renderer())
         return Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy())
 
