@@ -508,8 +508,8 @@ def conditional_bridge(first: int, last: int, dim: int, size: int) -> Callable:
 
     def make(key):
         keys = jr.split(key, 4)
-        laws = [conditional_mixture(k, dim, size, own) for k, own in zip((first, last), keys)]
-        bridge = ConditionalBridge.between(*laws, INTERVAL, width=8, opening=0.2, key=keys[2])
+        start, end = (conditional_mixture(k, dim, size, own) for k, own in zip((first, last), keys))
+        bridge = ConditionalBridge.between(start, end, INTERVAL, width=8, opening=0.2, key=keys[2])
         return jolted(bridge, keys[3], 0.2)
 
     return make

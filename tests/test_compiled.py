@@ -1,5 +1,7 @@
 """Programs that are compiled for less time, or for any number of things."""
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -35,7 +37,7 @@ def test_any_number_of_pieces_is_one_program():
         traced.append(len(pieces))
         return scale * pieces.x, pieces.x.sum(axis=1)
 
-    ask = ByPiece(f)
+    ask: Any = ByPiece(f)
     for count in (1, 5, 16, 17, 40):
         x = np.random.default_rng(count).normal(size=(count, 3))
         scaled, sums = ask(jnp.asarray(2.0), Pieces(jnp.asarray(x), number=7 * count))

@@ -365,7 +365,8 @@ def test_costs_without_a_slope_get_one():
     edge = jnp.asarray([1.0, 0.0])
     for problem, felt in ((found, True), (ControlProblem(left, right, costs=costs), False)):
         problem = dataclasses.replace(problem, costs={"disc": problem.costs["disc"]})
-        slope = jax.grad(lambda x: _potential(problem)(jnp.asarray(0.0), x))(edge)  # noqa: B023
+        potential: Any = _potential(problem)
+        slope = jax.grad(lambda x, ask=potential: ask(jnp.asarray(0.0), x))(edge)
         assert bool(slope[0] < -0.1) is felt
 
 
@@ -386,12 +387,12 @@ def test_obstacles_are_drawn_where_they_are(tmp_path: Path):
     assert draw is not None
     axes = Figure().add_subplot(xlim=(-3.0, 3.0), ylim=(-3.0, 3.0))
     for t, place in ((0.0, -2.0), (1.0, 2.0)):
-        (filled, _) = draw(axes, np.array([t]))
+        filled: Any = draw(axes, np.array([t]))[0]
         corners = np.concatenate([path.vertices for path in filled.get_paths()])
         assert abs(corners[:, 0].mean() - place) < 0.2
         filled.remove()
-    wide = draw(axes, np.linspace(0.0, 1.0, 9))[0].get_paths()
-    corners = np.concatenate([path.vertices for path in wide])
+    wide: Any = draw(axes, np.linspace(0.0, 1.0, 9))[0]
+    corners = np.concatenate([path.vertices for path in wide.get_paths()])
     assert corners[:, 0].min() < -2.0 < 2.0 < corners[:, 0].max()
     units = Standardisation(np.zeros(2), np.ones(2), 0.0, 1.0)
     model = Model(still(0.0, 1.0, dim=2), units, np.array([0.0, 1.0]), ("x", "y"))

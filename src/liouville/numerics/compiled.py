@@ -1,7 +1,7 @@
 """Programs that are compiled for less time than usual."""
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import equinox as eqx
 
@@ -14,4 +14,6 @@ def quickly(function: Function) -> Function:
     For what runs once or on few points; a function that is compiled already may be given. All that
     is no array is held static, as by `equinox.filter_jit`.
     """
-    return eqx.filter_jit(function, compiler_options={"xla_backend_optimization_level": 0})
+    options: Any = {"compiler_options": {"xla_backend_optimization_level": 0}}
+    compiled: Any = eqx.filter_jit(function, **options)
+    return compiled

@@ -100,9 +100,9 @@ def _watch(place: Path) -> None:
             show(message, *rest, **more)
             return
         deed, program, kind, reason = failure.groups()
-        error = getattr(builtins, kind, None)
+        error: Any = getattr(builtins, kind, None)
         is_refused = isinstance(error, type) and issubclass(error, OSError)
-        if is_refused and issubclass(error, FileNotFoundError):
+        if error is FileNotFoundError:
             _remove_torn(place)  # another process tidied up at this moment, or died before
         elif deed == "reading" and not is_refused and _remove(place, f"{program}-"):
             pass  # JAX writes what it compiles now where there is nothing

@@ -17,7 +17,7 @@ class Stopwatch:
         """Begins now, or at a `time.monotonic` before."""
         self._mark = time.monotonic() if begun is None else begun
         self._compiled = _programs.seconds
-        self._seconds = dict.fromkeys(PHASES, 0.0)
+        self._seconds: dict[str, float] = dict.fromkeys(PHASES, 0.0)
 
     def end(self, phase: str) -> None:
         """Ends a phase, and begins the next."""
@@ -45,16 +45,16 @@ class _Programs:
         self.seconds = 0.0
         jax.monitoring.register_event_duration_secs_listener(self._hear)
 
-    def _hear(self, event: str, seconds: float, **_: object) -> None:
+    def _hear(self, event: str, duration_secs: float, **_: object) -> None:
         if not event.startswith(_COMPILATION):
             return
         end = time.monotonic()
-        begin = end - seconds
+        begin = end - duration_secs
         while self._spans and self._spans[-1][0] >= begin:
             within = self._spans.pop()
             self.seconds -= within[1] - within[0]
         self._spans.append((begin, end))
-        self.seconds += seconds
+        self.seconds += duration_secs
 
 
 _programs = _Programs()

@@ -183,7 +183,7 @@ class _Folds(NamedTuple):
     fold: np.ndarray
     repeated: bool
     region: Region | None
-    count: int  # of the parts that are no kernels
+    number: int  # of the parts that are no kernels
     # These parts and their masses in the region, by how much every fold says and
     # by the fold that asks.
     others: Callable[[tuple[float, ...], int | None], list[tuple[GaussianMixture, float]]]
@@ -193,7 +193,7 @@ class _Folds(NamedTuple):
 
         They are those given all other folds, or `ahead` of the later ones.
         """
-        found = np.zeros((1 + self.count, len(rows)))
+        found = np.zeros((1 + self.number, len(rows)))
         for left, ways in enumerate(self.without):
             here = np.flatnonzero(self.fold[rows] == left)
             if not len(here):
