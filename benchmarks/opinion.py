@@ -120,6 +120,7 @@ def one(dim, options, shown):
     settings = [*SETTINGS[dim], *([f"training.steps={options.steps}"] if options.steps else [])]
     config = merge(ControlConfig, settings=settings)
     start = TASK.resolve(read(config, problem), config)
+    config = start.config
     objective = objective_of(problem, config)
     fitted = fit(
         start.path,

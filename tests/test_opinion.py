@@ -1,5 +1,7 @@
 """Opinions that polarise: the published dynamics, and their control."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -10,6 +12,8 @@ from liouville.objectives import Effort, MeanField, drift_among
 from liouville.problems import directional_similarity
 from liouville.problems.opinion import topics
 from liouville.tasks.control import scenes
+from liouville.tasks.control.config import ControlConfig, ObjectiveConfig
+from liouville.tasks.control.fit import resolve_choices
 
 
 def test_topics_are_a_walk_of_directions():
@@ -95,3 +99,17 @@ def test_depolarised_opinions_cost_what_the_model_says():
     assert fit.rollout is not None
     similarity = directional_similarity(np.asarray(fit.rollout.points[-1]))
     assert similarity.std() < 0.31
+
+
+def test_many_coordinates_get_few_small_steps_and_what_is_given_stays():
+    few = resolve_choices(ControlConfig(), 2)
+    many = resolve_choices(ControlConfig(), 1000)
+    assert few.objective.times == 64
+    assert few.training.steps == 5000
+    assert few.training.patience is None
+    assert many.objective.times is not None
+    assert many.training.steps is not None
+    assert many.objective.times * many.training.steps < 1000
+    assert many.training.patience is not None
+    asked = dataclasses.replace(ControlConfig(), objective=ObjectiveConfig(times=16))
+    assert resolve_choices(asked, 1000).objective.times == 16

@@ -60,7 +60,11 @@ class PathConfig:
 class ObjectiveConfig:
     """How the objective is estimated in training."""
 
-    times: int = option(64, "times a step at which it is measured", within=DRAWS)
+    times: int | None = option(
+        None,
+        "times a step at which it is measured; null: 64, or 8 in more than a hundred coordinates",
+        within=DRAWS,
+    )
     particles: int = option(
         64, "particles at each of them, at least one for each part", within=DRAWS
     )
@@ -106,6 +110,6 @@ class ControlConfig:
     weights: dict[str, float] = _WEIGHTS
     path: PathConfig = PathConfig()
     objective: ObjectiveConfig = ObjectiveConfig()
-    training: TrainingConfig = TrainingConfig(steps=5000, rate=0.01, average=0.995)
+    training: TrainingConfig = TrainingConfig(rate=None, average=0.995)
     rollout: RolloutConfig = RolloutConfig()
     report: ReportConfig = ReportConfig()

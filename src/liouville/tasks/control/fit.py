@@ -45,6 +45,10 @@ from liouville.training import Fit, Reason
 
 _FEWEST_SAMPLES = 10
 
+# Times a step, steps, their size, and how often validation may bring nothing: in up to so many
+# coordinates, and in more.
+_MANY = 100
+_OF_FEW, _OF_MANY = (64, 5000, 0.01, None), (8, 100, 0.002, 2)
 # Trajectories of a report that is drawn again.
 _DRAWN = 1000
 
@@ -177,6 +181,7 @@ def _loaded(config: ControlConfig, problem: ControlProblem, source: bytes) -> Lo
 def resolve(loaded: Loaded, config: ControlConfig, progress: bool | None = None) -> Start:
     """The path to start from: laid between both ends, or carried by the drift from one."""
     problem, options, seed = loaded.problem, config.path, config.training.seed
+    config = resolve_choices(config, problem.dim)
     objective = objective_of(problem, config)
     if problem.target is not None:
         path = initial_path(problem, options, seed=seed)
@@ -211,6 +216,26 @@ def resolve(loaded: Loaded, config: ControlConfig, progress: bool | None = None)
         facts,
         known=problem,
         details={"problem": problem},
+    )
+
+
+def resolve_choices(config: ControlConfig, dim: int) -> ControlConfig:
+    """Fills in what is left to choose, by the number of coordinates.
+
+    In many of them a step is dear, and the bridges that training starts from are so near to the
+    least that steps of the usual size lead away: few small ones, and the best that is seen counts.
+    """
+    times, steps, rate, patience = _OF_MANY if dim > _MANY else _OF_FEW
+    asked, training = config.objective, config.training
+    return dataclasses.replace(
+        config,
+        objective=dataclasses.replace(asked, times=asked.times or times),
+        training=dataclasses.replace(
+            training,
+            steps=training.steps or steps,
+            rate=training.rate or rate,
+            patience=training.patience or patience,
+        ),
     )
 
 
@@ -249,7 +274,8 @@ def choose_problem(problem: ControlProblem, settings: ControlConfig) -> ControlP
 def objective_of(problem: ControlProblem, settings: ControlConfig) -> Objective:
     """What training makes small: all running costs at the same particles, and the terminal one."""
     options, steps = settings.objective, settings.training.steps
-    assert steps is not None  # has a default, and is checked
+    assert options.times is not None  # filled in by `resolve_choices`
+    assert steps is not None
     running = running_term(
         problem,
         times=options.times,
