@@ -137,6 +137,7 @@ def test_parts_are_where_they_are_in_all_conditions_and_have_their_masses(model)
     )
 
 
+@pytest.mark.slow
 def test_a_model_of_conditions_is_kept_in_a_file(model, tmp_path):
     model.save(tmp_path / "m.lv")
     found = load(tmp_path / "m.lv")

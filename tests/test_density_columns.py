@@ -128,6 +128,7 @@ def test_heavy_tails_in_single_precision():
     assert np.isclose(float(volume), np.log(3e6), rtol=SINGLE)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:rows far", "ignore:columns of")
 def test_classes_of_heavy_tails():
     rng = np.random.default_rng(0)

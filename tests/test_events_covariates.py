@@ -48,6 +48,7 @@ def events() -> Events:
     return Events(times, places, np.zeros(len(times), int), np.array([[0.0, LENGTH]]))
 
 
+@pytest.mark.slow
 def test_an_effect_is_found_and_kept(tmp_path):
     starts = np.arange(ROWS) * LENGTH / ROWS
     shuffled = np.random.default_rng(2).permutation(ROWS)
@@ -86,6 +87,7 @@ def test_tables_that_say_nothing(tmp_path, header, rows, message):
     assert re.search("rain.csv|time", str(raised.value))
 
 
+@pytest.mark.slow
 def test_a_table_that_begins_late_is_told(tmp_path):
     file = table(tmp_path / "rain.csv", [(50, 1), (100, 2)])
     brief = SETTINGS | {"times.covariates": str(file), "training.steps": 2}

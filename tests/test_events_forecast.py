@@ -160,6 +160,7 @@ def test_masses_of_parts_of_any_width():
         assert np.all(np.abs(found - expected) < STANDARD_ERRORS * error + slack), width
 
 
+@pytest.mark.slow
 def test_times_that_places_change_are_drawn_with_them():
     ours, known = model(), history()
     law = dataclasses.replace(ours.process, intensity=Neural(2, rate=1.0, key=jr.key(0)))
@@ -298,6 +299,7 @@ def test_plain_files_for_other_events(tmp_path):
 # Series.
 
 
+@pytest.mark.slow
 def test_a_series_is_one_forecast_after_the_other(tmp_path, monkeypatch):
     ours, known = model(), history()
     cells = cells_of(ours, REGION, known, 2.0)

@@ -122,6 +122,7 @@ def test_only_turns_may_jump():
 # Moments.
 
 
+@pytest.mark.slow
 def test_pieces_of_a_linear_diffusion_add_up():
     clock = grade_clock(PAIR, jnp.asarray(NOISE), HORIZON, 100)
     _, ways = free_pieces(PAIR, jnp.asarray(NOISE), clock, turning_drift, parts=12, is_cut=True)

@@ -38,6 +38,7 @@ def test_a_crowd_is_its_points_and_weights():
     assert drift_among(None, points, weights) is None
 
 
+@pytest.mark.slow
 def test_a_linear_mean_field_has_its_closed_form():
     """dX = -a (X - b E X) dt + s dW; the drift among the start for ever is the control."""
     a, b, s = 1.5, 0.5, 0.7
@@ -79,6 +80,7 @@ def test_the_effort_meets_its_own_particles():
     assert abs(value[1] - 0.5 * 1.5**2) < 1e-2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "mapping",
     [
@@ -133,6 +135,7 @@ def test_geometric_brownian_motion_through_a_map():
     assert abs(variance / (np.e * np.expm1(0.29)) - 1.0) < 0.1
 
 
+@pytest.mark.slow
 def test_a_bound_that_says_nothing_is_said():
     source = gaussian(np.array([1.0]), np.array([[0.04]]))
     with pytest.warns(UserWarning, match="says next to nothing.*map of the support"):

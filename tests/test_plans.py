@@ -65,6 +65,7 @@ def test_a_plan_is_the_tilted_potential():
     assert np.allclose(np.exp(end), np.exp(plan.logits) @ parts, atol=QUADRATURE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("between", [0.1, 0.6])
 def test_a_plan_is_markovian(between):
     """Chapman and Kolmogorov: through a time between as at once."""

@@ -110,6 +110,7 @@ def test_times_drawn_with_the_places_are_draws_from_event_to_event():
     assert abs(fewer.mean() - numbers.mean()) > 5.0 * numbers.std() / np.sqrt(600)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["piecewise", "covariates", "series"])
 def test_backgrounds_of_the_clock(name):
     rate, _ = RATES[name]
@@ -166,6 +167,7 @@ def test_places_follow_the_density_given_all_before():
     assert float(found.late.sum()) > 200
 
 
+@pytest.mark.slow
 def test_which_places_share_parts():
     assert shares_parts(places(), known())
     for name, shared in [("routed", True), ("recalled", False)]:

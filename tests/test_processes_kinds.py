@@ -135,6 +135,7 @@ def test_one_law_for_all_parents_beside_their_own_kind():
     assert float(jnp.exp(joint)) == pytest.approx(both[0][1])
 
 
+@pytest.mark.slow
 def test_a_network_knows_the_parents_of_its_base():
     history, t, nowhere = past(), jnp.asarray(0.3), jnp.zeros(0)
     neural = Neural(0, rate=1.0, base=hawkes(), kinds=3, key=jr.key(0))
@@ -182,6 +183,7 @@ def like(tables: np.ndarray) -> float:
     return float(found.pvalue)
 
 
+@pytest.mark.slow
 def test_generations_of_kinds_are_draws_from_event_to_event():
     law = in_time()
     assert isinstance(law.intensity, Hawkes)

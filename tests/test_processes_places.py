@@ -218,6 +218,7 @@ def test_gradients_found_with_the_value_are_those_of_autodiff(process, kind):
         np.testing.assert_allclose(one, other, rtol=ROUNDING, atol=ROUNDING)
 
 
+@pytest.mark.slow
 def test_empty_windows_and_earlier_events_count(process):
     events = drawn(12.0, 3, 1)
     nothing = dataclasses.replace(

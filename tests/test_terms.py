@@ -21,8 +21,8 @@ from tolerances import STANDARD_ERRORS
 # Of the grids: values of order one, and what a box of nine units leaves out.
 QUADRATURE = 1e-8
 
-# Sums of other terms, and a likelihood that adds nothing to how events are drawn.
-SUMS = {"_Total", "EtasLikelihood"}
+# Sums of other terms, a likelihood that adds nothing to how events are drawn, and a known number.
+SUMS = {"_Total", "EtasLikelihood", "Known"}
 
 QUICK = {"likelihood-weighted", "energy-crowded"}
 

@@ -33,6 +33,7 @@ def _densities(path: Any, t: Any, x: Any) -> jax.Array:
     return jax.vmap(path.at(t).log_density)(x)
 
 
+@pytest.mark.slow
 def test_a_bridge_meets_both_laws_of_every_context():
     laws = [conditional_mixture(2, 2, 1, key) for key in jr.split(jr.key(0))]
     first, last = laws
