@@ -138,21 +138,17 @@ def path_along(
     noise = sigma**2 * (times[1] - times[0])
     every = np.arange(len(parts.weights))
     own = [_blocks(covariances, leading, every) for covariances in parts.covariances]
+    # Each block moves as if it were all there is.
+    alone = [
+        (
+            parts._replace(covariances=np.stack([blocks[n] for blocks in own])),
+            [(means, blocks[n]) for means, blocks in ends],
+        )
+        for n in range(len(own[0]))
+    ]
 
     def state(s: float) -> tuple[Array, list[Array]]:
-        found = [
-            between(
-                *opened(
-                    parts._replace(covariances=np.stack([blocks[n] for blocks in own])),
-                    [(means, blocks[n]) for means, blocks in ends],
-                    s,
-                    opening,
-                ),
-                s,
-                noise,
-            )
-            for n in range(len(own[0]))
-        ]
+        found = [between(*opened(*block, s, opening), s, noise) for block in alone]
         means = found[0][0] if bend is None else found[0][0] + bend(s)
         return means, [block for _, block in found]
 

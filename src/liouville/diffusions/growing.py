@@ -29,7 +29,7 @@ from liouville.diffusions.bridges import (
     opened,
     path_through,
 )
-from liouville.numerics.couplings import growing_cost, unbalanced_sinkhorn
+from liouville.numerics.couplings import growing_coupling
 from liouville.numerics.distances import systematic
 from liouville.numerics.mixtures import GaussianMixture
 from liouville.numerics.parameters import Fixed
@@ -39,9 +39,8 @@ from liouville.problems import bures
 
 Array = np.ndarray
 
-# Draws of each end that are coupled, with noise of such a share of what growth costs; draws of the
-# coupling that are grouped.
-_DRAWS, _BLUR, _PAIRS = 1000, 0.01, 2000
+# Draws of each end that are coupled, and draws of the coupling that are grouped.
+_DRAWS, _PAIRS = 1000, 2000
 # Pairs of end parts with less of the coupling than this share are noise.
 _SHARE = 4e-3
 # A draw of which so little travels dies, and with it so much of its part must, to be worth a part.
@@ -99,8 +98,7 @@ def growing_parts(
     drawn = [end.sample(_DRAWS, seed=seed + i) for i, end in enumerate(ends)]
     points, labels = [x for x, _ in drawn], [own for _, own in drawn]
     each = [np.full(_DRAWS, mass / unit / _DRAWS) for mass in masses]
-    cost, price = growing_cost(points[0], points[1], delta), 2.0 * delta**2
-    plan = unbalanced_sinkhorn(cost, price, _BLUR * price, *each, tolerance=1e-2).plan
+    plan = growing_coupling(points[0], points[1], each[0], each[1], delta, tolerance=1e-2).plan
     travels = [plan.sum(axis=1 - i) / mass for i, mass in enumerate(each)]
     groups = _travelling(plan, points, labels, travels, ends, parts, seed)
     for i in range(2):

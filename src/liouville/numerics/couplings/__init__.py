@@ -11,4 +11,5 @@ from liouville.numerics.couplings._sinkhorn import EntropicCoupling as EntropicC
 from liouville.numerics.couplings._sinkhorn import sinkhorn as sinkhorn
 from liouville.numerics.couplings._unbalanced import UnbalancedCoupling as UnbalancedCoupling
 from liouville.numerics.couplings._unbalanced import growing_cost as growing_cost
+from liouville.numerics.couplings._unbalanced import growing_coupling as growing_coupling
 from liouville.numerics.couplings._unbalanced import unbalanced_sinkhorn as unbalanced_sinkhorn

@@ -11,6 +11,8 @@ _SHRINK, _ROUGH = 0.25, 1e-2
 _MOST_SCALING = 1e60
 # So are shifts of more epsilons than this.
 _MOST_SHIFT = 100.0
+# The noise of a coupling with growth, as a share of what growth costs.
+_BLUR = 0.01
 # What is left of a cosine that is zero.
 _LEAST_COSINE = np.exp(-20.0)
 
@@ -97,6 +99,24 @@ def growing_cost(x: Array, y: Array, delta: float) -> Array:
     angle = np.minimum(cdist(x, y) / (2.0 * delta), 0.5 * np.pi)
     logs = np.log(np.maximum(np.cos(angle), _LEAST_COSINE))
     return -4.0 * delta**2 * logs
+
+
+def growing_coupling(
+    x: Array,
+    y: Array,
+    source: Array,
+    target: Array,
+    delta: float,
+    *,
+    tolerance: float = 1e-3,
+) -> UnbalancedCoupling:
+    r"""The coupling of points with masses by `growing_cost`.
+
+    The noise is a hundredth of $2\delta^2$. Points have the shapes `(n, dim)` and `(m, dim)`, and
+    masses `(n,)` and `(m,)`; all else is as in `unbalanced_sinkhorn`.
+    """
+    cost, price = growing_cost(x, y, delta), 2.0 * delta**2
+    return unbalanced_sinkhorn(cost, price, _BLUR * price, source, target, tolerance=tolerance)
 
 
 def _at(

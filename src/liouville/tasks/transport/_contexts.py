@@ -30,7 +30,7 @@ from liouville.paths import (
     Selected,
 )
 from liouville.tasks.transport.config import EndsConfig, TransportConfig
-from liouville.tasks.transport.ends import End
+from liouville.tasks.transport.ends import End, mixture_of
 from liouville.tasks.transport.problem import Problem
 from liouville.training import default_optimizer, fit
 
@@ -135,12 +135,7 @@ def _mixtures(
                 f"class {name!r} of {end.source} has {len(own)} rows to fit, but {2 * end.dim} are "
                 "needed; give more, or leave the class out"
             )
-        if config.parts is not None:
-            mixture = fit_mixture(own, parts=min(config.parts, len(own)), seed=seed + number)
-        else:
-            most = int(np.clip(len(own) // (2 * end.dim + 1), 1, config.most))
-            mixture = fit_by_validation(own, most=most, seed=seed + number)
-        found.append(mixture)
+        found.append(mixture_of(own, None, config, seed + number))
     return [with_parts(mixture, max(len(m.weights) for m in found)) for mixture in found]
 
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
-from liouville.numerics.couplings import growing_cost, unbalanced_sinkhorn
+from liouville.numerics.couplings import growing_coupling
 from liouville.numerics.distances import Estimate
 from liouville.numerics.mixtures import GaussianMixture
 from liouville.numerics.potentials import growing_bound
@@ -17,8 +17,8 @@ from liouville.paths import AbstractPath
 from liouville.tasks.transport.config import CertificateConfig
 from liouville.tasks.transport.problem import Problem, energy_term
 
-# The noise of the discrete problem, as a share of what growth costs; points of it, at most.
-_BLUR, _MOST_POINTS = 0.01, 600
+# Points of the discrete problem, at most.
+_MOST_POINTS = 600
 _TIMES, _PARTICLES = 256, 512
 
 
@@ -69,21 +69,18 @@ def discrete_energy(
 ) -> float:
     r"""An estimate of the least $\tfrac12\int_0^1\int |u|^2 + \delta^2 h^2$ by points of both ends.
 
-    It is the value of the problem of `unbalanced_sinkhorn` with the cost of `growing_cost`, less
-    half of that between two independent clouds of each end, which takes away most of what the
-    points and the noise add. Masses are in units of their geometric mean, which the noise
-    prefers.
+    It is the value of the problem of `growing_coupling`, less half of that between two independent
+    clouds of each end, which takes away most of what the points and the noise add. Masses are in
+    units of their geometric mean, which the noise prefers.
     """
-    n, price = min(points, _MOST_POINTS), 2.0 * delta**2
+    n = min(points, _MOST_POINTS)
     x, y, x2, y2 = (
         end.spread(n, seed=seed + i) for i, end in enumerate((source, target, source, target))
     )
     unit = float(np.sqrt(masses[0] * masses[1]))
 
     def solved(a: np.ndarray, b: np.ndarray, first: float, last: float) -> float:
-        each = [np.full(n, mass / n) for mass in (first, last)]
-        cost = growing_cost(a, b, delta)
-        return unbalanced_sinkhorn(cost, price, _BLUR * price, *each).dual
+        return growing_coupling(a, b, np.full(n, first / n), np.full(n, last / n), delta).dual
 
     value = unit * solved(x, y, masses[0] / unit, masses[1] / unit)
     own = masses[0] * solved(x, x2, 1.0, 1.0) + masses[1] * solved(y, y2, 1.0, 1.0)

@@ -229,21 +229,27 @@ def _fit_end(samples: Samples, data: DataConfig, ends: EndsConfig, seed: int) ->
             f"{samples.source} has weights and contexts, which go together in no fit; leave out "
             "one of them"
         )
-    if ends.parts is None:
-        # A part of a full covariance needs more points than coordinates.
-        worth = len(points) if own is None else _worth(own)
-        most = int(np.clip(worth // (2 * training.dim + 1), 1, ends.most))
-        mixture = fit_by_validation(points, own, most=most, seed=seed)
-    else:
-        if not 1 <= ends.parts <= len(points):
-            raise LiouvilleError(
-                f"{ends.parts} parts for {len(points)} samples of {samples.source}; "
-                f"set ends.parts to 1 to {len(points)}"
-            )
-        mixture = fit_mixture(points, own, parts=ends.parts, seed=seed)
+    if ends.parts is not None and not 1 <= ends.parts <= len(points):
+        raise LiouvilleError(
+            f"{ends.parts} parts for {len(points)} samples of {samples.source}; "
+            f"set ends.parts to 1 to {len(points)}"
+        )
+    mixture = mixture_of(points, own, ends, seed)
     # What judges is drawn by its weights, so that all that judge count the same.
     kept = equal_rows(test.points, test.weights, seed) if len(test) else None
     return End(mixture, training.points, kept, contexts, weights, training.features, samples.source)
+
+
+def mixture_of(
+    points: np.ndarray, weights: np.ndarray | None, ends: EndsConfig, seed: int
+) -> GaussianMixture:
+    """The mixture that stands for points, of as many parts as are asked for, or as suit them."""
+    if ends.parts is not None:
+        return fit_mixture(points, weights, parts=ends.parts, seed=seed)
+    # A part of a full covariance needs more points than coordinates.
+    worth = len(points) if weights is None else _worth(weights)
+    most = int(np.clip(worth // (2 * points.shape[1] + 1), 1, ends.most))
+    return fit_by_validation(points, weights, most=most, seed=seed)
 
 
 def _without_contexts(samples: Samples, data: DataConfig) -> tuple[Samples, np.ndarray | None]:
