@@ -2,9 +2,11 @@
 
     python benchmarks/events_nests.py               # every truth, about 6,000 events each
     python benchmarks/events_nests.py drift --seed 1
+    python benchmarks/events_nests.py --save        # writes the table of the pages
 
 Nats per event of the last tenth under the truth, the plain law that every fit has beside it, and
-the fit by default settings. The kinds of truths are those of HawkesNest, the generator is our own:
+the fit by default settings, with standard errors of the differences by blocks of 50 events. The
+kinds of truths are those of HawkesNest, the generator is our own:
 
 * *plain*: a background that stays and one zone, the same everywhere: what all should reach;
 * *drift*: the middle of the background goes east by its standard deviation in the whole time;
@@ -22,6 +24,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from results import Column, save
 from scipy.special import logsumexp
 
 from liouville.data import Events
@@ -30,6 +33,21 @@ from liouville.tasks.events.fit import fit_events
 from liouville.tasks.events.split import divide
 
 _BLOCK = 500
+_EVENTS_A_BLOCK = 50
+COLUMNS = (
+    Column("truth"),
+    *(
+        Column(f"{law}, {what}", "+.4f", best="min", among=what, error=f"{law}, {what}, error")
+        for law in ("plain law", "ours")
+        for what in ("time", "space")
+    ),
+    *(
+        Column(f"{law}, {what}, error", ".4f")
+        for law in ("plain law", "ours")
+        for what in ("time", "space")
+    ),
+    *(Column("events", ".0f"), Column("seconds", ".0f")),
+)
 
 
 @dataclass(frozen=True)
@@ -75,10 +93,10 @@ class Nest:
         order = np.argsort(times)
         return times[order], places[order]
 
-    def nats(
+    def logs(
         self, times: np.ndarray, places: np.ndarray, begin: float, horizon: float
-    ) -> tuple[float, float]:
-        """Nats per event in time and in space of the events from a time on."""
+    ) -> tuple[np.ndarray, np.ndarray, float]:
+        """Log-rates and log-densities of places of the events from a time on, and expected."""
         late, (c, p) = np.flatnonzero(times >= begin), self.omori
         log_rates, log_joint = np.empty(len(late)), np.empty(len(late))
         log_kappa = np.log(self.kappa(places))
@@ -104,8 +122,7 @@ class Nest:
 
         masses = mass(horizon - times) - mass(begin - times)
         integral = self.rate * (horizon - begin) + float(np.exp(log_kappa) @ masses)
-        in_time = (integral - log_rates.sum()) / len(late)
-        return float(in_time), float((log_rates - log_joint).mean())
+        return log_rates, log_joint - log_rates, integral
 
 
 TRUTHS = {
@@ -123,11 +140,13 @@ def main() -> None:
     options.add_argument("--events", type=int, default=6000)
     options.add_argument("--seed", type=int, default=0)
     options.add_argument("--set", nargs="*", default=[], help="settings: places.network=false")
+    options.add_argument("--save", action="store_true", help="write the table of the pages")
     chosen = options.parse_args()
     warnings.simplefilter("ignore")
     pairs = (entry.split("=", 1) for entry in chosen.set)
     settings: dict[str, Any] = {name: json.loads(value) for name, value in pairs}
-    print(f"{'nats per event of the test':32s} {'time':>9s} {'space':>9s} {'less truth':>19s}")
+    print(f"{'nats per event of the test':32s} {'time':>9s} {'space':>9s} {'less truth':>23s}")
+    rows = []
     for name in chosen.truths:
         truth = TRUTHS[name]
         horizon = chosen.events * (1.0 - truth.children) / truth.rate
@@ -140,14 +159,31 @@ def main() -> None:
         model = fit_events(parts, settings, progress=False).model
         seconds, plain = time.monotonic() - begun, model.plain_model
         assert plain is not None
-        true = truth.nats(times, places, float(parts.test.windows[0, 0]), horizon)
+        rates, densities, expected = truth.logs(
+            times, places, float(parts.test.windows[0, 0]), horizon
+        )
+        true = (expected / len(rates) - rates.mean(), -densities.mean())
         print(f"{f'{name}, truth ({len(events)} events)':32s} {true[0]:9.4f} {true[1]:9.4f}")
-        for row, each in {"plain law": plain, f"ours ({seconds:.0f} s)": model}.items():
+        row: dict[str, Any] = {"truth": name, "events": len(events), "seconds": seconds}
+        for law, each in {"plain law": plain, "ours": model}.items():
             own = each.scores(parts.test)
-            found = (own.nats_in_time, own.nats_in_space)
-            lost = (found[0] - true[0], found[1] - true[1])
-            cells = " ".join(f"{value:9.4f}" for value in (*found, *lost))
-            print(f"{row:32s} {cells}", flush=True)
+            found = {"time": own.nats_in_time, "space": own.nats_in_space}
+            by_event = {"time": rates - own.log_rates, "space": densities - own.log_places}
+            text = "".join(f" {value:9.4f}" for value in found.values())
+            for what, known in zip(found, true, strict=True):
+                lost, error = found[what] - known, block_error(by_event[what])
+                row |= {f"{law}, {what}": lost, f"{law}, {what}, error": error}
+                text += f" {lost:+7.4f}±{error:.4f}"
+            print(f"{law:32s}{text} {seconds:4.0f} s", flush=True)
+        rows.append(row)
+    if chosen.save:
+        save("nests", COLUMNS, rows, "Nats per event of the test less those of the truth.")
+
+
+def block_error(values: np.ndarray) -> float:
+    """The standard error of a mean of what follows one another."""
+    blocks = [block.mean() for block in np.array_split(values, len(values) // _EVENTS_A_BLOCK)]
+    return float(np.std(blocks, ddof=1) / np.sqrt(len(blocks)))
 
 
 if __name__ == "__main__":

@@ -191,22 +191,39 @@ def test_a_smooth_background_is_told_by_mixtures_better_than_by_kernels():
     assert (law.log_density(other) - kernels.log_density(other)).mean() > 0.03
 
 
-def test_a_background_that_moves_is_that_at_its_end():
-    rng, fold = np.random.default_rng(6), np.arange(1500) * 10 // 1500
+def test_a_background_that_changes_is_that_at_its_end():
+    rng, fold, times = np.random.default_rng(6), np.arange(1500) * 10 // 1500, np.arange(1500.0)
     x = rng.normal(size=(1500, 2))
     own = Choice(21, 0.1)
-    still = declustered(x, np.ones(1500), fold, like=own, forgets=True)
-    assert still.log_density.mean() == pytest.approx(
-        declustered(x, np.ones(1500), fold, like=own).log_density.mean(), abs=0.01
-    )
-    x[:, 0] += np.linspace(-2.0, 2.0, 1500)
-    found = declustered(x, np.ones(1500), fold, like=own, forgets=True)
-    alone = declustered(x, np.ones(1500), fold, like=own)
-    assert found.choice.memory < 6.0
-    later = rng.normal([2.0, 0.0], 1.0, (2000, 2))
-    gain = found.mixture.log_density(later).mean() - alone.mixture.log_density(later).mean()
-    assert gain > 0.3
-    assert found.log_density.mean() > alone.log_density.mean() + 0.1
+    still = declustered(x, np.ones(1500), fold, like=own, times=times)
+    assert still.choice == own
+    assert still.density.is_still
+    ways = {"steadily": np.linspace(-2.0, 2.0, 1500), "at once": np.where(times < 800, -2.0, 2.0)}
+    for name, way in ways.items():
+        moved = x + way[:, None] * [1.0, 0.0]
+        found = declustered(moved, np.ones(1500), fold, like=own, times=times)
+        alone = declustered(moved, np.ones(1500), fold, like=own)
+        assert found.choice.moves or found.choice.memory < 6.0, name
+        later = rng.normal([2.0, 0.0], 1.0, (2000, 2))
+        gain = found.mixture.log_density(later).mean() - alone.mixture.log_density(later).mean()
+        assert gain > 0.3
+        assert found.log_density.mean() > alone.log_density.mean() + 0.1
+
+
+def test_a_background_that_moves_goes_on():
+    rng, fold, times = np.random.default_rng(7), np.arange(1500) * 10 // 1500, np.arange(1500.0)
+    x = rng.normal(size=(1500, 2)) + np.linspace(-3.0, 0.0, 1500)[:, None] * [1.0, 0.0]
+    found = declustered(x, np.ones(1500), fold, like=Choice(21, 0.1), times=times, mixtures=(2,))
+    later = rng.normal([1.0, 0.0], 1.0, (2000, 2))
+    truth = -np.log(2.0 * np.pi) - 0.5 * ((later - [1.0, 0.0]) ** 2).sum(axis=1)
+    lost = (truth - found.density.log_density(np.full(2000, 500.0), later)).mean()
+    assert lost < 0.03
+    # Where it was when it was last seen.
+    assert (truth - found.mixture.log_density(later)).mean() > 0.2
+    # Mass is one at every time, and the moving parts are those that moved.
+    assert found.mixture.weights.sum() == pytest.approx(1.0)
+    mean = found.mixture.weights @ found.density.velocities
+    assert mean == pytest.approx([3.0 / 1500, 0.0], abs=5e-4)
 
 
 def test_merged_kernels_say_what_all_of_them_say(monkeypatch):
@@ -274,7 +291,7 @@ def test_the_background_has_pieces_where_validation_wants_them():
     hawkes = Hawkes(ConstantRate.of(count / 800.0), Unmarked.of(0.1), Exponentials.of([1.0]))
     law = Etas(hawkes, jnp.asarray(-3.0), jnp.asarray(0.0), None)
     background = declustered(*_points(), np.zeros(200, int))
-    found = EtasFit(law, background, background, np.ones(count))
+    found = EtasFit(law, background, background, (0.0, 800.0), np.ones(count))
     alone = np.full(int(validation.counts.sum()), np.log(count / 800.0))
     assert preferred_pieces(found, training, validation, alone) in (2, 4, 8)
     assert preferred_pieces(found, training, None, alone) == 1

@@ -13,13 +13,14 @@ from liouville.data import Region
 from liouville.numerics.expectation import fit_mixture
 from liouville.numerics.mixtures import GaussianMixture
 from liouville.tasks.events.edges import mass_inside, mirrored, nearly_uniform
+from liouville.tasks.events.moving import Moving, set_in_motion
 
 # A kernel is as wide as the way to its neighbour of one of these numbers, and no narrower than one
 # of these widths, in standardised units: where events crowd, their places are not that exact.
 _NEIGHBOURS = (2, 3, 5, 8, 13, 21, 34, 55)
 _WIDTHS = (0.001, 0.003, 0.01, 0.03, 0.1)
 # By how many folds away an event counts less by a factor of e.
-# To forget must win by so many standard errors.
+# To forget or to move must win by so many standard errors.
 _MEMORIES, _ERRORS = (np.inf, 10.0, 5.0, 2.5, 1.25), 2.0
 # Kernels count up to so many widths; beyond there is the broad part.
 _FARTHEST = 5.0
@@ -43,18 +44,21 @@ class Choice(NamedTuple):
         neighbours: whose distance is a kernel's width.
         narrowest: the least width.
         memory: an event so many folds away weighs less by a factor of e.
+        moves: whether the smooth mixtures move.
     """
 
     neighbours: int
     narrowest: float
     memory: float = np.inf
+    moves: bool = False
 
 
 class Declustered(NamedTuple):
     """A density of places, and what it says of each event when it did not see its time.
 
     Attributes:
-        mixture: all kernels, near ones merged, on the whole plane.
+        density: all kernels, near ones merged, and the other parts, on the whole plane. Its time
+            zero is that of the last event.
         log_density: of every event's place, by the kernels of the other folds, shape `(n,)`.
         choice: its widths.
         shares: of the kernels, of a Gaussian as wide as all events, of smooth mixtures if there
@@ -62,11 +66,16 @@ class Declustered(NamedTuple):
         inside: the mass of the mixture in the region: the density is the mixture divided by it.
     """
 
-    mixture: GaussianMixture
+    density: Moving
     log_density: np.ndarray
     choice: Choice
     shares: np.ndarray
     inside: float = 1.0
+
+    @property
+    def mixture(self) -> GaussianMixture:
+        """The density at the time of the last event."""
+        return self.density.mixture
 
 
 class _Centers(NamedTuple):
@@ -96,7 +105,7 @@ def declustered(
     repeated: bool = False,
     like: Choice | None = None,
     region: Region | None = None,
-    forgets: bool = False,
+    times: np.ndarray | None = None,
     mixtures: Sequence[int] = (),
 ) -> Declustered:
     r"""The density $f(x) \propto \sum_j p_j N(x; x_j, h_j^2 I)$ of events of the weights $p_j$.
@@ -109,10 +118,10 @@ def declustered(
     Vere-Jones (2002), Stochastic declustering of space-time earthquake occurrences, with their
     probabilities of being background as weights; there are kernels alone.
 
-    Where the background moves, old events say less of it. If it forgets, an event that is $a$ folds
-    away weighs $e^{-a/M}$ as much. The memory $M$ is the one by which events of the later half are
-    the likeliest given earlier folds alone, if by more than chance. The mixture is the density at
-    the end.
+    With `times` the background may change. Old events may say less of it: one that is $a$ folds
+    away weighs $e^{-a/M}$ as much; and the parts that are no kernels may go on in straight lines.
+    The memory $M$, and whether they move, are those by which events of the later half are the
+    likeliest given earlier folds alone, if by more than chance.
 
     In a region the density is that given the region. Events were seen on one side of its border
     alone: a kernel that reaches across has a mirror image, without which densities at the border
@@ -125,8 +134,9 @@ def declustered(
         repeated: the same place in another fold may be the same event.
         like: what is taken if nothing is to be chosen.
         region: where events are observed, in the coordinates of `places`; `None` for everywhere.
-        forgets: whether old events may weigh less; folds are to be stretches of one time, one
-            after the other.
+        times: of the events, ascending, if the background may change; shape `(n,)`. Folds are to be
+            stretches of this time, one after the other. In a region, where the mass inside would
+            change, nothing moves.
         mixtures: the numbers of parts of the smooth mixtures beside the kernels: where a density is
             smooth, and in its tails, they are nearer to it.
     """
@@ -142,22 +152,26 @@ def declustered(
         covariance = np.full((1, found.shape[1], found.shape[1]), np.eye(found.shape[1]))
         alone = GaussianMixture(np.ones(1), found, covariance)
         inside = mass_inside(alone, region)
-        return Declustered(alone, np.zeros(len(of)), Choice(0, 1.0), np.ones(1), inside)
+        still = Moving.still(alone)
+        return Declustered(still, np.zeros(len(of)), Choice(0, 1.0), np.ones(1), inside)
     without = [_Ways.of(centers, number, most) for number in range(own.shape[1])]
 
+    ages = np.zeros(len(places)) if times is None else times - times.max()
+
     @functools.cache
-    def others(say: tuple[float, ...], left: int | None) -> list[tuple[GaussianMixture, float]]:
+    def others(say: tuple[float, ...], left: int | None, moves: bool) -> list[_Other]:
         heard = weights * np.array(say)[fold]
         if repeated and left is not None:
             alone = heard * ~np.isin(of, of[fold == left])
             heard = alone if alone.any() else heard
-        return _others(places, heard, mixtures, region)
+        return _others(places, ages if moves else None, heard, mixtures, region)
 
     count = 1 + len(mixtures) + (region is not None)
-    folds = _Folds(centers, without, places, weights, fold, repeated, region, count, others)
-    if like is None or forgets:
+    folds = _Folds(centers, without, places, ages, weights, fold, repeated, count, others)
+    changes = times is not None and own.shape[1] > 1
+    if like is None or changes:
         numbers = [k for k in _NEIGHBOURS if k <= most] or [most]
-        like = _chosen(folds, numbers, like, forgets and own.shape[1] > 1)
+        like = _chosen(folds, numbers, like, changes, (False, True) if region is None else (False,))
     like = like._replace(neighbours=min(like.neighbours, most))
     parts = folds.densities(np.arange(len(places)), like)
     # At the end.
@@ -169,8 +183,13 @@ def declustered(
     # The mass of a kernel and its image is about one inside.
     parts[0] /= inside * weight.sum() / (own @ late).sum()
     shares = _shares(parts, weights)
-    mixture, total = _together([(merged, inside), *others(tuple(late), None)], shares)
-    return Declustered(mixture, np.log(shares @ parts + _TINY), like, shares, total)
+    every = [(Moving.still(merged), inside), *others(tuple(late), None, like.moves)]
+    density, total = _together(every, shares)
+    return Declustered(density, np.log(shares @ parts + _TINY), like, shares, total)
+
+
+# A part that is no kernel, and its mass in the region.
+_Other = tuple[Moving, float]
 
 
 class _Folds(NamedTuple):
@@ -179,14 +198,13 @@ class _Folds(NamedTuple):
     centers: "_Centers"
     without: "list[_Ways]"
     places: np.ndarray
+    ages: np.ndarray
     weights: np.ndarray
     fold: np.ndarray
     repeated: bool
-    region: Region | None
     number: int  # of the parts that are no kernels
-    # These parts and their masses in the region, by how much every fold says and
-    # by the fold that asks.
-    others: Callable[[tuple[float, ...], int | None], list[tuple[GaussianMixture, float]]]
+    # These parts by how much every fold says, by the fold that asks, and by whether they move.
+    others: Callable[[tuple[float, ...], int | None, bool], list[_Other]]
 
     def densities(self, rows: np.ndarray, like: Choice, *, ahead: bool = False) -> np.ndarray:
         """The densities of all parts at some events, the kernels first, shape `(parts, n)`.
@@ -198,7 +216,8 @@ class _Folds(NamedTuple):
             here = np.flatnonzero(self.fold[rows] == left)
             if not len(here):
                 continue
-            x, number = self.places[rows[here]], np.arange(len(self.without))
+            x, ages = self.places[rows[here]], self.ages[rows[here]]
+            number = np.arange(len(self.without))
             say = np.exp(-np.abs(number - left) / like.memory) * (number != left)
             say = say * (number < left) if ahead else say
             twins = self.centers.of[rows[here]] if self.repeated else None
@@ -206,13 +225,15 @@ class _Folds(NamedTuple):
             found[0, here] = ways.sums(self.centers, say, widths, x, twins)
             # Of one fold alone nobody else can speak.
             say = say if say.any() else np.ones(len(say))
-            for row, (part, mass) in enumerate(self.others(tuple(say), left)):
-                found[1 + row, here] = np.exp(part.log_density(x)) / mass
+            for row, (part, mass) in enumerate(self.others(tuple(say), left, like.moves)):
+                found[1 + row, here] = np.exp(part.log_density(ages, x)) / mass
         return found
 
 
-def _chosen(folds: _Folds, numbers: list[int], like: Choice | None, forgets: bool) -> Choice:
-    """The widths, if none are given, and the memory under which events are the likeliest."""
+def _chosen(
+    folds: _Folds, numbers: list[int], like: Choice | None, changes: bool, moves: Sequence[bool]
+) -> Choice:
+    """The widths, if none are given, and how it changes, by which events are the likeliest."""
     fold, count = folds.fold, len(folds.without)
     # Of some folds only, as each has its own kernels.
     some = np.flatnonzero(np.isin(fold, np.unique(fold)[:: max(1, count // _SOME_FOLDS)]))
@@ -235,23 +256,31 @@ def _chosen(folds: _Folds, numbers: list[int], like: Choice | None, forgets: boo
         like = Choice(numbers[0], _WIDTHS[len(_WIDTHS) // 2])
         for _ in range(_SWEEPS):
             like = widths(like)
-    if not forgets:
+    if not changes:
         return like
     late = rng.permutation(np.flatnonzero(fold >= count // 2))[:_SAMPLE]
-    ahead = {m: logs(late, like._replace(memory=m), ahead=True) for m in _MEMORIES}
-    weights = folds.weights[late]
-    memory = max(_MEMORIES, key=lambda m: float(weights @ ahead[m]))
-    gains = weights * (ahead[memory] - ahead[np.inf])
-    # By chance one of several memories is ahead of none that forgets.
-    if gains.sum() <= _ERRORS * np.sqrt(len(late)) * gains.std():
-        return like
-    return widths(like._replace(memory=memory))
+    weights, found = folds.weights[late], like
+    best_logs = logs(late, like, ahead=True)
+    # What stays is preferred to what forgets, and this to what moves.
+    for is_moving in moves:
+        ways = [like._replace(memory=memory, moves=is_moving) for memory in _MEMORIES]
+        ahead = {way: logs(late, way, ahead=True) for way in ways}
+        way = max(ways, key=lambda way: float(weights @ ahead[way]))
+        gains = weights * (ahead[way] - best_logs)
+        # By chance one of several is ahead.
+        if gains.sum() > _ERRORS * np.sqrt(len(late)) * gains.std():
+            found, best_logs = way, ahead[way]
+    return found if found == like else widths(found)
 
 
 def _others(
-    places: np.ndarray, weights: np.ndarray, mixtures: Sequence[int], region: Region | None
-) -> list[tuple[GaussianMixture, float]]:
-    """The parts that are no kernels, with their masses in the region."""
+    places: np.ndarray,
+    ages: np.ndarray | None,
+    weights: np.ndarray,
+    mixtures: Sequence[int],
+    region: Region | None,
+) -> list[_Other]:
+    """The parts that are no kernels, which move if ages are given."""
     share = weights / weights.sum()
     mean = share @ places
     spread = (share[:, None] * (places - mean)).T @ (places - mean)
@@ -264,7 +293,9 @@ def _others(
     own += [fit_mixture(x, weights, parts=parts, iterations=_STEPS) for parts in mixtures]
     if region is not None:
         own.append(nearly_uniform(region))
-    return [(part, mass_inside(part, region)) for part in own]
+    if ages is None:
+        return [(Moving.still(part), mass_inside(part, region)) for part in own]
+    return [(set_in_motion(part, ages[rows], x, weights, _STEPS), 1.0) for part in own]
 
 
 def _shares(parts: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -283,20 +314,18 @@ def _shares(parts: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return shares
 
 
-def _together(
-    parts: list[tuple[GaussianMixture, float]], shares: np.ndarray
-) -> tuple[GaussianMixture, float]:
+def _together(parts: list[_Other], shares: np.ndarray) -> _Other:
     """Mixtures as one on the plane, and its mass in the region where each has its share."""
     of_each = [share / mass for share, (_, mass) in zip(shares, parts, strict=True)]
     total = sum(of_each)
-    mixtures = [mixture for mixture, _ in parts]
+    mixtures = [part.mixture for part, _ in parts]
     weights = [w / total * m.weights for w, m in zip(of_each, mixtures, strict=True)]
     joined = GaussianMixture(
         np.concatenate(weights),
         np.concatenate([m.means for m in mixtures]),
         np.concatenate([m.covariances for m in mixtures]),
     )
-    return joined, 1.0 / total
+    return Moving(joined, np.concatenate([part.velocities for part, _ in parts])), 1.0 / total
 
 
 class _Ways(NamedTuple):

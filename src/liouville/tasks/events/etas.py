@@ -11,7 +11,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 from scipy.optimize import minimize
 
-from liouville.curves import Constant
+from liouville.curves import Constant, Knots
 from liouville.data import Events
 from liouville.numerics.mixtures import GaussianMixture
 from liouville.numerics.parameters import Fixed, split
@@ -134,9 +134,9 @@ class EtasFit(NamedTuple):
     Attributes:
         law: the law.
         declustered: its background, and that of each event by the kernels of other folds.
-        recent: with smooth mixtures beside the kernels, and where old events may weigh less, for a
-            background that moves: it is that at the end of the training. The law itself, as the
-            field has it, is of kernels and stays.
+        recent: with smooth mixtures beside the kernels, which may move, and where old events may
+            weigh less. The law itself, as the field has it, is of kernels and stays.
+        span: the times of the first and the last event, at which `recent` is known.
         chance: that an event is background, shape `(n,)`.
         inheritance: of the kinds, and what drew it; `None` without kinds.
     """
@@ -144,6 +144,7 @@ class EtasFit(NamedTuple):
     law: Etas
     declustered: Declustered
     recent: Declustered
+    span: tuple[float, float]
     chance: np.ndarray
     inheritance: Inheritance | None = None
 
@@ -186,7 +187,7 @@ class EtasFit(NamedTuple):
         """The places of the law with its recent background."""
         zones = self.process().places
         assert isinstance(zones, Triggered)
-        return _beside(self.recent, zones.zones)
+        return _beside(self.recent, zones.zones, self.span)
 
 
 def fit_etas(events: Events, units: EventUnits, most: int) -> EtasFit:
@@ -230,10 +231,11 @@ def fit_etas(events: Events, units: EventUnits, most: int) -> EtasFit:
         chance = np.asarray(_chances(law, every), np.float64)[is_event]
     found = declustered(places, chance, fold, like=like, **more)
     # Sequences are no stretches of one time.
-    is_one = len(events.windows) == 1
-    more |= {"forgets": is_one, "mixtures": _MIXTURES}
+    times, is_one = events.times[seen], len(events.windows) == 1
+    more |= {"times": times if is_one else None, "mixtures": _MIXTURES}
     recent = declustered(places, chance, fold, like=like, **more)
-    return EtasFit(law, found, recent, chance, inheritance)
+    span = (float(times.min()), float(times.max()))
+    return EtasFit(law, found, recent, span, chance, inheritance)
 
 
 def evenness(law: Etas, events: int) -> Array:
@@ -243,10 +245,17 @@ def evenness(law: Etas, events: int) -> Array:
     return jax.lax.stop_gradient(_MORE_PARENTS * mean / events)
 
 
-def _beside(background: Declustered, zones: AbstractZones) -> Triggered:
-    """A declustered background and zones."""
-    inside = float(np.log(background.inside))
-    return Triggered(Fixed(static(background.mixture)), zones, log_inside=inside)
+def _beside(
+    background: Declustered, zones: AbstractZones, span: tuple[float, float] | None = None
+) -> Triggered:
+    """A declustered background and zones; one that moves needs its span of time."""
+    inside, path = float(np.log(background.inside)), static(background.mixture)
+    if not background.density.is_still:
+        assert span is not None
+        last, way = background.mixture.means, (span[1] - span[0]) * background.density.velocities
+        line = Knots(span, as_float(np.stack([last - way, last])), "linear")
+        path = dataclasses.replace(path, location=line)
+    return Triggered(Fixed(path), zones, log_inside=inside)
 
 
 def _every(known: WithBackground, step: int) -> WithBackground:
