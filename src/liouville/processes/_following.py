@@ -195,9 +195,15 @@ def follow(
 
 def shares_parts(places: AbstractPlaces, known: History) -> bool:
     """Whether catalogues that follow a history share parts of a mixture, whose weights differ."""
+    return bool(len(_shared(places, known)))
+
+
+@eqx.filter_jit
+def _shared(places: AbstractPlaces, known: History) -> Array:
+    """Its length is what is asked, so that a second question of the same kind is not traced."""
     if isinstance(places, HistoryFree | Routed):
-        return isinstance(_shape(places, known, 1), LocationScaleMarginal)
-    return _background(places, known) > 0
+        return jnp.zeros(isinstance(_shape(places, known, 1), LocationScaleMarginal))
+    return jnp.zeros(_background(places, known))
 
 
 def _densities(places: AbstractPlaces, known: History) -> Callable[[Scalar, History], _Density]:

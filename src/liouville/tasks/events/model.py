@@ -1,6 +1,7 @@
 """A fitted point process as a user meets it: NumPy in and out, in the user's own units."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,7 +41,8 @@ from liouville.tasks.events.scores import Scores, score
 from liouville.tasks.events.units import EventUnits
 
 _TARGETS = 64
-_BLOCK = 1024
+# Places and times that are asked at once.
+_BLOCK, _TIMES = 1024, 64
 # The fields that a file holds as they are.
 _PLAIN = ("features", "time_unit", "origin", "mark_name", "kinds", "notes")
 
@@ -173,12 +175,17 @@ class EventModel:
         if len(times) > 1 and log_odds is None:
             log_odds = self.log_odds(history)
 
-        def one(time: float) -> float:
+        def past(time: float) -> History:
             own = history.times <= time
             odds = None if log_odds is None else log_odds[own]
-            return float(_rate(self.process, self._history(history.keep(own), time, odds)))
+            return self._entries(history.keep(own), time, odds)
 
-        return np.array([one(time) for time in times.tolist()])
+        size = 1 if len(times) == 1 else _TIMES
+        asked, found = np.pad(times, (0, -len(times) % size), "edge").tolist(), []
+        for begin in range(0, len(asked), size):
+            pasts = [past(time) for time in asked[begin : begin + size]]
+            found.append(_rates(self.process, jax.tree.map(lambda *a: np.stack(a), *pasts)))
+        return np.concatenate([np.asarray(a, np.float64) for a in found])[: len(times)]
 
     def density(
         self,
@@ -229,9 +236,7 @@ class EventModel:
     def velocity(self, time: float, places: np.ndarray, history: Events) -> np.ndarray:
         """The velocity of the density between events, model's units of length per unit of time."""
         past = self._history(self.counted(history), time)
-        points = jnp.asarray(self.units.to_model(self._checked(places)), past.times.dtype)
-        marginal = self.process.places.after(past).at(jnp.zeros((), past.times.dtype))
-        return np.asarray(jax.vmap(marginal.velocity)(points), np.float64)
+        return self._by_block(_velocities, past, self._checked(places))
 
     def mark_survival(self, marks: np.ndarray) -> np.ndarray:
         """The chance that an event has a mark as large or larger, for marks of any shape.
@@ -317,9 +322,14 @@ class EventModel:
         storage.write(file, arrays, content, kind="events")
 
     def _history(self, history: Events, now: float, odds: np.ndarray | None = None) -> History:
+        """The events up to `now` that are seen; see `_entries`."""
+        return jax.tree.map(jnp.asarray, self._entries(history, now, odds))
+
+    def _entries(self, history: Events, now: float, odds: np.ndarray | None = None) -> History:
         """The events up to `now` that are seen; their local time ends at zero, their room is fixed.
 
-        They are to be `counted` before; `odds` are those of all of them, if they are known.
+        The arrays are NumPy's, of which many are put together in no time. Events are to be
+        `counted` before; `odds` are those of all of them, if they are known.
         """
         self._check_features(history)
         if len(history.windows) != 1:
@@ -336,10 +346,11 @@ class EventModel:
         places = self.units.to_model(history.places[rows])
         columns = (-elapsed[rows], places, marks[rows], own)
         missing = room - len(places)
-        padded = (as_float(np.pad(a, [(missing, 0)] + [(0, 0)] * (a.ndim - 1))) for a in columns)
-        valid = jnp.arange(room) >= missing
-        times, where, what, likely = padded
-        return History(times, where, what, likely, valid, as_float(now))
+        dtype = jnp.zeros(()).dtype
+        padded = (
+            np.pad(a, [(missing, 0)] + [(0, 0)] * (a.ndim - 1)).astype(dtype) for a in columns
+        )
+        return History(*padded, np.arange(room) >= missing, np.asarray(now, dtype))
 
     def _by_block(self, function: Callable[..., Any], past: History, x: np.ndarray) -> np.ndarray:
         """A compiled function of process, history and points in the model's units, for places.
@@ -466,9 +477,20 @@ def _rate(process: PointProcess, past: History) -> jax.Array:
 
 
 @eqx.filter_jit
+def _rates(process: PointProcess, pasts: History) -> jax.Array:
+    return jax.vmap(functools.partial(_rate, process))(pasts)
+
+
+@eqx.filter_jit
 def _densities(process: PointProcess, past: History, points: jax.Array) -> jax.Array:
     path, now = process.places.after(past), jnp.zeros_like(past.origin)
     return _at_points(lambda x: log_density(path, now, x), points)
+
+
+@eqx.filter_jit
+def _velocities(process: PointProcess, past: History, points: jax.Array) -> jax.Array:
+    marginal = process.places.after(past).at(jnp.zeros_like(past.origin))
+    return _at_points(marginal.velocity, points)
 
 
 @eqx.filter_jit
