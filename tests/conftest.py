@@ -1,5 +1,6 @@
 """One configuration for all tests: double precision, fixed seeds, quick compilation."""
 
+import gc
 import itertools
 import os
 import tempfile
@@ -16,11 +17,15 @@ jax.config.update("jax_enable_x64", True)
 # Nearly all the time goes into compiling programs that run for a millisecond. The tests that
 # start a process of their own run the code as users do, fully optimised.
 jax.config.update("jax_disable_most_optimizations", True)
-# Nearly halves the time of compilation; versions that do not know a flag refuse to start.
+# Less than half the time of compilation; versions that do not know a flag refuse to start.
+_FLAGS = "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
 if "XLA_FLAGS" not in os.environ and version("jaxlib").startswith("0.10."):
-    os.environ["XLA_FLAGS"] = "--xla_cpu_use_fusion_emitters=false"
+    os.environ["XLA_FLAGS"] = _FLAGS
     jax.devices()  # reads the flags
     del os.environ["XLA_FLAGS"]
+# Tracing makes many objects that stay: to look for garbage among them is a twentieth of the time.
+gc.freeze()
+gc.set_threshold(200_000, 50, 50)
 
 # Tests leave nothing in the home of who runs them, and their processes share what they compile.
 if "LIOUVILLE_CACHE" not in os.environ:

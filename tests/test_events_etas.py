@@ -191,6 +191,7 @@ def test_a_smooth_background_is_told_by_mixtures_better_than_by_kernels():
     assert (law.log_density(other) - kernels.log_density(other)).mean() > 0.03
 
 
+@pytest.mark.slow
 def test_a_background_that_changes_is_that_at_its_end():
     rng, fold, times = np.random.default_rng(6), np.arange(1500) * 10 // 1500, np.arange(1500.0)
     x = rng.normal(size=(1500, 2))

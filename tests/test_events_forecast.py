@@ -103,23 +103,23 @@ def test_expected_numbers_are_averages_of_many_catalogues(size):
     ours, known = model(rate=4.0), history()
     cells, alone = cells_of(ours, REGION, known, size), dataclasses.replace(ours, reach=Reach(1))
     counted, expected, wrong = [], [], []
-    for seed in range(12):
-        forecast = forecast_events(ours, known, 1.0, 300, start=NOW, seed=seed)
+    for seed in range(8):
+        forecast = forecast_events(ours, known, 1.0, 120, start=NOW, seed=seed)
         grid = expected_on_grid(ours, cells, forecast)
         assert grid.is_exact
         assert grid.expected.min() > 0.0
         assert grid.expected.sum() == pytest.approx(forecast.numbers.mean())
         expected.append(grid.expected)
         # Other catalogues, so that both are independent.
-        drawn = ours.forecast(known, NOW, 1.0, 300, seed=100 + seed)
-        counted.append(np.histogramdd(drawn.places, cells.edges)[0] / 300)
+        drawn = ours.forecast(known, NOW, 1.0, 120, seed=100 + seed)
+        counted.append(np.histogramdd(drawn.places, cells.edges)[0] / 120)
         if size > 1.0:  # the negative control: a model that forgets
-            other = forecast_events(alone, known, 1.0, 300, start=NOW, seed=seed)
+            other = forecast_events(alone, known, 1.0, 120, start=NOW, seed=seed)
             found = expected_on_grid(alone, cells, other).expected
             wrong.append(found * grid.expected.sum() / found.sum())
 
     def z(ones: list[np.ndarray], others: list[np.ndarray]) -> np.ndarray:
-        error = np.hypot(*(np.std(a, axis=0, ddof=1) for a in (ones, others))) / 12**0.5
+        error = np.hypot(*(np.std(a, axis=0, ddof=1) for a in (ones, others))) / 8**0.5
         own = np.mean(counted, axis=0) > 0.01
         return ((np.mean(ones, axis=0) - np.mean(others, axis=0)) / error)[own]
 
