@@ -29,6 +29,7 @@ from liouville.processes import (
     simulate_clusters,
     simulate_times,
 )
+from liouville.tasks.events.catalogues import arrivals
 from processes_cases import FAR_P, LEAST_P, RATES
 from registry import build
 
@@ -78,7 +79,8 @@ def test_generations_are_draws_from_event_to_event():
 
 
 @pytest.mark.slow
-def test_times_drawn_with_the_places_are_draws_from_event_to_event():
+@pytest.mark.parametrize("drawn_before", [True, False])
+def test_times_drawn_with_the_places_are_draws_from_event_to_event(drawn_before):
     """Where what an event triggers depends on its place, time and place are drawn in turn."""
     law = process()
     assert isinstance(law.intensity, Hawkes)
@@ -89,7 +91,10 @@ def test_times_drawn_with_the_places_are_draws_from_event_to_event():
         simulate_clusters(hawkes, law.marks, known(), HORIZON, 5, most=1000, seed=0)
     heirs = PointProcess(hawkes, places, law.marks)
     numbers, times = by_steps(600, heirs)
-    room, when = 64, When(hawkes, law.marks, jnp.asarray(HORIZON))
+    room, first = 64, None
+    if drawn_before:
+        first = jnp.asarray(arrivals(heirs, known(), HORIZON, 601, seed=6))
+    when = When(hawkes, law.marks, jnp.asarray(HORIZON), first)
     empty, keys = jnp.zeros((601, room)), jr.split(jr.key(5), 601)
     counts, edges = jnp.zeros(601, int).at[600].set(-1), jnp.asarray([1.0])
     found = follow(places, known(), empty, empty, counts, edges, None, keys, when)

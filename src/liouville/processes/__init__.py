@@ -17,6 +17,7 @@ from liouville.processes._base import AbstractPlaces as AbstractPlaces
 from liouville.processes._base import integrals as integrals
 from liouville.processes._clusters import Clusters as Clusters
 from liouville.processes._clusters import exploded as exploded
+from liouville.processes._clusters import first_generation as first_generation
 from liouville.processes._clusters import simulate_clusters as simulate_clusters
 from liouville.processes._encoded import Encoder as Encoder
 from liouville.processes._encoded import Recalled as Recalled

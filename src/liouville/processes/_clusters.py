@@ -80,21 +80,7 @@ def simulate_clusters(
     if isinstance(intensity, Hawkes) and intensity.heredity is not None:
         raise ValueError("events with a heredity are no independent clusters; use follow")
     rng, key = np.random.default_rng(seed), jr.key(seed)
-    rate = intensity.background if isinstance(intensity, Hawkes) else intensity.rate
-    whole, means = _expected(intensity, rate, history, as_float(horizon))
-    means = np.asarray(means, np.float64)
-    counts = rng.poisson(float(whole), n)
-    shares = rng.random(int(counts.sum())) * float(whole)
-    times = _padded(_background_times, shares, rate, history.origin, as_float(horizon))
-    counts = (counts, rng.poisson(means.sum(), n))
-    chances = means / means.sum() if means.any() else None
-    known = rng.choice(len(means), int(counts[1].sum()), p=chances)
-    number = np.concatenate([np.repeat(np.arange(n), count) for count in counts])
-    # The kind of the parent, none of which is an event of the background.
-    parents = np.full(int(counts[0].sum()), np.nan)
-    parents = np.append(parents, np.asarray(history.marks, np.float64)[known])
-    ages = -np.asarray(history.times, np.float64)[known]
-    times = np.concatenate([times, _children_times(intensity, rng, ages, 0.0 * ages, horizon)])
+    number, times, parents = first_generation(intensity, history, horizon, n, rng)
     found: list[tuple[np.ndarray, ...]] = []
     total, generation = np.zeros(n, int), 0
     while len(times):
@@ -116,6 +102,32 @@ def simulate_clusters(
     number, times, own = columns
     order = np.lexsort((times, number))
     return Clusters(number[order].astype(int), times[order], own[order])
+
+
+def first_generation(
+    intensity: Hawkes | Poisson, history: History, horizon: float, n: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Events of the background and direct children of known events, in many catalogues at once.
+
+    Returns:
+        Of each the number of the catalogue, the local time, and the mark of its parent, NaN for
+        the background; in no order, shape `(events,)`.
+    """
+    rate = intensity.background if isinstance(intensity, Hawkes) else intensity.rate
+    whole, means = _expected(intensity, rate, history, as_float(horizon))
+    means = np.asarray(means, np.float64)
+    counts = rng.poisson(float(whole), n)
+    shares = rng.random(int(counts.sum())) * float(whole)
+    times = _padded(_background_times, shares, rate, history.origin, as_float(horizon))
+    counts = (counts, rng.poisson(means.sum(), n))
+    chances = means / means.sum() if means.any() else None
+    known = rng.choice(len(means), int(counts[1].sum()), p=chances)
+    number = np.concatenate([np.repeat(np.arange(n), count) for count in counts])
+    parents = np.full(int(counts[0].sum()), np.nan)
+    parents = np.append(parents, np.asarray(history.marks, np.float64)[known])
+    ages = -np.asarray(history.times, np.float64)[known]
+    times = np.concatenate([times, _children_times(intensity, rng, ages, 0.0 * ages, horizon)])
+    return number, times, parents
 
 
 def _room(n: int) -> int:

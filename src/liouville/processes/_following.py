@@ -11,11 +11,13 @@ from jaxtyping import Array, Bool, Float, Int
 from liouville.numerics.types import Point, RandomKey, Scalar
 from liouville.paths import LocationScaleMarginal
 from liouville.processes._base import AbstractIntensity, AbstractMarks, AbstractPlaces
+from liouville.processes._hawkes import Hawkes
 from liouville.processes._history import History
 from liouville.processes._history_free import HistoryFree
 from liouville.processes._next import next_time
 from liouville.processes._polygon import Polygon
 from liouville.processes._process import PointProcess
+from liouville.processes._rates import ConstantRate
 from liouville.processes._routed import Routed
 
 _MOST_DRAWS = 10_000
@@ -53,21 +55,36 @@ class Followed(NamedTuple):
 
 
 class When(eqx.Module):
-    """When events happen, where that depends on their places, too.
+    r"""When events happen, where that depends on their places, too.
+
+    A Hawkes process is a sum of independent ones: of the background and the direct children of
+    known events, which are the same in all catalogues and drawn before (`first_generation`), and of
+    what simulated events trigger. The next event is the first of both, and only the latter, of few
+    events, are looked at again after each.
 
     Attributes:
         intensity: the intensity.
         marks: the law of marks; `None` for marks that are all zero.
         limit: local time at which catalogues end.
+        arrivals: of a Hawkes process what is drawn before, local times in any order, infinite where
+            there are none, shape `(catalogues, most)`; `None` to draw all from the intensity.
     """
 
     intensity: AbstractIntensity
     marks: AbstractMarks | None
     limit: Scalar
+    arrivals: Float[Array, "*catalogues most"] | None = None
 
-    def time(self, past: History, now: Scalar, *, key: RandomKey) -> Scalar:
-        """The time of the next event, infinite after the limit."""
-        return next_time(self.intensity.after(past), now, self.limit, key=key)
+    def time(self, known: History, new: History, now: Scalar, *, key: RandomKey) -> Scalar:
+        """The time of the next event of one catalogue, infinite after the limit."""
+        if self.arrivals is None:
+            hazard = self.intensity.after(_both(known, new))
+            return next_time(hazard, now, self.limit, key=key)
+        assert isinstance(self.intensity, Hawkes)
+        none = ConstantRate(jnp.full_like(now, -jnp.inf))
+        own = dataclasses.replace(self.intensity, background=none).after(new)
+        first = jnp.min(self.arrivals, initial=jnp.inf, where=self.arrivals > now)
+        return jnp.minimum(first, next_time(own, now, self.limit, key=key))
 
     def mark(
         self, places: AbstractPlaces, past: History, t: Scalar, x: Point, *, key: RandomKey
@@ -128,7 +145,7 @@ def follow(
     room, dim = times.shape[1], known.places.shape[1]
     slots = jnp.arange(room)
 
-    def one(i: Array, new: History, count: Array, key: Array):
+    def one(i: Array, new: History, count: Array, key: Array, arrivals: Array | None):
         new, key = dataclasses.replace(new, valid=slots < i), jr.fold_in(key, i)
         both = _both(known, new)
         t, mark, happens = new.times[i], new.marks[i], i < count
@@ -137,7 +154,8 @@ def follow(
             now = jnp.where(i > 0, new.times[jnp.maximum(i - 1, 0)], 0.0)
             when_key, key = jr.split(key)
             time_key, mark_key = jr.split(when_key)
-            t = when.time(both, now, key=time_key)
+            own = dataclasses.replace(when, arrivals=arrivals)
+            t = own.time(known, new, now, key=time_key)
             happens = (count == i) & jnp.isfinite(t)
             t = jnp.where(happens, t, when.limit)
         density = density_at(t, new)
@@ -164,8 +182,8 @@ def follow(
         valid = jnp.zeros(times.shape, bool)
         origins = jnp.broadcast_to(known.origin, times.shape[:1])
         own = (so_far.times, so_far.places, so_far.marks, so_far.log_odds, valid, origins)
-        given = (History(*own), so_far.counts, keys)
-        event, found, drawn, shares, spans = jax.vmap(one, in_axes=(None, 0, 0, 0))(i, *given)
+        given = (History(*own), so_far.counts, keys, None if when is None else when.arrivals)
+        event, found, drawn, shares, spans = jax.vmap(one, (None, 0, 0, 0, 0))(i, *given)
         t, mark, odds, happens = event
         return i + 1, Followed(
             so_far.times.at[:, i].set(t),

@@ -1,5 +1,6 @@
 """Simulated catalogues: what a point process says may happen."""
 
+import dataclasses
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -19,13 +20,14 @@ from liouville.processes import (
     Polygon,
     When,
     exploded,
+    first_generation,
     follow,
     shares_parts,
     simulate_clusters,
 )
 
 _CHUNK = 50  # catalogues drawn at once
-_LEAST_ROOM = 32
+_LEAST_ROOM = 64
 # Spans of time in which the weights of the parts of a density are averaged, with as many events.
 _SPANS = 4
 
@@ -165,16 +167,21 @@ def _in_order(
     """Event by event, each with its time and its place."""
     edges = horizon * np.arange(1, _SPANS) / _SPANS
     when = When(process.intensity, process.marks, as_float(horizon))
-    keys, room, found = jr.split(jr.key(seed), n), _room(int(2.0 * expected)), []
+    first = arrivals(process, past, horizon, n, seed)
+    keys, found = jr.split(jr.key(seed), n), []
+    # Catalogues of about one size together, so that few steps are taken for nothing.
+    order = np.arange(n) if first is None else np.argsort(np.isfinite(first).sum(axis=1))
     for begin in range(0, n, _CHUNK):
         size = min(_CHUNK, n - begin)
-        own = np.resize(np.arange(begin, begin + size), _CHUNK)
+        own = np.resize(order[begin : begin + size], _CHUNK)
         # Below zero for those that are there only to fill the chunk.
         counts = jnp.where(jnp.arange(_CHUNK) < size, 0, -1)
+        room = _room(int(2.0 * expected))
+        asked = dataclasses.replace(when, arrivals=None if first is None else as_float(first[own]))
         while True:
             empty = jnp.zeros((_CHUNK, room), past.times.dtype)
             given = (process.places, past, empty, empty, counts, as_float(edges))
-            drawn = follow(*given, region, keys[own], when)
+            drawn = follow(*given, region, keys[own], asked)
             if np.all(np.asarray(drawn.counts) < room):
                 break
             if room >= most:
@@ -183,6 +190,22 @@ def _in_order(
         found.append(_Chunk.of(own, drawn))
         say(f"{begin + size} of {n} catalogues")
     return _joined(found, n, edges, process, past)
+
+
+def arrivals(
+    process: PointProcess, past: History, horizon: float, n: int, seed: int
+) -> np.ndarray | None:
+    """What no simulated event triggers, of a Hawkes process, shape `(n, most)`; see `When`."""
+    intensity = process.intensity
+    if not isinstance(intensity, Hawkes):
+        return None
+    rng = np.random.default_rng(seed)
+    number, times, _ = first_generation(intensity, past, horizon, n, rng)
+    counts = np.bincount(number, minlength=n)
+    found = np.full((n, _room(int(counts.max()))), np.inf)
+    order = np.argsort(number, kind="stable")
+    found[np.arange(found.shape[1]) < counts[:, None]] = times[order]
+    return found
 
 
 class _Chunk(NamedTuple):
