@@ -263,7 +263,9 @@ def _chosen(
     best_logs = logs(late, like, ahead=True)
     # What stays is preferred to what forgets, and this to what moves.
     for is_moving in moves:
-        ways = [like._replace(memory=memory, moves=is_moving) for memory in _MEMORIES]
+        # Few events do not say where they go.
+        memories = _MEMORIES[:1] if is_moving else _MEMORIES
+        ways = [like._replace(memory=memory, moves=is_moving) for memory in memories]
         ahead = {way: logs(late, way, ahead=True) for way in ways}
         way = max(ways, key=lambda way: float(weights @ ahead[way]))
         gains = weights * (ahead[way] - best_logs)
