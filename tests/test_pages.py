@@ -2,18 +2,28 @@
 
 import importlib.util
 import json
+import re
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
-_spec = importlib.util.spec_from_file_location("results", ROOT / "benchmarks" / "results.py")
-assert _spec is not None
-assert _spec.loader is not None
-results = importlib.util.module_from_spec(_spec)
-sys.modules["results"] = results  # its records look for their own module
-_spec.loader.exec_module(results)
+
+
+def _loaded(file: Path):
+    spec = importlib.util.spec_from_file_location(file.stem, file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[file.stem] = module  # its records look for their own module
+    spec.loader.exec_module(module)
+    return module
+
+
+results = _loaded(ROOT / "benchmarks" / "results.py")
+readme = _loaded(ROOT / "tools" / "readme.py")
 
 
 @pytest.mark.parametrize("page", list(results.pages()), ids=lambda page: page.name)
@@ -57,3 +67,29 @@ def test_a_planted_figure_is_found(tmp_path):
     page = _write(tmp_path)
     assert results.filled(page, tmp_path) == page
     assert results.filled(page.replace("1.23", "1.29"), tmp_path) == page
+
+
+def test_readme_has_whole_addresses_in_an_index():
+    source = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]["Source"]
+    text = (ROOT / "README.md").read_text()
+    shown = re.findall(r'(?:\]\(|src=")([^)"]+)', readme.absolute(text, source))
+    ours = [address.removeprefix(source) for address in shown if address.startswith(source)]
+    assert len(ours) > 10
+    assert [address for address in shown if not address.startswith(("https://", "#"))] == []
+    for address in ours:
+        kind, place = re.fullmatch(r"/(raw|blob)/main/(.*)", address).groups()  # pyright: ignore
+        assert (ROOT / place).is_file()
+        assert (kind == "raw") == (Path(place).suffix in (".png", ".gif", ".svg"))
+
+
+def test_no_page_names_a_picture_that_is_missing():
+    for page in results.pages():
+        for place in re.findall(r'(?:!\[[^\]]*\]\(|src=")(?!https?:)([^)"]+)', page.read_text()):
+            assert (page.parent / place).is_file(), f"{page.name}: {place}"
+
+
+def test_pictures_are_small():
+    pictures = [f for f in (ROOT / "docs" / "images").rglob("*") if f.is_file()]
+    assert sum(f.stat().st_size for f in pictures) < 4_000_000
+    named = "".join(page.read_text() for page in results.pages())
+    assert [f.name for f in pictures if f.name not in named] == []

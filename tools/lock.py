@@ -29,6 +29,7 @@ def main() -> None:
         copy = Path(folder)
         for name in ("pyproject.toml", "README.md", "LICENSE"):
             shutil.copy(ROOT / name, copy)
+        shutil.copytree(ROOT / "tools", copy / "tools")
         (copy / "src" / "liouville").mkdir(parents=True)
         (copy / "src" / "liouville" / "__init__.py").touch()
         subprocess.run(["uv", "lock"], cwd=copy, check=True)
