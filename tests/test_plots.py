@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.collections import LineCollection
 from PIL import Image
 
 from liouville import plots
@@ -318,6 +319,15 @@ DRAWN: dict[str, Callable[[], tuple[FakeModel, FakeSnapshots]]] = {
 @pytest.mark.parametrize("draw", [plots.density_panels, plots.velocity_stream, plots.trajectories])
 def test_figures_have_content(case: str, draw: Callable[..., Any]) -> None:
     check_png(to_png(draw(*DRAWN[case]()), dpi=50))
+
+
+def test_ways_that_were_simulated_are_drawn_as_they_are() -> None:
+    model, times = FakeModel(), np.linspace(0.0, 1.0, 7)
+    places = np.random.default_rng(0).normal(size=(7, 5, 2))
+    figure = plots.trajectories(model, snapshots_of(model), ways=(times, places))
+    (lines,) = [c for c in figure.axes[0].collections if isinstance(c, LineCollection)]
+    begins = np.array([piece[0] for piece in lines.get_segments()]).reshape(5, 6, 2)
+    np.testing.assert_array_equal(begins, places[:-1].transpose(1, 0, 2))
 
 
 def test_a_model_at_rest_is_drawn() -> None:

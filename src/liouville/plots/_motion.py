@@ -116,6 +116,7 @@ def trajectories(
     view: View | None = None,
     *,
     stochastic: bool = False,
+    ways: tuple[np.ndarray, np.ndarray] | None = None,
     scenery: Scenery | None = None,
 ) -> Figure:
     """Paths of points drawn at the first time, followed to the last, coloured by time.
@@ -127,11 +128,11 @@ def trajectories(
         snapshots: The data, drawn faintly below in the colours of their times.
         view: The plane to look at; by default as in ``density_panels``.
         stochastic: Whether to draw the noisy paths of the process instead of the flow.
+        ways: Paths that were simulated elsewhere, instead: times ``(n,)`` and places
+            ``(n, paths, dim)``.
         scenery: Draws what stands in the plane.
     """
-    times = np.linspace(model.interval[0], model.interval[1], _STEPS)
-    start = model.sample(float(times[0]), _PATHS)
-    paths = carry(model, start, times, stochastic=stochastic)
+    times, paths = _carried(model, stochastic) if ways is None else ways
     clock, known = clock_of(model, snapshots), known_times(model, snapshots)
     if model.dim == 1:
         return _line_trajectories(model, snapshots, times, paths[..., 0])
@@ -139,16 +140,24 @@ def trajectories(
     figure, axes = panels(1, plane.window.ratio, width=5.6)
     some = thin(len(plane.places), _MOST_BELOW_PATHS)
     _scatter(axes[0], plane.places[some], plane.times[some], clock, scatter_size(len(some)) + 3.0)
-    count = _PATHS if plane.view.has_scale else _PATHS_EMBEDDED
+    count = min(_PATHS if plane.view.has_scale else _PATHS_EMBEDDED, paths.shape[1])
     lines = plane.view.points(paths[:, :count])
     if not plane.view.has_scale:
         # An average over nearest cells trembles as neighbours change; the motion does not.
         lines = gaussian_filter1d(lines, 0.02 * _STEPS, axis=0, mode="nearest")
     draw_paths(axes[0], lines, times, clock)
     frame_plane(axes, plane, scenery, [times])
-    headline(axes[0], _span(clock, times), f"{count} {'noisy ' if stochastic else ''}paths")
+    is_noisy = stochastic or ways is not None
+    headline(axes[0], _span(clock, times), f"{count} {'noisy ' if is_noisy else ''}paths")
     clock.bar(figure, axes, known)
     return figure
+
+
+def _carried(model: DrawableModel, stochastic: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Times, and the paths of points that are drawn at the first of them."""
+    times = np.linspace(model.interval[0], model.interval[1], _STEPS)
+    start = model.sample(float(times[0]), _PATHS)
+    return times, carry(model, start, times, stochastic=stochastic)
 
 
 def _scatter(

@@ -69,10 +69,6 @@ _VELOCITY_LINE = (
 _AVERAGED = (
     " Points that project to the same place can move differently; their mean velocity is shown."
 )
-_NOISY_PATHS = (
-    "Points drawn from the model at the first time (rings) and carried by its process, noise "
-    "included, to the last (dots). A path should pass through the points of its own colour."
-)
 _PATHS_LINE = (
     "Points drawn from the model at the first time and carried along by its velocity. The lines "
     "should be dense where the observed points are."
@@ -101,7 +97,7 @@ def density_page(
     details: Sequence[Picture | Film | Table] = (),
     motion: bool = True,
     scenery: Scenery | None = None,
-    stochastic: bool = False,
+    ways: tuple[np.ndarray, np.ndarray] | None = None,
     paths_first: bool = False,
     of_times: Sequence[float] | None = None,
 ) -> Page:
@@ -127,7 +123,8 @@ def density_page(
         details: Further contents that are folded.
         motion: Whether to draw velocities and paths; they say little in a plane of many dimensions.
         scenery: Draws what stands in the plane, such as obstacles, on every panel.
-        stochastic: Whether the paths of single points are those of the noisy process.
+        ways: Paths of single points that were simulated, see ``trajectories``; by default those of
+            the velocity.
         paths_first: Whether the paths are the best picture.
         of_times: The times at which single coordinates and pairs are shown; by default those of
             the data.
@@ -139,8 +136,6 @@ def density_page(
     plane = ""
     if is_seen_in_part and view is not None:
         plane = _PLANE.format(count=model.dim, x=view.labels[0], y=view.labels[1])
-    is_own = words.of_paths != Words.of_paths
-    of_paths = words.of_paths if is_own or not stochastic else _NOISY_PATHS
     density = Picture(
         "density.png",
         words.density,
@@ -156,8 +151,8 @@ def density_page(
     paths = Picture(
         "trajectories.png",
         words.paths,
-        _PATHS_LINE if line else of_paths + plane,
-        lambda: trajectories(model, snapshots, view, stochastic=stochastic, scenery=scenery),
+        _PATHS_LINE if line else words.of_paths + plane,
+        lambda: trajectories(model, snapshots, view, ways=ways, scenery=scenery),
     )
     moving = [velocity, paths] if motion else []
     if is_seen_in_part:

@@ -40,6 +40,7 @@ from liouville.tasks.control.rollout import Rollout
 _SHOWN = 400
 _ARROWS = 120
 _PANELS = 6
+_WAYS, _MOMENTS = 80, 50
 _GRID = 300
 _COSTS = (
     "What the population pays for a unit of time, along simulated trajectories. The areas add up "
@@ -105,7 +106,7 @@ def contents(fitted: ControlFit, data: Loaded) -> Page:
         movie=fitted.config.report.movie,
         after=after,
         scenery=scenery,
-        stochastic=bool(np.any(policy.model.sigma)),
+        ways=_ways(rollout),
         paths_first=True,
     )
 
@@ -142,6 +143,14 @@ def answer(summary: Mapping[str, Any]) -> Answer:
         told = f"{100 * inside:.2g} % of the time is spent inside an obstacle."
         said.append((inside < _INSIDE, told))
     return Answer(keys, said)
+
+
+def _ways(rollout: Rollout) -> tuple[np.ndarray, np.ndarray]:
+    """Some simulated trajectories, at moments enough for a line."""
+    moments = np.unique(np.linspace(0, len(rollout.times) - 1, _MOMENTS).round().astype(int))
+    return np.asarray(rollout.times, float)[moments], np.asarray(rollout.points, float)[
+        moments, :_WAYS
+    ]
 
 
 def _snapshots(policy: Policy, rollout: Rollout) -> Snapshots:
