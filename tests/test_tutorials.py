@@ -1,13 +1,18 @@
 """The notebooks of the documentation: executed, small, and without a trace of a machine."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 _FOLDER = Path(__file__).parents[1] / "docs" / "tutorials"
 _NOTEBOOKS = sorted(_FOLDER.glob("*.ipynb"))
+# Those whose data everybody has; the others need files or further packages.
+_ANYWHERE = ("events", "transport_and_control")
 _PLACES = re.compile(r"/(home|root|tmp|usr|opt|Users|mnt)/")
 
 
@@ -31,3 +36,22 @@ def test_a_notebook_is_small_and_names_no_place_of_a_machine(file: Path) -> None
     assert len(text) < 1_500_000
     images = re.compile(r"[A-Za-z0-9+/=]{200,}")
     assert not _PLACES.search(images.sub("", text))
+
+
+def test_pictures_of_a_notebook_are_small() -> None:
+    for file in _NOTEBOOKS:
+        for cell in json.loads(file.read_text("utf-8"))["cells"]:
+            for output in cell.get("outputs", []):
+                assert len(output.get("data", {}).get("image/png", "")) < 400_000  # 300 kB
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", _ANYWHERE)
+def test_a_notebook_runs(name: str, tmp_path: Path) -> None:
+    """As a script, in a process of its own, and a bare figure is what a cell may end with."""
+    cells = json.loads((_FOLDER / f"{name}.ipynb").read_text("utf-8"))["cells"]
+    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    script = tmp_path / f"{name}.py"
+    script.write_text("\n\n".join(code))
+    environment = {**os.environ, "MPLBACKEND": "Agg"}
+    subprocess.run([sys.executable, str(script)], cwd=tmp_path, env=environment, check=True)
