@@ -1,5 +1,6 @@
 """Tables of README and the documentation are those that benchmarks left."""
 
+import ast
 import importlib.util
 import json
 import re
@@ -93,3 +94,29 @@ def test_pictures_are_small():
     assert sum(f.stat().st_size for f in pictures) < 4_000_000
     named = "".join(page.read_text() for page in results.pages())
     assert [f.name for f in pictures if f.name not in named] == []
+
+
+def _texts() -> str:
+    """All text in the source, with … for what is filled in."""
+    found = []
+    for file in (ROOT / "src").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, ast.JoinedStr):
+                parts = [v.value if isinstance(v, ast.Constant) else "…" for v in node.values]
+                found.append("".join(map(str, parts)))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found.append(node.value)
+    return "\n".join(found)
+
+
+def _unsaid(page: str, texts: str) -> list[str]:
+    """Messages of a page, the first cells of its tables, that the source does not have."""
+    messages = re.findall(r"^\| `([^`]+)` \|", page, re.MULTILINE)
+    assert messages
+    return [message for message in messages if message not in texts]
+
+
+def test_errors_of_the_page_are_those_of_the_source():
+    page = (ROOT / "docs" / "errors.md").read_text("utf-8")
+    assert _unsaid(page, _texts()) == []
+    assert _unsaid(page.replace("already holds a run", "holds a run already"), _texts())
