@@ -12,11 +12,21 @@ import argparse
 
 import jax.numpy as jnp
 import numpy as np
+from results import Column, save
 
 from liouville.numerics.mixtures import gaussian
 from liouville.objectives import Potential
 from liouville.tasks.control.fit import fit_control
 from liouville.tasks.control.problem import ControlProblem
+
+COLUMNS = (
+    *(Column("wall in training"), Column("smoothed over", "g")),
+    Column("objective (rollout)", ".2f", best="min"),
+    Column("effort", ".2f"),
+    Column("path time inside, %", ".2f", best="min"),
+    Column("objective (closed form)", ".2f", error="error"),
+    Column("error", ".2f"),
+)
 
 
 def inside(t, x):
@@ -27,11 +37,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--smoothings", nargs="*", type=float, default=[0.05, 0.2])
+    parser.add_argument("--save", action="store_true", help="write the table of the pages")
     options = parser.parse_args()
     # A slope that moves nothing, so that the cost is not taken for one without a slope.
     rows = {"no gradient": Potential(lambda t, x: inside(t, x) + 1e-9 * x[0])}
     rows["default"] = Potential(inside)
     rows |= {f"smoothed, {s:g}": Potential(inside, s) for s in options.smoothings}
+    found = []
     print("| wall | smoothed over | objective | effort | inside | closed form |")
     print("|---|---|---|---|---|---|")
     for name, wall in rows.items():
@@ -52,6 +64,19 @@ def main():
             f"{s['objective (closed form), standard error']:.2f} |",
             flush=True,
         )
+        found.append(
+            {
+                "wall in training": name,
+                "smoothed over": length,
+                "objective (rollout)": s["objective (rollout)"],
+                "effort": s["effort (rollout)"],
+                "path time inside, %": 100 * s["inside an obstacle (share of path time)"],
+                "objective (closed form)": s["objective (closed form)"],
+                "error": s["objective (closed form), standard error"],
+            }
+        )
+    if options.save:
+        save("control_walls", COLUMNS, found)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
+from results import Column, save
 
 from liouville.curves import Constant, Knots
 from liouville.numerics.types import Point, Scalar
@@ -32,6 +33,15 @@ from liouville.plots import (
 )
 
 TIME = 0.5
+_MASS, _ENERGY = (
+    "mass through $x_2=h$ a unit of time",
+    r"energy in $\lvert x_1\rvert,\lvert x_2\rvert\le h$",
+)
+COLUMNS = (
+    Column("$h$", "g"),
+    *(Column(f"{_MASS}: (13)", ".4f"), Column(f"{_MASS}: ours", ".1e")),
+    *(Column(f"{_ENERGY}: (13)", ".3g"), Column(f"{_ENERGY}: ours", ".4f")),
+)
 
 
 def example(family: AbstractFamily) -> Factorised:
@@ -152,17 +162,24 @@ def draw(path: Factorised, t: float, file: Path) -> None:
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--image", type=Path, default=Path("docs/images/spurious_flux.png"))
+    parser.add_argument("--save", action="store_true", help="write the table of the pages")
     options = parser.parse_args()
     jax.config.update("jax_enable_x64", True)
     path = example(Gaussian())
     print("mass through x2 = h a unit of time   energy in |x1|, |x2| <= h")
     print("     h  one coordinate       ours      one coordinate       ours")
+    rows = []
     for height in (3.0, 4.0, 6.0, 8.0):
         through, cost = outflow(path, TIME, height), energy(path, TIME, height)
         print(
             f"{height:>6} {through['one coordinate']:>15.4f} {through['ours']:>10.1e}"
             f" {cost['one coordinate']:>19.4g} {cost['ours']:>10.6f}"
         )
+        values = (height, through["one coordinate"], through["ours"], cost["one coordinate"])
+        names = (column.name for column in COLUMNS)
+        rows.append(dict(zip(names, map(float, (*values, cost["ours"])), strict=True)))
+    if options.save:
+        save("spurious_flux", COLUMNS, rows)
     draw(path, TIME, options.image)
     print(f"wrote {options.image}")
 
