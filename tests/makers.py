@@ -50,6 +50,7 @@ from liouville.paths import (
     Rescaled,
     Reversed,
     Selected,
+    Standardised,
     Student,
     TimeChange,
     Turning,
@@ -485,6 +486,10 @@ def joined(key: RandomKey) -> Joined:
 
 def contextual(path: Maker, size: int) -> Callable:
     return lambda key: Contextual.of_classes(path(key), jnp.arange(1.0, size + 1.0))
+
+
+def standardised(path: Maker, size: int) -> Callable:
+    return lambda key: Standardised(path(key), Fixed(jnp.ones(size)), Fixed(0.4 * jnp.ones(size)))
 
 
 def conditional_mixture(parts: int, dim: int, size: int, key: RandomKey) -> ConditionalMixture:

@@ -44,6 +44,7 @@ from makers import (
     retimed,
     routed,
     selected,
+    standardised,
     tied,
     triggered,
     triggered_by_power_laws,
@@ -394,6 +395,10 @@ COMBINED = {
     "contextual": Entry(contextual(autoregressive(2, family="logistic", context=2), 2), 2),
     "contextual-selected": Entry(
         contextual(selected(leaf("gaussian", "full", "cubic", 2, 2), 3), 3), 2
+    ),
+    "contextual-standardised": Entry(
+        given_context(standardised(autoregressive(2, family="logistic", context=2), 2), (1.4, 0.9)),
+        2,
     ),
     "contextual-bridge": Entry(
         given_context(conditional_bridge(2, 2, 2, 1), (0.4,)), 2, **_HEAVY[2]

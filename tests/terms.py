@@ -250,10 +250,16 @@ POINTS = jnp.asarray(CLOUDS[0])
 CLASSES = jax.nn.one_hot(jnp.asarray([0, 1, 1, 0, 1]), 2)
 
 
-def _conditional(path: Any) -> Any:
-    rows = zip(POINTS, CLASSES)
-    half = jnp.asarray(0.5)
-    return -sum(given(path.path, c).at(half).log_density(x) for x, c in rows) / len(POINTS)
+EQUAL, SHARES = jnp.full(5, 0.2), jnp.asarray([0.1, 0.4, 0.2, 0.2, 0.1])
+
+
+def _conditional(path: Any, weights: Any = EQUAL) -> Any:
+    rows, half = zip(POINTS, CLASSES, weights), jnp.asarray(0.5)
+    return -sum(w * given(path.path, c).at(half).log_density(x) for x, c, w in rows)
+
+
+def _weighted(path: Any) -> Any:
+    return _conditional(path, SHARES)
 
 
 WIDTH, STEP = 0.2, 0.5
@@ -387,10 +393,16 @@ TERMS: dict[str, Case] = RUNNING | {
         _contextual,
         _conditional,
     ),
+    "context-likelihood-weights": Case(
+        lambda: ContextLikelihood(jnp.asarray(0.5), POINTS, CLASSES, SHARES, batch_size=2),
+        _contextual,
+        _weighted,
+    ),
     "renoised": Case(
         lambda: Renoised(
             values=POINTS,
             contexts=jnp.zeros((5, 0)),
+            weights=None,
             step=jnp.full(1, STEP),
             width=jnp.full(1, WIDTH),
             batch_size=2,

@@ -60,7 +60,7 @@ def classes():
     settings = resolve_choices(merge(DensityConfig, flags=TINY), 4, len(samples), 30)
     points = units.to_model(samples.points)
     return Model(
-        path=_moved(initial_path(points, samples.labels, settings.path)),
+        path=_moved(initial_path(points, samples, settings.path)),
         units=units,
         times=np.array([0.0, 1.0]),
         features=samples.features,
@@ -118,7 +118,7 @@ def test_the_likelihood_at_a_held_end_is_found_once(plane):
     assert np.isclose(float(value(path)), logged.pop(), rtol=0, atol=100 * ROUNDING)
     # Learned ends do change it, or the test above says nothing.
     held = dataclasses.replace(plane.config.path, start="fitted")
-    free = initial_path(units.to_model(training.points), None, held)
+    free = initial_path(units.to_model(training.points), training, held)
     assert abs(float(value(free)) - float(value(_moved(free)))) > 0.01
 
 

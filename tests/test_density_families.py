@@ -33,7 +33,7 @@ def test_every_family_can_start_as_the_standard_normal_law(family):
     samples = class_samples()
     wished = {**TINY, "path.model": family, "path.family": "gaussian", "path.layers": 2}
     settings = resolve_choices(merge(DensityConfig, flags=wished), 4, len(samples), 30)
-    path = initial_path(samples.points, samples.labels, settings.path)
+    path = initial_path(samples.points, samples, settings.path)
     x = np.random.default_rng(2).normal(size=(5, 4))
     expected = -0.5 * (x**2).sum(-1) - 2.0 * math.log(2.0 * math.pi)
     found = _log_density(path, jnp.asarray(0.0), jnp.asarray(x))
@@ -90,11 +90,7 @@ def test_automatic_choices_leave_what_the_user_said():
 
 def _pretended(monkeypatch, gains):
     """Trials whose outcome is given: what the maps gain at each validation sample."""
-
-    def tried(path, settings, *_):
-        return gains * (settings.path.model == "mixture")
-
-    monkeypatch.setattr(_choose, "_try_out", tried)
+    monkeypatch.setattr(_choose, "_try_out", lambda *given: given[-2] - gains)
 
 
 @pytest.mark.parametrize(
@@ -131,6 +127,22 @@ def test_there_is_no_trial_where_nothing_can_be_said_or_is_asked(flags, kept, mo
     found = _choice(merge(DensityConfig, flags=flags), kept)
     assert found.gain is None
     assert found.config.path.model == "mixture"
+
+
+@pytest.mark.parametrize(
+    ("gains", "settled"),
+    [
+        ({150: -0.03, 300: -0.019}, False),  # two doublings more and it wins
+        ({150: -0.03, 300: -0.026}, True),  # it never would
+        ({150: -0.005, 300: -0.007}, True),  # it falls
+        ({150: 0.02, 300: 0.031}, True),  # it has won
+        ({150: 0.005, 300: 0.02}, False),  # it has not, but will
+        ({150: -0.5}, False),  # nothing is known of a doubling
+        ({150: -0.5, 300: -0.4, 450: -0.39}, False),
+    ],
+)
+def test_a_trial_goes_on_as_long_as_there_is_hope(gains, settled):
+    assert _choose._is_settled(gains, 2400) is settled
 
 
 def test_an_interrupted_trial_is_an_interrupted_fit(monkeypatch):

@@ -8,6 +8,7 @@ import pytest
 from scipy.special import ndtri
 
 from liouville import checks
+from liouville.data import Samples
 from liouville.numerics.parameters import learned_leaves
 from liouville.paths import Normal, Pushforward
 from liouville.runs.config import merge
@@ -104,5 +105,6 @@ def test_columns_of_whole_steps_are_seen_through_it(flags, dim, whole, expected)
     assert settings.path.marginals is expected
     if dim == 8 and expected and not flags:
         brief = merge(DensityConfig, flags={"path.members": 1, "path.marginals": True})
-        path = initial_path(_columns(), None, resolve_choices(brief, 5, 500, 500).path)
+        points, chosen = _columns(), resolve_choices(brief, 5, 500, 500).path
+        path = initial_path(points, Samples(points), chosen)
         assert isinstance(path, Pushforward)

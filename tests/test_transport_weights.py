@@ -6,8 +6,6 @@ import pytest
 
 from liouville.data import Samples, read_samples
 from liouville.errors import LiouvilleError
-from liouville.tasks.density.config import DensityConfig
-from liouville.tasks.density.read import read
 from liouville.tasks.transport.config import DataConfig, EndsConfig
 from liouville.tasks.transport.ends import End, end_of, equal_rows
 
@@ -75,8 +73,6 @@ def test_weights_that_cannot_be_used():
         read_samples(frame, weights="v")
     with pytest.raises(LiouvilleError, match="4000 positive numbers"):
         Samples(X, weights=W[1:])
-    with pytest.raises(LiouvilleError, match="has weights, which fit density does not use"):
-        read(DensityConfig(), Samples(X, weights=W))
     kinds = Samples(X, np.arange(4000) % 2, weights=W)
     with pytest.raises(LiouvilleError, match="weights and contexts"):
         end(kinds, label="kind")

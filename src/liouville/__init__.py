@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from liouville.tasks.control.fit import fit_control as fit_control
     from liouville.tasks.control.fit import load_policy as load_policy
     from liouville.tasks.control.problem import ControlProblem as ControlProblem
+    from liouville.tasks.density.estimator import DensityEstimator as DensityEstimator
     from liouville.tasks.density.fit import fit_density as fit_density
     from liouville.tasks.events.fit import fit_events as fit_events
     from liouville.tasks.events.model import load_events as load_events
@@ -76,6 +77,7 @@ _NAMES = {
     "tasks.cells.fit": "fit_cells",
     "tasks.control.fit": "fit_control load_policy",
     "tasks.control.problem": "ControlProblem",
+    "tasks.density.estimator": "DensityEstimator",
     "tasks.density.fit": "fit_density",
     "tasks.events.fit": "fit_events",
     "tasks.events.model": "load_events",

@@ -47,7 +47,12 @@ Extrapolate = Annotated[
     bool, typer.Option("--extrapolate", help="Allow times outside the fitted range.")
 ]
 Given = Annotated[
-    str | None, typer.Option("--given", metavar="CLASS", help="One class, if the run has classes.")
+    str | None,
+    typer.Option(
+        "--given",
+        metavar="CLASS",
+        help="One class, or one context (0.3,1), if the run has classes or contexts.",
+    ),
 ]
 History = Annotated[
     Path | None,

@@ -1,7 +1,7 @@
 """Reading samples, with a class for each row if there is one, from tables and arrays."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -48,6 +48,7 @@ def read_samples(
     dims: int | None = None,
     basis: str | None = None,
     weights: str | None = None,
+    context: str | Sequence[str] | None = None,
 ) -> Samples:
     """Reads samples, one row each, and their classes if there are any.
 
@@ -75,6 +76,7 @@ def read_samples(
         dims: Keep only the first columns, this many.
         basis: Array of points: of an archive, or as for `read_cells`. Not for tables.
         weights: Column of a table that says how much each row counts; rows of zero are left out.
+        context: Columns of numbers on which the distribution depends, likewise: no coordinates.
 
     Raises:
         LiouvilleError: If the source, a name in it or a value cannot be used.
@@ -84,13 +86,16 @@ def read_samples(
     """
     names = None if features is None else names_among(features, "features", example="a,b")
     left_out = () if without is None else names_among(without, "without", example="a,b")
+    given = () if context is None else names_among(context, "context", example="a,b")
+    if names is not None:
+        names = (*names, *(name for name in given if name not in names))
     with opened(source, ALL, what="data") as found:
         where = source_of(found, source, "data")
         counts = None if weights is None else _weights_of(found, weights, where)
         left_out = left_out if weights is None else (*left_out, weights)
         request = _Request(label, names, left_out, basis)
         points, every, labels, label_name = _columns_of(found, request, where)
-    points, kept = kept_columns(points, every, names, dims, where)
+    points, kept = kept_columns(points, every, names, None if given else dims, where)
     classes: tuple[str, ...] = ()
     if labels is not None:
         labels, classes = _number(labels, label_name, where)
@@ -100,7 +105,11 @@ def read_samples(
         points, counts = points[rows], counts[rows]
     samples = Samples(points, labels, classes, kept, label_name, source=where, weights=counts)
     samples.check_numbers()
-    return samples
+    if not given:
+        return samples
+    samples = samples.with_contexts(given)
+    points, kept = kept_columns(samples.points, samples.features, None, dims, where)
+    return replace(samples, points=points, features=kept)
 
 
 def _weights_of(found: Any, name: str, source: str) -> np.ndarray:

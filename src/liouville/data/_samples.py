@@ -39,6 +39,8 @@ class Samples:
         quantisation: Lattices of the columns that noise was added to, or None before.
         source: Where the data came from, for messages and reports.
         weights: How much each row counts, shape ``(n,)``, positive, of any sum; None for all alike.
+        contexts: Numbers on which the distribution depends, shape ``(n, size)``, float64, or None.
+        context_names: Name of each of their columns; ``c1``, ``c2``, … if none are given.
         is_checked: Whether `check` has said what looks wrong.
     """
 
@@ -50,6 +52,8 @@ class Samples:
     quantisation: Quantisation | None = None
     source: str = "data"
     weights: np.ndarray | None = None
+    contexts: np.ndarray | None = None
+    context_names: tuple[str, ...] = ()
     is_checked: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
@@ -65,6 +69,8 @@ class Samples:
                     f"each row, got shape {weights.shape}; leave out rows that count nothing"
                 )
             put(self, weights=weights)
+        if self.contexts is not None:
+            self._check_contexts(np.asarray(self.contexts, np.float64), len(points))
         if self.labels is None:
             if self.classes:
                 raise LiouvilleError(
@@ -72,6 +78,16 @@ class Samples:
                 )
             return
         self._check_labels(np.asarray(self.labels), len(points))
+
+    def _check_contexts(self, contexts: np.ndarray, count: int) -> None:
+        is_table = contexts.ndim == 2 and contexts.shape[0] == count and contexts.shape[1] > 0
+        names = self.context_names or tuple(f"c{i + 1}" for i in range(contexts.shape[-1]))
+        if not (is_table and len(names) == contexts.shape[1] and np.isfinite(contexts).all()):
+            raise LiouvilleError(
+                f"contexts of {self.source} must be {count} rows of finite numbers with a name for "
+                f"each column, got shape {contexts.shape} and names {listed(names)}"
+            )
+        put(self, contexts=contexts, context_names=names)
 
     def _check_labels(self, labels: np.ndarray, count: int) -> None:
         if labels.shape != (count,) or labels.dtype.kind not in "iu":
@@ -104,6 +120,13 @@ class Samples:
             return np.array([len(self)])
         return np.bincount(self.labels, minlength=len(self.classes))
 
+    @property
+    def masses(self) -> np.ndarray:
+        """What the rows of each class weigh, shape ``(k,)``; their number without weights."""
+        if self.labels is None or self.weights is None:
+            return self.counts.astype(float)
+        return np.bincount(self.labels, self.weights, len(self.classes))
+
     def describe(self) -> str:
         """What was read, in one line: rows, columns, classes, and which columns have noise."""
         parts = [f"{len(self)} rows", f"{self.dim} columns"]
@@ -133,7 +156,42 @@ class Samples:
     def select(self, rows: np.ndarray) -> "Samples":
         """Keeps some of the rows, by booleans of shape ``(n,)`` or their numbers in order."""
         kept = chosen_rows(rows, len(self), f"rows of {self.source}")
-        return take(self, kept, "points", "labels", "weights")
+        return take(self, kept, "points", "labels", "weights", "contexts")
+
+    @property
+    def shares(self) -> np.ndarray | None:
+        """The weights, of sum one, shape ``(n,)``; None if all rows count the same."""
+        return None if self.weights is None else self.weights / self.weights.sum()
+
+    @property
+    def context_rows(self) -> np.ndarray | None:
+        """What each row's distribution depends on, shape ``(n, size)``; None if on nothing.
+
+        Of classes these are unit vectors.
+        """
+        if self.labels is None:
+            return self.contexts
+        return np.eye(len(self.classes))[self.labels]
+
+    def with_contexts(self, names: tuple[str, ...]) -> "Samples":
+        """The same rows, some of whose columns are contexts instead of coordinates.
+
+        Raises:
+            LiouvilleError: If there is no such column, or no other one.
+        """
+        for name in names:
+            if name not in self.features:
+                raise not_found("column", name, self.features, self.source)
+        own = np.isin(self.features, names)
+        if own.all():
+            raise LiouvilleError(f"{self.source} has no columns besides its contexts; add some")
+        return replace(
+            self,
+            points=self.points[:, ~own],
+            features=tuple(name for name, is_own in zip(self.features, own) if not is_own),
+            contexts=self.points[:, [self.features.index(name) for name in names]],
+            context_names=names,
+        )
 
     def without_dependent(self) -> "Samples":
         """The columns that no others before them determine.

@@ -72,15 +72,25 @@ def blocks(x: np.ndarray, most: int = BLOCK, least: int = _LEAST) -> list[np.nda
 @eqx.filter_jit
 def answers_at(path: paths.AbstractPath, names: tuple[str, ...], times, x):
     """The named answers at points of shape `(times, n, dim)`; no others are compiled."""
+    return jax.vmap(lambda t, points: _answers(path, names, t, points))(times, x)
 
-    def at_one_time(t, points):
-        marginal = path.at(t)
-        if names == ("log_parts",):
-            return [jax.vmap(marginal.log_parts)(points)]
-        found = jax.vmap(lambda y: quantities.answers(marginal, y))(points)
-        return [getattr(found, name) for name in names]
 
-    return jax.vmap(at_one_time)(times, x)
+@eqx.filter_jit
+def answers_given(path: paths.AbstractPath, names: tuple[str, ...], times, contexts, x):
+    """The same of a path of contexts, one for each time, shape `(times, size)`."""
+
+    def at_one_time(t, context, points):
+        return _answers(path.in_context(context), names, t, points)
+
+    return jax.vmap(at_one_time)(times, contexts, x)
+
+
+def _answers(path: paths.AbstractPath, names: tuple[str, ...], t, points) -> list[jax.Array]:
+    marginal = path.at(t)
+    if names == ("log_parts",):
+        return [jax.vmap(marginal.log_parts)(points)]
+    found = jax.vmap(lambda y: quantities.answers(marginal, y))(points)
+    return [getattr(found, name) for name in names]
 
 
 answers_quickly = quickly(answers_at)

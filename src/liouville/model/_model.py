@@ -20,6 +20,7 @@ from liouville.errors import LiouvilleError
 from liouville.model._compiled import (
     BLOCK,
     answers_at,
+    answers_given,
     answers_quickly,
     blocks,
     draw,
@@ -32,7 +33,7 @@ from liouville.model._compiled import (
 )
 from liouville.model._laws import bent_clock, law_of_draws, law_through, legs_between
 from liouville.numerics import parameters
-from liouville.numerics.arguments import check_counts, numbers
+from liouville.numerics.arguments import check_counts, numbers, numbers_of_text
 from liouville.numerics.arguments import number as one_number
 from liouville.numerics.averages import error_of_average
 from liouville.numerics.compiled import quickly
@@ -150,6 +151,11 @@ class Model:
         return self.units.dim
 
     @property
+    def contexts(self) -> tuple[str, ...]:
+        """The names of the numbers on which the densities depend; `given` is of some of them."""
+        return () if self.classes else tuple(self.notes.get("contexts", ()))
+
+    @property
     def interval(self) -> tuple[float, float]:
         """The first and the last time of the data."""
         return float(np.min(self.times)), float(np.max(self.times))
@@ -158,14 +164,16 @@ class Model:
         """The model of one class, or of one context.
 
         Args:
-            label: the class; its text is looked up among `classes`. Of a model whose ends depend on
-                numbers (`liouville fit transport --context`) these numbers, in the user's units.
+            label: the class; its text is looked up among `classes`. Of a model that depends on
+                numbers (`--context`) these numbers, in the user's units, or their text: `0.3,1`.
 
         Raises:
             LiouvilleError: if the model knows no such class, or these are no such numbers.
         """
-        names = self.notes.get("contexts")
-        if names and not self.classes:
+        names = self.contexts
+        if names:
+            if isinstance(label, str):
+                label = numbers_of_text(label)
             context = np.atleast_1d(numbers("the context", label))
             if context.shape != (len(names),) or not np.isfinite(context).all():
                 raise LiouvilleError(
@@ -240,10 +248,18 @@ class Model:
         sigma: Numbers | None = None,
         std: bool = False,
         extrapolate: bool = False,
+        contexts: Numbers | None = None,
     ) -> ModelAnswers:
-        """Log-density, velocity, score, drift and growth in one pass; arguments as for `drift`."""
+        """Log-density, velocity, score, drift and growth in one pass; arguments as for `drift`.
+
+        With `contexts` every point is asked about given its own, shape `(..., size)`, which is for
+        models that depend on numbers.
+        """
         x, names = self._points(x), quantities.Answers._fields
-        log_density, velocity, score, growth = self._ask(names, t, x, extrapolate)
+        if contexts is not None and std:
+            raise LiouvilleError("no standard errors are known given contexts; leave out std")
+        found = self._ask(names, t, x, extrapolate, contexts=contexts)
+        log_density, velocity, score, growth = found
         answers = ModelAnswers(
             self._density(log_density, x),
             *self._motion(velocity, score, sigma),
@@ -257,7 +273,13 @@ class Model:
         return ModelAnswers(*map(np.stack, zip(answers, errors)))
 
     def log_density(
-        self, t: Numbers, x: Numbers, *, std: bool = False, extrapolate: bool = False
+        self,
+        t: Numbers,
+        x: Numbers,
+        *,
+        std: bool = False,
+        extrapolate: bool = False,
+        contexts: Numbers | None = None,
     ) -> np.ndarray:
         r"""$\log\rho_t(x)$ in nats per user's volume, shape `(...)`.
 
@@ -268,9 +290,13 @@ class Model:
             x: points, shape `(..., dim)`.
             std: whether its standard error is wanted besides, see `Model`.
             extrapolate: allow times outside `interval`.
+            contexts: of every point its own, shape `(..., size)`: then it is
+                $\log\rho_t(x \mid c)$. For models that depend on numbers.
         """
         x = self._points(x)
-        (value,) = self._ask(("log_density",), t, x, extrapolate)
+        if contexts is not None and std:
+            raise LiouvilleError("no standard errors are known given contexts; leave out std")
+        (value,) = self._ask(("log_density",), t, x, extrapolate, contexts=contexts)
         return self._answer("log_density", self._density(value, x), t, x, std)
 
     def velocity(
@@ -573,6 +599,18 @@ class Model:
             "parameters": sum(leaf.size for leaf in parameters.learned_leaves(self.path).values()),
         }
 
+    def _contexts(self, contexts: Numbers, batch: tuple[int, ...]) -> np.ndarray:
+        """The context of every point of a batch, shape `(points, size)`."""
+        names, found = self.contexts, numbers("the contexts", contexts)
+        if not names:
+            raise LiouvilleError("the model depends on no numbers; leave out contexts")
+        if found.shape != (*batch, len(names)) or not np.isfinite(found).all():
+            raise LiouvilleError(
+                f"contexts of shape {found.shape} for points of {batch} are not {len(names)} "
+                f"finite numbers each; give {', '.join(names)} for every point"
+            )
+        return found.reshape(-1, len(names))
+
     def _shape(self, name: str) -> tuple[int, ...]:
         """The shape of an answer at one point."""
         if name != "log_parts":
@@ -730,10 +768,12 @@ class Model:
         x: Numbers,
         extrapolate: bool,
         function: Callable[..., list[jax.Array]] | None = None,
+        *,
+        contexts: Numbers | None = None,
     ) -> list[np.ndarray]:
         """Some of `quantities.Answers` at every point, or what else a function says of them.
 
-        All are in the model's units.
+        All are in the model's units, each given its context if there are some.
         """
         x = self.points_to_model(x)
         batch, flat = x.shape[:-1], x.reshape(-1, self.dim)
@@ -749,14 +789,27 @@ class Model:
         shapes = [(*batch, *self._shape(name)) for name in names]
         results = [np.empty((len(flat), *shape[len(batch) :])) for shape in shapes]
         size = numbers_in(self.path)
-        asked = names
-        if function is None:
+        asked, keys = names, self._model_times(every, extrapolate)
+        given = None
+        if contexts is not None:
+            given, keys = np.unique(
+                np.column_stack([keys, self._contexts(contexts, batch)]),
+                axis=0,
+                return_inverse=True,
+            )
+        if function is None and given is None:
             is_quick = is_brief(self.path, len(flat))
             function = answers_quickly if is_quick else answers_at
             if is_quick and names not in _APART:  # the same program answers other questions, too
                 asked = quantities.Answers._fields
-        for times, index in rows(self._model_times(every, extrapolate), size):
-            found = function(self.path, asked, times.astype(dtype), flat[index].astype(dtype))
+        for times, index in rows(keys.ravel(), size):
+            points = flat[index].astype(dtype)
+            if given is None:
+                assert function is not None
+                found = function(self.path, asked, times.astype(dtype), points)
+            else:
+                clock, *own = np.split(given[times].astype(dtype), [1], axis=1)
+                found = answers_given(self.path, asked, clock[:, 0], *own, points)
             for name, result in zip(names, results):
                 result[index] = found[asked.index(name)]
         return [result.reshape(shape) for result, shape in zip(results, shapes)]

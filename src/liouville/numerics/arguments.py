@@ -109,6 +109,14 @@ def numbers(what: str, value: Any) -> np.ndarray:
     return found.astype(float)
 
 
+def numbers_of_text(text: str) -> list[float] | str:
+    """Numbers that are written with commas between them, `0.3,1`; other text as it is."""
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        return text
+
+
 def number(what: str, value: Any) -> float:
     """One finite number; refuses everything else."""
     found = numbers(what, value)

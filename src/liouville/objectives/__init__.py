@@ -21,6 +21,7 @@ from liouville.objectives._likelihood import ContextLikelihood as ContextLikelih
 from liouville.objectives._likelihood import GrowthDeviation as GrowthDeviation
 from liouville.objectives._likelihood import MassLikelihood as MassLikelihood
 from liouville.objectives._likelihood import NegativeLogLikelihood as NegativeLogLikelihood
+from liouville.objectives._likelihood import drawn_rows as drawn_rows
 from liouville.objectives._likelihood import negative_log_likelihoods as negative_log_likelihoods
 from liouville.objectives._members import PerContext as PerContext
 from liouville.objectives._members import PerMember as PerMember

@@ -136,12 +136,13 @@ class MassLikelihood(AbstractTerm):
 
 
 class ContextLikelihood(AbstractTerm):
-    r"""$-\tfrac1n \sum_i \log\rho_t(x_i \mid c_i)$ at one time, in nats per point.
+    r"""$-\sum_i w_i \log\rho_t(x_i \mid c_i)$ at one time, in nats per point.
 
     Attributes:
         time: $t$, shape `()`.
         points: shape `(n, dim)`.
         contexts: the context of each point, shape `(n, size)`.
+        weights: $w$, of sum one, shape `(n,)`; `None` if all points count the same.
         batch_size: points drawn a step; `None` uses all of them.
         name: under which the term is logged.
     """
@@ -149,21 +150,48 @@ class ContextLikelihood(AbstractTerm):
     time: Scalar
     points: Points
     contexts: Float[Array, "n size"]
+    weights: Float[Array, " n"] | None = None
     batch_size: int | None = eqx.field(static=True, default=None)
     name: str = eqx.field(static=True, default="likelihood")
 
+    @staticmethod
+    def of(
+        time: float,
+        points: np.ndarray,
+        contexts: np.ndarray,
+        weights: np.ndarray | None = None,
+        *,
+        batch_size: int | None = None,
+        name: str = "likelihood",
+    ) -> "ContextLikelihood":
+        """The term of NumPy's arrays; weights are positive, of any sum."""
+        dtype = jnp.zeros(()).dtype
+        shares = None if weights is None else jnp.asarray(weights / weights.sum(), dtype)
+        given = (jnp.asarray(a, dtype) for a in (time, points, contexts))
+        return ContextLikelihood(*given, shares, batch_size, name)
+
     def __call__(self, path: AbstractPath, *, key: RandomKey) -> Scalar:
         """The mean negative log-likelihood per point, or an unbiased estimate from a batch."""
-        points, contexts = self.points, self.contexts
+        points, contexts, weights = self.points, self.contexts, self.weights
         if self.batch_size is not None and self.batch_size < points.shape[0]:
-            picks = jr.randint(key, (self.batch_size,), 0, points.shape[0])
-            points, contexts = points[picks], contexts[picks]
+            picks = drawn_rows(points.shape[0], weights, self.batch_size, key=key)
+            points, contexts, weights = points[picks], contexts[picks], None
         inner = path.path if isinstance(path, Contextual) else path
 
         def log_density(x, c):
             return given(inner, c).at(self.time).log_density(x)
 
-        return -jax.vmap(log_density)(points, contexts).mean()
+        found = jax.vmap(log_density)(points, contexts)
+        return -(found.mean() if weights is None else weights @ found)
+
+
+def drawn_rows(
+    count: int, weights: Float[Array, " count"] | None, size: int, *, key: RandomKey
+) -> Int[Array, " size"]:
+    """Numbers of rows of a batch, each drawn by the weights of the rows, of sum one, if any."""
+    if weights is None:
+        return jr.randint(key, (size,), 0, count)
+    return jr.choice(key, count, (size,), p=weights)
 
 
 @eqx.filter_jit

@@ -60,6 +60,7 @@ from liouville.paths._conditional import ConditionalMixture as ConditionalMixtur
 from liouville.paths._conditional import Geodesic as Geodesic
 from liouville.paths._contextual import Contextual as Contextual
 from liouville.paths._contextual import Selected as Selected
+from liouville.paths._contextual import Standardised as Standardised
 from liouville.paths._ensemble import Ensemble as Ensemble
 from liouville.paths._exchanged import Exchanged as Exchanged
 from liouville.paths._factorised import Factorised as Factorised

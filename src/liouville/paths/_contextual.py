@@ -71,6 +71,33 @@ class Contextual(AbstractPath):
         return EnsembleMarginal.of(marginals, self.log_shares)
 
 
+class Standardised(AbstractPath, AbstractConditional):
+    r"""A path whose context is seen in units of its spread, $\rho_t(x \mid (c - c_0)/s)$.
+
+    Attributes:
+        path: a path that awaits a context.
+        center: $c_0$, shape `(size,)`, not learned.
+        spread: $s$, likewise, positive.
+    """
+
+    path: AbstractPath
+    center: Fixed[Float[Array, " size"]]
+    spread: Fixed[Float[Array, " size"]]
+
+    @property
+    def dim(self) -> int:
+        """The number of coordinates of a point."""
+        return self.given(self.center.value).dim
+
+    def given(self, context: Float[Array, " size"]) -> AbstractPath:
+        """The path of one context."""
+        return given(self.path, (context - self.center.value) / self.spread.value)
+
+    def at(self, t: Scalar) -> NoReturn:
+        """Raises an error: no context was given."""
+        raise ValueError(AWAITS)
+
+
 class Selected(AbstractPath, AbstractConditional):
     r"""One path for each unit vector of the context, $\theta = \sum_c e_c \theta_c$ leaf by leaf.
 

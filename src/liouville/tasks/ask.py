@@ -52,14 +52,17 @@ def query(run: Run, question: Question) -> dict[str, np.ndarray]:
         raise LiouvilleError(message) from None
     try:
         x, own, identifiers = points_for(
-            run.folder, model, question.points, needs_time=time is None
+            run.folder, model, question.points, needs_time=time is None, with_contexts=True
         )
     except LiouvilleError as error:
         remedy = "" if time is not None else "; a --time need not be in the file"
+        if model.contexts:
+            remedy += f"; {', '.join(model.contexts)} need not be, if one --given is for all points"
         raise LiouvilleError(f"{error}{remedy}") from error
     t = np.full(len(x), time) if time is not None else np.asarray(own)
     more: dict[str, Any] = {"std": question.std, "extrapolate": question.extrapolate}
-    found = model.answers(t, x, sigma=question.sigma, **more)
+    x, contexts = x[:, : model.dim], x[:, model.dim :] if model.contexts else None
+    found = model.answers(t, x, sigma=question.sigma, contexts=contexts, **more)
     ratio = None
     if question.against is not None:
         ratio = whole.log_ratio(t, x, question.given, question.against, **more)
@@ -67,6 +70,7 @@ def query(run: Run, question: Question) -> dict[str, np.ndarray]:
         **identified(identifiers),
         model.time_name: t,
         **columns("", model.features, x),
+        **({} if contexts is None else columns("", model.contexts, contexts)),
     }
     if not question.std:
         return about | _columns_of(model, found, ratio)
@@ -97,7 +101,14 @@ def _columns_of(
     }
 
 
-def points_for(folder: Path, model: Model, source: Any, *, needs_time: bool = False) -> Points:
+def points_for(
+    folder: Path,
+    model: Model,
+    source: Any,
+    *,
+    needs_time: bool = False,
+    with_contexts: bool = False,
+) -> Points:
     """Points for a fitted model from a file, read as the data of its run were.
 
     Args:
@@ -105,6 +116,7 @@ def points_for(folder: Path, model: Model, source: Any, *, needs_time: bool = Fa
         model: the model.
         source: the file.
         needs_time: whether points must have times.
+        with_contexts: whether the numbers on which the model depends are further coordinates.
 
     Raises:
         LiouvilleError: if the file has no such points, or no times and they are needed.
@@ -112,10 +124,11 @@ def points_for(folder: Path, model: Model, source: Any, *, needs_time: bool = Fa
     is_run = (folder / CONFIG_FILE).is_file()
     data = open_run(folder).settings.get("data", {}) if is_run else {}
     labels = data.get("times")  # of the ends of transport they are numbers
+    names = (*model.features, *(model.contexts if with_contexts else ()))
     found = points_of(
         source,
-        model.features,
-        dim=model.dim,
+        names,
+        dim=len(names),
         time_key=None,
         time_name=model.time_name if needs_time else None,
         time_unit=model.time_unit,

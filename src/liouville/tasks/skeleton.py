@@ -398,9 +398,13 @@ def _read_checked(task: Task, config: Any, given: Any) -> Any:
 
 
 def train(
-    start: Start, folder: Path | None = None, resume: bool = False, progress: bool | None = None
+    start: Start,
+    folder: Path | None = None,
+    resume: bool = False,
+    progress: bool | None = None,
+    stop: Callable[[int, float], bool] | None = None,
 ) -> Fit:
-    """Trains from a start with the options of its configuration."""
+    """Trains from a start with the options of its configuration; `stop` is that of `fit`."""
     options = start.config.training
     if start.is_interrupted:
         return Fit(start.path, [], "interrupted", 0)
@@ -414,6 +418,7 @@ def train(
         validation=start.validation,
         patience=options.patience if start.validation is not None else None,
         tolerance=options.tolerance,
+        stop=stop,
         validate_every=options.validate_every,
         chunk=options.chunk,
         checkpoint=None if folder is None else folder / CHECKPOINT_FILE,

@@ -54,6 +54,7 @@ def fit(
     validation: AbstractTerm | Objective | None = None,
     patience: int | None = None,
     tolerance: float = 0.0,
+    stop: Callable[[int, float], bool] | None = None,
     validate_every: int = 100,
     chunk: int = 50,
     log_every: int = 10,
@@ -86,6 +87,8 @@ def fit(
         patience: validations without progress after which training stops; `None` for never.
         tolerance: progress is a validation below the best one by more than this share of it. The
             random numbers are common to both, so even a small change is told from noise.
+        stop: asked after every validation with the number of steps done and its value; training
+            ends early if it says so.
         validate_every: steps between validations; a multiple of `chunk`.
         chunk: steps a compiled call.
         log_every: steps between rows of the history.
@@ -151,10 +154,12 @@ def fit(
                 done = int(state.step) - step
                 rows = _rows(objective, np.asarray(values)[:done], step, log_every)
                 step += done
+                is_enough = False
                 failed, due = bool(state.failed), step % validate_every == 0 or step >= steps
                 if validation is not None and due and not failed:
                     state, value = _validate(stepper, state, validation, tolerance)
                     rows[-1]["validation"] = value
+                    is_enough = stop is not None and stop(step, value)
                 history += rows
                 if file is not None:
                     file.append(rows)
@@ -163,6 +168,7 @@ def fit(
                     raise _failure(stepper, state, np.asarray(values)[done])
                 bar.update(step, rows[-1])
                 reason = reason_to_stop(state, step, interrupted.is_set())
+                reason = "early" if reason is None and is_enough else reason
                 if reason is not None or step % checkpoint_every == 0:
                     save(state)
                 if on_chunk is not None:

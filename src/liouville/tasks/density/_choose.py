@@ -1,6 +1,7 @@
 """Between families that the number of coordinates leaves open, a short trial decides."""
 
-import dataclasses
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -14,18 +15,20 @@ from liouville.objectives import PerMember
 from liouville.paths import AbstractPath
 from liouville.tasks.density._columns import Columns
 from liouville.tasks.density._families import initial_path, resolve_choices
-from liouville.tasks.density._terms import training_likelihood
+from liouville.tasks.density._terms import likelihood, training_likelihood
 from liouville.tasks.density.config import DensityConfig
+from liouville.tasks.density.measure import average_of
 from liouville.tasks.skeleton import train
 from liouville.tasks.task import Start
 
 # A gap of hundredths of a nat is not seen in fewer rows, nor is a sharp edge.
 _FEWEST_KEPT = 200
-_STEPS = 600
-# Maps cost time at every step and every question, so they must win by this many nats for each
-# row, and by this many standard errors of the difference.
-_LEAST_GAIN = 0.01
-_ERRORS = 1.5
+# What is richer costs time at every step and every question, so it must win by this many nats for
+# each row, and by this many standard errors of the difference.
+_LEAST_GAIN, _ERRORS = 0.01, 1.5
+# A trial is judged whenever so many steps were done; by so many times the least gain it is won
+# before it ends.
+_JUDGED_EVERY, _CHUNK, _CLEAR = 150, 25, 3.0
 
 
 class Choice(NamedTuple):
@@ -33,7 +36,7 @@ class Choice(NamedTuple):
 
     config: DensityConfig
     path: AbstractPath
-    gain: float | None = None  # what the trial said for maps, in nats a validation row
+    gain: float | None = None  # what the trial said for the richer family, in nats a row
     is_interrupted: bool = False  # the user stopped the trial
 
 
@@ -48,33 +51,35 @@ def choose(
     """Fills in what the configuration leaves to the data, if need be by a trial.
 
     A mixture of a moderate number of parts cannot follow a sharp edge; seen through maps it can.
-    Where both are open and there are enough validation samples, one is trained for the likelihood
-    alone for a few hundred steps, the other has a fitted end, and the maps are taken if they win on
-    the validation samples by more than chance and by more than their cost.
+    One whose parts are functions of numbers cannot follow all that depends on them; conditional
+    mixtures can. Where both are open and there are enough validation samples, the mixture has a
+    fitted end and the other is trained for the likelihood alone. It is taken if it wins on the
+    validation samples by more than chance and by more than its cost, and given up as soon as it
+    would not win if each doubling of its steps went on to bring as much as the last one did.
     """
     lattice = training.quantisation
     whole = 0.0 if lattice is None else float(lattice.is_discrete.mean())
     known = (training.dim, len(training), int(training.counts.min()), whole)
     points, seed = units.to_model(training.points), config.training.seed
-    start = partial(initial_path, points, training.labels, seed=seed)
-    plain = resolve_choices(config, *known)
+    start = partial(initial_path, points, training, seed=seed)
+    given_numbers = training.contexts is not None
+    plain = resolve_choices(config, *known, given_numbers=given_numbers)
     is_open = config.path.model == "auto" and plain.path.model == "mixture"
+    path = start(plain.path)
     if not is_open or validation is None or len(validation) < _FEWEST_KEPT:
-        return Choice(plain, start(plain.path))
-    wished = dataclasses.replace(config.path, model="warped")
-    warped = resolve_choices(dataclasses.replace(config, path=wished), *known)
-    tried = []
-    for candidate in (plain, warped):
-        path = start(candidate.path)
-        nats = _try_out(path, candidate, training, validation, units, progress)
-        if nats is None:
-            return Choice(candidate, path, is_interrupted=True)
-        tried.append((candidate, path, nats))
-    gains = tried[0][2] - tried[1][2]
-    gain, error = float(gains.mean()), float(gains.std() / np.sqrt(len(gains)))
-    is_better = gain > max(_LEAST_GAIN, _ERRORS * error)
-    candidate, path, _ = tried[1] if is_better else tried[0]
-    return Choice(candidate, path, gain)
+        return Choice(plain, path)
+    wished = replace(config.path, model="autoregressive" if given_numbers else "warped")
+    rich = resolve_choices(replace(config, path=wished), *known, given_numbers=given_numbers)
+    # Members that are averaged are better than one, which is enough to win.
+    one = start(replace(rich.path, members=1))
+    before = _nats(path, validation, units)
+    after = _try_out(one, rich, training, validation, units, before, progress)
+    if after is None:
+        return Choice(rich, one, is_interrupted=True)
+    gain, error = average_of(before - after, validation)
+    if not gain > max(_LEAST_GAIN, _ERRORS * error):
+        return Choice(plain, path, gain)
+    return Choice(rich, one if rich.path.members == 1 else start(rich.path), gain)
 
 
 def _try_out(
@@ -83,19 +88,57 @@ def _try_out(
     training: Samples,
     validation: Samples,
     units: Columns,
+    before: np.ndarray,
     progress: bool | None,
 ) -> np.ndarray | None:
-    """The negative log-likelihoods of validation samples after a trial; `None` if stopped."""
+    """The nats of validation samples after training for likelihood, as long as there is hope.
+
+    `before` are those that are to be fallen below; `None` if the user stops it.
+    """
     options = config.training
     assert options.steps is not None  # filled in by `resolve_choices`
-    if config.path.model != "mixture":  # whose end is fitted already
-        short = dataclasses.replace(options, steps=min(_STEPS, options.steps))
-        trial = dataclasses.replace(config, training=short)
-        objective = training_likelihood(training, units, config.objective.batch_size)
-        result = train(Start(trial, path, 1.0 * PerMember(objective)), progress=progress)
-        if result.reason == "interrupted":
-            return None
-        path = result.path
-    points = jnp.asarray(units.to_model(validation.points), jnp.zeros(()).dtype)
-    log_density = eqx.filter_jit(lambda path, x: jax.vmap(path.at(jnp.ones(())).log_density)(x))
-    return -np.asarray(log_density(path, points), float)
+    whole, gains, goal = options.steps, {}, average_of(before, validation)[0]
+
+    def stop(step: int, nats: float) -> bool:
+        gains[step] = goal - nats
+        return _is_settled(gains, whole)
+
+    every = replace(options, validate_every=_JUDGED_EVERY, chunk=_CHUNK, patience=None)
+    objective = 1.0 * PerMember(training_likelihood(training, units, config.objective.batch_size))
+    judge = PerMember(likelihood(validation, units, "validation"))
+    start = Start(replace(config, training=every), path, objective, judge)
+    tried = train(start, progress=progress, stop=stop)
+    return None if tried.reason == "interrupted" else _nats(tried.path, validation, units)
+
+
+def _is_settled(gains: Mapping[int, float], whole: int) -> bool:
+    """Whether gains by the number of steps say already who wins after the whole of them.
+
+    Each doubling of the steps is taken to bring as much as the last one did.
+    """
+    last = max(gains)
+    if last % 2 or last // 2 not in gains:
+        return False
+    rise = max(gains[last] - gains[last // 2], 0.0)
+    hope = gains[last] + rise * float(np.log2(max(whole / last, 1.0)))
+    return hope < _LEAST_GAIN or gains[last] > _CLEAR * _LEAST_GAIN
+
+
+def _nats(path: AbstractPath, samples: Samples, units: Columns) -> np.ndarray:
+    """The negative log-density at each sample, given its contexts, in the units of the path."""
+    points = jnp.asarray(units.to_model(samples.points), jnp.zeros(()).dtype)
+    rows = samples.contexts
+    if rows is None:
+        return -np.asarray(_log_densities(path, points, None), float)
+    return -np.asarray(_log_densities(path, points, jnp.asarray(rows, points.dtype)), float)
+
+
+@eqx.filter_jit
+def _log_densities(path: AbstractPath, points: jax.Array, rows: jax.Array | None) -> jax.Array:
+    if rows is None:
+        return jax.vmap(path.at(jnp.ones(())).log_density)(points)
+
+    def one(x: jax.Array, context: jax.Array) -> jax.Array:
+        return path.in_context(context).at(jnp.ones(())).log_density(x)
+
+    return jax.vmap(one)(points, rows)

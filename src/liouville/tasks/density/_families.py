@@ -1,13 +1,15 @@
 """Where training starts: for each model, a path from the standard normal law toward the data."""
 
 import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
-from liouville.curves import AbstractCurve, HardEnded, Knots
+from liouville.curves import AbstractCurve, HardEnded, HardStarted, Knots
+from liouville.data import Samples
 from liouville.maps import coupling_flow
 from liouville.numerics.expectation import fit_by_validation, fit_mixture
 from liouville.numerics.mixtures import GaussianMixture, log_floor, with_parts
@@ -15,6 +17,7 @@ from liouville.numerics.parameters import Fixed
 from liouville.paths import (
     AbstractPath,
     Autoregressive,
+    ConditionalBridge,
     Contextual,
     Ensemble,
     Full,
@@ -24,7 +27,9 @@ from liouville.paths import (
     Normal,
     Pushforward,
     Selected,
+    Standardised,
 )
+from liouville.tasks.conditional import law_given, listed_contexts, standard_law
 from liouville.tasks.density._marginals import marginal_map
 from liouville.tasks.density.config import DensityConfig, PathConfig
 
@@ -39,6 +44,8 @@ _MOST_POINTS = 20_000
 # per coordinate is flat, is the quicker one to train.
 _MOST_MIXTURE = 3
 _MOST_AUTOREGRESSIVE = 256
+# A mixture whose parts are functions of numbers is one network, and good in more coordinates.
+_MOST_GIVEN_NUMBERS = 20
 # Columns of whole steps: from this share of them on they rule the choices below.
 _MOSTLY_WHOLE = 0.5
 # Parts of a mixture that is seen through maps: one for so many samples of the smallest class, and
@@ -65,17 +72,24 @@ _RATE, _WARPED_RATE, _BATCH, _WARPED_BATCH = 3e-3, 5e-3, 256, 512
 
 
 def resolve_choices(
-    config: DensityConfig, dim: int, n: int, smallest: int, whole: float = 0.0
+    config: DensityConfig,
+    dim: int,
+    n: int,
+    smallest: int,
+    whole: float = 0.0,
+    *,
+    given_numbers: bool = False,
 ) -> DensityConfig:
     """Fills in what the configuration leaves to the data.
 
     These are the numbers of coordinates, of training samples and of those of the smallest class,
-    and the share of the columns that have whole steps.
+    the share of the columns that have whole steps, and whether the samples depend on numbers.
     """
     path, training = config.path, config.training
     model = path.model
     if model == "auto":
-        few = "mixture" if dim <= _MOST_MIXTURE else "autoregressive"
+        most = _MOST_GIVEN_NUMBERS if given_numbers else _MOST_MIXTURE
+        few = "mixture" if dim <= most else "autoregressive"
         model = few if dim <= _MOST_AUTOREGRESSIVE else "pushforward"
     is_warped, is_whole = model == "warped", whole > _MOSTLY_WHOLE
     is_network = model not in ("mixture", "warped")
@@ -128,29 +142,33 @@ def _or(wished: float | None, otherwise: float) -> float:
 
 
 def initial_path(
-    points: np.ndarray, labels: np.ndarray | None, config: PathConfig, *, seed: int = 0
+    points: np.ndarray, samples: Samples, config: PathConfig, *, seed: int = 0
 ) -> AbstractPath:
     """The path to start from, after `resolve_choices`.
 
-    Points are in standardised units, shape `(n, dim)`; labels are numbers from 0.
+    Args:
+        points: those of the samples in standardised units, shape `(n, dim)`.
+        samples: what the points depend on, and how much they count.
+        config: without open choices.
+        seed: of everything random.
     """
     assert config.members is not None  # filled in by `resolve_choices`
-    members = [_member(points, labels, config, i, seed + i) for i in range(config.members)]
+    members = [_member(points, samples, config, i, seed + i) for i in range(config.members)]
     return members[0] if len(members) == 1 else Ensemble.of(members)
 
 
 def _member(
-    points: np.ndarray, labels: np.ndarray | None, config: PathConfig, number: int, seed: int
+    points: np.ndarray, samples: Samples, config: PathConfig, number: int, seed: int
 ) -> AbstractPath:
     """One path; autoregressive ones differ in their order of the columns."""
     dim, key = points.shape[1], jr.key(seed)
-    counts = None if labels is None else np.bincount(labels)
-    context = 0 if counts is None else len(counts)
+    rows = samples.context_rows
+    context = 0 if rows is None else rows.shape[1]
     assert config.width is not None  # filled in by `resolve_choices`
     assert config.layers is not None
     assert config.bins is not None
     if config.model == "mixture":
-        path = _mixture(points, labels, config, seed)
+        path = _mixture(points, samples, config, seed)
     elif config.model == "autoregressive":
         assert config.parts is not None
         path = Autoregressive.standard(
@@ -183,9 +201,17 @@ def _member(
             key=key,
         )
         is_warped = config.model == "warped"
-        base = _mixture(points, labels, config, seed) if is_warped else Normal(dim)
+        base = _mixture(points, samples, config, seed) if is_warped else Normal(dim)
         path = Pushforward(base, flow)
-    return path if counts is None else Contextual.of_classes(path, jnp.asarray(counts, float))
+    if samples.labels is not None:
+        return Contextual.of_classes(path, jnp.asarray(samples.masses, float))
+    if rows is None:
+        return path
+    if config.model != "mixture":  # which has units of its own
+        spread = np.where(rows.std(axis=0) > 0, rows.std(axis=0), 1.0)
+        units = (jnp.asarray(a, jnp.zeros(()).dtype) for a in (rows.mean(axis=0), spread))
+        path = Standardised(path, *map(Fixed, units))
+    return Contextual(path, *listed_contexts(rows, samples.weights, seed=seed))
 
 
 def _order(dim: int, number: int, members: int) -> np.ndarray:
@@ -203,12 +229,19 @@ def _family(config: PathConfig) -> Gaussian | Logistic:
     return Logistic() if config.family == "logistic" else Gaussian()
 
 
-def _mixture(
-    points: np.ndarray, labels: np.ndarray | None, config: PathConfig, seed: int
-) -> AbstractPath:
+def _mixture(points: np.ndarray, samples: Samples, config: PathConfig, seed: int) -> AbstractPath:
     """Parts that run from the standard normal law to those of fitted mixtures, one a class."""
-    groups = [points] if labels is None else [points[labels == c] for c in np.unique(labels)]
-    ends = [_fitted(group, config, seed) for group in groups]
+    labels, weights = samples.labels, samples.weights
+    if samples.contexts is not None:
+        rows, key = samples.contexts, jr.key(seed)
+        law = law_given(points, rows, weights, parts=config.parts, seed=seed)
+        options: Any = {"width": config.width, "key": key}
+        return ConditionalBridge.between(standard_law(law), law, INTERVAL, **options)
+    groups = [slice(None)] if labels is None else [labels == c for c in np.unique(labels)]
+    ends = [
+        _fitted(points[own], None if weights is None else weights[own], config, seed)
+        for own in groups
+    ]
     # Paths of one shape: a part that is cut in two equal ones changes nothing.
     most = max(len(end.weights) for end in ends)
     ends = [with_parts(end, most) for end in ends]
@@ -220,11 +253,14 @@ def _mixture(
     return paths[0] if labels is None else Selected.of(paths)
 
 
-def _fitted(points: np.ndarray, config: PathConfig, seed: int) -> GaussianMixture:
-    chosen = points[np.random.default_rng(seed).permutation(len(points))[:_MOST_POINTS]]
+def _fitted(
+    points: np.ndarray, weights: np.ndarray | None, config: PathConfig, seed: int
+) -> GaussianMixture:
+    chosen = np.random.default_rng(seed).permutation(len(points))[:_MOST_POINTS]
+    points, weights = points[chosen], None if weights is None else weights[chosen]
     if config.parts is None:
-        return fit_by_validation(chosen, most=_MOST_PARTS, seed=seed)
-    return fit_mixture(chosen, parts=config.parts, seed=seed)
+        return fit_by_validation(points, weights, most=_MOST_PARTS, seed=seed)
+    return fit_mixture(points, weights, parts=config.parts, seed=seed)
 
 
 def _laid(
@@ -241,19 +277,29 @@ def _laid(
     return LocationScale(
         location=_curve(jnp.zeros_like(means), means, config),
         raw_scale=_curve(raw(eyes / spread), raw(factors), config),
-        logits=Fixed(logits) if config.start == "hard" else logits,
+        logits=Fixed(logits) if _is_held(config) else logits,
         family=_family(config),
         scale=scale,
     )
 
 
 def _curve(start: jax.Array, end: jax.Array, config: PathConfig) -> AbstractCurve:
-    """From one value to another in a straight line, both held or both learned.
-
-    A held end is what held-out rows chose: what is left to learn is the way there.
-    """
-    if config.start == "hard":
+    """From one value to another in a straight line, of which either is held or learned."""
+    if _is_held(config):
         still = Knots(_CLOCK, jnp.zeros((len(_CLOCK), *start.shape), start.dtype), "cubic")
         return HardEnded(INTERVAL, jnp.stack([start, end]), still)
+    if config.start == "hard":
+        return HardStarted(
+            start, Knots(_CLOCK, jnp.stack([end - start] * len(_CLOCK)), "cubic"), INTERVAL
+        )
     line = jnp.stack([(1.0 - s) * start + s * end for s in _CLOCK])
     return Knots(_CLOCK, line, "cubic")
+
+
+def _is_held(config: PathConfig) -> bool:
+    """Whether the end of the parts is held with their start.
+
+    That of a mixture alone is what held-out rows chose, and what is left to learn is the way there.
+    Seen through maps, parts and maps find their end together.
+    """
+    return config.model == "mixture" and config.start == "hard"

@@ -1,5 +1,7 @@
 """The terms of the objective of a fit to samples."""
 
+from typing import Any
+
 import equinox as eqx
 import jax.numpy as jnp
 import jax.random as jr
@@ -8,7 +10,12 @@ from jaxtyping import Array, Float
 
 from liouville.data import Samples
 from liouville.numerics.types import Points, RandomKey, Scalar
-from liouville.objectives import AbstractTerm, ContextLikelihood, NegativeLogLikelihood
+from liouville.objectives import (
+    AbstractTerm,
+    ContextLikelihood,
+    NegativeLogLikelihood,
+    drawn_rows,
+)
 from liouville.paths import AbstractPath
 from liouville.tasks.density._columns import Columns
 
@@ -25,7 +32,8 @@ class Renoised(AbstractTerm):
     """
 
     values: Points  # v, in the model's units
-    contexts: Float[Array, "n size"]  # c, of size zero without classes
+    contexts: Float[Array, "n size"]  # c, of size zero without classes and contexts
+    weights: Float[Array, " n"] | None  # of sum one, or all alike
     step: Float[Array, " dim"]  # s, zero for continuous columns
     width: Float[Array, " dim"]  # h
     batch_size: int | None = eqx.field(static=True)
@@ -34,15 +42,15 @@ class Renoised(AbstractTerm):
     def __call__(self, path: AbstractPath, *, key: RandomKey) -> Scalar:
         """The mean negative log-likelihood per sample, or an unbiased estimate from a batch."""
         pick_key, step_key, bell_key = jr.split(key, 3)
-        values, contexts = self.values, self.contexts
+        values, contexts, weights = self.values, self.contexts, self.weights
         if self.batch_size is not None and self.batch_size < len(values):
-            picks = jr.randint(pick_key, (self.batch_size,), 0, len(values))
-            values, contexts = values[picks], contexts[picks]
+            picks = drawn_rows(len(values), weights, self.batch_size, key=pick_key)
+            values, contexts, weights = values[picks], contexts[picks], None
         within = jr.uniform(step_key, values.shape, values.dtype)
         bells = jr.normal(bell_key, values.shape, values.dtype)
         points = values + self.step * within + self.width * bells
         time = jnp.ones((), values.dtype)
-        return ContextLikelihood(time=time, points=points, contexts=contexts)(path, key=key)
+        return ContextLikelihood(time, points, contexts, weights)(path, key=key)
 
 
 class Known(AbstractTerm):
@@ -78,10 +86,11 @@ def training_likelihood(
     if lattice is None or not lattice.is_discrete.any():
         return likelihood(samples, units, "likelihood", batch_size)
     dtype = jnp.zeros(()).dtype
-    step = lattice.step / units.scale
+    step, shares = lattice.step / units.scale, samples.shares
     return Renoised(
         values=jnp.asarray(units.to_model(lattice.remove_noise(samples.points)), dtype),
         contexts=jnp.asarray(_contexts(samples), dtype),
+        weights=None if shares is None else jnp.asarray(shares, dtype),
         step=jnp.asarray(step, dtype),
         width=jnp.asarray(np.minimum(noise, 0.5 * step), dtype),
         batch_size=batch_size,
@@ -92,18 +101,13 @@ def training_likelihood(
 def likelihood(
     samples: Samples, units: Columns, name: str, batch_size: int | None = None
 ) -> AbstractTerm:
-    """The negative log-likelihood of samples at time 1, given their classes if they have some."""
-    points = units.to_model(samples.points)
-    if samples.labels is None:
-        return NegativeLogLikelihood([1.0], [points], batch_size=batch_size, name=name)
-    dtype = jnp.zeros(()).dtype
-    return ContextLikelihood(
-        time=jnp.ones((), dtype),
-        points=jnp.asarray(points, dtype),
-        contexts=jnp.asarray(_contexts(samples), dtype),
-        batch_size=batch_size,
-        name=name,
-    )
+    """The negative log-likelihood of samples at time 1, given their contexts if they have some."""
+    points, weights, rows = units.to_model(samples.points), samples.weights, samples.context_rows
+    options: Any = {"batch_size": batch_size, "name": name}
+    if rows is not None:
+        return ContextLikelihood.of(1.0, points, rows, weights, **options)
+    own = None if weights is None else [weights]
+    return NegativeLogLikelihood([1.0], [points], weights=own, **options)
 
 
 def start_likelihood(samples: Samples, seed: int) -> AbstractTerm:
@@ -113,7 +117,6 @@ def start_likelihood(samples: Samples, seed: int) -> AbstractTerm:
 
 
 def _contexts(samples: Samples) -> np.ndarray:
-    """A unit vector for the class of each sample, of size zero without classes."""
-    if samples.labels is None:
-        return np.zeros((len(samples), 0))
-    return np.eye(len(samples.classes))[samples.labels]
+    """What the law of each sample depends on; of size zero if on nothing."""
+    rows = samples.context_rows
+    return np.zeros((len(samples), 0)) if rows is None else rows

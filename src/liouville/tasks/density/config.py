@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from liouville.errors import LiouvilleError
 from liouville.runs.config import Range, option
 from liouville.tasks.settings import (
     COUNT,
@@ -24,6 +25,14 @@ class DataConfig:
         None, "the data file: .csv, .parquet, .npz, .h5ad, ...; see docs/data.md", argument="DATA"
     )
     label: str | None = option(None, "column or array of the classes", flag="--label")
+    context: tuple[str, ...] | None = option(
+        None,
+        "columns of numbers on which the density depends: of each value a density of its own",
+        flag="--context",
+    )
+    weights: str | None = option(
+        None, "column that says how much each sample counts", flag="--weights"
+    )
     features: tuple[str, ...] | None = option(
         None, "columns to use as coordinates", flag="--features"
     )
@@ -140,3 +149,18 @@ class DensityConfig:
         weight_decay=None, patience=5, validate_every=25, checkpoint_every=500, chunk=25
     )
     report: ReportConfig = ReportConfig()
+
+    def __post_init__(self):
+        if self.data.context is None:
+            return
+        if self.data.label is not None:
+            raise LiouvilleError(
+                "--label and --context were both given; write the classes as columns of 0 and 1, "
+                "or leave one out"
+            )
+        is_bridge = self.path.model in ("auto", "mixture")
+        if is_bridge and (self.path.start != "hard" or self.path.family != "gaussian"):
+            raise LiouvilleError(
+                "a mixture given --context starts hard and is of Gaussian parts; leave out "
+                "path.start and path.family, or choose --model autoregressive"
+            )

@@ -91,7 +91,7 @@ def resolve(data: Samples | Split, config: DensityConfig, progress: bool | None 
         "members": choice.config.path.members,
     }
     if choice.gain is not None:
-        facts["validation nats gained by maps in the trial"] = round(choice.gain, 4)
+        facts["validation nats gained in the trial of a richer family"] = round(choice.gain, 4)
     return Start(
         choice.config,
         choice.path,
@@ -106,6 +106,7 @@ def resolve(data: Samples | Split, config: DensityConfig, progress: bool | None 
 def model(start: Start, result: Fit) -> Model:
     """The model in the units of the samples."""
     parts, units = start.known
+    names = parts.training.context_names
     return Model(
         path=units.seen(result.path),
         units=units.units,
@@ -115,6 +116,7 @@ def model(start: Start, result: Fit) -> Model:
         notes={
             "model": start.config.path.model,
             "quantisation": quantisation_of(parts.training).to_dict(),
+            **({"contexts": list(names)} if names else {}),
         },
     )
 
@@ -124,7 +126,7 @@ TASK = Task(
     config=DensityConfig,
     result=DensityFit,
     read=read,
-    arrays=lambda samples: [samples.points, samples.labels],
+    arrays=lambda samples: [samples.points, samples.labels, samples.weights, samples.contexts],
     resolve=resolve,
     model=model,
     measure=measure.measure,

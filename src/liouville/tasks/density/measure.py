@@ -23,6 +23,8 @@ from liouville.tasks.task import Start
 
 _TRAJECTORIES = 1000
 _STEPS = 40
+# Of a density that depends on numbers, so many contexts are measured.
+_CONTEXTS = 8
 # The plain mixture is fitted to at most so many points.
 _MOST_POINTS = 20_000
 # In a gap of the density weights that move make velocities of e^80, by right; a solver of few steps
@@ -53,38 +55,66 @@ def evaluate(model: Model, samples: Samples, config: DensityConfig) -> dict[str,
 def scores(model: Model, parts: Split) -> dict[str, float]:
     """Negative log-likelihoods of samples kept from training, in nats and bits.
 
-    Nats are per sample, for dequantised samples in the user's units; bits are per coordinate. The
-    baseline is a full-covariance Gaussian mixture, see `fit_by_validation`; what the model gains
-    over it is the mean of the differences, with its standard error.
+    Nats are per sample, for dequantised samples in the user's units, given their contexts if they
+    have some; bits are per coordinate. The baseline is a full-covariance Gaussian mixture, see
+    `fit_by_validation`, of points and contexts together and given these; what the model gains over
+    it is the mean of the differences, with its standard error.
     """
     kept, name = (parts.test, "test") if parts.test is not None else (parts.validation, "held-out")
     if kept is None:
         return {}
-    nats = -model.log_density(1.0, kept.points)
-    theirs = -plain_mixture(parts.training.points).log_density(kept.points)
-    gain = theirs - nats
+    nats = -model.log_density(1.0, kept.points, contexts=kept.contexts)
+    theirs = _plain_nats(parts.training, kept)
+    ours, gain = average_of(nats, kept), average_of(theirs - nats, kept)
     found = {
-        f"{name} nats per sample": float(nats.mean()),
-        f"{name} standard error": float(nats.std() / np.sqrt(len(nats))),
-        f"{name} nats per sample, plain mixture": float(theirs.mean()),
-        f"{name} gain over the plain mixture": float(gain.mean()),
-        f"{name} gain, standard error": float(gain.std() / np.sqrt(len(gain))),
-        f"{name} bits per dimension": float(quantisation_of(kept).bits_per_dimension(-nats.mean())),
+        f"{name} nats per sample": ours[0],
+        f"{name} standard error": ours[1],
+        f"{name} nats per sample, plain mixture": ours[0] + gain[0],
+        f"{name} gain over the plain mixture": gain[0],
+        f"{name} gain, standard error": gain[1],
+        f"{name} bits per dimension": float(quantisation_of(kept).bits_per_dimension(-ours[0])),
     }
     if kept.labels is not None:
-        own = [
-            model.given(kept.classes[i]).log_density(1.0, kept.points[kept.labels == i])
-            for i in np.unique(kept.labels)
-        ]
-        found[f"{name} nats per sample, class given"] = -float(np.concatenate(own).mean())
+        own = np.empty(len(kept))
+        for i in np.unique(kept.labels):
+            rows = kept.labels == i
+            own[rows] = model.given(kept.classes[i]).log_density(1.0, kept.points[rows])
+        found[f"{name} nats per sample, class given"] = -average_of(own, kept)[0]
     return {key: round(value, 4) for key, value in found.items()}
+
+
+def average_of(values: np.ndarray, samples: Samples) -> tuple[float, float]:
+    """The mean of what each sample has, by their weights, and its standard error."""
+    shares = samples.shares
+    if shares is None:
+        shares = np.full(len(values), 1.0 / len(values))
+    mean = float(shares @ values)
+    return mean, float(np.sqrt(shares**2 @ (values - mean) ** 2))
+
+
+def _plain_nats(training: Samples, kept: Samples) -> np.ndarray:
+    """Negative log-densities of kept samples by the plain mixture, given their contexts."""
+    if training.contexts is None:
+        return -plain_mixture(training.points, training.weights).log_density(kept.points)
+    joint, every = (
+        np.column_stack([part.points, part.contexts])  # pyright: ignore[reportArgumentType]
+        for part in (training, kept)
+    )
+    mixture = plain_mixture(joint, training.weights)
+    alone = slice(training.dim, None)
+    of_contexts = GaussianMixture(
+        mixture.weights, mixture.means[:, alone], mixture.covariances[:, alone, alone]
+    )
+    return of_contexts.log_density(every[:, alone]) - mixture.log_density(every)
 
 
 def motion_figures(path: AbstractPath, model: Model) -> dict[str, float]:
     """What the motion of the path of a model costs and how straight it is, in the path's units."""
     # A trajectory costs about a hundred velocities, each some work for every coordinate.
     n = int(np.clip(_TRAJECTORIES * 8 // model.dim, 100, _TRAJECTORIES))
-    measured = motion(path, n=n, classes=len(model.classes))
+    measured = motion(
+        path, n=n, contexts=len(model.classes) or (_CONTEXTS if model.contexts else 0)
+    )
     figures = {
         "path energy": measured.energy,
         "squared distance of its ends": measured.distance,
@@ -95,12 +125,13 @@ def motion_figures(path: AbstractPath, model: Model) -> dict[str, float]:
     return {name: round(value, 4) for name, value in figures.items() if np.isfinite(value)}
 
 
-def plain_mixture(points: np.ndarray) -> GaussianMixture:
+def plain_mixture(points: np.ndarray, weights: np.ndarray | None = None) -> GaussianMixture:
     """The Gaussian mixture that is printed beside a density, of points of shape `(n, dim)`."""
     chosen = np.random.default_rng(0).permutation(len(points))[:_MOST_POINTS]
     # Covariances of many coordinates need more points than a part of a small table has.
     most = int(np.clip(len(chosen) // (2 * points.shape[1] + 1), 1, 64))
-    return fit_by_validation(points[chosen], most=most)
+    own = None if weights is None else weights[chosen]
+    return fit_by_validation(points[chosen], own, most=most)
 
 
 class Motion(NamedTuple):
@@ -126,17 +157,17 @@ class Motion(NamedTuple):
         return 1.0 - (self.energy - self.displacement) / max(self.displacement, 1e-12)
 
 
-def motion(path: AbstractPath, *, n: int = 1000, seed: int = 0, classes: int = 0) -> Motion:
+def motion(path: AbstractPath, *, n: int = 1000, seed: int = 0, contexts: int = 0) -> Motion:
     r"""Measures the motion of a path from time 0 to 1 along its velocity.
 
     As $E\int|u - (x_1 - x_0)|^2 = E\int|u|^2 - E|x_1 - x_0|^2$ along trajectories, the energy and
     the displacement say all about straightness (Liu, Gong and Liu, ICLR 2023). It takes `n`
-    trajectories; the figures of a path of several classes are the means over their paths.
+    trajectories; the figures of a path of several contexts are the means over the first of them.
     """
-    if classes:
-        keys = jr.split(jr.key(seed), classes)
-        each = -(-n // classes)
-        parts = [_measure_motion(path.in_context(c), keys[c], each) for c in range(classes)]
+    if contexts:
+        keys = jr.split(jr.key(seed), contexts)
+        each = -(-n // contexts)
+        parts = [_measure_motion(path.in_context(c), keys[c], each) for c in range(contexts)]
         return Motion(*np.mean(parts, axis=0).tolist())
     return _measure_motion(path, jr.key(seed), n)
 

@@ -17,12 +17,15 @@ def read(config: DensityConfig, given: Any = None) -> Samples | Split:
     if isinstance(source, Split):
         return source
     if not isinstance(source, Samples):
-        names = ("label", "features", "without", "dims", "basis")
+        names = ("label", "features", "without", "dims", "basis", "weights", "context")
         source = read_samples(source, **{name: getattr(options, name) for name in names})
-    if source.weights is not None:
+    if options.context is not None and source.contexts is None:
+        source = source.with_contexts(options.context)
+    if source.contexts is not None and source.labels is not None:
         raise LiouvilleError(
-            f"{source.source} has weights, which fit density does not use; leave them out, or draw "
-            "rows by them"
+            f"{source.source} has classes ({source.label_name or 'labels'}) and contexts, of which "
+            "a density knows one; leave the column of the classes out (--without), or write it as "
+            "columns of 0 and 1"
         )
     image_shape(config, source.dim, False)
     source.check_numbers()

@@ -151,6 +151,8 @@ def end_of(
         source = _weighted(source)
     if not isinstance(source, Samples):
         source = _samples(source, data)
+    if data.context is not None and source.contexts is None:
+        source = source.with_contexts(data.context)
     source = source.check(min_rows=data.min_samples)
     _check_ties(source)
     return _fit_end(source, data, ends, seed)
@@ -169,11 +171,8 @@ def _read(source: str | Path, data: DataConfig) -> Samples:
 
 
 def _samples(source: Any, data: DataConfig) -> Samples:
-    names = ("label", "features", "without", "dims", "basis", "weights")
-    options = {name: getattr(data, name) for name in names}
-    if data.context is not None and data.features is not None:
-        options["features"] = (*data.features, *data.context)
-    return read_samples(source, **options)
+    names = ("label", "features", "without", "dims", "basis", "weights", "context")
+    return read_samples(source, **{name: getattr(data, name) for name in names})
 
 
 def _weighted(pair: tuple[Any, ...]) -> Samples:
@@ -215,11 +214,12 @@ def _fit_end(samples: Samples, data: DataConfig, ends: EndsConfig, seed: int) ->
     # With few samples all are needed for the fit.
     share = data.test if len(samples) >= 100 else 0.0
     training, _, test = samples.split(0.0, share, seed)
-    training, rows = _without_contexts(training, data)
-    test, kept_rows = _without_contexts(test, data)
     contexts = None
-    if rows is not None and kept_rows is not None:
-        names = samples.classes if data.context is None else data.context
+    if data.label is not None or data.context is not None:
+        rows, kept_rows = training.context_rows, test.context_rows
+        if rows is None or kept_rows is None:
+            raise LiouvilleError(f"{samples.source} has no classes; leave out --label")
+        names = samples.context_names or samples.classes
         contexts = Contexts(names, rows, kept_rows, data.context is None)
     chosen = np.random.default_rng(seed).permutation(len(training))[:_MOST_POINTS]
     points, weights = training.points[chosen], training.weights
@@ -250,27 +250,6 @@ def mixture_of(
     worth = len(points) if weights is None else _worth(weights)
     most = int(np.clip(worth // (2 * points.shape[1] + 1), 1, ends.most))
     return fit_by_validation(points, weights, most=most, seed=seed)
-
-
-def _without_contexts(samples: Samples, data: DataConfig) -> tuple[Samples, np.ndarray | None]:
-    """Samples without the columns of their contexts, and these."""
-    if data.label is not None:
-        if samples.labels is None:
-            raise LiouvilleError(f"{samples.source} has no classes; leave out --label")
-        return samples, np.eye(len(samples.classes))[samples.labels]
-    if data.context is None:
-        return samples, None
-    for name in data.context:
-        if name not in samples.features:
-            known = ", ".join(samples.features[:20])
-            raise LiouvilleError(f"{samples.source} has no column {name!r}; it has {known}")
-    own = np.isin(samples.features, data.context)
-    if own.all():
-        raise LiouvilleError(f"{samples.source} has no columns besides its contexts; add some")
-    order = [samples.features.index(name) for name in data.context]
-    names = tuple(name for name, is_own in zip(samples.features, own) if not is_own)
-    left = dataclasses.replace(samples, points=samples.points[:, ~own], features=names)
-    return left, samples.points[:, order]
 
 
 def _check_contexts(ends: Sequence[End], data: DataConfig) -> None:
