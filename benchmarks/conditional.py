@@ -1,6 +1,6 @@
-"""Conditional transport: the map of a context beside the one that is known, in the closed form.
+"""Conditional transport and densities: of each context beside what is known in closed form.
 
-    python benchmarks/conditional.py [--rows 4000] [--seeds 2]
+    python benchmarks/conditional.py [--rows 4000] [--seeds 2] [--only transport|density]
 
 Of every context c both ends are Gaussians in two or five coordinates whose means, and in the last
 rows whose covariances too, depend on c; the model sees rows with the context of each, and none of
@@ -9,6 +9,12 @@ optimal map T* in closed form, at 21 contexts (or all classes) and 500 points of
 map between the moments of the rows of a class or of the 5 % of rows nearest to the context
 (`local`), which is what is done without a model, and the best map of all rows that does not know
 the context (`pooled`).
+
+Of densities: millinats of Kullback-Leibler divergence from the law of a context to the density
+fitted to the rows of the first end with their contexts, at the same contexts; beside it the
+Gaussian of the nearest rows (`local`), the mixture of columns and contexts together given the
+context (`joint`), and the mixture that does not know it (`pooled`). In the last row the law given a
+context is two Gaussians whose distance grows with it.
 """
 
 import argparse
@@ -18,9 +24,13 @@ import warnings
 
 import jax
 import numpy as np
+from results import Column, save
+from scipy import stats
 
 import liouville as lv
+from liouville.numerics.mixtures import GaussianMixture
 from liouville.problems import bridge_cross
+from liouville.tasks.density.measure import plain_mixture
 
 Array = np.ndarray
 ASKED = np.linspace(-0.9, 0.9, 21)
@@ -43,6 +53,9 @@ class Truth:
         way = np.array([2.0 * c, np.sin(2.0 * c), c**2]) @ self.ways[end]
         scale = self.scales[end] * (np.exp(self.slopes[end] * c) if self.turns else 1.0)
         return way + 3.0 * end, (self.roots[end] * scale**2) @ self.roots[end].T
+
+    def log_density(self, c: float, x: Array) -> Array:
+        return stats.multivariate_normal(*self.moments(0, c)).logpdf(x)
 
     def rows(self, end: int, contexts: Array, rng: np.random.Generator) -> Array:
         found = []
@@ -102,13 +115,88 @@ def classes(rows: int, seed: int) -> list[float]:
     return (100.0 * np.mean(found, axis=0)).tolist()
 
 
+class TwoParts(Truth):
+    """Two Gaussians of equal shares, at distances that grow with the context."""
+
+    def rows(self, end: int, contexts: Array, rng: np.random.Generator) -> Array:
+        side = rng.choice([-1.0, 1.0], (len(contexts), 1))
+        return super().rows(end, contexts, rng) + side * (1.5 + contexts[:, None])
+
+    def log_density(self, c: float, x: Array) -> Array:
+        apart = (1.5 + c) * np.ones(self.dim)
+        return np.logaddexp(
+            *(super(TwoParts, self).log_density(c, x - s * apart) for s in (-1, 1))
+        ) - np.log(2)
+
+
+def divergences(truth: Truth, rows: int, seed: int) -> dict[str, float | str]:
+    """Millinats of ours and of what is done without a model."""
+    rng = np.random.default_rng(seed + 2000)
+    c = rng.uniform(-1.0, 1.0, rows)
+    x = truth.rows(0, c, rng)
+    table, name = np.column_stack([x, c]), f"x{truth.dim + 1}"
+    begun = time.perf_counter()
+    fitted = lv.fit_density(table, context=(name,), settings={"data.test": 0.0}, progress=False)
+    took = time.perf_counter() - begun
+    joint, pooled = plain_mixture(table), plain_mixture(x)
+    size = truth.dim
+    alone = GaussianMixture(
+        joint.weights, joint.means[:, size:], joint.covariances[:, size:, size:]
+    )
+    found = []
+    for asked in ASKED:
+        y = truth.rows(0, np.full(500, asked), rng)
+        right, every = truth.log_density(float(asked), y), np.column_stack([y, np.full(500, asked)])
+        near = moments_of(x[np.argsort(np.abs(c - asked))[: rows // 20]])
+        guesses = (
+            fitted.model.given([asked]).log_density(1.0, y),
+            stats.multivariate_normal(*near).logpdf(y),
+            joint.log_density(every) - alone.log_density(every[:, size:]),
+            pooled.log_density(y),
+        )
+        found.append([right - guess for guess in guesses])
+    every = np.transpose(found, (1, 0, 2)).reshape(4, -1)
+    names = ("ours", "local", "joint", "pooled")
+    values = {name: 1000.0 * float(row.mean()) for name, row in zip(names, every)}
+    error = 1000.0 * float(every[0].std() / np.sqrt(every.shape[1]))
+    return {**values, "error": error, "family": fitted.summary["model"], "s": took}
+
+
+def densities(rows: int, seeds: int) -> None:
+    """Prints and keeps the table of densities."""
+    kinds = [
+        ("2 means", Truth, 2, False),
+        ("5 means", Truth, 5, False),
+        ("2 means and covariances", Truth, 2, True),
+        ("5 means and covariances", Truth, 5, True),
+        ("2 parts at a distance", TwoParts, 2, True),
+    ]
+    found = []
+    for seed in range(seeds):
+        for name, kind, dim, turns in kinds:
+            own = divergences(kind(dim, turns, seed), rows, seed)
+            found.append({"depends on the context": f"{name}, seed {seed}", **own})
+            print(found[-1], flush=True)
+    columns = [Column("depends on the context"), Column("ours", ".1f", "min", "nats", "error")]
+    columns += [
+        Column("error"),
+        *(Column(n, ".1f", "min", "nats") for n in ("local", "joint", "pooled")),
+    ]
+    save("conditional-densities", [*columns, Column("family"), Column("s", ".0f")], found)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=4000)
     parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--only", choices=("transport", "density"))
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     print(f"{platform.machine()}, jax {jax.__version__}, {jax.devices()[0].device_kind}")
+    if options.only != "transport":
+        densities(options.rows, options.seeds)
+    if options.only == "density":
+        return
     print(f"{options.rows} rows of each end; errors in % of the variance of the end")
     print(f"{'what depends on the context':<34} {'ours':>6} {'local':>6} {'pooled':>7} {'s':>5}")
     cases = [(2, False), (5, False), (2, True), (5, True)]

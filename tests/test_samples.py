@@ -478,3 +478,17 @@ def test_wrong_dequantisation() -> None:
         found.dequantise(seed=-1)
     with _raises(r"noise was already added to data; do it once"):
         found.dequantise().dequantise()
+
+
+def test_batches_are_one_table():
+    rows = np.arange(12.0).reshape(6, 2)
+    samples = read_samples(rows[i : i + 2] for i in (0, 2, 4))
+    assert np.array_equal(samples.points, rows)
+    pairs = [(rows[:2], rows[:2])]
+    for batches, message in (
+        ([rows, rows[:, :1]], "batch 2 of data is no array of rows"),
+        (pairs, r"batch 1 .* tuple .*x for x, _ in loader"),
+        ([], "no batches left"),
+    ):
+        with pytest.raises(LiouvilleError, match=message):
+            read_samples(iter(batches))

@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -24,7 +24,8 @@ ALL = (*TEXT, *TEXT_PACKED, *FRAMES, ".npz", ".npy", *ANNOTATED)
 """The suffixes of all files that are read."""
 
 _ACCEPTED = (
-    "a path, an array or nested list, a data frame (pandas, polars, pyarrow), AnnData or MuData"
+    "a path, an array or nested list, an iterator of arrays, a data frame (pandas, polars, "
+    "pyarrow), AnnData or MuData"
 )
 
 
@@ -36,7 +37,8 @@ def opened(
 
     * A text table, a Parquet or Feather file and a data frame become a `Table`.
     * A ``.npz`` file becomes an `Archive`; a ``.npy`` file, an array of NumPy, JAX or torch, a
-      sparse matrix and a nested list become an array; a tuple becomes a tuple of arrays.
+      sparse matrix and a nested list become an array; a tuple becomes a tuple of arrays. Batches
+      of an iterator or a loader, arrays of rows, become one array.
     * ``.h5ad``, ``.zarr``, AnnData and MuData become `Annotated`.
 
     Args:
@@ -101,6 +103,8 @@ def array_of(source: Any, what: str, *, least: int = 1) -> np.ndarray:
     """An array of at least so many axes, of whatever can be one."""
     if hasattr(source, "toarray"):
         source = source.toarray()
+    if _gives_batches(source):
+        source = _joined(source, what)
     is_array = hasattr(source, "__array__") or isinstance(source, list | tuple)
     if not is_array or getattr(source, "ndim", 1) < least:
         kind = type(source).__name__
@@ -113,3 +117,29 @@ def array_of(source: Any, what: str, *, least: int = 1) -> np.ndarray:
         raise LiouvilleError(
             f"{what} of type {type(source).__name__} cannot be an array: {one_line(error)[:120]}"
         ) from None
+
+
+def _gives_batches(source: Any) -> bool:
+    """Whether it is an iterator, or a loader, which is iterated over and nothing else."""
+    if isinstance(source, str | bytes | Mapping | Set | list | tuple):
+        return False
+    is_other = hasattr(source, "__array__") or hasattr(source, "read")  # an array, an open file
+    return hasattr(source, "__iter__") and not is_other
+
+
+def _joined(batches: Iterable[Any], what: str) -> np.ndarray:
+    """All rows of batches, in their order."""
+    found: list[np.ndarray] = []
+    for batch in batches:
+        is_rows = hasattr(batch, "__array__") or isinstance(batch, list)
+        rows = np.asarray(batch) if is_rows else np.zeros(0)
+        if rows.ndim < 2 or (found and rows.shape[1:] != found[0].shape[1:]):
+            raise LiouvilleError(
+                f"batch {len(found) + 1} of {what} is no array of rows like those before: "
+                f"{type(batch).__name__} of shape {rows.shape}; of pairs give the first alone: "
+                "(x for x, _ in loader)"
+            )
+        found.append(rows)
+    if not found:
+        raise LiouvilleError(f"the iterator of {what} has no batches left; make a new one")
+    return np.concatenate(found)
