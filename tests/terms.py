@@ -394,7 +394,9 @@ TERMS: dict[str, Case] = RUNNING | {
         _conditional,
     ),
     "context-likelihood-weights": Case(
-        lambda: ContextLikelihood(jnp.asarray(0.5), POINTS, CLASSES, SHARES, batch_size=2),
+        lambda: ContextLikelihood(
+            time=jnp.asarray(0.5), points=POINTS, contexts=CLASSES, weights=SHARES, batch_size=2
+        ),
         _contextual,
         _weighted,
     ),

@@ -91,9 +91,10 @@ def test_contexts_of_samples_are_one_row_each():
     with pytest.raises(LiouvilleError, match="must be 3 rows of finite numbers"):
         Samples(np.ones((3, 1)), contexts=np.ones((2, 1)))
     with pytest.raises(LiouvilleError, match="must be 3 rows of finite numbers"):
-        Samples(np.ones((3, 1)), contexts=[[0.0], [1.0], [np.nan]])
-    config = DensityConfig(data=DensityConfig().data)
-    assert read(config, read_samples(table(40), context="dose")).context_names == ("dose",)
+        Samples(np.ones((3, 1)), contexts=np.array([[0.0], [1.0], [np.nan]]))
+    read_again = read(DensityConfig(), read_samples(table(40), context="dose"))
+    assert isinstance(read_again, Samples)
+    assert read_again.context_names == ("dose",)
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +138,7 @@ def test_a_run_answers_every_row_given_its_context(run, tmp_path):
 
 @pytest.mark.slow
 def test_a_run_is_measured_again(run):
-    nats = evaluate_run(run)
+    nats: Any = evaluate_run(run)
     assert abs(nats["test gain over the plain mixture"]) < 0.1
     drawn = lv.load(run).given("0.8").sample(1.0, 2000)
     mean, spread = law(0.8)

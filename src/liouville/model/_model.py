@@ -808,8 +808,8 @@ class Model:
                 assert function is not None
                 found = function(self.path, asked, times.astype(dtype), points)
             else:
-                clock, *own = np.split(given[times].astype(dtype), [1], axis=1)
-                found = answers_given(self.path, asked, clock[:, 0], *own, points)
+                row = given[times].astype(dtype)
+                found = answers_given(self.path, asked, row[:, 0], row[:, 1:], points)
             for name, result in zip(names, results):
                 result[index] = found[asked.index(name)]
         return [result.reshape(shape) for result, shape in zip(results, shapes)]

@@ -89,7 +89,8 @@ def fit_by_validation(
     Numbers of parts are tried in the order 1, 2, 3, 4, 6, 8, ... until two in a row bring nothing,
     each from k-means and from the best so far with a part for the points that it says too little
     of. They are judged on a quarter of 4,000 points, or on more quarters of fewer points in turn;
-    the simplest that is no worse than the best by more than chance is fitted to all points.
+    the simplest that is no worse than the best by more than chance is fitted to all points, from
+    several starts of both kinds, of which the likeliest counts.
 
     Args:
         x: points, shape `(n, dim)`, two or more.
@@ -101,8 +102,14 @@ def fit_by_validation(
     if cloud.distinct < 2 * _FOLDS:
         return cloud.in_units_of_user(cloud.climb(np.ones((len(cloud.points), 1)), _SHRINKAGE))
     choice = _choose(cloud, most, seed)
+    # Parts that were added one by one may be caught where as many clusters are not.
+    recipes = [choice]
+    if choice.added:
+        recipes.append(choice._replace(clusters=choice.clusters + choice.added, added=0))
     tried = [
-        cloud.climb(cloud.recipe(choice, seed + i), choice.shrinkage) for i in range(_RESTARTS)
+        cloud.climb(cloud.recipe(recipe, seed + i), choice.shrinkage)
+        for recipe in recipes
+        for i in range(_RESTARTS)
     ]
     return cloud.in_units_of_user(max(tried, key=cloud.mean_log_density))
 

@@ -167,8 +167,15 @@ class ContextLikelihood(AbstractTerm):
         """The term of NumPy's arrays; weights are positive, of any sum."""
         dtype = jnp.zeros(()).dtype
         shares = None if weights is None else jnp.asarray(weights / weights.sum(), dtype)
-        given = (jnp.asarray(a, dtype) for a in (time, points, contexts))
-        return ContextLikelihood(*given, shares, batch_size, name)
+        clock, x, rows = (jnp.asarray(a, dtype) for a in (time, points, contexts))
+        return ContextLikelihood(
+            time=clock,
+            points=x,
+            contexts=rows,
+            weights=shares,
+            batch_size=batch_size,
+            name=name,
+        )
 
     def __call__(self, path: AbstractPath, *, key: RandomKey) -> Scalar:
         """The mean negative log-likelihood per point, or an unbiased estimate from a batch."""

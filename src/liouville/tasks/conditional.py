@@ -101,7 +101,8 @@ class _Rows(NamedTuple):
     weights: np.ndarray | None
 
     def select(self, chosen: slice) -> "_Rows":
-        return _Rows(*(None if a is None else a[chosen] for a in self))
+        own = None if self.weights is None else self.weights[chosen]
+        return _Rows(self.points[chosen], self.rows[chosen], own)
 
 
 @eqx.filter_jit

@@ -125,9 +125,9 @@ def _is_settled(gains: Mapping[int, float], whole: int) -> bool:
 
 
 def _nats(path: AbstractPath, samples: Samples, units: Columns) -> np.ndarray:
-    """The negative log-density at each sample, given its contexts, in the units of the path."""
+    """The negative log-density at each sample, given its context, in the units of the path."""
     points = jnp.asarray(units.to_model(samples.points), jnp.zeros(()).dtype)
-    rows = samples.contexts
+    rows = samples.context_rows
     if rows is None:
         return -np.asarray(_log_densities(path, points, None), float)
     return -np.asarray(_log_densities(path, points, jnp.asarray(rows, points.dtype)), float)

@@ -160,9 +160,24 @@ def initial_path(
 def _member(
     points: np.ndarray, samples: Samples, config: PathConfig, number: int, seed: int
 ) -> AbstractPath:
-    """One path; autoregressive ones differ in their order of the columns."""
-    dim, key = points.shape[1], jr.key(seed)
-    rows = samples.context_rows
+    """One path, of all classes or contexts if there are some."""
+    rows = samples.contexts
+    if rows is None:
+        path = _alone(points, samples, config, number, seed)
+        counts = None if samples.labels is None else jnp.asarray(samples.masses, float)
+        return path if counts is None else Contextual.of_classes(path, counts)
+    center, spread = rows.mean(axis=0), np.where(np.ptp(rows, axis=0) > 0, rows.std(axis=0), 1.0)
+    inner = dataclasses.replace(samples, contexts=(rows - center) / spread)
+    units = (Fixed(jnp.asarray(a, jnp.zeros(()).dtype)) for a in (center, spread))
+    path = Standardised(_alone(points, inner, config, number, seed), *units)
+    return Contextual(path, *listed_contexts(rows, samples.weights, seed=seed))
+
+
+def _alone(
+    points: np.ndarray, samples: Samples, config: PathConfig, number: int, seed: int
+) -> AbstractPath:
+    """A path that awaits its context; autoregressive ones differ in their order of the columns."""
+    dim, key, rows = points.shape[1], jr.key(seed), samples.context_rows
     context = 0 if rows is None else rows.shape[1]
     assert config.width is not None  # filled in by `resolve_choices`
     assert config.layers is not None
@@ -203,15 +218,7 @@ def _member(
         is_warped = config.model == "warped"
         base = _mixture(points, samples, config, seed) if is_warped else Normal(dim)
         path = Pushforward(base, flow)
-    if samples.labels is not None:
-        return Contextual.of_classes(path, jnp.asarray(samples.masses, float))
-    if rows is None:
-        return path
-    if config.model != "mixture":  # which has units of its own
-        spread = np.where(rows.std(axis=0) > 0, rows.std(axis=0), 1.0)
-        units = (jnp.asarray(a, jnp.zeros(()).dtype) for a in (rows.mean(axis=0), spread))
-        path = Standardised(path, *map(Fixed, units))
-    return Contextual(path, *listed_contexts(rows, samples.weights, seed=seed))
+    return path
 
 
 def _order(dim: int, number: int, members: int) -> np.ndarray:

@@ -50,7 +50,9 @@ class Renoised(AbstractTerm):
         bells = jr.normal(bell_key, values.shape, values.dtype)
         points = values + self.step * within + self.width * bells
         time = jnp.ones((), values.dtype)
-        return ContextLikelihood(time, points, contexts, weights)(path, key=key)
+        return ContextLikelihood(time=time, points=points, contexts=contexts, weights=weights)(
+            path, key=key
+        )
 
 
 class Known(AbstractTerm):

@@ -158,7 +158,7 @@ class DensityConfig:
                 "--label and --context were both given; write the classes as columns of 0 and 1, "
                 "or leave one out"
             )
-        is_bridge = self.path.model in ("auto", "mixture")
+        is_bridge = self.path.model in ("auto", "mixture", "warped")
         if is_bridge and (self.path.start != "hard" or self.path.family != "gaussian"):
             raise LiouvilleError(
                 "a mixture given --context starts hard and is of Gaussian parts; leave out "

@@ -9,17 +9,16 @@ from liouville.data import Samples
 from liouville.errors import LiouvilleError
 from liouville.tasks.density.fit import fit_density
 
+# Without scikit-learn the module can be imported, and who makes an estimator is told.
 try:
     from sklearn.base import BaseEstimator, DensityMixin
-except (
-    ImportError
-):  # the module can be imported all the same; who makes one is told what to install
+except ImportError:
     BaseEstimator = DensityMixin = object
 
 _MOST_SEED = 2**31 - 1
 
 
-class DensityEstimator(DensityMixin, BaseEstimator):
+class DensityEstimator(DensityMixin, BaseEstimator):  # pyright: ignore[reportGeneralTypeIssues]
     r"""The density of samples, with the interface of scikit-learn's mixtures and kernels.
 
     It is `fit_density` in these terms: `fit(X)`, `score_samples(X)`, `score(X)`, `sample(n)`. Rows
@@ -120,7 +119,7 @@ def _numbers(estimator: DensityEstimator, X: Any, **options: Any) -> np.ndarray:
     """The rows as scikit-learn checks them, in double precision."""
     from sklearn.utils.validation import validate_data
 
-    return validate_data(estimator, X, dtype=np.float64, **options)
+    return np.asarray(validate_data(estimator, X, dtype=np.float64, **options))
 
 
 def _seed(state: Any) -> int:

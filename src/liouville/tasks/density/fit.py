@@ -22,6 +22,9 @@ from liouville.tasks.skeleton import fit_given
 from liouville.tasks.task import Start, Task, later
 from liouville.training import Fit, Reason
 
+# Rows of which the likelihood of a held end is taken, if they depend on numbers.
+_MOST_KNOWN = 20_000
+
 
 class DensityFit(NamedTuple):
     """What fitting to samples returns; the fields of all fits are told at `fit_given`.
@@ -70,7 +73,9 @@ def resolve(data: Samples | Split, config: DensityConfig, progress: bool | None 
     is_mixture, seed = choice.config.path.model == "mixture", config.training.seed
     # A mixture with held ends has its likelihood from the start.
     is_known = is_mixture and config.path.start == "hard"
-    batch_size = None if is_known else options.batch_size
+    batch_size = options.batch_size
+    if is_known:  # given numbers every row has a mixture of its own, which takes memory
+        batch_size = None if training.contexts is None else _MOST_KNOWN
     likelihoods = PerMember(training_likelihood(training, units, batch_size, noise))
     if is_known:
         likelihoods = Known.of(likelihoods, choice.path, seed)

@@ -97,7 +97,7 @@ def _plain_nats(training: Samples, kept: Samples) -> np.ndarray:
     if training.contexts is None:
         return -plain_mixture(training.points, training.weights).log_density(kept.points)
     joint, every = (
-        np.column_stack([part.points, part.contexts])  # pyright: ignore[reportArgumentType]
+        np.concatenate([part.points, np.asarray(part.contexts)], axis=1)
         for part in (training, kept)
     )
     mixture = plain_mixture(joint, training.weights)
