@@ -8,7 +8,9 @@ their standard errors: of the printed mixture to scikit-learn's, and of ours to 
 two. A row misses where a difference is above 0.02 nats, and for certain where it is so by more than
 two standard errors. Of several seeds the mean is given.
 
-    python benchmarks/mixtures.py [--tables iris tails] [--seeds 2]
+    python benchmarks/mixtures.py [--tables iris tails] [--seeds 2] [--printed]
+
+With `--printed` nothing but mixtures is fitted, which takes a few minutes.
 """
 
 import argparse
@@ -29,8 +31,10 @@ from liouville.tasks.density.measure import plain_mixture
 
 Law = Callable[[np.ndarray], np.ndarray]
 LEAST = 0.02
-COMPARED = ("ours less the better", "error of ours")
-NOWHERE = {"note": "", "command": "", "commit": "", "machine": "", "date": ""}
+ERRORS = {
+    "printed less scikit-learn": "error of printed",
+    "ours less the better": "error of ours",
+}
 COLUMNS = (
     results.Column("table"),
     results.Column("rows x columns"),
@@ -145,58 +149,46 @@ def theirs(x: np.ndarray, test: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def differences(name: str, seed: int) -> dict[str, np.ndarray | float]:
+def differences(name: str, seed: int, printed_alone: bool) -> dict:
     """Held-out nats by rows of everything on one table."""
     make = small if name in SMALL else known
     x, test, law = make(name, np.random.default_rng(seed))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         rival = max(theirs(x, test).values(), key=np.mean)
-        printed = plain_mixture(x).log_density(test)
         begin = time.perf_counter()
-        fitted = fit_density(Samples(x), {"data.test": 0.0, "training.seed": seed}, progress=False)
-        seconds = time.perf_counter() - begin
-    ours = fitted.model.log_density(1.0, test)
-    better = max(rival, printed, key=np.mean)
-    return {
-        "rows x columns": f"{x.shape[0]} x {x.shape[1]}",
-        "model": str(fitted.config.path.model),
-        "scikit-learn": -rival,
-        "printed": -printed,
-        "ours": -ours,
-        "printed less": rival - printed,
-        "ours less": better - ours,
-        "truth": np.full(1, np.nan) if law is None else -law(test),
-        "s": seconds,
-    }
+        printed = plain_mixture(x).log_density(test)
+        found = {
+            "rows x columns": f"{x.shape[0]} x {x.shape[1]}",
+            "scikit-learn": -rival,
+            "printed mixture": -printed,
+            "printed less scikit-learn": rival - printed,
+        }
+        if not printed_alone:
+            begin = time.perf_counter()
+            settings = {"data.test": 0.0, "training.seed": seed}
+            fitted = fit_density(Samples(x), settings, progress=False)
+            ours, better = fitted.model.log_density(1.0, test), max(rival, printed, key=np.mean)
+            found |= {"ours": -ours, "ours less the better": better - ours}
+            found["family"] = str(fitted.config.path.model)
+    found["s"] = np.full(1, time.perf_counter() - begin)
+    return found if law is None else {**found, "truth": -law(test)}
 
 
-def row(name: str, seeds: int) -> dict:
+def row(name: str, seeds: int, printed_alone: bool) -> dict:
     """The figures of one table, over the held-out rows of all seeds."""
-    every = [differences(name, seed) for seed in range(seeds)]
-
-    def joined(key: str) -> np.ndarray:
-        return np.concatenate([found[key] for found in every])
-
-    def error(key: str) -> float:
-        return float(joined(key).std() / np.sqrt(joined(key).size))
-
-    first = every[0]
-    found = {
-        "table": name,
-        "rows x columns": first["rows x columns"],
-        "scikit-learn": joined("scikit-learn").mean(),
-        "printed mixture": joined("printed").mean(),
-        "ours": joined("ours").mean(),
-        "family": first["model"],
-        "printed less scikit-learn": joined("printed less").mean(),
-        "error of printed": error("printed less"),
-        "ours less the better": joined("ours less").mean(),
-        "error of ours": error("ours less"),
-        "s": float(np.mean([found["s"] for found in every])),
-    }
-    truth = float(joined("truth").mean())
-    return found if np.isnan(truth) else {**found, "truth": truth}
+    every = [differences(name, seed, printed_alone) for seed in range(seeds)]
+    found: dict = {"table": name}
+    for key, first in every[0].items():
+        if isinstance(first, str):
+            found[key] = first
+            continue
+        values = np.concatenate([one[key] for one in every])
+        found[key] = float(values.mean())
+        if key in ERRORS:
+            found[ERRORS[key]] = float(values.std() / np.sqrt(values.size))
+    told = [verdict(found, key, error) for key, error in ERRORS.items() if key in found]
+    return {**found, "met": ", ".join(dict.fromkeys(told))}
 
 
 def verdict(found: dict, key: str, error: str) -> str:
@@ -208,21 +200,20 @@ def verdict(found: dict, key: str, error: str) -> str:
 
 
 def main() -> None:
-    """Prints the table and keeps it."""
+    """Prints the rows, and keeps the table if it is whole."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--tables", nargs="*", default=[*SMALL, *KNOWN])
     parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--printed", action="store_true")
     options = parser.parse_args()
     rows = []
     for name in options.tables:
-        found = row(name, options.seeds)
-        pairs = (("printed less scikit-learn", "error of printed"), COMPARED)
-        found["met"] = ", ".join(dict.fromkeys(verdict(found, *pair) for pair in pairs))
-        rows.append(found)
-        print({k: round(v, 4) if isinstance(v, float) else v for k, v in found.items()}, flush=True)
+        rows.append(row(name, options.seeds, options.printed))
+        said = rows[-1].items()
+        print({k: round(v, 4) if isinstance(v, float) else v for k, v in said}, flush=True)
     if len(rows) == len(SMALL) + len(KNOWN):
-        results.save("tables", COLUMNS, rows)
-    print(results.markdown({"columns": [c._asdict() for c in COLUMNS], "rows": rows, **NOWHERE}))
+        columns = [c for c in COLUMNS if c.name in rows[-1] or c.name == "truth"]
+        results.save("mixtures" if options.printed else "tables", columns, rows)
 
 
 if __name__ == "__main__":
