@@ -1,17 +1,22 @@
 """A small training run, alone in its process, that tests interrupt, kill and resume.
 
-    python trainee.py FOLDER STEPS [--eager]
+    python trainee.py FOLDER STEPS [--eager] [--distributed] [--until STEP]
 
 It writes checkpoints and metrics into FOLDER, resumes whatever it finds there, and prints a line
-when the first chunk is done and one when it ends. With `--eager` every chunk is checkpointed.
+when the first chunk is done and one when it ends. With `--eager` every chunk is checkpointed, with
+`--distributed` it is one process of a job. `--until` stops it, as a user would, at a step.
 """
 
+import os
+import signal
 import sys
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+from liouville.runs.job import ending, join, leave
 
 jax.config.update("jax_enable_x64", True)
 
@@ -55,15 +60,27 @@ def run(folder: Path, steps: int, *, eager: bool = False, on_chunk=None):
     )
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Runs what the command line says."""
     begun = False
 
     def announce(step: int) -> None:
         """Says that compilation is over."""
-        global begun
+        nonlocal begun
         if not begun:
             print("begun", step, flush=True)
             begun = True
+        if step == until:
+            os.kill(os.getpid(), signal.SIGTERM)
 
+    until = int(sys.argv[sys.argv.index("--until") + 1]) if "--until" in sys.argv else None
+    if "--distributed" in sys.argv:
+        join()
     done = run(Path(sys.argv[1]), int(sys.argv[2]), eager="--eager" in sys.argv, on_chunk=announce)
     print(done.reason, done.step, flush=True)
+    leave()
+
+
+if __name__ == "__main__":
+    with ending():
+        main()

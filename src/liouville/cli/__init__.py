@@ -9,6 +9,7 @@ import typer
 
 from liouville.cli import _cells, _events, _fit, _query
 from liouville.cli._app import SHORT_HELP, app, one_line_errors
+from liouville.runs.job import ending
 from liouville.runs.programs import compile_quickly, keep_programs
 from liouville.tasks import TASKS
 
@@ -66,7 +67,7 @@ for _name, (_command, _example) in _DOWNLOADS.items():
 
 def main() -> None:
     """Runs the command line: user errors are one line on stderr and exit code 2."""
-    with one_line_errors():
+    with ending(), one_line_errors():
         compile_quickly()
         keep_programs()
         sys.exit(app(standalone_mode=False))

@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 
 from liouville import __version__
 from liouville.errors import LiouvilleError, one_line, shown
+from liouville.runs.job import VARIABLE
 from liouville.runs.words import with_error
 from liouville.tasks.settings import MOST_SEED
 
@@ -70,6 +71,14 @@ Trust = Annotated[
 Seed = Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Seed of the random numbers.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace the run the folder holds.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")]
+Distributed = Annotated[
+    bool,
+    typer.Option(
+        "--distributed",
+        envvar=VARIABLE,
+        help="This is one of several processes that fit together; see docs/scale.md.",
+    ),
+]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="YAML file with settings.")]
 Settings = Annotated[
     list[str] | None,

@@ -1,5 +1,6 @@
 """Commands that fit, measure and list settings: one for each of `TASKS`."""
 
+import contextlib
 import importlib
 import sys
 import time
@@ -12,6 +13,7 @@ import typer
 
 from liouville.cli._app import (
     ConfigFile,
+    Distributed,
     Force,
     Json,
     Resume,
@@ -26,10 +28,10 @@ from liouville.cli._app import (
 )
 from liouville.cli._flags import with_flags
 from liouville.errors import LiouvilleError
-from liouville.runs import interruption
+from liouville.runs import interruption, job
 from liouville.runs.config import describe, load_yaml, merge
 from liouville.runs.folder import is_unfinished
-from liouville.runs.warned import noted
+from liouville.runs.warned import noted, quiet
 from liouville.tasks import TASKS, load_task, read_early, room_of
 
 _DEMOS = ", ".join(name for name, room in TASKS.items() if room.has_demo)
@@ -45,14 +47,21 @@ def fit_command(name: str) -> Callable[..., None]:
         settings: Settings = None,
         force: Force = False,
         resume: Resume = False,
+        distributed: Distributed = False,
         as_json: Json = False,
     ) -> None:
         begun = time.monotonic()
         interruption.set_last_words(partial(_how_to_go_on, out))
+        if distributed and not TASKS[name].is_shared:
+            raise LiouvilleError(
+                f"fit {name} is the work of one process, which others cannot divide; leave "
+                "--distributed out"
+            )
+        is_first = not distributed or job.join() == 0
         file = None if config is None else load_yaml(config)
         chosen = merge(TASKS[name].config, file=file, flags=flags, settings=settings or [])
         say("reading and checking")
-        with noted():
+        with noted(), contextlib.nullcontext() if is_first else quiet():
             data = None if resume else read_early(name, chosen)
             from liouville.tasks.skeleton import run_task
 
@@ -69,7 +78,10 @@ def fit_command(name: str) -> Callable[..., None]:
                 begun=begun,
                 say=say,
             )
-        _finish(task, out, result, as_json)
+        if is_first:
+            _finish(task, out, result, as_json)
+        elif result.reason == "interrupted":
+            raise typer.Exit(interruption.exit_code())
 
     kind = TASKS[name].config
     more = f"Everything that can be set, with its default: liouville settings {name}."

@@ -10,6 +10,7 @@ saved, batched and replaced. Terms are summed with weights:
 from liouville.objectives._base import AbstractTerm as AbstractTerm
 from liouville.objectives._base import Objective as Objective
 from liouville.objectives._base import stratified_times as stratified_times
+from liouville.objectives._clouds import Clouds as Clouds
 from liouville.objectives._events import AbstractEventTerm as AbstractEventTerm
 from liouville.objectives._events import InheritancePrior as InheritancePrior
 from liouville.objectives._events import MarkLikelihood as MarkLikelihood

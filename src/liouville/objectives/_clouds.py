@@ -7,6 +7,7 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from liouville.numerics.devices import divided, places, rows_of
 from liouville.numerics.types import Points, RandomKey, Scalar
 
 # All points of a time are asked at once up to so many; of more, a block after the other, so that
@@ -24,7 +25,7 @@ class Clouds(eqx.Module):
 
     Attributes:
         times: shape `(times,)`.
-        points: shape `(n, dim)`.
+        points: shape `(n, dim)`; with rows of zeros at the end where devices divide them.
         weights: shape `(n,)`, of sum one.
         starts: the first row of each time, shape `(times,)`.
         sizes: the number of points of each time, shape `(times,)`.
@@ -85,13 +86,16 @@ class Clouds(eqx.Module):
         if self.batch_size is None:
             return self.sums(quantity).sum()
         picks = jr.randint(key, (len(self.sizes), self.batch_size), 0, self.sizes[:, None])
-        rows = self.starts[:, None] + picks
+        place, counts = places(self.batch_size)
+        rows = self.starts[:, None] + picks[:, place]
         shares = self.weights[rows] * (self.sizes[:, None] / self.batch_size)
+        shares = divided(jnp.where(counts, shares, 0.0), axis=1)
+        points = rows_of(self.points, rows)
 
-        def at_one_time(t, rows, shares):
-            return shares @ quantity(t, self.points[rows], rows)
+        def at_one_time(t, points, rows, shares):
+            return shares @ quantity(t, points, rows)
 
-        return jax.vmap(at_one_time)(self.times, rows, shares).sum()
+        return jax.vmap(at_one_time)(self.times, points, rows, shares).sum()
 
     def sums(self, quantity: Quantity) -> Float[Array, " times"]:
         """The weighted sum of a quantity over all points of each time, shape `(times,)`."""
@@ -99,10 +103,10 @@ class Clouds(eqx.Module):
         def of_block(block):
             time, start, size = block
             # What is beyond the block is evaluated at its last point and multiplied by zero.
-            place = jnp.arange(self.width)
+            place, counts = places(self.width)
             rows = start + jnp.minimum(place, size - 1)
-            shares = jnp.where(place < size, self.weights[rows], 0.0)
-            return shares @ quantity(self.times[time], self.points[rows], rows)
+            shares = jnp.where(counts & (place < size), self.weights[rows], 0.0)
+            return shares @ quantity(self.times[time], rows_of(self.points, rows), rows)
 
         every_at_once = len(self.blocks) == len(self.times)
         blocks = self.blocks

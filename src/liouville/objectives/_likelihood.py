@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from liouville.numerics.conditioning import given
+from liouville.numerics.devices import mean
 from liouville.numerics.types import Points, RandomKey, Scalar
 from liouville.objectives._base import AbstractTerm
 from liouville.objectives._clouds import Clouds, Quantity
@@ -188,8 +189,10 @@ class ContextLikelihood(AbstractTerm):
         def log_density(x, c):
             return given(inner, c).at(self.time).log_density(x)
 
-        found = jax.vmap(log_density)(points, contexts)
-        return -(found.mean() if weights is None else weights @ found)
+        if weights is None:
+            return -mean(log_density, points, contexts)
+        number = len(points)
+        return -mean(lambda x, c, w: number * w * log_density(x, c), points, contexts, weights)
 
 
 def drawn_rows(

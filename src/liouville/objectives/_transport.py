@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array
 
 from liouville.dynamics import Constant, drift
+from liouville.numerics.devices import divided, places
 from liouville.numerics.functions import check_function
 from liouville.numerics.types import Point, RandomKey, Scalar
 from liouville.objectives._base import AbstractTerm, stratified_times
@@ -160,4 +161,6 @@ def over_time(path, quantity, interval, times, particles, key, crowding=0.0) -> 
         points, weights = marginal.particles(particles, key=k)
         return quantity(t, marginal, points, weights, jr.fold_in(k, 1))
 
-    return shares @ jax.vmap(at_one_time)(moments, jr.split(particles_key, times))
+    place, counts = places(times)
+    found = jax.vmap(at_one_time)(divided(moments[place]), jr.split(particles_key, times)[place])
+    return divided(jnp.where(counts, shares[place], 0.0)) @ found

@@ -42,3 +42,11 @@ def noted() -> Iterator[list[str]]:
             yield texts
         finally:
             _noted.reset(token)
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Shows no warnings in the block, as another process shows the same."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

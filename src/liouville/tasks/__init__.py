@@ -25,6 +25,7 @@ class Room(NamedTuple):
     reader: str = ""  # the module whose `read(config)` needs no JAX
     leave_out: str = ""  # the module whose `leave_out_table` predicts times it has not seen
     has_demo: bool = False
+    is_shared: bool = True  # whether several processes can divide the work of a fit
 
 
 TASKS: dict[str, Room] = {
@@ -42,6 +43,7 @@ TASKS: dict[str, Room] = {
         ask="liouville.tasks.events.ask",
         reader="liouville.tasks.events.read",
         has_demo=True,
+        is_shared=False,
     ),
 }
 

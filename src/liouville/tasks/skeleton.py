@@ -10,18 +10,21 @@ from typing import Any
 
 from liouville.errors import LiouvilleError, one_line
 from liouville.model import MODEL_FILE, Model
+from liouville.numerics import devices
 from liouville.runs import config as configuration
 from liouville.runs.files import write_bytes
 from liouville.runs.folder import (
     Run,
     begin,
     data_of,
+    fingerprint,
     finish,
     made_of,
     open_run,
     write_json,
     writing,
 )
+from liouville.runs.job import leave
 from liouville.runs.reading import parse_json, read_text
 from liouville.runs.warned import noted
 from liouville.tasks import load_model, load_task
@@ -96,6 +99,7 @@ def fit_task(
     start = task.resolve(data, config, progress)
     stopwatch.end("start")
     result = train(start, folder, resume, progress)
+    leave()  # the figures and pictures are the first process's alone
     model = task.model(start, result)
     facts = {"task": task.name, "steps": result.step}
     model = dataclasses.replace(model, notes={**facts, **model.notes})
@@ -157,12 +161,17 @@ def run_task(
     A run that broke off, wherever it did, is resumed to the same files as if it had not, but for
     the seconds it took.
 
+    Of a job of several processes each must call this; the first one alone sees the folder, and the
+    others take its configuration. They leave after training, with the `Fit` of it.
+
     Raises:
         LiouvilleError: on unusable input.
         TrainingError: if training meets a number that is not finite; the checkpoint stays.
     """
     from liouville.plots import write_page
 
+    if not devices.is_first():
+        return _help(task, folder, given, data)
     stopwatch = Stopwatch(begun)
     if data is None:
         say("reading and checking")
@@ -182,7 +191,10 @@ def run_task(
         ) as (run, config, data),
     ):
         place = run.folder
-        if run.is_finished and all((place / name).is_file() for name in _WHOLE):
+        is_whole = run.is_finished and all((place / name).is_file() for name in _WHOLE)
+        devices.told(None if is_whole else [run.settings, run.fingerprint])
+        if is_whole:
+            leave()
             if place != folder:  # it was stopped in the moment before it took its place
                 finish(folder, run, run.settings)
             return _recalled(task, folder, data, config)
@@ -214,6 +226,24 @@ def run_task(
         # choices, a resumed run makes them as the first one did.
         finish(folder, run, configuration.to_dict(fitted.config))
         return fitted
+
+
+def _help(task: Task, folder: Path, given: Any, data: Any) -> Fit:
+    """What a process of a job does that is not the first: its part of the training."""
+    orders = devices.told()
+    if orders is None:
+        leave()
+        return Fit(None, [], "finished", 0)
+    settings, mark = orders
+    config = configuration.from_dict(task.config, settings)
+    data = _read_checked(task, config, given) if data is None else data
+    if fingerprint(task.arrays(data)) != mark:
+        raise LiouvilleError(
+            "the data are not those of process 0; give all processes the same file"
+        )
+    result = train(task.resolve(data, config, False), folder, progress=False)
+    leave()
+    return result
 
 
 def _timed(fitted: Any, stopwatch: Stopwatch, phase: str) -> Any:

@@ -13,10 +13,12 @@ import numpy as np
 import optax
 
 from liouville.errors import LiouvilleError, TrainingError
+from liouville.numerics import devices
 from liouville.numerics.parameters import learned_leaves, split
 from liouville.objectives import AbstractTerm, Objective
 from liouville.runs.interruption import graceful_interruption
 from liouville.training._checkpoint import restore_state, save_state
+from liouville.training._devices import on_all_devices
 from liouville.training._log import MetricsFile, Row
 from liouville.training._progress import ProgressBar
 from liouville.training._state import Stepper, TrainState, initial_state
@@ -71,6 +73,11 @@ def fit(
     read once a chunk. Step `i` depends on (seed, i) and the state alone, so a run that is resumed
     from a checkpoint equals the uninterrupted one bit for bit (on one machine).
 
+    All devices that JAX knows share the work, those of one process or, after
+    `jax.distributed.initialize`, of several. Each process must call this alike; the first one
+    alone reads and writes files, and what differs between their starts is as it has it. The
+    numbers do not depend on how many devices there are, up to rounding.
+
     Args:
         path: the path to start from, or anything else that the terms know, such as a
             `liouville.processes.PointProcess`.
@@ -114,15 +121,20 @@ def fit(
         optimizer = default_optimizer(optimizer, steps)
     if not learned_leaves(path):
         raise LiouvilleError("the path has nothing to learn: all its arrays are fixed")
-    _, rest = split(path)
-    stepper = Stepper(rest, objective, jr.key(seed), average, optimizer, chunk)
+    is_kept = checkpoint is not None
+    if not devices.is_first():
+        checkpoint, metrics, progress = None, None, False
     groups = validation.groups if isinstance(validation, Objective) else ()
     state = initial_state(path, optimizer, max(len(groups), 1))
     if resume and checkpoint is not None and checkpoint.exists():
         state, _ = restore_state(checkpoint, state)
+    state, rest, objective, validation = on_all_devices(
+        (state, split(path)[1], objective, validation)
+    )
     begin = int(state.step)
     if begin < 0:
         raise LiouvilleError(f"{checkpoint} is at step {begin}; fit again, with --force")
+    stepper = Stepper(rest, objective, devices.copied(jr.key(seed)), average, optimizer, chunk)
     bar = ProgressBar(steps, may_end_early=patience is not None, shown=progress)
     file = None if metrics is None else MetricsFile(metrics, begin)
     history: list[Row] = []
@@ -141,7 +153,7 @@ def fit(
         return "interrupted" if interrupted else None
 
     try:
-        with graceful_interruption() as interrupted:
+        with graceful_interruption() as interrupted, devices.everywhere():
             if validation is not None and begin == 0:
                 state, _ = _validate(stepper, state, validation, tolerance)
             step, reason = begin, reason_to_stop(state, begin, False)
@@ -149,8 +161,8 @@ def fit(
                 # Up to the next whole chunk, also when a run resumes in the middle of one.
                 goal = min(steps, (step // chunk + 1) * chunk)
                 # The first chunk is compiled, which may take long and has nothing to lose.
-                interrupted.is_patient = checkpoint is not None and step > begin
-                state, values = stepper.run(state, jnp.asarray(goal))
+                interrupted.is_patient = is_kept and step > begin
+                state, values = stepper.run(state, devices.copied(jnp.asarray(goal)))
                 done = int(state.step) - step
                 rows = _rows(objective, np.asarray(values)[:done], step, log_every)
                 step += done
@@ -167,7 +179,8 @@ def fit(
                     save(eqx.tree_at(lambda s: s.failed, state, jnp.zeros((), bool)))
                     raise _failure(stepper, state, np.asarray(values)[done])
                 bar.update(step, rows[-1])
-                reason = reason_to_stop(state, step, interrupted.is_set())
+                is_interrupted = devices.any_of(interrupted.is_set())
+                reason = reason_to_stop(state, step, is_interrupted)
                 reason = "early" if reason is None and is_enough else reason
                 if reason is not None or step % checkpoint_every == 0:
                     save(state)
@@ -180,7 +193,7 @@ def fit(
     if interrupted.is_set() and reason != "interrupted":
         signal.raise_signal(interrupted.number)  # it came during the last steps
     found = state.best if np.isfinite(np.asarray(state.best_validation)).all() else state.average
-    return Fit(eqx.combine(found, rest), history, reason, step)
+    return Fit(devices.at_home(eqx.combine(found, rest)), history, reason, step)
 
 
 def check_schedule(chunk: int, every: Mapping[str, int]) -> None:
@@ -230,7 +243,7 @@ def _validate(
     values, before = stepper.validate(state, term), state.best_validation
     is_first = ~jnp.isfinite(before)
     is_progress = bool(jnp.any(is_first | (before - values > tolerance * jnp.abs(before))))
-    waited = jnp.zeros((), jnp.int32) if is_progress else state.waited + 1
+    waited = jnp.where(is_progress, 0, state.waited + 1)
     groups = (term.groups if isinstance(term, Objective) else ()) or ((),)
     best = state.best
     for parts, is_better in zip(groups, (values < before).tolist(), strict=True):

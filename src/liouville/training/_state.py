@@ -8,6 +8,7 @@ import jax.random as jr
 import optax
 from jaxtyping import Array, Bool, Float, Int
 
+from liouville.numerics.devices import shared
 from liouville.numerics.parameters import split
 from liouville.numerics.types import RandomKey, Scalar
 from liouville.objectives import AbstractTerm, Objective
@@ -63,6 +64,7 @@ class Stepper(eqx.Module):
         (total, terms), gradient = jax.value_and_grad(self.loss, has_aux=True)(
             state.learned, state.step
         )
+        gradient = shared(gradient)
         updates, optimizer = self.optimizer.update(gradient, state.optimizer, state.learned)
         learned = optax.apply_updates(state.learned, updates)
         # Early on the average follows the parameters, so that it forgets where they started.
@@ -98,7 +100,7 @@ class Stepper(eqx.Module):
                 state,
             )
 
-        return jax.lax.scan(body, state, None, length=self.chunk)
+        return shared(jax.lax.scan(body, state, None, length=self.chunk))
 
     @eqx.filter_jit
     def validate(self, state: TrainState, term: AbstractTerm | Objective) -> Float[Array, " parts"]:
@@ -107,7 +109,9 @@ class Stepper(eqx.Module):
         One number for every group of parts of the path that is judged by itself, of which it is the
         sum.
         """
-        path = eqx.combine(state.average, self.rest)
+        return shared(self._validated(eqx.combine(state.average, self.rest), term))
+
+    def _validated(self, path: Any, term: AbstractTerm | Objective) -> Float[Array, " parts"]:
         if not isinstance(term, Objective):
             return jnp.atleast_1d(term(path, key=self.key))
         total, terms = term(path, key=self.key)
