@@ -1,10 +1,15 @@
 """Time and memory of `liouville fit cells`, from the file to the report, by the size of the data.
 
     python benchmarks/cells_scale.py [--only N] [--cells 2750 --dims 5 --times 5] [--set KEY=VALUE]
+    python benchmarks/cells_scale.py --stream [--memory 0.5] [--cells 1000000 --dims 30]
 
 Every row is one command in a process of its own, with default settings, on a file of a population
 of twelve types that move and grow at different rates, in coordinates whose spreads fall like those
 of principal components. Memory is the most the process took; beside it that of the file's numbers.
+
+With `--stream` the cells are a file of AnnData, of which the command reads in pieces as many as
+fit in some gigabytes (`--memory`); beside it, whole and in memory, a tenth of the cells. Both
+models are then asked for the same 20,000 cells that neither has seen.
 """
 
 import argparse
@@ -30,6 +35,7 @@ SIZES = (
     (1_000_000, 30, 5, None),
 )
 TYPES = 12
+KEPT = 20_000  # cells that no model has seen
 
 
 def population(cells: int, dims: int, times: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -53,21 +59,26 @@ def run(cells: int, dims: int, times: int, more: list[str]) -> dict[str, object]
     """Fits one population and says what it took."""
     with tempfile.TemporaryDirectory() as folder:
         points, moments = population(cells, dims, times)
-        file, out = Path(folder, "cells.npz"), Path(folder, "RUN")
+        file = Path(folder, "cells.npz")
         np.savez(file, X=points, t=moments)
-        command = [sys.executable, "-m", "liouville", "fit", "cells", str(file), "--out", str(out)]
-        begun = time.monotonic()
-        pid = os.posix_spawn(
-            sys.executable,
-            [*command, *(word for setting in more for word in ("--set", setting))],
-            os.environ,
-            file_actions=[(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)],
-        )
-        _, status, usage = os.wait4(pid, 0)
-        seconds = time.monotonic() - begun
-        if status:
-            raise SystemExit(f"the fit of {cells} x {dims} ended with {status}")
-        summary = json.loads((out / "summary.json").read_text())
+        return {**fit(file, Path(folder, "RUN"), more), "data": points.nbytes * 2 / 2**30}
+
+
+def fit(file: Path, out: Path, more: list[str]) -> dict[str, object]:
+    """Fits the cells of a file and says what it took."""
+    command = [sys.executable, "-m", "liouville", "fit", "cells", str(file), "--out", str(out)]
+    begun = time.monotonic()
+    pid = os.posix_spawn(
+        sys.executable,
+        [*command, *(word for setting in more for word in ("--set", setting))],
+        os.environ,
+        file_actions=[(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)],
+    )
+    _, status, usage = os.wait4(pid, 0)
+    seconds = time.monotonic() - begun
+    if status:
+        raise SystemExit(f"the fit of {file} ended with {status}")
+    summary = json.loads((out / "summary.json").read_text())
     return {
         "seconds": seconds,
         "training": sum(summary["seconds"][name] for name in ("start", "compile", "train")),
@@ -75,8 +86,45 @@ def run(cells: int, dims: int, times: int, more: list[str]) -> dict[str, object]
         "steps": summary["steps"],
         "above": summary["held-out nats above the mixture"],
         "memory": usage.ru_maxrss / 2**20,
-        "data": points.nbytes * 2 / 2**30,
+        "cells": summary["cells"],
+        "processors": usage.ru_utime + usage.ru_stime,
     }
+
+
+def stream(cells: int, dims: int, times: int, memory: float, more: list[str]) -> None:
+    """Fits a file in pieces and a tenth of it in memory, and asks both of other cells."""
+    import anndata
+    import pandas as pd
+
+    import liouville as lv
+
+    points, moments = population(cells + KEPT, dims, times)
+    order = np.random.default_rng(1).permutation(len(points))
+    points, moments = points[order], moments[order]
+    asked = slice(0, KEPT)
+    seen = {"whole": slice(KEPT, None), "tenth": slice(KEPT, KEPT + cells // 10)}
+    nats = {}
+    print("| cells | read | training, s | whole, s | of processors | GiB | nats of 20,000 others |")
+    print("|" + "---:|" * 7)
+    with tempfile.TemporaryDirectory() as folder:
+        for name, rows in seen.items():
+            file, out = Path(folder, f"{name}.h5ad"), Path(folder, name)
+            obs = pd.DataFrame({"t": moments[rows]})
+            obs.index = obs.index.astype(str)
+            anndata.AnnData(obs=obs, obsm={"X_pca": points[rows]}).write_h5ad(file)
+            limit = [f"data.memory={memory:g}"] if name == "whole" else []
+            row = fit(file, out, ["data.time_key=t", *limit, *more])
+            found = lv.load(out).log_density(moments[asked], points[asked])
+            nats[name] = -np.asarray(found)
+            mean = f"{nats[name].mean():.4f} ± {nats[name].std() / KEPT**0.5:.4f}"
+            print(
+                f"| {len(obs):,} | {row['cells']:,} | {row['training']:.0f} | {row['seconds']:.0f} "
+                f"| {row['processors']:.0f} | {row['memory']:.2f} | {mean} |",
+                flush=True,
+            )
+    difference = nats["whole"] - nats["tenth"]
+    print(f"in pieces less in memory, cell by cell: {difference.mean():+.4f} ", end="")
+    print(f"± {difference.std() / KEPT**0.5:.4f} nats")
 
 
 def bare_memory() -> float:
@@ -94,7 +142,14 @@ def main() -> None:
     parser.add_argument("--dims", type=int, default=5)
     parser.add_argument("--times", type=int, default=5)
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--stream", action="store_true")
+    parser.add_argument("--memory", type=float, default=0.5)
     chosen = parser.parse_args()
+    if chosen.stream:
+        cells = chosen.cells or 1_000_000
+        dims = 30 if chosen.cells is None else chosen.dims
+        stream(cells, dims, chosen.times, chosen.memory, chosen.set)
+        return
     sizes = SIZES[: chosen.only]
     if chosen.cells is not None:
         sizes = ((chosen.cells, chosen.dims, chosen.times, None),)

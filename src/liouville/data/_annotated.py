@@ -5,7 +5,7 @@ import math
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from liouville.data._believable import check_h5ad, check_zarr
 from liouville.data._names import listed, not_found
 from liouville.data._records import number_values
 from liouville.data._tables import foreign, text_labels
+from liouville.data._thinned import OnDisk, chosen
 from liouville.errors import LiouvilleError, one_line
 
 ANNOTATED = (".h5ad", ".zarr")
@@ -30,8 +31,9 @@ _ABSENT = "it needs anndata; install it with: pip install 'liouville[cells]'"
 class Annotated:
     """A matrix of cells and genes with columns and arrays beside it."""
 
-    data: Any  # AnnData, MuData or views of them
+    data: Any  # AnnData, MuData or views of them; an `OnDisk` if there is a limit
     source: str
+    memory: float | None = None  # the most gigabytes that its points may take
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -122,6 +124,15 @@ class Annotated:
         points = real_matrix(_dense(found), f"{basis!r} of {self.source}")
         return points, names or column_names(key, points.shape[1])
 
+    def within_memory(self, basis: str, features: Sequence[str] | None = None) -> "Annotated":
+        """The same, of as many cells as may be read."""
+        if self.memory is None:
+            return self
+        shape = self._found(basis)[0].shape
+        width = shape[1] if features is None and len(shape) > 1 else len(features or (basis,))
+        rows = chosen(self.data.n_obs, width, self.memory, self.source)
+        return replace(self, data=self.data.thinned(rows))
+
     def _modality(self, basis: str) -> tuple["Annotated", str]:
         parts = getattr(self.data, "mod", {})
         name, _, key = basis.partition(":")
@@ -173,14 +184,23 @@ def is_annotated(source: Any) -> bool:
 
 
 @contextlib.contextmanager
-def annotated_file(path: Path, *, is_whole: bool = True) -> Iterator[Annotated]:
+def annotated_file(
+    path: Path, *, is_whole: bool = True, memory: float | None = None
+) -> Iterator[Annotated]:
     """An annotated matrix in a file; that of ``.h5ad`` stays on disk until it is asked for.
 
     Args:
         path: the file.
         is_whole: read ``X``, ``raw``, ``layers``, ``uns`` and pairs of cells, too.
+        memory: the most gigabytes that points may take; everything then stays on disk until it is
+            asked for.
     """
-    with foreign(path, _ABSENT, f"not an {path.suffix} file, or damaged ({{}}); save it again"):
+    damaged = f"not an {path.suffix} file, or damaged ({{}}); save it again"
+    if memory is not None:
+        with _root(path, damaged) as root:
+            yield Annotated(OnDisk(root), str(path), memory)
+        return
+    with foreign(path, _ABSENT, damaged):
         import anndata
 
         if path.suffix.lower() == ".zarr":
@@ -194,6 +214,27 @@ def annotated_file(path: Path, *, is_whole: bool = True) -> Iterator[Annotated]:
     finally:
         if cells.isbacked:
             cells.file.close()
+
+
+@contextlib.contextmanager
+def _root(path: Path, damaged: str) -> Iterator[Any]:
+    """The group of a file, open."""
+    with foreign(path, _ABSENT, damaged):
+        if path.suffix.lower() == ".zarr":
+            import zarr
+
+            check_zarr(path)
+            root = zarr.open_group(str(path), mode="r")
+        else:
+            import h5py
+
+            check_h5ad(path)
+            root = h5py.File(path, "r")
+    try:
+        yield root
+    finally:
+        if hasattr(root, "close"):
+            root.close()
 
 
 def _beside_matrices(path: Path) -> Any:

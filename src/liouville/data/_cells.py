@@ -74,6 +74,7 @@ def read_cells(
     apoptosis: str | Sequence[str] | None = None,
     times: str | Mapping[str, float | int] | None = None,
     bins: int | None = None,
+    memory: float | None = None,
 ) -> Snapshots:
     """Reads cells and the times at which they were observed.
 
@@ -119,6 +120,8 @@ def read_cells(
             ``"iPSC=18,MEF=0"`` or a mapping.
         bins: Cut times that differ from cell to cell, such as pseudotime, into so many bins of
             equal counts, each at its median.
+        memory: The most gigabytes the cells may take. ``.h5ad``, ``.zarr`` and ``.parquet`` are
+            then read in pieces, and of more cells as many as fit, chosen at random.
 
     Raises:
         LiouvilleError: If the source, a name in it or a value cannot be used, or times look like
@@ -139,7 +142,7 @@ def read_cells(
     request = _Request(
         time_key, basis, embedding, _given(numbers), texts, _given(scores), names, left_out
     )
-    with opened(source, ALL, what="cells") as found:
+    with opened(source, ALL, what="cells", memory=memory) as found:
         columns = _columns_of(found, request)
         where = source_of(found, source, "cells")
     moments, unit = _numbers(columns, times)
@@ -283,7 +286,9 @@ def _of_archive(archive: Archive, request: _Request) -> _Columns:
 
 def _of_annotated(cells: Annotated, request: _Request) -> _Columns:
     time_name = time_column(cells.columns, request.time_key, f"obs of {cells.source}")
-    points, names = cells.points(cells.basis(request.basis), request.features)
+    basis = cells.basis(request.basis)
+    cells = cells.within_memory(basis, request.features)
+    points, names = cells.points(basis, request.features)
     found = _completed(points, names, time_name, cells.array, cells.column, request, cells.source)
     scores = {kind: score_of(kind, text, _of(cells)) for kind, text in request.scores.items()}
     name = request.texts.get("groups")

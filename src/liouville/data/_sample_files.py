@@ -49,6 +49,7 @@ def read_samples(
     basis: str | None = None,
     weights: str | None = None,
     context: str | Sequence[str] | None = None,
+    memory: float | None = None,
 ) -> Samples:
     """Reads samples, one row each, and their classes if there are any.
 
@@ -77,6 +78,7 @@ def read_samples(
         basis: Array of points: of an archive, or as for `read_cells`. Not for tables.
         weights: Column of a table that says how much each row counts; rows of zero are left out.
         context: Columns of numbers on which the distribution depends, likewise: no coordinates.
+        memory: The most gigabytes the samples may take, as for `read_cells`.
 
     Raises:
         LiouvilleError: If the source, a name in it or a value cannot be used.
@@ -89,7 +91,7 @@ def read_samples(
     given = () if context is None else names_among(context, "context", example="a,b")
     if names is not None:
         names = (*names, *(name for name in given if name not in names))
-    with opened(source, ALL, what="data") as found:
+    with opened(source, ALL, what="data", memory=memory) as found:
         where = source_of(found, source, "data")
         counts = None if weights is None else _weights_of(found, weights, where)
         left_out = left_out if weights is None else (*left_out, weights)
@@ -186,7 +188,9 @@ def _of_archive(archive: Archive, request: _Request, source: str) -> _Columns:
 
 def _of_annotated(cells: Annotated, request: _Request, source: str) -> _Columns:
     del source
-    points, names = cells.points(cells.basis(request.basis), request.features)
+    basis = cells.basis(request.basis)
+    cells = cells.within_memory(basis, request.features)
+    points, names = cells.points(basis, request.features)
     label = request.label
     return points, names, None if label is None else cells.column(label), label or ""
 

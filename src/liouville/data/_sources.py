@@ -13,6 +13,7 @@ from liouville.data._archives import Archive, load_array
 from liouville.data._frames import FRAMES, frame_file, frame_table
 from liouville.data._tables import Table, existing_file
 from liouville.data._text_tables import TEXT, TEXT_PACKED, read_table
+from liouville.data._thinned import thinned_table
 from liouville.errors import LiouvilleError, one_line
 
 Source: TypeAlias = Any
@@ -31,7 +32,12 @@ _ACCEPTED = (
 
 @contextlib.contextmanager
 def opened(
-    source: Source, suffixes: Sequence[str] = ALL, *, what: str = "the data", header: bool = True
+    source: Source,
+    suffixes: Sequence[str] = ALL,
+    *,
+    what: str = "the data",
+    header: bool = True,
+    memory: float | None = None,
 ) -> Iterator[Opened]:
     """Opens a path or an object.
 
@@ -46,19 +52,27 @@ def opened(
         suffixes: those that make sense here.
         what: what an object is called in messages.
         header: whether a text table needs a line of names.
+        memory: the most gigabytes that the rows of a file may take, of which others are left out.
 
     Raises:
         LiouvilleError: If there is no such file, its suffix is another, it cannot be read, or the
             object is of a kind that holds no data.
     """
     if not isinstance(source, str | os.PathLike):
+        if memory is not None:
+            raise LiouvilleError(_whole(memory, f"{what} of type {type(source).__name__}"))
         yield in_memory(source, what)
         return
     path = existing(source, suffixes)
     suffix = path.suffix.lower()
     if suffix in ANNOTATED:
-        with annotated_file(path) as found:
+        with annotated_file(path, memory=memory) as found:
             yield found
+        return
+    if memory is not None:
+        if suffix != ".parquet":
+            raise LiouvilleError(_whole(memory, str(path)))
+        yield thinned_table(frame_file(path), memory)
         return
     readers: dict[str, Callable[[Path], Opened]] = {
         ".npz": Archive.open,
@@ -66,6 +80,13 @@ def opened(
         **dict.fromkeys(FRAMES, frame_file),
     }
     yield readers.get(suffix, lambda path: read_table(path, header=header))(path)
+
+
+def _whole(memory: float, what: str) -> str:
+    return (
+        f"data.memory is {memory:g}, but {what} is read whole; leave it out, or give a file that "
+        f"is read in pieces: {', '.join((*ANNOTATED, '.parquet'))}"
+    )
 
 
 def existing(source: str | os.PathLike, suffixes: Sequence[str]) -> Path:

@@ -72,6 +72,13 @@ class DataConfig:
     held_out: float = option(
         0.1, "share of cells of each time kept for validation", flag="--held-out", within=SHARE
     )
+    memory: float | None = option(
+        None,
+        "most gigabytes the cells may take; of a file with more, which is read in pieces, as many "
+        "as fit are chosen at random",
+        flag="--memory",
+        within=POSITIVE,
+    )
     min_cells: int = option(10, "fewest cells a time may have", within=Range(low=0, high=10**9))
 
 

@@ -16,7 +16,7 @@ def read(config: CellsConfig, cells: Any = None) -> Snapshots:
         raise LiouvilleError("no data: name a file")
     if not isinstance(source, Snapshots):
         names = ("time_key", "times", "bins", "basis", "features", "without", "dims")
-        names += ("embedding", "weights", "condition")
+        names += ("embedding", "weights", "condition", "memory")
         given = {name: getattr(options, name) for name in names}
         given |= {name: getattr(growth, name) for name in ("rates", "proliferation", "apoptosis")}
         donors = donors_column(config.path.bootstrap)

@@ -73,6 +73,13 @@ class DataConfig:
     )
     validation: float = option(0.1, "share of the samples that stops the training", within=SHARE)
     test: float = option(0.1, "share of the samples kept for the report alone", within=SHARE)
+    memory: float | None = option(
+        None,
+        "most gigabytes the samples may take; of a file with more, which is read in pieces, as "
+        "many as fit are chosen at random",
+        flag="--memory",
+        within=POSITIVE,
+    )
     min_samples: int = option(20, "fewest samples", within=Range(low=0, high=10**9))
 
 

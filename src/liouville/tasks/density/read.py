@@ -17,7 +17,7 @@ def read(config: DensityConfig, given: Any = None) -> Samples | Split:
     if isinstance(source, Split):
         return source
     if not isinstance(source, Samples):
-        names = ("label", "features", "without", "dims", "basis", "weights", "context")
+        names = ("label", "features", "without", "dims", "basis", "weights", "context", "memory")
         source = read_samples(source, **{name: getattr(options, name) for name in names})
     if options.context is not None and source.contexts is None:
         source = source.with_contexts(options.context)
