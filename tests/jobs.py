@@ -7,15 +7,18 @@ import sys
 from collections.abc import Sequence
 
 
-def start_job(number: int, command: Sequence[object]) -> list[subprocess.Popen]:
-    """So many processes of a program of Python, which find each other by the environment."""
+def start_job(number: int, *commands: Sequence[object]) -> list[subprocess.Popen]:
+    """So many processes of Python, which find each other by the environment.
+
+    All have one command, or each has its own.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     job = {"JAX_COORDINATOR_ADDRESS": f"127.0.0.1:{port}", "JAX_NUM_PROCESSES": str(number)}
     return [
         subprocess.Popen(
-            [sys.executable, *map(str, command)],
+            [sys.executable, *map(str, commands[own % len(commands)])],
             env={**os.environ, **job, "JAX_PROCESS_ID": str(own)},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

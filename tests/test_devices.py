@@ -92,6 +92,50 @@ def test_a_lost_process_ends_the_job_which_goes_on_when_started_again(tmp_path, 
     assert read_metrics(tmp_path / "metrics.jsonl")[-1]["step"] == reached + 10
 
 
+def fit_cells(folder: Path, out: str, *more: object) -> list[object]:
+    """The command of a brief fit of some cells, for which the numbers of parts are given."""
+    file = folder / "cells.npz"
+    if not file.exists():
+        rng = np.random.default_rng(0)
+        points = rng.normal(size=(120, 2)) + np.repeat([0.0, 1.0], 60)[:, None]
+        np.savez(file, X=points, t=np.repeat([0.0, 1.0], 60))
+    given = {"path.parts": 2, "path.prior": 2, "path.members": 2, "report.movie": "false"}
+    given |= {"training.steps": 100, "training.patience": "null"}
+    settings = [word for name, value in given.items() for word in ("--set", f"{name}={value}")]
+    return ["-m", "liouville", "fit", "cells", file, "--out", folder / out, *settings, *more]
+
+
+@pytest.mark.slow
+def test_two_processes_fit_cells_as_one(tmp_path):
+    alone = subprocess.run([sys.executable, *map(str, fit_cells(tmp_path, "alone"))], check=False)
+    assert alone.returncode == 0
+    first, second = ended(start_job(2, fit_cells(tmp_path, "both", "--distributed")))
+    assert first[0] == second[0] == 0, first[2] + second[2]
+    assert "model.lv" in first[1]
+    assert "model.lv" not in second[1]
+    assert (tmp_path / "both" / "report.html").is_file()
+    logs = [read_metrics(tmp_path / run / "metrics.jsonl") for run in ("both", "alone")]
+    losses = [[row["loss"] for row in log] for log in logs]
+    np.testing.assert_allclose(*losses, rtol=1e-5)  # in single precision, as users have it
+
+
+@pytest.mark.slow
+def test_a_process_with_other_data_is_refused(tmp_path):
+    one, other = tmp_path / "one", tmp_path / "other"
+    one.mkdir()
+    other.mkdir()
+    commands = [fit_cells(folder, "RUN", "--distributed") for folder in (one, other)]
+    points = np.random.default_rng(1).normal(size=(120, 2))
+    np.savez(other / "cells.npz", X=points, t=np.repeat([0.0, 1.0], 60))
+    begun = time.monotonic()
+    first, second = ended(start_job(2, *commands))
+    assert time.monotonic() - begun < 120.0
+    assert second[0] == 2
+    assert "error: the data are not those of process 0" in second[2]
+    assert first[0] != 0
+    assert LOST in first[2]
+
+
 def test_one_device_changes_nothing():
     values = jnp.arange(6.0).reshape(3, 2)
     assert devices.count() == 1

@@ -7,8 +7,8 @@ single device nothing here does anything.
 """
 
 import contextlib
-import hashlib
 import json
+import zlib
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -17,7 +17,6 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Bool, Int
 
@@ -171,23 +170,21 @@ def agreed(tree: Tree) -> Tree:
     arrays, rest = eqx.partition(tree, eqx.is_array)
     leaves, structure = jax.tree.flatten(arrays)
     shapes = str([(leaf.shape, str(leaf.dtype)) for leaf in leaves])
-    mark = int.from_bytes(hashlib.sha256(shapes.encode()).digest()[:4], "big") >> 1
-    every = multihost_utils.process_allgather(np.asarray(mark, np.int32))
-    other = np.flatnonzero(np.ravel(every) != np.ravel(every)[0])
-    if len(other):
+    marks = np.zeros(processes(), np.int32)
+    marks[jax.process_index()] = zlib.crc32(shapes.encode()) >> 1
+    marks = _added(marks)
+    if len(other := np.flatnonzero(marks != marks[0])):
         raise LiouvilleError(
             f"process {other[0]} begins with another model than process 0; give all processes the "
             "same data, settings and versions"
         )
-    # Keys come from the settings, which are the same.
-    keys = [jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) for leaf in leaves]
-    numbers = [leaf for leaf, is_key in zip(leaves, keys) if not is_key]
-    known = iter(multihost_utils.broadcast_one_to_all(numbers))
-    leaves = [
-        leaf if is_key else jnp.asarray(next(known), leaf.dtype)
-        for leaf, is_key in zip(leaves, keys)
-    ]
-    return eqx.combine(jax.tree.unflatten(structure, leaves), rest)
+
+    def of_first(leaf: Any) -> Any:
+        if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            return leaf  # from the settings, which are the same
+        return jnp.asarray(_from_first(np.asarray(leaf)))
+
+    return eqx.combine(jax.tree.unflatten(structure, map(of_first, leaves)), rest)
 
 
 def told(content: Any = None) -> Any:
@@ -195,16 +192,38 @@ def told(content: Any = None) -> Any:
     if processes() == 1:
         return content
     text = np.frombuffer(json.dumps(content).encode(), np.uint8)
-    length = int(multihost_utils.broadcast_one_to_all(np.asarray(len(text), np.int32)))
+    length = int(_from_first(np.asarray(len(text), np.int32)))
     padded = np.zeros(length, np.uint8)
     if is_first():
         padded[:] = text
-    whole = np.asarray(multihost_utils.broadcast_one_to_all(padded), np.uint8)
-    return json.loads(whole.tobytes())
+    return json.loads(_from_first(padded).tobytes())
 
 
 def any_of(flag: bool) -> bool:
     """Whether it is so in any process."""
-    if processes() == 1:
-        return flag
-    return bool(np.any(multihost_utils.process_allgather(np.asarray(flag))))
+    return flag if processes() == 1 else bool(_added(np.asarray(flag, np.int32)))
+
+
+def _from_first(values: np.ndarray) -> np.ndarray:
+    return _added(values if is_first() else np.zeros_like(values))
+
+
+def _added(values: np.ndarray) -> np.ndarray:
+    """The sum over all processes of arrays, of which each has one of the same shape.
+
+    Of what processors do together, sums alone wait for the slowest however long it takes.
+    """
+    mesh = _mesh()
+    assert mesh is not None
+    first = next(i for i, device in enumerate(mesh.devices) if device in jax.local_devices())
+
+    def part(index: Any) -> np.ndarray:
+        return values[None] if index[0].start == first else np.zeros_like(values)[None]
+
+    each, whole = (NamedSharding(mesh, spec) for spec in (_along(0), PartitionSpec()))
+    parts = jax.make_array_from_callback((mesh.size, *values.shape), each, part)
+    return np.asarray(jax.jit(_sum_of_parts, out_shardings=whole)(parts))
+
+
+def _sum_of_parts(parts: Array) -> Array:
+    return parts.sum(axis=0, dtype=parts.dtype)

@@ -17,6 +17,7 @@ VARIABLE = "LIOUVILLE_DISTRIBUTED"
 _ADDRESS, _NUMBER, _OWN = "JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID"
 # After so many seconds a process that says nothing is lost, and the others end.
 _SILENT = 15
+_PATIENCE = 300  # seconds in which all must have come
 LOST = (
     "error: another process of the job has ended or cannot be reached; start all of them again "
     "with --resume to go on from the last checkpoint"
@@ -58,10 +59,7 @@ def join() -> int:
     try:
         jax.distributed.initialize(**where, heartbeat_timeout_seconds=_SILENT)
         _joined = True
-
-        from jax.experimental.multihost_utils import sync_global_devices
-
-        sync_global_devices("liouville")  # connections are made while all are here
+        _connect()
     except (ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise LiouvilleError(
@@ -69,6 +67,24 @@ def join() -> int:
             f"set {', '.join(given)} for each process"
         ) from error
     return jax.process_index()
+
+
+def _connect() -> None:
+    """Adds something up over all devices, for which they connect.
+
+    They wait for each other half a minute, and come to it together: when all have the program.
+    """
+    import jax
+    import jax.numpy as jnp
+    from jax._src import distributed  # has the only barrier that is no program itself
+    from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+    devices = jax.devices()
+    each = NamedSharding(Mesh(devices, ("data",)), PartitionSpec("data"))
+    ones = jax.make_array_from_callback((len(devices),), each, lambda _: jnp.ones(1))
+    added = jax.jit(jnp.sum).lower(ones).compile()
+    distributed.global_state.client.wait_at_barrier("liouville", _PATIENCE * 1000)
+    added(ones).block_until_ready()
 
 
 def _number(name: str) -> int:
