@@ -80,7 +80,7 @@ def test_of_more_cells_as_many_as_fit_are_chosen_evenly(files, suffix):
     with pytest.warns(UserWarning, match=r"of the 1,000 rows of .* 200 are read"):
         few = read(files, suffix, memory=most)
     assert len(few) == 200
-    assert few.counts.tolist() == [40, 160]  # a fifth of the cells are of the first time
+    assert 20 <= few.counts[0] <= 60  # of a fifth of the cells, four standard deviations
     rows = few.points[:, 0].astype(int)
     assert np.all(np.diff(rows) > 0)
     # What belongs to a cell stays with it.

@@ -12,13 +12,14 @@ from liouville.errors import LiouvilleError
 
 # What a fit takes for each number of a row, all its copies together, and what is read at a time.
 _BYTES_A_NUMBER, _PIECE = 32, 2**26
+_TOGETHER = 4096  # rows of which a share is drawn
 
 
 def chosen(count: int, width: int, memory: float, source: str) -> np.ndarray | None:
     """As many rows of so many numbers as fit in some gigabytes, in order; None if all do.
 
-    They are one of each of equal shares of the file, wherever in it, so that a file in the order of
-    its times gives each its share.
+    Of every few thousand rows the same share is drawn, so that a file in the order of its times
+    gives each its part.
 
     Warns:
         UserWarning: If not all rows fit.
@@ -31,8 +32,14 @@ def chosen(count: int, width: int, memory: float, source: str) -> np.ndarray | N
         f"over {memory:g} GB (data.memory)",
         stacklevel=2,
     )
-    within = np.random.default_rng(0).random(most)
-    return np.unique(np.floor((np.arange(most) + within) * (count / most)).astype(np.int64))
+    rng, rows, drawn = np.random.default_rng(0), [], 0
+    for begin in range(0, count, _TOGETHER):
+        end = min(begin + _TOGETHER, count)
+        due = end * most // count
+        found = rng.choice(end - begin, due - drawn, replace=False, shuffle=False)
+        rows.append(begin + np.sort(found))
+        drawn = due
+    return np.concatenate(rows)
 
 
 def thinned_table(table: Table, memory: float) -> Table:
