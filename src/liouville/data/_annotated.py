@@ -224,7 +224,7 @@ def _root(path: Path, damaged: str) -> Iterator[Any]:
             import zarr
 
             check_zarr(path)
-            root = zarr.open_group(str(path), mode="r")
+            root: Any = zarr.open_group(str(path), mode="r")
         else:
             import h5py
 

@@ -124,9 +124,11 @@ def spread(rows: Array) -> Array:
 
     Each process gives the whole array and keeps its part.
     """
-    number = _size()
-    zeros = [(0, -len(rows) % number), *[(0, 0)] * (rows.ndim - 1)]
-    return rows if number == 1 else _put(np.pad(np.asarray(rows), zeros), _along(0))
+    if _size() == 1:
+        return rows
+    zeros = [(0, -len(rows) % _size()), *[(0, 0)] * (rows.ndim - 1)]
+    padded: Any = np.pad(np.asarray(rows), zeros)
+    return _put(padded, _along(0))
 
 
 def _size() -> int:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Iterator
+from typing import Any
 
 from liouville.errors import LiouvilleError
 
@@ -83,7 +84,8 @@ def _connect() -> None:
     each = NamedSharding(Mesh(devices, ("data",)), PartitionSpec("data"))
     ones = jax.make_array_from_callback((len(devices),), each, lambda _: jnp.ones(1))
     added = jax.jit(jnp.sum).lower(ones).compile()
-    distributed.global_state.client.wait_at_barrier("liouville", _PATIENCE * 1000)
+    client: Any = distributed.global_state.client
+    client.wait_at_barrier("liouville", _PATIENCE * 1000)
     added(ones).block_until_ready()
 
 

@@ -233,7 +233,8 @@ def _help(task: Task, folder: Path, given: Any, data: Any) -> Fit:
     orders = devices.told()
     if orders is None:
         leave()
-        return Fit(None, [], "finished", 0)
+        nothing: Any = None
+        return Fit(nothing, [], "finished", 0)
     settings, mark = orders
     config = configuration.from_dict(task.config, settings)
     data = _read_checked(task, config, given) if data is None else data
