@@ -49,6 +49,7 @@ def alone(tmp_path_factory):
     return read_metrics(folder / "metrics.jsonl")
 
 
+@pytest.mark.slow
 def test_two_processes_train_as_one(tmp_path, alone):
     assert_alike(train(tmp_path, 2), alone)
 

@@ -10,7 +10,7 @@ import equinox as eqx
 import numpy as np
 import pytest
 
-from commands import call, error_of
+from commands import call, draw_nothing, error_of
 from liouville.data import Events, read_events
 from liouville.errors import LiouvilleError
 from liouville.problems.kinds import KindsProcess
@@ -168,7 +168,9 @@ def run(tmp_path_factory) -> Path:
     end = f"0,{events.windows[0, 1]:g}"
     settings = [*FAST, "--set", "measure.baselines=true"]
     own = ("--mark", "what", "--window", end, "--out", out)
-    assert call("fit", "events", file, *own, *settings) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        draw_nothing(patch)
+        assert call("fit", "events", file, *own, *settings) == 0
     return out
 
 
@@ -192,6 +194,11 @@ def test_a_run_in_time_alone_has_a_matrix_and_no_places(run: Path, capsys) -> No
         assert np.isfinite(rows[name]["test nats of marks"])
     assert {row["in"] for row in summary["gains"]} == {"time", "kinds", "all"}
     assert told(capsys, "info", run)["where"] == "Nowhere"
+
+
+@pytest.mark.slow
+def test_the_report_of_a_run_in_time_alone(run: Path) -> None:
+    assert call("plot", run) == 0
     report = (run / "report.html").read_text()
     assert "in time alone" in report
     assert "Which kinds trigger which" in report

@@ -28,7 +28,7 @@ def cells() -> anndata.AnnData:
                 "size": np.arange(1.0, CELLS + 1.0),
                 "donor": list("ab" * (CELLS // 2)),
             },
-            index=[f"cell{i}" for i in range(CELLS)],
+            index=pd.Index([f"cell{i}" for i in range(CELLS)]),
         ),
         obsm={"X_pca": points, "X_umap": points[:, :2]},
     )
@@ -43,7 +43,7 @@ def files(tmp_path_factory):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of formats to come
         whole.write_zarr(folder / "cells.zarr")
-    frame = pd.DataFrame(whole.obsm["X_pca"], columns=["PC1", "PC2", "PC3"])
+    frame = pd.DataFrame(whole.obsm["X_pca"], columns=pd.Index(["PC1", "PC2", "PC3"]))
     frame["day"] = whole.obs["day"].astype(str).to_numpy()
     frame.to_parquet(folder / "cells.parquet", row_group_size=170)
     return folder
@@ -89,6 +89,7 @@ def test_of_more_cells_as_many_as_fit_are_chosen_evenly(files, suffix):
     np.testing.assert_array_equal(few.times, whole.times[rows])
     if few.weights is not None:
         np.testing.assert_array_equal(few.weights, rows + 1.0)
+        assert few.identifiers is not None
         assert few.identifiers.tolist() == [f"cell{row}" for row in rows]
 
 

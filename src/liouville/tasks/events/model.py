@@ -350,7 +350,8 @@ class EventModel:
         padded = (
             np.pad(a, [(missing, 0)] + [(0, 0)] * (a.ndim - 1)).astype(dtype) for a in columns
         )
-        return History(*padded, np.arange(room) >= missing, np.asarray(now, dtype))
+        every: Any = (*padded, np.arange(room) >= missing, np.asarray(now, dtype))
+        return History(*every)
 
     def _by_block(self, function: Callable[..., Any], past: History, x: np.ndarray) -> np.ndarray:
         """A compiled function of process, history and points in the model's units, for places.
