@@ -285,6 +285,7 @@ def test_obstacles_may_come_and_go(monkeypatch):
     assert len(of_log(fewer, problem).parts) == 1
 
 
+@pytest.mark.slow
 def test_noises_of_all_forms_are_one():
     """The same noise as a number, numbers, a matrix and functions of each."""
     path = moving()

@@ -60,16 +60,11 @@ def _scales():
     return RNG.normal(size=(N, 2)) * scale, lambda y: stats.norm.logpdf(y, 0.0, scale).sum(1)
 
 
-_DEAR = (_share, _student, _scales, _positive, _cauchy, _tight)
-
-
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:rows far", "ignore:columns of")
 @pytest.mark.parametrize(
     "law",
-    [
-        pytest.param(law, marks=pytest.mark.slow if law in _DEAR else ())
-        for law in (_positive, _share, _cauchy, _student, _outliers, _tight, _scales)
-    ],
+    [_positive, _share, _cauchy, _student, _outliers, _tight, _scales],
     ids=lambda f: f.__name__,
 )
 def test_nats_are_those_of_the_truth(law):

@@ -13,7 +13,7 @@ BRIEF = {"path.parts": 1, "training.steps": 1, "objective.particles": 1}
 
 
 def test_without_scikit_learn_it_says_what_to_install(monkeypatch):
-    monkeypatch.setattr(estimator, "BaseEstimator", object)
+    monkeypatch.setattr(estimator, "_is_installed", False)
     with pytest.raises(LiouvilleError, match="pip install scikit-learn"):
         DensityEstimator()
     assert lv.DensityEstimator is DensityEstimator

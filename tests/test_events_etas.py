@@ -173,6 +173,7 @@ def test_few_events_are_told_by_one_gaussian_and_many_by_kernels():
     assert true == pytest.approx(said, abs=0.3)
 
 
+@pytest.mark.slow
 def test_a_smooth_background_is_told_by_mixtures_better_than_by_kernels():
     law = GaussianMixture(
         np.array([0.6, 0.4]),

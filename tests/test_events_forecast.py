@@ -98,7 +98,8 @@ def test_longitudes_may_be_on_any_turn():
 # Expected numbers.
 
 
-@pytest.mark.parametrize("size", [2.0, pytest.param(0.5, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("size", [2.0, 0.5])
+@pytest.mark.slow
 def test_expected_numbers_are_averages_of_many_catalogues(size):
     ours, known = model(rate=4.0), history()
     cells, alone = cells_of(ours, REGION, known, size), dataclasses.replace(ours, reach=Reach(1))

@@ -56,6 +56,7 @@ def test_a_linear_mean_field_has_its_closed_form():
     assert abs(moments(alone.path, 1.0)[0] / mean - 1.0) > 0.1
 
 
+@pytest.mark.slow
 def test_the_effort_meets_its_own_particles():
     """Of a law with the mean m, pulled to it, and one pulled to zero: half the square of m / s."""
     from liouville.curves import Constant

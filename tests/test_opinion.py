@@ -61,6 +61,7 @@ def test_opinions_are_drawn_to_their_side():
             assert np.allclose(field(jnp.asarray(t), jnp.asarray(x)), expected, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_large_crowd_is_met_apart():
     """A mean field that wants more particles than it is asked at draws them."""
     from liouville.curves import Constant

@@ -139,6 +139,7 @@ def test_the_known_plan_is_as_it_is_written():
 # The likelihood.
 
 
+@pytest.mark.slow
 def test_what_a_plan_falls_short_of_is_its_relative_entropy():
     """On a grid of starts and the end that the truth leads to, by quadrature."""
     truth, other = a_plan(), dataclasses.replace(a_plan(), shifts=a_plan().shifts + 0.3)

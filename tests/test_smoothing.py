@@ -62,6 +62,7 @@ def smoothed_by_kalman(times):
     )
 
 
+@pytest.mark.slow
 def test_one_piece_of_a_linear_diffusion_is_smoothed_exactly():
     clock = np.union1d(grade_clock(ONE, jnp.asarray(NOISE), HORIZON, 200), SEEN_AT)
     _, (pieces,) = free_pieces(ONE, jnp.asarray(NOISE), clock, turning_drift, parts=4)

@@ -12,8 +12,11 @@ from liouville.tasks.density.fit import fit_density
 # Without scikit-learn the module can be imported, and who makes an estimator is told.
 try:
     from sklearn.base import BaseEstimator, DensityMixin
+
+    _is_installed = True
 except ImportError:
-    BaseEstimator = DensityMixin = object
+    BaseEstimator, DensityMixin = type("Missing", (), {}), object
+    _is_installed = False
 
 _MOST_SEED = 2**31 - 1
 
@@ -51,7 +54,7 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # pyright: ignore[reportGe
         settings: Mapping[str, Any] | None = None,
         random_state: Any = 0,
     ) -> None:
-        if BaseEstimator is object:
+        if not _is_installed:
             raise LiouvilleError(
                 "DensityEstimator needs scikit-learn, which is not installed: pip install "
                 "scikit-learn; fit_density does without"
