@@ -1,5 +1,8 @@
 """A density in scikit-learn's terms: its own checks, and the same answers as the model's."""
 
+import importlib.util
+import sys
+
 import numpy as np
 import pytest
 
@@ -13,9 +16,14 @@ BRIEF = {"path.parts": 1, "training.steps": 1, "objective.particles": 1}
 
 
 def test_without_scikit_learn_it_says_what_to_install(monkeypatch):
-    monkeypatch.setattr(estimator, "_is_installed", False)
+    for name in ("sklearn", "sklearn.base"):
+        monkeypatch.setitem(sys.modules, name, None)
+    spec = importlib.util.spec_from_file_location("without_scikit_learn", estimator.__file__)
+    assert spec is not None
+    assert spec.loader is not None
+    spec.loader.exec_module(module := importlib.util.module_from_spec(spec))
     with pytest.raises(LiouvilleError, match="pip install scikit-learn"):
-        DensityEstimator()
+        module.DensityEstimator()
     assert lv.DensityEstimator is DensityEstimator
 
 

@@ -15,7 +15,7 @@ try:
 
     _is_installed = True
 except ImportError:
-    BaseEstimator, DensityMixin = type("Missing", (), {}), object
+    BaseEstimator, DensityMixin = (type(name, (), {}) for name in ("BaseEstimator", "DensityMixin"))
     _is_installed = False
 
 _MOST_SEED = 2**31 - 1
