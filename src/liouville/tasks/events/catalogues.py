@@ -27,7 +27,9 @@ from liouville.processes import (
 )
 
 _CHUNK = 50  # catalogues drawn at once
-_LEAST_ROOM = 64
+# Room for events of a catalogue, of one that is drawn event by event: what is drawn again with more
+# room is compiled again, too.
+_LEAST_ROOM, _LEAST_IN_ORDER = 32, 128
 # Spans of time in which the weights of the parts of a density are averaged, with as many events.
 _SPANS = 4
 
@@ -176,7 +178,7 @@ def _in_order(
         own = np.resize(order[begin : begin + size], _CHUNK)
         # Below zero for those that are there only to fill the chunk.
         counts = jnp.where(jnp.arange(_CHUNK) < size, 0, -1)
-        room = _room(int(2.0 * expected))
+        room = _room(max(int(2.0 * expected), _LEAST_IN_ORDER))
         asked = dataclasses.replace(when, arrivals=None if first is None else as_float(first[own]))
         while True:
             empty = jnp.zeros((_CHUNK, room), past.times.dtype)
