@@ -266,8 +266,8 @@ def _chosen(
         # Few events do not say where they go.
         memories = _MEMORIES[:1] if is_moving else _MEMORIES
         ways = [like._replace(memory=memory, moves=is_moving) for memory in memories]
-        ahead = {way: logs(late, way, ahead=True) for way in ways}
-        way = max(ways, key=lambda way: float(weights @ ahead[way]))
+        ahead = {way: logs(late, way, ahead=True) for way in ways if way != like}
+        way = max(ahead, key=lambda way: float(weights @ ahead[way]))
         gains = weights * (ahead[way] - best_logs)
         # By chance one of several is ahead.
         if gains.sum() > _ERRORS * np.sqrt(len(late)) * gains.std():
