@@ -378,7 +378,9 @@ def _of_this_run(folder: Path) -> Iterator[None]:
     """Refuses figures of a run that are not what its model says."""
     try:
         yield
-    except (AttributeError, IndexError, KeyError, TypeError) as error:
+    except LiouvilleError:
+        raise
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise LiouvilleError(
             f"{folder / SUMMARY_FILE} is not the summary of this run ({one_line(error)}); restore "
             "it or fit again"
