@@ -68,6 +68,30 @@ def test_chains_follow_the_optimal_matchings():
     assert np.array_equal(chains(shuffled, 8, seed=3).points, joined.points)
 
 
+@pytest.mark.parametrize("noise", [0.25, 1.0, 4.0])
+def test_noisy_chains_are_about_those_of_a_coupling_with_entropy(noise):
+    r"""Of two normal laws: their covariance is $\sqrt{s^2 r^2 + e^2/16} - e/4$."""
+    rng, n = np.random.default_rng(0), 500
+    x, y = rng.normal(size=(n, 1)), 1.0 + 1.5 * rng.normal(size=(n, 1))
+    exact, noisy = (chains([x, y], n, seed=1, noise=a).points[..., 0] for a in (0.0, noise))
+    epsilon = noise * np.mean(np.diff(exact, axis=1) ** 2)
+    product = np.cov(*exact.T)[0, 1]  # of monotone chains: the product of the deviations
+    expected = np.sqrt(product**2 + epsilon**2 / 16.0) - epsilon / 4.0
+    assert abs(np.cov(*noisy.T)[0, 1] - expected) < 0.06 * product
+    # Both ends stay what they are.
+    np.testing.assert_allclose(np.sort(noisy, axis=0), np.sort(exact, axis=0))
+
+
+def test_coordinates_that_only_add_noise_do_not_raise_that_of_chains():
+    rng, n = np.random.default_rng(0), 400
+    x, y = rng.normal(size=(2, n, 1)) + [[[0.0]], [[2.0]]]
+    wide = [np.concatenate([z, rng.normal(size=(n, 15))], axis=1) for z in (x, y)]
+    # Two types far apart in another coordinate do not mix.
+    kinds = [np.concatenate([z, np.repeat([[9.0], [-9.0]], n // 2, axis=0)], axis=1) for z in wide]
+    joined = chains(kinds, n, noise=1.0).points[..., -1]
+    assert np.mean(joined[:, 0] != joined[:, 1]) == 0.0
+
+
 def test_chains_use_every_point_before_any_twice():
     small, large = np.arange(3.0)[:, None], np.arange(10.0)[:, None]
     joined = chains([small, large], 7).points

@@ -5,9 +5,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy.spatial.distance import cdist
 
-from liouville.numerics.couplings._exact import assignment
 from liouville.numerics.couplings._unbalanced import unbalanced_sinkhorn
 from liouville.numerics.distances import systematic
+from liouville.numerics.matching import matching
 
 Array = np.ndarray
 
@@ -19,6 +19,8 @@ _FARTHEST = 20.0
 # Chains that cost so many squared deltas more than the coupling are left out, but no more of them
 # than the rest.
 _MOST_EXCESS, _LEAST_KEPT = 0.5, 0.95
+# The share of steps that say how long they are; the others may end at outliers.
+_NOT_FAR = 0.95
 # What growth costs by default: shares of the step of chains and of the spread of all points.
 _SHARE_OF_STEP, _SHARE_OF_DEVIATION, _SHORTEST = 0.75, 0.5, 1e-6
 
@@ -52,6 +54,7 @@ def chains(
     masses: Sequence[Array] | None = None,
     delta: float | None = None,
     factors: Sequence[Array] | None = None,
+    noise: float = 0.0,
 ) -> Chains:
     r"""Joins snapshots to trajectories by the best coupling of each one to the next.
 
@@ -73,6 +76,12 @@ def chains(
         factors: by which the points of every snapshot but the last are expected to grow until the
             next, shapes `(n_i,)`; up to one number a snapshot, as only proportions count. Growth
             then costs as far as it is another.
+        noise: how far chance decides whom chains are matched to. Squared distances are lowered by
+            $\varepsilon$ times Gumbel variables, much as a coupling with the entropy $\varepsilon$
+            would be drawn (perturb and maximise: Papandreou and Yuille, ICCV 2011), where
+            $\varepsilon$ is so many times the variance of the step: $\mathrm{tr}\,C^2 /
+            \mathrm{tr}\,C$ of the second moment $C$ of $y - x$ at least displacement, without the
+            twentieth of the longest. Coordinates that only add noise do not raise it.
     """
     rng = np.random.default_rng(seed)
     masses = [np.full(len(x), 1.0 / len(x)) for x in snapshots] if masses is None else masses
@@ -99,7 +108,7 @@ def chains(
         places = np.column_stack([places, chosen])
         past = np.column_stack([past, a[chosen] / leg.leaving[chosen] / n])
         ends = rng.permutation(systematic(leg.arriving, n, rng))
-        ends = ends[assignment(x[chosen], y[ends])]
+        ends = ends[_matched(x[chosen], y[ends], noise, rng)]
         if leg.excess is not None:
             excess = leg.excess[chosen, ends]
             is_kept &= excess <= max(_MOST_EXCESS, float(np.quantile(excess, _LEAST_KEPT)))
@@ -155,6 +164,19 @@ def _couple(x: Array, a: Array, y: Array, b: Array, delta: float | None) -> _Leg
     potentials = np.add.outer(np.log(a / rows), np.log(b / columns))
     excess = cost / delta**2 - 2.0 * potentials
     return _Leg(rows / rows.sum(), columns / columns.sum(), excess, solved.error, solved.converged)
+
+
+def _matched(x: Array, y: Array, noise: float, rng: np.random.Generator) -> Array:
+    """For each point of `x` its partner in `y`, at least displacement but for the noise."""
+    cost = cdist(x, y, "sqeuclidean")
+    partner = matching(cost)
+    if noise == 0.0:
+        return partner
+    length = cost[np.arange(len(x)), partner]
+    step = (y[partner] - x)[length <= np.quantile(length, _NOT_FAR)]
+    moment = step.T @ step / len(step)
+    epsilon = noise * (moment**2).sum() / max(np.trace(moment), _SHORTEST**2)
+    return matching(cost - epsilon * rng.gumbel(size=cost.shape))
 
 
 def _grown(masses: Array, factors: Array) -> Array:

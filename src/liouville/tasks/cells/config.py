@@ -177,6 +177,12 @@ class GrowthConfig:
 class GapsConfig:
     """What is assumed about the time between snapshots."""
 
+    noise: float = option(
+        1.0,
+        "how far chance decides which cells of two snapshots are joined, in variances of the step "
+        "between them; 0: at least displacement, so that a cell's place says all of its fate",
+        within=NOT_NEGATIVE,
+    )
     fill: bool = option(True, "put a snapshot of bent chains half-way between two snapshots")
     inertia: float = option(
         0.4, "reluctance to turn, in mean gaps between snapshots", within=NOT_NEGATIVE

@@ -121,10 +121,15 @@ def resolve(cells: Snapshots, config: CellsConfig, progress: bool | None = None)
         )
     delta, totals = config.growth.delta, conditions.totals(cells, config.growth.mass)
     masses = conditions.masses_by_time(training, totals)
-    grown: dict[str, Any] = {"delta": delta, "factors": growth_factors(training), "seed": seed}
-    joined = chains_through(clouds, masses, **grown)
+    coupled: dict[str, Any] = {
+        "delta": delta,
+        "factors": growth_factors(training),
+        "noise": config.gaps.noise,
+        "seed": seed,
+    }
+    joined = chains_through(clouds, masses, **coupled)
     straight = energy_of_chains(times, joined)
-    path = choose_groups(clouds, masses, config.path, **grown)
+    path = choose_groups(clouds, masses, config.path, **coupled)
     config = _resolved(dataclasses.replace(config, path=path), joined, straight)
     options = config.objective
     assert options.energy is not None  # just filled in
@@ -221,7 +226,8 @@ def _with_delta(config: CellsConfig, clouds: list[np.ndarray], seed: int) -> Cel
         )
     if growth.of == "parts":
         if growth.delta is None:
-            delta = growth_length(clouds, chains_through(clouds, seed=seed))
+            conserved = chains_through(clouds, noise=config.gaps.noise, seed=seed)
+            delta = growth_length(clouds, conserved)
             growth = dataclasses.replace(growth, delta=float(f"{delta:.3g}"))
         return dataclasses.replace(config, growth=growth)
     set_apart = dataclasses.replace(growth, of="parts")

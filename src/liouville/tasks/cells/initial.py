@@ -53,6 +53,7 @@ def chains_through(
     *,
     delta: float | None = None,
     factors: Sequence[np.ndarray] | None = None,
+    noise: float = 0.0,
     seed: int = 0,
 ) -> Chains:
     """Optimal-transport chains through clouds `(n_i, dim)`, see `liouville.numerics.couplings`.
@@ -61,7 +62,8 @@ def chains_through(
     """
     most = np.clip(_MOST_PAIRS // max(len(snapshots) - 1, 1), _FEWEST, _MOST_CHAINS)
     number = int(min(most, max(len(x) for x in snapshots)))
-    found = chains(snapshots, number, seed, masses=masses, delta=delta, factors=factors)
+    grown = {"masses": masses, "delta": delta, "factors": factors}
+    found = chains(snapshots, number, seed, noise=noise, **grown)
     if not found.converged:
         warnings.warn(
             f"the couplings of the snapshots are solved to {found.error:.2g} only; growth may be "
@@ -100,6 +102,7 @@ def choose_groups(
     *,
     delta: float | None = None,
     factors: Sequence[np.ndarray] | None = None,
+    noise: float = 0.0,
     seed: int = 0,
 ) -> PathConfig:
     """The configuration with the number of parts and the prior of their covariances filled in.
@@ -115,6 +118,7 @@ def choose_groups(
         config: in which either or both may be open.
         delta: what growth costs, see `liouville.numerics.couplings.chains`.
         factors: by which cells are expected to grow, likewise.
+        noise: how far chance decides whom the chains join, likewise.
         seed: of the thirds, the chains and the groups.
     """
     if config.parts is not None and config.prior is not None:
@@ -127,7 +131,7 @@ def choose_groups(
         kept = [index[~out] for index, out in zip(drawn, apart)]
         near, mass = ([a[i] for a, i in zip(rows, kept)] for rows in (clouds, masses))
         grown = None if factors is None else [f[i] for f, i in zip(factors, kept)]
-        joined = chains_through(near, mass, delta=delta, factors=grown, seed=seed)
+        joined = chains_through(near, mass, delta=delta, factors=grown, noise=noise, seed=seed)
         out = [index[out] for index, out in zip(drawn, apart)]
         far = [Cloud(x[i], m[i]) for x, m, i in zip(clouds, masses, out)]
         folds.append((joined, list(map(Cloud, near, mass)), far))
