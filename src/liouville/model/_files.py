@@ -11,7 +11,8 @@ import numpy as np
 
 from liouville import curves, gauges, maps, paths, processes, quantities
 from liouville.data import Standardisation
-from liouville.model._model import Model, is_scalar
+from liouville.model._answers import is_scalar
+from liouville.model._model import Model
 from liouville.numerics import conditioning, networks, parameters, weights
 from liouville.numerics.plans import Plan
 from liouville.runs import storage

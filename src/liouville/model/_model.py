@@ -1,97 +1,43 @@
 """The fitted model as a user meets it: NumPy in and out, in the user's own units."""
 
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any
 
-import equinox as eqx
-import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 from scipy.special import log_softmax
 
-from liouville import dynamics, paths, quantities
-from liouville.data import Standardisation, numbers_of, points_among
+from liouville import paths, quantities
+from liouville.data import Standardisation, points_among
 from liouville.errors import LiouvilleError
-from liouville.model._compiled import (
-    BLOCK,
-    answers_at,
-    answers_given,
-    answers_quickly,
-    blocks,
-    draw,
-    errors_at,
-    is_brief,
-    log_masses,
-    log_part_masses,
-    numbers_in,
-    rows,
+from liouville.model._answers import answers_in_contexts, answers_of, at_times, errors_of
+from liouville.model._arguments import (
+    Numbers,
+    check_members,
+    clock_of,
+    contexts_of_points,
+    key_of,
+    noise_to_model,
+    one_context,
+    points_to_model,
+    times_of_points,
+    times_to_model,
 )
+from liouville.model._compiled import BLOCK, draw, log_masses, log_part_masses
 from liouville.model._laws import bent_clock, law_of_draws, law_through, legs_between
+from liouville.model._records import ModelAnswers, WeightedTrajectories
+from liouville.model._trajectories import carried, cut, steps_of
 from liouville.numerics import parameters
-from liouville.numerics.arguments import check_counts, numbers, numbers_of_text
+from liouville.numerics.arguments import check_counts, numbers
 from liouville.numerics.arguments import number as one_number
 from liouville.numerics.averages import error_of_average
-from liouville.numerics.compiled import quickly
-from liouville.numerics.finite import check_answers, point_name
+from liouville.numerics.finite import check_answers
 from liouville.numerics.plans import ConditionalLaw, Plan
 from liouville.runs import storage
 from liouville.runs.notebook import html_table
-
-# What NumPy makes an array of, and data frames and AnnData for points.
-Numbers: TypeAlias = Any
-
-# Steps of trajectories: in a gap between the model's times, in its whole interval, and in a piece.
-_OF_GAP, _OF_ALL, _OF_PIECE = 8, 32, 2
-
-# What is asked by itself: of many points, or not of `quantities.answers`.
-_APART = (("log_density",), ("log_parts",))
-_solve_quickly = quickly(dynamics.solve_growing)
-
-# Further away, in units of the model, squares of points and powers of times leave single precision.
-_FARTHEST = 1e12
-
-
-def is_scalar(name: str) -> bool:
-    """Whether an answer is one number at a point; the others are one for each coordinate."""
-    return name in ("log_density", "growth")
-
-
-class ModelAnswers(NamedTuple):
-    """What a model says at points, in the user's units; see the methods of `Model`.
-
-    Attributes:
-        log_density: shape `(...)`.
-        velocity: shape `(..., dim)`.
-        score: shape `(..., dim)`.
-        drift: shape `(..., dim)`.
-        growth: shape `(...)`.
-    """
-
-    log_density: np.ndarray
-    velocity: np.ndarray
-    score: np.ndarray
-    drift: np.ndarray
-    growth: np.ndarray
-
-
-class WeightedTrajectories(NamedTuple):
-    r"""Points that are carried with their mass, in the user's units.
-
-    Points drawn from the density at the first time have, with weights $e^{w_t}$, the density at
-    the others; without them only if the path does not grow.
-
-    Attributes:
-        points: shape `(times, ..., dim)`; the first row is what was given.
-        log_weights: $w_t = \int_{t_0}^t h_s(x_s)\,ds$, shape `(times, ...)`; the first row is 0.
-    """
-
-    points: np.ndarray
-    log_weights: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,16 +116,8 @@ class Model:
         Raises:
             LiouvilleError: if the model knows no such class, or these are no such numbers.
         """
-        names = self.contexts
-        if names:
-            if isinstance(label, str):
-                label = numbers_of_text(label)
-            context = np.atleast_1d(numbers("the context", label))
-            if context.shape != (len(names),) or not np.isfinite(context).all():
-                raise LiouvilleError(
-                    f"the context {np.asarray(label).tolist()} is not {len(names)} finite numbers; "
-                    f"give {', '.join(names)}"
-                )
+        if self.contexts:
+            context = one_context(label, self.contexts)
             path = self.path.in_context(jnp.asarray(context, jnp.zeros(()).dtype))
             notes = {k: v for k, v in self.notes.items() if k != "contexts"}
             return replace(self, path=path, notes=notes)
@@ -223,7 +161,7 @@ class Model:
         value = ratio(one, two)
         if not std:
             return value
-        one._check_members()
+        check_members(len(one.members), one.notes)
         each = jnp.stack([ratio(a, b) for a, b in zip(one.members, two.members)])
         shares = jnp.full((len(each),), 1.0 / len(each))
         return np.stack([value, error_of_average(each, shares)])
@@ -255,22 +193,8 @@ class Model:
         With `contexts` every point is asked about given its own, shape `(..., size)`, which is for
         models that depend on numbers.
         """
-        x, names = self._points(x), quantities.Answers._fields
-        if contexts is not None and std:
-            raise LiouvilleError("no standard errors are known given contexts; leave out std")
-        found = self._ask(names, t, x, extrapolate, contexts=contexts)
-        log_density, velocity, score, growth = found
-        answers = ModelAnswers(
-            self._density(log_density, x),
-            *self._motion(velocity, score, sigma),
-            self.units.rate_to_user(growth),
-        )
-        for name, values in answers._asdict().items():
-            self._checked(name, values, t, x)
-        if not std:
-            return answers
-        errors = self._errors(answers._fields, t, x, sigma)
-        return ModelAnswers(*map(np.stack, zip(answers, errors)))
+        names = ModelAnswers._fields
+        return ModelAnswers(*self._answers(names, t, x, sigma, std, extrapolate, contexts))
 
     def log_density(
         self,
@@ -293,27 +217,20 @@ class Model:
             contexts: of every point its own, shape `(..., size)`: then it is
                 $\log\rho_t(x \mid c)$. For models that depend on numbers.
         """
-        x = self._points(x)
-        if contexts is not None and std:
-            raise LiouvilleError("no standard errors are known given contexts; leave out std")
-        (value,) = self._ask(("log_density",), t, x, extrapolate, contexts=contexts)
-        return self._answer("log_density", self._density(value, x), t, x, std)
+        names = ("log_density",)
+        return self._answers(names, t, x, None, std, extrapolate, contexts)[0]
 
     def velocity(
         self, t: Numbers, x: Numbers, *, std: bool = False, extrapolate: bool = False
     ) -> np.ndarray:
         """The velocity, shape `(..., dim)`; arguments as for `log_density`."""
-        x = self._points(x)
-        (value,) = self._ask(("velocity",), t, x, extrapolate)
-        return self._answer("velocity", self.units.velocity_to_user(value), t, x, std)
+        return self._answers(("velocity",), t, x, None, std, extrapolate)[0]
 
     def score(
         self, t: Numbers, x: Numbers, *, std: bool = False, extrapolate: bool = False
     ) -> np.ndarray:
         r"""$\nabla\log\rho_t(x)$, shape `(..., dim)`; arguments as for `log_density`."""
-        x = self._points(x)
-        (value,) = self._ask(("score",), t, x, extrapolate)
-        return self._answer("score", self.units.score_to_user(value), t, x, std)
+        return self._answers(("score",), t, x, None, std, extrapolate)[0]
 
     def drift(
         self,
@@ -333,9 +250,7 @@ class Model:
             std: whether its standard error is wanted besides, see `Model`.
             extrapolate: allow times outside `interval`.
         """
-        x = self._points(x)
-        velocity, score = self._ask(("velocity", "score"), t, x, extrapolate)
-        return self._answer("drift", self._motion(velocity, score, sigma)[2], t, x, std, sigma)
+        return self._answers(("drift",), t, x, sigma, std, extrapolate)[0]
 
     def growth(
         self, t: Numbers, x: Numbers, *, std: bool = False, extrapolate: bool = False
@@ -344,9 +259,7 @@ class Model:
 
         It is zero everywhere for a path that conserves mass.
         """
-        x = self._points(x)
-        (value,) = self._ask(("growth",), t, x, extrapolate)
-        return self._answer("growth", self.units.rate_to_user(value), t, x, std)
+        return self._answers(("growth",), t, x, None, std, extrapolate)[0]
 
     def log_mass(self, t: Numbers, *, extrapolate: bool = False) -> np.ndarray:
         r"""$\log M_t$, the logarithm of the total mass, of the shape of `t`.
@@ -365,8 +278,9 @@ class Model:
         A part keeps its own mass at all times (`liouville.paths.AbstractMarginal.log_parts`); those
         of all members of an ensemble count. Arguments are those of `log_density`.
         """
-        x = self._points(x)
-        (value,) = self._ask(("log_parts",), t, x, extrapolate)
+        z = self.points_to_model(x)
+        times = self._times_to_model(times_of_points(t, z.shape), extrapolate)
+        (value,) = answers_of(self.path, ("log_parts",), times, z)
         # Where no part has density, outside the support of a bounded path, all are as likely.
         value = np.where(value.max(-1, keepdims=True) > -np.inf, value, 0.0)
         return log_softmax(value, axis=-1)
@@ -386,12 +300,12 @@ class Model:
         """
         if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
             raise LiouvilleError(f"{n} samples were asked for; ask for one or more")
-        clock = self._model_times(numbers("the time", t), extrapolate)
+        clock = self._times_to_model(numbers("the time", t), extrapolate)
         if clock.shape:
             raise LiouvilleError(f"sample takes one time, got {len(clock)}; call it once a time")
         time = jnp.asarray(clock, jnp.zeros(()).dtype)
         # Draws come in whole blocks, so that another n compiles nothing and keeps the first ones.
-        keys = jr.split(_key(seed), -(-n // BLOCK))
+        keys = jr.split(key_of(seed), -(-n // BLOCK))
         drawn = [draw(self.path, time, key, BLOCK) for key in keys]
         found = self.units.to_user(np.concatenate(drawn)[:n])
         return self._checked("place", found, t, found)
@@ -448,48 +362,27 @@ class Model:
         """`trajectories` and the mass that their points gain; arguments are the same."""
         if steps is not None:
             check_counts(steps=steps)
-        given, x0 = self._points(x0), self.points_to_model(x0)
-        clock = numbers("the times of trajectories", times)
-        signs = np.sign(np.diff(np.atleast_1d(clock)))
-        if clock.ndim != 1 or not signs.any() or np.any(signs != signs[0]):
-            raise LiouvilleError(
-                "trajectories need two or more increasing (or decreasing) times, got "
-                f"{clock.tolist()}"
-            )
+        x0 = points_among(x0, self.features)
+        start, clock = self.points_to_model(x0), clock_of(times)
         noise = self._noise(sigma)
         if stochastic and not noise.any():
             raise LiouvilleError(
                 "stochastic trajectories need noise, got sigma 0; give sigma, in your length per "
                 "root of your time"
             )
-        whole, wanted = (clock, np.arange(len(clock))) if steps else self._cut(clock)
-        steps = steps or self._steps(whole)
-        dtype = jnp.zeros(()).dtype
-        model_times = jnp.asarray(self._model_times(whole, extrapolate), dtype)
-        g = jnp.asarray(noise, dtype)
-        moved = [np.empty((len(whole), 0, self.dim))]
-        grown = [np.empty((len(whole), 0))]
-        flat = x0.reshape(-1, self.dim)
-        stages = 4 * steps * len(whole)
-        is_short = is_brief(self.path, len(flat) * stages, once=True)
-        solve = _solve_quickly if is_short else dynamics.solve_growing
-        for number, block in enumerate(blocks(flat)):
-            start, key = jnp.asarray(block, dtype), jr.fold_in(_key(seed), number)
-            if stochastic:
-                points, log_weights = dynamics.solve_growing_sde(
-                    self.path, start, model_times, g=g, steps=8 * steps, key=key
-                )
-            else:
-                points, log_weights = solve(self.path, start, model_times, steps=steps)
-            moved.append(np.asarray(points))
-            grown.append(np.asarray(log_weights))
-        every = (np.concatenate(a, axis=1) for a in (moved, grown))
-        places, gains = (a[wanted, : len(flat)] for a in every)
-        found = self.units.to_user(places.reshape(len(clock), *x0.shape))
-        gains = gains.reshape(len(clock), *x0.shape[:-1])
+        whole, wanted = (clock, np.arange(len(clock))) if steps else cut(self.times, clock)
+        places, gains = carried(
+            self.path,
+            start,
+            self._times_to_model(whole, extrapolate),
+            steps=steps or steps_of(self.times, whole),
+            noise=noise if stochastic else None,
+            key=key_of(seed),
+        )
+        found, gains = self.units.to_user(places[wanted]), gains[wanted]
         for t, row, gain in zip(clock.tolist(), found, gains):
-            self._checked("trajectory's place", row, t, given)
-            self._checked("trajectory's log-weight", np.asarray(gain), t, given)
+            self._checked("trajectory's place", row, t, x0)
+            self._checked("trajectory's log-weight", np.asarray(gain), t, x0)
         return WeightedTrajectories(found, gains)
 
     def conditional(
@@ -530,38 +423,16 @@ class Model:
                 "or ask for the map without draws"
             )
         found = self.points_to_model(x)
-        self._model_times(np.array([start, end]), False)
+        self._times_to_model(np.array([start, end]), False)
         legs = legs_between(self.plans, self.times, start, end)
         if legs:
             law = law_through(legs, found, draws, seed)
             return law.rescaled(self.units.center, self.units.scale)
-        repeated = np.broadcast_to(self._points(x), (draws, *found.shape))
+        repeated = np.broadcast_to(points_among(x, self.features), (draws, *found.shape))
         clock = bent_clock(self.times, start, end)
         return law_of_draws(
             self.trajectories(repeated, clock, steps=4, stochastic=True, seed=seed)[-1]
         )
-
-    def _cut(self, clock: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Times with those in between at which curves may have knots, and where they are in them.
-
-        These are the model's times and the middles between them.
-        """
-        known = np.unique(self.times).astype(float)
-        knots = np.concatenate([known, 0.5 * (known[1:] + known[:-1])])
-        low, high = np.sort(clock[[0, -1]])
-        whole = np.union1d(clock, knots[(knots > low) & (knots < high)])
-        wanted = np.searchsorted(whole, clock)
-        if clock[0] < clock[-1]:
-            return whole, wanted
-        return whole[::-1], len(whole) - 1 - wanted
-
-    def _steps(self, clock: np.ndarray) -> int:
-        """How many steps the longest of the pieces between some times takes."""
-        whole, gaps = np.ptp(self.times), len(np.unique(self.times)) - 1
-        if not whole > 0:
-            return _OF_ALL
-        share = np.abs(np.diff(clock)).max() / whole
-        return max(int(np.ceil(share * max(_OF_GAP * gaps, _OF_ALL))), _OF_PIECE)
 
     def save(self, file: Path | str) -> None:
         """Writes the model to a file: arrays and a description, no code.
@@ -599,31 +470,8 @@ class Model:
             "parameters": sum(leaf.size for leaf in parameters.learned_leaves(self.path).values()),
         }
 
-    def _contexts(self, contexts: Numbers, batch: tuple[int, ...]) -> np.ndarray:
-        """The context of every point of a batch, shape `(points, size)`."""
-        names, found = self.contexts, numbers("the contexts", contexts)
-        if not names:
-            raise LiouvilleError("the model depends on no numbers; leave out contexts")
-        if found.shape != (*batch, len(names)) or not np.isfinite(found).all():
-            raise LiouvilleError(
-                f"contexts of shape {found.shape} for points of {batch} are not {len(names)} "
-                f"finite numbers each; give {', '.join(names)} for every point"
-            )
-        return found.reshape(-1, len(names))
-
-    def _shape(self, name: str) -> tuple[int, ...]:
-        """The shape of an answer at one point."""
-        if name != "log_parts":
-            return () if is_scalar(name) else (self.dim,)
-        time = jax.ShapeDtypeStruct((), jnp.zeros(()).dtype)
-        return eqx.filter_eval_shape(lambda p, t: p.at(t).log_part_masses, self.path, time).shape
-
     def _repr_html_(self) -> str:
         return html_table((name, str(value)) for name, value in self.facts().items())
-
-    def _points(self, x: Numbers) -> np.ndarray:
-        """Points as an array in the user's units, by the names of columns if they have any."""
-        return points_among(x, self.features)
 
     def points_to_model(self, x: Numbers) -> np.ndarray:
         """Points, shape `(..., dim)`, in the units of the model, after a look at them.
@@ -632,79 +480,19 @@ class Model:
             LiouvilleError: if they have another dimension, or one is not finite or so far away that
                 single precision cannot hold it; it names the first.
         """
-        x = self._points(x)
-        if x.ndim == 0 or x.shape[-1] != self.dim:
-            raise LiouvilleError(
-                f"points of shape {x.shape} do not fit a model of {self.dim} coordinates "
-                f"({', '.join(self.features[:6])}{', ...' if self.dim > 6 else ''}); "
-                f"give shape (..., {self.dim})"
-            )
-        with np.errstate(over="ignore"):
-            found = self.units.to_model(x)
-        far = np.argwhere(~(np.abs(found) < _FARTHEST))
-        if len(far):
-            *row, column = far[0].tolist()
-            name, value = self.features[column], x[tuple(far[0])]
-            if not np.isfinite(value):
-                raise LiouvilleError(
-                    f"a point has a NaN or infinite {name}: {point_name(row)}; remove or impute it"
-                )
-            raise LiouvilleError(
-                f"{name} of {point_name(row)} is {value:g}, more than {_FARTHEST:g} units of the "
-                "model away, where single precision ends; check its unit, or remove it"
-            )
-        return found
+        return points_to_model(points_among(x, self.features), self.units, self.features)
+
+    def _times_to_model(self, t: np.ndarray, extrapolate: bool) -> np.ndarray:
+        return times_to_model(t, self.units, self.interval, extrapolate)
 
     def _noise(self, sigma: Numbers | None) -> np.ndarray:
         """The noise of every coordinate in the model's units, shape `(dim,)`."""
-        given = self.sigma if sigma is None else numbers("sigma", sigma)
-        with np.errstate(over="ignore"):
-            found = self.units.noise_to_model(given)
-        if not np.all(found < _FARTHEST):
-            raise LiouvilleError(
-                f"sigma is {given}, more than {_FARTHEST:g} units of the model; check its unit"
-            )
-        return found
-
-    def _model_times(self, t: np.ndarray, extrapolate: bool) -> np.ndarray:
-        start, end = self.interval
-        if not np.isfinite(t).all():
-            raise LiouvilleError("a time is NaN or infinite; remove it")
-        slack = 1e-9 * (end - start)
-        outside = t[(t < start - slack) | (t > end + slack)]
-        if outside.size and not extrapolate:
-            raise LiouvilleError(
-                f"time {outside.flat[0]:g} is outside the fitted range {start:g} to {end:g}; "
-                "choose a time inside, or allow it: --extrapolate (extrapolate=True in Python)"
-            )
-        with np.errstate(over="ignore"):
-            found = np.asarray(self.units.time_to_model(t))
-        far = ~(np.abs(found) < _FARTHEST)
-        if far.any():
-            raise LiouvilleError(
-                f"time {t[far].flat[0]:g} is more than {_FARTHEST:g} durations of the data away, "
-                "where single precision ends; check its unit"
-            )
-        return found
-
-    def _density(self, value: np.ndarray, x: np.ndarray) -> np.ndarray:
-        return np.asarray(value + self.units.log_volume(x))
-
-    def _motion(
-        self, velocity: np.ndarray, score: np.ndarray, sigma: Numbers | None
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Velocity, score and drift in the user's units."""
-        with np.errstate(over="ignore", invalid="ignore"):  # refused by `_checked`
-            drift = velocity + 0.5 * self._noise(sigma) ** 2 * score
-            to_user = self.units.velocity_to_user
-            return to_user(velocity), self.units.score_to_user(score), to_user(drift)
+        return noise_to_model(self.sigma if sigma is None else sigma, self.units)
 
     def _masses(self, ask: Callable, t: Numbers, extrapolate: bool) -> np.ndarray:
         """What is asked of the marginals alone, at times of any shape."""
-        clock = self._model_times(numbers("the time", t), extrapolate)
-        flat = clock.astype(jnp.zeros(()).dtype).reshape(-1)
-        found = np.concatenate([np.asarray(ask(self.path, b)) for b in blocks(flat)] or [flat])
-        mass = found[: flat.size].reshape((*clock.shape, *found.shape[1:])).astype(float)
+        clock = self._times_to_model(numbers("the time", t), extrapolate)
+        mass = at_times(ask, self.path, clock)
         if not (self.is_drawn or np.isfinite(mass).all()):
             wrong = np.argwhere(~np.isfinite(mass))[0]
             time = np.ravel(t)[np.ravel_multi_index(wrong[: clock.ndim], clock.shape or (1,))]
@@ -715,107 +503,52 @@ class Model:
     def _checked(self, name: str, values: np.ndarray, t: Numbers, x: Numbers) -> np.ndarray:
         return values if self.is_drawn else check_answers(name, values, t, x)
 
-    def _answer(
+    def _answers(
         self,
-        name: str,
-        values: np.ndarray,
+        names: tuple[str, ...],
         t: Numbers,
-        x: np.ndarray,
+        x: Numbers,
+        sigma: Numbers | None,
         std: bool,
-        sigma: Numbers | None = None,
-    ) -> np.ndarray:
-        """An answer after a look at it, with its standard error if that is wanted."""
-        values = self._checked(name, values, t, x)
+        extrapolate: bool,
+        contexts: Numbers | None = None,
+    ) -> list[np.ndarray]:
+        """Some of `ModelAnswers` after a look at them, with their errors if these are wanted."""
+        x = points_among(x, self.features)
+        if contexts is not None and std:
+            raise LiouvilleError("no standard errors are known given contexts; leave out std")
+        z = self.points_to_model(x)
+        times = self._times_to_model(times_of_points(t, z.shape), extrapolate)
+        needed = {*names, *(("velocity", "score") if "drift" in names else ())}
+        asked = [name for name in quantities.Answers._fields if name in needed]
+        if contexts is None:
+            answers = answers_of(self.path, asked, times, z)
+        else:
+            given = contexts_of_points(contexts, self.contexts, times.shape)
+            answers = answers_in_contexts(self.path, asked, times, z, given)
+        found = dict(zip(asked, answers))
+        with np.errstate(over="ignore", invalid="ignore"):  # refused by `_checked`
+            if "drift" in names:
+                noise = self._noise(sigma)
+                found["drift"] = found["velocity"] + 0.5 * noise**2 * found["score"]
+            if "log_density" in names:
+                found["log_density"] = np.asarray(found["log_density"] + self.units.log_volume(x))
+            values = [self._to_user(name, found[name]) for name in names]
+        for name, value in zip(names, values):
+            self._checked(name, value, t, x)
         if not std:
             return values
-        return np.stack([values, *self._errors((name,), t, x, sigma)])
+        check_members(len(self.members), self.notes)
+        errors = errors_of(self.path, names, times, z, self._noise(sigma))
+        pairs = zip(values, (self._to_user(name, error) for name, error in zip(names, errors)))
+        return [np.stack(pair) for pair in pairs]
 
-    def _errors(
-        self, names: tuple[str, ...], t: Numbers, x: np.ndarray, sigma: Numbers | None
-    ) -> list[np.ndarray]:
-        """The standard errors of some answers, in the user's units; times were looked at before."""
-        self._check_members()
+    def _to_user(self, name: str, value: np.ndarray) -> np.ndarray:
+        """One of `ModelAnswers`, or its error, in the user's units; nats are nats."""
         to_user = {
-            "log_density": lambda error: error,
             "velocity": self.units.velocity_to_user,
             "score": self.units.score_to_user,
             "drift": self.units.velocity_to_user,
             "growth": self.units.rate_to_user,
         }
-        noise = jnp.asarray(self._noise(sigma), jnp.zeros(()).dtype)
-        found = self._ask(names, t, x, True, partial(errors_at, noise))
-        return [to_user[name](error) for name, error in zip(names, found)]
-
-    def _check_members(self) -> None:
-        """Refuses a model without members, and says if their spread is not that of a sample."""
-        members = len(self.members)
-        if members < 2:
-            raise LiouvilleError(
-                f"the model has {members or 'no'} members{' only' if members else ''}, whose "
-                "spread is the error of its answers; fit cells with --bootstrap cells"
-            )
-        if self.notes.get("bootstrap", "none") == "none":
-            warnings.warn(
-                "the members of this model were all fitted to the same cells: the errors are those "
-                "of its start, and leave out that of the sample; fit with --bootstrap cells",
-                stacklevel=4,
-            )
-
-    def _ask(
-        self,
-        names: tuple[str, ...],
-        t: Numbers,
-        x: Numbers,
-        extrapolate: bool,
-        function: Callable[..., list[jax.Array]] | None = None,
-        *,
-        contexts: Numbers | None = None,
-    ) -> list[np.ndarray]:
-        """Some of `quantities.Answers` at every point, or what else a function says of them.
-
-        All are in the model's units, each given its context if there are some.
-        """
-        x = self.points_to_model(x)
-        batch, flat = x.shape[:-1], x.reshape(-1, self.dim)
-        t = numbers_of(t, "times")
-        try:
-            every = np.broadcast_to(t, batch).reshape(-1)
-        except ValueError as error:
-            raise LiouvilleError(
-                f"times of shape {t.shape} do not fit points of shape {x.shape}; give one time, "
-                "or one for each point"
-            ) from error
-        dtype = jnp.zeros(()).dtype
-        shapes = [(*batch, *self._shape(name)) for name in names]
-        results = [np.empty((len(flat), *shape[len(batch) :])) for shape in shapes]
-        size = numbers_in(self.path)
-        asked, keys = names, self._model_times(every, extrapolate)
-        given = None
-        if contexts is not None:
-            given, keys = np.unique(
-                np.column_stack([keys, self._contexts(contexts, batch)]),
-                axis=0,
-                return_inverse=True,
-            )
-        if function is None and given is None:
-            is_quick = is_brief(self.path, len(flat))
-            function = answers_quickly if is_quick else answers_at
-            if is_quick and names not in _APART:  # the same program answers other questions, too
-                asked = quantities.Answers._fields
-        for times, index in rows(keys.ravel(), size):
-            points = flat[index].astype(dtype)
-            if given is None:
-                assert function is not None
-                found = function(self.path, asked, times.astype(dtype), points)
-            else:
-                row = given[times].astype(dtype)
-                found = answers_given(self.path, asked, row[:, 0], row[:, 1:], points)
-            for name, result in zip(names, results):
-                result[index] = found[asked.index(name)]
-        return [result.reshape(shape) for result, shape in zip(results, shapes)]
-
-
-def _key(seed: int) -> jax.Array:
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or abs(int(seed)) >= 2**63:
-        raise LiouvilleError(f"the seed is {seed!r}; give a whole number below 2^63")
-    return jr.key(int(seed))
+        return to_user[name](value) if name in to_user else value
