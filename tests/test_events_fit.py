@@ -11,9 +11,10 @@ from events_cases import TRUTH, drawn
 from liouville.errors import LiouvilleError
 from liouville.objectives import PlaceLikelihood, TimeLikelihood
 from liouville.tasks.events.baselines import baselines
+from liouville.tasks.events.files import load_events
 from liouville.tasks.events.fit import fit_events
 from liouville.tasks.events.measure import standard_shift
-from liouville.tasks.events.model import EventModel, load_events
+from liouville.tasks.events.model import EventModel
 from liouville.tasks.events.split import Split
 
 pytestmark = pytest.mark.slow

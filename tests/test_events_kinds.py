@@ -16,6 +16,7 @@ from liouville.errors import LiouvilleError
 from liouville.problems.kinds import KindsProcess
 from liouville.processes import InheritedKinds, Kinds, Nowhere
 from liouville.tasks.events.config import EventsConfig
+from liouville.tasks.events.files import load_events
 from liouville.tasks.events.fit import fit_events
 from liouville.tasks.events.inherited import MOST_KINDS, inherited
 from liouville.tasks.events.kinds import (
@@ -27,7 +28,6 @@ from liouville.tasks.events.kinds import (
     plain_laws,
 )
 from liouville.tasks.events.measure import parameters
-from liouville.tasks.events.model import load_events
 from liouville.tasks.events.split import divide
 from test_events_cli import FAST, read
 

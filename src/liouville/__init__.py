@@ -52,8 +52,8 @@ if TYPE_CHECKING:
     from liouville.tasks.control.problem import ControlProblem as ControlProblem
     from liouville.tasks.density.estimator import DensityEstimator as DensityEstimator
     from liouville.tasks.density.fit import fit_density as fit_density
+    from liouville.tasks.events.files import load_events as load_events
     from liouville.tasks.events.fit import fit_events as fit_events
-    from liouville.tasks.events.model import load_events as load_events
     from liouville.tasks.transport.answers import couple as couple
     from liouville.tasks.transport.answers import transport_map as transport_map
     from liouville.tasks.transport.fit import fit_transport as fit_transport
@@ -79,8 +79,8 @@ _NAMES = {
     "tasks.control.problem": "ControlProblem",
     "tasks.density.estimator": "DensityEstimator",
     "tasks.density.fit": "fit_density",
+    "tasks.events.files": "load_events",
     "tasks.events.fit": "fit_events",
-    "tasks.events.model": "load_events",
     "tasks.transport.answers": "couple transport_map",
     "tasks.transport.fit": "fit_transport",
     "tasks.transport.plans": "fit_plan",

@@ -328,7 +328,7 @@ def run_targets(folder: Path) -> dict[str, Target]:
     from liouville.tasks import load_model
     from liouville.tasks.control.fit import load_policy
     from liouville.tasks.events.ask import model_and_history
-    from liouville.tasks.events.model import load_events
+    from liouville.tasks.events.files import load_events
     from liouville.tasks.skeleton import redraw_run
     from liouville.training import initial_state, read_metrics, restore_state, save_state
 

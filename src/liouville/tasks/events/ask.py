@@ -28,11 +28,12 @@ from liouville.errors import LiouvilleError
 from liouville.runs.config import from_dict, to_dict
 from liouville.runs.folder import Run, open_run
 from liouville.tasks.ask import Question
+from liouville.tasks.events._history import check_events
 from liouville.tasks.events.complete import complete
 from liouville.tasks.events.config import EventsConfig
 from liouville.tasks.events.counted import of_kinds
+from liouville.tasks.events.files import load_events as load
 from liouville.tasks.events.model import EventModel
-from liouville.tasks.events.model import load_events as load
 from liouville.tasks.events.split import columns_of
 
 _DURATION = re.compile(r"([0-9.eE+-]+)\s*([a-zA-Z]*)")
@@ -176,7 +177,7 @@ def on_clock(model: EventModel, events: Events) -> Events:
     if is_geographic(model.features) and events.is_geographic:  # whatever the columns are called
         events = dataclasses.replace(events, features=model.features)
     events = of_kinds(events, model.kinds)
-    model._check_features(events)
+    check_events(events, model.features, model.origin, model.mark_name)
     return events
 
 

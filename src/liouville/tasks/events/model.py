@@ -1,50 +1,49 @@
 """A fitted point process as a user meets it: NumPy in and out, in the user's own units."""
 
 import dataclasses
-import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from liouville.data import Events, Region, check_history
+from liouville.data import Events, Region
 from liouville.errors import LiouvilleError
-from liouville.model import CLASSES, MODEL_FILE
 from liouville.numerics.parameters import learned_leaves
-from liouville.numerics.types import as_float
 from liouville.processes import (
     AbstractMagnitudes,
     Excerpts,
     Hawkes,
     History,
-    InheritedKinds,
-    Kinds,
     Neural,
     PointProcess,
-    Polygon,
     Reach,
-    TriggeredPath,
-    log_density,
 )
 from liouville.runs import storage
-from liouville.runs.defects import check_claims, check_leaves, check_shapes, refused_as
-from liouville.runs.folder import file_of
+from liouville.tasks.events._compiled import (
+    by_block,
+    densities,
+    kind_chances,
+    mass_of,
+    rates,
+    velocities,
+)
+from liouville.tasks.events._history import check_events, entries
 from liouville.tasks.events.catalogues import Catalogue, draw_catalogues
 from liouville.tasks.events.counted import counted, of_kinds
 from liouville.tasks.events.odds import log_odds
 from liouville.tasks.events.scores import Scores, score
 from liouville.tasks.events.units import EventUnits
 
+PLAIN_FIELDS = ("features", "time_unit", "origin", "mark_name", "kinds", "notes")
+"""The fields that a file holds as they are."""
+
 _TARGETS = 64
-# Places and times that are asked at once.
-_BLOCK, _TIMES = 1024, 64
-# The fields that a file holds as they are.
-_PLAIN = ("features", "time_unit", "origin", "mark_name", "kinds", "notes")
+# Times that are asked at once.
+_TIMES = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,7 +130,7 @@ class EventModel:
             LiouvilleError: if events have other coordinates than the model, marks and it none, or
                 a kind that it does not know.
         """
-        self._check_features(events)
+        check_events(events, self.features, self.origin, self.mark_name)
         known = of_kinds(events, self.kinds)
         return counted(known, self.region, self.units.mark_origin)
 
@@ -174,17 +173,18 @@ class EventModel:
         times, history = np.atleast_1d(np.asarray(times, np.float64)), self.counted(history)
         if len(times) > 1 and log_odds is None:
             log_odds = self.log_odds(history)
+        law = self.process.places
 
         def past(time: float) -> History:
             own = history.times <= time
             odds = None if log_odds is None else log_odds[own]
-            return self._entries(history.keep(own), time, odds)
+            return entries(law, self.units, self.reach, history.keep(own), time, odds)
 
         size = 1 if len(times) == 1 else _TIMES
         asked, found = np.pad(times, (0, -len(times) % size), "edge").tolist(), []
         for begin in range(0, len(asked), size):
             pasts = [past(time) for time in asked[begin : begin + size]]
-            found.append(_rates(self.process, jax.tree.map(lambda *a: np.stack(a), *pasts)))
+            found.append(rates(self.process, jax.tree.map(lambda *a: np.stack(a), *pasts)))
         return np.concatenate([np.asarray(a, np.float64) for a in found])[: len(times)]
 
     def density(
@@ -203,7 +203,7 @@ class EventModel:
         """
         places = self._checked(places)
         past = self._history(self.counted(history), time, log_odds)
-        values = self._by_block(_densities, past, places)
+        values = by_block(densities, self.process, past, self.units.to_model(places))
         found = np.exp(values + self.units.log_volume(places))
         return found if self.region is None else np.where(self.region.contains(places), found, 0.0)
 
@@ -226,7 +226,8 @@ class EventModel:
         if not self.kinds:
             raise LiouvilleError("marks of this run are no kinds; fit with --mark COLUMN of text")
         past = self._history(self.counted(history), time, log_odds)
-        return self._by_block(_kind_chances, past, self._checked(places))
+        places = self.units.to_model(self._checked(places))
+        return by_block(kind_chances, self.process, past, places)
 
     def intensity(self, time: float, places: np.ndarray, history: Events) -> np.ndarray:
         """Events per unit of time and per user's unit of area at places, at one time."""
@@ -236,7 +237,8 @@ class EventModel:
     def velocity(self, time: float, places: np.ndarray, history: Events) -> np.ndarray:
         """The velocity of the density between events, model's units of length per unit of time."""
         past = self._history(self.counted(history), time)
-        return self._by_block(_velocities, past, self._checked(places))
+        places = self.units.to_model(self._checked(places))
+        return by_block(velocities, self.process, past, places)
 
     def mark_survival(self, marks: np.ndarray) -> np.ndarray:
         """The chance that an event has a mark as large or larger, for marks of any shape.
@@ -265,7 +267,7 @@ class EventModel:
             raise LiouvilleError("the model has no region; fit with --region west,south,east,north")
         past = self._history(self.counted(history), time)
         region = self.units.polygon(self.region)
-        return float(_mass(self.process, past, region))
+        return float(mass_of(self.process, past, region))
 
     def forecast(
         self,
@@ -317,69 +319,14 @@ class EventModel:
             "reach": self.reach._asdict(),
             "units": self.units.to_dict(),
             "region": None if self.region is None else self.region.to_dict(),
-            **{name: getattr(self, name) for name in _PLAIN},
+            **{name: getattr(self, name) for name in PLAIN_FIELDS},
         }
         storage.write(file, arrays, content, kind="events")
 
     def _history(self, history: Events, now: float, odds: np.ndarray | None = None) -> History:
-        """The events up to `now` that are seen; see `_entries`."""
-        return jax.tree.map(jnp.asarray, self._entries(history, now, odds))
-
-    def _entries(self, history: Events, now: float, odds: np.ndarray | None = None) -> History:
-        """The events up to `now` that are seen; their local time ends at zero, their room is fixed.
-
-        The arrays are NumPy's, of which many are put together in no time. Events are to be
-        `counted` before; `odds` are those of all of them, if they are known.
-        """
-        self._check_features(history)
-        if len(history.windows) != 1:
-            raise LiouvilleError(
-                f"the history has {len(history.windows)} sequences; select one of them"
-            )
-        history = check_history(history, now)
-        elapsed, marks = now - history.times, self.units.marks(history)
-        rows, room = self.reach.chosen(elapsed, marks), self.reach.most
-        if odds is None:
-            own = log_odds(self.process.places, self.units, history, self.reach, rows)
-        else:
-            own = odds[rows]
-        places = self.units.to_model(history.places[rows])
-        columns = (-elapsed[rows], places, marks[rows], own)
-        missing = room - len(places)
-        dtype = jnp.zeros(()).dtype
-        padded = (
-            np.pad(a, [(missing, 0)] + [(0, 0)] * (a.ndim - 1)).astype(dtype) for a in columns
-        )
-        every: Any = (*padded, np.arange(room) >= missing, np.asarray(now, dtype))
-        return History(*every)
-
-    def _by_block(self, function: Callable[..., Any], past: History, x: np.ndarray) -> np.ndarray:
-        """A compiled function of process, history and points in the model's units, for places.
-
-        In blocks of one size, so that one compiled call does for any number of places.
-        """
-        points = np.pad(self.units.to_model(x), [(0, -len(x) % _BLOCK), (0, 0)], "edge")
-        blocks = (points[begin : begin + _BLOCK] for begin in range(0, len(points), _BLOCK))
-        found = [function(self.process, past, as_float(block)) for block in blocks]
-        return np.concatenate([np.asarray(a, np.float64) for a in found])[: len(x)]
-
-    def _check_features(self, events: Events) -> None:
-        if events.features != self.features:
-            raise LiouvilleError(
-                f"events have the coordinates {', '.join(events.features) or 'none'}, the model "
-                f"{', '.join(self.features) or 'none'}; name the columns with --features"
-            )
-        if events.origin != self.origin:
-            clocks = (
-                f"days after {o}" if o else "plain numbers" for o in (events.origin, self.origin)
-            )
-            raise LiouvilleError(
-                f"times of {events.source} are {next(clocks)}, those of the model {next(clocks)}; "
-                "bring them to its clock with liouville.tasks.events.ask.on_clock(model, events)"
-            )
-        if bool(self.mark_name) != (events.marks is not None):
-            have, want = ("no marks", "marks") if self.mark_name else ("marks", "no marks")
-            raise LiouvilleError(f"events of {events.source} have {have}, the model has {want}")
+        """The events up to `now` that are seen, of those that were `counted`; see `entries`."""
+        law = self.process.places
+        return jax.tree.map(jnp.asarray, entries(law, self.units, self.reach, history, now, odds))
 
     def _checked(self, places: np.ndarray) -> np.ndarray:
         places = np.atleast_2d(np.asarray(places, np.float64))
@@ -389,130 +336,3 @@ class EventModel:
                 f"{', '.join(self.features)}"
             )
         return places
-
-
-def load_events(run: Path | str) -> EventModel:
-    """Reads a fitted point process; no code of the file is run.
-
-    Args:
-        run: the folder of a run of `liouville fit events`, or a model file.
-
-    Raises:
-        LiouvilleError: if there is no model, or the file is damaged, altered or too new.
-    """
-    file = file_of(Path(run), MODEL_FILE) if Path(run).is_dir() else Path(run)
-    arrays, content = storage.read(file, kind="events")
-    check_leaves(file, arrays)
-    table = storage.class_table(*CLASSES)
-    with refused_as(file, "a point process"):
-        region = content["region"]
-        plain = {name: content[name] for name in _PLAIN}
-        plain |= {name: tuple(plain[name]) for name in ("features", "kinds")}
-        both = storage.rebuild(content["processes"], arrays, table, to_array=jnp.asarray)
-        model = EventModel(
-            process=both[0],
-            plain=both[1],
-            reach=Reach(**content["reach"]),
-            units=EventUnits.from_dict(content["units"]),
-            region=None if region is None else Region.from_dict(region),
-            **plain,
-        )
-        _check(model)
-    return model
-
-
-def _check(model: EventModel) -> None:
-    """Refuses a model whose parts do not fit each other; nothing is computed but shapes."""
-    units, dim, process, reach = model.units, model.dim, model.process, model.reach
-    numbers = (units.center, units.scale, np.asarray(units.mark_origin))
-    texts = (*model.features, *model.kinds, model.time_unit, model.mark_name, model.origin or "")
-    claims = {
-        "features, kinds, marks and time have names": all(isinstance(t, str) for t in texts),
-        "its reach is a number of events": type(reach.most) is int and 0 < reach.most < 10**6,
-        "the influence of events is finite": bool(
-            np.isfinite(reach[1:]).all() and reach.offset > 0
-        ),
-        f"its map is of {dim} coordinates": units.center.shape == units.scale.shape == (dim,),
-        "its map is finite": all(np.isfinite(number).all() for number in numbers),
-        "its scales are positive": bool((units.scale > 0).all()),
-        "longitude and latitude are two": units.projection is None or dim == 2,
-        "marks have a law": bool(model.mark_name) == (process.marks is not None),
-        "notes are a mapping": isinstance(model.notes, dict),
-        "kinds have a law of as many": _fits_kinds(process, len(model.kinds)),
-    }
-    check_claims(claims)
-    if model.origin is not None:
-        np.datetime64(model.origin.removesuffix("Z"))
-    one = jax.ShapeDtypeStruct((), jnp.zeros(()).dtype)
-    many, points = (jax.ShapeDtypeStruct(s, one.dtype) for s in ((reach.most,), (1, dim)))
-    valid = jax.ShapeDtypeStruct((reach.most,), bool)
-    places = jax.ShapeDtypeStruct((reach.most, dim), one.dtype)
-    past = eqx.filter_eval_shape(History, many, places, many, many, valid, one)
-    check_shapes(
-        eqx.filter_eval_shape(_answers, process, past, points), {"rate": (), "density": (1,)}
-    )
-
-
-def _fits_kinds(process: PointProcess, count: int) -> bool:
-    law = process.marks
-    if isinstance(law, Kinds):
-        return len(law.logits) + 1 == count
-    if not isinstance(law, InheritedKinds):
-        return not count
-    rows = (count, 1)[law.same is not None]
-    return law.kinds == count and law.children.shape == (rows, count - 1)
-
-
-class _Answers(NamedTuple):
-    rate: jax.Array
-    density: jax.Array
-
-
-def _answers(process: PointProcess, past: History, points: jax.Array) -> _Answers:
-    return _Answers(_rate(process, past), _densities(process, past, points))
-
-
-@eqx.filter_jit
-def _rate(process: PointProcess, past: History) -> jax.Array:
-    return jnp.exp(process.intensity.after(past).log_rate(jnp.zeros_like(past.origin)))
-
-
-@eqx.filter_jit
-def _rates(process: PointProcess, pasts: History) -> jax.Array:
-    return jax.vmap(functools.partial(_rate, process))(pasts)
-
-
-@eqx.filter_jit
-def _densities(process: PointProcess, past: History, points: jax.Array) -> jax.Array:
-    path, now = process.places.after(past), jnp.zeros_like(past.origin)
-    return _at_points(lambda x: log_density(path, now, x), points)
-
-
-@eqx.filter_jit
-def _velocities(process: PointProcess, past: History, points: jax.Array) -> jax.Array:
-    marginal = process.places.after(past).at(jnp.zeros_like(past.origin))
-    return _at_points(marginal.velocity, points)
-
-
-@eqx.filter_jit
-def _kind_chances(process: PointProcess, past: History, points: jax.Array) -> jax.Array:
-    now = jnp.zeros_like(past.origin)
-
-    def one(x: jax.Array) -> jax.Array:
-        law = process.mark_law(past, now, x)
-        assert isinstance(law, Kinds)
-        return law.probabilities
-
-    return _at_points(one, points)
-
-
-def _at_points(function: Callable[[jax.Array], jax.Array], points: jax.Array) -> jax.Array:
-    """Some points at once; all of them if they have no coordinates, which need no memory."""
-    return jax.lax.map(function, points, batch_size=64 if points.size else None)
-
-
-@eqx.filter_jit
-def _mass(process: PointProcess, past: History, region: Polygon) -> jax.Array:
-    path, now = process.places.after(past), jnp.zeros_like(past.origin)
-    mass = region.mass(path.at(now))
-    return mass * jnp.exp(path.log_share(now)) if isinstance(path, TriggeredPath) else mass
