@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from liouville import checks
+from liouville.checks import _equations
 from liouville.curves import Constant, HardEnded, Knots
 from liouville.dynamics import (
     control,
@@ -209,7 +210,7 @@ def test_noise_of_each_coordinate_satisfies_the_fokker_planck_equation(monkeypat
     assert checks.fokker_planck(path, times, places, g=noise).passed
     # The drift of the noise of the other coordinate, which the law must not accept.
     wrong = lambda marginal, x, g: drift(marginal, x, g[::-1])  # noqa: E731
-    monkeypatch.setattr(checks, "drift", wrong)
+    monkeypatch.setattr(_equations, "drift", wrong)
     # Another number of points, for which the law is compiled anew.
     assert not checks.fokker_planck(path, times[1:], places[1:], g=noise).passed
 

@@ -11,6 +11,7 @@ import pytest
 from jaxtyping import Array, Float
 
 from liouville import checks
+from liouville.checks._equations import continuity_terms, terms_at
 from liouville.curves import AbstractCurve, Constant, Knots, value_and_rate
 from liouville.gauges import AbstractGauge, AbstractGaugeField, FullGauge
 from liouville.numerics.parameters import learned_leaves, split
@@ -89,7 +90,7 @@ def test_continuity(name):
     times, points = asked_at(name)
     assert_passes(checks.continuity(path, times, points))
     # The same residual not divided by its terms, which hides no small error among large terms.
-    terms = checks._terms_at(path, checks._continuity_terms, times, points)
+    terms = terms_at(path, continuity_terms, times, points)
     # Terms larger than the tolerance is made for (maps out of their box) cancel to as many digits.
     size = jnp.maximum(jnp.abs(terms).max(-1) / TAIL_TERMS, 1.0)
     assert float((jnp.abs(terms.sum(-1)) / size).max()) < TAIL_RESIDUAL

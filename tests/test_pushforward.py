@@ -12,6 +12,7 @@ import pytest
 
 import liouville
 from liouville import checks
+from liouville.checks._equations import continuity_terms, terms_at
 from liouville.maps import AbstractTransform, Elementwise, Permutation, coupling_flow
 from liouville.numerics.types import Point, Scalar
 from liouville.paths._normal import Normal
@@ -43,7 +44,7 @@ def _still(mapping: str) -> Pushforward:
 def test_continuity_far_out_is_as_exact_as_the_map(name):
     path: Any = build(name)
     times, points = points_of(path)
-    terms = checks._terms_at(path, checks._continuity_terms, times, points)
+    terms = terms_at(path, continuity_terms, times, points)
     residual, size = jnp.abs(terms.sum(-1)), jnp.abs(terms).sum(-1)
     relative = jnp.maximum(RELATIVE, EPSILON * _conditions(path, times, points))
     assert float((residual - relative * size).max()) < TAIL_RESIDUAL
