@@ -23,7 +23,7 @@ from liouville.diffusions import solve_fokker_planck
 from liouville.numerics.mixtures import GaussianMixture
 from liouville.plots import GROUPS, MUTED, Picture, headline, name_axes, panels, to_png
 from liouville.problems.toys import named
-from liouville.tasks import load_task, skeleton
+from liouville.tasks import load_task, pages
 from liouville.tasks.cells.demo import demo_cells
 from liouville.tasks.control.scenes import NAMES as SCENES
 from liouville.tasks.events.demo import SETTINGS, demo_events
@@ -36,7 +36,7 @@ Pictures = Mapping[str, Figure]
 def drawn(fitted: Any, whole: str, small: str, panel: int = 0) -> Pictures:
     """Two pictures of the report of a fit: for its guide, and a panel of one for README."""
     name = fitted.model.notes["task"]
-    contents = load_task(name).contents(skeleton.drawn(fitted), fitted.data).contents
+    contents = load_task(name).contents(pages.drawn(fitted), fitted.data).contents
     found = {Path(item.name).stem: item for item in contents if isinstance(item, Picture)}
     return {name: found[whole].draw(), f"{name}-small": only(found[small].draw(), panel)}
 

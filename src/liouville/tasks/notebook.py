@@ -6,7 +6,7 @@ from typing import Any
 
 from liouville.runs.notebook import html_table
 from liouville.tasks import load_task
-from liouville.tasks.skeleton import drawn
+from liouville.tasks.pages import drawn
 
 
 def as_html(fitted: Any) -> str:

@@ -1,40 +1,43 @@
 """What all tasks do alike: fit, fill a folder, measure a run again, draw it again."""
 
-import contextlib
 import dataclasses
-import math
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from liouville.errors import LiouvilleError, one_line
-from liouville.model import MODEL_FILE, Model
+from liouville.model import MODEL_FILE
 from liouville.numerics import devices
 from liouville.runs import config as configuration
 from liouville.runs.files import write_bytes
 from liouville.runs.folder import (
-    Run,
     begin,
-    data_of,
     fingerprint,
     finish,
-    made_of,
     open_run,
     write_json,
     writing,
 )
 from liouville.runs.job import leave
-from liouville.runs.reading import parse_json, read_text
 from liouville.runs.warned import noted
 from liouville.tasks import load_model, load_task
+from liouville.tasks.figures import finite, not_finite
+from liouville.tasks.finished import (
+    METRICS_FILE,
+    SUMMARY_FILE,
+    of_this_run,
+    open_finished,
+    recalled,
+    task_and_data,
+)
+from liouville.tasks.pages import WARNINGS, page_of
 from liouville.tasks.settings import check_training, settings_of
 from liouville.tasks.stopwatch import Stopwatch
 from liouville.tasks.task import NewData, Rows, Say, Start, Task
 from liouville.training import Fit, default_optimizer, fit, read_metrics
 
-WARNINGS = "warnings"  # in the summary: what was warned of
-SUMMARY_FILE, METRICS_FILE, CHECKPOINT_FILE = "summary.json", "metrics.jsonl", "checkpoint.lv"
+CHECKPOINT_FILE = "checkpoint.lv"
 _WHOLE = (MODEL_FILE, SUMMARY_FILE, METRICS_FILE, "report.html")  # what a finished run has
 
 
@@ -119,10 +122,10 @@ def fit_task(
     else:
         stopwatch.end("train")
     summary["seconds"] = stopwatch.seconds
-    summary, lost = _finite(summary)
+    summary, lost = finite(summary)
     if lost:
         # What was trained for hours is kept, and its user told.
-        warnings.warn(f"{_not_finite(lost)}; they are left out of the summary", stacklevel=2)
+        warnings.warn(f"{not_finite(lost)}; they are left out of the summary", stacklevel=2)
     return task.result(
         model=model,
         config=start.config,
@@ -197,7 +200,7 @@ def run_task(
             leave()
             if place != folder:  # it was stopped in the moment before it took its place
                 finish(folder, run, run.settings)
-            return _recalled(task, folder, data, config)
+            return recalled(task, folder, data, config)
         for name, content in task.keeps(config, data).items():
             write_bytes(place / name, content)
         fitted = fit_task(
@@ -219,7 +222,7 @@ def run_task(
             fitted = fitted._replace(summary={**fitted.summary, WARNINGS: [*said]})
         write_json(place / SUMMARY_FILE, fitted.summary)
         say("drawing the report")
-        write_page(place, _page(task, place, fitted, data), say=say)
+        write_page(place, page_of(task, place, fitted, data), say=say)
         fitted = _timed(fitted, stopwatch, "pictures")
         write_json(place / SUMMARY_FILE, fitted.summary)
         # The configuration again, now with every open choice filled in. As long as it has open
@@ -277,17 +280,17 @@ def evaluate_run(
     if new is not None:
         found = _scored(folder, trust, new, say)
     else:
-        task, data, config = _run_again(folder, trust)
+        task, data, config = task_and_data(folder, trust)
         found = task.evaluate(load_model(folder, task.name), data, config)
-    lost = _finite({found.key: found.rows} if isinstance(found, Rows) else found)[1]
+    lost = finite({found.key: found.rows} if isinstance(found, Rows) else found)[1]
     if lost:
-        raise LiouvilleError(f"{_not_finite(lost)}; fit again, or look at the data for outliers")
+        raise LiouvilleError(f"{not_finite(lost)}; fit again, or look at the data for outliers")
     return found
 
 
 def _scored(folder: Path, trust: bool, new: NewData, say: Say) -> Mapping[str, Any]:
     """Measures a run on new data, with its own data beside them if they are still there."""
-    run = _finished(folder)
+    run = open_finished(folder)
     task = load_task(run.task)
     if task.score is None:
         raise LiouvilleError(
@@ -295,69 +298,11 @@ def _scored(folder: Path, trust: bool, new: NewData, say: Say) -> Mapping[str, A
             "--data out"
         )
     try:
-        data = _run_again(folder, trust)[1]
+        data = task_and_data(folder, trust)[1]
     except LiouvilleError as error:
         warnings.warn(f"{one_line(error)}; scored without these data", stacklevel=3)
         data = None
     return task.score(run, data, new, say)
-
-
-def _page(task: Task, folder: Path, fitted: Any, data: Any) -> Any:
-    """The report of a result: what the task shows, what was warned of, and how it was made."""
-    page = task.contents(drawn(fitted), data)
-    told = fitted.summary.get(WARNINGS, [])
-    said = [*page.answer.said, _of_training(fitted), *((False, text) for text in told)]
-    return dataclasses.replace(
-        page,
-        answer=dataclasses.replace(page.answer, said=said),
-        summary={name: value for name, value in page.summary.items() if name != WARNINGS},
-        made=made_of(folder),
-        settings=configuration.to_dict(fitted.config),
-    )
-
-
-def _of_training(fitted: Any) -> tuple[bool, str]:
-    """Whether training went on until nothing was left to gain, in a sentence."""
-    steps = f"{fitted.summary['steps']:,}"
-    if fitted.reason == "early":
-        return (
-            True,
-            f"Training ended by itself after {steps} steps, when the validation had settled.",
-        )
-    return False, (
-        f"Training took all of its {steps} steps; the curve of the validation (Training, below) "
-        "says whether more would help."
-    )
-
-
-def drawn(fitted: Any) -> Any:
-    """A result as pictures need it: where the model has no number they leave places out."""
-    if not isinstance(fitted.model, Model):
-        return fitted
-    return fitted._replace(model=dataclasses.replace(fitted.model, is_drawn=True))
-
-
-def _finite(figures: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, float]]:
-    """Figures without those that are not finite, which are empty in tables; and these, by name."""
-    kept: dict[str, Any] = {}
-    lost: dict[str, float] = {}
-    for name, value in figures.items():
-        if isinstance(value, float) and not math.isfinite(value):
-            lost[name] = value
-        elif isinstance(value, list) and value and isinstance(value[0], Mapping):
-            rows = [_finite(row) for row in value]
-            for number, (_, bad) in enumerate(rows):
-                lost |= {f"{name}, row {number}, {key}": v for key, v in bad.items()}
-            kept[name] = [dict.fromkeys(row) | row_kept for row, (row_kept, _) in zip(value, rows)]
-        else:
-            kept[name] = value
-    return kept, lost
-
-
-def _not_finite(lost: Mapping[str, float]) -> str:
-    name, value = next(iter(lost.items()))
-    more = f" (and {len(lost) - 1} more figures)" if len(lost) > 1 else ""
-    return f"the figure {name!r} is {value}{more}"
 
 
 def redraw_run(folder: Path, *, movie: bool = True, trust: bool = False) -> Path:
@@ -366,62 +311,11 @@ def redraw_run(folder: Path, *, movie: bool = True, trust: bool = False) -> Path
 
     open_run(folder)  # a folder without a run is told of before its lock is
     with writing(folder):
-        task, data, config = _run_again(folder, trust)
+        task, data, config = task_and_data(folder, trust)
         config = dataclasses.replace(config, report=dataclasses.replace(config.report, movie=movie))
-        with _of_this_run(folder):
-            page = _page(task, folder, _recalled(task, folder, data, config), data)
+        with of_this_run(folder):
+            page = page_of(task, folder, recalled(task, folder, data, config), data)
         return write_page(folder, page)
-
-
-@contextlib.contextmanager
-def _of_this_run(folder: Path) -> Iterator[None]:
-    """Refuses figures of a run that are not what its model says."""
-    try:
-        yield
-    except LiouvilleError:
-        raise
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        raise LiouvilleError(
-            f"{folder / SUMMARY_FILE} is not the summary of this run ({one_line(error)}); restore "
-            "it or fit again"
-        ) from error
-
-
-def _recalled(task: Task, folder: Path, data: Any, config: Any) -> Any:
-    """What the fit of a finished run returned, from its files."""
-    model = load_model(folder, task.name)
-    file = folder / SUMMARY_FILE
-    summary = parse_json(read_text(file, "summary"), file, "restore it or fit again")
-    return task.result(
-        model=model,
-        config=config,
-        history=read_metrics(folder / METRICS_FILE),
-        summary=summary,
-        reason=summary["stopped"],
-        data=data,
-        **task.recall(model, data, config, summary),
-    )
-
-
-def _run_again(folder: Path, trust: bool) -> tuple[Task, Any, Any]:
-    """The task of a finished run, and the data it was fitted to with its configuration."""
-    run = _finished(folder)
-    task = load_task(run.task)
-
-    def read(config: Any) -> Any:
-        if task.recover is None:
-            return task.read(config, None)
-        return task.recover(config, folder, trust)
-
-    data, config = data_of(run, task.config, read, task.arrays)
-    return task, data, config
-
-
-def _finished(folder: Path) -> Run:
-    run = open_run(folder)
-    if not run.is_finished:
-        raise LiouvilleError(f"the run in {folder} is not finished; go on with it by --resume")
-    return run
 
 
 def _read_checked(task: Task, config: Any, given: Any) -> Any:
