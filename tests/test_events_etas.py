@@ -229,14 +229,14 @@ def test_a_background_that_moves_goes_on():
 
 
 def test_merged_kernels_say_what_all_of_them_say(monkeypatch):
-    from liouville.tasks.events import declustered as module
+    from liouville.tasks.events import _kernels
 
     rng = np.random.default_rng(1)
     x = np.concatenate([rng.normal(size=(700, 2)), 0.02 * rng.normal(size=(700, 2))])
     weights, fold = rng.uniform(size=1400), np.arange(1400) * 5 // 1400
     own = Choice(5, 0.01)
     whole = declustered(x, weights, fold, like=own).mixture
-    monkeypatch.setattr(module, "_MOST_PARTS", 300)
+    monkeypatch.setattr(_kernels, "_MOST_PARTS", 300)
     merged = declustered(x, weights, fold, like=own).mixture
     assert len(whole.weights) == 1401
     assert len(merged.weights) == 301

@@ -1,17 +1,15 @@
 """Where events happen that no other triggered: kernels of adaptive width, judged across folds."""
 
 import functools
-import heapq
-import itertools
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.spatial import KDTree
 
 from liouville.data import Region
 from liouville.numerics.expectation import fit_mixture
 from liouville.numerics.mixtures import GaussianMixture
+from liouville.tasks.events._kernels import Centers, Ways, merged_kernels
 from liouville.tasks.events.edges import mass_inside, mirrored, nearly_uniform
 from liouville.tasks.events.moving import Moving, set_in_motion
 
@@ -22,18 +20,15 @@ _WIDTHS = (0.001, 0.003, 0.01, 0.03, 0.1)
 # By how many folds away an event counts less by a factor of e.
 # To forget or to move must win by so many standard errors.
 _MEMORIES, _ERRORS = (np.inf, 10.0, 5.0, 2.5, 1.25), 2.0
-# Kernels count up to so many widths; beyond there is the broad part.
-_FARTHEST = 5.0
 # Smooth mixtures are fitted to so many of the events, by so many steps.
 _FITTED_TO, _STEPS = 6000, 40
 _LEAST_WEIGHT = 1e-3  # over the greatest; what weighs less is left out of them
 # The share of the parts that are no kernels, so that no place is impossible, and how often shares
 # are bettered.
 _BROAD, _ITERATIONS = (0.01, 0.999), 60
-# Events on which the number of neighbours is chosen, and centers handled at once.
-_SAMPLE, _SOME_FOLDS, _BLOCK = 3000, 3, 1000
+# Events on which the number of neighbours is chosen, of so many folds.
+_SAMPLE, _SOME_FOLDS = 3000, 3
 _SWEEPS = 2  # over the numbers and the widths
-_MOST_PARTS = 2000
 _TINY = 1e-300
 
 
@@ -76,25 +71,6 @@ class Declustered(NamedTuple):
     def mixture(self) -> GaussianMixture:
         """The density at the time of the last event."""
         return self.density.mixture
-
-
-class _Centers(NamedTuple):
-    """Different places of events, and the weights that the events of every fold give them."""
-
-    places: np.ndarray  # (centers, dim)
-    weights: np.ndarray  # (centers, folds)
-    of: np.ndarray  # the center of every event, (n,)
-    images: np.ndarray  # across the border of the region, (centers, dim)
-    ways: np.ndarray  # to the border, infinite without a region, (centers,)
-
-    def with_images(
-        self, rows: np.ndarray, weights: np.ndarray, widths: np.ndarray
-    ) -> tuple[np.ndarray, ...]:
-        """Places, weights, widths and rows of kernels, and of the images of those that leak."""
-        leaks = np.flatnonzero(self.ways[rows] < _FARTHEST * widths)
-        every = np.concatenate([np.arange(len(rows)), leaks])
-        places = np.concatenate([self.places[rows], self.images[rows[leaks]]])
-        return places, weights[every], widths[every], rows[every]
 
 
 def declustered(
@@ -146,7 +122,7 @@ def declustered(
     np.add.at(own, (of, fold), weights)
     none = found, np.full(len(found), np.inf)
     images = none if region is None else mirrored(found, region)
-    centers = _Centers(found, own, of, *images)
+    centers = Centers(found, own, of, *images)
     most = min(max(_NEIGHBOURS), len(found) - 1)
     if most < 1:
         covariance = np.full((1, found.shape[1], found.shape[1]), np.eye(found.shape[1]))
@@ -154,7 +130,7 @@ def declustered(
         inside = mass_inside(alone, region)
         still = Moving.still(alone)
         return Declustered(still, np.zeros(len(of)), Choice(0, 1.0), np.ones(1), inside)
-    without = [_Ways.of(centers, number, most) for number in range(own.shape[1])]
+    without = [Ways.of(centers, number, most) for number in range(own.shape[1])]
 
     ages = np.zeros(len(places)) if times is None else times - times.max()
 
@@ -176,9 +152,9 @@ def declustered(
     parts = folds.densities(np.arange(len(places)), like)
     # At the end.
     late = np.exp((np.arange(own.shape[1]) - own.shape[1] + 1) / like.memory)
-    widths = _Ways.of(centers, None, most).widths(like.neighbours, like.narrowest)
+    widths = Ways.of(centers, None, most).widths(like.neighbours, like.narrowest)
     at, weight, width, _ = centers.with_images(np.arange(len(found)), own @ late, widths)
-    merged = _merged(at, width, weight)
+    merged = merged_kernels(at, width, weight)
     inside = mass_inside(merged, region)
     # The mass of a kernel and its image is about one inside.
     parts[0] /= inside * weight.sum() / (own @ late).sum()
@@ -195,8 +171,8 @@ _Other = tuple[Moving, float]
 class _Folds(NamedTuple):
     """Events in folds, and what the other folds say of each."""
 
-    centers: "_Centers"
-    without: "list[_Ways]"
+    centers: Centers
+    without: list[Ways]
     places: np.ndarray
     ages: np.ndarray
     weights: np.ndarray
@@ -328,101 +304,3 @@ def _together(parts: list[_Other], shares: np.ndarray) -> _Other:
         np.concatenate([m.covariances for m in mixtures]),
     )
     return Moving(joined, np.concatenate([part.velocities for part, _ in parts])), 1.0 / total
-
-
-class _Ways(NamedTuple):
-    """Centers without the events of a fold, and the ways to their neighbours among these."""
-
-    rows: np.ndarray  # of the centers, (n,)
-    ways: np.ndarray  # ascending, (n, neighbours + 1)
-
-    @staticmethod
-    def of(centers: _Centers, fold: int | None, most: int) -> "_Ways":
-        weights = centers.weights.sum(axis=1)
-        if fold is None:
-            rows = np.arange(len(weights))
-            return _Ways(rows, KDTree(centers.places).query(centers.places, most + 1)[0])
-        weights = weights - centers.weights[:, fold]
-        # By rounding, what no other fold has is not quite zero.
-        rows = np.flatnonzero(weights > 1e-12 * weights.sum())
-        if not len(rows):
-            return _Ways(rows, np.zeros((0, 2)))
-        places, most = centers.places[rows], min(most, len(rows) - 1)
-        ways = KDTree(places).query(places, most + 1)[0].reshape(len(rows), most + 1)
-        return _Ways(rows, ways)
-
-    def widths(self, number: int, narrowest: float) -> np.ndarray:
-        number = min(number, self.ways.shape[1] - 1)
-        return np.maximum(self.ways[:, number], narrowest)
-
-    def sums(
-        self,
-        centers: _Centers,
-        say: np.ndarray,
-        widths: np.ndarray,
-        x: np.ndarray,
-        twins: np.ndarray | None,
-    ) -> np.ndarray:
-        """The density at places by folds of given weights, none for the fold that is without.
-
-        Kernels of the centers `twins` do not count at their places.
-        """
-        found, own = np.zeros(len(x)), centers.weights[self.rows] @ say
-        if not own.sum() > 0:
-            return found
-        dim, tree = x.shape[1], KDTree(x)
-        constant = (2.0 * np.pi) ** (-0.5 * dim)
-        places, weights, widths, rows = centers.with_images(self.rows, own / own.sum(), widths)
-        for begin in range(0, len(widths), _BLOCK):
-            block = slice(begin, begin + _BLOCK)
-            own = places[block]
-            near = tree.query_ball_point(own, _FARTHEST * widths[block])
-            center = begin + np.repeat(np.arange(len(near)), [len(n) for n in near])
-            at = np.fromiter(itertools.chain.from_iterable(near), int)
-            square = ((own[center - begin] - x[at]) ** 2).sum(axis=1)
-            kernel = widths[center] ** -dim * np.exp(-0.5 * square / widths[center] ** 2)
-            weight = weights[center]
-            if twins is not None:
-                weight = np.where(twins[at] == rows[center], 0.0, weight)
-            found += np.bincount(at, constant * weight * kernel, len(x))
-        return found
-
-
-def _merged(centers: np.ndarray, widths: np.ndarray, weights: np.ndarray) -> GaussianMixture:
-    """Kernels as a mixture of not too many parts.
-
-    Groups are split in two where that loses the most, beginning with all kernels in one; each ends
-    as a Gaussian of the same moments.
-    """
-
-    def moments(rows: np.ndarray) -> tuple[float, np.ndarray, np.ndarray, float]:
-        weight = weights[rows].sum()
-        share = weights[rows] / weight
-        mean = share @ centers[rows]
-        centred = centers[rows] - mean
-        spread = (share[:, None] * centred).T @ centred
-        return weight, mean, spread, float(share @ widths[rows] ** 2)
-
-    def entry(rows: np.ndarray) -> tuple[float, int, np.ndarray]:
-        weight, _, spread, square = moments(rows)
-        loss = weight * np.log1p(np.trace(spread) / square) if len(rows) > 1 else 0.0
-        return -loss, int(rows[0]), rows
-
-    groups = [entry(np.flatnonzero(weights > 0))]
-    while len(groups) < _MOST_PARTS and groups[0][0] < 0:
-        _, _, rows = heapq.heappop(groups)
-        _, mean, spread, _ = moments(rows)
-        axis = int(np.argmax(np.diag(spread)))
-        left = centers[rows, axis] <= mean[axis]
-        if left.all() or not left.any():
-            # Their spread is rounding.
-            heapq.heappush(groups, (0.0, int(rows[0]), rows))
-            continue
-        for part in (rows[left], rows[~left]):
-            heapq.heappush(groups, entry(part))
-    own = [moments(rows) for *_, rows in groups]
-    shares = np.array([weight for weight, *_ in own])
-    means = np.stack([mean for _, mean, *_ in own])
-    eye = np.eye(centers.shape[1])
-    covariances = np.stack([spread + square * eye for *_, spread, square in own])
-    return GaussianMixture(shares / shares.sum(), means, covariances)
