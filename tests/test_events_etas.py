@@ -28,8 +28,9 @@ from liouville.processes import (
     Triggered,
     Unmarked,
 )
+from liouville.tasks.events._etas_law import Etas
 from liouville.tasks.events.declustered import Choice, declustered
-from liouville.tasks.events.etas import Etas, EtasFit, fit_etas, preferred_pieces, static
+from liouville.tasks.events.etas import EtasFit, fit_etas, preferred_pieces, static
 from liouville.tasks.events.odds import log_odds
 from liouville.tasks.events.units import EventUnits
 from liouville.training import fit

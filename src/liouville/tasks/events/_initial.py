@@ -49,8 +49,9 @@ from liouville.processes import (
     WithCovariates,
 )
 from liouville.tasks.events._covariates import Covariates
+from liouville.tasks.events._etas_law import initial_productivity
 from liouville.tasks.events.config import EventsConfig, PlacesConfig, TimesConfig
-from liouville.tasks.events.etas import EtasFit, initial_productivity, static
+from liouville.tasks.events.etas import EtasFit, static
 from liouville.tasks.events.units import EventUnits, seen_magnitudes
 from liouville.tasks.settings import TrainingConfig
 

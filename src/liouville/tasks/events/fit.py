@@ -20,12 +20,12 @@ from liouville.objectives import (
 )
 from liouville.processes import Excerpts, InheritedKinds, Nowhere, PointProcess, Triggered
 from liouville.tasks.events import measure
+from liouville.tasks.events._etas_law import evenness
 from liouville.tasks.events._initial import initial, resolve_choices
 from liouville.tasks.events.baselines import baselines
 from liouville.tasks.events.config import EventsConfig
 from liouville.tasks.events.demo import demonstration
 from liouville.tasks.events.etas import (
-    evenness,
     fit_etas,
     log_rates_of,
     on_targets,
