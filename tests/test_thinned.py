@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from scipy.sparse import csc_matrix, csr_matrix
 
-from liouville.data import _thinned, read_cells, read_samples
+from liouville.data import _on_disk, read_cells, read_samples
 from liouville.errors import LiouvilleError
 
 CELLS, DIMS = 1000, 3
@@ -52,7 +52,7 @@ def files(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def small_pieces(monkeypatch):
     """Pieces of a hundred rows."""
-    monkeypatch.setattr(_thinned, "_PIECE", 8 * DIMS * 99)
+    monkeypatch.setattr(_on_disk, "_PIECE", 8 * DIMS * 99)
 
 
 FORMATS = pytest.mark.parametrize("suffix", ["h5ad", "zarr", "parquet"])

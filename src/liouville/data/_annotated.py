@@ -12,19 +12,17 @@ from typing import Any
 import numpy as np
 
 from liouville.data._arrays import plain_array, real_matrix
-from liouville.data._believable import check_h5ad, check_zarr
 from liouville.data._names import listed, not_found
+from liouville.data._on_disk import OnDisk, beside_matrices, opened, read_whole
 from liouville.data._records import number_values
-from liouville.data._tables import foreign, text_labels
-from liouville.data._thinned import OnDisk, chosen
+from liouville.data._tables import text_labels
+from liouville.data._thinned import chosen
 from liouville.errors import LiouvilleError, one_line
 
 ANNOTATED = (".h5ad", ".zarr")
 """The suffixes of files of annotated matrices."""
 
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}([0-9a-fA-F]{2})?")
-
-_ABSENT = "it needs anndata; install it with: pip install 'liouville[cells]'"
 
 
 @dataclass(frozen=True)
@@ -195,65 +193,16 @@ def annotated_file(
         memory: the most gigabytes that points may take; everything then stays on disk until it is
             asked for.
     """
-    damaged = f"not an {path.suffix} file, or damaged ({{}}); save it again"
     if memory is not None:
-        with _root(path, damaged) as root:
+        with opened(path) as root:
             yield Annotated(OnDisk(root), str(path), memory)
         return
-    with foreign(path, _ABSENT, damaged):
-        import anndata
-
-        if path.suffix.lower() == ".zarr":
-            check_zarr(path)
-            cells = anndata.read_zarr(path) if is_whole else _beside_matrices(path)
-        else:
-            check_h5ad(path)
-            cells = anndata.read_h5ad(path, backed="r") if is_whole else _beside_matrices(path)
+    cells = read_whole(path) if is_whole else beside_matrices(path)
     try:
         yield Annotated(cells, str(path))
     finally:
         if cells.isbacked:
             cells.file.close()
-
-
-@contextlib.contextmanager
-def _root(path: Path, damaged: str) -> Iterator[Any]:
-    """The group of a file, open."""
-    with foreign(path, _ABSENT, damaged):
-        if path.suffix.lower() == ".zarr":
-            import zarr
-
-            check_zarr(path)
-            root: Any = zarr.open_group(str(path), mode="r")
-        else:
-            import h5py
-
-            check_h5ad(path)
-            root = h5py.File(path, "r")
-    try:
-        yield root
-    finally:
-        if hasattr(root, "close"):
-            root.close()
-
-
-def _beside_matrices(path: Path) -> Any:
-    """AnnData with the columns of cells and genes, and the arrays beside them."""
-    import anndata
-
-    def read(root: Any) -> Any:
-        parts = [name for name in ("obs", "var", "obsm", "varm") if name in root]
-        found: Any = {name: anndata.io.read_elem(root[name]) for name in parts}
-        return anndata.AnnData(**found)
-
-    if path.suffix.lower() == ".zarr":
-        import zarr
-
-        return read(zarr.open_group(str(path), mode="r"))
-    import h5py
-
-    with h5py.File(path, "r") as file:
-        return read(file)
 
 
 def column_names(key: str, count: int) -> tuple[str, ...]:
