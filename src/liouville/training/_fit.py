@@ -145,18 +145,22 @@ def fit(
         if checkpoint is not None:
             save_state(checkpoint, state)
 
-    def reason_to_stop(state: TrainState, step: int, interrupted: bool) -> Reason | None:
+    def reason_to_stop(
+        state: TrainState, step: int, is_interrupted: bool, is_enough: bool
+    ) -> Reason | None:
         if patience is not None and int(state.waited) >= patience:
             return "early"
         if step >= steps:
             return "finished"
-        return "interrupted" if interrupted else None
+        if is_interrupted:
+            return "interrupted"
+        return "early" if is_enough else None
 
     try:
         with graceful_interruption() as interrupted, devices.everywhere():
             if validation is not None and begin == 0:
                 state, _ = _validate(stepper, state, validation, tolerance)
-            step, reason = begin, reason_to_stop(state, begin, False)
+            step, reason = begin, reason_to_stop(state, begin, False, False)
             while reason is None:
                 # Up to the next whole chunk, also when a run resumes in the middle of one.
                 goal = min(steps, (step // chunk + 1) * chunk)
@@ -180,8 +184,7 @@ def fit(
                     raise _failure(stepper, state, np.asarray(values)[done])
                 bar.update(step, rows[-1])
                 is_interrupted = devices.any_of(interrupted.is_set())
-                reason = reason_to_stop(state, step, is_interrupted)
-                reason = "early" if reason is None and is_enough else reason
+                reason = reason_to_stop(state, step, is_interrupted, is_enough)
                 if reason is not None or step % checkpoint_every == 0:
                     save(state)
                 if on_chunk is not None:
