@@ -55,7 +55,7 @@ def write_data(folder: Path, page: Path) -> None:
     programs = [block.code for block in blocks(page) if "problem = ControlProblem(" in block.code]
     if programs:
         (folder / "scene.py").write_text(programs[0])
-    if points := {"cells.md": "cells.csv", "density.md": "moons.csv"}.get(page.name):
+    if points := {"cells.md": "cells.csv", "density.md": "doses.csv"}.get(page.name):
         shutil.copy(folder / points, folder / "points.csv")
 
 
@@ -90,8 +90,12 @@ def _cells(folder: Path) -> None:
         var=pd.DataFrame(index=pd.Index(genes)),
     )
     adata.obsm["X_pca"] = cells.points
-    for name in ("cells.h5ad", "embryo.h5ad", "ipsc.h5ad"):
+    adata.write_h5ad(folder / "ipsc.h5ad")
+    del adata.obs["stage"]
+    for name in ("cells.h5ad", "embryo.h5ad"):
         adata.write_h5ad(folder / name)
+    many = np.concatenate([cells.points, rng.normal(size=(n, 45))], axis=1)
+    np.savez(folder / "many.npz", points=many, times=cells.times)
 
 
 def _samples(folder: Path) -> None:
@@ -105,6 +109,10 @@ def _samples(folder: Path) -> None:
             own = {",kind,age,dose": f",{kind},{age},{dose}", ",label": f",{kind}"}
             lines.append(f"{x},{y}{own.get(more.get(name, ''), '')}")
         (folder / f"{name}.csv").write_text("\n".join(lines) + "\n")
+    doses = np.column_stack([rng.normal(size=(120, 2)), rng.random(120), rng.uniform(20, 60, 120)])
+    np.savetxt(folder / "doses.csv", doses, delimiter=",", header="x,y,dose,age", comments="")
+    weighed = np.column_stack([doses, rng.uniform(0.5, 2.0, 120)])
+    np.savetxt(folder / "trial.csv", weighed, delimiter=",", header="x,y,dose,age,w", comments="")
     digits = rng.integers(0, 17, (300, 64)).astype(float)
     np.savez(folder / "digits.npz", X=digits, y=rng.integers(0, 10, 300))
 
