@@ -556,7 +556,7 @@ def test_sequences_kinds_and_the_plain_models(tmp_path, capsys):
     assert call("fit", "events", file, "--out", out, "--window", "0,10", *fast) == 0
     assert "space-time ETAS" in (out / "report.html").read_text()
     summary = json.loads((out / "summary.json").read_text())
-    assert len(summary["baselines"]) == 5
+    assert len(summary["baselines"]) == 7
     words = ("forecast", out, "--horizon", "2", "-n", 5, "--out", tmp_path / "F")
     assert call(*words) == 2
     assert "--sequence-name" in error_of(capsys)
