@@ -84,7 +84,7 @@ def test_noisy_chains_are_about_those_of_a_coupling_with_entropy(noise):
 
 def test_coordinates_that_only_add_noise_do_not_raise_that_of_chains():
     rng, n = np.random.default_rng(0), 400
-    x, y = rng.normal(size=(2, n, 1)) + [[[0.0]], [[2.0]]]
+    x, y = rng.normal(size=(2, n, 1)) + np.array([[[0.0]], [[2.0]]])
     wide = [np.concatenate([z, rng.normal(size=(n, 15))], axis=1) for z in (x, y)]
     # Two types far apart in another coordinate do not mix.
     kinds = [np.concatenate([z, np.repeat([[9.0], [-9.0]], n // 2, axis=0)], axis=1) for z in wide]

@@ -15,6 +15,7 @@ from liouville.data._event_checks import (
     missing_rows,
     numbers_of_equals,
 )
+from liouville.data._event_places import around_shared
 from liouville.data._instants import DAY, is_stamp, iso, microseconds, time_number
 from liouville.data._names import check_choice, listed
 from liouville.data._records import (
@@ -267,8 +268,9 @@ class Events:
         """Events as they can be fitted: puts right what can be put right, and refuses the rest.
 
         Longitudes across the date line are unwrapped. Events outside the region or after their
-        window are dropped. Events are put in order of sequence and time. Each of these is said in
-        one warning, with how many.
+        window are dropped. Events are put in order of sequence and time. Where many events share
+        their places (towns, whole degrees) each is put somewhere around its own. Each of these is
+        said in one warning, with how many.
 
         Args:
             min_events: Events needed in all windows together.
@@ -332,6 +334,14 @@ def _clean(events: Events, missing: Missing, repeats: Repeats) -> tuple[Events, 
         said.append(f"{moved} events of {source} were not in order of time and are sorted")
         events = events.keep(order)
     events = _without_repeats(events, repeats, said)
+    places = around_shared(
+        events.places,
+        is_geographic=events.is_geographic,
+        region=events.region,
+        source=source,
+        said=said,
+    )
+    events = replace(events, places=places)
     together = int(np.sum((np.diff(events.times) == 0) & (np.diff(events.sequence) == 0)))
     if together:
         said.append(

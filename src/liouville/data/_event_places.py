@@ -1,0 +1,64 @@
+"""Places that many events share: towns, cells of a grid, whole degrees."""
+
+import numpy as np
+from scipy.spatial import KDTree
+
+from liouville.data._quantisation import quantisation
+from liouville.data._regions import Region
+
+# Places stand for areas if so many events share one on average; catalogues of instruments have
+# 1.0 to 1.1.
+_FEWEST_EACH = 1.5
+# A place far from all others is blurred by no more than so many times what most are.
+_MOST_MEDIANS = 2.0
+_TRIES = 16  # to find a place inside the region
+
+
+def around_shared(
+    places: np.ndarray, *, is_geographic: bool, region: Region | None, source: str, said: list[str]
+) -> np.ndarray:
+    r"""Events around the places that they share, instead of all at one point.
+
+    A density has no largest likelihood of events that lie at points: parts shrink onto them. If
+    there are half as many events again as places, or more, uniform noise is added: of one step
+    along coordinates that are on a grid, and along others of the distance to the nearest other
+    place. Noise that leaves the region is drawn again. It is the same for the same events.
+
+    Args:
+        places: shape `(n, dim)`.
+        is_geographic: whether they are longitude and latitude, in degrees.
+        region: where events are observed, if it is known.
+        source: where they came from, for the message.
+        said: to which the message is added.
+    """
+    if not places.size:
+        return places
+    different, inverse = np.unique(places, axis=0, return_inverse=True)
+    if len(different) < 2 or len(places) < _FEWEST_EACH * len(different):
+        return places
+    steps = quantisation(different).step
+    on_grid = (steps > 0.0) & (np.ptp(different, axis=0) > 0.0)
+    # Degrees of longitude are shorter; other coordinates may have other units each.
+    unit = np.ones(places.shape[1])
+    if is_geographic:
+        unit[0] = 1.0 / max(np.cos(np.deg2rad(different[:, 1].mean())), 1e-3)
+    else:
+        unit = np.where(different.std(axis=0) > 0.0, different.std(axis=0), 1.0)
+    nearest = KDTree(different / unit).query(different / unit, 2)[0][:, 1]
+    nearest = np.minimum(nearest, _MOST_MEDIANS * np.median(nearest))
+    width = np.where(on_grid, steps, nearest[inverse.ravel(), None] * unit)
+    rng = np.random.default_rng(0)
+    found, wrong = places.copy(), np.arange(len(places))
+    for _ in range(_TRIES):
+        moved = places[wrong] + width[wrong] * (rng.random(places[wrong].shape) - 0.5)
+        inside = np.ones(len(wrong), bool) if region is None else region.contains(moved)
+        found[wrong[inside]], wrong = moved[inside], wrong[~inside]
+        if not wrong.size:
+            break
+    wide = " by ".join(f"{w:.3g}" for w in np.median(width, axis=0))
+    said.append(
+        f"{len(places)} events of {source} are at {len(different)} places; each is put somewhere "
+        f"within {wide}{' degrees' if is_geographic else ''} around its place, and nothing is told "
+        "on a smaller scale"
+    )
+    return found
