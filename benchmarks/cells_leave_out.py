@@ -1,6 +1,7 @@
 """Leaves times out of snapshots of cells: ours beside flow matching and what needs no model.
 
     python benchmarks/cells_leave_out.py DATA [--dims 5] [--times 1 2 3] [--seeds 3] [--units data]
+    python benchmarks/cells_leave_out.py DATA --times 1 2 3 --save  # writes the table of the pages
 
 The protocol is that of `liouville evaluate cells`, with `--units standard` (the default) that of
 Tong et al. (TMLR 2024): standardised coordinates, the true cells of the time before carried to the
@@ -22,6 +23,8 @@ import jax.random as jr
 import numpy as np
 import optax
 
+from results import Column, save
+
 from liouville.data import Standardisation, read_cells
 from liouville.numerics.couplings import assignment
 from liouville.numerics.distances import Cloud
@@ -29,6 +32,24 @@ from liouville.runs.config import apply_settings
 from liouville.tasks.cells.config import CellsConfig
 from liouville.tasks.cells.judge import Judge, Prediction, cloud_at, ranking_remarks
 from liouville.tasks.cells.leave_out import leave_out, means_of, standardised
+
+
+# What the pages show: of W1 among all cells, and of the nats of the cells left out.
+W1 = {
+    "floor": "other true cells",
+    "no motion": "no motion",
+    "midpoint": "midpoint",
+    "OT-CFM": "OT-CFM, full plan",
+    "push": "ours, push",
+    "draws": "ours, draws",
+}
+NATS = {"both neighbours": "nats, both neighbours", "draws": "nats, ours"}
+COLUMNS = [
+    Column("left out"),
+    Column(W1["floor"], ".3f"),
+    *(Column(name, ".3f", "min", "W1") for key, name in W1.items() if key != "floor"),
+    *(Column(name, ".2f", "min", "nats", f"{name}, error") for name in NATS.values()),
+]
 
 
 class Field(eqx.Module):
@@ -107,6 +128,25 @@ def rival(cells, t, seed):
     return Prediction(Cloud.of(units.to_user(np.asarray(moved, float)))), seconds
 
 
+def table(rows):
+    """A row for each time and one for the mean, over the seeds."""
+    found = []
+    for t in dict.fromkeys(row["time"] for row in rows):
+        line = {"left out": t if isinstance(t, str) else f"{t:g}"}
+
+        def mean(prediction, figure, t=t):
+            own = [r for r in rows if r["time"] == t and r["prediction"] == prediction]
+            given = [r[figure] for r in own if r.get(figure) is not None]
+            return float(np.mean(given)) if given else None
+
+        for key, name in W1.items():
+            line[name] = mean(key, "w1_all")
+        for key, name in NATS.items():
+            line[name], line[f"{name}, error"] = mean(key, "nats"), mean(key, "nats_error")
+        found.append(line)
+    return found
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data")
@@ -115,6 +155,7 @@ def main():
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--units", choices=["standard", "data"], default="standard")
     parser.add_argument("--no-rival", action="store_true")
+    parser.add_argument("--save", action="store_true", help="write the table of the pages")
     parser.add_argument("--set", action="append", default=[], metavar="a.b=c")
     options = parser.parse_args()
     cells = read_cells(options.data, dims=options.dims)
@@ -150,15 +191,19 @@ def main():
         rows += own
         for row in (*own, *ranking_remarks(own)):
             show(row) if isinstance(row, dict) else print(row)
-    for row in means_of(rows):
+    means = means_of(rows)
+    for row in means:
         show(row)
+    if options.save:
+        said = f"Mean of {options.seeds} seeds; W1 among all cells, {options.units} units."
+        save("cells_left_out", COLUMNS, table([*rows, *means]), said)
     for name in ("push", "draws", *(() if options.no_rival else ("OT-CFM",))):
         own = [row for row in rows if row["prediction"] == name]
-        means = [
+        each = [
             np.mean([row["w1_all"] for row in own if row["seed"] == seed])
             for seed in range(options.seeds)
         ]
-        print(f"{name}: W1 among all {np.mean(means):.4f}, sd over seeds {np.std(means):.4f}")
+        print(f"{name}: W1 among all {np.mean(each):.4f}, sd over seeds {np.std(each):.4f}")
 
 
 if __name__ == "__main__":
