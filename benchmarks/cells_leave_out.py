@@ -22,7 +22,6 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import optax
-
 from results import Column, save
 
 from liouville.data import Standardisation, read_cells
@@ -32,7 +31,6 @@ from liouville.runs.config import apply_settings
 from liouville.tasks.cells.config import CellsConfig
 from liouville.tasks.cells.judge import Judge, Prediction, cloud_at, ranking_remarks
 from liouville.tasks.cells.leave_out import leave_out, means_of, standardised
-
 
 # What the pages show: of W1 among all cells, and of the nats of the cells left out.
 W1 = {
