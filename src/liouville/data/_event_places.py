@@ -6,9 +6,9 @@ from scipy.spatial import KDTree
 from liouville.data._quantisation import quantisation
 from liouville.data._regions import Region
 
-# Places stand for areas if so many events share one on average; catalogues of instruments have
-# 1.0 to 1.1.
-_FEWEST_EACH = 1.5
+# Places stand for areas if so many events share one on average, of so many in all; catalogues of
+# instruments have 1.0 to 1.1.
+_FEWEST_EACH, _FEWEST = 1.5, 20
 # A place far from all others is blurred by no more than so many times what most are.
 _MOST_MEDIANS = 2.0
 _TRIES = 16  # to find a place inside the region
@@ -31,7 +31,7 @@ def around_shared(
         source: where they came from, for the message.
         said: to which the message is added.
     """
-    if not places.size:
+    if not places.size or len(places) < _FEWEST:
         return places
     different, inverse = np.unique(places, axis=0, return_inverse=True)
     if len(different) < 2 or len(places) < _FEWEST_EACH * len(different):
