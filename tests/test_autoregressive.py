@@ -199,9 +199,8 @@ def test_velocity_is_the_triangular_solution(name):
     assert np.allclose(found, wanted, rtol=1e-8, atol=1e-8)
 
 
-@pytest.mark.parametrize(
-    "name", ["free-logistic-3d", pytest.param("hard-gaussian-2d", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["free-logistic-3d", "hard-gaussian-2d"])
 def test_levels_and_their_points(name):
     path: Any = build(name)
     levels = 6.0 * jr.normal(jr.key(0), (16, path.dim))

@@ -24,6 +24,7 @@ def _cells(groups: np.ndarray | None) -> Snapshots:
     return dataclasses.replace(_TRUTH.cells, groups=groups, colours={"a": "#123456", "b": "no"})
 
 
+@pytest.mark.slow
 def test_all_pictures_of_groups_are_drawn() -> None:
     groups = np.where(_TRUTH.cells.times < 1, "start", np.array(["a", "b", "-"])[_BRANCH])
     pictures = group_pictures(_TRUTH.model, _cells(groups), errors=False)

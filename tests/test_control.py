@@ -266,6 +266,7 @@ def test_logged_costs_are_those_of_a_kernel_estimate():
     assert np.isclose(of_log(rollout, problem).parts["entropy"], expected, atol=0.1)
 
 
+@pytest.mark.slow
 def test_obstacles_may_come_and_go(monkeypatch):
     """A half plane that stands for half of the time, in a population at rest around its edge."""
     path, ball = still(0.0, 1.0, dim=2), gaussian(np.zeros(2), np.eye(2))

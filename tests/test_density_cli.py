@@ -103,6 +103,7 @@ def test_a_finished_run_is_resumed_without_a_step(run, table, tmp_path):
 
 
 @pytest.mark.usefixtures("without_report")
+@pytest.mark.slow
 def test_a_new_run_that_was_stopped_before_it_took_its_place_takes_it(run, table, tmp_path):
     folder, new = tmp_path / "RUN", tmp_path / "RUN" / ".new"
     shutil.copytree(run, folder)

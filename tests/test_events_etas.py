@@ -83,9 +83,8 @@ def background_of(places: np.ndarray) -> LocationScale:
 # Zones.
 
 
-@pytest.mark.parametrize(
-    "excess", [0.4, *(pytest.param(e, marks=pytest.mark.slow) for e in (1.0, 2.5))]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("excess", [0.4, 1.0, 2.5])
 def test_rings_and_the_closed_form_are_one_density(excess):
     law = zones(excess, raw_spread=jnp.asarray(-1.0), log_spread_time=jnp.asarray(0.0))
     brood, t = law.after(past()), jnp.asarray(0.0)
@@ -213,6 +212,7 @@ def test_a_background_that_changes_is_that_at_its_end():
         assert found.log_density.mean() > alone.log_density.mean() + 0.1
 
 
+@pytest.mark.slow
 def test_a_background_that_moves_goes_on():
     rng, fold, times = np.random.default_rng(7), np.arange(1500) * 10 // 1500, np.arange(1500.0)
     x = rng.normal(size=(1500, 2)) + np.linspace(-3.0, 0.0, 1500)[:, None] * [1.0, 0.0]

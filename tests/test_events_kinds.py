@@ -174,6 +174,7 @@ def run(tmp_path_factory) -> Path:
     return out
 
 
+@pytest.mark.slow
 def test_a_run_in_time_alone_has_a_matrix_and_no_places(run: Path, capsys) -> None:
     summary = json.loads((run / "summary.json").read_text())
     assert not [name for name in summary if "space" in name or "place" in name]
@@ -207,6 +208,7 @@ def test_the_report_of_a_run_in_time_alone(run: Path) -> None:
     assert not {"map.png", "movie.gif"} & figures
 
 
+@pytest.mark.slow
 def test_a_matrix_that_explodes_is_said(run: Path) -> None:
     model, events = load_events(run), events_of(TRUTH, 300.0)
     events = dataclasses.replace(events, mark_name="what", features=())
@@ -233,6 +235,7 @@ def refused(capsys, *arguments: object) -> str:
     return error_of(capsys)
 
 
+@pytest.mark.slow
 def test_questions_to_a_run_in_time_alone(run: Path, tmp_path: Path, capsys) -> None:
     out, late = tmp_path / "a.csv", ("--drop-future", "--out", tmp_path / "a.csv")
     told(capsys, "query", run, "--time", "200", *late)
@@ -252,6 +255,7 @@ def test_questions_to_a_run_in_time_alone(run: Path, tmp_path: Path, capsys) -> 
     assert "no places" in refused(capsys, "evaluate", run, "--data", new, *window, "--tests")
 
 
+@pytest.mark.slow
 def test_forecasts_of_a_run_in_time_alone(run: Path, tmp_path: Path, capsys) -> None:
     folder = tmp_path / "FORECAST"
     found = told(

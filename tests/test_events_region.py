@@ -94,7 +94,8 @@ def of_region(found: Declustered, x: np.ndarray) -> np.ndarray:
     return found.mixture.log_density(x) - np.log(found.inside)
 
 
-@pytest.mark.parametrize("region", [BOX, pytest.param(OUTLINE, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("region", [BOX, OUTLINE])
 def test_a_background_knows_the_border(region):
     x, fold = uniform(1500, region), np.arange(1500) * 5 // 1500
     weights, other, true = np.ones(1500), uniform(2000, region, 1), -np.log(region.area)

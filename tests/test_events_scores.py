@@ -270,6 +270,7 @@ def passes_of(truth: HawkesProcess, forecasts: int, seed: int) -> dict[str, floa
     return {name: float(np.mean(values)) for name, values in found.items()}
 
 
+@pytest.mark.slow
 def test_a_true_forecast_passes_at_the_nominal_rate():
     """A forecast of what goes on after a history is one of a cluster process, as these are."""
     found = passes_of(TRUTH, 200, 0)

@@ -286,7 +286,8 @@ def test_crowded_times_are_denser_at_the_ends(crowding, getkey):
     assert (outer > 0.55) == (crowding == 0.9)
 
 
-@pytest.mark.parametrize("sigma", [pytest.param(0.0, marks=pytest.mark.slow), 0.8])
+@pytest.mark.slow
+@pytest.mark.parametrize("sigma", [0.0, 0.8])
 def test_energy_against_a_linear_reference(sigma):
     """Of b - f with f = F x + c, by quadrature over the Gaussian's exact moments."""
     matrix, shift = jnp.asarray([[-0.7, 0.4], [0.1, -0.2]]), jnp.asarray([0.5, -1.0])
