@@ -63,9 +63,12 @@ def test_places_of_instruments_stay(shared):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         np.testing.assert_array_equal(events_at(places).check().places, places)
-    # So do those that are all one, of which nothing says how wide it is.
+
+
+def test_one_place_for_all_stays_with_a_word():
     same = np.zeros((50, 2))
-    np.testing.assert_array_equal(events_at(same).check(repeats="keep").places, same)
+    with pytest.warns(UserWarning, match="all 50 events of data are at one place"):
+        np.testing.assert_array_equal(events_at(same).check(repeats="keep").places, same)
 
 
 @pytest.mark.slow

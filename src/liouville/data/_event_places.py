@@ -22,7 +22,8 @@ def around_shared(
     A density has no largest likelihood of events that lie at points: parts shrink onto them. If
     there are half as many events again as places, or more, uniform noise is added: of one step
     along coordinates that are on a grid, and along others of the distance to the nearest other
-    place. Noise that leaves the region is drawn again. It is the same for the same events.
+    place. Noise that leaves the region is drawn again. It is the same for the same events. If all
+    are at one place they stay, and it is said. So do fewer than 20 events.
 
     Args:
         places: shape `(n, dim)`.
@@ -34,7 +35,13 @@ def around_shared(
     if not places.size or len(places) < _FEWEST:
         return places
     different, inverse = np.unique(places, axis=0, return_inverse=True)
-    if len(different) < 2 or len(places) < _FEWEST_EACH * len(different):
+    if len(different) == 1:
+        said.append(
+            f"all {len(places)} events of {source} are at one place, of whose surroundings nothing "
+            "is known: the nats in space mean nothing; leave the coordinates out of the file to "
+            "fit times alone"
+        )
+    if len(different) == 1 or len(places) < _FEWEST_EACH * len(different):
         return places
     steps = quantisation(different).step
     on_grid = (steps > 0.0) & (np.ptp(different, axis=0) > 0.0)
