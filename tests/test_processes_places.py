@@ -205,7 +205,7 @@ def test_gradients_found_with_the_value_are_those_of_autodiff(process, kind):
     term = kind(excerpts=cut(drawn(12.0, 4, 0), 7))
 
     def plain(process):
-        sums = jax.lax.map(lambda excerpt: term.each(process, excerpt).sum(), term.excerpts)
+        sums = jax.lax.map(lambda item: term.each(process, item).sum(), term.items)
         return -sums.sum() / term.excerpts.number
 
     found = eqx.filter_value_and_grad(lambda p: 3.0 * term(p, key=jr.key(0)))
