@@ -74,7 +74,6 @@ def _cells(folder: Path) -> None:
     obs = pd.DataFrame(
         {
             "day": cells.times,
-            "stage": np.array(["MEF", "D2", "iPSC"])[np.minimum(cells.times, 2).astype(int)],
             "cell_type": pd.Categorical(cells.names),
             "genotype": rng.choice(["ko", "wt"], n),
             "donor": rng.choice(["d1", "d2", "d3"], n),
@@ -90,10 +89,11 @@ def _cells(folder: Path) -> None:
         var=pd.DataFrame(index=pd.Index(genes)),
     )
     adata.obsm["X_pca"] = cells.points
-    adata.write_h5ad(folder / "ipsc.h5ad")
-    del adata.obs["stage"]
     for name in ("cells.h5ad", "embryo.h5ad"):
         adata.write_h5ad(folder / name)
+    stages = np.array(["MEF", "D2", "iPSC"])
+    adata.obs = obs.assign(stage=stages[np.minimum(cells.times, 2).astype(int)])
+    adata.write_h5ad(folder / "ipsc.h5ad")
     many = np.concatenate([cells.points, rng.normal(size=(n, 45))], axis=1)
     np.savez(folder / "many.npz", points=many, times=cells.times)
 
