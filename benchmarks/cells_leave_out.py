@@ -130,7 +130,7 @@ def table(rows):
     """A row for each time and one for the mean, over the seeds."""
     found = []
     for t in dict.fromkeys(row["time"] for row in rows):
-        line = {"left out": t if isinstance(t, str) else f"{t:g}"}
+        line: dict[str, float | str | None] = {"left out": t if isinstance(t, str) else f"{t:g}"}
 
         def mean(prediction, figure, t=t):
             own = [r for r in rows if r["time"] == t and r["prediction"] == prediction]
