@@ -25,8 +25,8 @@ from tolerances import ROUNDING, TAIL_RESIDUAL
 # Rounding relative to the terms: an affine flow is a product of scales, and sixty units out its
 # density is exp(-1e8), whose terms leave more than the absolute residual. The divergence is the
 # trace of J A J^{-1}, which forms and cancels numbers as much larger as the Jacobian J of the map
-# is ill-conditioned: up to 3e6 there, so that relative errors of 1e-10 are rounding as well. Each of
-# the two products sums as many terms as there are coordinates.
+# is ill-conditioned: up to 3e6 there, so that relative errors of 1e-10 are rounding as well. Each
+# of the two products sums as many terms as there are coordinates.
 RELATIVE = 1e-13
 EPSILON = float(np.finfo(np.float64).eps)
 
