@@ -336,7 +336,9 @@ BOUNDED = {
 # What follows from the past (zones, scores, routes) is found before a time is asked and stands
 # beside the law it was found from, of which nothing else depends on much.
 PLACES = {
-    "triggered-power": Entry(triggered_by_power_laws, 2, idle=(".brood.", ".history.")),
+    "triggered-power": Entry(
+        triggered_by_power_laws, 2, nodes=2001, idle=(".brood.", ".history."), **_HEAVY[2]
+    ),
     "triggered": Entry(triggered, 2, idle=(".brood.", ".history.")),
     "recalled": Entry(recalled, 2, idle=(".base.", ".history.")),
     "routed": Entry(routed, 2, idle=(".law.", ".history.")),
