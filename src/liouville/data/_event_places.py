@@ -15,7 +15,7 @@ _TRIES = 16  # to find a place inside the region
 
 
 def around_shared(
-    places: np.ndarray, *, is_geographic: bool, region: Region | None, source: str, said: list[str]
+    places: np.ndarray, is_geographic: bool, region: Region | None, source: str, said: list[str]
 ) -> np.ndarray:
     r"""Events around the places that they share, instead of all at one point.
 
@@ -41,19 +41,10 @@ def around_shared(
             "is known: the nats in space mean nothing; leave the coordinates out of the file to "
             "fit times alone"
         )
-    if len(different) == 1 or len(places) < _FEWEST_EACH * len(different):
         return places
-    steps = quantisation(different).step
-    on_grid = (steps > 0.0) & (np.ptp(different, axis=0) > 0.0)
-    # Degrees of longitude are shorter; other coordinates may have other units each.
-    unit = np.ones(places.shape[1])
-    if is_geographic:
-        unit[0] = 1.0 / max(np.cos(np.deg2rad(different[:, 1].mean())), 1e-3)
-    else:
-        unit = np.where(different.std(axis=0) > 0.0, different.std(axis=0), 1.0)
-    nearest = KDTree(different / unit).query(different / unit, 2)[0][:, 1]
-    nearest = np.minimum(nearest, _MOST_MEDIANS * np.median(nearest))
-    width = np.where(on_grid, steps, nearest[inverse.ravel(), None] * unit)
+    if len(places) < _FEWEST_EACH * len(different):
+        return places
+    width = _widths(different, is_geographic)[inverse.ravel()]
     rng = np.random.default_rng(0)
     found, wrong = places.copy(), np.arange(len(places))
     for _ in range(_TRIES):
@@ -69,3 +60,17 @@ def around_shared(
         "on a smaller scale"
     )
     return found
+
+
+def _widths(different: np.ndarray, is_geographic: bool) -> np.ndarray:
+    """How wide the surroundings of different places are, shape `(places, dim)`."""
+    if is_geographic:  # degrees of longitude are shorter
+        unit = np.array([1.0 / max(np.cos(np.deg2rad(different[:, 1].mean())), 1e-3), 1.0])
+    else:  # each coordinate may have a unit of its own
+        spread = different.std(axis=0)
+        unit = np.where(spread > 0.0, spread, 1.0)
+    nearest = KDTree(different / unit).query(different / unit, 2)[0][:, 1]
+    nearest = np.minimum(nearest, _MOST_MEDIANS * np.median(nearest))
+    steps = quantisation(different).step
+    on_grid = (steps > 0.0) & (np.ptp(different, axis=0) > 0.0)
+    return np.where(on_grid, steps, nearest[:, None] * unit)

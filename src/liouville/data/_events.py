@@ -334,14 +334,9 @@ def _clean(events: Events, missing: Missing, repeats: Repeats) -> tuple[Events, 
         said.append(f"{moved} events of {source} were not in order of time and are sorted")
         events = events.keep(order)
     events = _without_repeats(events, repeats, said)
-    places = around_shared(
-        events.places,
-        is_geographic=events.is_geographic,
-        region=events.region,
-        source=source,
-        said=said,
-    )
-    events = replace(events, places=places)
+    places = around_shared(events.places, events.is_geographic, events.region, source, said)
+    if places is not events.places:
+        events = replace(events, places=places)
     together = int(np.sum((np.diff(events.times) == 0) & (np.diff(events.sequence) == 0)))
     if together:
         said.append(

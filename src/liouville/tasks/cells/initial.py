@@ -62,8 +62,9 @@ def chains_through(
     """
     most = np.clip(_MOST_PAIRS // max(len(snapshots) - 1, 1), _FEWEST, _MOST_CHAINS)
     number = int(min(most, max(len(x) for x in snapshots)))
-    grown = {"masses": masses, "delta": delta, "factors": factors}
-    found = chains(snapshots, number, seed, noise=noise, **grown)
+    found = chains(
+        snapshots, number, seed, masses=masses, delta=delta, factors=factors, noise=noise
+    )
     if not found.converged:
         warnings.warn(
             f"the couplings of the snapshots are solved to {found.error:.2g} only; growth may be "
