@@ -12,7 +12,7 @@ import pytest
 import liouville as lv
 from liouville import checks
 from liouville.curves import Knots
-from liouville.data import Standardisation
+from liouville.data import Samples, Standardisation
 from liouville.errors import LiouvilleError
 from liouville.maps import Chain, Permutation, coupling_flow
 from liouville.model import Model
@@ -32,13 +32,17 @@ from liouville.paths import (
     Pushforward,
     Rosenblatt,
 )
+from liouville.problems import toys
 from liouville.tasks.density._marginals import marginal_map
+from liouville.tasks.settings import settings_of
 from liouville.tasks.transport import measure as measures
 from liouville.tasks.transport._crossing import piece_between
 from liouville.tasks.transport._images import Image, as_image, density_of
-from liouville.tasks.transport.config import PathConfig
+from liouville.tasks.transport.answers import _without_lost
+from liouville.tasks.transport.config import EndsConfig, PathConfig, TransportConfig
 from liouville.tasks.transport.ends import end_of
 from liouville.tasks.transport.fit import fit_transport
+from liouville.tasks.transport.laws import law_of
 from liouville.tasks.transport.problem import Problem
 from makers import jolted
 from registry import build
@@ -301,3 +305,43 @@ def test_a_fit_between_models_meets_their_densities(monkeypatch, tmp_path):
         assert np.array_equal(again.log_density(t, x), fit.model.log_density(t, x))
         # As a consequence the held-out likelihood of an end is that of the frozen density.
         assert np.isclose(fit.model.log_density(t, x).mean(), expected.mean(), atol=EXACT)
+
+
+@pytest.mark.slow
+def test_a_richer_law_stands_for_samples_where_it_says_more_of_them():
+    sharp = toys.named("checkerboard")
+    x, held_out = sharp.sample(4000, seed=1), sharp.sample(2000, seed=2)
+    laws = [law_of(Samples(x), EndsConfig(model), seed=0) for model in ("mixture", "auto")]
+    assert isinstance(laws[0], GaussianMixture)
+    assert isinstance(laws[1], Image)
+    mixture, richer = (law.log_density(held_out).mean() for law in laws)
+    assert richer > mixture + 0.02
+
+
+@pytest.mark.slow
+def test_a_mixture_stays_where_nothing_says_more():
+    x = np.random.default_rng(0).normal(size=(400, 2))
+    assert isinstance(law_of(Samples(x), EndsConfig("auto"), seed=0), GaussianMixture)
+
+
+@pytest.mark.slow
+def test_columns_that_others_determine_have_no_richer_law():
+    x = np.random.default_rng(0).normal(size=(300, 2))
+    copied = Samples(np.column_stack([x, x[:, 0]]), features=("a", "b", "c"))
+    with pytest.raises(LiouvilleError, match=r"determined by others.*leave out --ends"):
+        law_of(copied, EndsConfig("pushforward"), seed=0)
+
+
+@pytest.mark.parametrize("more", [{"data.label": "kind"}, {"objective.unbalanced": True}])
+def test_richer_laws_go_with_plain_transport_alone(more):
+    with pytest.raises(LiouvilleError, match="--ends warped is met by transport of equal masses"):
+        settings_of(TransportConfig, {"ends.model": "warped", **more}, {})
+
+
+def test_points_that_are_lost_are_no_figure():
+    moved = np.arange(8.0).reshape(4, 2)
+    moved[1] = np.nan
+    with pytest.warns(UserWarning, match="1 of 4 points are lost on the way from 0 to 1"):
+        found = _without_lost(moved, 0.0, 1.0, seed=0)
+    assert np.isfinite(found).all()
+    assert np.array_equal(found[[0, 2, 3]], moved[[0, 2, 3]])

@@ -24,7 +24,8 @@ from liouville.paths import (
 )
 from liouville.tasks.conditional import MOST_PARTS, law_given, listed_contexts
 from liouville.tasks.transport.config import EndsConfig, TransportConfig
-from liouville.tasks.transport.ends import End, mixture_of
+from liouville.tasks.transport.ends import End
+from liouville.tasks.transport.laws import mixture_of
 from liouville.tasks.transport.problem import Problem
 
 

@@ -1,5 +1,8 @@
 """What a transport path answers about given points."""
 
+import dataclasses
+import warnings
+
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
@@ -61,6 +64,9 @@ def arrived(
     many draws of the time halfway are carried from there, with their mass: of these parts are
     neither rare. Those that come back are drawn by their weights.
 
+    A point that the solver loses, where the velocity is not finite, stands for no figure: the
+    others are drawn in its place, and a warning says how many there are.
+
     Args:
         model: a fitted model.
         x: draws from the density at `start`, shape `(n, dim)`.
@@ -71,15 +77,36 @@ def arrived(
 
     Returns:
         As many points, shape `(n, dim)`, and the mass.
+
+    Warns:
+        UserWarning: if points are lost on the way.
     """
+    model = dataclasses.replace(model, is_drawn=True)
     if draws or not _grows(model):
-        return transport_map(model, x, start=start, end=end, draws=draws, seed=seed), 1.0
+        moved = transport_map(model, x, start=start, end=end, draws=draws, seed=seed)
+        return _without_lost(moved, start, end, seed), 1.0
     half = 0.5 * (start + end)
     x = model.sample(half, len(x), seed=seed)
     moved, logs = model.weighted_trajectories(x, bent_clock(model.times, half, end), steps=8)
     weights, rng = np.exp(logs[-1]), np.random.default_rng(seed)
     rows = rng.permutation(systematic(weights / weights.sum(), len(x), rng))
     return moved[-1][rows], float(weights.mean() * np.exp(model.log_mass(half)))
+
+
+def _without_lost(moved: np.ndarray, start: float, end: float, seed: int) -> np.ndarray:
+    """Points of which some are not finite, with others in their place if there are any."""
+    lost = np.flatnonzero(~np.isfinite(moved).all(axis=-1))
+    others = np.delete(moved, lost, axis=0)
+    if not len(lost) or not len(others):
+        return moved
+    warnings.warn(
+        f"{len(lost)} of {len(moved)} points are lost on the way from {start:g} to {end:g}, where "
+        "the velocity is not finite; where others arrive is measured without them",
+        stacklevel=3,
+    )
+    moved = moved.copy()
+    moved[lost] = others[np.random.default_rng(seed).integers(len(others), size=len(lost))]
+    return moved
 
 
 def _grows(model: Model) -> bool:

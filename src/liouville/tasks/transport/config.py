@@ -76,8 +76,14 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class EndsConfig:
-    """The mixtures that samples are replaced by."""
+    """The laws that samples are replaced by."""
 
+    model: Literal["mixture", "auto", "warped", "autoregressive", "pushforward"] = option(
+        "mixture",
+        "law that stands for samples: a mixture, which is fast, a richer family of liouville fit "
+        "density, or auto, the richer one where it says more of rows kept apart",
+        flag="--ends",
+    )
     parts: int | None = option(
         None,
         "parts of every end; by default as many as suit rows that are kept apart",
@@ -206,6 +212,11 @@ class TransportConfig:
             raise LiouvilleError(
                 f"transport given --context is without noise, but objective.sigma is "
                 f"{objective.sigma}; leave out --sigma, or make classes of the context (--label)"
+            )
+        if self.ends.model != "mixture" and (is_conditional or self.is_unbalanced):
+            raise LiouvilleError(
+                f"--ends {self.ends.model} is met by transport of equal masses without classes and "
+                "contexts only; leave out --ends, or the others"
             )
         masses = self.data.masses
         if masses is not None and not all(0 < mass < math.inf for mass in masses):

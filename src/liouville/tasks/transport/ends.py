@@ -13,19 +13,17 @@ from liouville.data import Samples, Standardisation, read_samples
 from liouville.errors import LiouvilleError
 from liouville.model import MODEL_FILE, Model, load
 from liouville.numerics.distances import systematic
-from liouville.numerics.expectation import fit_by_validation, fit_mixture
 from liouville.numerics.mixtures import GaussianMixture, check_mixture
 from liouville.paths import AbstractPath
 from liouville.problems import toys
 from liouville.tasks.transport._images import Density, Image, density_of
 from liouville.tasks.transport.config import DataConfig, EndsConfig
+from liouville.tasks.transport.laws import law_of, worth
 
 # A mixture, an image, a model, a path, a name, points with weights, or what samples are read from.
 Source: TypeAlias = Any
 
 _ALIASES = {"8gaussians": "eight_gaussians", "gaussian": "normal", "moons": "two_moons"}
-# Expectation maximisation sees at most so many samples of an end.
-_MOST_POINTS = 20_000
 _TIES = 0.2
 
 
@@ -202,12 +200,8 @@ def equal_rows(points: np.ndarray, weights: np.ndarray | None, seed: int) -> np.
     """
     if weights is None:
         return points
-    rng, count = np.random.default_rng(seed), _worth(weights)
+    rng, count = np.random.default_rng(seed), worth(weights)
     return points[rng.permutation(systematic(weights / weights.sum(), count, rng))]
-
-
-def _worth(weights: np.ndarray) -> int:
-    return max(round(weights.sum() ** 2 / float(weights @ weights)), 1)
 
 
 def _fit_end(samples: Samples, data: DataConfig, ends: EndsConfig, seed: int) -> End:
@@ -221,35 +215,17 @@ def _fit_end(samples: Samples, data: DataConfig, ends: EndsConfig, seed: int) ->
             raise LiouvilleError(f"{samples.source} has no classes; leave out --label")
         names = samples.context_names or samples.classes
         contexts = Contexts(names, rows, kept_rows, data.context is None)
-    chosen = np.random.default_rng(seed).permutation(len(training))[:_MOST_POINTS]
-    points, weights = training.points[chosen], training.weights
-    own = None if weights is None else weights[chosen]
-    if weights is not None and contexts is not None:
+    if training.weights is not None and contexts is not None:
         raise LiouvilleError(
             f"{samples.source} has weights and contexts, which go together in no fit; leave out "
             "one of them"
         )
-    if ends.parts is not None and not 1 <= ends.parts <= len(points):
-        raise LiouvilleError(
-            f"{ends.parts} parts for {len(points)} samples of {samples.source}; "
-            f"set ends.parts to 1 to {len(points)}"
-        )
-    mixture = mixture_of(points, own, ends, seed)
+    law = law_of(training, ends, seed)
     # What judges is drawn by its weights, so that all that judge count the same.
     kept = equal_rows(test.points, test.weights, seed) if len(test) else None
-    return End(mixture, training.points, kept, contexts, weights, training.features, samples.source)
-
-
-def mixture_of(
-    points: np.ndarray, weights: np.ndarray | None, ends: EndsConfig, seed: int
-) -> GaussianMixture:
-    """The mixture that stands for points, of as many parts as are asked for, or as suit them."""
-    if ends.parts is not None:
-        return fit_mixture(points, weights, parts=ends.parts, seed=seed)
-    # A part of a full covariance needs more points than coordinates.
-    worth = len(points) if weights is None else _worth(weights)
-    most = int(np.clip(worth // (2 * points.shape[1] + 1), 1, ends.most))
-    return fit_by_validation(points, weights, most=most, seed=seed)
+    return End(
+        law, training.points, kept, contexts, training.weights, training.features, samples.source
+    )
 
 
 def _check_contexts(ends: Sequence[End], data: DataConfig) -> None:

@@ -10,13 +10,16 @@ from scipy.special import logsumexp
 
 from liouville.model import Model
 from liouville.numerics.couplings import mean_distance
+from liouville.tasks.transport._images import Image
 from liouville.tasks.transport.answers import arrived
 from liouville.tasks.transport.ends import End, equal_rows
 
 # Bandwidths of the kernel estimate, as shares of Scott's; rows that it is made of.
 _BANDWIDTHS, _MOST_KERNELS = np.geomspace(0.05, 1.5, 12), 4000
-# Clouds that are carried, and the rows of each; exact assignment takes a moment at this size.
-_CLOUDS, _MOST_ROWS = 10, 1000
+# Clouds that are carried; through maps a point takes a hundred times as long.
+_CLOUDS, _CLOUDS_THROUGH_MAPS = 10, 3
+# Rows of each; exact assignment takes a moment at this size.
+_MOST_ROWS = 1000
 # A law is another than that of the samples if a kernel estimate gives so many nats more, by so many
 # standard errors; no row counts for more than this.
 _NATS, _ERRORS, _MOST_NATS = 0.1, 3.0, 10.0
@@ -29,7 +32,8 @@ def judge_ends(model: Model, ends: Sequence[End], *, seed: int) -> dict[str, Any
 
     The nats of the law that is met beside those of a kernel estimate of the training rows, and W2
     between where rows of the end before arrive and the rows kept apart, beside the same for as many
-    training rows, which is the floor; both are root mean squares over ten clouds.
+    training rows, which is the floor; both are root mean squares over ten clouds, or three through
+    maps.
 
     Warns:
         UserWarning: If the law that is met is another than that of the samples.
@@ -47,10 +51,9 @@ def judge_ends(model: Model, ends: Sequence[End], *, seed: int) -> dict[str, Any
         error = float(lost.std() / np.sqrt(len(lost)))
         if lost.mean() > max(_NATS, _ERRORS * error):
             warnings.warn(
-                f"the mixture that stands for {end.source} gives its held-out rows "
+                f"the law that stands for {end.source} gives its held-out rows "
                 f"{lost.mean():.2f} ± {error:.2f} nats less than a kernel estimate does: what is "
-                "met there is not quite the law of the samples; fit a density to them and give "
-                "the folder of that run instead",
+                "met there is not quite the law of the samples; try --ends auto",
                 stacklevel=2,
             )
         if number:
@@ -77,26 +80,32 @@ def _arrival(model: Model, before: End, end: End, number: int, seed: int) -> _Ar
     assert end.test is not None
     assert end.points is not None
     kept = end.test[rng.permutation(len(end.test))[:_MOST_ROWS]]
-    n = len(kept)
+    n, clouds = len(kept), clouds_of(before, end)
     if before.points is None:
-        starts = before.mixture.sample(_CLOUDS * n, seed=seed)[0]
+        starts = before.mixture.sample(clouds * n, seed=seed)[0]
     else:
         rows = equal_rows(before.points, before.weights, seed)
         rows = rows if before.test is None else np.concatenate([rows, before.test])
-        starts = rows[_picked(len(rows), n, rng)]
+        starts = rows[_picked(len(rows), n, clouds, rng)]
     first, last = (float(t) for t in model.times[number - 1 : number + 1])
     draws = int(np.any(model.sigma))
     moved, _ = arrived(model, starts, first, last, draws=draws, seed=seed)
     training = equal_rows(end.points, end.weights, seed)
-    others = training[_picked(len(training), n, rng)]
+    others = training[_picked(len(training), n, clouds, rng)]
 
-    ours, floor = (mean_distance(np.split(x, _CLOUDS), [kept] * _CLOUDS) for x in (moved, others))
+    ours, floor = (mean_distance(np.split(x, clouds), [kept] * clouds) for x in (moved, others))
     return _Arrival(ours.value, floor.value)
 
 
-def _picked(count: int, n: int, rng: np.random.Generator) -> np.ndarray:
-    """Rows of ten clouds of `n`, each without repeats where there are enough of them."""
-    return np.concatenate([np.resize(rng.permutation(count), n) for _ in range(_CLOUDS)])
+def clouds_of(*ends: End) -> int:
+    """How many clouds are carried between ends to judge where they arrive."""
+    is_seen = any(isinstance(end.mixture, Image) for end in ends)
+    return _CLOUDS_THROUGH_MAPS if is_seen else _CLOUDS
+
+
+def _picked(count: int, n: int, clouds: int, rng: np.random.Generator) -> np.ndarray:
+    """Rows of some clouds of `n`, each without repeats where there are enough of them."""
+    return np.concatenate([np.resize(rng.permutation(count), n) for _ in range(clouds)])
 
 
 def _kernel_nats(training: np.ndarray, kept: np.ndarray) -> np.ndarray:

@@ -24,11 +24,10 @@ from liouville.tasks.transport._images import Density, mixture_at
 from liouville.tasks.transport.answers import arrived
 from liouville.tasks.transport.config import TransportConfig
 from liouville.tasks.transport.ends import Contexts, End
-from liouville.tasks.transport.judge import judge_ends, name_of_end
+from liouville.tasks.transport.judge import clouds_of, judge_ends, name_of_end
 from liouville.tasks.transport.problem import Given, energy_term, problem_of
 
 _REPLICATES = 16
-_ARRIVALS = 10
 # Classes of which figures are shown.
 _MOST_SHOWN = 6
 
@@ -265,15 +264,16 @@ def _arrivals(
 ) -> dict[str, Any]:
     """Where draws of one end arrive along the velocity and the diffusion, at the next one."""
     first, last = (float(t) for t in model.times[number : number + 2])
-    x, _ = ends[number].mixture.sample(points * _ARRIVALS, seed=seed + 7)
-    target, seeds = ends[number + 1].mixture, range(seed + 8, seed + 8 + 2 * _ARRIVALS)
+    clouds = clouds_of(*ends[number : number + 2])
+    x, _ = ends[number].mixture.sample(points * clouds, seed=seed + 7)
+    target, seeds = ends[number + 1].mixture, range(seed + 8, seed + 8 + 2 * clouds)
     drawn = [target.sample(points, seed=own)[0] for own in seeds]
     ones, others = drawn[::2], drawn[1::2]
     kinds = [False, True] if np.any(model.sigma) else [False]
     found: dict[str, Any] = {}
     for stochastic in kinds:
         moved, mass = arrived(model, x, first, last, draws=int(stochastic), seed=seed)
-        w2 = mean_distance(np.split(moved, _ARRIVALS), ones)
+        w2 = mean_distance(np.split(moved, clouds), ones)
         name = "diffusion" if stochastic else "velocity"
         found[f"W2 of arrival ({name})"] = w2.value
         found[f"W2 of arrival ({name}), standard error"] = w2.error
