@@ -15,7 +15,16 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array
 
-from liouville.curves import AbstractCurve, Constant, HardEnded, HardStarted, Knots, Network, Tied
+from liouville.curves import (
+    AbstractCurve,
+    Clamped,
+    Constant,
+    HardEnded,
+    HardStarted,
+    Knots,
+    Network,
+    Tied,
+)
 from liouville.gauges import AbstractGauge, Exchange, FullGauge, LowRankGauge
 from liouville.maps import AbstractMap
 from liouville.numerics.conditioning import given
@@ -38,6 +47,7 @@ from liouville.paths import (
     Full,
     Gauged,
     Gaussian,
+    Inertial,
     Joined,
     Leading,
     LocationScale,
@@ -101,7 +111,6 @@ FAMILIES = {
     "gumbel": GUMBEL,
 }
 SCALES = {"diagonal": Diagonal(), "full": Full(), "turning": Turning(), "leading": Leading(2)}
-CURVES = ("linear", "cubic", "monotone", "network", "smooth", "fast", "started", "still")
 
 
 def _generator(key: RandomKey) -> np.random.Generator:
@@ -133,6 +142,8 @@ def curve(kind: str, shape: tuple[int, ...], key: RandomKey, spread: float = 1.0
 
     if kind in ("linear", "cubic", "monotone"):
         return Knots(TIMES, draw(len(TIMES)), kind)  # pyright: ignore[reportArgumentType]
+    if kind == "clamped":
+        return Clamped(TIMES, draw(2), draw(2), draw(len(TIMES) - 2))
     if kind == "still":
         return Constant(draw())
     network = Network(draw(), INTERVAL, width=8, depth=1, frequencies=2, key=key)
@@ -169,6 +180,23 @@ def _logits(parts: int, key: RandomKey) -> Array:
 
 def leaf(family: str, scale: str, kind: str, parts: int, dim: int) -> Maker:
     return lambda key: location_scale(family, scale, kind, parts, dim, key)
+
+
+def inertial(kind: str, parts: int, d: int) -> Maker:
+    """Positions and momenta in `2 * d` coordinates, on curves of one kind."""
+
+    def make(key):
+        keys = jr.split(key, 5)
+        place, position, momentum = (
+            curve(kind, shape, k, spread)
+            for shape, k, spread in zip(
+                [(parts, d), (parts, d, d), (parts, d, d)], keys, (1.0, 0.4, 0.4)
+            )
+        )
+        path = Inertial(place, position, momentum, _logits(parts, keys[3]))
+        return jolted(path, keys[4], 0.1)
+
+    return make
 
 
 def gauged(path: Callable, gauge: Callable[..., AbstractGauge]) -> Callable:

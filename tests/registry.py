@@ -31,6 +31,7 @@ from makers import (
     gauged,
     given_context,
     growing,
+    inertial,
     joined,
     leaf,
     low_rank_gauge,
@@ -197,6 +198,12 @@ GROWING = {
     "exchanged-gated": Entry(
         exchanged(leaf("gaussian", "full", "linear", 2, 2), 2, True), 2, idle=(_LAST_BIAS,)
     ),
+}
+
+# Positions and momenta.
+INERTIAL = {
+    "inertial": Entry(inertial("cubic", 2, 1), 2, "middle"),
+    "inertial-4d": Entry(inertial("clamped", 2, 2), 4),
 }
 
 # Independent coordinates, and mixtures of them: every two choices meet.
@@ -436,7 +443,7 @@ COMBINED = {
 
 # A kind of path is put into combinators as soon as it has an entry of two coordinates here.
 GROUPS = (
-    *(PARTS, STUDENT, WEIGHTED, GROWING, FACTORISED, FACTORISED_MIXTURES),
+    *(PARTS, STUDENT, WEIGHTED, GROWING, INERTIAL, FACTORISED, FACTORISED_MIXTURES),
     *(AUTOREGRESSIVE, PUSHED, PLACES),
 )
 

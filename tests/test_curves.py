@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.interpolate import CubicSpline
 
-from liouville.curves import Constant, HardEnded, Knots, Network, value_and_rate
+from liouville.curves import Clamped, Constant, HardEnded, Knots, Network, value_and_rate
 from liouville.curves._hard_ended import gate_value
-from liouville.numerics.parameters import learned_leaves
+from liouville.numerics.parameters import Fixed, learned_leaves
 from makers import jolted
 from tolerances import FINITE_DIFFERENCE, ROUNDING
 
@@ -318,3 +318,28 @@ def test_constant_does_not_move():
     found, rates = at_times(Constant(jnp.asarray([1.0, 2.0])), (0.0, 5.0))
     assert np.array_equal(found, [[1.0, 2.0], [1.0, 2.0]])
     assert not np.any(rates)
+
+
+def test_a_clamped_spline_is_that_of_others_and_keeps_its_ends():
+    rng = np.random.default_rng(0)
+    ends, slopes, inside = (rng.normal(size=(n, 3)) for n in (2, 2, len(TIMES) - 2))
+    spline = Clamped(TIMES, jnp.asarray(ends), Fixed(jnp.asarray(slopes)), jnp.asarray(inside))
+    values = np.concatenate([ends[:1], inside, ends[1:]])
+    known = CubicSpline(TIMES, values, bc_type=((1, slopes[0]), (1, slopes[1])))
+    for t in np.linspace(TIMES[0], TIMES[-1], 23):
+        value, rate = value_and_rate(spline, jnp.asarray(t))
+        assert np.allclose(value, known(t), atol=ROUNDING)
+        assert np.allclose(rate, known(t, 1), atol=ROUNDING)
+    moved = jolted(spline, jr.key(0))
+    for t, value, slope in zip((TIMES[0], TIMES[-1]), ends, slopes):
+        found = value_and_rate(moved, jnp.asarray(t))
+        assert np.allclose(found[0], value, atol=ROUNDING)
+        assert np.allclose(found[1], slope, atol=ROUNDING)
+
+
+def test_clamped_splines_of_wrong_shapes_are_named():
+    two, one = jnp.zeros((2, 1)), jnp.zeros((1, 1))
+    with pytest.raises(ValueError, match=r"must be \(1, 1\)"):
+        Clamped((0.0, 0.5, 1.0), two, two, two)
+    with pytest.raises(ValueError, match="not strictly increasing"):
+        Clamped((0.0, 0.0, 1.0), two, two, one)

@@ -8,6 +8,7 @@ without the points paying for it.
 * `Knots`: values at unequal times, joined linearly or by cubic Hermite pieces.
 * `Network`: a network of time features around a learned offset.
 * `HardEnded`: passes exactly through given values at given times, free in between.
+* `Clamped`: a spline with given values and slopes at both ends.
 * `Tied`: between two values that are learned and keep a constraint, free in between.
 * `HardStarted`: starts exactly at a given value, free afterwards.
 * `Kinked`, `Jumping`: smooth but for kinks, or jumps, at given times.
@@ -16,6 +17,7 @@ without the points paying for it.
 from liouville.curves._base import AbstractCurve as AbstractCurve
 from liouville.curves._base import shape_of as shape_of
 from liouville.curves._base import value_and_rate as value_and_rate
+from liouville.curves._clamped import Clamped as Clamped
 from liouville.curves._constant import Constant as Constant
 from liouville.curves._hard_ended import HardEnded as HardEnded
 from liouville.curves._hard_ended import gate_value as gate_value

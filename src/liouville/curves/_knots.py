@@ -79,13 +79,8 @@ class Knots(AbstractCurve):
         times = np.asarray(self.times, values.dtype)
         widths = np.diff(times)
         secants = (values[1:] - values[:-1]) / _column(widths, values.ndim)
-        # The piece that holds t; times outside use the first or the last one.
-        i = jnp.sum(t >= times[1:-1])
-        # By `where` and not by `clip`, whose derivative at a bound is the mean of both sides.
-        early, late = t < times[0], t > times[-1]
-        inside = jnp.where(early, times[0], jnp.where(late, times[-1], t))
-        h = inside - jnp.asarray(times)[i]
         if self.interpolation == "linear":
+            i = jnp.sum(t >= times[1:-1])
             # From the last knot on it starts there: then every knot is met to the bit.
             done = t >= times[-1]
             h = t - jnp.where(done, times[-1], jnp.asarray(times)[i])
@@ -96,16 +91,38 @@ class Knots(AbstractCurve):
             slopes = _natural_slopes(self.times, values)
         else:
             slopes = _monotone_slopes(widths, secants)
-        # Newton's form of the Hermite cubic: exact at both knots up to rounding of one product.
         m0, m1 = (self._pulled(m, secants) for m in (slopes[:-1], slopes[1:]))
-        bend, twist = 3.0 * secants - 2.0 * m0 - m1, m0 + m1 - 2.0 * secants
-        s, beyond = h / jnp.asarray(widths)[i], t - inside
-        at_start, at_end = h + jnp.where(early, beyond, 0.0), jnp.where(early, 0.0, beyond)
-        shares = [1.0, at_start, at_end, h * s, h * s * s]
-        return _of_pieces(i, shares, values[:-1], m0, m1, bend, twist)
+        return hermite(times, t, values, m0, m1)
 
     def _pulled(self, slope: Float[Array, "..."], secant: Float[Array, "..."]):
         return (1.0 - self.tension) * slope + self.tension * secant
+
+
+def hermite(
+    times: np.ndarray,
+    t: Scalar,
+    values: Float[Array, "knots ..."],
+    first: Float[Array, "pieces ..."],
+    last: Float[Array, "pieces ..."],
+) -> Float[Array, "..."]:
+    """Cubic pieces through values, with the slopes of each piece where it begins and ends.
+
+    Beyond the knots they go on in a straight line.
+    """
+    widths = np.diff(times)
+    secants = (values[1:] - values[:-1]) / _column(widths, values.ndim)
+    # The piece that holds t; times outside use the first or the last one.
+    i = jnp.sum(t >= times[1:-1])
+    # By `where` and not by `clip`, whose derivative at a bound is the mean of both sides.
+    early, late = t < times[0], t > times[-1]
+    inside = jnp.where(early, times[0], jnp.where(late, times[-1], t))
+    h = inside - jnp.asarray(times)[i]
+    # Newton's form of the Hermite cubic: exact at both knots up to rounding of one product.
+    bend, twist = 3.0 * secants - 2.0 * first - last, first + last - 2.0 * secants
+    s, beyond = h / jnp.asarray(widths)[i], t - inside
+    at_start, at_end = h + jnp.where(early, beyond, 0.0), jnp.where(early, 0.0, beyond)
+    shares = [1.0, at_start, at_end, h * s, h * s * s]
+    return _of_pieces(i, shares, values[:-1], first, last, bend, twist)
 
 
 def _of_pieces(
@@ -134,14 +151,23 @@ def _natural_slopes(
 
     The second derivative is continuous at the knots and zero at both ends.
     """
+    of_slopes, of_values = bends(times)
+    matrix = jnp.asarray(np.linalg.solve(of_slopes, of_values), values.dtype)
+    return jnp.tensordot(matrix, values, axes=1)
+
+
+def bends(times: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Matrices of slopes and of values whose products are equal where a spline does not bend anew.
+
+    The second derivatives on both sides of a knot are equal, and zero at both ends; each has the
+    shape `(knots, knots)`.
+    """
     n, inverse = len(times), 1.0 / np.diff(times)
     # The bend of a piece from its slopes at both ends, and from its secant, summed at the knots.
     near, far = np.eye(n)[:-1], np.eye(n)[1:]
     of_slopes = near.T @ (inverse[:, None] * (2.0 * near + far))
     of_slopes += far.T @ (inverse[:, None] * (near + 2.0 * far))
-    of_values = 3.0 * (near + far).T @ (inverse[:, None] ** 2 * (far - near))
-    matrix = jnp.asarray(np.linalg.solve(of_slopes, of_values), values.dtype)
-    return jnp.tensordot(matrix, values, axes=1)
+    return of_slopes, 3.0 * (near + far).T @ (inverse[:, None] ** 2 * (far - near))
 
 
 def _monotone_slopes(

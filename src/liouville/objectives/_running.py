@@ -23,6 +23,7 @@ from liouville.paths import AbstractMarginal, AbstractPath
 from liouville.quantities import score
 
 # A number for all coordinates, one for each, a matrix, or a function of time and place of these.
+# A matrix of fewer columns than rows is constant.
 Noise = float | Float[Array, "..."] | Callable[[Scalar, Point], Float[Array, "..."]]
 Kernel = Callable[[Point, Point], Scalar]
 
@@ -129,7 +130,9 @@ class Effort(AbstractRunningCost):
     Attributes:
         sigma: the noise, in space per square root of time: a positive number, one for each
             coordinate, an invertible matrix, or a function of time and place that gives one of
-            these.
+            these. A matrix of shape `(dim, noises)` leaves directions without noise and control:
+            there the drift of the path must be $f$, as that of the positions of an
+            `liouville.paths.Inertial` is their momentum.
         drift: the uncontrolled drift $f(t, x)$, or a `MeanField`, which meets the particles at
             which the effort is measured, or more; none for zero.
 
@@ -162,14 +165,23 @@ def control_at(
 ) -> Point:
     r"""The control $c = \sigma^{-1}(b - f)$ at one point, $b$ the Fokker-Planck drift.
 
-    The marginal is the path at time `t`; noise and uncontrolled drift are as in `Effort`.
+    The marginal is the path at time `t`; noise and uncontrolled drift are as in `Effort`. Of fewer
+    noises than coordinates it is $(\sigma^\top\sigma)^{-1}\sigma^\top(b - f)$, one number for each.
     """
     velocity, slope = marginal.velocity(x), score(marginal, x)
     excess = velocity if drift is None else velocity - drift(t, x)
     if isinstance(sigma, int | float) or (not callable(sigma) and sigma.ndim == 1):
         return excess / sigma + 0.5 * sigma * slope
     if not callable(sigma):
-        return jnp.linalg.solve(sigma, excess) + 0.5 * sigma.T @ slope
+        matrix, excess = (
+            (sigma, excess)
+            if sigma.shape[0] == sigma.shape[1]
+            else (
+                sigma.T @ sigma,
+                sigma.T @ excess,
+            )
+        )
+        return jnp.linalg.solve(matrix, excess) + 0.5 * sigma.T @ slope
 
     def diffusion(y):
         return noise_matrix(sigma, t, y) @ noise_matrix(sigma, t, y).T

@@ -28,7 +28,8 @@ many, and the work per point is then a matrix product.
 | path | log-density | velocity |
 |---|---|---|
 | `LocationScale`, $x = \mu_k + L_k z$ | logsumexp | mean of $\mu_k' + L_k' L_k^{-1}(x - \mu_k)$ |
-| the same with `Masses` $m_k(t)$ | logsumexp | the same, and $h = \sum_k \gamma_k m_k'/m_k$ |
+| with `Masses` $m_k(t)$ | logsumexp | that of `LocationScale`, and $h = \sum_k \gamma_k m_k'/m_k$ |
+| `Inertial`, positions and momenta | logsumexp | likewise, and $u_q = p$ |
 | `Mixture`, constant weights | logsumexp | $\sum_k \gamma_k(x) u_k(x)$ |
 | `Ensemble`, the same for stacked paths | logsumexp | $\sum_m \gamma_m(x) u_m(x)$ |
 | `Contextual`, the same over contexts | logsumexp | $\sum_c \gamma_c(x) u_c(x)$ |
@@ -72,6 +73,7 @@ from liouville.paths._frames import GrowingFrames as GrowingFrames
 from liouville.paths._frames import JoinedFrames as JoinedFrames
 from liouville.paths._functions import FromFunctions as FromFunctions
 from liouville.paths._gauged import Gauged as Gauged
+from liouville.paths._inertial import Inertial as Inertial
 from liouville.paths._joined import Joined as Joined
 from liouville.paths._leading import Leading as Leading
 from liouville.paths._line import MixtureOnLine as MixtureOnLine

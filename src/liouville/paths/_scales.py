@@ -219,20 +219,22 @@ class Full(AbstractScale):
         is_rotation_invariant: bool,
     ) -> "FullFrames":
         """The frames at one time: one inverse a part, then matrix products."""
-        factor, factor_rate = jax.jvp(self._factor, (raw,), (raw_rate,))
+        factor, factor_rate = jax.jvp(self.factor, (raw,), (raw_rate,))
         inverse = inverse_of_triangular(factor)
         if is_rotation_invariant:
             factor_rate = factor_rate + factor @ _least_energy_spin(factor, factor_rate)
         # Not as log(exp(.)) of the diagonal.
-        log_scale = self._log_scale(raw)
+        log_scale = self.log_scale(raw)
         return FullFrames(
             location, location_rate, factor, inverse, factor_rate @ inverse, log_scale
         )
 
-    def _factor(self, raw: Float[Array, "parts dim dim"]) -> Float[Array, "parts dim dim"]:
-        return jnp.tril(raw, -1) + _diagonal_matrix(jnp.exp(self._log_scale(raw)))
+    def factor(self, raw: Float[Array, "parts dim dim"]) -> Float[Array, "parts dim dim"]:
+        """The lower triangular $L$ of unconstrained parameters."""
+        return jnp.tril(raw, -1) + _diagonal_matrix(jnp.exp(self.log_scale(raw)))
 
-    def _log_scale(self, raw: Float[Array, "parts dim dim"]) -> Locations:
+    def log_scale(self, raw: Float[Array, "parts dim dim"]) -> Locations:
+        r"""$\log L_{ii}$ of unconstrained parameters."""
         return _floor(jnp.diagonal(raw, axis1=-2, axis2=-1), self.floor)
 
 

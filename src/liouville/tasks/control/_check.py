@@ -14,7 +14,7 @@ from liouville.numerics.arguments import numbers
 from liouville.numerics.finite import show
 from liouville.numerics.functions import check_function, check_values
 from liouville.numerics.mixtures import check_mixture
-from liouville.objectives import AbstractRunningCost, Interaction, Potential
+from liouville.objectives import AbstractRunningCost, Interaction, Potential, drift_among
 from liouville.tasks.control.measure import KernelMarginal
 from liouville.tasks.control.problem import ControlProblem
 from liouville.tasks.control.rollout import equal_particles
@@ -42,7 +42,10 @@ def check(problem: ControlProblem) -> None:
     _check_names(problem)
     clouds = [end.sample(_DRAWS, seed=i)[0] for i, end in enumerate(ends)]
     points = np.concatenate(clouds)
-    check_noise(points, problem.drift, problem.sigma, problem.horizon)
+    if problem.momenta:
+        _check_momenta(problem, points)
+    else:
+        check_noise(points, problem.drift, problem.sigma, problem.horizon)
     _check_costs(problem, points)
     if problem.terminal is not None:
         check_values("the terminal cost", problem.terminal, points, ())
@@ -54,6 +57,31 @@ def check(problem: ControlProblem) -> None:
                     f"{100 * inside.mean():.0f} % of the {end} lies inside an obstacle, for "
                     f"instance {show(cloud[inside][0])}; move the {end} or the obstacle"
                 )
+
+
+def _check_momenta(problem: ControlProblem, points: np.ndarray) -> None:
+    """Refuses what is no problem of positions and momenta."""
+    if problem.dim % 2:
+        raise LiouvilleError(
+            f"the source has {problem.dim} coordinates, but of positions and as many momenta there "
+            "is an even number; leave out momenta, or give all of them"
+        )
+    if problem.target is None:
+        raise LiouvilleError(
+            "a problem with momenta has no free end yet; give a target, or leave out momenta and "
+            "let the noise act on all coordinates"
+        )
+    if callable(problem.sigma):
+        raise LiouvilleError(
+            "sigma of momenta is a function; give a number, one for each momentum, or a matrix"
+        )
+    half = points[:, : problem.dim // 2]
+    check_noise(half, None, problem.sigma, problem.horizon)
+    if problem.drift is not None:
+        crowd = jnp.asarray(points, jnp.zeros(()).dtype)
+        force = drift_among(problem.drift, *equal_particles(crowd))
+        for t in (0.0, problem.horizon):
+            check_values("the drift", force, points, half.shape[1:], t)
 
 
 def _check_names(problem: ControlProblem) -> None:

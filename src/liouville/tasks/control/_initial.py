@@ -15,6 +15,7 @@ import optax
 
 from liouville.data import Standardisation
 from liouville.diffusions.bridges import path_along, split_parts, whole_parts
+from liouville.diffusions.inertial import inertial_path
 from liouville.errors import LiouvilleError
 from liouville.numerics.mixtures import GaussianMixture
 from liouville.objectives import Potential, noise_matrix
@@ -35,6 +36,8 @@ def initial_path(problem: ControlProblem, config: PathConfig, *, seed: int = 0) 
         LiouvilleError: if no way of finite cost is found.
     """
     assert problem.target is not None
+    if problem.momenta:
+        return _inertial(problem, config, seed)
     units = units_of(problem)
     noise = float(units.noise_to_model(noise_of(problem))[0])
     scale = 1.0 / units.scale
@@ -79,6 +82,51 @@ def initial_path(problem: ControlProblem, config: PathConfig, *, seed: int = 0) 
     return path_in_user(inner, units)
 
 
+def _inertial(problem: ControlProblem, config: PathConfig, seed: int) -> Rescaled:
+    """The same if noise and control act on momenta alone."""
+    assert problem.target is not None
+    units, d = units_of(problem), problem.dim // 2
+    scale = 1.0 / units.scale
+    source, target = (
+        end.rescaled(-units.center * scale, scale) for end in (problem.source, problem.target)
+    )
+    noise = np.asarray(problem.noise, float)[d:] * scale[d] * problem.horizon**0.5
+    inner = inertial_path(
+        source,
+        target,
+        noise,
+        clock=np.linspace(0.0, 1.0, config.knots + 2)[1:-1].tolist(),
+        min_scale=config.min_scale,
+        bend=_bent(problem, config, units, noise, seed),
+    )
+    return path_in_user(inner, units)
+
+
+def _bent(
+    problem: ControlProblem, config: PathConfig, units: Standardisation, noise: Array, seed: int
+) -> Callable[[Array], Callable[[float], Array]] | None:
+    """How positions go around what is dear, of which the way is chosen at rest; none if nothing."""
+    potential = _potential(problem)
+    if potential is None or not config.bends:
+        return None
+    felt = function_in_model(potential, units, problem.horizon)
+    reach = float(units.noise_to_model(noise_of(problem))[0])
+
+    def bend(places: Array) -> Callable[[float], Array]:
+        return least_curves(
+            places,
+            0.5 * config.spread * reach,
+            lambda t, q: felt(t, jnp.concatenate([q, jnp.zeros_like(q)])),
+            float(np.sqrt(np.mean(np.sum(noise**2, axis=1)))),
+            is_inertial=True,
+            starts=config.bends,
+            steps=config.bend_steps,
+            seed=seed,
+        )[0]
+
+    return bend
+
+
 def _leading(config: PathConfig, *ends: GaussianMixture) -> int:
     """The coordinates in which parts have full covariances, as the ends allow it."""
     dim, r = ends[0].dim, config.leading
@@ -89,17 +137,30 @@ def _leading(config: PathConfig, *ends: GaussianMixture) -> int:
 
 
 def units_of(problem: ControlProblem) -> Standardisation:
-    """One length for all coordinates, from the ends and what the noise adds."""
+    """One length for all coordinates, from the ends and what the noise adds.
+
+    Of momenta it is that of their positions over the horizon, and zero is rest.
+    """
+    d = problem.dim // 2 if problem.momenta else problem.dim
     means = np.stack([end.mean for end in problem.ends])
-    within = float(np.mean([np.trace(end.covariance) / problem.dim for end in problem.ends]))
+    within = float(np.mean([np.trace(end.covariance[:d, :d]) / d for end in problem.ends]))
     added = 0.25 * noise_of(problem) ** 2 * problem.horizon
-    between = float(means.var(axis=0).sum()) / problem.dim
+    between = float(means[:, :d].var(axis=0).sum()) / d
     lengths = np.full(problem.dim, np.sqrt(within + added + between))
-    return Standardisation(means.mean(axis=0), lengths, 0.0, problem.horizon)
+    center = means.mean(axis=0)
+    lengths[d:] /= problem.horizon
+    center[d:] = 0.0
+    return Standardisation(center, lengths, 0.0, problem.horizon)
 
 
 def noise_of(problem: ControlProblem) -> float:
-    """One number for the noise: the root mean square over the coordinates at the source's mean."""
+    """One number for the noise: the root mean square over the coordinates at the source's mean.
+
+    Of momenta it is the noise that would lead positions from rest to rest with the same effort.
+    """
+    if problem.momenta:
+        own = np.asarray(problem.noise, float)[problem.dim // 2 :]
+        return float(np.sqrt(np.mean(np.sum(own**2, axis=1)) / 12.0) * problem.horizon)
     if isinstance(problem.noise, float):
         return problem.noise
     mean = jnp.asarray(problem.source.mean, jnp.zeros(()).dtype)
@@ -136,29 +197,33 @@ def least_curves(
     starts: int,
     steps: int,
     seed: int = 0,
+    is_inertial: bool = False,
 ) -> tuple[Callable[[float], Array], Array]:
     r"""Curves of least action $\int \tfrac12 |m'|^2/\sigma^2 + E\,V(t, m + r z)\,dt$ on $[0, 1]$.
 
     The `means` where they begin and end have the shape `(2, parts, dim)`; of the bent `starts` of
     each part the first is straight. Returns a function from a share of the time to how far the
     curves are from the straight line there, shape `(parts, dim)`, and the action of each, shape
-    `(parts,)`.
+    `(parts,)`. The speed $m'$ makes the action, or, of curves that run from rest to rest
+    (`is_inertial`), the acceleration $m''$.
     """
     _, parts, dim = means.shape
     dtype = jnp.zeros(()).dtype
     length = float(np.sqrt(np.mean(np.sum((means[1] - means[0]) ** 2, axis=-1)))) + spread
     modes = np.arange(1, _MODES + 1)
     s = (np.arange(_MOMENTS) + 0.5) / _MOMENTS
-    shapes = jnp.asarray(np.sin(np.pi * np.outer(s, modes)) / modes, dtype)
-    rates = jnp.asarray(np.pi * np.cos(np.pi * np.outer(s, modes)), dtype)
+    line, line_rate, shapes, rates = (
+        jnp.asarray(a, dtype) for a in (_rests if is_inertial else _runs)(s, modes)
+    )
     begin, end = (jnp.asarray(m, dtype) for m in means)
     clock = jnp.asarray(s, dtype)
     rays = float(np.sqrt(dim)) * spread * np.eye(dim)
     cloud = jnp.asarray(np.concatenate([np.zeros((1, dim)), rays, -rays]), dtype)
 
     def action(coefficients, first, last, factor):
-        place = (1.0 - clock)[:, None] * first + clock[:, None] * last + shapes @ coefficients
-        speed = last - first + rates @ coefficients
+        way = last - first
+        place = first + line[:, None] * way + shapes @ coefficients
+        speed = line_rate[:, None] * way + rates @ coefficients
         felt = jax.vmap(lambda t, x: jax.vmap(lambda y: potential(t, x + y))(cloud).mean())
         return jnp.mean(0.5 * jnp.sum(speed**2, -1) / sigma**2 + factor * felt(clock, place))
 
@@ -197,10 +262,25 @@ def least_curves(
     chosen = np.asarray(_best(found, actions), float)
 
     def bend(share: float) -> Array:
-        shape = np.sin(np.pi * share * modes) / modes
+        shape = (_rests if is_inertial else _runs)(np.array([share]), modes)[2][0]
         return np.einsum("m,pmd->pd", shape, chosen)
 
     return bend, np.asarray(actions.min(axis=0), float)
+
+
+def _runs(s: Array, modes: Array) -> tuple[Array, ...]:
+    """The share of a straight line at constant speed, bends from it, and the rates of both."""
+    angle = np.pi * np.outer(s, modes)
+    return s, np.ones_like(s), np.sin(angle) / modes, np.pi * np.cos(angle)
+
+
+def _rests(s: Array, modes: Array) -> tuple[Array, ...]:
+    r"""The same from rest to rest, and accelerations: bends are $\sin(\pi s)\sin(\pi k s)/k^2$."""
+    line = s**2 * (3.0 - 2.0 * s)
+    waves = [(np.pi * (modes + k), np.cos(np.pi * np.outer(s, modes + k))) for k in (-1, 1)]
+    (slow, low), (fast, high) = waves
+    bends, rates = 0.5 * (low - high), 0.5 * (fast**2 * high - slow**2 * low)
+    return line, 6.0 - 12.0 * s, bends / modes**2, rates / modes**2
 
 
 def _best(found: jax.Array, actions: jax.Array) -> jax.Array:

@@ -19,7 +19,7 @@ from liouville.numerics.expectation import fit_by_validation
 from liouville.numerics.mixtures import GaussianMixture
 from liouville.numerics.parameters import value_of
 from liouville.objectives import Objective, Terminal
-from liouville.paths import LocationScale
+from liouville.paths import Inertial, LocationScale
 from liouville.runs.folder import data_of, open_run
 from liouville.tasks.ask import load
 from liouville.tasks.control._check import check
@@ -196,7 +196,7 @@ def resolve(loaded: Loaded, config: ControlConfig, progress: bool | None = None)
             is_cut=True,
         )
         path = best_of(paths, eqx.filter_jit(lambda path: objective(path, key=jr.key(seed))[0]))
-    assert isinstance(path.path, LocationScale)
+    assert isinstance(path.path, LocationScale | Inertial)
     facts: dict[str, Any] = {
         "problem": problem.name,
         "coordinates": problem.dim,
@@ -246,11 +246,17 @@ def model(start: Start, result: Fit) -> Model:
         path=result.path.path,
         units=result.path.units,
         times=np.array([0.0, problem.horizon]),
-        features=tuple(f"x{i + 1}" for i in range(problem.dim)),
+        features=_names(problem),
         # Another than scalar noise has no place in a model; its own paths then are the flow's.
         sigma=problem.noise if isinstance(problem.noise, float) else 0.0,
         notes={"problem": problem.name},
     )
+
+
+def _names(problem: ControlProblem) -> tuple[str, ...]:
+    """Of the coordinates: `q1`, ... and `p1`, ... are positions and momenta."""
+    kinds = ("q", "p") if problem.momenta else ("x",)
+    return tuple(f"{kind}{i + 1}" for kind in kinds for i in range(problem.dim // len(kinds)))
 
 
 def recall(

@@ -34,6 +34,8 @@ class Policy:
     def __call__(self, t: float, x: np.ndarray) -> np.ndarray:
         """The control at time `t` and points of shape `(..., dim)`, of the same shape.
 
+        Of a problem with momenta it is that of the momenta, of shape `(..., dim / 2)`.
+
         Raises:
             LiouvilleError: if the time lies outside the horizon, points do not fit, or the control
                 is not finite; it names the point.
@@ -45,8 +47,8 @@ class Policy:
         dtype = jnp.zeros(()).dtype
         flat = jnp.asarray(x.reshape(-1, x.shape[-1]), dtype)
         path, problem = self.model.path_in_user, self.problem
-        found = _controls(path, jnp.asarray(t, dtype), flat, problem.noise, problem.drift)
-        controls = np.asarray(found, float).reshape(x.shape)
+        found = _controls(path, jnp.asarray(t, dtype), flat, problem.noise, problem.motion)
+        controls = np.asarray(found, float).reshape(*x.shape[:-1], found.shape[-1])
         return controls if self.model.is_drawn else check_answers("control", controls, t, x)
 
 

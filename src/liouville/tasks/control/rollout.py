@@ -77,7 +77,7 @@ def roll_out(
     the user's units, `x0` an even number of draws of the start, shape `(n, dim)`. Places are kept
     of all times, or of as many equally spaced ones as 1 GB holds.
     """
-    sigma, drift = problem.noise, problem.drift
+    sigma, drift = problem.noise, problem.motion
     costs = problem.exact().costs
     half, h = x0.shape[0] // 2, problem.horizon / steps
     few = min(half, int((_PAIRED / x0.shape[1]) ** 0.5))
@@ -98,7 +98,7 @@ def roll_out(
 
         others = [paid(c, jr.fold_in(step_key, n)) for n, c in enumerate(costs.values())]
         hit = jnp.mean(jax.vmap(partial(_depth(problem), t))(x) > 0.0)
-        noise = jr.normal(jr.fold_in(step_key, 1 + len(costs)), x.shape, x.dtype)
+        noise = jr.normal(jr.fold_in(step_key, 1 + len(costs)), controls.shape, x.dtype)
         kick = h * controls + jnp.sqrt(jnp.asarray(h, x.dtype)) * noise
         moved = x + jax.vmap(lambda y, k: _noise(sigma, t, y, k))(x, kick)
         if field is not None:
