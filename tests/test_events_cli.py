@@ -569,9 +569,8 @@ def test_sequences_kinds_and_the_plain_models(tmp_path, capsys):
     captured = capsys.readouterr()
     found = json.loads(captured.out.splitlines()[-1])
     assert found["events"] == sum(float(row["time"]) >= 5 for row in read(file))
-    assert found["nats in all"] == pytest.approx(
-        found["nats in time"] + found["nats in space"], abs=2e-4
-    )
+    parts = [found[f"nats {of}"] for of in ("in time", "in space", "of marks")]
+    assert found["nats in all"] == pytest.approx(sum(parts), abs=2e-4)
     assert {row["block of events"] for row in found["gains"]} == {1}
     assert call("evaluate", out, "--data", file, "--from", "5", "--to", "10", "--tests") == 2
     assert "12 sequences" in error_of(capsys)

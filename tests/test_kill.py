@@ -104,7 +104,7 @@ def make_data(task: str, folder: Path) -> list[str]:
         (folder / "a.csv").write_text("\n".join(["time,x,y", *rows]) + "\n")
         return [str(folder / "a.csv"), "--set", "data.space=plain"]
     elif task == "control":
-        return ["linear-quadratic"]
+        return ["double-well"]
     else:
         np.save(folder / "a.npy", x)
     if task == "transport":

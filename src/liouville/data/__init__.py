@@ -16,11 +16,11 @@ from liouville.data._event_checks import Repeats as Repeats
 from liouville.data._event_columns import geographic_pairs as geographic_pairs
 from liouville.data._event_columns import is_geographic as is_geographic
 from liouville.data._event_files import read_events as read_events
+from liouville.data._event_history import check_history as check_history
 from liouville.data._event_tables import open_table as open_table
 from liouville.data._event_times import TimeUnit as TimeUnit
 from liouville.data._event_times import times_on_clock as times_on_clock
 from liouville.data._events import Events as Events
-from liouville.data._events import check_history as check_history
 from liouville.data._geography import Projection as Projection
 from liouville.data._geography import great_circle_km as great_circle_km
 from liouville.data._geography import near_longitude as near_longitude

@@ -13,7 +13,7 @@ from liouville.errors import LiouvilleError
 Missing = Literal["refuse", "drop"]
 """What to do with events that cannot be used."""
 
-Repeats = Literal["drop", "keep", "count"]
+Repeats = Literal["auto", "drop", "keep", "count"]
 """What to do with events that repeat another's time, place and mark."""
 
 

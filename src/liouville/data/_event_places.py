@@ -32,7 +32,7 @@ def around_shared(
         source: where they came from, for the message.
         said: to which the message is added.
     """
-    if not places.size or len(places) < _FEWEST:
+    if not share_places(places):
         return places
     different, inverse = np.unique(places, axis=0, return_inverse=True)
     if len(different) == 1:
@@ -41,8 +41,6 @@ def around_shared(
             "is known: the nats in space mean nothing; leave the coordinates out of the file to "
             "fit times alone"
         )
-        return places
-    if len(places) < _FEWEST_EACH * len(different):
         return places
     width = _widths(different, is_geographic)[inverse.ravel()]
     rng = np.random.default_rng(0)
@@ -60,6 +58,13 @@ def around_shared(
         "on a smaller scale"
     )
     return found
+
+
+def share_places(places: np.ndarray) -> bool:
+    """Whether there are half as many events again as places, or more, and enough of them."""
+    if not places.size or len(places) < _FEWEST:
+        return False
+    return len(places) >= _FEWEST_EACH * len(np.unique(places, axis=0))
 
 
 def _widths(different: np.ndarray, is_geographic: bool) -> np.ndarray:

@@ -15,7 +15,8 @@ from liouville.data._event_checks import (
     missing_rows,
     numbers_of_equals,
 )
-from liouville.data._event_places import around_shared
+from liouville.data._event_places import around_shared, share_places
+from liouville.data._event_steps import step_of, within_steps
 from liouville.data._instants import DAY, is_stamp, iso, microseconds, time_number
 from liouville.data._names import check_choice, listed
 from liouville.data._records import (
@@ -263,22 +264,24 @@ class Events:
         return replace(found, windows=windows).select(kept)
 
     def check(
-        self, *, min_events: int = 2, missing: Missing = "refuse", repeats: Repeats = "drop"
+        self, *, min_events: int = 2, missing: Missing = "refuse", repeats: Repeats = "auto"
     ) -> "Events":
         """Events as they can be fitted: puts right what can be put right, and refuses the rest.
 
         Longitudes across the date line are unwrapped. Events outside the region or after their
         window are dropped. Events are put in order of sequence and time. Where many events share
-        their places (towns, whole degrees) each is put somewhere around its own. Each of these is
-        said in one warning, with how many.
+        their places (towns, whole degrees) each is put somewhere around its own, and where many
+        share their times (days, weeks) somewhere within the step. Each of these is said in one
+        warning, with how many.
 
         Args:
             min_events: Events needed in all windows together.
             missing: Whether events with NaN or infinite values are refused or dropped.
             repeats: Whether events that repeat another's sequence, time, place and mark are dropped
-                (a catalogue that lists an event twice), kept (cases of one day and town: they do
-                not excite one another), or made one event whose mark is their number. A process
-                has no weights: that number is what is drawn with each event.
+                (a catalogue that lists an event twice), kept (cases of one day and town), or made
+                one event whose mark is their number. A process has no weights: that number is what
+                is drawn with each event. By default they are kept where many events share times
+                and places, if they have places, and else dropped.
 
         Raises:
             LiouvilleError: If values are missing, coordinates are impossible, repeats are to be
@@ -333,10 +336,13 @@ def _clean(events: Events, missing: Missing, repeats: Repeats) -> tuple[Events, 
     if moved:
         said.append(f"{moved} events of {source} were not in order of time and are sorted")
         events = events.keep(order)
-    events = _without_repeats(events, repeats, said)
+    step = step_of(events.times, events.sequence)
+    events = _without_repeats(events, repeats, step, said)
     places = around_shared(events.places, events.is_geographic, events.region, source, said)
     if places is not events.places:
         events = replace(events, places=places)
+    if step:
+        events = _within(events, step, said)
     together = int(np.sum((np.diff(events.times) == 0) & (np.diff(events.sequence) == 0)))
     if together:
         said.append(
@@ -346,7 +352,20 @@ def _clean(events: Events, missing: Missing, repeats: Repeats) -> tuple[Events, 
     return events, said
 
 
-def _without_repeats(events: Events, repeats: Repeats, said: list[str]) -> Events:
+def _within(events: Events, step: float, said: list[str]) -> Events:
+    """Events somewhere within the days, or other steps, that they share."""
+    unit = f" {events.time_unit}" if events.time_unit else ""
+    said.append(
+        f"{len(events)} events of {events.source} are at {len(np.unique(events.times))} times; "
+        f"each is put somewhere within the {step:.3g}{unit} that begin with its own, and nothing "
+        "is told on a smaller scale"
+    )
+    times = within_steps(events.times, events.sequence, events.windows, step)
+    moved = replace(events, times=times)
+    return moved.keep(np.lexsort((times, events.sequence)))
+
+
+def _without_repeats(events: Events, repeats: Repeats, step: float, said: list[str]) -> Events:
     """Events with those that repeat another dropped, kept or counted."""
     check_choice(repeats, Repeats, "way with repeats")
     source = events.source
@@ -357,46 +376,21 @@ def _without_repeats(events: Events, repeats: Repeats, said: list[str]) -> Event
         )
     if repeats == "keep":
         return events
+    is_shared = bool(step) and (not events.places.size or share_places(events.places))
     twice = duplicates(events.sequence, events.times, events.places, events.marks)
     if repeats == "count":
         counts = numbers_of_equals(events.sequence, events.times, events.places, twice)
         return replace(events.keep(~twice), marks=counts, mark_name="count")
+    if twice.any() and repeats == "auto" and is_shared:
+        what = "time and place" if events.places.size else "time"
+        said.append(
+            f"{int(twice.sum())} events of {source} repeat another's {what}, as many do, and are "
+            "kept; repeats='drop' (--repeats) if the catalogue lists events twice"
+        )
+        return events
     if twice.any():
         said.append(
             f"{int(twice.sum())} events of {source} repeat another's time, place and mark, and "
             "are dropped; repeats='keep' or 'count' (--repeats) if they are events of their own"
         )
     return events.keep(~twice) if twice.any() else events
-
-
-def check_history(history: Events, now: int | float, *, future: Missing = "refuse") -> Events:
-    """The events up to the time `now` of a forecast, with windows that end there at the latest.
-
-    Args:
-        history: What was observed.
-        now: On the clock of the events. An event at `now` is known.
-        future: Whether events after `now` are refused, or dropped with a warning.
-
-    Raises:
-        LiouvilleError: If there are events after `now` and they are refused, or `now` is not after
-            the begin of every window.
-    """
-    begin = float(history.windows[:, 0].max())
-    if not now > begin:
-        raise LiouvilleError(
-            f"a forecast at {history.instant(now)} needs observation before it, but "
-            f"{history.source} is observed from {history.instant(begin)}; choose a later time"
-        )
-    late = history.times > now
-    if late.any():
-        what = (
-            f"{int(late.sum())} of {len(history)} events of {history.source} are after "
-            f"{history.instant(now)}, the last at {history.instant(float(history.times.max()))}"
-        )
-        if future == "refuse":
-            raise LiouvilleError(
-                f"{what}; a forecast must not know them: drop them, or forecast from a later time"
-            )
-        warnings.warn(f"{what}; dropped", stacklevel=2)
-    windows = np.minimum(history.windows, now)
-    return replace(history.keep(~late), windows=windows)

@@ -94,7 +94,7 @@ def model_and_events(folder: Path, history: Path | None) -> tuple[EventModel, Ev
         options["mark"] = "none"
     if not model.dim:
         options["features"] = "none"
-    missing, repeats = data.get("missing", "refuse"), data.get("repeats", "drop")
+    missing, repeats = data.get("missing", "refuse"), data.get("repeats", "auto")
     with warnings.catch_warnings():
         # When observation began is of no consequence for what comes after.
         warnings.filterwarnings("ignore", message="no window of observation")

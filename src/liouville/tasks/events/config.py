@@ -77,9 +77,10 @@ class DataConfig:
     )
     region: str | None = option(None, "west,south,east,north or a GeoJSON file", flag="--region")
     missing: Literal["refuse", "drop"] = option("refuse", "events with missing numbers")
-    repeats: Literal["drop", "keep", "count"] = option(
-        "drop",
-        "events with the time, place and mark of another; count: their number is the mark",
+    repeats: Literal["auto", "drop", "keep", "count"] = option(
+        "auto",
+        "events with the time, place and mark of another; count: their number is the mark; auto: "
+        "kept where many share days and towns, else dropped",
         flag="--repeats",
     )
     space: Literal["auto", "geographic", "plain"] = option(
