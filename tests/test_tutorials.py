@@ -12,7 +12,7 @@ import pytest
 _FOLDER = Path(__file__).parents[1] / "docs" / "tutorials"
 _NOTEBOOKS = sorted(_FOLDER.glob("*.ipynb"))
 # Those whose data everybody has; the others need files or further packages.
-_ANYWHERE = ("events", "transport_and_control")
+_ANYWHERE = ("crimes_and_cases", "events", "transport_and_control")
 _PLACES = re.compile(r"/(home|root|tmp|usr|opt|Users|mnt)/")
 
 

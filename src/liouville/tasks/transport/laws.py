@@ -15,6 +15,7 @@ from liouville.tasks.transport.config import EndsConfig
 # Expectation maximisation sees at most so many samples of an end.
 _MOST_POINTS = 20_000
 # A richer law is taken if it gains so many standard errors on rows that no fit has seen.
+_GAIN, _ERROR = "test gain over the plain mixture", "test gain, standard error"
 _ERRORS = 1.5
 
 
@@ -26,17 +27,15 @@ def law_of(samples: Samples, ends: EndsConfig, seed: int) -> Density:
 
     Raises:
         LiouvilleError: if the samples are too few for the parts that are asked for, or a column is
-            determined by others, so that only a mixture can stand for them.
+            determined by others, so that the family that is asked for cannot stand for them.
     """
     if ends.model == "mixture":
         return _mixture(samples, ends, seed)
     fitted = _fitted(samples, ends, seed)
-    chosen, found = fitted.config.path.model, fitted.summary
-    if ends.model == "auto":
-        gain, error = (found[f"test {name}"] for name in _GAIN)
-        if chosen == "mixture" or not gain > _ERRORS * error:
-            return _mixture(samples, ends, seed)
-    if fitted.model.features != samples.features:
+    is_whole = fitted.model.features == samples.features
+    if ends.model == "auto" and not (is_whole and _gains(fitted)):
+        return _mixture(samples, ends, seed)
+    if not is_whole:
         left = ", ".join(sorted(set(samples.features) - set(fitted.model.features)))
         raise LiouvilleError(
             f"the columns {left} of {samples.source} are determined by others, so only a mixture "
@@ -45,7 +44,11 @@ def law_of(samples: Samples, ends: EndsConfig, seed: int) -> Density:
     return density_of(fitted.model, samples.source)
 
 
-_GAIN = ("gain over the plain mixture", "gain, standard error")
+def _gains(fitted: DensityFit) -> bool:
+    """Whether a density is richer than a mixture, and says more of rows that no fit has seen."""
+    found = fitted.summary
+    is_richer = fitted.config.path.model != "mixture"
+    return is_richer and found[_GAIN] > _ERRORS * found[_ERROR]
 
 
 def _fitted(samples: Samples, ends: EndsConfig, seed: int) -> DensityFit:
