@@ -1,3 +1,5 @@
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -325,7 +327,8 @@ def test_a_clamped_spline_is_that_of_others_and_keeps_its_ends():
     ends, slopes, inside = (rng.normal(size=(n, 3)) for n in (2, 2, len(TIMES) - 2))
     spline = Clamped(TIMES, jnp.asarray(ends), Fixed(jnp.asarray(slopes)), jnp.asarray(inside))
     values = np.concatenate([ends[:1], inside, ends[1:]])
-    known = CubicSpline(TIMES, values, bc_type=((1, slopes[0]), (1, slopes[1])))
+    given: Any = ((1, slopes[0]), (1, slopes[1]))
+    known = CubicSpline(TIMES, values, bc_type=given)
     for t in np.linspace(TIMES[0], TIMES[-1], 23):
         value, rate = value_and_rate(spline, jnp.asarray(t))
         assert np.allclose(value, known(t), atol=ROUNDING)
