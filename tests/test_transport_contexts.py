@@ -1,5 +1,6 @@
 """Transport given a class or a number: ends of each, maps of each, and what cannot be asked."""
 
+from pathlib import Path
 from typing import Any
 
 import equinox as eqx
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 import liouville as lv
+from commands import call
 from liouville.data import Samples, Standardisation
 from liouville.errors import LiouvilleError
 from liouville.model import load
@@ -126,10 +128,38 @@ def test_maps_given_a_number_are_those_of_its_gaussians(tmp_path):
     for c in (-0.7, 0.1, 0.6):
         x = np.random.default_rng(1).normal(size=(200, 2)) + np.array([2.0 * c, 0.0])
         right = np.array([-2.0 * c, 3.0 + c]) + 0.5 * (x - np.array([2.0 * c, 0.0]))
-        error = ((lv.transport_map(model.given([c]), x) - right) ** 2).sum(-1).mean() / 0.5
-        assert error < 0.03
+        moved = lv.transport_map(model.given([c]), x)
+        assert ((moved - right) ** 2).sum(-1).mean() / 0.5 < 0.03
+        # Each row given its own number, of which there may be many.
+        own = np.array([[c], [0.3], [c]])
+        alike = lv.transport_map(model, x[:3], contexts=own)
+        assert np.allclose(alike[[0, 2]], moved[[0, 2]], atol=1e-3)
+        assert np.allclose(alike[1], lv.transport_map(model.given([0.3]), x[1:2]), atol=1e-3)
+    with pytest.raises(LiouvilleError, match="not 1 finite numbers each"):
+        lv.transport_map(model, x, contexts=np.zeros((200, 2)))
+    with pytest.raises(LiouvilleError, match="are without noise"):
+        model.trajectories(x, [0.0, 1.0], stochastic=True, sigma=1.0, contexts=x[:, :1])
+    _map_by_command(tmp_path, x[:3], own, alike)
     with pytest.raises(LiouvilleError, match="is not 1 finite numbers; give x3"):
         model.given([0.1, 0.2])
+
+
+def _map_by_command(folder: Path, x: np.ndarray, contexts: np.ndarray, moved: np.ndarray) -> None:
+    """A file with the column of the numbers, or one number for all rows of a file without it."""
+    out, told = folder / "out.csv", folder / "points.csv"
+    for names, columns, more in (
+        ("x1,x2,x3", np.column_stack([x, contexts]), ()),
+        ("x1,x2", x, ("--given", str(contexts[0, 0]))),
+    ):
+        np.savetxt(told, columns, delimiter=",", header=names, comments="")
+        assert call("map", folder / "model.lv", told, "-o", out, *more) == 0
+        found = np.genfromtxt(out, delimiter=",", names=True)
+        rows = slice(None) if not more else [0, 2]
+        for i in range(2):
+            assert np.allclose(found[f"mapped_x{i + 1}"][rows], moved[rows, i], atol=1e-3)
+        out.unlink()
+    np.savetxt(told, x, delimiter=",", header="x1,x2", comments="")
+    assert call("map", folder / "model.lv", told, "-o", out) == 2
 
 
 TABLES = [np.random.default_rng(i).normal(size=(40, 3)) for i in range(2)]

@@ -204,15 +204,23 @@ def map_command(
         bool, typer.Option("--law", help="Mean and spread of where the diffusion takes them.")
     ] = False,
     seed: Seed = 0,
+    given: Given = None,
     as_json: Json = False,
 ) -> None:
-    """Carry points from one time to another, by default from the first to the last."""
+    """Carry points from one time to another, by default from the first to the last.
+
+    Of a run that depends on numbers each row goes given its own, or all given one (--given).
+    """
     from liouville.tasks.ask import columns, identified, points_for
     from liouville.tasks.transport.answers import transport_map
 
-    model = _model(run, None)
-    x, _, names = points_for(run, model, points)
+    model = _model(run, given)
+    has_contexts = bool(model.contexts) and not (law or draws)
+    x, _, names = points_for(run, model, points, with_contexts=has_contexts)
+    x, contexts = x[:, : model.dim], x[:, model.dim :] if has_contexts else None
     found = {**identified(names), **columns("", model.features, x)}
+    if contexts is not None:
+        found |= columns("", model.contexts, contexts)
     if law:
         # Draws count only where there is no closed form.
         told = model.conditional(x, start=start, end=end, draws=draws or 200, seed=seed)
@@ -220,7 +228,8 @@ def map_command(
         found |= columns("mean ", model.features, told.mean)
         found |= columns("spread ", model.features, spread)
     else:
-        moved = transport_map(model, x, start=start, end=end, draws=draws, seed=seed)
+        more = {"draws": draws, "seed": seed, "contexts": contexts}
+        moved = transport_map(model, x, start=start, end=end, **more)
         found |= columns("mapped ", model.features, moved)
     finish_table(out, found, as_json)
 
@@ -232,13 +241,14 @@ def couple_command(
     out: Out,
     start: Annotated[float | None, typer.Option("--from", help="Time of SOURCE.")] = None,
     end: Annotated[float | None, typer.Option("--to", help="Time of TARGET.")] = None,
+    given: Given = None,
     as_json: Json = False,
 ) -> None:
     """Pair samples of two times: rows of both files, counted from 0, that belong together."""
     from liouville.tasks.ask import identified, points_for
     from liouville.tasks.transport.answers import couple
 
-    model = _model(run, None)
+    model = _model(run, given)
     x, y = points_for(run, model, source), points_for(run, model, target)
     pairs = couple(model, x.points, y.points, start=start, end=end)
     found = {"source row": pairs[:, 0], "target row": pairs[:, 1]}

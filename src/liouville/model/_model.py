@@ -320,6 +320,7 @@ class Model:
         sigma: Numbers | None = None,
         steps: int | None = None,
         extrapolate: bool = False,
+        contexts: Numbers | None = None,
     ) -> np.ndarray:
         """Carries points along the velocity, or along the diffusion with the same densities.
 
@@ -333,6 +334,8 @@ class Model:
                 Euler-Maruyama with eight times as many); by default eight in a mean gap between the
                 model's times, 32 from the first to the last, and two at least.
             extrapolate: allow times outside `interval`.
+            contexts: of every point its own, shape `(..., size)`, for models that depend on
+                numbers; without noise.
 
         Returns:
             Shape `(len(times), ..., dim)`; the first row is `x0`. If the path grows, they are no
@@ -346,6 +349,7 @@ class Model:
             sigma=sigma,
             steps=steps,
             extrapolate=extrapolate,
+            contexts=contexts,
         ).points
 
     def weighted_trajectories(
@@ -358,6 +362,7 @@ class Model:
         sigma: Numbers | None = None,
         steps: int | None = None,
         extrapolate: bool = False,
+        contexts: Numbers | None = None,
     ) -> WeightedTrajectories:
         """`trajectories` and the mass that their points gain; arguments are the same."""
         if steps is not None:
@@ -370,6 +375,14 @@ class Model:
                 "stochastic trajectories need noise, got sigma 0; give sigma, in your length per "
                 "root of your time"
             )
+        own = None
+        if contexts is not None:
+            own = contexts_of_points(contexts, self.contexts, start.shape[:-1])
+            if stochastic:
+                raise LiouvilleError(
+                    "trajectories of points given their own contexts are without noise; leave out "
+                    "stochastic, or ask the model of one: model.given(...)"
+                )
         whole, wanted = (clock, np.arange(len(clock))) if steps else cut(self.times, clock)
         places, gains = carried(
             self.path,
@@ -378,6 +391,7 @@ class Model:
             steps=steps or steps_of(self.times, whole),
             noise=noise if stochastic else None,
             key=key_of(seed),
+            contexts=own,
         )
         found, gains = self.units.to_user(places[wanted]), gains[wanted]
         for t, row, gain in zip(clock.tolist(), found, gains):

@@ -1,5 +1,6 @@
 """Points that a path carries with their mass, in the model's own units."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -24,11 +25,13 @@ def carried(
     steps: int,
     noise: np.ndarray | None,
     key: jax.Array,
+    contexts: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Where points `(..., dim)` are at some times, and the logarithms of what they weigh.
 
-    Along the velocity without noise, else along the diffusion with one of shape `(dim,)`. Shapes
-    are `(times, ..., dim)` and `(times, ...)`.
+    Along the velocity without noise, else along the diffusion with one of shape `(dim,)`; or each
+    along the velocity given a context of its own, shape `(points, size)`. Shapes are `(times, ...,
+    dim)` and `(times, ...)`.
     """
     dtype = jnp.zeros(()).dtype
     clock, flat = jnp.asarray(times, dtype), x.reshape(-1, x.shape[-1])
@@ -36,9 +39,12 @@ def carried(
     solve = _solve_quickly if is_short else dynamics.solve_growing
     moved = [np.empty((len(times), 0, flat.shape[1]))]
     grown = [np.empty((len(times), 0))]
-    for number, block in enumerate(blocks(flat)):
+    given = [None] * len(blocks(flat)) if contexts is None else blocks(contexts)
+    for number, (block, own) in enumerate(zip(blocks(flat), given, strict=True)):
         start = jnp.asarray(block, dtype)
-        if noise is None:
+        if own is not None:
+            points, log_weights = _solve_given(path, jnp.asarray(own, dtype), start, clock, steps)
+        elif noise is None:
             points, log_weights = solve(path, start, clock, steps=steps)
         else:
             points, log_weights = dynamics.solve_growing_sde(
@@ -53,6 +59,19 @@ def carried(
         grown.append(np.asarray(log_weights))
     places, gains = (np.concatenate(a, axis=1)[:, : len(flat)] for a in (moved, grown))
     return places.reshape(len(times), *x.shape), gains.reshape(len(times), *x.shape[:-1])
+
+
+@eqx.filter_jit
+def _solve_given(path, contexts, points, clock, steps):
+    """Each point along the velocity given its own context."""
+
+    def one(context, point):
+        moved, gained = dynamics.solve_growing(
+            path.in_context(context), point[None], clock, steps=steps
+        )
+        return moved[:, 0], gained[:, 0]
+
+    return jax.vmap(one, out_axes=1)(contexts, points)
 
 
 def cut(times: np.ndarray, clock: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -23,6 +23,7 @@ def transport_map(
     end: float | None = None,
     draws: int = 0,
     seed: int = 0,
+    contexts: Numbers | None = None,
 ) -> np.ndarray:
     r"""Where points go: along the velocity, or along the diffusion.
 
@@ -37,6 +38,7 @@ def transport_map(
         end: the time they are wanted at; by default the last. Before `start` it is the way back.
         draws: 0 for the velocity; otherwise the number of diffusions over which to average.
         seed: of the noise.
+        contexts: of every point its own, shape `(..., size)`, for models that depend on numbers.
 
     Returns:
         Points of the shape of `x`.
@@ -50,7 +52,8 @@ def transport_map(
         raise LiouvilleError(f"the map from time {start:g} to itself moves nothing; give two times")
     check_counts(0, draws=draws)
     if draws == 0:
-        return model.trajectories(x, bent_clock(model.times, start, end), steps=4)[-1]
+        clock = bent_clock(model.times, start, end)
+        return model.trajectories(x, clock, steps=4, contexts=contexts)[-1]
     law = model.conditional(x, start=start, end=end, draws=draws, seed=seed)
     return law.mean if law.covariances is None else law.sample(draws, seed=seed).mean(axis=0)
 
