@@ -6,8 +6,8 @@ from scipy.spatial import KDTree
 from liouville.data._quantisation import quantisation
 from liouville.data._regions import Region
 
-# Places stand for areas if so many events share one on average, of so many in all; catalogues of
-# instruments have 1.0 to 1.1.
+# Places stand for areas, and times for steps, if so many events share one on average, of so many in
+# all; catalogues of instruments have 1.0 to 1.1.
 _FEWEST_EACH, _FEWEST = 1.5, 20
 # A place far from all others is blurred by no more than so many times what most are.
 _MOST_MEDIANS = 2.0
@@ -32,7 +32,7 @@ def around_shared(
         source: where they came from, for the message.
         said: to which the message is added.
     """
-    if not share_places(places):
+    if not are_shared(places):
         return places
     different, inverse = np.unique(places, axis=0, return_inverse=True)
     if len(different) == 1:
@@ -60,11 +60,14 @@ def around_shared(
     return found
 
 
-def share_places(places: np.ndarray) -> bool:
-    """Whether there are half as many events again as places, or more, and enough of them."""
-    if not places.size or len(places) < _FEWEST:
+def are_shared(rows: np.ndarray) -> bool:
+    """Whether there are half as many events again as different rows, or more, and enough of them.
+
+    Rows are places or times, shape `(n, size)`; without coordinates none is shared.
+    """
+    if not rows.size or len(rows) < _FEWEST:
         return False
-    return len(places) >= _FEWEST_EACH * len(np.unique(places, axis=0))
+    return len(rows) >= _FEWEST_EACH * len(np.unique(rows, axis=0))
 
 
 def _widths(different: np.ndarray, is_geographic: bool) -> np.ndarray:

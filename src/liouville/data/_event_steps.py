@@ -2,8 +2,8 @@
 
 import numpy as np
 
-# Times stand for steps if so many events share one on average, of so many in all.
-_FEWEST_EACH, _FEWEST = 1.5, 20
+from liouville.data._event_places import are_shared
+
 # More steps than this in all are the resolution of a clock: events listed twice share a second.
 _MOST_STEPS = 20_000
 # A day of 365.25 or a time in single precision is off by less, as a share of a step.
@@ -15,12 +15,9 @@ def step_of(times: np.ndarray, sequence: np.ndarray) -> float:
 
     All are whole steps apart, and there are half as many events again as different times, or more.
     """
-    if len(times) < _FEWEST:
+    if not are_shared(np.stack([sequence, times], axis=1)):
         return 0.0
-    different = np.unique(times)
-    if len(times) < _FEWEST_EACH * len(np.unique(np.stack([sequence, times]), axis=1).T):
-        return 0.0
-    gaps = np.diff(different)
+    gaps = np.diff(np.unique(times))
     if not gaps.size:
         return 0.0
     step = float(gaps.min())

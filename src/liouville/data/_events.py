@@ -15,7 +15,7 @@ from liouville.data._event_checks import (
     missing_rows,
     numbers_of_equals,
 )
-from liouville.data._event_places import around_shared, share_places
+from liouville.data._event_places import are_shared, around_shared
 from liouville.data._event_steps import step_of, within_steps
 from liouville.data._instants import DAY, is_stamp, iso, microseconds, time_number
 from liouville.data._names import check_choice, listed
@@ -376,7 +376,7 @@ def _without_repeats(events: Events, repeats: Repeats, step: float, said: list[s
         )
     if repeats == "keep":
         return events
-    is_shared = bool(step) and (not events.places.size or share_places(events.places))
+    is_shared = bool(step) and (not events.places.size or are_shared(events.places))
     twice = duplicates(events.sequence, events.times, events.places, events.marks)
     if repeats == "count":
         counts = numbers_of_equals(events.sequence, events.times, events.places, twice)
