@@ -173,14 +173,9 @@ def control_at(
     if isinstance(sigma, int | float) or (not callable(sigma) and sigma.ndim == 1):
         return excess / sigma + 0.5 * sigma * slope
     if not callable(sigma):
-        matrix, excess = (
-            (sigma, excess)
-            if sigma.shape[0] == sigma.shape[1]
-            else (
-                sigma.T @ sigma,
-                sigma.T @ excess,
-            )
-        )
+        matrix = sigma
+        if sigma.shape[0] != sigma.shape[1]:
+            matrix, excess = sigma.T @ sigma, sigma.T @ excess
         return jnp.linalg.solve(matrix, excess) + 0.5 * sigma.T @ slope
 
     def diffusion(y):

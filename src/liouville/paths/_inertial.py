@@ -69,9 +69,9 @@ class Inertial(AbstractPath):
         (location, factor), (location_rate, rate) = jax.jvp(self._frame, (t,), (one,))
         inverse, d = inverse_of_triangular(factor), self.dim // 2
         along = inverse[:, :d, :d] @ factor[:, d:, d:]
-        turn = _blocks(_antisymmetric(self.momentum(t)), along, -along.swapaxes(-1, -2))
-        generator = (rate + factor @ turn) @ inverse
         raw = self.position(t), self.momentum(t)
+        spin, back = _antisymmetric(raw[1]), -along.swapaxes(-1, -2)
+        generator = (rate + factor @ _blocks(spin, along, back, jnp.zeros_like(spin))) @ inverse
         log_scale = jnp.concatenate([self.scale.log_scale(r) for r in raw], axis=-1)
         frames = FullFrames(location, location_rate, factor, inverse, generator, log_scale)
         weights = jax.nn.log_softmax(value_of(self.logits))
@@ -100,8 +100,7 @@ def _blocks(
     first: Float[Array, "parts d d"],
     above: Float[Array, "parts d d"],
     below: Float[Array, "parts d d"],
-    last: Float[Array, "parts d d"] | None = None,
+    last: Float[Array, "parts d d"],
 ) -> Float[Array, "parts dim dim"]:
     """One matrix of four blocks."""
-    last = jnp.zeros_like(first) if last is None else last
     return jnp.block([[first, above], [below, last]])
