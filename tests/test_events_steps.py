@@ -86,8 +86,9 @@ def test_few_that_share_stay(times):
 @pytest.mark.slow
 def test_clusters_by_day_are_told_as_those_of_exact_times():
     """Rounded to days, a process that triggers over five days loses little, and by far not all."""
-    truth = HawkesProcess(rate=1.0, children=0.7, kernel=("exponential", 5.0), decay=1.0, slope=0.0)
-    drawn = truth.sample(600.0, seed=0)
+    # One background event in four days, so that clusters of five days can be told apart.
+    truth = HawkesProcess(rate=0.25, children=0.7, kernel=("exponential", 5.0), decay=1.0)
+    drawn = truth.sample(2400.0, seed=0)
     scores = []
     for times in (drawn.times, np.floor(drawn.times)):
         with warnings.catch_warnings():
