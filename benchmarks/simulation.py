@@ -89,10 +89,10 @@ def loss_of_path(path, x, key):
 class Training:
     """One model in training, chunk by chunk of steps; `spent` counts its seconds but compiling."""
 
-    def __init__(self, model, loss, data, batch):
+    def __init__(self, model, loss, data, batch, rate=3e-3):
         learned, self.rest = split(model)
         self.size = sum(leaf.size for leaf in jax.tree.leaves(learned))
-        optimizer = optax.chain(optax.clip_by_global_norm(100.0), optax.adam(3e-3))
+        optimizer = optax.chain(optax.clip_by_global_norm(100.0), optax.adam(rate))
 
         def chunk(carry, number):
             def step(carry, i):

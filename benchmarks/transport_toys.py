@@ -26,6 +26,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+import optax
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
@@ -88,55 +89,68 @@ def ours(source, target, points, repeats, seed, settings):
     return moved, energy, own, seconds
 
 
-def rival(source, target, points, repeats, seed, steps):
+class FlowMatching:
     """OT-CFM: regression of straight lines between minibatches matched exactly."""
-    import optax
 
-    keys = jr.split(jr.key(seed), 5)
-    sizes = (3, 64, 64, 64, 2)
-    net = [
-        (jr.normal(k, (i, o)) / np.sqrt(i), jnp.zeros(o))
-        for k, i, o in zip(keys, sizes, sizes[1:], strict=False)
-    ]
+    def __init__(self, dim, seed):
+        keys = jr.split(jr.key(seed), 5)
+        sizes = (dim + 1, 64, 64, 64, dim)
+        self.net = [
+            (jr.normal(k, (i, o)) / np.sqrt(i), jnp.zeros(o))
+            for k, i, o in zip(keys, sizes, sizes[1:], strict=False)
+        ]
+        optimizer = optax.adam(1e-3)
+        self.state = optimizer.init(self.net)
 
+        @jax.jit
+        def step(net, state, t, x, y):
+            def loss(net):
+                z = (1 - t[:, None]) * x + t[:, None] * y
+                u = jax.vmap(lambda t, z: self.velocity(net, t, z))(t, z)
+                return ((u - (y - x)) ** 2).sum(-1).mean()
+
+            updates, state = optimizer.update(jax.grad(loss)(net), state)
+            return optax.apply_updates(net, updates), state
+
+        @jax.jit
+        def carried(net, x):
+            def small(carry, t):
+                x, energy = carry
+                u = jax.vmap(lambda z: self.velocity(net, t, z))(x)
+                return (x + u / 100, energy + (u**2).sum(-1).mean() / 100), None
+
+            return jax.lax.scan(small, (x, 0.0), jnp.arange(100) / 100)[0]
+
+        self._step, self._carried = step, carried
+
+    @staticmethod
     def velocity(net, t, x):
         h = jnp.append(x, t)
         for w, b in net[:-1]:
             h = jax.nn.selu(h @ w + b)
         return h @ net[-1][0] + net[-1][1]
 
-    optimizer = optax.adam(1e-3)
+    def step(self, rng, x, y, *, is_matched=False):
+        """One step on pairs, or on two batches that are matched first."""
+        if not is_matched:
+            y = y[linear_sum_assignment(cdist(x, y, "sqeuclidean"))[1]]
+        rows = (jnp.asarray(v, jnp.float32) for v in (rng.random(len(x)), x, y))
+        self.net, self.state = self._step(self.net, self.state, *rows)
 
-    @jax.jit
-    def step(net, state, t, x, y):
-        def loss(net):
-            u = jax.vmap(lambda t, z: velocity(net, t, z))(t, (1 - t[:, None]) * x + t[:, None] * y)
-            return ((u - (y - x)) ** 2).sum(-1).mean()
+    def carried(self, x):
+        """Where points end, and the energy of the way, by 100 Euler steps."""
+        return self._carried(self.net, jnp.asarray(x, jnp.float32))
 
-        updates, state = optimizer.update(jax.grad(loss)(net), state)
-        return optax.apply_updates(net, updates), state
 
-    begun, state = time.perf_counter(), optimizer.init(net)
-    rng = np.random.default_rng(seed)
+def rival(source, target, points, repeats, seed, steps):
+    begun = time.perf_counter()
+    matching, rng = FlowMatching(2, seed), np.random.default_rng(seed)
     a, b = toys.named(source), toys.named(target)
     for _ in range(steps):
-        x, y = a.draw(rng, 256), b.draw(rng, 256)
-        y = y[linear_sum_assignment(cdist(x, y, "sqeuclidean"))[1]]
-        t = rng.random(256)
-        net, state = step(net, state, *(jnp.asarray(v, jnp.float32) for v in (t, x, y)))
+        matching.step(rng, a.draw(rng, 256), b.draw(rng, 256))
     seconds = time.perf_counter() - begun
-
-    @jax.jit
-    def carried(x):
-        def small(carry, t):
-            x, energy = carry
-            u = jax.vmap(lambda z: velocity(net, t, z))(x)
-            return (x + u / 100, energy + (u**2).sum(-1).mean() / 100), None
-
-        return jax.lax.scan(small, (x, 0.0), jnp.arange(100) / 100)[0]
-
     x = a.sample(CLOUD * repeats, seed=seed + 1000)
-    moved, energy = carried(jnp.asarray(x, jnp.float32))
+    moved, energy = matching.carried(x)
     moved = np.asarray(moved, float).reshape(repeats, CLOUD, 2)
     own = squared_distance(x[:points], moved.reshape(-1, 2)[:points])
     return moved, float(energy), own, seconds

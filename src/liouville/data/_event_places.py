@@ -1,7 +1,6 @@
 """Places that many events share: towns, cells of a grid, whole degrees."""
 
 import numpy as np
-from scipy.spatial import KDTree
 
 from liouville.data._quantisation import quantisation
 from liouville.data._regions import Region
@@ -72,6 +71,8 @@ def are_shared(rows: np.ndarray) -> bool:
 
 def _widths(different: np.ndarray, is_geographic: bool) -> np.ndarray:
     """How wide the surroundings of different places are, shape `(places, dim)`."""
+    from scipy.spatial import KDTree  # a fifth of a second, which other readers need not wait
+
     if is_geographic:  # degrees of longitude are shorter
         unit = np.array([1.0 / max(np.cos(np.deg2rad(different[:, 1].mean())), 1e-3), 1.0])
     else:  # each coordinate may have a unit of its own

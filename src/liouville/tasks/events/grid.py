@@ -221,11 +221,15 @@ def _density(
         apart = np.maximum(low - parts.locations, parts.locations - high).clip(0.0)
         near = np.linalg.norm(apart, axis=1) < radii
         if near.any():
-            squares = np.zeros((len(x), int(near.sum())))
-            shifts = np.einsum("kij,kj->ik", inverse[near], parts.locations[near])
+            # Seen from the middle of a tile, single precision keeps the digits.
+            middle = 0.5 * (low + high)
+            apart = (x - middle).astype(np.float32)
+            shifts = np.einsum("kij,kj->ik", inverse[near], parts.locations[near] - middle)
+            squares = np.zeros((len(x), len(peaks[near])), np.float32)
             for rows, shift in zip(np.moveaxis(inverse[near], 1, 0), shifts, strict=True):
-                squares += (x @ rows.T - shift) ** 2
-            found[tile] = (np.exp(-0.5 * squares) @ peaks[near]).reshape(found[tile].shape)
+                squares += (apart @ rows.T.astype(np.float32) - shift.astype(np.float32)) ** 2
+            bells = np.exp(np.multiply(squares, -0.5, out=squares), out=squares)
+            found[tile] = (bells @ peaks[near].astype(np.float32)).reshape(found[tile].shape)
     return found
 
 
