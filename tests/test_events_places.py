@@ -56,6 +56,19 @@ def test_none_leaves_the_region():
     assert np.abs(found - places).max() > 0.4
 
 
+def test_a_depth_that_many_have_is_filled_for_these_alone():
+    rng = np.random.default_rng(0)
+    places = rng.gamma(3.0, 5.0, (1000, 3)).round(1)
+    places[:300, 2] = 10.0
+    with pytest.warns(UserWarning, match="events of data have a coordinate in common") as said:
+        found = events_at(places).check().places - places
+    assert "within 0 by 0 by 0.1 around" in str(said[0].message)
+    fixed = places[:, 2] == 10.0
+    np.testing.assert_array_equal(found[~fixed], 0.0)
+    np.testing.assert_array_equal(found[:, :2], 0.0)
+    assert found[fixed, 2].std() == pytest.approx(0.1 / np.sqrt(12.0), rel=0.1)
+
+
 @pytest.mark.parametrize("shared", [0, 20])
 def test_places_of_instruments_stay(shared):
     places = np.random.default_rng(0).normal(size=(100, 2)).round(3)

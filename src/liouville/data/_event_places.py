@@ -10,6 +10,9 @@ from liouville.data._regions import Region
 _FEWEST_EACH, _FEWEST = 1.5, 20
 # A place far from all others is blurred by no more than so many times what most are.
 _MOST_MEDIANS = 2.0
+# A number stands for a range, such as a depth that was not measured, if so many events have it, and
+# this share of all.
+_LEAST_SHARE = 0.01
 _TRIES = 16  # to find a place inside the region
 
 
@@ -22,7 +25,8 @@ def around_shared(
     there are half as many events again as places, or more, uniform noise is added: of one step
     along coordinates that are on a grid, and along others of the distance to the nearest other
     place. Noise that leaves the region is drawn again. It is the same for the same events. If all
-    are at one place they stay, and it is said. So do fewer than 20 events.
+    are at one place they stay, and it is said. So do fewer than 20 events. Where places differ but
+    20 events and one of a hundred have the same number in one coordinate, noise is added to that.
 
     Args:
         places: shape `(n, dim)`.
@@ -32,7 +36,7 @@ def around_shared(
         said: to which the message is added.
     """
     if not are_shared(places):
-        return places
+        return _off_numbers(places, region, source, said)
     different, inverse = np.unique(places, axis=0, return_inverse=True)
     if len(different) == 1:
         said.append(
@@ -42,6 +46,18 @@ def around_shared(
         )
         return places
     width = _widths(different, is_geographic)[inverse.ravel()]
+    found = _moved(places, width, region)
+    wide = " by ".join(f"{w:.3g}" for w in np.median(width, axis=0))
+    said.append(
+        f"{len(places)} events of {source} are at {len(different)} places; each is put somewhere "
+        f"within {wide}{' degrees' if is_geographic else ''} around its place, and nothing is told "
+        "on a smaller scale"
+    )
+    return found
+
+
+def _moved(places: np.ndarray, width: np.ndarray, region: Region | None) -> np.ndarray:
+    """Places with uniform noise of widths `(n, dim)`, inside the region."""
     rng = np.random.default_rng(0)
     found, wrong = places.copy(), np.arange(len(places))
     for _ in range(_TRIES):
@@ -50,13 +66,31 @@ def around_shared(
         found[wrong[inside]], wrong = moved[inside], wrong[~inside]
         if not wrong.size:
             break
-    wide = " by ".join(f"{w:.3g}" for w in np.median(width, axis=0))
-    said.append(
-        f"{len(places)} events of {source} are at {len(different)} places; each is put somewhere "
-        f"within {wide}{' degrees' if is_geographic else ''} around its place, and nothing is told "
-        "on a smaller scale"
-    )
     return found
+
+
+def _off_numbers(
+    places: np.ndarray, region: Region | None, source: str, said: list[str]
+) -> np.ndarray:
+    """Events around a number that many have in one coordinate, such as a depth of 10 or a street.
+
+    As around places: noise of the usual distance of neighbouring numbers, for these events alone.
+    """
+    width = np.zeros_like(places)
+    for column, own in zip(places.T, width.T, strict=True):
+        numbers, inverse, counts = np.unique(column, return_inverse=True, return_counts=True)
+        if len(numbers) > 1:
+            is_common = counts >= max(_FEWEST, _LEAST_SHARE * len(column))
+            own[is_common[inverse]] = np.median(np.diff(numbers))
+    many = int(np.sum((width > 0.0).any(axis=1)))
+    if not many:
+        return places
+    wide = " by ".join(f"{w:.3g}" for w in width.max(axis=0))
+    said.append(
+        f"{many} events of {source} have a coordinate in common with many others; each is put "
+        f"somewhere within {wide} around its place, and nothing is told on a smaller scale"
+    )
+    return _moved(places, width, region)
 
 
 def are_shared(rows: np.ndarray) -> bool:

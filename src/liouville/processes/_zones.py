@@ -17,6 +17,11 @@ from liouville.processes._kernels import AbstractKernel
 # The sizes of the rings of a power law, in octaves: half an octave apart, they give its density to
 # one in a thousand; up to the size 2^12 a tail of exponent .4 has lost one part in a thousand.
 _RINGS = np.arange(-3.0, 12.25, 0.5)
+# They do for a tail up to this exponent; of a steeper one the sizes are nearer to each other. The
+# steepest, for which single precision has the digits, is as good as a Gaussian.
+_STEEP, _STEEPEST = 3.0, 1e4
+# From here on a series has all digits of $\Gamma(\rho + 1/2) / \Gamma(\rho)$, below the function.
+_SERIES = 8.0
 # By which log-odds are divided for a network.
 _ODDS = 3.0
 
@@ -63,8 +68,25 @@ def log_power_law(
         dim: of the space.
     """
     half = 0.5 * dim
-    volume = jax.lax.lgamma(excess) - jax.lax.lgamma(excess + half) + half * math.log(math.pi)
-    return -volume - (excess + half) * jnp.log1p(squares)
+    # The difference of two large log-gammas has no digits: as a product of dim / 2 factors.
+    log_volume, above = half * math.log(math.pi), excess
+    if dim % 2:
+        log_volume, above = log_volume - _log_half_step(excess), excess + 0.5
+    log_volume = log_volume - sum(jnp.log(above + i) for i in range(dim // 2))
+    return -log_volume - (excess + half) * jnp.log1p(squares)
+
+
+def _log_middle(excess: Float[Array, "*n"]) -> Float[Array, "*n"]:
+    r"""The logarithm of the most frequent size, $-\tfrac12 \log 2\rho$."""
+    return -0.5 * jnp.log(2.0 * excess)
+
+
+def _log_half_step(a: Float[Array, "*n"]) -> Float[Array, "*n"]:
+    r"""$\log\Gamma(a + 1/2) - \log\Gamma(a)$ with all digits (DLMF 5.11.8)."""
+    few, many = jnp.minimum(a, _SERIES), jnp.maximum(a, _SERIES)
+    near = jax.lax.lgamma(few + 0.5) - jax.lax.lgamma(few)
+    far = 0.5 * jnp.log(many) - 0.125 / many + 1.0 / (192.0 * many**3)
+    return jnp.where(a < _SERIES, near, far)
 
 
 class PowerZones(AbstractZones):
@@ -146,7 +168,8 @@ class PowerZones(AbstractZones):
         frames = self.scale.frames(
             history.places, still[0], raw, still[1], is_rotation_invariant=False
         )
-        return PowerBrood(self, levels, jnp.exp(log_excess), frames, history)
+        excess = jnp.exp(jnp.minimum(log_excess, math.log(_STEEPEST)))
+        return PowerBrood(self, levels, excess, frames, history)
 
 
 class PowerBrood(AbstractBrood):
@@ -164,8 +187,9 @@ class PowerBrood(AbstractBrood):
 
     def log_weights(self, t: Scalar) -> Float[Array, "events rings"]:
         r"""$\log[w_k \kappa(m_i)\, g(\tau_i)]$ at the local time `t`."""
-        octaves = jnp.asarray(_RINGS, self.excess.dtype)
-        logs = -self.excess[:, None] * octaves * math.log(4.0) - 0.5 * 4.0**-octaves
+        # The logarithm over that of the most frequent size: no difference of large numbers.
+        above = self._log_sizes() - _log_middle(self.excess)[:, None]
+        logs = -self.excess[:, None] * (2.0 * above + jnp.expm1(-2.0 * above))
         return self.log_totals(t)[:, None] + jax.nn.log_softmax(logs, axis=1)
 
     def log_densities(self, t: Scalar, x: Point) -> Float[Array, " events"]:
@@ -178,9 +202,15 @@ class PowerBrood(AbstractBrood):
     def frames(self, t: Scalar) -> AbstractFrames:
         """The frames of all rings at the local time `t`."""
         factor, rate = self._factors(t)
-        sizes = math.log(2.0) * jnp.asarray(_RINGS, factor.dtype)
-        rates = jnp.broadcast_to(rate[:, None], (len(rate), len(sizes)))
-        return GrowingFrames.of(self.zones, factor[:, None] + sizes, rates)
+        log_sizes = self._log_sizes()
+        rates = jnp.broadcast_to(rate[:, None], log_sizes.shape)
+        return GrowingFrames.of(self.zones, factor[:, None] + log_sizes, rates)
+
+    def _log_sizes(self) -> Float[Array, "events rings"]:
+        """The log-sizes of the rings: about their middle, as wide as the tail asks."""
+        steep = jnp.maximum(self.excess, _STEEP)
+        around = jnp.asarray(math.log(2.0) * _RINGS + 0.5 * math.log(2.0 * _STEEP), steep.dtype)
+        return _log_middle(steep)[:, None] + jnp.sqrt(_STEEP / steep)[:, None] * around
 
     def _factors(self, t: Scalar) -> tuple[Float[Array, " events"], Float[Array, " events"]]:
         """The log-factors of the zones and their rates."""
