@@ -14,6 +14,8 @@ from liouville.data._degrees import degrees as degrees
 from liouville.data._event_checks import Missing as Missing
 from liouville.data._event_checks import Repeats as Repeats
 from liouville.data._event_columns import geographic_pairs as geographic_pairs
+from liouville.data._event_columns import is_degrees as is_degrees
+from liouville.data._event_columns import is_depth as is_depth
 from liouville.data._event_columns import is_geographic as is_geographic
 from liouville.data._event_files import read_events as read_events
 from liouville.data._event_history import check_history as check_history

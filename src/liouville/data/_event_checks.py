@@ -5,7 +5,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from liouville.data._geography import check_places, mean_place, near_longitude
+from liouville.data._geography import check_depths, check_places, mean_place, near_longitude
 from liouville.data._names import listed
 from liouville.data._regions import Region
 from liouville.errors import LiouvilleError
@@ -50,7 +50,9 @@ def around(lonlat: np.ndarray, region: Region | None, source: str, said: list[st
 
     Refuses what cannot be a longitude or a latitude; `said` takes a message if any is moved.
     """
-    check_places(lonlat, source)
+    check_places(lonlat[:, :2], source)
+    for depth in lonlat[:, 2:].T:
+        check_depths(depth, source)
     longitudes = lonlat[:, 0]
     if region is not None:
         west, _, east, _ = region.bounds
@@ -72,7 +74,7 @@ def around(lonlat: np.ndarray, region: Region | None, source: str, said: list[st
         f"{count} longitudes of {source} are moved by 360 degrees to lie around {center:.6g}, so "
         "that the date line does not part them"
     )
-    return np.stack([moved, lonlat[:, 1]], axis=1)
+    return np.column_stack([moved, lonlat[:, 1:]])
 
 
 def duplicates(

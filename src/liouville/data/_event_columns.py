@@ -22,6 +22,7 @@ _ABOUT = {
 }
 
 _LONGITUDE, _LATITUDE = set(USUAL["longitude"]), set(USUAL["latitude"])
+_DEPTH = {"depth"}
 _SIZE = {"magnitude", "mag", "mw", "mww", "mwc", "mwb", "mwr", "ml", "mb"}
 
 _TIME_NAMES = (
@@ -57,16 +58,22 @@ def words_of(name: str) -> tuple[str, ...]:
 
 
 def is_geographic(features: Sequence[str]) -> bool:
-    """Whether names of coordinates are those of longitude and latitude, in this order."""
-    if len(features) != 2:
+    """Whether coordinates are longitude and latitude by their names, and perhaps then a depth."""
+    place, below = features[:2], features[2:]
+    if len(place) < 2 or len(below) > 1 or not all(is_depth(name) for name in below):
         return False
-    (first, rest), (second, other) = (_without(name, _LONGITUDE | _LATITUDE) for name in features)
+    (first, rest), (second, other) = (_without(name, _LONGITUDE | _LATITUDE) for name in place)
     return rest == other and len(first & _LONGITUDE) == 1 and len(second & _LATITUDE) == 1
 
 
 def is_degrees(name: str) -> bool:
     """Whether a coordinate has the name of a longitude or a latitude."""
     return bool(_without(name, _LONGITUDE | _LATITUDE)[0]) and not _is_about(name)
+
+
+def is_depth(name: str) -> bool:
+    """Whether a coordinate has the name of a depth."""
+    return bool(_without(name, _DEPTH)[0]) and not _is_about(name)
 
 
 def is_latitude(name: str) -> bool:

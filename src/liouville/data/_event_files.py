@@ -1,5 +1,6 @@
 """Reading events from tables, archives of arrays, and earthquake catalogues."""
 
+import itertools
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -236,13 +237,14 @@ def _events(
 
 
 def _sort(features: tuple[str, ...], source: str) -> tuple[str, ...]:
-    """Longitude before latitude."""
-    if is_geographic(features[::-1]):
-        return features[::-1]
-    if any(map(is_degrees, features)) and not is_geographic(features):
+    """Longitude before latitude, and both before the depth."""
+    for order in itertools.permutations(features) if len(features) <= 3 else ():
+        if is_geographic(order):
+            return order
+    if any(map(is_degrees, features)):
         warnings.warn(
-            f"places of {source} are {', '.join(features)}: not longitude and latitude alone, so "
-            "degrees are taken as plain coordinates",
+            f"places of {source} are {', '.join(features)}: not longitude and latitude alone, or "
+            "with a depth, so degrees are taken as plain coordinates",
             stacklevel=5,
         )
     return features

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from liouville.data._geography import EARTH_RADIUS
 from liouville.data._quantisation import quantisation
 from liouville.data._regions import Region
 
@@ -107,8 +108,9 @@ def _widths(different: np.ndarray, is_geographic: bool) -> np.ndarray:
     """How wide the surroundings of different places are, shape `(places, dim)`."""
     from scipy.spatial import KDTree  # a fifth of a second, which other readers need not wait
 
-    if is_geographic:  # degrees of longitude are shorter
-        unit = np.array([1.0 / max(np.cos(np.deg2rad(different[:, 1].mean())), 1e-3), 1.0])
+    if is_geographic:  # degrees of longitude are shorter, and a depth is in kilometres
+        shrink = max(np.cos(np.deg2rad(different[:, 1].mean())), 1e-3)
+        unit = np.array([1.0 / shrink, 1.0, np.radians(EARTH_RADIUS)])[: different.shape[1]]
     else:  # each coordinate may have a unit of its own
         spread = different.std(axis=0)
         unit = np.where(spread > 0.0, spread, 1.0)

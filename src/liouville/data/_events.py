@@ -51,7 +51,8 @@ class Events:
         kinds: Names of the kinds if marks are kinds, else empty.
         origin: The instant of time zero, ISO text in UTC; None if times are plain numbers.
         time_unit: Unit of times; days if there is an origin.
-        is_geographic: Whether places are longitude and latitude in degrees.
+        is_geographic: Whether places are longitude and latitude in degrees, and perhaps then a
+            depth in kilometres.
         region: Where events are observed, in the coordinates of `places`; None if unknown.
         completeness: From which mark on events were seen; None if at all times from one.
         source: Where the data came from, for messages and reports.
@@ -80,10 +81,10 @@ class Events:
         put(self, places=matrix_of(self, "places", "events, coordinates"), kinds=tuple(self.kinds))
         put_columns(self, len(self), "events", times=(), marks=())
         put_names(self, "features", number_values(self.dim), "names, one per coordinate")
-        if self.is_geographic and self.dim != 2:
+        if self.is_geographic and self.dim not in (2, 3):
             raise LiouvilleError(
-                f"geographic places of {source} are longitude and latitude, got {self.dim} "
-                "coordinates; leave the others out, or set is_geographic to False"
+                f"geographic places of {source} are longitude, latitude and perhaps a depth, got "
+                f"{self.dim} coordinates; leave the others out, or set is_geographic to False"
             )
         if self.region is not None and self.dim != 2:
             raise LiouvilleError(

@@ -16,6 +16,8 @@ from liouville.errors import LiouvilleError
 EARTH_RADIUS = 6371.0072
 """Radius in kilometres of the sphere that has the area of the Earth."""
 
+# Of earthquakes the deepest known are at 700 to 750 kilometres.
+_DEEPEST = 1000.0
 # This close to the antipode of the centre, relative, the projection has no digits left.
 _ANTIPODE = 1e-9
 
@@ -23,15 +25,19 @@ _ANTIPODE = 1e-9
 def great_circle_km(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     r"""Distance on the sphere, $2R\arcsin\sqrt h$ with the haversine $h$, in kilometres.
 
-    Places are longitude and latitude in degrees; their shapes ``(..., 2)`` broadcast.
+    Places are longitude and latitude in degrees; their shapes ``(..., 2)`` broadcast. With depths,
+    ``(..., 3)``, it is the distance of the places below the ground, as in the plane.
     """
-    longitude, latitude = np.moveaxis(np.radians(np.asarray(first, np.float64)), -1, 0)
-    other_longitude, other_latitude = np.moveaxis(np.radians(np.asarray(second)), -1, 0)
+    first, second = np.asarray(first, np.float64), np.asarray(second, np.float64)
+    longitude, latitude = np.moveaxis(np.radians(first[..., :2]), -1, 0)
+    other_longitude, other_latitude = np.moveaxis(np.radians(second[..., :2]), -1, 0)
     haversine = (
         np.sin((other_latitude - latitude) / 2) ** 2
         + np.cos(latitude) * np.cos(other_latitude) * np.sin((other_longitude - longitude) / 2) ** 2
     )
-    return np.asarray(2 * EARTH_RADIUS * np.arcsin(np.sqrt(np.clip(haversine, 0.0, 1.0))))
+    along = 2 * EARTH_RADIUS * np.arcsin(np.sqrt(np.clip(haversine, 0.0, 1.0)))
+    below = np.linalg.norm(first[..., 2:] - second[..., 2:], axis=-1)
+    return np.asarray(np.hypot(along, below))
 
 
 def near_longitude(longitudes: np.ndarray, center: int | float) -> np.ndarray:
@@ -75,9 +81,21 @@ def check_places(lonlat: np.ndarray, source: str = "the places") -> None:
             )
 
 
+def check_depths(depths: np.ndarray, source: str = "the places") -> None:
+    """Refuses what cannot be kilometres below the ground, shape ``(n,)``."""
+    bad = np.flatnonzero(np.abs(depths) > _DEEPEST)
+    if bad.size:
+        raise LiouvilleError(
+            f"depth {depths[bad[0]]:g} of {source} is beyond {_DEEPEST:g} km ({bad.size} in all); "
+            "give kilometres, not metres, or leave the depth out"
+        )
+
+
 @dataclass(frozen=True)
 class Projection(AbstractUnits):
     r"""Lambert's azimuthal equal-area projection of the sphere to kilometres.
+
+    A third coordinate, a depth in kilometres, stays as it is.
 
     With longitude $\lambda$ and latitude $\varphi$, the center $(\lambda_0,\varphi_0)$ and
     $k = \sqrt{2/(1+\sin\varphi_0\sin\varphi+\cos\varphi_0\cos\varphi\cos(\lambda-\lambda_0))}$:
@@ -114,12 +132,12 @@ class Projection(AbstractUnits):
         return cls(*mean_place(longitudes, latitudes))
 
     def to_model(self, lonlat: np.ndarray) -> np.ndarray:
-        """Longitude and latitude to kilometres east and north of the center, shape ``(..., 2)``.
+        """Longitude and latitude to kilometres east and north of the center, ``(..., 2 or 3)``.
 
         Raises:
             LiouvilleError: If a place is the antipode of the center.
         """
-        longitude, latitude = np.moveaxis(np.asarray(lonlat, np.float64), -1, 0)
+        longitude, latitude, *depth = np.moveaxis(np.asarray(lonlat, np.float64), -1, 0)
         turn, latitude = np.radians(longitude - self.longitude), np.radians(latitude)
         pole = np.radians(self.latitude)
         # The vector to the place in axes (east, north, up) of the center, of length 1.
@@ -131,17 +149,19 @@ class Projection(AbstractUnits):
                 f"a place is opposite to the center ({self.longitude:g}, {self.latitude:g}) of "
                 "the map; choose another center or drop it"
             )
-        return self.radius * np.sqrt(2 / (1 + up))[..., None] * np.stack([east, north], axis=-1)
+        stretch = self.radius * np.sqrt(2 / (1 + up))
+        return np.stack([stretch * east, stretch * north, *depth], axis=-1)
 
     def to_user(self, km: np.ndarray) -> np.ndarray:
-        """Kilometres east and north of the center to longitude and latitude, shape ``(..., 2)``.
+        """Kilometres east and north of the center to longitude and latitude, ``(..., 2 or 3)``.
 
         Longitudes are within 180 degrees of the center's.
 
         Raises:
             LiouvilleError: If a point is off the map, ``2 radius`` or more from its middle.
         """
-        x, y = np.moveaxis(np.asarray(km, np.float64) / self.radius, -1, 0)
+        east, north, *depth = np.moveaxis(np.asarray(km, np.float64), -1, 0)
+        x, y = east / self.radius, north / self.radius
         square = x * x + y * y
         if np.any(square >= 4):
             raise LiouvilleError(
@@ -156,7 +176,7 @@ class Projection(AbstractUnits):
         axis = up * np.sin(pole) + north * np.cos(pole)
         latitude = np.arctan2(axis, np.hypot(outward, east))
         longitude = self.longitude + np.degrees(np.arctan2(east, outward))
-        return np.stack([longitude, np.degrees(latitude)], axis=-1)
+        return np.stack([longitude, np.degrees(latitude), *depth], axis=-1)
 
     def log_volume(self, lonlat: np.ndarray) -> np.ndarray:
         r"""$\log(R^2\cos\varphi\,(\pi/180)^2)$: km² of the map per square degree, shape ``(...)``.

@@ -17,6 +17,8 @@ from liouville.data import (
     check_history,
     degrees,
     geographic_pairs,
+    is_degrees,
+    is_depth,
     is_geographic,
     open_table,
     read_events,
@@ -234,7 +236,8 @@ def answers(
     if not model.dim:
         return {f"rate{unit}": rate, **of_kinds}
     projection = model.units.projection
-    area = " per degree2" if projection is not None else " per area"
+    space, on_map = model.units.spaces
+    area = f" per {space}"
     found = {
         f"rate{unit}": rate,
         f"density{area}": density,
@@ -242,7 +245,7 @@ def answers(
     }
     if projection is not None:
         per_km = density * np.exp(-projection.log_volume(places))
-        found |= {"density per km2": per_km, f"intensity{unit} km2": rate * per_km}
+        found |= {f"density per {on_map}": per_km, f"intensity{unit} {on_map}": rate * per_km}
     return found | of_kinds
 
 
@@ -305,14 +308,16 @@ def _features(model: EventModel, rows: Table) -> tuple[str, ...]:
     if all(name in rows.names for name in model.features):
         return model.features
     pairs = geographic_pairs(rows) if is_geographic(model.features) else []
-    return pairs[0] if len(pairs) == 1 else ()
+    below = [name for name in rows.names if is_depth(name)] if model.dim > 2 else []
+    return (*pairs[0], *below) if len(pairs) == 1 and len(below) == model.dim - 2 else ()
 
 
 def _places(rows: Table, features: tuple[str, ...]) -> np.ndarray:
     if not features:
         return np.zeros((len(rows), 0))
     if is_geographic(features):
-        places = np.stack([degrees(rows, name) for name in features], axis=1)
+        columns = [degrees(rows, n) if is_degrees(n) else rows.numbers(n) for n in features]
+        places = np.stack(columns, axis=1)
     else:
         places = rows.matrix(features)
     if not len(places) or not np.isfinite(places).all():

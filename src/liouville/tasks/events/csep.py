@@ -8,7 +8,7 @@ from liouville.tasks.events.catalogues import Catalogue
 from liouville.tasks.events.grid import Grid
 from liouville.tasks.events.model import EventModel
 
-_DEEPEST = 800.0  # kilometres: the model does not know depths, and means all of them
+_DEEPEST = 800.0  # kilometres: cells mean all depths
 
 
 def has_form(model: EventModel) -> bool:
@@ -43,7 +43,7 @@ def gridded(grid: Grid, bins: np.ndarray, shares: np.ndarray) -> str:
 def catalogues(drawn: Catalogue, origin: str) -> str:
     """Lines of an event each, by catalogue and time, and one of its number for an empty catalogue.
 
-    `lon,lat,mag,time_string,depth,catalog_id,event_id`. The depth is not known and left out.
+    `lon,lat,mag,time_string,depth,catalog_id,event_id`. A depth that is not known is left out.
 
     Args:
         drawn: with times in days after the origin.
@@ -59,8 +59,9 @@ def catalogues(drawn: Catalogue, origin: str) -> str:
     for catalogue in range(drawn.size):
         first = row
         while row < len(number) and number[row] == catalogue:
-            (x, y), mark, stamp = places[row], marks[row], stamps[row]
-            lines.append(f"{x:.8f},{y:.8f},{mark:.6g},{stamp},,{catalogue},{row - first}\n")
+            (x, y, *below), mark, stamp = places[row], marks[row], stamps[row]
+            depth = "".join(f"{z:.4g}" for z in below)
+            lines.append(f"{x:.8f},{y:.8f},{mark:.6g},{stamp},{depth},{catalogue},{row - first}\n")
             row += 1
         if row == first:
             lines.append(f",,,,,{catalogue},\n")

@@ -62,7 +62,7 @@ def _check(model: EventModel) -> None:
         f"its map is of {dim} coordinates": units.center.shape == units.scale.shape == (dim,),
         "its map is finite": all(np.isfinite(number).all() for number in numbers),
         "its scales are positive": bool((units.scale > 0).all()),
-        "longitude and latitude are two": units.projection is None or dim == 2,
+        "longitude, latitude and depth are three": units.projection is None or dim in (2, 3),
         "marks have a law": bool(model.mark_name) == (process.marks is not None),
         "notes are a mapping": isinstance(model.notes, dict),
         "kinds have a law of as many": _fits_kinds(process, len(model.kinds)),

@@ -153,7 +153,8 @@ def grid_table(model: EventModel, grid: Grid) -> dict[str, np.ndarray]:
     """The cells as columns: their edges, the expected number, whether they are in the region."""
     numbers = np.indices(grid.expected.shape).reshape(len(grid.edges), -1)
     columns: dict[str, np.ndarray] = {}
-    for name, edges, i in zip(model.features, grid.edges, numbers, strict=True):
+    names = model.features[: len(grid.edges)]  # cells hold all depths
+    for name, edges, i in zip(names, grid.edges, numbers, strict=True):
         columns |= {f"{name}_min": edges[i], f"{name}_max": edges[i + 1]}
     return columns | {"rate": grid.expected.ravel(), "mask": grid.mask.ravel().astype(int)}
 
@@ -311,7 +312,7 @@ def _picture(
     field = None if ground is None or grid is None else grid.expected.T
     clock = clock_of(model)
     title = f"{clock.say(forecast.start)} to {clock.say(forecast.start + forecast.horizon)}"
-    known = (history.places[latest], marks)
+    known = (history.places[latest, :2], marks)
     numbers = forecast.numbers
     return to_png(
         forecast_figure(ground, clock, field, *known, numbers, (after, fan), title, model.mark_name)

@@ -95,7 +95,8 @@ def cells_of(
     if region is not None:
         low, high = np.array(region.bounds[:2]), np.array(region.bounds[2:])
     else:
-        low, high = known.places.min(axis=0), known.places.max(axis=0)
+        places = known.places[:, : len(model.units.surface.center)]
+        low, high = places.min(axis=0), places.max(axis=0)
     span = np.where(high > low, high - low, 1.0)
     dim = len(span)
     if size is None:
@@ -113,7 +114,7 @@ def cells_of(
     edges = tuple(np.round(size * np.arange(i, i + n + 1), 10) for i, n in zip(first, counts))
     pieces = int(np.clip((_NODES / number) ** (1.0 / dim) / 2.0, 1, _PIECES))
     inside = [r for r in (region, model.region) if r is not None]
-    return _with_nodes(model.units, edges, size, pieces, inside, region)
+    return _with_nodes(model.units.surface, edges, size, pieces, inside, region)
 
 
 def round_number(value: float) -> float:
@@ -165,18 +166,49 @@ def expected_numbers(
     ones are split into some hundred points that are counted. Parts that spread are taken at the
     mean time of each of four spans.
 
+    Of places with a depth, cells are those of longitude and latitude and hold all depths.
+
     Densities that are no mixtures of Gaussian parts with such shares are counted altogether.
     """
     parts = _parts(model, drawn, history, start, horizon)
     mask = np.any(cells.by_cell(cells.volumes), axis=-1, keepdims=True)[..., 0]
     if parts is None:
-        found, _ = np.histogramdd(drawn.places.reshape(-1, model.dim), cells.edges)
+        places = drawn.places[:, : len(cells.edges)]
+        found, _ = np.histogramdd(places.reshape(-1, len(cells.edges)), cells.edges)
         return Grid(cells.edges, found / drawn.size, mask, False, cells.region)
-    found = masses_of(cells, parts)
+    found = masses_of(cells, _along(parts, len(cells.edges)))
     if model.region is not None and cells.region is model.region and len(drawn.times):
         # The same number with less noise: all events are in the region.
         found *= len(drawn.times) / found.sum()
     return Grid(cells.edges, found / drawn.size, mask, True, cells.region)
+
+
+def surface_intensity(
+    model: EventModel, history: Events, now: float, axes: tuple[np.ndarray, np.ndarray]
+) -> np.ndarray:
+    """Events of all depths per unit of time and degree² on a grid, shape `(longitudes, latitudes)`.
+
+    Args:
+        model: of places with a depth.
+        history: what is known.
+        now: on the clock of the model.
+        axes: longitudes and latitudes.
+
+    Raises:
+        LiouvilleError: if the density is no mixture of Gaussian parts.
+    """
+    known = model.counted(history)
+    past, units = model._history(known, now), model.units.surface
+    found = _frames(model.process, past, jnp.zeros_like(past.origin)[None])
+    if found is None:
+        raise LiouvilleError("the density of places has no closed form without the depth")
+    locations, scales = (np.asarray(a[0], np.float64) for a in found)
+    shares = np.asarray(_weights(model.process, past), np.float64)
+    rate = model.rate(np.array([now]), known)[0]
+    parts = _along(_Parts(rate * shares, locations, scales), 2)
+    density = _density(units, axes, parts, reach=np.inf)
+    volumes = np.exp(units.log_volume(_mesh(axes).reshape(-1, 2)))
+    return density * volumes.reshape(density.shape)
 
 
 def masses_of(cells: Cells, parts: _Parts) -> np.ndarray:
@@ -190,6 +222,15 @@ def masses_of(cells: Cells, parts: _Parts) -> np.ndarray:
         if len(wide.weights):
             density += _interpolated(cells, wide, 0.5 * least * cells.piece)
     return cells.by_cell(density * cells.volumes).sum(axis=-1) + _scattered(cells, narrow)
+
+
+def _along(parts: _Parts, dim: int) -> _Parts:
+    """The parts along the first coordinates, all others integrated out."""
+    if parts.locations.shape[1] == dim:
+        return parts
+    rows = parts.scales[:, :dim]
+    scales = np.linalg.cholesky(rows @ np.swapaxes(rows, 1, 2))
+    return _Parts(parts.weights, parts.locations[:, :dim], scales)
 
 
 def _interpolated(cells: Cells, parts: _Parts, step: float) -> np.ndarray:
@@ -331,6 +372,14 @@ def _frames(
         return frames.location, jnp.stack(columns, axis=-1)
 
     return jax.vmap(one)(times)
+
+
+@eqx.filter_jit
+def _weights(process: PointProcess, past: History) -> jax.Array:
+    """The shares of the parts at the local time zero, which sum to one."""
+    marginal = process.places.after(past).at(jnp.zeros_like(past.origin))
+    assert isinstance(marginal, LocationScaleMarginal)
+    return jax.nn.softmax(marginal.log_weights)
 
 
 @eqx.filter_jit

@@ -106,8 +106,9 @@ def assess(
 
 
 def coordinate_names(model: EventModel) -> list[str]:
-    """The names of the model's coordinates: east and north on a map."""
-    return ["east", "north"] if model.units.projection is not None else list(model.features)
+    """The names of the model's coordinates: east and north on a map, and the depth if any."""
+    on_map = [] if model.units.projection is None else ["east", "north"]
+    return [*on_map, *model.features[len(on_map) :]]
 
 
 def scores_of(model: EventModel, parts: Split) -> dict[str, Scores]:

@@ -28,6 +28,7 @@ from liouville.plots import (
 from liouville.tasks.events._answer import answer
 from liouville.tasks.events._triggering import triggering_picture
 from liouville.tasks.events.fit import EventsFit
+from liouville.tasks.events.grid import surface_intensity
 from liouville.tasks.events.kinds import mean_chances, offspring, plain_laws
 from liouville.tasks.events.measure import (
     Judged,
@@ -105,14 +106,17 @@ def clock_of(model: EventModel) -> Clock:
 
 
 def ground_of(model: EventModel, events: Events) -> Ground | None:
-    """The plane of a map that holds the region, or all events; None unless there are two axes."""
-    if model.dim != 2:
+    """The plane of a map that holds the region, or all events; None unless there are two axes.
+
+    Depths are below the map.
+    """
+    if len(model.units.surface.center) != 2:
         return None
     region = model.region
     if region is not None:
         low, high = np.array(region.bounds[:2]), np.array(region.bounds[2:])
     else:
-        low, high = events.places.min(axis=0), events.places.max(axis=0)
+        low, high = events.places[:, :2].min(axis=0), events.places[:, :2].max(axis=0)
         pad = 0.03 * np.where(high > low, high - low, 1.0)
         low, high = low - pad, high + pad
     x, y = (float(low[0]), float(high[0])), (float(low[1]), float(high[1]))
@@ -123,6 +127,11 @@ def ground_of(model: EventModel, events: Events) -> Ground | None:
     ratio = (y[1] - y[0]) / (x[1] - x[0])
     aspect = 1.0 if 0.3 < ratio < 3.0 else 0.8 / ratio
     return Ground(x, y, (model.features[0], model.features[1]), "unit of area", aspect, outline)
+
+
+def with_powers(unit: str) -> str:
+    """A unit such as `km2` with its power as one: `km²`."""
+    return unit.translate(str.maketrans("23", "²³"))
 
 
 def _choose_shown(events: Events, parts: Split) -> tuple[Events, list[tuple[str, float]]]:
@@ -176,8 +185,9 @@ def _likelihood_table(model: EventModel, parts: Split, judged: Sequence[Judged])
             row["in space, your units"] = space
         elif projection is not None:
             places = part.events.places[~part.events.is_history]
-            row["in space, per degree²"] = space
-            row["in space, per km²"] = space + float(projection.log_volume(places).mean())
+            degrees, km = map(with_powers, model.units.spaces)
+            row[f"in space, per {degrees}"] = space
+            row[f"in space, per {km}"] = space + float(projection.log_volume(places).mean())
         if model.dim:
             row["in space, standardised"] = space - shift
         if part.events.marks is not None:
@@ -208,9 +218,12 @@ def _likelihood_table(model: EventModel, parts: Split, judged: Sequence[Judged])
 def field_at(
     model: EventModel, history: Events, now: float, ground: Ground, columns: int
 ) -> np.ndarray:
-    """The intensity on the grid of a map, shape `(rows, columns)`."""
+    """The intensity on the grid of a map, of all depths, shape `(rows, columns)`."""
     points, rows, across = ground.grid(columns)
     past = history.keep(history.times <= now)
+    if model.dim > 2:
+        axes = points[:across, 0], points[::across, 1]
+        return surface_intensity(model, past, now, axes).T
     return model.intensity(now, points, past).reshape(rows, across)
 
 
@@ -224,7 +237,7 @@ def _map_picture(model: EventModel, shown: Events, ground: Ground, clock: Clock)
         lambda: event_maps(
             ground,
             clock,
-            shown.places,
+            shown.places[:, :2],
             shown.times,
             None if shown.kinds else shown.marks,
             field_at(model, shown, end, ground, _COLUMNS),
@@ -250,7 +263,8 @@ def _over_time(
     grid = np.concatenate([middle, times[chosen]])
     values = np.concatenate([rates, np.exp(scores.log_rates[chosen])])
     order = np.argsort(grid, kind="stable")
-    area = "degree²" if model.units.projection is not None else "unit of area"
+    space = with_powers(model.units.spaces[0])
+    area = space if model.units.projection is not None else "unit of area"
     series = {f"time, log of events per {clock.per}": scores.log_rates - scores.rescaled}
     if model.dim:
         series[f"space, log of the density per {area}"] = scores.log_places
@@ -357,5 +371,5 @@ def _make_film(path: Path, model: EventModel, shown: Events, ground: Ground, clo
     near = (shown.times >= begin) & (shown.times <= end)
     marks = None if shown.marks is None or shown.kinds else shown.marks[near]
     return event_movie(
-        path, ground, clock, frames, fields, shown.times[near], shown.places[near], marks
+        path, ground, clock, frames, fields, shown.times[near], shown.places[near, :2], marks
     )

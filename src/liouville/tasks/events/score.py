@@ -175,8 +175,9 @@ def figures(
     """Nats per event, smaller is better, and log-likelihoods, larger is better.
 
     Rates are per day if the model's unit of time is known, whatever it is; densities are per km²
-    and degree² on a map. *Standardised* are coordinates divided by their standard deviation over
-    the training events. *All* is the sum of what there is, of kinds too, but not of magnitudes.
+    and degree² on a map, with depths per km³ and degree² km. *Standardised* are coordinates divided
+    by their standard deviation over the training events. *All* is the sum of what there is, of
+    kinds too, but not of magnitudes.
     """
     seconds = _YEAR if model.time_unit == "years" else seconds_of(model.time_unit)
     projection = model.units.projection
@@ -190,9 +191,10 @@ def figures(
         for law, logs in plain_laws(own.parts.training, seen).items():
             others[f"nats of marks, {law}"] = float(-logs.mean())
     if projection is not None:
-        others["nats in space, degree2"] = space
+        degrees, km = model.units.spaces
+        others[f"nats in space, {degrees}"] = space
         places = seen.places[~seen.is_history]
-        space, area = space + float(projection.log_volume(places).mean()), ", km2"
+        space, area = space + float(projection.log_volume(places).mean()), f", {km}"
     own_parts = {f"in time{days}": time}
     if seen.dim:
         own_parts[f"in space{area}"] = space
@@ -231,6 +233,7 @@ def tests(
             "leave --tests out"
         )
     cells = cells_of(model, model.region, history, new.grid)
+    along = slice(len(cells.edges))  # cells hold all depths
     forecast = forecast_events(
         model, history, end - start, new.catalogues, start=start, seed=new.seed, say=say
     )
@@ -246,8 +249,8 @@ def tests(
     outcomes = consistency(
         drawn.number,
         drawn.size,
-        drawn.places,
-        observed.places,
+        drawn.places[:, along],
+        observed.places[:, along],
         grid.edges,
         expected=grid.expected if grid.is_exact else None,
         seed=new.seed,

@@ -1,7 +1,7 @@
 """The map between a user's events and the model's numbers."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, overload
 
 import numpy as np
@@ -39,7 +39,7 @@ class EventUnits(AbstractUnits):
         """Measures the map on events."""
         projection, places = None, events.places
         if geographic:
-            projection = Projection.of(places[:, 0], places[:, 1])
+            projection = Projection.of(*places[:, :2].T)
             places = projection.to_model(places)
         scale = places.std(axis=0)
         if geographic:
@@ -56,6 +56,20 @@ class EventUnits(AbstractUnits):
         """Measures the map of a configuration on its training events."""
         is_map = {"geographic": True, "plain": False}.get(settings.data.space, events.is_geographic)
         return cls.of(events, geographic=is_map)
+
+    @property
+    def surface(self) -> "EventUnits":
+        """The units of longitude and latitude alone, of places with a depth; else these."""
+        if self.projection is None:
+            return self
+        return replace(self, center=self.center[:2], scale=self.scale[:2])
+
+    @property
+    def spaces(self) -> tuple[str, str]:
+        """What densities are per: of the user's coordinates, and on the map if there is one."""
+        if self.projection is None:
+            return "area", ""
+        return ("degree2", "km2") if len(self.center) == 2 else ("degree2 km", "km3")
 
     def to_model(self, places: np.ndarray) -> np.ndarray:
         """Places in the user's coordinates, shape `(n, dim)`, to the model's."""
