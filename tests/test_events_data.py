@@ -71,7 +71,10 @@ def test_what_a_record_says() -> None:
         ({"names": ("a", "b")}, "1 different ones"),
         ({"kinds": ("a",), "marks": [0, 0, 1]}, "numbers of its 1 kinds"),
         ({"kinds": ("a", "a"), "marks": [0, 0, 1]}, "must differ"),
-        ({"places": np.zeros((3, 3)), "is_geographic": True}, "longitude and latitude"),
+        (
+            {"places": np.zeros((3, 4)), "is_geographic": True},
+            "longitude, latitude and perhaps a depth",
+        ),
         ({"places": np.zeros((3, 1)), "region": Region.box(0, 0, 1, 1)}, "two dimensions"),
     ],
 )

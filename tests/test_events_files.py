@@ -53,8 +53,10 @@ def test_a_catalogue_of_the_usgs(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_events(packed, window=window).times, found.times)
     three = read_events(path, features="depth", mark="none", window=window)
     assert (three.features, three.marks, three.is_geographic) == (("depth",), None, False)
+    below = read_events(path, features="longitude,latitude,depth", window=window)
+    assert (below.dim, below.is_geographic) == (3, True)
     with pytest.warns(UserWarning, match="taken as plain coordinates"):
-        assert read_events(path, features="longitude,latitude,depth", window=window).dim == 3
+        assert read_events(path, features="longitude,depth", mark="none", window=window).dim == 2
 
 
 def test_names_of_columns(tmp_path: Path) -> None:

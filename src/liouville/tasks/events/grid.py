@@ -252,6 +252,8 @@ def _density(
     shape, dim = tuple(map(len, axes)), len(axes)
     found, nodes = np.zeros(shape), units.to_model(_mesh(axes).reshape(-1, dim))
     nodes = nodes.reshape(*shape, dim)
+    # Within reach single precision has the digits, seen from a middle of a tile; beyond, none.
+    dtype = np.float32 if np.isfinite(reach) else np.float64
     inverse = np.linalg.inv(parts.scales)
     peaks = parts.weights * np.abs(np.linalg.det(inverse)) / (2.0 * np.pi) ** (dim / 2)
     radii = reach * np.linalg.norm(parts.scales, axis=(1, 2))
@@ -262,15 +264,13 @@ def _density(
         apart = np.maximum(low - parts.locations, parts.locations - high).clip(0.0)
         near = np.linalg.norm(apart, axis=1) < radii
         if near.any():
-            # Seen from the middle of a tile, single precision keeps the digits.
             middle = 0.5 * (low + high)
-            apart = (x - middle).astype(np.float32)
             shifts = np.einsum("kij,kj->ik", inverse[near], parts.locations[near] - middle)
-            squares = np.zeros((len(x), len(peaks[near])), np.float32)
+            x, squares = (x - middle).astype(dtype), np.zeros((len(x), len(peaks[near])), dtype)
             for rows, shift in zip(np.moveaxis(inverse[near], 1, 0), shifts, strict=True):
-                squares += (apart @ rows.T.astype(np.float32) - shift.astype(np.float32)) ** 2
+                squares += (x @ rows.T.astype(dtype) - shift.astype(dtype)) ** 2
             bells = np.exp(np.multiply(squares, -0.5, out=squares), out=squares)
-            found[tile] = (bells @ peaks[near].astype(np.float32)).reshape(found[tile].shape)
+            found[tile] = (bells @ peaks[near].astype(dtype)).reshape(found[tile].shape)
     return found
 
 
