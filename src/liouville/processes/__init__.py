@@ -26,6 +26,7 @@ from liouville.processes._following import Followed as Followed
 from liouville.processes._following import When as When
 from liouville.processes._following import follow as follow
 from liouville.processes._following import shares_parts as shares_parts
+from liouville.processes._following import weights_of_parts as weights_of_parts
 from liouville.processes._hawkes import AbstractProductivity as AbstractProductivity
 from liouville.processes._hawkes import ByKind as ByKind
 from liouville.processes._hawkes import ByMagnitude as ByMagnitude

@@ -1,5 +1,6 @@
 import dataclasses
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import equinox as eqx
@@ -19,6 +20,7 @@ from liouville.processes._polygon import Polygon
 from liouville.processes._process import PointProcess
 from liouville.processes._rates import ConstantRate
 from liouville.processes._routed import Routed
+from liouville.processes._triggered import TriggeredPath
 
 _MOST_DRAWS = 10_000
 
@@ -39,8 +41,9 @@ class Followed(NamedTuple):
             one that all catalogues share, shape `(catalogues, room)`.
         centers: of the part an event comes from, shape `(catalogues, room, dim)`.
         scales: of it, $x = \mu + L z$, shape `(catalogues, room, dim, dim)`.
-        weights: of the parts that all catalogues share, of the background and of known events,
-            summed over the events of each span of time, shape `(spans, parts)`.
+        weights: of the sources that all catalogues share, parts of the background and known events
+            (else of the parts of a mixture), summed over the events of each span of time, shape
+            `(spans, sources)`.
     """
 
     times: Float[Array, "catalogues room"]
@@ -51,7 +54,7 @@ class Followed(NamedTuple):
     late: Float[Array, "catalogues room"]
     centers: Float[Array, "catalogues room dim"]
     scales: Float[Array, "catalogues room dim dim"]
-    weights: Float[Array, "spans parts"]
+    weights: Float[Array, "spans sources"]
 
 
 class When(eqx.Module):
@@ -106,9 +109,9 @@ class _Drawn(NamedTuple):
 
 
 class _Density(NamedTuple):
-    """The density of one place: the chances of shared parts, and how a point is drawn."""
+    """The density of one place: the chances of shared sources, and how a point is drawn."""
 
-    shares: Float[Array, " parts"]
+    shares: Float[Array, " sources"]
     draw: Callable[[RandomKey], _Drawn]
 
 
@@ -227,34 +230,32 @@ def _shared(places: AbstractPlaces, known: History) -> Array:
 def _densities(places: AbstractPlaces, known: History) -> Callable[[Scalar, History], _Density]:
     """The density of a place at a time, given known events and so many simulated ones.
 
-    If events add parts to a mixture, it is put together of two mixtures with one background: that
-    of known events, for which all work is done once, and that of the few simulated ones.
+    Where events add parts to a mixture, a draw is one of its source, a part of the background or an
+    event, and then one of the parts of that event alone. All work on known events is done once.
     """
     path, own = places.after(known), _background(places, known)
 
     def joined(t: Scalar, new: History) -> _Density:
-        first, second = path.at(t), places.after(new).at(t)
-        assert isinstance(first, LocationScaleMarginal)
-        assert isinstance(second, LocationScaleMarginal)
-        shared = first.log_weights - jax.nn.logsumexp(first.log_weights[:own])
-        late = second.log_weights[own:] - jax.nn.logsumexp(second.log_weights[:own])
-        total = jnp.cumsum(jax.nn.softmax(jnp.concatenate([shared, late])))
-
-        def place(part: Array, z: Point) -> Point:
-            is_shared = part < len(shared)
-            mine = first.frames.place(jnp.where(is_shared, part, 0), z)
-            other = second.frames.place(jnp.where(is_shared, own, part - len(shared) + own), z)
-            return jnp.where(is_shared, mine, other)
+        late = places.after(new)
+        assert isinstance(path, TriggeredPath)
+        assert isinstance(late, TriggeredPath)
+        shared, both = path.log_sources(t), _both(known, new)
+        logs = jnp.concatenate([shared, late.log_sources(t)[own:]])
+        total = jnp.cumsum(jax.nn.softmax(logs))
 
         def draw(key: RandomKey) -> _Drawn:
-            part_key, point_key = jr.split(key)
-            level = jr.uniform(part_key, dtype=total.dtype) * total[-1]
-            part = jnp.minimum(jnp.searchsorted(total, level, side="right"), len(total) - 1)
-            of_part = first.family.of_part(part)
-            z = of_part.sample(known.places.shape[1:], key=point_key).astype(total.dtype)
-            center = place(part, jnp.zeros_like(z))
-            axes = jax.vmap(lambda e: place(part, e) - center)(jnp.eye(len(z), dtype=z.dtype))
-            return _Drawn(place(part, z), center, axes.T, part < len(shared))
+            source_key, part_key, point_key = jr.split(key, 3)
+            level = jr.uniform(source_key, dtype=total.dtype) * total[-1]
+            source = jnp.minimum(jnp.searchsorted(total, level, side="right"), len(total) - 1)
+            marginal = places.after(both.entry(jnp.maximum(source - own, 0))).at(t)
+            assert isinstance(marginal, LocationScaleMarginal)
+            part = own + jr.categorical(part_key, marginal.log_weights[own:])
+            part = jnp.where(source < own, source, part)
+            family, place = marginal.family.of_part(part), partial(marginal.frames.place, part)
+            z = family.sample(known.places.shape[1:], key=point_key).astype(total.dtype)
+            center = place(jnp.zeros_like(z))
+            axes = jax.vmap(lambda e: place(e) - center)(jnp.eye(len(z), dtype=z.dtype))
+            return _Drawn(place(z), center, axes.T, source < len(shared))
 
         return _Density(jnp.diff(total[: len(shared)], prepend=0.0), draw)
 
@@ -271,6 +272,20 @@ def _densities(places: AbstractPlaces, known: History) -> Callable[[Scalar, Hist
         return _Density(shares, draw)
 
     return joined if own else alone
+
+
+@eqx.filter_jit
+def weights_of_parts(
+    places: AbstractPlaces,
+    known: History,
+    times: Float[Array, " spans"],
+    weights: Float[Array, "spans sources"],
+) -> Float[Array, "spans parts"]:
+    """The `weights` of `Followed`, of the parts of the density given known events at some times."""
+    path = places.after(known)
+    if not isinstance(path, TriggeredPath):
+        return weights
+    return jax.vmap(path.of_parts)(times, weights)
 
 
 def _background(places: AbstractPlaces, known: History) -> int:

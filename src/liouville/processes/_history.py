@@ -1,7 +1,7 @@
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from liouville.numerics.types import Scalar, as_float
 
@@ -52,6 +52,12 @@ class History(eqx.Module):
         times, places, marks, odds, valid = (
             jnp.concatenate([a, jnp.zeros((n, *a.shape[1:]), a.dtype)]) for a in own
         )
+        return History(times, places, marks, odds, valid, self.origin)
+
+    def entry(self, index: Int[Array, ""]) -> "History":
+        """One of the entries alone."""
+        own = (self.times, self.places, self.marks, self.log_odds, self.valid)
+        times, places, marks, odds, valid = (a[index][None] for a in own)
         return History(times, places, marks, odds, valid, self.origin)
 
     def before(self, t: Scalar, *, inclusive: bool = False) -> Bool[Array, " n"]:

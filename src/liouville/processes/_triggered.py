@@ -96,6 +96,21 @@ class TriggeredPath(AbstractPath):
         frames = JoinedFrames.of([background.frames, self.brood.frames(t)])
         return LocationScaleMarginal(frames, values, rates, Gaussian())
 
+    def log_sources(self, t: Scalar) -> Float[Array, " sources"]:
+        r"""The log-weights of what a next event may come from, up to a constant.
+
+        That are the parts of the background, and of the events $\sum_k a_{ik}$.
+        """
+        background = self.background.at(self.history.clock(t)).log_weights - self.log_inside
+        own = jnp.where(self.history.before(t), self.brood.log_totals(t), NEVER)
+        return jnp.concatenate([background, own])
+
+    def of_parts(self, t: Scalar, weights: Float[Array, " sources"]) -> Float[Array, " parts"]:
+        """Weights of sources at the local time `t`, divided among the parts of `at`."""
+        shares = jax.nn.softmax(self.brood.log_weights(t), axis=1)
+        own = len(weights) - len(shares)
+        return jnp.concatenate([weights[:own], (weights[own:, None] * shares).reshape(-1)])
+
     def log_density(self, t: Scalar, x: Point) -> Scalar:
         r"""$\log\rho_t(x)$ at a place in the region."""
         background = self.background.at(self.history.clock(t)).log_density(x)

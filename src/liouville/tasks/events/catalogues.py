@@ -24,6 +24,7 @@ from liouville.processes import (
     follow,
     shares_parts,
     simulate_clusters,
+    weights_of_parts,
 )
 
 _CHUNK = 50  # catalogues drawn at once
@@ -255,7 +256,8 @@ def _joined(
         middle = [times[span == i].mean() if np.any(span == i) else 0.0 for i in range(_SPANS)]
         late = (np.concatenate(a) for a in zip(*(c.late for c in found), strict=True))
         weights = np.sum([c.weights for c in found], axis=0)
-        expected = Expected(np.array(middle), weights, *late)
+        parts = weights_of_parts(process.places, past, as_float(middle), as_float(weights))
+        expected = Expected(np.array(middle), np.asarray(parts, np.float64), *late)
     return Catalogue(number[order], times[order], places[order], marks[order], n, expected)
 
 
