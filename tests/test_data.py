@@ -22,6 +22,7 @@ from liouville.data import (
 )
 from liouville.data._times import numbers_from_times
 from liouville.errors import LiouvilleError
+from liouville.numerics.repeats import dealt, first_equals
 from liouville.runs.files import atomic_path
 
 _REAL = Path(__file__).parents[2] / "shared" / "data" / "cells" / "embryoid_body.npz"
@@ -292,6 +293,32 @@ def test_split_is_stratified_and_reproducible() -> None:
     assert train.distinct_times.size == 4
 
 
+def test_equal_cells_are_on_one_side_of_a_split() -> None:
+    """A cell that training knows would judge nothing."""
+    own = _snapshots((100, 60))
+    points, times = np.repeat(own.points, 3, axis=0), np.repeat(own.times, 3)
+    train, held_out = Snapshots(points, times).split(0.1, 5)
+    assert not {tuple(x) for x in held_out.points} & {tuple(x) for x in train.points}
+    assert held_out.counts.tolist() == [30, 18]
+    # All cells of a time are one: they are for training.
+    points[times == 1] = 0.0
+    train, held_out = Snapshots(points, times).split(0.1, 5)
+    assert held_out.distinct_times.tolist() == [0.0]
+    assert train.counts.tolist() == [270, 180]
+
+
+def test_first_equals_are_those_of_whole_rows() -> None:
+    x = np.random.default_rng(0).integers(3, size=(500, 4)).astype(float)
+    _, first, group = np.unique(x, axis=0, return_index=True, return_inverse=True)
+    np.testing.assert_array_equal(first_equals(x.T), first[group.ravel()])
+    different = np.random.default_rng(0).normal(size=(50, 4))
+    np.testing.assert_array_equal(first_equals(different.T), np.arange(50))
+    hands = dealt(x, 3)
+    assert all(np.ptp(hands[group.ravel() == i]) == 0 for i in range(len(first)))
+    assert np.bincount(hands).min() > 100
+    assert dealt(np.zeros((4, 2)), 3).tolist() == [0, 1, 2, 0]
+
+
 @pytest.mark.parametrize("share", [0.0, 1.0, -0.1, float("nan")])
 def test_wrong_shares(share: float) -> None:
     with _raises("between 0 and 1"):
@@ -348,6 +375,21 @@ def test_check_warns_about_columns() -> None:
         cells.check(min_cells=99)
     with pytest.warns(UserWarning, match="columns in data"):
         cells.select(cells.times > 0).check()  # other cells, another check
+
+
+def test_check_warns_of_cells_that_are_listed_twice_and_of_values_that_many_share() -> None:
+    rng = np.random.default_rng(0)
+    points, times = rng.normal(size=(60, 2)), np.arange(60) % 2.0
+    Snapshots(points, times).check()
+    twice = Snapshots(np.concatenate([points, points[:6]]), np.concatenate([times, times[:6]]))
+    with pytest.warns(UserWarning, match="6 cells of data repeat another's time and .* in row 60;"):
+        twice.check()
+    later = Snapshots(twice.points, np.concatenate([times, times[:6] + 2.0]))
+    later.check()  # the same place at another time is another cell
+    genes = np.column_stack([points, np.maximum(points[:, 0], 0.0)])
+    cells = Snapshots(genes, times, features=("a", "b", "c"))
+    with pytest.warns(UserWarning, match=r"very same value: c \(0 in 5.%\);.*--without c$"):
+        cells.check()
 
 
 # Cells: archives

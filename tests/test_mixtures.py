@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_t
 
+from liouville.numerics.clusters import clusters
 from liouville.numerics.expectation import fit_by_validation, fit_mixture
 from liouville.numerics.mixtures import GaussianMixture
 from liouville.numerics.shrunken import (
@@ -124,6 +125,47 @@ def test_in_fifty_coordinates_parts_are_found_and_beat_one_gaussian():
     assert nats(found, x[450:]) < nats(loose, x[450:]) - 3.0
 
 
+def test_types_of_different_size_keep_it_in_many_coordinates():
+    """Three types in ten coordinates of one shape, each at a scale of its own."""
+    rng = np.random.default_rng(3)
+    means = 6.0 * rng.normal(size=(3, 10))
+    widths = np.array([0.5, 1.0, 2.0])[:, None] * np.exp(0.3 * rng.normal(size=10))
+    truth = GaussianMixture(
+        np.array([0.6, 0.3, 0.1]), means, np.stack([np.diag(own**2) for own in widths])
+    )
+    (x, part), (fresh, _) = truth.sample(450), truth.sample(4000, seed=5)
+    found = fit_shrunken_by_validation(x)
+    # Of 45 numbers of means, shares, scales and the shape 45 / (2 n) nats are expected.
+    assert nats(found, fresh) - nats(truth, fresh) < 2 * 45 / (2 * 450)
+    # Negative control: the true means, with the covariance that is common to all.
+    common = np.cov((x - means[part]).T)
+    pooled = GaussianMixture(truth.weights, means, np.stack([common] * 3))
+    assert nats(pooled, fresh) - nats(truth, fresh) > 1.0
+
+
+def test_of_several_starts_clusters_are_found():
+    """Clusters of which one start leaves some together; of several the tightest does not."""
+    rng = np.random.default_rng(0)
+    means = 10.0 * rng.normal(size=(12, 2))
+    x = np.repeat(means, 20, axis=0) + 0.1 * rng.normal(size=(240, 2))
+
+    def apart(seeds):
+        return len(np.unique(clusters(x, 12, seeds)[::20]))
+
+    assert min(apart([i]) for i in range(20)) < 12
+    assert all(apart([[i, j] for j in range(20)]) == 12 for i in range(5))
+
+
+@both
+def test_rows_that_are_listed_three_times_are_no_parts(fit):
+    x = np.random.default_rng(0).normal(size=(300, 2))
+    fresh = np.random.default_rng(1).normal(size=(4000, 2))
+    thrice = np.repeat(x, 3, axis=0)
+    assert nats(fit(thrice), fresh) - nats(fit(x), fresh) < 0.02
+    # Negative control: what a judge prefers who has seen twins of the rows.
+    assert nats(fit_shrunken(thrice, parts=64, shrinkage=0.1), fresh) - nats(fit(x), fresh) > 0.1
+
+
 @both
 def test_weights_are_masses_of_points(fit):
     x, part = TWO.sample(6000)
@@ -170,9 +212,10 @@ def test_parts_follow_points_and_keep_their_weights():
     assert np.allclose(found.means, TWO.means, atol=0.1)
     round_ = follow(start, x, np.ones(3000), steps=20, strength=1.0, leading=1)
     assert np.all(round_.covariances[:, 0, 1] == 0.0)
-    # A common covariance that counts as many points makes all parts alike.
+    # A common shape that counts as many points makes all parts alike but for their scale.
     alike = of_groups(x, np.ones(3000), np.eye(2)[part], strength=1e9, leading=2).covariances
-    assert np.allclose(alike[0], alike[1], atol=1e-5)
+    one, other = (own / np.trace(own) for own in alike)
+    assert np.allclose(one, other, atol=1e-5)
 
 
 def test_repeated_points_have_no_more_parts_than_there_are_of_them():

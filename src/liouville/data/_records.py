@@ -16,6 +16,8 @@ T = TypeVar("T")
 # Rows further out than so many robust spreads are outliers; they are said if they make a column's
 # standard deviation so many times its robust spread.
 _FAR, _TAKEN = 20.0, 5.0
+# So many rows are looked at for values that they share, and from this share on they are many.
+_LOOKED_AT, _MANY = 2000, 0.1
 
 
 def put(record: Any, **values: Any) -> None:
@@ -161,6 +163,25 @@ def column_warnings(
             "the points lie on a plane and their density is singular, drop the copies"
         )
     return found
+
+
+def shared_values(points: np.ndarray, features: Sequence[str], source: str) -> list[str]:
+    """Says columns of which many rows have the very same value, by some rows of each."""
+    some = points[:: max(1, len(points) // _LOOKED_AT)]
+    found, names = [], []
+    for name, column in zip(features, some.T, strict=True):
+        values, counts = np.unique(column, return_counts=True)
+        share = counts.max() / len(some)
+        if len(values) > 1 and counts.max() > 1 and share > _MANY:
+            found.append(f"{name} ({values[counts.argmax()]:g} in {share:.0%})")
+            names.append(name)
+    if not found:
+        return []
+    return [
+        f"columns of {source} of which many rows have the very same value: {listed(found)}; a "
+        "density has no such values, and nats only say how narrow it may be: give principal "
+        f"components, or leave them out with --without {','.join(names)}"
+    ]
 
 
 def _outliers(points: np.ndarray, features: Sequence[str], source: str) -> list[str]:

@@ -83,8 +83,8 @@ ROLES = {
         "counts and shares of quality",
         _words(
             "n_counts n_genes n_genes_by_counts total_counts pct_counts_mt percent_mt percent_mito "
-            "n_cells n_umi n_umis ncount_rna nfeature_rna doublet_score log1p_total_counts "
-            "log1p_n_genes_by_counts total_counts_mt size_factors"
+            "pct_mt pct_mito n_cells n_umi n_umis ncount_rna nfeature_rna doublet_score "
+            "log1p_total_counts log1p_n_genes_by_counts total_counts_mt size_factors"
         ),
         "numbers",
     ),

@@ -21,6 +21,7 @@ from liouville.data._records import (
 )
 from liouville.data._units import Standardisation, StandardisationMode
 from liouville.errors import LiouvilleError
+from liouville.numerics.repeats import first_equals
 
 _SPIKE = 0.2
 """A value that this share of the rows of a continuous column has is a point mass."""
@@ -248,13 +249,10 @@ class Samples:
             points = points[:, ~quantisation(points).is_discrete]
         if not points.size:
             return parts
-        _, first, group = np.unique(points, axis=0, return_index=True, return_inverse=True)
-        if len(first) == len(self):
-            return parts
         own = np.empty(len(self), np.intp)
         for number, rows in enumerate(parts):
             own[rows] = number
-        own = own[first[group.ravel()]]
+        own = own[first_equals(points.T)]
         return tuple(np.flatnonzero(own == number) for number in range(len(parts)))
 
     def _rows(self, size: int | float) -> int:

@@ -17,11 +17,13 @@ from liouville.data._records import (
     put,
     put_columns,
     put_names,
+    shared_values,
     shuffle,
     take,
 )
 from liouville.data._units import check_times
 from liouville.errors import LiouvilleError
+from liouville.numerics.repeats import first_equals
 
 _ALWAYS_HELD_OUT_FROM = 10
 """A time with at least this many cells gives at least one of them to the held-out part."""
@@ -139,19 +141,22 @@ class Snapshots:
         """Holds out a share of the cells of every time: the training part and the held-out part.
 
         Each time is split on its own, and its split depends only on the seed, the rank of the
-        time and its number of cells. A time with ten cells or more always gives one; every time
-        keeps one for training. The cells stay in their order.
+        time, its number of cells, and which of them are equal in all coordinates: those stay
+        together, as they would be known from training when they judge. A time with ten cells or
+        more gives one, unless all are equal; every time keeps one for training. The cells stay in
+        their order.
 
         Raises:
             LiouvilleError: If the share is not between 0 and 1, or the seed is negative.
         """
         if not 0 < share < 1:
             raise LiouvilleError(f"the share to hold out must be between 0 and 1, got {share}")
-        held_out = np.zeros(len(self), dtype=bool)
+        held_out, first = np.zeros(len(self), dtype=bool), self._first_equals()
         for cells in shuffle(np.unique(self.times, return_inverse=True)[1], seed):
             least = int(cells.size >= _ALWAYS_HELD_OUT_FROM)
             count = min(max(round(share * cells.size), least), cells.size - 1)
-            held_out[cells[:count]] = True
+            if count:
+                held_out[_together(cells, first[cells], count)] = True
         return self.select(~held_out), self.select(held_out)
 
     def check(self, *, min_cells: int = 1) -> "Snapshots":
@@ -163,7 +168,7 @@ class Snapshots:
                 that a model cannot tell apart, or fewer than `min_cells` or no mass at a time.
 
         Warns:
-            UserWarning: If columns are constant, or copies of another.
+            UserWarning: If columns are constant, or copies of another, or cells are.
         """
         self.check_numbers()
         times, counts = self.distinct_times, self.counts
@@ -185,10 +190,23 @@ class Snapshots:
         self._check_conditions(min_cells)
         if not self.is_checked:
             put(self, is_checked=True)
-            still = "they carry no motion"
-            for message in column_warnings(self.points, self.features, self.source, constant=still):
+            still = "they carry no motion, leave them out with --without"
+            given = (self.points, self.features, self.source)
+            for message in (*column_warnings(*given, constant=still), *shared_values(*given)):
                 warnings.warn(message, stacklevel=2)
+            repeated = np.flatnonzero(self._first_equals() < np.arange(len(self)))
+            if repeated.size:
+                warnings.warn(
+                    f"{repeated.size} cells of {self.source} repeat another's {self.time_name} and "
+                    f"coordinates, the first in row {repeated[0]}; if it lists cells twice, drop "
+                    "the copies",
+                    stacklevel=2,
+                )
         return self
+
+    def _first_equals(self) -> np.ndarray:
+        """The first cell of the same time and place as each, shape ``(n,)``."""
+        return first_equals([*self.points.T, self.times])
 
     def _check_conditions(self, min_cells: int) -> None:
         """Refuses conditions that cannot be compared; one may lack cells at some of the times."""
@@ -249,3 +267,18 @@ class Snapshots:
                 f"weights of {self.source} include {self.weights.min():g}; they must not be "
                 "negative"
             )
+
+
+def _together(cells: np.ndarray, first: np.ndarray, count: int) -> np.ndarray:
+    """About the first `count` of some cells, of equal ones all or none, and never all of them.
+
+    Args:
+        cells: shuffled.
+        first: for each, which cell is the first that equals it.
+        count: one or more.
+    """
+    place, group = np.unique(first, return_index=True, return_inverse=True)[1:]
+    rank = place[group]
+    last = np.partition(rank, count - 1)[count - 1]
+    chosen = rank <= last
+    return cells[rank < last] if chosen.all() else cells[chosen]

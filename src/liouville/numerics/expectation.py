@@ -12,14 +12,14 @@ the data. How many parts there are and how much they share, $\kappa$, is what su
 were kept apart.
 """
 
-import warnings
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from scipy.cluster.vq import kmeans2
 from scipy.spatial import KDTree
 
+from liouville.numerics.clusters import clusters
+from liouville.numerics.covariances import drawn_together
 from liouville.numerics.mixtures import GaussianMixture
 from liouville.numerics.robust import MOST_RATIO, robust_spread
 
@@ -31,9 +31,8 @@ _PATIENCE = 2
 # Points of a part, and never fewer than the coordinates.
 _FEWEST = 4
 # Points, a coordinate, as which the common shape counts: where the choice begins, what it is
-# changed by, and its bounds. The common scale counts as few numbers.
+# changed by, and its bounds.
 _SHRINKAGE, _FACTORS, _SHRINKAGES = 1.0, (0.2, 5.0), (0.007, 30.0)
-_SCALE_COUNT = 0.1
 # The choice is made on so many points, a fourth of which judge; where these are few, others take
 # their turn.
 _MOST_CHOSEN_ON, _FOLDS, _ENOUGH_KEPT = 4000, 4, 250
@@ -52,7 +51,7 @@ _DENSER, _NEIGHBOURS, _MOST_ADDED = 0.05, 8, 8
 # Starts are found in coordinates that grow like a logarithm beyond so many spreads.
 _LINEAR = 3.0
 # Resolution, as a share of the spread, below which double precision does not see.
-_ROUNDING, _TINY = 1e-7, 1e-15
+_ROUNDING = 1e-7
 # Arrays of points, parts and coordinates hold at most so many numbers, and so stay in the cache.
 _NUMBERS = 2**16
 
@@ -114,14 +113,12 @@ def fit_by_validation(
     return cloud.in_units_of_user(max(tried, key=cloud.mean_log_density))
 
 
-def soft_start(x: Array, parts: int, seed: int) -> Array:
-    """The share of each part in each point by k-means, shape `(n, parts)`.
+def soft_start(x: Array, parts: int, seed: int, *, tries: int = 1) -> Array:
+    """The share of each part in each point by the best of so many k-means, shape `(n, parts)`.
 
     Every part keeps a little of every point, so none is empty.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # an empty cluster is no failure
-        _, label = kmeans2(x, parts, minit="++", rng=seed)
+    label = clusters(x, parts, [seed, *([seed, i] for i in range(1, tries))])
     return 0.95 * np.eye(parts)[label] + 0.05 / parts
 
 
@@ -329,17 +326,7 @@ class _Cloud(NamedTuple):
         shift = sums.first / mass[:, None]
         own = sums.second / mass[:, None, None] - shift[:, :, None] * shift[:, None]
         own = own + np.diag(self.floor)
-        scale, shape = _common(own, mass)
-        strength = shrinkage * dim
-        # The scale of a part of very few points is not its own either.
-        typical = np.exp(np.average(np.log(scale), weights=mass))
-        count = mass * dim
-        scale = (count * scale + _SCALE_COUNT * typical) / (count + _SCALE_COUNT)
-        # In few points the shape that is common to all is not well known off its diagonal.
-        unsure = strength / (mass.sum() + strength)
-        shape = (1.0 - unsure) * shape + unsure * np.diag(np.diag(shape))
-        share = (strength / (mass + strength))[:, None, None]
-        covariances = (1.0 - share) * own + share * scale[:, None, None] * shape
+        covariances = drawn_together(own, mass, shrinkage * dim)
         return GaussianMixture(mass / mass.sum(), sums.origin + shift, covariances)
 
 
@@ -374,18 +361,6 @@ def _posterior(mixture: GaussianMixture, x: Array) -> tuple[Array, Array]:
     share = np.exp(joint - most)
     total = share.sum(axis=1, keepdims=True)
     return share / total, (np.log(total) + most)[:, 0]
-
-
-def _common(own: Array, mass: Array) -> tuple[Array, Array]:
-    """The scale of each part and the shape of all, of covariances `(parts, dim, dim)`."""
-    scale = np.ones(len(own))
-    shape = np.average(own, axis=0, weights=mass)
-    for _ in range(2):
-        # Of a symmetric inverse, the trace of a product is the sum of the products of entries.
-        scale = (np.linalg.inv(shape) * own).sum(axis=(1, 2)) / own.shape[1]
-        scale = np.maximum(scale, _TINY)  # what rounding leaves may be below zero
-        shape = np.average(own / scale[:, None, None], axis=0, weights=mass)
-    return scale, shape
 
 
 def _resolution(x: Array) -> Array:

@@ -6,21 +6,26 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import logsumexp
 
+from liouville.numerics.covariances import drawn_together
 from liouville.numerics.expectation import soft_start
 from liouville.numerics.mixtures import GaussianMixture
+from liouville.numerics.repeats import dealt
 from liouville.numerics.robust import robust_spread
 
 Array = np.ndarray
 
 # Numbers of parts that are tried, until so many in a row bring nothing.
 _PARTS, _PATIENCE = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64), 2
-# Cells of the common covariance that each part is given, a coordinate; the middle one comes first.
-_SHRINKAGES = (3.0, 1.0, 10.0)
-# The number of parts and the shrinkage are chosen on a quarter of at most so many points.
-_MOST_CHOSEN_ON, _KEPT = 1500, 0.25
+# Cells of the common shape that each part is given, a coordinate; the middle one comes first.
+_SHRINKAGES = (3.0, 1.0, 10.0, 0.3, 30.0)
+# The number of parts and the shrinkage are chosen on at most so many points, one of so many judges.
+_MOST_CHOSEN_ON, _FOLDS = 1500, 4
+# Starts of k-means, of which the tightest counts.
+_TRIES = 8
 _ITERATIONS, _LEAST_GAIN = 100, 1e-4
-# Added to variances: of what is to be compared, and of what is only not to be singular.
-_RIDGE, _LEAST_RIDGE = 1e-3, 1e-6
+# Added to variances: of what is compared with fits, the square of their smallest scale, and of what
+# is only not to be singular.
+_RIDGE, _LEAST_RIDGE = 1e-4, 1e-6
 _SCALINGS, _TINY = 20, 1e-30
 
 
@@ -43,7 +48,8 @@ def fit_shrunken_by_validation(
     if len(order) < 8:
         return fit_shrunken(x, w, parts=1)
     chosen = order[:_MOST_CHOSEN_ON]
-    kept, rest = np.split(chosen, [int(_KEPT * len(chosen))])
+    is_kept = dealt(x[chosen], _FOLDS) == 0
+    kept, rest = chosen[is_kept], chosen[~is_kept]
 
     def score(parts: int, shrinkage: float) -> float:
         found = fit_shrunken(x[rest], w[rest], parts=parts, shrinkage=shrinkage, seed=seed)
@@ -68,13 +74,10 @@ def fit_shrunken(
     shrinkage: float = _SHRINKAGES[0],
     seed: int = 0,
 ) -> GaussianMixture:
-    r"""Fits a mixture by expectation maximisation, with covariances drawn to a common one.
+    r"""Fits a mixture by expectation maximisation, with covariances drawn toward a common shape.
 
-    $$\Sigma_k = \frac{\sum_i w_i r_{ik} (x_i - m_k)(x_i - m_k)^\top + \kappa d\, \bar\Sigma}
-                      {\sum_i w_i r_{ik} + \kappa d}:$$
-
-    the covariance $\bar\Sigma$ within all parts counts as $\kappa d$ points of each, and its own
-    diagonal as $\kappa d$ points in it.
+    The shape that is common to all parts counts as $\kappa d$ points of each, at its own scale: see
+    `liouville.numerics.covariances`.
 
     Args:
         x: points, shape `(n, dim)`.
@@ -86,7 +89,7 @@ def fit_shrunken(
     x, w = _with_mass(x, weights)
     found = _Standardised.of(x, w)
     parts = min(parts, len(np.unique(found.points, axis=0)))
-    share = soft_start(found.points, parts, seed)
+    share = soft_start(found.points, parts, seed, tries=_TRIES)
     strength, before = shrinkage * x.shape[1], -np.inf
     mixture = found.maximise(share, strength)
     for _ in range(_ITERATIONS):
@@ -108,7 +111,7 @@ def of_groups(
         x: points, shape `(n, dim)`.
         weights: their masses, shape `(n,)`.
         share: of each part in each point, shape `(n, parts)`, of sum one.
-        strength: $\kappa d$, as how many points the common covariance counts.
+        strength: $\kappa d$, as how many points the common shape counts.
         leading: beyond so many coordinates, covariances are diagonal.
     """
     found = _Standardised.of(x, weights)
@@ -224,9 +227,5 @@ def _maximise(sums: Array, strength: float, ridge: float) -> GaussianMixture:
     scatter = np.empty((len(mass), dim, dim))
     scatter[:, rows, columns] = scatter[:, columns, rows] = sums[:, 1 + dim :]
     scatter -= np.einsum("k,ki,kj->kij", mass, means, means)
-    common = scatter.sum(axis=0) / mass.sum()
-    weight = strength / (mass.sum() + strength)
-    common = (1.0 - weight) * common + weight * np.diag(np.diag(common))
-    covariances = (scatter + strength * common) / (mass[:, None, None] + strength)
-    covariances += ridge * np.eye(dim)
-    return GaussianMixture(mass / mass.sum(), means, covariances)
+    own = scatter / mass[:, None, None] + ridge * np.eye(dim)
+    return GaussianMixture(mass / mass.sum(), means, drawn_together(own, mass, strength))

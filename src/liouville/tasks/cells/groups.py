@@ -1,11 +1,10 @@
 """Groups of chains that run together, and the mixtures they make."""
 
-import warnings
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.cluster.vq import kmeans2
 
+from liouville.numerics.clusters import clusters as kmeans
 from liouville.numerics.distances import Cloud
 from liouville.numerics.mixtures import GaussianMixture
 from liouville.numerics.shrunken import follow, of_groups
@@ -72,12 +71,7 @@ def clusters(points: np.ndarray, parts: int, seed: int) -> np.ndarray:
     """The group of each chain by k-means in the space of all times; no group is empty."""
     flat = points.reshape(len(points), -1)
     parts = min(parts, len(np.unique(flat, axis=0)))
-    with warnings.catch_warnings():
-        # An empty cluster is no failure: it is given a chain below.
-        warnings.simplefilter("ignore", UserWarning)
-        tried = [kmeans2(flat, parts, minit="++", rng=[seed, i]) for i in range(_RESTARTS)]
-    spread = [((flat - centres[label]) ** 2).sum() for centres, label in tried]
-    label = tried[int(np.argmin(spread))][1]
+    label = kmeans(flat, parts, [[seed, i] for i in range(_RESTARTS)])
     rng = np.random.default_rng(seed)
     for empty in np.setdiff1d(np.arange(parts), label):
         crowded = np.flatnonzero(np.bincount(label, minlength=parts)[label] > 1)

@@ -15,6 +15,7 @@ from liouville.numerics.couplings import Chains, chains
 from liouville.numerics.distances import Cloud
 from liouville.numerics.mixtures import GaussianMixture
 from liouville.numerics.parameters import Fixed
+from liouville.numerics.repeats import dealt
 from liouville.paths import (
     Contextual,
     Diagonal,
@@ -126,9 +127,10 @@ def choose_groups(
         return config
     rng = np.random.default_rng(seed)
     drawn = [rng.permutation(len(x))[:_MOST_LOOKED_AT] for x in clouds]
+    hands = [dealt(x[index], _FOLDS) for x, index in zip(clouds, drawn)]
     folds: list[tuple[Chains, list[Cloud], list[Cloud]]] = []
     for fold in range(_FOLDS):
-        apart = [np.arange(len(index)) % _FOLDS == fold for index in drawn]
+        apart = [hand == fold for hand in hands]
         kept = [index[~out] for index, out in zip(drawn, apart)]
         near, mass = ([a[i] for a, i in zip(rows, kept)] for rows in (clouds, masses))
         grown = None if factors is None else [f[i] for f, i in zip(factors, kept)]
