@@ -139,7 +139,7 @@ def follow(
         mixture: where to begin.
         x: points, shape `(n, dim)`.
         weights: their masses, shape `(n,)`.
-        strength: of the common covariance, as in `of_groups`.
+        strength: of the common shape, as in `of_groups`.
         steps: how many.
         leading: beyond so many coordinates, covariances are diagonal.
     """

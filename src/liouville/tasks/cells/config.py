@@ -94,8 +94,8 @@ class PathConfig:
     )
     prior: float | None = option(
         None,
-        "cells as which the common covariance counts in that of a part at the start; by default "
-        "what cells kept apart show",
+        "cells as which the common shape counts in the covariance of a part at the start; by "
+        "default what cells kept apart show",
         within=NOT_NEGATIVE,
     )
     scale: Literal["auto", "diagonal", "leading", "full"] = option(

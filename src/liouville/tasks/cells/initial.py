@@ -36,7 +36,7 @@ from liouville.tasks.cells.judge import thin
 # Chains are matched exactly, which costs their number cubed: about a second a pair of snapshots for
 # the most of them. With many snapshots they are fewer, in all pairs together no more than so many.
 _MOST_CHAINS, _FEWEST, _MOST_PAIRS = 1500, 300, 6000
-# What is tried: parts, and as how many chains for every coordinate the common covariance counts in
+# What is tried: parts, and as how many chains for every coordinate the common shape counts in
 # that of a part. The first of these comes with all numbers of parts.
 _PARTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
 _PRIORS = (2.0, 0.5, 6.0, 20.0)
