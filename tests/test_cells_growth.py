@@ -1,6 +1,7 @@
 """Snapshots whose masses and proportions change: what is growth, and what is motion."""
 
 import dataclasses
+import warnings
 
 import jax
 import jax.numpy as jnp
@@ -27,6 +28,7 @@ from liouville.tasks.cells.initial import (
     choose_groups,
     growth_of_groups,
     initial_path,
+    say_steps_of_chance,
     total_curves,
 )
 from liouville.tasks.cells.read import read
@@ -124,6 +126,19 @@ def test_what_growth_costs_follows_the_units_and_not_the_noise():
     assert default_length(wide) == pytest.approx(default_length(clouds), rel=0.02)
     # What moves as a whole may go as far as it does.
     assert default_length(moving()) == pytest.approx(0.75 * 3.0, rel=0.05)
+
+
+def test_steps_that_are_chance_are_said():
+    """Two types at rest, alone and with forty coordinates of noise; then all of them move."""
+    noise = [np.random.default_rng(i).normal(size=(len(x), 40)) for i, x in enumerate(two_types())]
+    wide = [np.concatenate(pair, axis=1) for pair in zip(two_types(), noise)]
+    with pytest.warns(UserWarning, match="as far as between two halves of one .*--delta$"):
+        say_steps_of_chance(wide, chains_through(wide))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        say_steps_of_chance(two_types(), chains_through(two_types()))
+        moved = [x + 5.0 * i for i, x in enumerate(wide)]
+        say_steps_of_chance(moved, chains_through(moved))
 
 
 def test_growth_of_groups_is_that_of_the_cheapest_curve():

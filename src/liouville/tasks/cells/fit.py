@@ -39,6 +39,7 @@ from liouville.tasks.cells.initial import (
     energy_of_chains,
     growth_of_groups,
     initial_path,
+    say_steps_of_chance,
     total_curves,
 )
 from liouville.tasks.cells.read import read
@@ -226,7 +227,9 @@ def _with_delta(config: CellsConfig, clouds: list[np.ndarray], seed: int) -> Cel
         )
     if growth.of == "parts":
         if growth.delta is None:
-            conserved = chains_through(clouds, noise=config.gaps.noise, seed=seed)
+            options: Any = {"noise": config.gaps.noise, "seed": seed}
+            conserved = chains_through(clouds, **options)
+            say_steps_of_chance(clouds, conserved, **options)
             delta = growth_length(clouds, conserved)
             growth = dataclasses.replace(growth, delta=float(f"{delta:.3g}"))
         return dataclasses.replace(config, growth=growth)

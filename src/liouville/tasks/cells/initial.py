@@ -45,6 +45,8 @@ _FEWEST_CHAINS = 10  # a part, on average
 _MOST_LOOKED_AT, _FOLDS = 900, 3
 _MOST_FOLLOWED = 4000  # cells of a time that the start of training is fitted to
 _MOST_WORSE = 3  # numbers of parts without progress after which no more are tried
+# Squared steps of less than so many times those within a snapshot are chance.
+_MORE_THAN_CHANCE = 1.1
 _LOGISTIC_DEVIATION = float(np.pi / np.sqrt(3.0))
 
 
@@ -73,6 +75,39 @@ def chains_through(
             stacklevel=2,
         )
     return found
+
+
+def say_steps_of_chance(
+    snapshots: Sequence[np.ndarray], conserved: Chains, *, noise: float = 0.0, seed: int = 0
+) -> None:
+    """Warns if cells step hardly farther than between two halves of one snapshot.
+
+    In many coordinates they do even at rest, and then steps do not tell what is far.
+
+    Args:
+        snapshots: clouds `(n_i, dim)`.
+        conserved: chains through them without growth.
+        noise: how far chance decides whom chains join.
+        seed: of the chains.
+    """
+    if min(map(len, snapshots)) < 2:
+        return
+    halves = [[x[::2], x[1::2]] for x in snapshots]
+    rest = [_median_steps(chains_through(pair, noise=noise, seed=seed))[0] for pair in halves]
+    steps, least = _median_steps(conserved), np.sqrt(np.square(rest).mean())
+    if steps.max() ** 2 < _MORE_THAN_CHANCE * least**2:
+        warnings.warn(
+            f"cells step from one snapshot to the next as far as between two halves of one "
+            f"({steps.max():.3g} and {least:.3g} in scaled units): such steps are chance, and "
+            "types whose shares change may be seen to turn into one another; compare fewer "
+            "coordinates (--dims) or a smaller --delta",
+            stacklevel=2,
+        )
+
+
+def _median_steps(joined: Chains) -> np.ndarray:
+    """The median step of chains to each next snapshot, shape `(times - 1,)`."""
+    return np.median(np.linalg.norm(np.diff(joined.points, axis=1), axis=-1), axis=0)
 
 
 def energy_of_chains(times: np.ndarray, joined: Chains) -> float:
