@@ -77,7 +77,7 @@ def test_an_effect_is_found_and_kept(tmp_path):
         ("time,rain", [(0, "much")], "'much' on line 2"),
         ("time", [(0,), (1,)], "no covariates"),
         ("time,rain", [], "no rows|no covariates"),
-        ("when,rain", [(0, 1)], "column 'time'"),
+        ("when,rain", [(0, 1)], "no column of times"),
     ],
 )
 def test_tables_that_say_nothing(tmp_path, header, rows, message):

@@ -109,13 +109,60 @@ def test_units_of_numbers_are_said_and_can_be_given(tmp_path: Path) -> None:
     assert read_events(small, window=(0, 3000)).origin is None
 
 
+_US, _EU = ["{1}/{2}/{0}", "{2}.{1}.{0}"]
+_HALVES = ["12:00:00 AM", "07:13:17 am", "09:39:51 PM"]
+
+
+@pytest.mark.parametrize(
+    ("form", "clocks", "order"),
+    [(_US, _HALVES, "month, day"), (_US, CLOCKS, "month, day"), (_EU, CLOCKS, "day, month")],
+)
+def test_a_column_tells_the_order_of_day_and_month(
+    tmp_path: Path, form: str, clocks: Any, order: str
+) -> None:
+    days = ["2019-12-02", "2019-11-30", "2019-12-01"]
+    dates = [form.format(*day.split("-")) for day in days]
+    expected = [f"{day}T{clock}Z" for day, clock in zip(days, CLOCKS)]
+    columns = _columns(time=[f"{day} {clock}" for day, clock in zip(dates, clocks)])
+    with pytest.warns() as said:
+        found = read_events(_table(tmp_path, columns), window=(WINDOW))
+    texts = " ".join(str(each.message) for each in said)
+    assert f"are read as {order}, year: 1 of 3, such as '" in texts
+    assert [found.instant(t) for t in found.times] == expected
+    if clocks is CLOCKS:
+        with pytest.warns():
+            apart = read_events(_table(tmp_path, _columns(date=dates, time=clocks)))
+        np.testing.assert_array_equal(apart.times, found.times)
+
+
+def test_rows_that_stand_for_several_events(tmp_path: Path) -> None:
+    path = _table(
+        tmp_path, {"t": [0, 7, 7, 14], "x": 4 * [1], "y": [1, 1, 2, 2], "cases": [2, 0, 1, 3]}
+    )
+    with pytest.warns(UserWarning, match="'cases' .* number of events of a row.*--counts"):
+        found = read_events(path, window=(0, 21))
+    np.testing.assert_array_equal(found.times, [0, 0, 7, 14, 14, 14])
+    np.testing.assert_array_equal(found.places[:, 1], [1, 1, 2, 2, 2, 2])
+    assert len(read_events(path, window=(0, 21), counts="none", mark="none")) == 4
+    path = _table(tmp_path, {"t": [0, 7], "x": [1, 1], "y": [1, 2], "n": [1.5, 2]})
+    with _raises("'n' of .* has 1.5 on line 2, which is no number of events"):
+        read_events(path, window=(0, 21), counts="n")
+    # Rates are no numbers of events, and ones say nothing.
+    for values in ([0.5, 2], [1, 1]):
+        path = _table(tmp_path, {"t": [0, 7], "x": [1, 1], "y": [1, 2], "count": values})
+        assert len(read_events(path, window=(0, 21), mark="none")) == 2
+
+
 @pytest.mark.parametrize(
     ("times", "pattern"),
     [
         ({"date": [190301, 190301, 190302]}, "'190301' on line 2.*more than one way.*time-unit"),
         ({"date": [20190301] * 3}, "'20190301' on line 2.*more than one way"),
         ({"time": CLOCKS}, "times of day, such as '00:00:00', without a date.*--time date,time"),
-        ({"date": ["1/3/2019"] * 3, "time": CLOCKS}, "name the date, too"),
+        ({"date": ["1/3/2019"] * 3, "time": CLOCKS}, "'1/3/2019T00.*more than one way"),
+        ({"date": ["13/3/2019", "3/13/2019", "1/3/2019"]}, "more than one way"),
+        ({"date": ["1/13/2019 13:00 AM"] * 3}, "more than one way"),
+        ({"year": [2019] * 3, "week": [1, 2, 3]}, "'year' and 'week': weeks are numbered"),
         ({"time": ["3/4/2019"] * 3}, "more than one way"),
         ({"started_at": DAYS, "ended_at": DAYS}, "several columns of times: started_at, ended_at"),
         ({**_PARTS, "month": [3, 13, 3]}, "2019-13-01.*line 3"),
@@ -190,11 +237,46 @@ def test_several_places_are_asked_for(tmp_path: Path) -> None:
     _is_the_catalogue(_read(path))
 
 
+@pytest.mark.parametrize(
+    "names", [("easting", "northing"), ("X Coordinate", "Y Coordinate"), ("x_rd", "y_rd")]
+)
+def test_places_on_a_plane(tmp_path: Path, names: Any) -> None:
+    columns = {"time": _columns()["time"], **dict(zip(names, PLACES.T.tolist())), "mag": SIZES}
+    found = _read(_table(tmp_path, columns))
+    assert found.features == names
+    assert not found.is_geographic
+    np.testing.assert_array_equal(found.places, PLACES)
+    # Degrees win, and a pair without other words.
+    both = _columns() | dict(zip(names, 2 * [[1, 2, 3]]))
+    assert _read(_table(tmp_path, both)).is_geographic
+    several = {**columns, "home_x": [1, 2, 3], "home_y": [1, 2, 3]}
+    if names[0] == "easting":
+        assert _read(_table(tmp_path, several)).features == names
+    else:
+        with _raises("several places of an event"):
+            read_events(_table(tmp_path, several))
+
+
 # Marks.
 
 
 @pytest.mark.parametrize(
-    "name", ["Mw", "ML", "Ms", "mb", "M", "mag", "Magnitude", "Mag.", "mw_pref", "MAGNITUDE (Mw)"]
+    "name",
+    [
+        "Mw",
+        "ML",
+        "Mj",
+        "Mjma",
+        "mb_Lg",
+        "Ms",
+        "mb",
+        "M",
+        "mag",
+        "Magnitude",
+        "Mag.",
+        "mw_pref",
+        "MAGNITUDE (Mw)",
+    ],
 )
 def test_names_of_magnitudes(tmp_path: Path, name: str) -> None:
     columns = _columns()

@@ -36,7 +36,7 @@ def missing_rows(
         raise LiouvilleError(
             f"missing or infinite values in {source}, by column: {counts}; the first on "
             f"{where(int(np.argmin(whole)))}. Fill them in, leave the column out, or say "
-            "missing='drop' to drop those events"
+            "missing='drop' (--set data.missing=drop) to drop those events"
         )
     said.append(
         f"{int(np.sum(~whole))} of {whole.size} events of {source} have missing or infinite "

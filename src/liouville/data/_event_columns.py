@@ -8,6 +8,8 @@ role; without one, a column that has such a word among others (``start_lat``) if
 import re
 from collections.abc import Collection, Sequence
 
+import numpy as np
+
 from liouville.data._names import listed
 from liouville.data._roles import USUAL
 from liouville.data._tables import Table
@@ -23,20 +25,29 @@ _ABOUT = {
 
 _LONGITUDE, _LATITUDE = set(USUAL["longitude"]), set(USUAL["latitude"])
 _DEPTH = {"depth"}
-_SIZE = {"magnitude", "mag", "mw", "mww", "mwc", "mwb", "mwr", "ml", "mb"}
+_EAST, _NORTH = {"x", "east", "easting", "eastings"}, {"y", "north", "northing", "northings"}
+_SIZE = {
+    *("magnitude", "mag", "mw", "mww", "mwc", "mwb", "mwr", "mwp", "ml", "mlh", "mb"),
+    *("mblg", "mj", "mjma"),
+}
 
 _TIME_NAMES = (
     *("time", "times", "datetime", "date_time", "timestamp", "origin_time", "event_time"),
     *("origin_datetime", "decimal_year", "year_decimal", "decyear", "epoch", "date"),
-    *("origin_date", "event_date", "occurred_at", *USUAL["time"], "year", "years"),
+    *("origin_date", "event_date", "occurred_at", "origintime", "t", "day", "days", "hour"),
+    *("hpf", "dpf", "hpi"),
 )
-_TIME_WORDS = {"time", "date", "datetime", "timestamp", "at"}
+_TIME_WORDS = {"time", "date", "datetime", "timestamp", "at", "week"}
 _MARK_NAMES = (
     *("magnitude", "mag", "magnitude_value", "mag_value", "preferred_magnitude", "mark", "marks"),
-    *("mw", "mww", "mw_pref", "mwc", "mwb", "mwr", "ml", "mb"),
+    *("mw", "mww", "mw_pref", "mwc", "mwb", "mwr", "ml", "mj", "mjma", "mb"),
 )
 # In small letters these are milliseconds, metres or months.
 _SHORT_MARK_NAMES = ("Ms", "MS", "Md", "MD", "M")
+_COUNT_NAMES = (
+    *("cases", "case_count", "n_cases", "num_cases", "number_of_cases", "new_cases", "count"),
+    *("counts", "n_events", "num_events", "event_count", "number_of_events", "frequency"),
+)
 _SEQUENCE_NAMES = USUAL["sequence"]
 _TYPE_NAMES = ("type", "event_type", "eventtype", "evtype", "etype", "type_of_event")
 
@@ -83,7 +94,7 @@ def is_latitude(name: str) -> bool:
 
 def find(table: Table, names: Sequence[str], apart: Collection[str] = ()) -> str | None:
     """The first column, besides some, that has one of some names; the first of these names wins."""
-    rank = {name: i for i, name in reversed(list(enumerate(names)))}
+    rank = {name: i for i, name in enumerate(dict.fromkeys(names))}
     found = [(rank.get("_".join(words_of(n)), len(rank)), n) for n in table.names if n not in apart]
     best = min(found, default=(len(rank), ""), key=lambda pair: pair[0])
     return best[1] if best[0] < len(rank) else None
@@ -113,16 +124,17 @@ def coordinates(table: Table) -> tuple[str, ...]:
     Raises:
         LiouvilleError: If there are several pairs, or some of them without the others.
     """
-    pairs = geographic_pairs(table)
+    lower = {name.strip().casefold(): name for name in table.names}
+    pairs = geographic_pairs(table) or _planar_pairs(table)
     if len(pairs) == 1:
-        return pairs[0]
+        has_height = pairs[0] == (lower.get("x"), lower.get("y")) and "z" in lower
+        return (*pairs[0], lower["z"]) if has_height else pairs[0]
     if pairs:
         shown = " or ".join(",".join(pair) for pair in pairs)
         raise LiouvilleError(
             f"{table.source} has several places of an event: {shown}; name one pair with "
             "features (--features)"
         )
-    lower = {name.strip().casefold(): name for name in table.names}
     some = [n for n in table.names if is_degrees(n)] + [lower[n] for n in "yz" if n in lower]
     if "x" not in lower and some:
         raise LiouvilleError(
@@ -135,14 +147,24 @@ def coordinates(table: Table) -> tuple[str, ...]:
 
 def geographic_pairs(table: Table) -> list[tuple[str, str]]:
     """Columns of longitude and latitude whose names differ in this alone; plain names win."""
-    own = [(n, *_without(n, _LONGITUDE | _LATITUDE)) for n in table.names if is_degrees(n)]
+    return _pairs(table.names, _LONGITUDE, _LATITUDE)
+
+
+def _planar_pairs(table: Table) -> list[tuple[str, str]]:
+    """Columns of numbers called x and y, or easting and northing, likewise."""
+    pairs = _pairs(table.names, _EAST, _NORTH)
+    return [pair for pair in pairs if all(map(table.is_numeric, pair))]
+
+
+def _pairs(names: Sequence[str], first: set[str], second: set[str]) -> list[tuple[str, str]]:
+    own = [(n, *_without(n, first | second)) for n in names if not _is_about(n)]
     pairs = [
         (one, two)
         for one, words, rest in own
         for two, other, other_rest in own
-        if words <= _LONGITUDE and other <= _LATITUDE and rest == other_rest
+        if words and words <= first and other and other <= second and rest == other_rest
     ]
-    plain = [pair for pair in pairs if not _without(pair[0], _LONGITUDE)[1]]
+    plain = [pair for pair in pairs if not _without(pair[0], first)[1]]
     return plain or pairs
 
 
@@ -155,6 +177,17 @@ def mark_columns(table: Table, apart: Collection[str] = ()) -> list[str]:
     found = [n for n in _with_word(table, _SIZE, apart) if table.is_numeric(n)]
     found.sort(key=lambda name: rank.get("_".join(words_of(name)), len(rank)))
     return found + [n for n in table.names if n.strip(" .") in _SHORT_MARK_NAMES and n not in apart]
+
+
+def count_column(table: Table, apart: Collection[str] = ()) -> str | None:
+    """The column of whole numbers, not all one, that says how many events each row stands for."""
+    name = find(table, _COUNT_NAMES, apart)
+    if name is None or not table.is_numeric(name):
+        return None
+    numbers = table.numbers(name)
+    numbers = numbers[np.isfinite(numbers)]
+    is_count = numbers.size and (numbers >= 0).all() and (numbers == np.floor(numbers)).all()
+    return name if is_count and (numbers != 1).any() else None
 
 
 def sequence_column(table: Table, apart: Collection[str] = ()) -> str | None:

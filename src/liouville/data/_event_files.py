@@ -14,6 +14,7 @@ from liouville.data._event_archives import NONE, EventTable
 from liouville.data._event_checks import Missing, missing_rows
 from liouville.data._event_columns import (
     coordinates,
+    count_column,
     is_degrees,
     is_geographic,
     mark_columns,
@@ -49,6 +50,7 @@ def read_events(
     time_unit: TimeUnit = "auto",
     select: str | Sequence[str] | None = None,
     kinds: bool = False,
+    counts: str | None = None,
 ) -> Events:
     """Reads events: when, where, and if known how large or of which kind.
 
@@ -89,6 +91,8 @@ def read_events(
         select: Conditions that rows must meet, as a list or with commas: ``"type=earthquake"``,
             ``"depth<30"``, ``"magType=mw|mww"``.
         kinds: Whether marks that are numbers are names of kinds, too.
+        counts: Column of whole numbers: how many events a row stands for. By default one called
+            ``cases``, ``count`` or the like, with a warning; ``"none"`` for one event a row.
 
     Raises:
         LiouvilleError: If the file, a name in it or a value cannot be used.
@@ -109,7 +113,7 @@ def read_events(
         )
     if not select:
         _say_types(found.table)
-    columns = _columns(found.table, time, names, mark, sequence)
+    columns = _columns(found.table, time, names, mark, sequence, counts)
     events = _events(found, columns, window, missing, time_unit, kinds)
     if found.names and mark in (None, NONE):
         events = replace(events, mark_name="magnitude")
@@ -125,6 +129,7 @@ class _Columns:
     features: tuple[str, ...]
     mark: str | None
     sequence: str | None
+    counts: str | None  # of the number of events of each row
 
 
 def _columns(
@@ -133,6 +138,7 @@ def _columns(
     features: tuple[str, ...] | None,
     mark: str | None,
     sequence: str | None,
+    counts: str | None,
 ) -> _Columns:
     """The columns that were named, and those found for what was not."""
     source = table.source
@@ -141,6 +147,7 @@ def _columns(
     used, times = times_of(table, time, features or ())
     features = _sort(coordinates(table) if features is None else features, source)
     used = (*used, *features)
+    named_mark = mark
     if mark is None:
         several = mark_columns(table, used)
         if len(several) > 1:
@@ -150,17 +157,20 @@ def _columns(
                 stacklevel=4,
             )
         mark = several[0] if several else NONE
+    is_unmarked = named_mark is None and mark == NONE
     if sequence is None:
         sequence = sequence_column(table, (*used, mark)) or NONE
-    for name in (*features, mark, sequence):
+    is_guess = counts is None
+    counts = counts or count_column(table, (*used, mark, sequence)) or NONE
+    for name in (*features, mark, sequence, counts):
         if name != NONE:
             table.values(name)  # refuses an unknown name
-    kept = [name for name in (*used, mark, sequence) if name != NONE]
+    kept = [name for name in (*used, mark, sequence, counts) if name != NONE]
     twice = next((name for name in kept if kept.count(name) > 1), None)
     if twice is not None:
         raise LiouvilleError(f"column {twice!r} of {source} is used twice; name another")
+    rest = [name for name in table.names if name not in kept]
     if is_open and not features:
-        rest = [name for name in table.names if name not in kept]
         unused = f"; not used: {listed(rest)}" if rest else ""
         warnings.warn(
             f"{source} has no columns longitude and latitude, or x and y: its events are in time "
@@ -168,8 +178,20 @@ def _columns(
             "are none",
             stacklevel=4,
         )
+    elif is_unmarked and rest:
+        warnings.warn(
+            f"{source} has no column of magnitudes or kinds that is known by its name: its events "
+            f"are without; not used: {listed(rest)}. Name one with mark (--mark), or say 'none'",
+            stacklevel=4,
+        )
+    if is_guess and counts != NONE:
+        warnings.warn(
+            f"{counts!r} of {source} is taken as the number of events of a row; name another "
+            "column with counts (--counts), or say 'none' if a row is one event",
+            stacklevel=4,
+        )
     named = listed(used[: len(used) - len(features)])
-    own = (None if name == NONE else name for name in (mark, sequence))
+    own = (None if name == NONE else name for name in (mark, sequence, counts))
     return _Columns(named, times, features, *own)
 
 
@@ -190,12 +212,16 @@ def _events(
     names_of_kinds: tuple[str, ...] = ()
     if mark is not None:
         columns[mark], names_of_kinds = marks_of(table, mark, missing, kinds=kinds)
+    if own.counts is not None:
+        columns[own.counts] = _counts(table, own.counts)
     columns[own.time] = np.where(is_missing(own.times), np.nan, 0.0)
     said: list[str] = []
     whole = missing_rows(columns, missing, source, table.where, said)
     for message in said:
         warnings.warn(message, stacklevel=3)
     rows = np.flatnonzero(whole)
+    if own.counts is not None:
+        rows = np.repeat(rows, columns[own.counts][rows].astype(np.intp))
     if not rows.size and (window is None or not given.names):
         raise LiouvilleError(
             f"{source} has no row with a time and all else it needs, and so no events; give "
@@ -234,6 +260,19 @@ def _events(
         is_geographic=is_geographic(own.features),
         source=source,
     )
+
+
+def _counts(table: Table, name: str) -> np.ndarray:
+    """Numbers of events by row, NaN where there is none; refuses what counts nothing."""
+    numbers = table.numbers(name)
+    bad = np.flatnonzero(np.isfinite(numbers) & ((numbers < 0) | (numbers != np.floor(numbers))))
+    if bad.size:
+        raise LiouvilleError(
+            f"column {name!r} of {table.source} has {numbers[bad[0]]:g} on "
+            f"{table.where(int(bad[0]))}, which is no number of events; name a column of whole "
+            "numbers with counts (--counts), or say 'none'"
+        )
+    return numbers
 
 
 def _sort(features: tuple[str, ...], source: str) -> tuple[str, ...]:

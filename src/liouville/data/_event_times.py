@@ -9,6 +9,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from liouville.data._day_orders import YEAR_LAST, with_year_first
 from liouville.data._event_columns import (
     PARTS_OF_TIME,
     dated_columns,
@@ -18,7 +19,7 @@ from liouville.data._event_columns import (
     words_of,
 )
 from liouville.data._instants import DAY, is_stamp, iso, microseconds
-from liouville.data._names import listed, names_among, not_found
+from liouville.data._names import listed, names_among
 from liouville.data._tables import Table, as_numbers, is_missing
 from liouville.data._times import numbers_from_times
 from liouville.errors import LiouvilleError
@@ -92,8 +93,17 @@ def times_of(
     found = names or time_columns(table, apart)
     name = only(found, "times", "time (--time)", table.source)
     if name is None:
-        raise not_found("column", "time", table.names, table.source)
-    values = table.values(name)
+        raise LiouvilleError(
+            f"{table.source} has no column of times; name one with time (--time). It "
+            f"has: {listed(table.names)}"
+        )
+    years = [other for other in table.names if "_".join(words_of(other)) in PARTS_OF_TIME["year"]]
+    if not names and years and "week" in words_of(name) and table.is_numeric(name):
+        raise LiouvilleError(
+            f"{table.source} has times in {years[0]!r} and {name!r}: weeks are numbered in several "
+            "ways; write a column with the first day of each week, such as 2019-01-07"
+        )
+    values = with_year_first(table.values(name), name)
     if _all_match(values, _CLOCK):
         raise LiouvilleError(
             f"column {name!r} of {table.source} holds times of day, such as {str(values[0])!r}, "
@@ -263,7 +273,7 @@ def _from_years(numbers: np.ndarray) -> np.ndarray:
 
 def _date_and_clock(table: Table, names: Collection[str]) -> tuple[str, str] | None:
     """A column of dates and one of times of day among some columns, or None."""
-    dates = [name for name in names if _all_match(table.values(name), _DATE)]
+    dates = [n for n in names if any(_all_match(table.values(n), p) for p in (_DATE, YEAR_LAST))]
     clocks = [name for name in names if _all_match(table.values(name), _CLOCK)]
     if not clocks and len(dates) == 1:  # times of day in digits, such as 54624
         clocks = [n for n in names if n not in dates and _all_match(table.values(n), _CLOCK_DIGITS)]
@@ -288,7 +298,7 @@ def _all_match(values: np.ndarray, pattern: re.Pattern[str]) -> bool:
 
 def _joined(table: Table, date: str, clock: str) -> np.ndarray:
     """Dates and times of day as stamps; the empty text if either is missing."""
-    days, hours = (table.values(name) for name in (date, clock))
+    days, hours = with_year_first(table.values(date), date), table.values(clock)
     absent = is_missing(days) | is_missing(hours)
     clocks = _clocks(_texts(hours))
     stamps = [
@@ -305,7 +315,9 @@ def _texts(values: np.ndarray) -> list[str]:
 
 
 def _with_dashes(day: str) -> str:
-    return f"{day[:4]}-{day[4:6]}-{day[6:]}" if day.isdigit() else day.replace("/", "-")
+    if day.isdigit():
+        return f"{day[:4]}-{day[4:6]}-{day[6:]}"
+    return day.replace("/", "-") if day[:4].isdigit() else day
 
 
 def _clocks(hours: list[str]) -> list[str]:

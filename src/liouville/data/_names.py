@@ -28,9 +28,9 @@ def check_choice(choice: str, choices: Any, what: str) -> None:
 def not_found(kind: str, name: str, available: Sequence[str], source: str) -> LiouvilleError:
     """The error for a name that a file does not have: the nearest one, and those there are."""
     near = difflib.get_close_matches(name, available, n=1)
-    hint = f"did you mean {shown(near[0])!r}? " if near else ""
+    hint = f"; did you mean {shown(near[0])!r}?" if near else "; name one of those it has."
     return LiouvilleError(
-        f"no {kind} {shown(name)!r} in {source}; {hint}It has: {listed(available)}"
+        f"no {kind} {shown(name)!r} in {source}{hint} It has: {listed(available)}"
     )
 
 

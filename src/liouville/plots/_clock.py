@@ -53,7 +53,8 @@ class Clock:
 
     def tick(self, axis: Axis) -> None:
         """Ticks at dates."""
-        locator = dates.AutoDateLocator(minticks=3, maxticks=6)
+        # With fewer it has no ticks for 71 hours or 35 months, and warns.
+        locator = dates.AutoDateLocator(minticks=3, maxticks=7)
         axis.set_major_locator(locator)
         axis.set_major_formatter(dates.ConciseDateFormatter(locator))
 

@@ -141,23 +141,36 @@ def _view(z: np.ndarray, zero: float, intervals: list[list[float]]) -> _View:
     middle, least, most = float(np.median(z)), float(z.min()), float(z.max())
     if max(most - middle, middle - least) > _FAR * spread:
         candidates.append(_View("sinh", spread))
-    if zero < least and middle - zero < _NEAR * spread:
-        candidates += [_View("exp", zero - _ROUNDING), _View("softplus", zero - _ROUNDING)]
+    if zero <= least and middle - zero < _NEAR * spread:
+        bound = zero - _margin(z, zero)
+        candidates += [_View("exp", bound), _View("softplus", bound)]
     for low, high in intervals:
-        if low < least and most < high and most - least > _FILLED * (high - low):
-            candidates.append(_View("logit", low - _ROUNDING, high + _ROUNDING))
+        if low <= least and most <= high and most - least > _FILLED * (high - low):
+            candidates.append(_View("logit", low - _margin(z, low), high + _margin(z, high)))
     if len(candidates) == 1:
         return candidates[0]
     rows = np.random.default_rng(0).permutation(len(z))[:_MOST_ROWS]
     kept, rest = z[rows[::_KEPT], None], np.delete(z[rows], np.s_[::_KEPT])[:, None]
     nats = [_nats(view, rest, kept) for view in candidates]
-    best = int(np.argmin([n.mean() for n in nats]))
-    gain, error = _gain(nats[0], nats[best])
+    gains = [_gain(nats[0], each) for each in nats]
+    best = int(np.argmax([gain for gain, _ in gains]))
+    gain, error = gains[best]
     if gain > max(_LEAST_GAIN, _ERRORS * error):
         return candidates[best]
     # One column alone may do without a map, but several with tails are far out one by one.
     far = [i for i, view in enumerate(candidates) if view.kind == "sinh"]
-    return candidates[far[0]] if far and _gain(nats[0], nats[far[0]])[0] > -_LEAST_GAIN else _View()
+    return candidates[far[0]] if far and gains[far[0]][0] > -_LEAST_GAIN else _View()
+
+
+def _margin(z: np.ndarray, bound: float) -> float:
+    """How far a bound lies out: half the way to the value next to it, if it is one itself.
+
+    Such a value was rounded or cut to the bound: it stands for those nearer to it than to the next.
+    """
+    away = np.abs(z - bound)
+    if away.min() > 0.0 or not away.any():
+        return _ROUNDING
+    return max(float(away[away > 0.0].min()) / 2.0, _ROUNDING)
 
 
 def _gain(before: np.ndarray, after: np.ndarray) -> tuple[float, float]:

@@ -72,6 +72,11 @@ class DataConfig:
     sequence: str | None = option(
         None, "column or array of the sequence an event belongs to", flag="--sequence"
     )
+    counts: str | None = option(
+        None,
+        "column of how many events a row stands for, by default cases, count, ...; none: one",
+        flag="--counts",
+    )
     window: str | tuple[float, float] | None = option(
         None, "begin and end of observation: numbers, or stamps with a comma", flag="--window"
     )

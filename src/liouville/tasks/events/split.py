@@ -47,7 +47,7 @@ def read_catalogue(source: Any, settings: EventsConfig) -> Events:
 
 def columns_of(options: Mapping[str, Any]) -> dict[str, Any]:
     """What `read_events` is told of columns and rows: a run's histories are read as its data."""
-    names = ("time", "time_unit", "features", "mark", "sequence", "select")
+    names = ("time", "time_unit", "features", "mark", "sequence", "select", "counts")
     found = {name: options[name] for name in names if options.get(name) is not None}
     return {**found, "kinds": options.get("mark_law") == "kinds"}
 
