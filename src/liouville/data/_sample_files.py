@@ -9,14 +9,14 @@ import numpy as np
 from liouville.data._annotated import Annotated
 from liouville.data._archives import Archive
 from liouville.data._arrays import real_matrix
-from liouville.data._names import names_among, not_found
+from liouville.data._names import listed, names_among, not_found
 from liouville.data._records import number_values
 from liouville.data._roles import usual
 from liouville.data._samples import Samples
 from liouville.data._sources import ALL, Source, opened, source_of
 from liouville.data._suspects import identifiers_of, other_columns, said_columns
 from liouville.data._tables import Table, as_numbers, is_missing, kept_columns
-from liouville.errors import LiouvilleError
+from liouville.errors import LiouvilleError, shown
 
 _MOST_CLASSES = 1000
 """A column of more different numbers is no class column, however often they repeat."""
@@ -167,6 +167,13 @@ def _of_table(table: Table, request: _Request) -> _Columns:
     if not names:
         raise LiouvilleError(
             f"{table.source} has no columns besides the classes {label!r}; add columns"
+        )
+    texts = [] if features else [name for name in names if not table.is_numeric(name)]
+    if len(texts) > 1:
+        raise LiouvilleError(
+            f"columns {listed(texts)} of {table.source} hold text; leave them out: --without "
+            f"{','.join(map(shown, texts))}, take one as classes (--label), or name the features "
+            "to read"
         )
     points = table.matrix(names)
     if features is None:

@@ -151,7 +151,7 @@ def initial_intensity(
         rate = etas.pieces(events, pieces)
     elif pieces > 1:
         rate = Piecewise.of(own, np.linspace(begin, end, pieces + 1)[1:-1].tolist())
-    if options.period is not None:
+    if options.period is not None and options.harmonics:
         halves = PeriodicSeries.of(0.5 * own, options.period, options.harmonics)
         rate = SumOfRates((rate, halves))
     if known is not None:

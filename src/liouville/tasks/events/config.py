@@ -124,9 +124,16 @@ class TimesConfig:
         within=COUNT,
     )
     period: float | None = option(
-        None, "period of the background rate, in units of time", within=POSITIVE
+        None,
+        "period of the background rate, in units of time; by default a day, a week or a year, if "
+        "the events keep to one",
+        within=POSITIVE,
     )
-    harmonics: int = option(2, "harmonics of a periodic background", within=FEW)
+    harmonics: int | None = option(
+        None,
+        "harmonics of a periodic background, by default 2, and 15 for the hours of a week; 0: none",
+        within=Range(low=0, high=1000),
+    )
     covariates: str | None = option(
         None, "table of what drives the background: a time and numbers, each row until the next"
     )

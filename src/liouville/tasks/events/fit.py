@@ -37,6 +37,7 @@ from liouville.tasks.events.measure import Judged
 from liouville.tasks.events.model import EventModel
 from liouville.tasks.events.odds import log_odds
 from liouville.tasks.events.read import read
+from liouville.tasks.events.rhythm import with_rhythm
 from liouville.tasks.events.score import score
 from liouville.tasks.events.scores import Scores
 from liouville.tasks.events.split import Loaded, Split
@@ -112,6 +113,7 @@ def resolve(loaded: Loaded, config: EventsConfig, progress: bool | None = None) 
     del progress
     parts, known = loaded.parts, loaded.covariates
     training = parts.training
+    config = dataclasses.replace(config, times=with_rhythm(config.times, training))
     config = resolve_choices(config, training)
     units = EventUnits.chosen(config, training)
     if known is not None and known.times[0] > training.windows[:, 0].min():
@@ -139,7 +141,8 @@ def resolve(loaded: Loaded, config: EventsConfig, progress: bool | None = None) 
         )
     if config.times.pieces is None:
         pieces = 1
-        if first is not None and config.times.model == "hawkes" and kept is not None:
+        is_steady = config.times.period is None
+        if first is not None and is_steady and config.times.model == "hawkes" and kept is not None:
             excerpts = units.excerpts(kept, reach, targets)
             pieces = preferred_pieces(first, training, kept, log_rates_of(first, excerpts))
         config = dataclasses.replace(config, times=dataclasses.replace(config.times, pieces=pieces))

@@ -1,0 +1,106 @@
+"""Rhythms of the clock: days, weeks and years in which events keep to the same hours."""
+
+import dataclasses
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+from scipy.stats import t as student
+
+from liouville.data import Events
+from liouville.tasks.events.config import TimesConfig
+
+# Days in a period, the words for it, and how many harmonics may tell it. Those of the week reach
+# to the second of the day: hours differ on Sundays.
+_PERIODS = ((1.0, "day", 2), (7.0, "week", 2), (7.0, "week", 15), (365.2425, "year", 2))
+_FEWEST, _MOST = 4, 50  # stretches of whole periods
+_LEVEL, _LEAST_GAIN = 1e-3, 0.005  # the level of the test, and nats per event
+_HARMONICS = 2
+_FLOOR, _GRID = 0.05, 256  # of a series, which may be negative; points of its mean
+
+
+class Rhythm(NamedTuple):
+    """A period that the rate of events has.
+
+    Attributes:
+        period: in the unit of the events.
+        harmonics: that tell it.
+        name: in words.
+        gain: nats per event by which stretches are likelier with the hours of all others.
+    """
+
+    period: float
+    harmonics: int
+    name: str
+    gain: float
+
+
+def with_rhythm(options: TimesConfig, events: Events) -> TimesConfig:
+    """The configuration with the period of the background and its harmonics, where they are open.
+
+    Warns:
+        UserWarning: if a period is found, with what it is worth.
+    """
+    harmonics = options.harmonics
+    if options.period is not None or harmonics == 0:
+        return dataclasses.replace(
+            options, harmonics=_HARMONICS if harmonics is None else harmonics
+        )
+    found = rhythm_of(events)
+    if found is None:
+        return options
+    warnings.warn(
+        f"events of {events.source} keep to the hours of a {found.name} ({found.gain:.2g} nats an "
+        f"event), and their background has this period, times.period={found.period:.7g}; "
+        "times.harmonics=0 leaves it out",
+        stacklevel=3,
+    )
+    own = found.harmonics if harmonics is None else harmonics
+    return dataclasses.replace(options, period=found.period, harmonics=own)
+
+
+def rhythm_of(events: Events) -> Rhythm | None:
+    r"""The day, week or year that events keep to, if they do.
+
+    The Fourier series $f_{-s}$ of the phases $\theta$ of all stretches of time but one says the
+    events of that one: $g_s = \sum_{i \in s} \log f_{-s}(\theta_i)$. If there is no rhythm its
+    mean is not above zero whatever the clusters are, as these do not come back: it is asked of
+    Student's $t$ over the stretches. Of the rhythms that pass the one of the largest gain counts.
+
+    Args:
+        events: with an origin, in days; others have no clock.
+    """
+    if events.origin is None or events.time_unit != "days":
+        return None
+    found = [_judged(events, *each) for each in _PERIODS]
+    return max((f for f in found if f is not None), key=lambda f: f.gain, default=None)
+
+
+def _judged(events: Events, period: float, name: str, harmonics: int) -> Rhythm | None:
+    begin, end = float(events.windows[:, 0].max()), float(events.windows[:, 1].min())
+    whole = int((end - begin) / period)
+    if whole < _FEWEST:
+        return None
+    cycles = (events.times[~events.is_history] - begin) / period
+    cycles = cycles[(cycles >= 0.0) & (cycles < whole)]
+    stretches = min(whole, _MOST)
+    stretch = np.floor(cycles).astype(int) * stretches // whole
+    orders = 2j * np.pi * np.arange(1, harmonics + 1)
+    waves = np.exp(np.outer(cycles % 1.0, orders))
+    sums, counts = np.zeros((stretches, harmonics), complex), np.zeros((stretches, 1))
+    np.add.at(sums, stretch, waves)
+    np.add.at(counts, stretch, 1.0)
+    others = (sums.sum(axis=0) - sums) / np.maximum(counts.sum() - counts, 1.0)
+
+    def factor(series: np.ndarray, at: np.ndarray) -> np.ndarray:
+        return np.maximum(1.0 + 2.0 * np.sum((series.conj() * at).real, axis=-1), _FLOOR)
+
+    grid = np.exp(np.outer((np.arange(_GRID) + 0.5) / _GRID, orders))
+    mean = factor(others[:, None], grid).mean(axis=1)
+    gains = np.zeros(stretches)
+    np.add.at(gains, stretch, np.log(factor(others[stretch], waves) / mean[stretch]))
+    least = student.ppf(1.0 - _LEVEL, stretches - 1) * gains.std(ddof=1) / np.sqrt(stretches)
+    gain = float(gains.sum() / max(len(cycles), 1))
+    if gain < _LEAST_GAIN or gains.mean() <= least:
+        return None
+    return Rhythm(period, harmonics, name, gain)
