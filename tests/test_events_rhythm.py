@@ -36,7 +36,7 @@ def _drawn(rng, days: float, count: int, *swings: tuple[float, float]) -> np.nda
 )
 def test_periods_are_found_and_said(days, swings, period, harmonics):
     events = _events(_drawn(np.random.default_rng(0), days, 2500, *swings), days)
-    with pytest.warns(UserWarning, match="keep to the hours of a .*times.harmonics=0 leaves"):
+    with pytest.warns(UserWarning, match="have a rhythm of a .*times.harmonics=0 leaves"):
         found = with_rhythm(TimesConfig(), events)
     assert (found.period, found.harmonics) == (period, harmonics)
     # The gain is the divergence of the shares of the parts from equal ones, less what is not known.

@@ -84,10 +84,11 @@ def sample(
     as_json: Json = False,
 ) -> None:
     """Draw points from the density at one time and write them to a file."""
-    from liouville.tasks.ask import columns
+    from liouville.tasks.ask import columns, drawn_values
 
     model = _model(run, given)
     drawn = model.sample(time, n, seed=seed, extrapolate=extrapolate)
+    drawn = drawn_values(model, time, drawn)
     found = {model.time_name: np.full(n, time), **columns("", model.features, drawn)}
     finish_table(out, found, as_json, time=time)
 

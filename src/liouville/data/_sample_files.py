@@ -1,5 +1,6 @@
 """Reading samples, with a class for each row if there is one, from tables and arrays."""
 
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -172,8 +173,8 @@ def _of_table(table: Table, request: _Request) -> _Columns:
     if len(texts) > 1:
         raise LiouvilleError(
             f"columns {listed(texts)} of {table.source} hold text; leave them out: --without "
-            f"{','.join(map(shown, texts))}, take one as classes (--label), or name the features "
-            "to read"
+            f"{shlex.quote(','.join(map(shown, texts)))}, take one as classes (--label), or name "
+            "the features to read"
         )
     points = table.matrix(names)
     if features is None:

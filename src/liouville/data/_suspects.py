@@ -1,5 +1,6 @@
 """Columns of a table that are numbers and yet no coordinates, and those that name the rows."""
 
+import shlex
 import warnings
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -80,7 +81,8 @@ def said_columns(points: np.ndarray, names: Sequence[str], source: str) -> None:
     shown = [f"{name} ({kind})" for name, kind in found.items()]
     warnings.warn(
         f"columns of {source} that look like no coordinates: {listed(shown)}; leave them out with "
-        f"--without {','.join(found)} (without in Python), or name those to read with --features",
+        f"--without {shlex.quote(','.join(found))} (without in Python), or name those to read with "
+        "--features",
         stacklevel=4,
     )
 

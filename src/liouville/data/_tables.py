@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import re
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -109,8 +110,8 @@ class Table:
             comma = " (is its comma decimal, or does it mark thousands?)" if "," in cell else ""
             raise LiouvilleError(
                 f"column {name!r} of {self.source} has {cell!r} on {self.where(bad)}, which is no "
-                f"number{comma}; correct it, or leave the column out: --without {shown(name)}, or "
-                "name the features to read"
+                f"number{comma}; correct it, or leave the column out: --without "
+                f"{shlex.quote(shown(name))}, or name the features to read"
             )
         return values
 

@@ -1,11 +1,12 @@
 """Questions about a fitted model: what `query` writes."""
 
+import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from liouville.data import Points, points_of
+from liouville.data import Points, Quantisation, points_of
 from liouville.errors import LiouvilleError
 from liouville.model import Model, ModelAnswers
 from liouville.model import load as load
@@ -60,6 +61,14 @@ def query(run: Run, question: Question) -> dict[str, np.ndarray]:
             remedy += f"; {', '.join(model.contexts)} need not be, if one --given is for all points"
         raise LiouvilleError(f"{error}{remedy}") from error
     t = np.full(len(x), time) if time is not None else np.asarray(own)
+    lattice = _lattice(model)
+    if lattice is not None and np.any(t == model.times[-1]):
+        warnings.warn(
+            f"{_whole(model, lattice)} of whole steps: the density is that of values with uniform "
+            "noise of one step added; that at a value and half a step, times the step, is about "
+            "its probability",
+            stacklevel=2,
+        )
     more: dict[str, Any] = {"std": question.std, "extrapolate": question.extrapolate}
     x, contexts = x[:, : model.dim], x[:, model.dim :] if model.contexts else None
     found = model.answers(t, x, sigma=question.sigma, contexts=contexts, **more)
@@ -85,6 +94,32 @@ def query(run: Run, question: Question) -> dict[str, np.ndarray]:
     for name, value in values.items():
         about |= {name: value, f"{name}_error": errors[name]}
     return about
+
+
+def drawn_values(model: Model, time: float, drawn: np.ndarray) -> np.ndarray:
+    """Draws `(n, d)` at a time as the data have them: on whole steps at the last time, said."""
+    lattice = _lattice(model)
+    if lattice is None or time != model.times[-1]:
+        return drawn
+    warnings.warn(
+        f"{_whole(model, lattice)} of whole steps: draws are the values below those of the density",
+        stacklevel=2,
+    )
+    return lattice.remove_noise(drawn)
+
+
+def _lattice(model: Model) -> Quantisation | None:
+    """The steps of columns that were fitted with noise of one step; `None` if there are none."""
+    known = model.notes.get("quantisation")
+    lattice = None if known is None else Quantisation.from_dict(known)
+    is_own = lattice is not None and len(lattice.step) == model.dim and lattice.is_discrete.any()
+    return lattice if is_own else None
+
+
+def _whole(model: Model, lattice: Quantisation) -> str:
+    names = [name for name, is_whole in zip(model.features, lattice.is_discrete) if is_whole]
+    more = f" and {len(names) - 6} more are" if len(names) > 6 else " are"
+    return ", ".join(names[:6]) + (" is" if len(names) == 1 else more)
 
 
 def _columns_of(

@@ -259,7 +259,7 @@ def tables(summary: Mapping[str, Any]) -> list[Rows]:
     if 0 < len(matrix) <= _MOST_SHOWN:
         named[MATRIX] = ("Events that one event triggers directly, by kind", matrix)
     return [
-        Rows(key, title, rows, {n: n for row in rows for n in row})
+        Rows(key, title, rows, {n: n for row in rows for n in row if not n.endswith("_error")})
         for key, (title, rows) in named.items()
     ]
 

@@ -12,7 +12,8 @@ from liouville.tasks.events.config import TimesConfig
 
 # Days in a period, the words for it, and how many harmonics may tell it. Those of the week reach
 # to the second of the day: hours differ on Sundays.
-_PERIODS = ((1.0, "day", 2), (7.0, "week", 2), (7.0, "week", 15), (365.2425, "year", 2))
+_DAY, _WEEK, _YEAR = (1.0, "day"), (7.0, "week"), (365.2425, "year")
+_PERIODS = ((*_DAY, 2), (*_DAY, 5), (*_WEEK, 2), (*_WEEK, 15), (*_YEAR, 2), (*_YEAR, 5))
 _FEWEST, _MOST = 4, 50  # stretches of whole periods
 _LEVEL, _LEAST_GAIN = 1e-3, 0.005  # the level of the test, and nats per event
 _HARMONICS = 2
@@ -50,8 +51,8 @@ def with_rhythm(options: TimesConfig, events: Events) -> TimesConfig:
     if found is None:
         return options
     warnings.warn(
-        f"events of {events.source} keep to the hours of a {found.name} ({found.gain:.2g} nats an "
-        f"event), and their background has this period, times.period={found.period:.7g}; "
+        f"events of {events.source} have a rhythm of a {found.name} ({found.gain:.2g} nats an "
+        f"event), and so has their background: times.period={found.period:.7g}; "
         "times.harmonics=0 leaves it out",
         stacklevel=3,
     )

@@ -1,0 +1,86 @@
+"""Events that keep to the hours of a day, a week or a year: with and without the period.
+
+    python benchmarks/events_rhythm.py [--laws day week year clusters] [--events 2000]
+
+A Poisson process whose rate has a period, and a self-exciting one of a constant background. Nats
+per event in time of the test (the last tenth; smaller is better) of the truth, of the fit with its
+defaults, and of the fit without a period; and the branching ratio of both beside the true one.
+"""
+
+import argparse
+import warnings
+
+import numpy as np
+
+from liouville.data import Events
+from liouville.problems.events import HawkesProcess
+from liouville.tasks.events.config import EventsConfig
+from liouville.tasks.events.fit import fit_events
+from liouville.tasks.events.split import divide
+
+SWINGS = {"day": (0.7, 1.0, 7.0), "week": (0.6, 7.0, 365.0), "year": (0.9, 365.2425, 3650.0)}
+CLUSTERS = HawkesProcess(
+    rate=1.0, children=0.5, kernel=("exponential", 0.5), displacement=("gaussian", 1.0)
+)
+
+
+def drawn(law: str, events: int) -> tuple[np.ndarray, float, float]:
+    """Times, the end of their window, and the true branching ratio."""
+    if law == "clusters":
+        end = events * (1.0 - CLUSTERS.branching_ratio) / CLUSTERS.rate
+        return CLUSTERS.sample(end, seed=0).times, end, CLUSTERS.branching_ratio
+    swing, period, end = SWINGS[law]
+    rng = np.random.default_rng(0)
+    times = rng.uniform(0.0, end, 4 * events)
+    share = (1.0 + swing * np.cos(2.0 * np.pi * times / period)) / (1.0 + swing)
+    return np.sort(times[rng.uniform(size=len(times)) < share][:events]), end, 0.0
+
+
+def true_nats(law: str, times: np.ndarray, begin: float, end: float) -> float:
+    """Of the events from `begin` on."""
+    late = times[times >= begin]
+    if law == "clusters":
+        children, mean = CLUSTERS.children, CLUSTERS.kernel[1]
+        gaps = late[:, None] - times
+        past = np.where(gaps > 0.0, np.exp(-np.maximum(gaps, 0.0) / mean), 0.0).sum(axis=1)
+        rates = CLUSTERS.rate + children / mean * past
+        left = np.exp(-np.maximum(begin - times, 0.0) / mean) - np.exp(-(end - times) / mean)
+        integral = CLUSTERS.rate * (end - begin) + children * left.sum()
+        return float(integral - np.log(rates).sum()) / len(late)
+    swing, period, whole = SWINGS[law]
+    turn = 2.0 * np.pi / period
+    level = len(times) / (whole + swing * np.sin(turn * whole) / turn)
+    ends = np.sin(turn * end) - np.sin(turn * begin)
+    integral = level * (end - begin + swing * ends / turn)
+    return float(integral - np.log(level * (1.0 + swing * np.cos(turn * late))).sum()) / len(late)
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("--laws", nargs="+", default=[*SWINGS, "clusters"])
+    options.add_argument("--events", type=int, default=2000)
+    chosen = options.parse_args()
+    warnings.simplefilter("ignore")
+    print(f"{'law':10s} {'truth':>8s} {'ours':>8s} {'no period':>10s}   branching: true, ours, no")
+    for law in chosen.laws:
+        times, end, ratio = drawn(law, chosen.events)
+        columns = (times, np.zeros((len(times), 0)), np.zeros(len(times), int))
+        names = {"features": (), "time_unit": "days", "origin": "2020-01-01T00:00:00Z"}
+        events = Events(*columns, np.array([[0.0, end]]), source=law, **names).check()
+        parts = divide(events, EventsConfig())
+        assert parts.test is not None
+        own, without = (
+            fit_events(parts, {"measure.baselines": False, **more}, progress=False).summary
+            for more in ({}, {"times.harmonics": 0})
+        )
+        truth = true_nats(law, times, float(parts.test.windows[0, 0]), end)
+        nats, rates = "test nats in time", "branching ratio"
+        print(
+            f"{law:10s} {truth:8.4f} {own[nats]:8.4f} {without[nats]:10.4f}   {ratio:15.3f} "
+            f"{own[rates]:5.3f} {without[rates]:5.3f}",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()
