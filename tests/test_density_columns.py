@@ -95,6 +95,23 @@ def test_maps_are_said_and_can_be_left(make, kind):
     assert columns_of(samples, DataConfig(maps="none")).map is None
 
 
+def test_values_at_a_bound_and_tails_above_one():
+    """Shares with a few whole ones, and incomes, which have far tails and are positive."""
+    rng = np.random.default_rng(0)
+    share = np.round(100.0 * rng.beta(0.7, 0.5, 400), 2)
+    share[:12] = 0.0
+    income = np.exp(10.0 + 1.1 * rng.normal(size=400))
+    samples = Samples(np.column_stack([share, income]), features=("share", "income"))
+    with pytest.warns(UserWarning, match=r"share \(between bounds.*income \(positive"):
+        columns = columns_of(samples, DataConfig())
+    drawn = columns.to_user(4.0 * rng.normal(size=(1000, 2)))
+    # A bound that is a value lies half the way to the next value farther out.
+    assert drawn[:, 0].min() > -0.501 * share[share > 0.0].min()
+    assert drawn[:, 0].max() < 100.0 + 0.501 * (100.0 - share[share < 100.0].max()) + 1e-3
+    assert drawn[:, 1].min() > -1e-3 * income.min()
+    assert np.isfinite(columns.to_model(samples.points)).all()
+
+
 def test_columns_that_need_no_map_get_none():
     rng = np.random.default_rng(0)
     columns = [

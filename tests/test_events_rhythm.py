@@ -3,13 +3,14 @@
 import warnings
 from dataclasses import replace
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from liouville.data import Events
 from liouville.problems.events import HawkesProcess
 from liouville.tasks.events.config import TimesConfig
-from liouville.tasks.events.rhythm import rhythm_of, with_rhythm
+from liouville.tasks.events.rhythm import _root, periodic_start, rhythm_of, with_rhythm
 
 
 def _events(times: np.ndarray, days: float, **more) -> Events:
@@ -67,3 +68,33 @@ def test_clusters_are_no_rhythm():
     assert sum(f is not None for f in found) <= 1
     short = _events(_drawn(rng, 3.5, 2000, (0.9, 1.0)), 3.5)
     assert rhythm_of(short) is None
+
+
+def test_a_rhythm_taken_for_triggering_is_taken_back():
+    """A law without a rhythm says that events follow others when the rate is high."""
+    rng = np.random.default_rng(0)
+    times = np.sort(_drawn(rng, 20.0, 1200, (0.8, 1.0)))
+    gaps = np.tril(times[:, None] - times, -1)
+    near = 20.0 * np.where(gaps > 0.0, np.exp(-20.0 * gaps), 0.0).sum(axis=1)
+    rate, children = 30.0, 0.5
+    for _ in range(300):  # the likeliest law without a rhythm
+        chance = rate / (rate + children * near)
+        rate, children = chance.sum() / 20.0, (1.0 - chance).mean()
+    assert children > 0.6
+    series, factor = periodic_start(times, chance, 20.0, 1.0, 2)
+    assert factor < 0.05
+    t = np.linspace(0.0, 1.0, 9)
+    found = np.exp([float(series.log_rate(jnp.asarray(s, float))) for s in t])
+    rate = 1200 / 20.0 * (1.0 + 0.8 * np.cos(2 * np.pi * t))
+    np.testing.assert_allclose(found, rate, atol=0.12 * rate.max())
+    # Triggering at hours of its own is left.
+    own = rng.uniform(size=1200) < 0.5
+    series, factor = periodic_start(times, np.where(own, 0.99, 0.01), 20.0, 1.0, 2)
+    assert 0.9 < factor < 1.1
+
+
+def test_the_root_of_a_series_is_that_of_fejer_and_riesz():
+    root = np.array([0.5 - 0.2j, 0.1 + 0.1j])
+    whole = np.array([1.0, *root])
+    own = [np.sum(whole[k:] * whole[: 3 - k].conj()) for k in range(3)]
+    np.testing.assert_allclose(_root(np.array(own[1:]) / own[0]), root, atol=1e-6)

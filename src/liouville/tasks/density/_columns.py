@@ -129,6 +129,11 @@ class _View(NamedTuple):
     high: float = 0.0
 
     @property
+    def bounds(self) -> int:
+        """How many bounds it keeps."""
+        return {"": 0, "sinh": 0, "logit": 2}.get(self.kind, 1)
+
+    @property
     def said(self) -> str:
         """What it is, in words; empty for a column that is seen as it is."""
         return _SAID.get(self.kind, "")
@@ -139,7 +144,8 @@ def _view(z: np.ndarray, zero: float, intervals: list[list[float]]) -> _View:
     candidates = [_View()]
     spread = float(robust_spread(z[:, None])[0]) or 1.0
     middle, least, most = float(np.median(z)), float(z.min()), float(z.max())
-    if max(most - middle, middle - least) > _FAR * spread:
+    has_tails = max(most - middle, middle - least) > _FAR * spread
+    if has_tails:
         candidates.append(_View("sinh", spread))
     if zero <= least and middle - zero < _NEAR * spread:
         bound = zero - _margin(z, zero)
@@ -152,14 +158,16 @@ def _view(z: np.ndarray, zero: float, intervals: list[list[float]]) -> _View:
     rows = np.random.default_rng(0).permutation(len(z))[:_MOST_ROWS]
     kept, rest = z[rows[::_KEPT], None], np.delete(z[rows], np.s_[::_KEPT])[:, None]
     nats = [_nats(view, rest, kept) for view in candidates]
-    gains = [_gain(nats[0], each) for each in nats]
-    best = int(np.argmax([gain for gain, _ in gains]))
-    gain, error = gains[best]
-    if gain > max(_LEAST_GAIN, _ERRORS * error):
-        return candidates[best]
+    gains = [_gain(nats[0], each)[0] for each in nats]
+    maps = range(1, len(candidates))
+    best = max(maps, key=lambda i: gains[i])
+    # Of about equal ones that which keeps the most bounds.
+    lost = [_gain(each, nats[best]) for each in nats]
+    near = [i for i in maps if lost[i][0] < max(_LEAST_GAIN, lost[i][1])]
+    best = max(near, key=lambda i: (candidates[i].bounds, gains[i]))
     # One column alone may do without a map, but several with tails are far out one by one.
-    far = [i for i, view in enumerate(candidates) if view.kind == "sinh"]
-    return candidates[far[0]] if far and gains[far[0]][0] > -_LEAST_GAIN else _View()
+    least = max(_LEAST_GAIN, _ERRORS * _gain(nats[0], nats[best])[1])
+    return candidates[best] if gains[best] > (-_LEAST_GAIN if has_tails else least) else _View()
 
 
 def _margin(z: np.ndarray, bound: float) -> float:

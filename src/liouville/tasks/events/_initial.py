@@ -51,7 +51,8 @@ from liouville.processes import (
 from liouville.tasks.events._covariates import Covariates
 from liouville.tasks.events._etas_law import initial_productivity
 from liouville.tasks.events.config import EventsConfig, PlacesConfig, TimesConfig
-from liouville.tasks.events.etas import EtasFit, static
+from liouville.tasks.events.etas import EtasFit, louder_by, static
+from liouville.tasks.events.rhythm import periodic_start
 from liouville.tasks.events.units import EventUnits, seen_magnitudes
 from liouville.tasks.settings import TrainingConfig
 
@@ -151,9 +152,17 @@ def initial_intensity(
         rate = etas.pieces(events, pieces)
     elif pieces > 1:
         rate = Piecewise.of(own, np.linspace(begin, end, pieces + 1)[1:-1].tolist())
+    louder = 0.0
     if options.period is not None and options.harmonics:
-        halves = PeriodicSeries.of(0.5 * own, options.period, options.harmonics)
-        rate = SumOfRates((rate, halves))
+        series = PeriodicSeries.of(0.5 * own, options.period, options.harmonics)
+        if etas is not None and options.model != "poisson":
+            seen = events.times[~events.is_history]
+            total = float(events.durations.sum())
+            series, factor = periodic_start(
+                seen, etas.chance, total, options.period, options.harmonics
+            )
+            rate, louder = ConstantRate.of(_LEAST_BACKGROUND * level), float(np.log(factor))
+        rate = SumOfRates((rate, series))
     if known is not None:
         rate = WithCovariates.of(rate, known.times[1:].tolist(), known.values)
     if options.model == "poisson":
@@ -168,7 +177,7 @@ def initial_intensity(
         kernels.append(PowerLaws.of([gap * float(s) for s in offsets], [1.3] * options.powers))
     productivity = initial_productivity(events, units.marks(events))
     if etas is not None:
-        productivity = etas.law.times.productivity
+        productivity = louder_by(etas.law.times.productivity, louder)
         if options.powers:
             kernels[-1] = etas.law.times.kernel
     weights = None if len(kernels) == 1 else [_SHARE_OF_EXPONENTIALS, 1.0 - _SHARE_OF_EXPONENTIALS]

@@ -96,7 +96,7 @@ class EtasFit(NamedTuple):
         if not dim:
             return PointProcess(times, Nowhere(), kinds)
         zones = PowerZones(
-            _louder(times.productivity, -self.background.log_level),
+            louder_by(times.productivity, -self.background.log_level),
             times.kernel,
             self.law.log_distance * jnp.eye(dim),
             self.law.log_excess,
@@ -234,7 +234,7 @@ def _log_rates(times: Hawkes, excerpts: Excerpts) -> Array:
     return jax.lax.map(lambda e: log_rates(times.after(e.history), e), excerpts)
 
 
-def _louder(productivity: AbstractProductivity, more: Array) -> AbstractProductivity:
+def louder_by(productivity: AbstractProductivity, more: Array | float) -> AbstractProductivity:
     """The same productivity with another level."""
     if isinstance(productivity, ByKind):
         return eqx.tree_at(lambda p: p.log_levels, productivity, productivity.log_levels + more)

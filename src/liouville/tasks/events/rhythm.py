@@ -8,6 +8,8 @@ import numpy as np
 from scipy.stats import t as student
 
 from liouville.data import Events
+from liouville.numerics.types import as_float
+from liouville.processes import PeriodicSeries
 from liouville.tasks.events.config import TimesConfig
 
 # Days in a period, the words for it, and how many harmonics may tell it. Those of the week reach
@@ -17,6 +19,8 @@ _PERIODS = ((*_DAY, 2), (*_DAY, 5), (*_WEEK, 2), (*_WEEK, 15), (*_YEAR, 2), (*_Y
 _FEWEST, _MOST = 4, 50  # stretches of whole periods
 _LEVEL, _LEAST_GAIN = 1e-3, 0.005  # the level of the test, and nats per event
 _HARMONICS = 2
+# Of the chances and the factor of triggering: the least, and where the factor begins.
+_LEAST, _LITTLE, _ITERATIONS = 1e-3, 0.05, 200
 _FLOOR, _GRID = 0.05, 256  # of a series, which may be negative; points of its mean
 
 
@@ -94,7 +98,7 @@ def _judged(events: Events, period: float, name: str, harmonics: int) -> Rhythm 
     others = (sums.sum(axis=0) - sums) / np.maximum(counts.sum() - counts, 1.0)
 
     def factor(series: np.ndarray, at: np.ndarray) -> np.ndarray:
-        return np.maximum(1.0 + 2.0 * np.sum((series.conj() * at).real, axis=-1), _FLOOR)
+        return _positive(1.0 + 2.0 * np.sum((series.conj() * at).real, axis=-1))
 
     grid = np.exp(np.outer((np.arange(_GRID) + 0.5) / _GRID, orders))
     mean = factor(others[:, None], grid).mean(axis=1)
@@ -105,3 +109,56 @@ def _judged(events: Events, period: float, name: str, harmonics: int) -> Rhythm 
     if gain < _LEAST_GAIN or gains.mean() <= least:
         return None
     return Rhythm(period, harmonics, name, gain)
+
+
+def periodic_start(
+    times: np.ndarray, chance: np.ndarray, duration: float, period: float, harmonics: int
+) -> tuple[PeriodicSeries, float]:
+    r"""A periodic background beside triggering whose form is known, and a factor of the latter.
+
+    A law that was fitted without the rhythm has taken it for triggering. The rate is taken as
+    $\mu f(t) + \kappa g$ and fitted by expectation maximisation: an event is background by the
+    chance $\mu f / (\mu f + \kappa g)$, $f$ is the Fourier series of such events, and $\mu$ and
+    $\kappa$ are as many as there are of both. It begins with little triggering, so that what both
+    can say is said by the rhythm.
+
+    Args:
+        times: of the events, shape `(n,)`.
+        chance: that each is background by the law without a rhythm, shape `(n,)`.
+        duration: of the observation.
+        period: of the background.
+        harmonics: of its series.
+    """
+    total, orders = len(times), np.arange(1, harmonics + 1)
+    waves = np.exp(-2j * np.pi * np.outer(times / period, orders))
+    triggered = chance.sum() / duration * (1.0 / np.maximum(chance, _LEAST) - 1.0)
+    whole = max(total - float(chance.sum()), _LEAST)
+    own, level, factor, series = np.ones(total), total / duration, _LITTLE, np.zeros(harmonics)
+    for _ in range(_ITERATIONS):
+        series = own @ waves / own.sum()
+        background = level * _positive(1.0 + 2.0 * (waves.conj() @ series).real)
+        own = background / (background + factor * triggered)
+        level = own.sum() / duration
+        factor = max((total - own.sum()) / whole, _LEAST)
+    root = _root(series)
+    coefficients = as_float(np.stack([root.real, root.imag]))
+    return PeriodicSeries(as_float(np.log(level)), coefficients, period), float(factor)
+
+
+def _positive(series: np.ndarray) -> np.ndarray:
+    return np.maximum(series, _FLOOR)
+
+
+def _root(series: np.ndarray) -> np.ndarray:
+    r"""The $z$ of a factor $A = 1 + \sum_k z_k e^{ik\theta}$ of a positive Fourier series.
+
+    $|A|^2 \propto 1 + 2 \Re \sum_k c_k e^{ik\theta}$. The logarithm of $A$ is the half of that of
+    the series which has no negative orders (Szegő).
+    """
+    orders = np.arange(1, len(series) + 1)
+    turns = np.exp(2j * np.pi * np.outer(np.arange(_GRID) / _GRID, orders))
+    logs = np.fft.fft(np.log(_positive(1.0 + 2.0 * (turns @ series).real))) / _GRID
+    logs[0] /= 2.0
+    logs[_GRID // 2 :] = 0.0
+    root = np.fft.fft(np.exp(np.fft.ifft(logs) * _GRID)) / _GRID
+    return root[orders] / root[0]
