@@ -19,8 +19,9 @@ from liouville.tasks.events.fit import fit_events
 from liouville.tasks.events.split import divide
 
 SWINGS = {"day": (0.7, 1.0, 7.0), "week": (0.6, 7.0, 365.0), "year": (0.9, 365.2425, 3650.0)}
+MEAN = 0.5  # of the delay of a child, in days
 CLUSTERS = HawkesProcess(
-    rate=1.0, children=0.5, kernel=("exponential", 0.5), displacement=("gaussian", 1.0)
+    rate=1.0, children=0.5, kernel=("exponential", MEAN), displacement=("gaussian", 1.0)
 )
 
 
@@ -40,7 +41,7 @@ def true_nats(law: str, times: np.ndarray, begin: float, end: float) -> float:
     """Of the events from `begin` on."""
     late = times[times >= begin]
     if law == "clusters":
-        children, mean = CLUSTERS.children, CLUSTERS.kernel[1]
+        children, mean = CLUSTERS.children, MEAN
         gaps = late[:, None] - times
         past = np.where(gaps > 0.0, np.exp(-np.maximum(gaps, 0.0) / mean), 0.0).sum(axis=1)
         rates = CLUSTERS.rate + children / mean * past
@@ -56,7 +57,7 @@ def true_nats(law: str, times: np.ndarray, begin: float, end: float) -> float:
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     options.add_argument("--laws", nargs="+", default=[*SWINGS, "clusters"])
     options.add_argument("--events", type=int, default=2000)
     chosen = options.parse_args()

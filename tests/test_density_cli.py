@@ -158,6 +158,22 @@ def test_draws_of_a_class_are_of_that_class(run, tmp_path):
     assert means[0] < 3.0 < means[1]
 
 
+def test_draws_of_whole_steps_are_whole(run, tmp_path, capsys):
+    drawn, half, asked = (tmp_path / f"{name}.npz" for name in ("one", "half", "asked"))
+    assert call("sample", run, "--time", 1, "-n", 50, "-o", drawn) == 0
+    assert "count, same are of whole steps: draws are the values below" in capsys.readouterr().err
+    with np.load(drawn) as found:
+        assert np.array_equal(found["count"], np.floor(found["count"]))
+        assert np.all(found["same"] % 1.0 == 0.5)
+        assert np.any(found["a"] != np.floor(found["a"]))
+    # On the way there are no values, only a density.
+    assert call("sample", run, "--time", 0.5, "-n", 50, "-o", half) == 0
+    with np.load(half) as found:
+        assert np.any(found["count"] != np.floor(found["count"]))
+    assert call("query", run, drawn, "--time", 1, "-o", asked) == 0
+    assert "uniform noise of one step added" in capsys.readouterr().err
+
+
 def test_a_class_nobody_has_seen(run, tmp_path, capsys):
     out = tmp_path / "cows.csv"
     assert call("sample", run, "--time", 1, "--given", "cow", "-o", out) == 2

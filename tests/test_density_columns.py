@@ -10,7 +10,7 @@ from scipy import stats
 import liouville as lv
 from liouville.data import Samples
 from liouville.maps import Sinh
-from liouville.tasks.density._columns import Columns, columns_of
+from liouville.tasks.density._columns import Columns, _margin, columns_of
 from liouville.tasks.density.config import DataConfig
 from tolerances import SINGLE
 
@@ -95,6 +95,15 @@ def test_maps_are_said_and_can_be_left(make, kind):
     assert columns_of(samples, DataConfig(maps="none")).map is None
 
 
+def test_a_bound_that_is_a_value_lies_half_the_way_to_the_next_one_farther_out():
+    z = np.array([0.0, 0.0, 0.04, 0.5, 0.98])
+    assert _margin(z, 0.0) == pytest.approx(0.02)
+    # One that is none lies where it is, up to rounding.
+    assert 0.0 < _margin(z, 1.0) < 1e-5
+    assert 0.0 < _margin(np.zeros(3), 0.0) < 1e-5
+
+
+@pytest.mark.slow
 def test_values_at_a_bound_and_tails_above_one():
     """Shares with a few whole ones, and incomes, which have far tails and are positive."""
     rng = np.random.default_rng(0)

@@ -76,7 +76,7 @@ def test_a_rhythm_taken_for_triggering_is_taken_back():
     times = np.sort(_drawn(rng, 20.0, 1200, (0.8, 1.0)))
     gaps = np.tril(times[:, None] - times, -1)
     near = 20.0 * np.where(gaps > 0.0, np.exp(-20.0 * gaps), 0.0).sum(axis=1)
-    rate, children = 30.0, 0.5
+    rate, children, chance = 30.0, 0.5, np.ones(1200)
     for _ in range(300):  # the likeliest law without a rhythm
         chance = rate / (rate + children * near)
         rate, children = chance.sum() / 20.0, (1.0 - chance).mean()

@@ -4,6 +4,7 @@ import io
 import re
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,7 +12,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
 from PIL import Image
 
 from liouville import plots
@@ -281,6 +284,20 @@ def test_mass_level_holds_the_mass() -> None:
 
 def test_moving_average_of_a_constant_is_the_constant() -> None:
     np.testing.assert_allclose(moving_average(np.full(50, 3.0), 7.0), 3.0)
+
+
+@pytest.mark.parametrize("days", [2.0 / 24, 71.0 / 24, 10.0, 100.0, 940.0, 1070.0, 9000.0])
+def test_dates_of_any_length_have_ticks(days):
+    figure = Figure()
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    clock = Clock("days", name="time", origin="2015-09-02T00:00:00Z")
+    clock.dress(axes)
+    axes.set_xlim(*clock.values(np.array([0.0, days])))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        figure.canvas.draw()
+    assert 2 <= len(axes.get_xticks()) <= 8
 
 
 def test_times_in_words() -> None:

@@ -118,6 +118,7 @@ def test_arrays(tmp_path: Path) -> None:
         ("a,b\n1,red\n", {}, r"column 'b' of .* has 'red' on line 2, which is no number"),
         ("a,b\n1,nan\n2,\n3,1\n", {}, r"NaN or infinite values in .* by column: b \(2\); drop"),
         ("a,b\ninf,1\n", {}, r"by column: a \(1\)"),
+        ("a,b c,d\n1,x,y\n2,x,z\n", {}, r"columns b c, d of .* hold text; .*--without 'b c,d'"),
         ("a,b\n1,2\n", {"label": "clas"}, r"no column 'clas' in .*It has: a, b"),
         ("a,b\n1,2\n", {"features": "a,B"}, r"no column 'B' .*did you mean|no column 'B'"),
         ("a,b\n1,2\n", {"features": "a,a"}, r"different names, such as 'a,b', got 'a,a'"),

@@ -98,7 +98,7 @@ def _judged(events: Events, period: float, name: str, harmonics: int) -> Rhythm 
     others = (sums.sum(axis=0) - sums) / np.maximum(counts.sum() - counts, 1.0)
 
     def factor(series: np.ndarray, at: np.ndarray) -> np.ndarray:
-        return _positive(1.0 + 2.0 * np.sum((series.conj() * at).real, axis=-1))
+        return _positive(1.0 + 2.0 * np.real(series.conj() * at).sum(axis=-1))
 
     grid = np.exp(np.outer((np.arange(_GRID) + 0.5) / _GRID, orders))
     mean = factor(others[:, None], grid).mean(axis=1)
@@ -136,12 +136,12 @@ def periodic_start(
     own, level, factor, series = np.ones(total), total / duration, _LITTLE, np.zeros(harmonics)
     for _ in range(_ITERATIONS):
         series = own @ waves / own.sum()
-        background = level * _positive(1.0 + 2.0 * (waves.conj() @ series).real)
+        background = level * _positive(1.0 + 2.0 * np.real(waves.conj() @ series))
         own = background / (background + factor * triggered)
         level = own.sum() / duration
         factor = max((total - own.sum()) / whole, _LEAST)
     root = _root(series)
-    coefficients = as_float(np.stack([root.real, root.imag]))
+    coefficients = as_float(np.stack([np.real(root), np.imag(root)]))
     return PeriodicSeries(as_float(np.log(level)), coefficients, period), float(factor)
 
 
@@ -157,7 +157,7 @@ def _root(series: np.ndarray) -> np.ndarray:
     """
     orders = np.arange(1, len(series) + 1)
     turns = np.exp(2j * np.pi * np.outer(np.arange(_GRID) / _GRID, orders))
-    logs = np.fft.fft(np.log(_positive(1.0 + 2.0 * (turns @ series).real))) / _GRID
+    logs = np.fft.fft(np.log(_positive(1.0 + 2.0 * np.real(turns @ series)))) / _GRID
     logs[0] /= 2.0
     logs[_GRID // 2 :] = 0.0
     root = np.fft.fft(np.exp(np.fft.ifft(logs) * _GRID)) / _GRID
