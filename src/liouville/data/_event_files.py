@@ -178,7 +178,7 @@ def _columns(
             "are none",
             stacklevel=4,
         )
-    elif is_unmarked and rest:
+    elif features and is_unmarked and rest:
         warnings.warn(
             f"{source} has no column of magnitudes or kinds that is known by its name: its events "
             f"are without; not used: {listed(rest)}. Name one with mark (--mark), or say 'none'",
