@@ -9,9 +9,9 @@ counts from then on (of transport the latest). Seconds that it takes to ask are 
 
 Densities, nats per fresh row (smaller is better; 5,000 rows, of which peers are chosen by the last
 500): `moons`, `checkerboard`, and `chain` of ten columns, x_1 normal and each next one normal about
-the square of the one before. The peers: a mixture of scikit-learn with more and more parts, the
-masked autoregressive flow and the coupling flow of FlowJAX (rational splines, batches of 256, Adam
-at 1e-3), and a continuous normalizing flow through Diffrax (that of `simulation.py`).
+a wave of the one before, cos(2 x). The peers: a mixture of scikit-learn with more and more parts,
+the masked autoregressive flow and the coupling flow of FlowJAX (rational splines, batches of 256,
+Adam at 1e-3), and a continuous normalizing flow through Diffrax (that of `simulation.py`).
 
 Transport between 2,000 rows each, W2 of carried fresh rows to fresh rows of the target over its
 floor, the W2 of two sets of fresh rows: from the normal law to `eight` Gaussians, and `between`
@@ -169,13 +169,13 @@ def chain(rng, n, dim=10):
     x = np.empty((n, dim))
     x[:, 0] = rng.normal(size=n)
     for i in range(1, dim):
-        x[:, i] = 0.5 * (x[:, i - 1] ** 2 - 1.0) + 0.5 * rng.normal(size=n)
+        x[:, i] = np.cos(2.0 * x[:, i - 1]) + 0.5 * rng.normal(size=n)
     return x
 
 
 def chain_log_density(x):
     """Of `chain`."""
-    noise = np.column_stack([x[:, 0], (x[:, 1:] - 0.5 * (x[:, :-1] ** 2 - 1.0)) / 0.5])
+    noise = np.column_stack([x[:, 0], (x[:, 1:] - np.cos(2.0 * x[:, :-1])) / 0.5])
     dim = x.shape[1]
     return -0.5 * (noise**2).sum(1) - 0.5 * dim * np.log(2 * np.pi) - (dim - 1) * np.log(0.5)
 

@@ -179,3 +179,23 @@ def test_a_mixture_for_each_class():
     found = fit_density(samples, {**BRIEF, "path.model": "mixture", "data.dims": None})
     assert found.model.given("bee").log_density(1.0, [3.0] * 4) > -8.0
     assert found.model.given("ant").log_density(1.0, [3.0] * 4) < -10.0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("law", ["factors", "chain"])
+def test_of_many_columns_the_family_is_what_samples_kept_apart_say(law):
+    rng = np.random.default_rng(0)
+    if law == "factors":  # a Gaussian of four factors, which few rows know
+        x = rng.normal(size=(2400, 4)) @ rng.normal(size=(4, 30)) + rng.normal(size=(2400, 30))
+        wished, other, rows = "mixture", "autoregressive", 400
+    else:  # each column about a wave of the one before, which no part follows
+        x = rng.normal(size=(5000, 6))
+        for i in range(1, 6):
+            x[:, i] = np.cos(2.0 * x[:, i - 1]) + 0.5 * x[:, i]
+        wished, other, rows = "autoregressive", "mixture", 3000
+    chosen = fit_density(x[:rows], progress=False)
+    assert chosen.config.path.model == wished
+    against = fit_density(x[:rows], {"path.model": other}, progress=False)
+    one, two = (fit.model.log_density(1.0, x[rows:]) for fit in (chosen, against))
+    gain = one - two
+    assert gain.mean() > 2.0 * gain.std() / np.sqrt(len(gain))

@@ -82,9 +82,9 @@ def points_of(
     A table or data frame gives the columns named in `features`, in the model's order, if it has
     them all; if it has none of them, its numeric columns (the time apart) must be exactly `dim`. In
     a text table a first line of names is then optional. AnnData gives them from its matrices by
-    `basis`. A ``.npz`` file gives ``X`` (or ``points``, or its only array) and, if present, ``t``;
-    a ``.npy`` file or an array gives points of shape ``(n, dim)``, or ``(dim,)`` for one point; a
-    pair gives points and times.
+    `basis`. A ``.npz`` file gives an array for each of `features`, or ``X`` (or ``points``, or its
+    only array), and, if present, ``t``; a ``.npy`` file or an array gives points of shape
+    ``(n, dim)``, or ``(dim,)`` for one point; a pair gives points and times.
 
     Args:
         source: A file, in the user's units, or an object in memory.
@@ -186,9 +186,19 @@ def _of_annotated(cells: Annotated, request: _Request, source: str) -> Points:
 
 
 def _of_archive(archive: Archive, request: _Request, source: str) -> Points:
-    key = request.basis if request.basis in archive.names else archive.points()
-    points = _rows(archive.array(key or ""), request.dim, f"array {key!r} of {source}")
-    points = request.of(points, column_names(str(key), points.shape[1]))
+    if request.basis is None and set(request.features) <= set(archive.names):
+        # As columns of a table, which is how draws are written.
+        columns = [np.atleast_1d(archive.array(name)) for name in request.features]
+        if len({column.shape for column in columns}) > 1:
+            shapes = listed([f"{n} {c.shape}" for n, c in zip(request.features, columns)])
+            raise LiouvilleError(
+                f"columns of {source} differ in length: {shapes}; give one of each"
+            )
+        points = real_matrix(np.stack(columns, axis=-1), f"columns of {source}")
+    else:
+        key = request.basis if request.basis in archive.names else archive.points()
+        points = _rows(archive.array(key or ""), request.dim, f"array {key!r} of {source}")
+        points = request.of(points, column_names(str(key), points.shape[1]))
     time_key = request.time_among(archive.names, "array", source)
     if time_key is None:
         return Points(points, None, None)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import equinox as eqx
 import jax
@@ -31,6 +31,9 @@ _LEAST_GAIN, _ERRORS = 0.01, 1.5
 _JUDGED_EVERY, _CHUNK, _CLEAR = 150, 25, 3.0
 
 
+Family = Literal["mixture", "warped", "autoregressive"]
+
+
 class Choice(NamedTuple):
     """A configuration without open choices, the path to start from, and how it was chosen."""
 
@@ -52,10 +55,11 @@ def choose(
 
     A mixture of a moderate number of parts cannot follow a sharp edge; seen through maps it can.
     One whose parts are functions of numbers cannot follow all that depends on them; conditional
-    mixtures can. Where both are open and there are enough validation samples, the mixture has a
-    fitted end and the other is trained for the likelihood alone. It is taken if it wins on the
-    validation samples by more than chance and by more than its cost, and given up as soon as it
-    would not win if each doubling of its steps went on to bring as much as the last one did.
+    mixtures can, and so they can in many coordinates, unless samples are few. Where both are open
+    the mixture has a fitted end and the other is trained for the likelihood alone. It is taken if
+    it wins on the validation samples, in few coordinates by more than chance and by more than its
+    cost, and given up as soon as it would not win if each doubling of its steps went on to bring as
+    much as the last one did.
     """
     lattice = training.quantisation
     whole = 0.0 if lattice is None else float(lattice.is_discrete.mean())
@@ -64,22 +68,31 @@ def choose(
     start = partial(initial_path, points, training, seed=seed)
     given_numbers = training.contexts is not None
     plain = resolve_choices(config, *known, given_numbers=given_numbers)
-    is_open = config.path.model == "auto" and plain.path.model == "mixture"
+    usual = plain.path.model
+    is_many = usual == "autoregressive" and not given_numbers
+    is_open = config.path.model == "auto" and (is_many or usual == "mixture")
+    # Of many coordinates what is lost by the wrong family is seen in few rows.
+    fewest = 1 if is_many else _FEWEST_KEPT
+    if not is_open or validation is None or len(validation) < fewest:
+        return Choice(plain, start(plain.path))
+
+    def of_family(model: Family) -> DensityConfig:
+        own = replace(config, path=replace(config.path, model=model))
+        return resolve_choices(own, *known, given_numbers=given_numbers)
+
+    plain = of_family("mixture")
+    rich = of_family("autoregressive" if is_many or given_numbers else "warped")
     path = start(plain.path)
-    if not is_open or validation is None or len(validation) < _FEWEST_KEPT:
-        return Choice(plain, path)
-    wished = replace(config.path, model="autoregressive" if given_numbers else "warped")
-    rich = resolve_choices(replace(config, path=wished), *known, given_numbers=given_numbers)
-    # Members that are averaged are better than one, which is enough to win.
-    one = start(replace(rich.path, members=1))
+    # Members that are averaged are better than one, which in few coordinates is enough to win.
+    tried = start(rich.path if is_many else replace(rich.path, members=1))
     before = _nats(path, validation, units)
-    after = _try_out(one, rich, training, validation, units, before, progress)
+    after = _try_out(tried, rich, training, validation, units, before, progress)
     if after is None:
-        return Choice(rich, one, is_interrupted=True)
+        return Choice(rich, tried, is_interrupted=True)
     gain, error = average_of(before - after, validation)
-    if not gain > max(_LEAST_GAIN, _ERRORS * error):
+    if not gain > max(_LEAST_GAIN, 0.0 if is_many else _ERRORS * error):
         return Choice(plain, path, gain)
-    return Choice(rich, one if rich.path.members == 1 else start(rich.path), gain)
+    return Choice(rich, tried if is_many or rich.path.members == 1 else start(rich.path), gain)
 
 
 def _try_out(
