@@ -3,7 +3,7 @@
 `python benchmarks/cells_fates.py` fits with default settings and prints, beside the truth by brute
 force, the mean absolute error of fate probabilities by parts, flow and diffusion, of a plain rule
 and of balanced optimal transport. `--moscot PYTHON` names the Python of an environment that has
-moscot, which then answers for the same cells.
+moscot, which then answers for the same cells. `--save` writes the tables of the pages.
 """
 
 import argparse
@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from results import Column, Table
 
 from liouville import fit_cells
 from liouville.cells import Groups, fates, transitions
@@ -26,6 +27,15 @@ from liouville.problems.cells import TYPES, Population
 
 FATES = TYPES[1:]
 MIDDLE, END = 2.0, 4.0
+ERRORS = (
+    *(Column("fates"), Column("seed"), Column("descendants count"), Column("all", ".3f")),
+    *(Column(f"day {day}", ".3f") for day in range(4)),
+    Column("seconds", ".1f"),
+)
+TABLES = (
+    *(Column("way"), Column("seed"), Column("largest error of the table", ".3f")),
+    *(Column("mean error of the table", ".3f"), Column("correlation of growth", ".3f")),
+)
 # The cells that moscot is given are read from a file, and what it says is written to one.
 MOSCOT = """
 import sys, time, warnings
@@ -109,11 +119,11 @@ def right_fates(
     return np.concatenate(parts)[:, 1:]
 
 
-def by_time(found: np.ndarray, right: np.ndarray, times: np.ndarray) -> str:
-    return "  ".join(
-        f"day {t:g} {mean_error(found[times == t], right[times == t]):.4f}"
-        for t in np.unique(times)
-    )
+def by_time(found: np.ndarray, right: np.ndarray, times: np.ndarray) -> dict[str, float]:
+    days = {
+        f"day {t:g}": mean_error(found[times == t], right[times == t]) for t in np.unique(times)
+    }
+    return {"all": mean_error(found, right), **days}
 
 
 def table_error(model: Model, truth: BranchingCells, cells: Population, groups: Groups, by: str):
@@ -128,17 +138,16 @@ def table_error(model: Model, truth: BranchingCells, cells: Population, groups: 
     return float(off.max()), float(off.mean())
 
 
-def run(seed: int, options: argparse.Namespace) -> None:
+def run(seed: int, options: argparse.Namespace, errors: Table) -> list[dict]:
+    """Adds a row for each way, and returns those of the other table."""
     truth = BranchingCells()
     cells = truth.sample(options.cells, seed=seed)
     times, rng = np.asarray(truth.days), np.random.default_rng(seed)
     totals = ",".join(f"{t:g}={size:.6g}" for t, size in zip(times, cells.sizes))
     snapshots = Snapshots(cells.points, cells.times, time_name="day")
-    begin = time.time()
     settings = {"training.seed": seed, "growth.mass": totals, **options.set}
     fitted = fit_cells(snapshots, settings)
     model = fitted.model
-    print(f"seed {seed}: fitted in {time.time() - begin:.0f} s, {fitted.config.path.parts} parts")
     last = (cells.times == END) & (cells.types > 0)
     groups = Groups.of(cells.points[last], cells.names[last])
     before = np.flatnonzero(cells.times < END)
@@ -156,7 +165,6 @@ def run(seed: int, options: argparse.Namespace) -> None:
     }
     right = {growth: right_fates(truth, x, t, options.draws, growth) for growth in (True, False)}
     for growth in (True, False):
-        print(f"  fates, {'descendants count' if growth else 'as if none divided'}")
         answers = {}
         for name, more in ways.items():
             begin, by = time.time(), name.split(",")[0]
@@ -170,14 +178,16 @@ def run(seed: int, options: argparse.Namespace) -> None:
             if said is not None:
                 answers["moscot"] = said[0][among], said[1]
         for name, (found, seconds) in answers.items():
-            off = mean_error(found, right[growth])
-            line = f"    {name:22s} {off:.4f}  {by_time(found, right[growth], t)}"
-            print(f"{line}  {seconds:.1f} s", flush=True)
+            row = {"fates": name, "seed": seed, "descendants count": "yes" if growth else "no"}
+            errors.add({**row, **by_time(found, right[growth], t), "seconds": seconds})
     rates = np.concatenate([model.growth(d, cells.points[cells.times == d]) for d in times])
-    print(f"  growth: correlation {np.corrcoef(rates, truth.growth(cells.points))[0, 1]:.3f}")
+    known = truth.growth(cells.points)
+    row, rows = {"seed": seed, "correlation of growth": np.corrcoef(rates, known)[0, 1]}, []
     for by in ("parts", "flow", "diffusion"):
         worst, mean = table_error(model, truth, cells, groups, by)
-        print(f"  table by {by}: largest error {worst:.3f}, mean {mean:.3f}", flush=True)
+        row |= {"largest error of the table": worst, "mean error of the table": mean}
+        rows.append({"way": by, **row})
+    return rows
 
 
 def main() -> None:
@@ -188,10 +198,15 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=400, help="of the truth, for each cell")
     parser.add_argument("--moscot", help="the Python of an environment with moscot")
     parser.add_argument("--set", nargs="*", default=[], metavar="a.b=c")
+    parser.add_argument("--save", action="store_true", help="write the tables of the pages")
     options = parser.parse_args()
     options.set = dict(pair.split("=") for pair in options.set)
-    for seed in range(options.seeds):
-        run(seed, options)
+    errors = Table("fates", ERRORS, keep=options.save)
+    rows = [row for seed in range(options.seeds) for row in run(seed, options, errors)]
+    print()
+    table = Table("fates_tables", TABLES, keep=options.save)
+    for row in rows:
+        table.add(row)
 
 
 if __name__ == "__main__":

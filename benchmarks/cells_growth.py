@@ -1,6 +1,6 @@
 """Growth told from motion: two made populations, and simulated networks whose counts are masses.
 
-    python benchmarks/cells_growth.py [--seeds 3] [TWO_GENE.npz THREE_GENE.npz ...]
+    python benchmarks/cells_growth.py [--seeds 3] [--save] [TWO_GENE.npz THREE_GENE.npz ...]
     python benchmarks/cells_growth.py --image docs/images/growth.png
 
 Default settings throughout. `resting`: two types at (+-3, 0) with deviation .5, in counts 100:200,
@@ -16,12 +16,11 @@ model's growth with the simulator's, a multiple of x_2^2 / (1 + x_2^2).
 """
 
 import argparse
-import platform
 import time
 from pathlib import Path
 
-import jax
 import numpy as np
+from results import Column, Table
 from scipy.spatial.distance import cdist
 
 from liouville.data import Snapshots, read_cells
@@ -31,6 +30,23 @@ from liouville.tasks.cells.fit import CellsFit, fit_cells
 SIDES = np.array([[-3.0, 0.0], [3.0, 0.0]])
 COUNTS = ((100, 200), (200, 200), (400, 200))
 SHARES = [a / (a + b) for a, b in COUNTS]
+ABOVE = Column("held-out nats above the mixture", ".3f", error="its error")
+RESTING = (
+    *(Column("seed"), ABOVE, Column("its error", ".3f"), Column("largest error of a share", ".3f")),
+    *(Column("largest mass in the gap", ".3f"), Column("cells that cross, of 300")),
+    *(Column("largest mean speed", ".3f"), Column("difference of the rates (0.693)", ".3f")),
+    Column("seconds", ".0f"),
+)
+MOVING = (
+    *(Column("seed"), ABOVE, Column("its error", ".3f"), Column("mean speed (3)", ".2f")),
+    *(Column("largest mean rate (0)", ".3g"), Column("largest error of the mean", ".3f")),
+    Column("seconds", ".0f"),
+)
+NETWORKS = (
+    *(Column("cells"), Column("seed"), *(Column(f"t = {t}", ".3f") for t in (1, 2, 3, 4))),
+    *(Column("halves of the true cells", ".3f"), Column("largest error of the mass", ".3f")),
+    *(Column("growth", ".2f"), Column("seconds", ".0f")),
+)
 
 
 def fitted(cells: Snapshots, seed: int, **settings) -> tuple[CellsFit, float]:
@@ -49,6 +65,11 @@ def moving_cells(seed: int) -> list[np.ndarray]:
     return [0.5 * rng.normal(size=(300, 2)) + [x, 0.0] for x in (-3.0, 0.0, 3.0)]
 
 
+def above(result: CellsFit) -> dict[str, float]:
+    name = "held-out nats above the mixture"
+    return {name: result.summary[name], "its error": result.summary[f"{name}, standard error"]}
+
+
 def resting(seed: int) -> dict[str, float]:
     clouds = resting_cells(seed)
     result, seconds = fitted(Snapshots.of(clouds, [0.0, 1.0, 2.0]), seed)
@@ -59,13 +80,13 @@ def resting(seed: int) -> dict[str, float]:
     rates = np.array([model.growth(t, SIDES) for t in times])
     ends = model.trajectories(clouds[0], [0.0, 2.0])[-1]
     return {
-        "nats above the mixture": result.summary["held-out nats above the mixture"],
-        "its error": result.summary["held-out nats above the mixture, standard error"],
+        "seed": seed,
+        **above(result),
         "largest error of a share": max(abs(shares[4 * i] - SHARES[i]) for i in range(3)),
         "largest mass in the gap": max(float((np.abs(x[:, 0]) < 1.5).mean()) for x in draws),
         "cells that cross, of 300": int(((ends[:, 0] > 0) != (clouds[0][:, 0] > 0)).sum()),
         "largest mean speed": float(max(speeds)),
-        "difference of rates (.693)": float(np.mean(rates[:, 0] - rates[:, 1])),
+        "difference of the rates (0.693)": float(np.mean(rates[:, 0] - rates[:, 1])),
         "seconds": seconds,
     }
 
@@ -76,9 +97,10 @@ def moving(seed: int) -> dict[str, float]:
     draws = [model.sample(t, 20_000, seed=1) for t in times]
     velocities = np.array([model.velocity(t, x).mean(axis=0) for t, x in zip(times, draws)])
     return {
-        "nats above the mixture": result.summary["held-out nats above the mixture"],
-        "mean speed along (3)": float(velocities[:, 0].mean()),
-        "largest mean rate": max(
+        "seed": seed,
+        **above(result),
+        "mean speed (3)": float(velocities[:, 0].mean()),
+        "largest mean rate (0)": max(
             float(np.abs(model.growth(t, x)).mean()) for t, x in zip(times, draws)
         ),
         "largest error of the mean": float(
@@ -94,7 +116,7 @@ def plan_distance(x: np.ndarray, weights: np.ndarray, y: np.ndarray) -> float:
     return float((plan * cost).sum())
 
 
-def network(file: Path, seed: int, *, halves: bool = False) -> list[dict[str, float]]:
+def network(file: Path, seed: int, *, halves: bool = False) -> dict[str, float | str]:
     cells = read_cells(file)
     half = cells.split(0.5, seed)
     seen, judged = half if halves else (cells, cells)
@@ -102,19 +124,19 @@ def network(file: Path, seed: int, *, halves: bool = False) -> list[dict[str, fl
     times, model = seen.distinct_times, result.model
     # Without halves the same cells are carried and met, as published.
     moved = model.weighted_trajectories(judged.at(times[0]), times)
-    rows = []
+    name = file.stem.replace("_", " ")
+    row = {"cells": f"{name}, other half" if halves else name, "seed": seed, "seconds": seconds}
+    floors, off = [], []
     for i, t in enumerate(times.tolist()[1:], start=1):
         y, weights = judged.at(t), np.exp(moved.log_weights[i])
         x, other = (h.at(t) for h in half)
-        floor = plan_distance(x, np.ones(len(x)), other)
-        mass = weights.sum() / len(y) - 1.0
-        distance = plan_distance(moved.points[i], weights, y)
-        rows.append({"time": t, "W1": distance, "two halves": floor, "mass error": mass})
+        floors.append(plan_distance(x, np.ones(len(x)), other))
+        off.append(abs(weights.sum() / len(y) - 1.0))
+        row[f"t = {i}"] = plan_distance(moved.points[i], weights, y)
     rates = np.concatenate([model.growth(t, judged.at(t)) for t in times])
     gene = np.concatenate([judged.at(t)[:, 1] for t in times])
-    rows[-1]["rates"] = float(np.corrcoef(rates, gene**2 / (1.0 + gene**2))[0, 1])
-    rows[-1]["seconds"] = seconds
-    return rows
+    row |= {"halves of the true cells": np.mean(floors), "largest error of the mass": max(off)}
+    return row | {"growth": float(np.corrcoef(rates, gene**2 / (1.0 + gene**2))[0, 1])}
 
 
 def picture(file: Path) -> None:
@@ -144,27 +166,28 @@ def picture(file: Path) -> None:
     figure.savefig(file, dpi=150, metadata={"Software": None})
 
 
-def show(name: str, row: dict[str, float]) -> None:
-    print(f"{name:26s}" + "  ".join(f"{key} {value:.4g}" for key, value in row.items()), flush=True)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("files", nargs="*", type=Path)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--image", type=Path, help="draw the made populations, and nothing else")
+    parser.add_argument("--save", action="store_true", help="write the tables of the pages")
     options = parser.parse_args()
     if options.image:
         picture(options.image)
         return
-    print(f"{platform.processor() or platform.machine()}, jax {jax.__version__}")
-    for seed in range(options.seeds):
-        show(f"resting, seed {seed}", resting(seed))
-        show(f"moving, seed {seed}", moving(seed))
-        for file in options.files:
-            for halves in (False, True):
-                for row in network(file, seed, halves=halves):
-                    show(f"{file.stem}{', halves' * halves}, seed {seed}", row)
+    made = {"resting": (RESTING, resting), "moving": (MOVING, moving)}
+    for name, (columns, measured) in made.items():
+        table = Table(f"growth_{name}", columns, keep=options.save)
+        for seed in range(options.seeds):
+            table.add(measured(seed))
+        print()
+    if options.files:
+        table = Table("growth_networks", NETWORKS, keep=options.save, note="W1 to the cells.")
+    for file in options.files:
+        for halves in (False, True):
+            for seed in range(options.seeds):
+                table.add(network(file, seed, halves=halves))
 
 
 if __name__ == "__main__":

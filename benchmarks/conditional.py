@@ -1,6 +1,7 @@
 """Conditional transport and densities: of each context beside what is known in closed form.
 
     python benchmarks/conditional.py [--rows 4000] [--seeds 2] [--only transport|density]
+        [--save]
 
 Of every context c both ends are Gaussians in two or five coordinates whose means, and in the last
 rows whose covariances too, depend on c; the model sees rows with the context of each, and none of
@@ -18,13 +19,11 @@ context is two Gaussians whose distance grows with it.
 """
 
 import argparse
-import platform
 import time
 import warnings
 
-import jax
 import numpy as np
-from results import Column, save
+from results import Column, Table
 from scipy import stats
 
 import liouville as lv
@@ -36,6 +35,20 @@ Array = np.ndarray
 ASKED = np.linspace(-0.9, 0.9, 21)
 # The figures of the fit itself are left small.
 BRIEF = {"certificate.points": 100, "certificate.repeats": 1}
+
+WAYS = (
+    *(Column("what depends on the context"), Column("ours", ".2f", "min", "error")),
+    *(Column("local", ".2f", "min", "error"), Column("pooled", ".1f", "min", "error")),
+    Column("seconds", ".0f"),
+)
+LAWS = (
+    *(Column("what depends on the context"), Column("ours", ".1f", "min", "nats", "error")),
+    *(
+        Column("error", ".1f"),
+        *(Column(n, ".1f", "min", "nats") for n in ("local", "joint", "pooled")),
+    ),
+    *(Column("family"), Column("seconds", ".0f")),
+)
 
 
 class Truth:
@@ -159,11 +172,11 @@ def divergences(truth: Truth, rows: int, seed: int) -> dict[str, float | str]:
     names = ("ours", "local", "joint", "pooled")
     values = {name: 1000.0 * float(row.mean()) for name, row in zip(names, every)}
     error = 1000.0 * float(every[0].std() / np.sqrt(every.shape[1]))
-    return {**values, "error": error, "family": fitted.summary["model"], "s": took}
+    return {**values, "error": error, "family": fitted.summary["model"], "seconds": took}
 
 
-def densities(rows: int, seeds: int) -> None:
-    """Prints and keeps the table of densities."""
+def densities(rows: int, seeds: int, keep: bool) -> None:
+    """The table of densities."""
     kinds = [
         ("2 means", Truth, 2, False),
         ("5 means", Truth, 5, False),
@@ -171,18 +184,37 @@ def densities(rows: int, seeds: int) -> None:
         ("5 means and covariances", Truth, 5, True),
         ("2 parts at a distance", TwoParts, 2, True),
     ]
-    found = []
+    table = Table("conditional_densities", LAWS, keep=keep, note=f"{rows:,} rows.")
     for seed in range(seeds):
         for name, kind, dim, turns in kinds:
             own = divergences(kind(dim, turns, seed), rows, seed)
-            found.append({"depends on the context": f"{name}, seed {seed}", **own})
-            print(found[-1], flush=True)
-    columns = [Column("depends on the context"), Column("ours", ".1f", "min", "nats", "error")]
-    columns += [
-        Column("error"),
-        *(Column(n, ".1f", "min", "nats") for n in ("local", "joint", "pooled")),
-    ]
-    save("conditional-densities", [*columns, Column("family"), Column("s", ".0f")], found)
+            table.add({"what depends on the context": f"{name}, seed {seed}", **own})
+
+
+def transports(rows: int, seeds: int, keep: bool) -> None:
+    """The table of maps."""
+    table = Table("conditional", WAYS, keep=keep, note=f"{rows:,} rows of each end.")
+    for seed in range(seeds):
+        for dim, turns in (2, False), (5, False), (2, True), (5, True):
+            begun = time.perf_counter()
+            truth, rng = Truth(dim, turns, seed), np.random.default_rng(seed + 1000)
+            given = [rng.uniform(-1.0, 1.0, rows) for _ in range(2)]
+            ends = [truth.rows(end, own, rng) for end, own in enumerate(given)]
+            tables = [np.column_stack([x, own]) for x, own in zip(ends, given)]
+            context = (f"x{dim + 1}",)
+            model = lv.fit_transport(*tables, context=context, settings=BRIEF, progress=False).model
+            took = time.perf_counter() - begun
+            name = f"{dim} means{' and covariances' if turns else ''}, seed {seed}"
+            table.add(way(name, errors(truth, given, ends, model, seed), took))
+        begun = time.perf_counter()
+        found = classes(rows, seed)
+        table.add(way(f"class of eight, seed {seed}", found, time.perf_counter() - begun))
+
+
+def way(name: str, found: list[float], seconds: float) -> dict[str, float | str]:
+    ours, local, pooled = found
+    row = {"ours": ours, "local": local, "pooled": pooled, "seconds": seconds}
+    return {"what depends on the context": name, **row}
 
 
 def main() -> None:
@@ -190,34 +222,13 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=4000)
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--only", choices=("transport", "density"))
+    parser.add_argument("--save", action="store_true", help="write the tables of the pages")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
-    print(f"{platform.machine()}, jax {jax.__version__}, {jax.devices()[0].device_kind}")
     if options.only != "transport":
-        densities(options.rows, options.seeds)
-    if options.only == "density":
-        return
-    print(f"{options.rows} rows of each end; errors in % of the variance of the end")
-    print(f"{'what depends on the context':<34} {'ours':>6} {'local':>6} {'pooled':>7} {'s':>5}")
-    cases = [(2, False), (5, False), (2, True), (5, True)]
-    for seed in range(options.seeds):
-        for dim, turns in cases:
-            begun = time.perf_counter()
-            truth, rng = Truth(dim, turns, seed), np.random.default_rng(seed + 1000)
-            given = [rng.uniform(-1.0, 1.0, options.rows) for _ in range(2)]
-            ends = [truth.rows(end, own, rng) for end, own in enumerate(given)]
-            tables = [np.column_stack([x, own]) for x, own in zip(ends, given)]
-            context = (f"x{dim + 1}",)
-            model = lv.fit_transport(*tables, context=context, settings=BRIEF, progress=False).model
-            took = time.perf_counter() - begun
-            ours, local, pooled = errors(truth, given, ends, model, seed)
-            name = f"{dim} means{' and covariances' if turns else ''}, seed {seed}"
-            print(f"{name:<34} {ours:>6.2f} {local:>6.2f} {pooled:>7.1f} {took:>5.0f}", flush=True)
-        begun = time.perf_counter()
-        ours, local, pooled = classes(options.rows, seed)
-        took = time.perf_counter() - begun
-        name = f"class of eight, seed {seed}"
-        print(f"{name:<34} {ours:>6.2f} {local:>6.2f} {pooled:>7.1f} {took:>5.0f}", flush=True)
+        densities(options.rows, options.seeds, options.save)
+    if options.only != "density":
+        transports(options.rows, options.seeds, options.save)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Control problems with answers on paper, solved by mixtures of moving parts.
 
     python benchmarks/control_gaussians.py [--parts 8] [--steps 2000] [--only TEXT]
+        [--save]
 
 Linear-quadratic control with a terminal cost and a free end in 20 dimensions: dX = a X dt + u dt
 + dW, cost int |u|^2/2 + p |X|^2 dt + q |X_1|^2, from N(.5, .04 I). Bridges between Gaussians in
@@ -12,12 +13,11 @@ Wanted: relative errors of at most 1e-3 (state cost) and 2e-3 (the others).
 """
 
 import argparse
-import platform
-import time
 from collections.abc import Iterator
 
 import jax.numpy as jnp
 import numpy as np
+from results import Column, Table
 
 from liouville.numerics.mixtures import gaussian
 from liouville.objectives import Entropy, Interaction, Potential
@@ -28,6 +28,11 @@ from liouville.tasks.control.problem import ControlProblem
 M0, M1 = np.array([-2.0, 0.0]), np.array([2.0, 1.0])
 S0, S1 = np.array([[1.0, 0.3], [0.3, 0.5]]), np.array([[0.4, -0.2], [-0.2, 1.2]])
 MEAN_FIELD = ((0, 0, 0), (4, 0, 0), (0, 1, 0), (0, 8, 0), (0, 0, 1), (1, 2, 0.5))
+
+COLUMNS = (
+    *(Column("problem"), Column("exact", ".6f"), Column("closed form", ".6f")),
+    *(Column("error", "+.1e"), Column("rollout", ".4f"), Column("seconds", ".0f")),
+)
 
 
 def squared(t, x):
@@ -43,6 +48,7 @@ def main():
     parser.add_argument("--parts", type=int, default=8)
     parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--only", default="", help="problems whose names hold this text")
+    parser.add_argument("--save", action="store_true", help="write the table of the pages")
     options = parser.parse_args()
     settings = {
         "path.parts": options.parts,
@@ -50,25 +56,30 @@ def main():
         "objective.crowding": 0.5,
         "rollout.steps": 1000,
     }
-    print(f"{platform.machine()}, {time.strftime('%Y-%m-%d')}")
-    print(
-        f"{'problem':38s}{'exact':>12s}{'closed form':>13s}{'error':>10s}{'rollout':>12s}{'s':>7s}"
-    )
+    note = f"{options.parts} parts, {options.steps} steps."
+    table = Table("control_gaussians", COLUMNS, keep=options.save, note=note)
     for name, exact, problem in problems():
         if options.only in name:
-            show(name, exact, fit_control(problem, settings, progress=False))
+            found = fit_control(problem, settings, progress=False).summary
+            value = found["objective (closed form)"]
+            row = {"problem": name, "exact": exact, "closed form": value}
+            row |= {"error": value / exact - 1, "rollout": found["objective (rollout)"]}
+            table.add({**row, "seconds": sum(found["seconds"].values())})
 
 
 def problems() -> Iterator[tuple[str, float, ControlProblem]]:
     """Name, exact value and problem."""
     for a, p, q in ((0.2, 0.2, 0.1), (1.0, 1.0, 0.5)):
-        yield f"free end a={a}, p={p}, q={q}, d=20", *linear_quadratic(a, p, q)
+        yield (
+            f"free end, 20 dimensions, a = {a:g}, p = {p:g}, q = {q:g}",
+            *linear_quadratic(a, p, q),
+        )
     for q in (1.0, 4.0, 9.0):
         exact = PotentialBridge(M0, S0, M1, S1, q=q).cost()
         problem = ControlProblem(
             gaussian(M0, S0), gaussian(M1, S1), costs={"place": Potential(squared)}
         )
-        yield f"state cost {q:g} |x|^2 / 2", exact, problem.weighted(place=q)
+        yield f"bridge in the potential {q:g} x²/2", exact, problem.weighted(place=q)
     for q, entropy, pull in MEAN_FIELD:
         exact = MeanFieldBridge(-7.0, 0.2, 7.0, 0.2, q=q, entropy=entropy, attraction=pull).cost()
         problem = ControlProblem(
@@ -81,7 +92,7 @@ def problems() -> Iterator[tuple[str, float, ControlProblem]]:
             },
             weights={"place": q, "entropy": entropy, "pairs": pull},
         )
-        yield f"mean field q={q}, entropy {entropy}, pull {pull}", exact, problem
+        yield f"mean field q = {q}, entropy {entropy}, pull {pull}", exact, problem
     for spring in (0.0, 1.0, 4.0):
         yield f"momenta, spring {spring:g}", *with_momenta(spring)
 
@@ -113,16 +124,6 @@ def with_momenta(spring):
         momenta=True,
     )
     return exact, problem
-
-
-def show(name, exact, fitted):
-    found = fitted.summary["objective (closed form)"]
-    rolled = fitted.summary["objective (rollout)"]
-    print(
-        f"{name:38s}{exact:12.6f}{found:13.6f}{found / exact - 1.0:10.1e}{rolled:12.4f}"
-        f"{sum(fitted.summary['seconds'].values()):7.1f}",
-        flush=True,
-    )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Control between samples: the s-tunnel with both ends as 2,000 rows, beside its Gaussians.
 
     python benchmarks/control_samples.py [--seeds 1] [--rows 2000] [--set KEY=VALUE ...]
+        [--save]
 
 Each row is one `fit_control`, of the scene and of the scene whose source and target are draws of
 its own; same seed and settings. The objectives (closed form with its error, and rollout) and how
@@ -13,6 +14,7 @@ import argparse
 import dataclasses
 
 import numpy as np
+from results import Column, Table
 
 from liouville.numerics.couplings import mean_distance
 from liouville.runs.config import merge
@@ -20,16 +22,24 @@ from liouville.tasks.control import scenes
 from liouville.tasks.control.config import ControlConfig
 from liouville.tasks.control.fit import fit_control
 
+COLUMNS = (
+    *(Column("ends"), Column("seed"), Column("parts fitted")),
+    *(Column("closed form", ".2f", error="its error"), Column("its error", ".2f")),
+    *(Column("rollout", ".2f"), Column("off, %", "+.2f")),
+    *(Column("W2 to the truth", ".3f", error="of W2"), Column("of W2", ".3f")),
+    *(Column("floor", ".3f", error="of floor"), Column("of floor", ".3f")),
+)
+
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--rows", type=int, default=2000)
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--save", action="store_true", help="write the table of the pages")
     options = parser.parse_args()
     truth = scenes.s_tunnel()
-    print("| ends | seed | parts | closed form | rollout | off | W2 to the truth | floor |")
-    print("|---|---|---|---|---|---|---|---|")
+    table = Table("control_samples", COLUMNS, keep=options.save)
     for seed in range(options.seeds):
         rows = {
             name: getattr(truth, name).sample(options.rows, seed=10 * seed + i)[0]
@@ -49,14 +59,13 @@ def main():
             arrived = np.asarray(fitted.rollout.points[-1], float)[:1000]
             ours = mean_distance([arrived] * 2, clouds[:2])
             floor = mean_distance(clouds[2:], clouds[:2])
-            print(
-                f"| {name} | {seed} | {parts} | {s['objective (closed form)']:.2f} ± "
-                f"{s['objective (closed form), standard error']:.2f} "
-                f"| {s['objective (rollout)']:.2f} "
-                f"| {100 * (s['objective (closed form)'] / known - 1):+.2f} % "
-                f"| {ours.value:.3f} ± {ours.error:.3f} | {floor.value:.3f} ± {floor.error:.3f} |",
-                flush=True,
-            )
+            row = {"ends": name, "seed": seed, "parts fitted": parts}
+            row |= {"closed form": s["objective (closed form)"]}
+            row |= {"its error": s["objective (closed form), standard error"]}
+            row |= {"rollout": s["objective (rollout)"]}
+            row |= {"off, %": 100 * (s["objective (closed form)"] / known - 1)}
+            row |= {"W2 to the truth": ours.value, "of W2": ours.error}
+            table.add({**row, "floor": floor.value, "of floor": floor.error})
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Crowds past obstacles: the scenes of Generalized Schroedinger Bridge Matching (ICLR 2024).
 
     python benchmarks/control_scenes.py [--scenes s-tunnel v-neck gmm] [--sigmas 1] [--seeds 3]
-        [--set KEY=VALUE ...]
+        [--set KEY=VALUE ...] [--save]
 
 Every row is one `fit_control` with its defaults, measured on fresh noise by 1,000 Euler-Maruyama
 steps: the objective from the closed forms, along the rollout with the exact log-density, and as
@@ -13,10 +13,9 @@ is computed is not stated, so it does not compare.
 """
 
 import argparse
-import platform
-import time
 
 import numpy as np
+from results import Column, Table
 
 from liouville.runs.config import merge
 from liouville.tasks.control import scenes
@@ -24,13 +23,25 @@ from liouville.tasks.control.config import ControlConfig
 from liouville.tasks.control.fit import fit_control
 
 PUBLISHED = {"s-tunnel": 460.88, "v-neck": 155.53, "gmm": 229.12}
+FIGURES = {
+    "closed form": "objective (closed form)",
+    "rollout": "objective (rollout)",
+    "logged": "objective (15 logged times, kernel density)",
+    "W2": "W2 of arrival",
+    "floor": "W2 of two draws of the target",
+    "inside": "inside an obstacle (share of path time)",
+}
 COLUMNS = (
-    ("closed form", "objective (closed form)"),
-    ("rollout", "objective (rollout)"),
-    ("logged", "objective (15 logged times, kernel density)"),
-    ("W2", "W2 of arrival"),
-    ("floor", "W2 of two draws of the target"),
-    ("inside", "inside an obstacle (share of path time)"),
+    *(Column("scene"), Column("sigma", "g"), Column("closed form", ".2f", error="closed form, sd")),
+    *(Column("closed form, sd", ".2f"), Column("rollout", ".2f", error="rollout, sd")),
+    *(Column("rollout, sd", ".2f"), Column("logged", ".1f", "min", "logged", "logged, sd")),
+    *(Column("logged, sd", ".1f"), Column("GSBM, logged", ".2f", "min", "logged")),
+    *(
+        Column("W2", ".3f"),
+        Column("floor", ".3f"),
+        Column("path time inside an obstacle, %", ".3f"),
+    ),
+    *(Column("seconds of training", ".0f"), Column("seconds", ".0f")),
 )
 
 
@@ -40,35 +51,29 @@ def main():
     parser.add_argument("--sigmas", nargs="+", type=float, default=[1.0])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--save", action="store_true", help="write the table of the pages")
     options = parser.parse_args()
-    print(f"{platform.machine()}, {time.strftime('%Y-%m-%d')}")
-    print(
-        f"{'scene':10s}{'sigma':>6s}{'seed':>6s}"
-        + "".join(f"{c:>13s}" for c in (*dict(COLUMNS), "seconds"))
-    )
+    note = f"Mean and standard deviation over {options.seeds} seeds."
+    table = Table("control_scenes", COLUMNS, keep=options.save, note=note)
     for name in options.scenes:
         for sigma in options.sigmas:
-            rows = []
-            for seed in range(options.seeds):
-                settings = [*options.set, f"training.seed={seed}"]
-                fitted = fit_control(
-                    scenes.NAMES[name](sigma), merge(ControlConfig, settings=settings)
-                )
-                row = [fitted.summary.get(key, float("nan")) for _, key in COLUMNS]
-                rows.append([*row, sum(fitted.summary["seconds"].values())])
-                show(name, sigma, str(seed), rows[-1])
-                if seed == 0:
-                    parts = {k: v for k, v in fitted.summary.items() if "(rollout)" in k}
-                    print("    " + ", ".join(f"{k} {v:.4g}" for k, v in parts.items()), flush=True)
-            show(name, sigma, "mean", np.mean(rows, axis=0))
+            rows = [figures(name, sigma, seed, options.set) for seed in range(options.seeds)]
+            row = {key: float(np.mean([own[key] for own in rows])) for key in rows[0]}
             if len(rows) > 1:
-                show(name, sigma, "sd", np.std(rows, axis=0, ddof=1))
-        if name in PUBLISHED:
-            print(f"{name}: published at sigma = 1, logged: {PUBLISHED[name]}", flush=True)
+                row |= {f"{k}, sd": float(np.std([r[k] for r in rows], ddof=1)) for k in rows[0]}
+            row |= {"scene": name, "sigma": sigma}
+            row["path time inside an obstacle, %"] = 100 * row["inside"]
+            row["GSBM, logged"] = PUBLISHED.get(name) if sigma == 1 else None
+            table.add(row)
 
 
-def show(name, sigma, seed, row):
-    print(f"{name:10s}{sigma:6.3g}{seed:>6s}" + "".join(f"{v:13.5g}" for v in row), flush=True)
+def figures(name: str, sigma: float, seed: int, settings: list[str]) -> dict[str, float]:
+    """What one fit finds."""
+    config = merge(ControlConfig, settings=[*settings, f"training.seed={seed}"])
+    found = fit_control(scenes.NAMES[name](sigma), config).summary
+    row = {key: found.get(long, float("nan")) for key, long in FIGURES.items()}
+    row["seconds of training"] = found["seconds"]["train"]
+    return row | {"seconds": sum(found["seconds"].values())}
 
 
 if __name__ == "__main__":

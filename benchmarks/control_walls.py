@@ -1,6 +1,6 @@
 """A wall that is an indicator, without a gradient, and lengths over which it may be smoothed.
 
-    python benchmarks/control_walls.py [--steps 1000] [--smoothings 0.05 0.2]
+    python benchmarks/control_walls.py [--steps 1000] [--smoothings 0.05 0.2] [--save]
 
 From N((-3, 0), .2 I) to N((3, 0), .2 I) at noise one past a disc of radius one, which costs 100 a
 unit of time inside. Every row is one `fit_control`: the cost as it is, whose slope of zero training
@@ -12,7 +12,7 @@ import argparse
 
 import jax.numpy as jnp
 import numpy as np
-from results import Column, save
+from results import Column, Table
 
 from liouville.numerics.mixtures import gaussian
 from liouville.objectives import Potential
@@ -43,9 +43,7 @@ def main():
     rows = {"no gradient": Potential(lambda t, x: inside(t, x) + 1e-9 * x[0])}
     rows["default"] = Potential(inside)
     rows |= {f"smoothed, {s:g}": Potential(inside, s) for s in options.smoothings}
-    found = []
-    print("| wall | smoothed over | objective | effort | inside | closed form |")
-    print("|---|---|---|---|---|---|")
+    table = Table("control_walls", COLUMNS, keep=options.save)
     for name, wall in rows.items():
         problem = ControlProblem(
             gaussian(np.array([-3.0, 0.0]), 0.2 * np.eye(2)),
@@ -57,14 +55,7 @@ def main():
         settings = {"path.parts": 16, "training.steps": options.steps, "objective.times": 32}
         s = fit_control(problem, settings, progress=False).summary
         length = s.get("smoothed in training", {}).get("wall", 0.0)
-        print(
-            f"| {name} | {length:g} | {s['objective (rollout)']:.2f} | {s['effort (rollout)']:.2f} "
-            f"| {100 * s['inside an obstacle (share of path time)']:.2f} % "
-            f"| {s['objective (closed form)']:.2f} ± "
-            f"{s['objective (closed form), standard error']:.2f} |",
-            flush=True,
-        )
-        found.append(
+        table.add(
             {
                 "wall in training": name,
                 "smoothed over": length,
@@ -75,8 +66,6 @@ def main():
                 "error": s["objective (closed form), standard error"],
             }
         )
-    if options.save:
-        save("control_walls", COLUMNS, found)
 
 
 if __name__ == "__main__":

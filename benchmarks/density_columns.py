@@ -1,6 +1,6 @@
 """Densities of columns as they come, against the law they were drawn from.
 
-    python benchmarks/density_columns.py [--laws cauchy tight] [--seeds 1]
+    python benchmarks/density_columns.py [--laws cauchy tight] [--seeds 1] [--save]
 
 For each law `fit_density` gets 1,200 rows with its defaults. Nats per sample (smaller is better) on
 4,000 fresh rows without outliers: the truth, ours, and a Gaussian mixture of scikit-learn on
@@ -13,6 +13,7 @@ import time
 import warnings
 
 import numpy as np
+from results import Column, Table
 from scipy import stats
 from sklearn.mixture import GaussianMixture
 
@@ -28,6 +29,12 @@ LAWS = (
     "positive",
     "shares",
     "copies",
+)
+
+COLUMNS = (
+    *(Column("law"), Column("truth", ".3f"), Column("scikit-learn, BIC", ".3f", "min", "nats")),
+    *(Column("ours", ".3f", "min", "nats"), Column("ours lose", ".3f", error="error")),
+    *(Column("error", ".3f"), Column("seconds", ".0f")),
 )
 
 
@@ -74,8 +81,9 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--laws", nargs="*", default=LAWS, choices=LAWS)
     parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--save", action="store_true", help="write the table of the pages")
     options = parser.parse_args()
-    print("| law | truth | scikit-learn, BIC | ours | ours lose | s |\n|---|---|---|---|---|---|")
+    table = Table("density_columns", COLUMNS, keep=options.save)
     for name in options.laws:
         for seed in range(options.seeds):
             x, law = draws(name, np.random.default_rng(seed))
@@ -88,12 +96,14 @@ def main():
             fresh = x[1200:]
             truth, ours = law(fresh), fit.model.log_density(1.0, fresh[:, kept])
             lost = truth - ours
-            print(
-                f"| {name} | {-truth.mean():.3f} | {-rival.mean():.3f} | {-ours.mean():.3f} | "
-                f"{lost.mean():.3f} ± {lost.std() / len(lost) ** 0.5:.3f} | "
-                f"{time.perf_counter() - begin:.0f} |",
-                flush=True,
-            )
+            row = {"law": name if options.seeds == 1 else f"{name}, seed {seed}"}
+            row |= {
+                "truth": -truth.mean(),
+                "scikit-learn, BIC": -rival.mean(),
+                "ours": -ours.mean(),
+            }
+            row |= {"ours lose": lost.mean(), "error": lost.std() / len(lost) ** 0.5}
+            table.add({**row, "seconds": time.perf_counter() - begin})
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Fits toys of the plane whose density is known: likelihood, distance to the target, path energy.
 
     python benchmarks/density_toys.py [NAME ...] [--samples 20000] [--model auto] [--seed 0]
+        [--save]
 
 For each toy the table has the least negative log-likelihood of any model (the entropy, truth) and
 ours on fresh draws of the truth; W2 between 2,000 draws of the model and of the truth beside the
@@ -10,11 +11,10 @@ default.
 """
 
 import argparse
-import platform
 import time
 
-import jax
 import numpy as np
+from results import Column, Table
 
 from liouville.data import Samples
 from liouville.numerics.couplings import wasserstein
@@ -24,13 +24,20 @@ from liouville.tasks.density.fit import fit_density
 NAMES = ("eight_gaussians", "two_moons", "circles", "pinwheel", "swiss_roll", "checkerboard")
 FRESH, PAIRS, REPEATS = 20_000, 2000, 10
 
+COLUMNS = (
+    *(Column("toy"), Column("truth", ".3f"), Column("ours", ".3f"), Column("gap", ".3f")),
+    *(Column("W2", ".3f"), Column("floor", ".3f"), Column("ratio", ".2f")),
+    *(Column("path energy", ".2f"), Column("W2² of its ends", ".2f"), Column("steps")),
+    Column("seconds", ".0f"),
+)
+
 
 def rms(values: list[float]) -> float:
     """The root of the mean square."""
     return float(np.sqrt(np.mean(np.square(values))))
 
 
-def row(name: str, samples: int, model: str, seed: int) -> dict[str, float]:
+def row(name: str, samples: int, model: str, seed: int) -> dict[str, float | str]:
     """One fit and its figures."""
     toy = toys.named(name)
     data = Samples(toy.sample(samples, seed=seed), source=name)
@@ -48,15 +55,15 @@ def row(name: str, samples: int, model: str, seed: int) -> dict[str, float]:
         distances.append(wasserstein(result.model.sample(1.0, PAIRS, seed=i), target, 2))
         floors.append(wasserstein(toy.sample(PAIRS, seed=3 * 10**6 + 3 * i), target, 2))
     return {
+        "toy": name.replace("_", " "),
         "truth": truth,
         "ours": float(ours),
         "gap": float(ours - truth),
         "W2": rms(distances),
         "floor": rms(floors),
         "ratio": rms(distances) / rms(floors),
-        "energy": result.summary["path energy"],
-        "W2^2 of ends": result.summary["squared distance of its ends"],
-        "straightness": result.summary["straightness"],
+        "path energy": result.summary["path energy"],
+        "W2² of its ends": result.summary["squared distance of its ends"],
         "steps": result.summary["steps"],
         "seconds": seconds,
     }
@@ -68,13 +75,12 @@ def main():
     parser.add_argument("--samples", type=int, default=20_000)
     parser.add_argument("--model", default="auto")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--save", action="store_true", help="write the table of the pages")
     options = parser.parse_args()
-    print(f"{platform.machine()}, jax {jax.__version__}, {jax.devices()[0].device_kind}")
-    for number, name in enumerate(options.names):
-        found = row(name, options.samples, options.model, options.seed)
-        if not number:
-            print(f"{'toy':<14}" + "".join(f"{key:>13}" for key in found))
-        print(f"{name:<14}" + "".join(f"{value:>13.4g}" for value in found.values()), flush=True)
+    note = f"{options.samples:,} samples."
+    table = Table("density_toys", COLUMNS, keep=options.save, note=note)
+    for name in options.names:
+        table.add(row(name, options.samples, options.model, options.seed))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ r"""Earthquakes of Japan: windows of thirty days, or a catalogue divided in time
 Nats per event, in space in standardised units (degrees over their standard deviation among the
 training events). The windows overlap, so that some events of the test are in training windows as
 well: the figures without them stand beside, and those without the swarm of June and July 2000.
+With `--save` the tables of the pages are written.
 """
 
 import argparse
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from results import Column, Table
 
 from liouville.data import Events, read_events
 from liouville.runs.config import merge
@@ -37,7 +39,17 @@ FAMILIES = {
     "history, encoded": {"places.model": "recalled"},
 }
 SWARM = (datetime.datetime(2000, 6, 1), datetime.datetime(2000, 8, 1))
-COLUMNS = ("in time", "in space", "no overlap", "no swarm")
+KEYS = {
+    f"{part}, {where}": f"{part} nats in {where}{', standardised' * (where == 'space')}"
+    for part in ("validation", "test")
+    for where in ("time", "space")
+}
+NATS = [Column(name, ".3f", "min") for name in KEYS]
+GAIN = (
+    *(Column("gain over"), Column("in"), Column("nats per event", ".3f", error="error")),
+    *(Column("error", ".3f"), Column("95 % from", ".3f"), Column("to", ".3f")),
+)
+APART = (Column("no overlap", ".3f", "min"), Column("no swarm", ".3f", "min"))
 
 
 def windows(folder: Path, name: str) -> Events:
@@ -80,6 +92,7 @@ def main() -> None:
     options.add_argument("--from", dest="begins", type=lambda t: t.split(","), default=begins)
     options.add_argument("--select", default=None, help="conditions on rows")
     options.add_argument("--region", default=None, help="where the catalogue is that of")
+    options.add_argument("--save", action="store_true", help="write the tables of the pages")
     chosen = options.parse_args()
     warnings.simplefilter("ignore")
     settings: dict[str, Any] = {"training.seed": chosen.seed, "training.steps": chosen.steps}
@@ -97,39 +110,39 @@ def main() -> None:
         names |= {"select": chosen.select, "region": chosen.region}
         events = read_events(chosen.data, **names).check()
         parts, apart = divide(events, merge(EventsConfig, flags=settings)), {}
-    print(f"{'':26s} {'validation':>21s} {'test':>21s}")
-    names = ("in time", "in space", *COLUMNS[: 2 + len(apart)])
-    head = " ".join(f"{name:>10s}" for name in names)
-    print(f"{'':26s} {head} {'seconds':>8s}", flush=True)
+    place = chosen.data.stem.removesuffix("_catalog")
+    columns = [Column("model"), *NATS, *(c for c in APART if c.name in apart)]
+    note = "Nats per event, in space in standardised units."
+    table = Table(
+        f"earthquakes_{place}", [*columns, Column("seconds", ".0f")], keep=chosen.save, note=note
+    )
     result = None
     for name in chosen.families:
         begun = time.monotonic()
         result = fit_events(parts, {**settings, **FAMILIES[name]}, progress=False)
-        show(name, values(result.model, parts, apart), time.monotonic() - begun)
+        row = {"model": f"ours, {name}", **values(result.model, parts, apart)}
+        table.add({**row, "seconds": time.monotonic() - begun})
     if result is not None and not chosen.no_baselines:
         law = result.model.plain_model
         others = {} if law is None else scores_of(law, parts)
-        for row in baselines(parts, result.config, result.model, others):
-            keys = ("validation nats in {}", "test nats in {}")
-            where = ("time", "space, standardised")
-            show(str(row["model"]), [row.get(key.format(w)) for key in keys for w in where], None)
-        for row in gains(scores_of(result.model, parts), others, parts):
-            words = (f"{name} {value}" for name, value in row.items())
-            print(", ".join(words))
+        for found in baselines(parts, result.config, result.model, others):
+            row = {name: found.get(key) for name, key in KEYS.items()}
+            table.add({"model": found["model"], **row})
+        print()
+        table = Table(f"earthquakes_{place}_gain", GAIN, keep=chosen.save)
+        for found in gains(scores_of(result.model, parts), others, parts):
+            table.add({**found, "error": found["nats per event_error"]})
 
 
-def values(model: EventModel, parts: Split, apart: dict[str, np.ndarray]) -> list[float]:
-    shift, found = standard_shift(parts), []
-    for events in (parts.validation, parts.test):
+def values(model: EventModel, parts: Split, apart: dict[str, np.ndarray]) -> dict[str, float]:
+    shift, found = standard_shift(parts), {}
+    for part, events in (("validation", parts.validation), ("test", parts.test)):
         assert events is not None
         scores = model.scores(events)
-        found += [scores.nats_in_time, scores.nats_in_space - shift]
-    return found + [float(-scores.log_places[mask].mean()) - shift for mask in apart.values()]
-
-
-def show(name: str, figures: list, seconds: float | None) -> None:
-    cells = " ".join(f"{v:10.3f}" if isinstance(v, float) else " " * 10 for v in figures)
-    print(f"{name:26s} {cells} {'' if seconds is None else f'{seconds:8.0f}'}", flush=True)
+        found[f"{part}, time"] = scores.nats_in_time
+        found[f"{part}, space"] = scores.nats_in_space - shift
+    places = {name: float(-scores.log_places[mask].mean()) for name, mask in apart.items()}
+    return found | {name: value - shift for name, value in places.items()}
 
 
 if __name__ == "__main__":

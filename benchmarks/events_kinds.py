@@ -4,6 +4,8 @@
     python benchmarks/events_kinds.py --kinds 3 --spread 0.03  # in the plane
     python benchmarks/events_kinds.py --pinwheel         # the ten arms of the pinwheel as kinds
 
+With `--save` the first two write the tables of the pages.
+
 The first eight tenths of the time are for training, a tenth for validation, a tenth for the test.
 Nats per event of the test and what they are more than under the truth, with the error of a block
 bootstrap. *Multivariate Hawkes* is one exponential kernel whose matrix has the greatest likelihood,
@@ -13,8 +15,11 @@ without a prior: what the usual libraries fit. The truth is of that family.
 import argparse
 import time
 import warnings
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
+from results import Column, Table
 from scipy.optimize import minimize_scalar
 
 from liouville.data import Events
@@ -29,6 +34,16 @@ from liouville.tasks.events.scores import Scores
 from liouville.tasks.events.split import Split, divide
 
 _SWEEPS = 400
+NATS = [
+    *(Column("process"), Column("model"), Column("time", ".4f"), Column("space", ".4f")),
+    *(Column("kinds", ".4f"), Column("over the truth", "+.4f", error="error")),
+    *(Column("error", ".4f"), Column("seconds", ".0f")),
+]
+MATRIX = [
+    *(Column("process"), Column("events"), Column("branching ratio", ".3f"), Column("true", ".3f")),
+    *(Column("within two errors, %", ".0f"), Column("largest, of its error", ".1f")),
+    *(Column("rms error", ".4f"), Column("rms error, multivariate Hawkes", ".4f")),
+]
 
 
 def truth_of(kinds: int, spread: float | None) -> KindsProcess:
@@ -128,17 +143,18 @@ def in_space(truth: KindsProcess, events: Events, begin: float, scores: Scores) 
     return scores._replace(log_places=places, log_marks=kinds)
 
 
-def show(name: str, scores: Scores, truth: Scores, events: Events) -> None:
-    """One row of the table."""
-    own = [scores.nats_in_time, *([scores.nats_in_space] if events.dim else [])]
-    own.append(scores.nats_of_marks)
-    more = information_gain(truth, scores, events)["all"]
-    text = "".join(f"{value:9.4f}" for value in [*own, sum(own)])
-    print(f"{name:32s}{text}   {more.mean:8.4f} +- {more.error:.4f}", flush=True)
+def line(name: str, scores: Scores, truth: Scores, events: Events) -> dict[str, Any]:
+    """One row of the table; what is known is not more than itself."""
+    row: dict[str, Any] = {"model": name, "time": scores.nats_in_time}
+    row |= {"kinds": scores.nats_of_marks} | ({"space": scores.nats_in_space} if events.dim else {})
+    if scores is not truth:
+        more = information_gain(truth, scores, events)["all"]
+        row |= {"over the truth": more.mean, "error": more.error}
+    return row
 
 
-def known(truth: KindsProcess, count: int, seed: int) -> None:
-    """One draw of a known process."""
+def known(truth: KindsProcess, count: int, seed: int) -> Iterator[dict[str, Any]]:
+    """One draw of a known process: rows of models, and at last one of the matrix."""
     kinds = len(truth.rates)
     drawn = truth.sample(count / truth.rate, seed=seed)
     events = events_of(drawn, kinds, "a known process")
@@ -152,39 +168,28 @@ def known(truth: KindsProcess, count: int, seed: int) -> None:
     true = Exponential(truth.rates, truth.matrix, truth.decay).scores(events, begin)
     if truth.spread is not None:
         true = in_space(truth, events, begin, true)
-    print(f"\n{kinds} kinds, {len(events)} events, branching ratio {truth.branching_ratio:.2f}")
-    names = ["time", *(["space"] if events.dim else []), "kinds", "all"]
-    print(
-        f"{'nats per event of the test':32s}" + "".join(f"{n:>9s}" for n in names) + "   over truth"
-    )
-    show("truth", true, true, test)
-    show("homogeneous Poisson", poisson_scores(test, parts.training, model.units), true, test)
+    yield line("the truth", true, true, test)
     own = model.scores(test)
-    for name in (INDEPENDENT, LAST):
-        marks = plain_laws(parts.training, test)[name]
-        show(f"ours, but {name}", own._replace(log_marks=marks), true, test)
+    yield line("ours", own, true, test) | {"seconds": seconds}
+    assert model.plain_model is not None
+    yield line("plain law", model.plain_model.scores(test), true, test)
+    matrix: dict[str, Any] = {"events": len(events), "true": truth.branching_ratio}
     if not events.dim:
         plain = Exponential.fitted(parts.training)
-        show("multivariate Hawkes", plain.scores(events, begin), true, test)
-    assert model.plain_model is not None
-    show("plain law", model.plain_model.scores(test), true, test)
-    show(f"ours ({seconds:.0f} s)", own, true, test)
+        off = np.sqrt(np.mean((plain.matrix - truth.matrix) ** 2))
+        matrix["rms error, multivariate Hawkes"] = float(off)
+        yield line("multivariate Hawkes", plain.scores(events, begin), true, test)
+    for name in (LAST, INDEPENDENT):
+        marks = plain_laws(parts.training, test)[name]
+        yield line(f"ours, but {name}", own._replace(log_marks=marks), true, test)
+    poisson = poisson_scores(test, parts.training, model.units)
+    yield line("homogeneous Poisson", poisson, true, test)
     found = offspring(model, parts.training)
     assert found is not None
-    z = (found.matrix - truth.matrix) / found.errors
-    print(
-        f"branching ratio {found.branching_ratio:.3f}, true {truth.branching_ratio:.3f}; of the "
-        f"matrix {np.mean(np.abs(z) < 2):.0%} within two errors, root mean square "
-        f"{np.sqrt(np.mean((found.matrix - truth.matrix) ** 2)):.4f}, largest {np.abs(z).max():.1f}"
-    )
-    if not events.dim:
-        off = np.sqrt(np.mean((plain.matrix - truth.matrix) ** 2))
-        print(f"multivariate Hawkes: root mean square {off:.4f}")
-    if kinds <= 3:
-        for row, right, errors in zip(found.matrix, truth.matrix, found.errors, strict=True):
-            print(
-                "   ".join(f"{a:.3f} +- {e:.3f} ({t:.2f})" for a, t, e in zip(row, right, errors))
-            )
+    z = np.abs(found.matrix - truth.matrix) / found.errors
+    matrix |= {"branching ratio": found.branching_ratio, "largest, of its error": float(z.max())}
+    matrix["within two errors, %"] = 100.0 * float(np.mean(z < 2))
+    yield matrix | {"rms error": float(np.sqrt(np.mean((found.matrix - truth.matrix) ** 2)))}
 
 
 def pinwheel(sequences: int, seed: int) -> None:
@@ -229,14 +234,26 @@ def main() -> None:
     options.add_argument("--spread", type=float)
     options.add_argument("--pinwheel", action="store_true")
     options.add_argument("--sequences", type=int, default=400)
+    options.add_argument("--save", action="store_true", help="write the tables of the pages")
     chosen = options.parse_args()
     warnings.simplefilter("ignore")
-    for seed in range(chosen.seeds):
-        if chosen.pinwheel:
+    if chosen.pinwheel:
+        for seed in range(chosen.seeds):
             pinwheel(chosen.sequences, 10 * seed)
-            continue
-        for kinds in chosen.kinds:
-            known(truth_of(kinds, chosen.spread), chosen.events, seed)
+        return
+    where = "_plane" if chosen.spread is not None else ""
+    cases = [(kinds, seed) for seed in range(chosen.seeds) for kinds in chosen.kinds]
+    nats, matrices = Table(f"events_kinds{where}", NATS, keep=chosen.save), []
+    for kinds, seed in cases:
+        process = {"process": f"{kinds} kinds, seed {seed}"}
+        *rows, matrix = known(truth_of(kinds, chosen.spread), chosen.events, seed)
+        for row in rows:
+            nats.add(process | row)
+        matrices.append(process | matrix)
+    print()
+    last = Table(f"events_kinds_matrix{where}", MATRIX, keep=chosen.save)
+    for row in matrices:
+        last.add(row)
 
 
 if __name__ == "__main__":

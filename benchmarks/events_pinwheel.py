@@ -1,6 +1,6 @@
 """Pinwheel: ten classes of events on the arms of a pinwheel, each of which excites the next.
 
-    python benchmarks/events_pinwheel.py
+    python benchmarks/events_pinwheel.py [--save]
 
 2,000 sequences for training, 200 for validation and 200 for the test are drawn from the process
 itself, whose floors are computed from its closed forms on the same test sequences: in time, in
@@ -12,6 +12,7 @@ import argparse
 import time
 
 import numpy as np
+from results import Column, Table
 
 from liouville.data import Events
 from liouville.problems.events import PinwheelProcess, Sequences
@@ -26,6 +27,11 @@ FAMILIES = {
     "history, routed": {"places.model": "routed"},
 }
 
+COLUMNS = (
+    *(Column("model"), Column("in time", ".3f"), Column("in space", ".3f")),
+    Column("seconds", ".0f"),
+)
+
 
 def events_of(drawn: Sequences) -> Events:
     return Events(drawn.times, drawn.places, drawn.sequence, drawn.windows, source="pinwheel")
@@ -37,6 +43,7 @@ def main() -> None:
     options.add_argument("--sequences", type=int, nargs=3, default=[2000, 200, 200])
     options.add_argument("--seed", type=int, default=0)
     options.add_argument("--set", nargs="*", default=[], help="further settings, key=value")
+    options.add_argument("--save", action="store_true", help="write the table of the pages")
     chosen = options.parse_args()
     process = PinwheelProcess()
     drawn = [
@@ -45,18 +52,11 @@ def main() -> None:
     parts = Split(*(events_of(d) for d in drawn))
     test, shift = drawn[2], standard_shift(parts)
     in_time = (process.integrals(test).sum() - process.log_rates(test).sum()) / len(test.times)
-    header = f"{'':38s} {'in time':>9s} {'in space':>9s} {'seconds':>9s}"
-    print(header)
-
-    def show(name: str, when: float | str, where: float | str, seconds: float | str = "") -> None:
-        cells = (f"{v:9.3f}" if isinstance(v, float) else f"{v:>9s}" for v in (when, where))
-        last = f"{seconds:9.0f}" if isinstance(seconds, float) else ""
-        print(f"{name:38s} {' '.join(cells)} {last}", flush=True)
-
+    table = Table("events_pinwheel", COLUMNS, keep=chosen.save)
     known = -float(np.mean(process.log_places(test))) - shift
-    show("the process itself", float(in_time), known)
+    table.add({"model": "the process itself", "in time": float(in_time), "in space": known})
     free = -float(np.mean(process.log_places(test, given="nothing"))) - shift
-    show("the process, history not used", "", free)
+    table.add({"model": "the process, history not used", "in space": free})
     settings = model = None
     for name in chosen.families:
         begun = time.monotonic()
@@ -65,13 +65,16 @@ def main() -> None:
         result = fit_events(parts, {**wishes, "training.seed": chosen.seed}, progress=False)
         settings, model = result.config, result.model
         found = result.summary
-        seconds = time.monotonic() - begun
-        where = found["test nats in space, standardised"]
-        show(f"ours, {name}", found["test nats in time"], where, seconds)
+        row = {"model": f"ours, {name}", "in time": found["test nats in time"]}
+        row |= {"in space": found["test nats in space, standardised"]}
+        table.add({**row, "seconds": time.monotonic() - begun})
     if settings is not None and model is not None:
         for row in baselines(parts, settings, model):
-            values = (row.get("test nats in time"), row.get("test nats in space, standardised"))
-            show(str(row["model"]), *(v if isinstance(v, float) else "" for v in values))
+            values = {
+                "in time": "test nats in time",
+                "in space": "test nats in space, standardised",
+            }
+            table.add({"model": row["model"], **{k: row.get(long) for k, long in values.items()}})
 
 
 def _number(text: str) -> object:

@@ -4,6 +4,8 @@
     python benchmarks/events_truth.py --seeds 3  # as many catalogues
     python benchmarks/events_truth.py --uniform  # a background without structure in a known box
 
+With `--save` the tables of the pages are written.
+
 The first eight tenths of the time are for training, a tenth for validation, a tenth for the test.
 Nats per event of the test under the truth, the plain law that every fit has beside it, and the
 fit by default settings; and the parameters of the plain law beside the true ones.
@@ -16,6 +18,7 @@ import warnings
 from typing import Any
 
 import numpy as np
+from results import Column, Table
 
 from liouville.data import Events, Region
 from liouville.numerics.mixtures import GaussianMixture
@@ -41,8 +44,19 @@ TRUTH = HawkesProcess(
         np.array([[[1.0, 0.6], [0.6, 0.5]], [[0.1, 0.0], [0.0, 0.6]], [[0.2, -0.1], [-0.1, 0.1]]]),
     ),
 )
-
-
+NATS = (
+    *(Column("catalogue"), Column("time, truth", ".4f"), Column("space, truth", ".4f")),
+    *(
+        Column("time, plain law", "+.4f", "min", "time"),
+        Column("time, ours", "+.4f", "min", "time"),
+    ),
+    *(Column("space, plain law", "+.4f", "min", "space"),),
+    *(Column("space, ours", "+.4f", "min", "space"), Column("events"), Column("seconds", ".0f")),
+)
+PARAMETERS = (
+    *(Column("parameter of the plain law"), Column("true", ".4f")),
+    *(Column("found", ".4f", error="deviation"), Column("deviation", ".4f")),
+)
 UNIFORM = dataclasses.replace(TRUTH, mixture=None)
 
 
@@ -104,10 +118,12 @@ def main() -> None:
     options.add_argument("--events", type=int, default=10_000)
     options.add_argument("--seeds", type=int, default=1)
     options.add_argument("--uniform", action="store_true")
+    options.add_argument("--save", action="store_true", help="write the tables of the pages")
     chosen = options.parse_args()
     warnings.simplefilter("ignore")
-    differences, found, truth = [], [], UNIFORM if chosen.uniform else TRUTH
-    print(f"{'nats per event of the test':32s} {'time':>9s} {'space':>9s}")
+    truth, name = (UNIFORM, "_uniform") if chosen.uniform else (TRUTH, "")
+    note = "Nats per event of the test, those of both models less those of the truth."
+    table, found = Table(f"events_truth{name}", NATS, keep=chosen.save, note=note), []
     for seed in range(chosen.seeds):
         events, drawn = catalogue(truth, chosen.events, seed)
         parts = divide(events, EventsConfig())
@@ -117,20 +133,20 @@ def main() -> None:
         seconds, plain = time.monotonic() - begun, model.plain_model
         assert plain is not None
         true = true_nats(truth, drawn, parts)
-        print(f"{f'truth ({len(events)} events)':32s} {true[0]:9.4f} {true[1]:9.4f}")
-        rows = {"plain law": plain, f"ours ({seconds:.0f} s)": model}
-        for name, each in rows.items():
+        row = {"catalogue": f"seed {seed}", "time, truth": true[0], "space, truth": true[1]}
+        for law, each in {"plain law": plain, "ours": model}.items():
             own = each.scores(parts.test)
-            print(f"{name:32s} {own.nats_in_time:9.4f} {own.nats_in_space:9.4f}", flush=True)
-        differences.append((own.nats_in_time - true[0], own.nats_in_space - true[1]))
+            row[f"time, {law}"] = own.nats_in_time - true[0]
+            row[f"space, {law}"] = own.nats_in_space - true[1]
+        table.add({**row, "events": len(events), "seconds": seconds})
         found.append(recovered(model))
-    mean = np.mean(differences, axis=0)
-    print(f"{'ours less truth, mean':32s} {mean[0]:9.4f} {mean[1]:9.4f}")
-    print(f"\n{'parameter of the plain law':32s} {'true':>9s} {'found':>9s} {'spread':>9s}")
-    for name in found[0]:
-        values = [row[name][1] for row in found]
-        spread = np.std(values, ddof=1) if len(values) > 1 else np.nan
-        print(f"{name:32s} {found[0][name][0]:9.4f} {np.mean(values):9.4f} {spread:9.4f}")
+    print()
+    note = f"Mean and standard deviation over {chosen.seeds} catalogues."
+    table = Table(f"events_truth{name}_parameters", PARAMETERS, keep=chosen.save, note=note)
+    for parameter, (true, _) in found[0].items():
+        values = [row[parameter][1] for row in found]
+        row = {"parameter of the plain law": parameter, "true": true, "found": np.mean(values)}
+        table.add(row | ({"deviation": np.std(values, ddof=1)} if len(values) > 1 else {}))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Milliseconds and memory of every family by dimension.
 
     python benchmarks/families.py [--dims 2 8 32 64 256 1024] [--numbers 8192] [--seconds 0.5]
+        [--save]
 
 For a batch of points at one time: log-density, velocity, sample, and a training step (likelihood
 at the end plus kinetic energy at 2 times, with gradient and Adam). A batch has `--numbers` numbers
@@ -14,7 +15,6 @@ smaller neighbour needed more than `--limit` seconds for one round of the four c
 """
 
 import argparse
-import platform
 import time
 
 import equinox as eqx
@@ -22,6 +22,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+from results import Column, Table
 
 from liouville.curves import Knots
 from liouville.maps import coupling_flow
@@ -67,7 +68,18 @@ FAMILIES = {
 MOST = {
     "mixture, 8 full parts": (64, "d x d matrices of 8 parts are inverted and diagonalised a time"),
 }
-NAMES = ("density", "velocity", "sample", "step")
+NAMES = {
+    "density": "log-density, ms",
+    "velocity": "velocity, ms",
+    "sample": "draw, ms",
+    "step": "step, ms",
+}
+COLUMNS = (
+    *(Column("family"), Column("dimension"), Column("points")),
+    *(Column(name, ".3g") for name in NAMES.values()),
+    *(Column("velocity / density", ".2f"), Column("bytes, velocity", ".0f")),
+    *(Column("bytes, step", ".0f"), Column("compile, s", ".1f")),
+)
 
 
 def calls(path, dim, points):
@@ -123,18 +135,15 @@ def measure(functions, arguments, seconds):
 
 
 def row(name, dim, points, seconds):
-    """One line of the table, and the seconds that one round of all calls takes."""
+    """One row of the table, and the seconds that one round of all calls takes."""
     learned, functions = calls(FAMILIES[name](dim), dim, points)
     x = jr.normal(jr.key(1), (points, dim))
     found, memory, compiling = measure(functions, (learned, x, jr.key(2)), seconds)
     size = points * dim
-    line = (
-        f"{points:>7}"
-        + "".join(f"{found[key]:>10.3g}" for key in NAMES)
-        + f"{found['velocity'] / found['density']:>9.2f}"
-        + f"{memory['velocity'] / size:>10.0f}{memory['step'] / size:>10.0f}{compiling:>10.1f}"
-    )
-    return line, 1e-3 * sum(found.values())
+    cells = {"points": points, **{NAMES[key]: value for key, value in found.items()}}
+    cells |= {"velocity / density": found["velocity"] / found["density"], "compile, s": compiling}
+    cells |= {f"bytes, {key}": memory[key] / size for key in ("velocity", "step")}
+    return cells, 1e-3 * sum(found.values())
 
 
 def main():
@@ -144,28 +153,26 @@ def main():
     parser.add_argument("--seconds", type=float, default=0.5, help="of timing, for each row")
     parser.add_argument("--limit", type=float, default=5.0, help="seconds of a round of calls")
     parser.add_argument("--families", nargs="*", help="those whose name begins so")
+    parser.add_argument("--save", action="store_true", help="write the table of the pages")
     options = parser.parse_args()
-    print(f"{platform.machine()}, jax {jax.__version__}, {jax.devices()[0].device_kind}, float32")
-    print(
-        f"{'family':<27}{'dim':>5}{'points':>7}"
-        + "".join(f"{name:>10}" for name in NAMES)
-        + f"{'vel/dens':>9}{'B/pt/dim':>10}{'step B':>10}{'compile s':>10}"
-    )
+    device = jax.devices()[0]
+    note = "" if device.platform == "cpu" else f"{device.device_kind}."
+    table = Table("families", COLUMNS, keep=options.save, note=note)
     for name in FAMILIES:
         if options.families and not any(name.startswith(f) for f in options.families):
             continue
         spent, before = 0.0, 1
         for dim in options.dims:
             most, reason = MOST.get(name, (dim, ""))
-            if dim > most:
-                line = f"  left out: {reason}"
-            elif spent > options.limit:
-                line = f"  left out: one round of calls took {spent:.0f} s for {before} coordinates"
-            else:
+            cells = {"points": f"left out: {reason}"}
+            if dim <= most and spent > options.limit:
+                reason = f"one round of calls took {spent:.0f} s for {before} coordinates"
+                cells = {"points": f"left out: {reason}"}
+            elif dim <= most:
                 points = int(np.clip(options.numbers // dim, 16, 128))
-                line, spent = row(name, dim, points, options.seconds)
+                cells, spent = row(name, dim, points, options.seconds)
                 before = dim
-            print(f"{name:<27}{dim:>5}{line}", flush=True)
+            table.add({"family": name, "dimension": dim, **cells})
 
 
 if __name__ == "__main__":

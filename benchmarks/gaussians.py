@@ -1,6 +1,6 @@
 """Trains hard-ended mixtures to Gaussian problems with known answers, from a start that is wrong.
 
-    python benchmarks/gaussians.py [--parts 4] [--steps 2000] [--seeds 1]
+    python benchmarks/gaussians.py [--parts 4] [--steps 2000] [--seeds 1] [--save]
 
 Ends N((-2, 0), [[1, .3], [.3, .5]]) and N((2, 1), [[.4, -.2], [-.2, 1.2]]). Between the frozen ends
 run `--parts` Gaussian parts of full covariance, whose locations and scales start far from any
@@ -13,7 +13,6 @@ again, by simulation, which training never does.
 """
 
 import argparse
-import platform
 import time
 
 import equinox as eqx
@@ -21,7 +20,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from results import Column, save
+from results import Column, Table
 
 from liouville.curves import HardEnded, Knots
 from liouville.dynamics import drift, solve_sde
@@ -95,12 +94,8 @@ def main():
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--save", action="store_true", help="write the table of the pages")
     options = parser.parse_args()
-    print(f"{platform.machine()}, jax {jax.__version__}, {jax.devices()[0].device_kind}")
-    print(f"{options.parts} parts, {options.steps} steps; error = ours / answer - 1")
-    print(
-        "sigma   q      answer       start        ours     error   ± eval  rollout ± error      s"
-    )
-    rows = []
+    note = f"{options.parts} parts, {options.steps} steps."
+    table = Table("gaussians", COLUMNS, keep=options.save, note=note)
     for sigma, q in PROBLEMS:
         bridge = GaussianBridge(MEANS[0], COVARIANCES[0], MEANS[1], COVARIANCES[1], sigma)
         answer = IN_POTENTIAL.get(q, bridge.energy() * (2.0 if sigma == 0 else sigma**-2))
@@ -116,19 +111,10 @@ def main():
             ours, noise = values.mean(), values.std() / len(values) ** 0.5
             row = {"σ": sigma, "q": q, "answer": answer, "before training": before, "ours": ours}
             row |= {"relative error": ours / answer - 1.0, "evaluation": noise / answer}
-            simulated = "               "
             if sigma > 0:
                 value, error = map(float, rollout(result.path, sigma, q, jr.key(seed)))
-                simulated = f"{value:>9.4f} {error:.3f}"
                 row |= {"rollout of 1,000 steps": value, "its error": error}
-            rows.append({**row, "seconds": seconds})
-            print(
-                f"{sigma:>5} {q:>3g} {answer:>11.6f} {before:>11.4f} {ours:>11.6f} "
-                f"{ours / answer - 1.0:>+9.1e} {noise / answer:>8.0e} {simulated} {seconds:>6.1f}",
-                flush=True,
-            )
-    if options.save:
-        save("gaussians", COLUMNS, rows, f"{options.parts} parts, {options.steps} steps.")
+            table.add({**row, "seconds": seconds})
 
 
 if __name__ == "__main__":

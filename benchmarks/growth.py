@@ -1,6 +1,6 @@
 """Motion and growth at least action, beside the distances that are known on paper.
 
-    python benchmarks/growth.py [--steps 1500] [--seeds 1]
+    python benchmarks/growth.py [--steps 1500] [--seeds 1] [--save]
 
 The action 1/2 int int (|u|^2 + delta^2 h^2) d(M rho) dt between two ends, learned by one Gaussian
 part whose location, scale and mass run along curves of nine knots that start straight. Two narrow
@@ -11,14 +11,13 @@ the start costs.
 """
 
 import argparse
-import platform
 import time
 
 import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from results import Column, save
+from results import Column, Table
 
 from liouville.curves import HardEnded, Knots
 from liouville.objectives import KineticEnergy
@@ -61,9 +60,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--save", action="store_true", help="write the table of the pages")
     options = parser.parse_args()
-    rows = []
-    print(f"{platform.machine()}, jax {jax.__version__}, {jax.devices()[0].device_kind}")
-    print(f"{'problem':<26} {'answer':>10} {'start':>10} {'ours':>10} {'error':>9} {'± eval':>7} s")
+    table = Table("growth", COLUMNS, keep=options.save, note=f"{options.steps} steps.")
     for name, masses, means, covariances, delta in (NARROW, WIDE):
         scale = Full()
         term = KineticEnergy((0.0, 1.0), delta=delta, times=16, particles=64)
@@ -92,14 +89,7 @@ def main() -> None:
             ours, noise = figure(found.path)
             row = {"problem": name, "answer": known, "start": before, "ours": ours}
             row |= {"relative error": ours / known - 1.0, "evaluation": noise / known}
-            rows.append({**row, "seconds": seconds})
-            print(
-                f"{name:<26} {known:>10.6f} {before:>10.6f} {ours:>10.6f} "
-                f"{ours / known - 1.0:>+9.1e} {noise / known:>7.0e} {seconds:.1f}",
-                flush=True,
-            )
-    if options.save:
-        save("growth", COLUMNS, rows, f"{options.steps} steps.")
+            table.add({**row, "seconds": seconds})
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Drifts that depend on the law, and noise that vanishes at a bound, against what is known.
 
-    python benchmarks/mean_field.py [--steps 1500] [--parts 16]
+    python benchmarks/mean_field.py [--steps 1500] [--parts 16] [--save]
 
 Desai and Zwanzig's dX = (X - X^3 - theta (X - E X)) dt + sigma dW on both sides of its transition,
 beside a finite-volume solution of the nonlinear Fokker-Planck equation (Chang-Cooper fluxes, 4,000
@@ -16,12 +16,24 @@ import warnings
 import jax
 import jax.numpy as jnp
 import numpy as np
+from results import Column, Table
 from scipy.linalg import solve_banded
 
 from liouville.diffusions import solve_fokker_planck
 from liouville.maps import Exp
 from liouville.numerics.mixtures import gaussian
 from liouville.objectives import MeanField
+
+CROWDS = (
+    *(Column("process"), Column("largest KL", ".1e"), Column("bound", ".1e")),
+    *(Column("mean at 3", ".4f"), Column("grid's", ".4f"), Column("seconds", ".0f")),
+)
+MOMENTS = (
+    *(Column("process"), Column("mean", ".4f"), Column("mean off, %", "+.2f", error="of mean")),
+    *(Column("of mean", ".2f"), Column("variance", ".4f")),
+    *(Column("variance off, %", "+.2f", error="of variance"), Column("of variance", ".2f")),
+    Column("bound", ".1e"),
+)
 
 
 def finite_volume(theta, sigma, source, horizon, times, cells=4000, steps=20_000):
@@ -127,24 +139,23 @@ def closed_forms(options):
 
 
 def main():
-    """Prints the tables."""
+    """Prints the tables, and keeps them if asked to."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--parts", type=int, default=16)
+    parser.add_argument("--save", action="store_true", help="write the table of the pages")
     options = parser.parse_args()
-    print(
-        "| process | largest KL | bound | mean at 3 | grid's | seconds |\n|---|---|---|---|---|---|"
-    )
+    note = f"{options.steps} steps."
+    table = Table("mean_field", CROWDS, keep=options.save, note=note)
     for theta, sigma, crowd in ((1.0, 0.7, True), (1.0, 1.2, True), (1.0, 0.7, False)):
         begin = time.perf_counter()
         kl, mean, wanted, found = desai_zwanzig(theta, sigma, options, mean_field=crowd)
         name = f"theta {theta:g}, sigma {sigma:g}{'' if crowd else ', crowd of the start'}"
-        print(
-            f"| {name} | {kl:.1e} | {found.bound:.1e} | {mean:.4f} | {wanted:.4f} "
-            f"| {time.perf_counter() - begin:.0f} |",
-            flush=True,
-        )
-    print("\n| process | mean | off | variance | off | bound |\n|---|---|---|---|---|---|")
+        row = {"process": name, "largest KL": kl, "bound": found.bound}
+        row |= {"mean at 3": mean, "grid's": wanted}
+        table.add({**row, "seconds": time.perf_counter() - begin})
+    print()
+    table = Table("mean_field_moments", MOMENTS, keep=options.save, note=note)
     for name, (drift, source, sigma, mapping), mean, variance in closed_forms(options):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -152,12 +163,13 @@ def main():
                 drift, source, sigma, 1.0, map=mapping, steps=options.steps, progress=False
             )
         m, v, m_error, v_error = moments(found.path, 1.0)
-        print(
-            f"| {name} | {mean:.4f} | {100 * (m / mean - 1):+.2f} ± {100 * m_error / mean:.2f} % "
-            f"| {variance:.4f} | {100 * (v / variance - 1):+.2f} ± {100 * v_error / variance:.2f} %"
-            f" | {found.bound:.1e} |",
-            flush=True,
-        )
+        row = {"process": name, "mean": mean, "mean off, %": 100 * (m / mean - 1)}
+        row |= {"of mean": 100 * m_error / mean, "variance": variance, "bound": found.bound}
+        row |= {
+            "variance off, %": 100 * (v / variance - 1),
+            "of variance": 100 * v_error / variance,
+        }
+        table.add(row)
 
 
 if __name__ == "__main__":

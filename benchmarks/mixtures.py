@@ -8,7 +8,7 @@ their standard errors: of the printed mixture to scikit-learn's, and of ours to 
 two. A row misses where a difference is above 0.02 nats, and for certain where it is so by more than
 two standard errors. Of several seeds the mean is given.
 
-    python benchmarks/mixtures.py [--tables iris tails] [--seeds 2] [--printed]
+    python benchmarks/mixtures.py [--tables iris tails] [--seeds 2] [--printed] [--save]
 
 With `--printed` nothing but mixtures is fitted, which takes a few minutes.
 """
@@ -19,7 +19,7 @@ import warnings
 from collections.abc import Callable
 
 import numpy as np
-import results
+from results import Column, Table
 from scipy import stats
 from sklearn import datasets
 from sklearn.mixture import GaussianMixture as Theirs
@@ -36,19 +36,19 @@ ERRORS = {
     "ours less the better": "error of ours",
 }
 COLUMNS = (
-    results.Column("table"),
-    results.Column("rows x columns"),
-    results.Column("scikit-learn", ".3f"),
-    results.Column("printed mixture", ".3f"),
-    results.Column("ours", ".3f"),
-    results.Column("family"),
-    results.Column("truth", ".3f"),
-    results.Column("printed less scikit-learn", "+.3f", error="error of printed"),
-    results.Column("error of printed"),
-    results.Column("ours less the better", "+.3f", error="error of ours"),
-    results.Column("error of ours"),
-    results.Column("met"),
-    results.Column("s", ".0f"),
+    Column("table"),
+    Column("rows x columns"),
+    Column("scikit-learn", ".3f", "min", "nats"),
+    Column("printed mixture", ".3f", "min", "nats"),
+    Column("ours", ".3f", "min", "nats"),
+    Column("family"),
+    Column("truth", ".3f"),
+    Column("printed less scikit-learn", "+.3f", error="error of printed"),
+    Column("error of printed"),
+    Column("ours less the better", "+.3f", error="error of ours"),
+    Column("error of ours"),
+    Column("met"),
+    Column("s", ".0f"),
 )
 _PARTS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16)
 
@@ -200,20 +200,19 @@ def verdict(found: dict, key: str, error: str) -> str:
 
 
 def main() -> None:
-    """Prints the rows, and keeps the table if it is whole."""
+    """Prints the table, and keeps it if asked to."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--tables", nargs="*", default=[*SMALL, *KNOWN])
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--printed", action="store_true")
+    parser.add_argument("--save", action="store_true", help="write the table of the pages")
     options = parser.parse_args()
-    rows = []
+    without = ("ours", "family", "ours less the better", "error of ours") * options.printed
+    columns = [column for column in COLUMNS if column.name not in without]
+    name, note = "mixtures" if options.printed else "tables", f"Mean of {options.seeds} seeds."
+    table = Table(name, columns, keep=options.save, note=note)
     for name in options.tables:
-        rows.append(row(name, options.seeds, options.printed))
-        said = rows[-1].items()
-        print({k: round(v, 4) if isinstance(v, float) else v for k, v in said}, flush=True)
-    if len(rows) == len(SMALL) + len(KNOWN):
-        columns = [c for c in COLUMNS if c.name in rows[-1] or c.name == "truth"]
-        results.save("mixtures" if options.printed else "tables", columns, rows)
+        table.add(row(name, options.seeds, options.printed))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Schrödinger plans whose answer is known: the law of the end given the start.
 
     python benchmarks/plans.py [--dims 2 16 64] [--noises 0.1 1 10] [--rows 100000] [--seeds 3]
-        [--exact]
+        [--exact] [--save]
 
 The start is N(0, I), and the potential has five Gaussian parts on a sphere of radius 5, with
 eigenvalues from .25 to 1, turned at random (arXiv 2306.10161). Given are rows of both ends, none of
@@ -17,10 +17,10 @@ entropy of the end is no more; parts, wall clock and processor seconds.
 """
 
 import argparse
-import platform
 import time
 
 import numpy as np
+from results import Column, Table
 
 from liouville.numerics.mixtures import gaussian
 from liouville.numerics.plans import ConditionalLaw
@@ -34,6 +34,13 @@ LIGHTSB = dict(
     )
 )
 """LightSB (50 potentials, 10,000 steps), re-run on pairs of the same kind."""
+
+COLUMNS = (
+    *(Column("d"), Column("ε", "g"), Column("independent", ".2f")),
+    *(Column("one part", ".3f", "min", "error"), Column("LightSB", ".3f", "min", "error")),
+    *(Column("ours", ".3f", "min", "error", "its error"), Column("its error", ".3f")),
+    *(Column("nats", ".4f"), Column("parts", ".1f"), Column("processor seconds", ".0f")),
+)
 
 
 def measured(dim, noise, rows, seed, exact):
@@ -70,25 +77,23 @@ def main():
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--exact", action="store_true")
+    parser.add_argument("--save", action="store_true", help="write the table of the pages")
     options = parser.parse_args()
-    which = "the" if options.exact else "each"
-    print(f"{platform.machine()}; {options.rows} rows of {which} end; {options.seeds} pairs")
-    print("  d  noise independent  one part   LightSB       ours             nats  parts  s (cpu)")
+    which = "the end, the start known" if options.exact else "each end"
+    note = f"{options.rows:,} rows of {which}; {options.seeds} pairs."
+    name = f"plans_{options.rows}{'_known' if options.exact else ''}"
+    table = Table(name, COLUMNS, keep=options.save, note=note)
     for dim in options.dims:
         for noise in options.noises:
             asked = dim, noise, options.rows
             found = [measured(*asked, seed, options.exact) for seed in range(options.seeds)]
             mean = np.mean(found, axis=0)
-            error = float("nan")  # of a single pair
+            ours, one, still, nats, parts, _, used = mean
+            row = {"d": dim, "ε": noise, "independent": still, "one part": one, "ours": ours}
+            row |= {"LightSB": LIGHTSB.get((dim, noise)), "nats": nats, "parts": parts}
             if options.seeds > 1:
-                error = np.std(found, axis=0, ddof=1)[0] / np.sqrt(options.seeds)
-            ours, one, still, nats, parts, seconds, used = mean
-            rival = LIGHTSB.get((dim, noise), float("nan"))
-            print(
-                f"{dim:>3}{noise:>7g}{still:>12.2f}{one:>10.3f}{rival:>10.3f}{ours:>9.3f} "
-                f"({error:.3f}){nats:>15.4f}{parts:>7.1f}{seconds:>6.0f} ({used:.0f})",
-                flush=True,
-            )
+                row["its error"] = np.std(found, axis=0, ddof=1)[0] / np.sqrt(options.seeds)
+            table.add({**row, "processor seconds": used})
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """How long it takes to read large tables, and the memory it takes, in a process of its own.
 
-python benchmarks/reading.py [--rows 1000000] [--parquet-rows 10000000] [--columns 10]
+python benchmarks/reading.py [--rows 1000000] [--parquet-rows 10000000] [--columns 10] [--save]
 
 Prints the seconds, those of all processors together, and the highest memory beyond that of the
 process before, in megabytes and as a multiple of the file and of the array, for this library,
@@ -18,8 +18,13 @@ import time
 from pathlib import Path
 
 import numpy as np
+from results import Column, Table
 
-_TARGETS = {"text": "at most 3 s and 4 times the file", "parquet": "at most 5 s"}
+COLUMNS = (
+    *(Column("file"), Column("MB", ",.0f"), Column("reader"), Column("seconds", ".2f")),
+    *(Column("of the processors", ".2f"), Column("highest memory, MB", ",.0f")),
+    *(Column("times the file", ".1f"), Column("times the array", ".1f")),
+)
 
 
 def main() -> None:
@@ -28,27 +33,28 @@ def main() -> None:
     options.add_argument("--parquet-rows", type=int, default=10_000_000)
     options.add_argument("--columns", type=int, default=10)
     options.add_argument("--loadtxt", action="store_true", help="numpy.loadtxt too, which is slow")
+    options.add_argument("--save", action="store_true", help="write the table of the pages")
     options.add_argument("--read", nargs=2, help=argparse.SUPPRESS)
     given = options.parse_args()
     if given.read:
         print(json.dumps(measured(*given.read)))
         return
+    table = Table("reading", COLUMNS, keep=given.save)
     with tempfile.TemporaryDirectory() as folder:
         files = written(Path(folder), given.rows, given.parquet_rows, given.columns)
         for kind, file in files.items():
             size = file.stat().st_size / 1e6
-            print(f"\n{kind}: {file.name}, {size:.0f} MB; aim: {_TARGETS[kind]}")
-            headings = ("seconds", "of CPUs", "peak MB", "of file", "of array")
-            print(" " * 12, *(f"{heading:>8}" for heading in headings))
+            rows = given.rows if kind == "text" else given.parquet_rows
             readers = ["liouville", "pandas"] + ["loadtxt"] * (kind == "text" and given.loadtxt)
             for reader in readers:
                 if reader == "pandas" and importlib.util.find_spec("pandas") is None:
                     continue
                 command = [sys.executable, __file__, "--read", reader, str(file)]
                 found = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
-                peak, array = found["peak"], found["array"]
-                row = (found["seconds"], found["cpu"], peak, peak / size, peak / array)
-                print(f"{reader:<12}", *(f"{value:8.2f}" for value in row))
+                row = {"file": f"{kind}, {rows:,} x {given.columns}", "MB": size, "reader": reader}
+                row |= {"seconds": found["seconds"], "of the processors": found["cpu"]}
+                row |= {"highest memory, MB": found["peak"], "times the file": found["peak"] / size}
+                table.add({**row, "times the array": found["peak"] / found["array"]})
 
 
 def written(folder: Path, rows: int, parquet_rows: int, columns: int) -> dict[str, Path]:

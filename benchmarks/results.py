@@ -1,7 +1,8 @@
 """Tables as benchmarks leave them: files that the pages of the documentation are made of.
 
 A benchmark calls `save(NAME, columns, rows)`, which writes `benchmarks/results/NAME.json` with the
-command, commit, machine and date. A page holds the table between two comments,
+command, commit, machine and date, or has a `Table` do so row by row. A page holds the table between
+two comments,
 
     <!-- result: NAME -->
     ...
@@ -53,7 +54,7 @@ def save(
     facts = {
         "command": shlex.join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]]),
         "commit": _commit(),
-        "machine": f"{os.cpu_count()} {platform.machine()} cores",
+        "machine": _machine(),
         "python": platform.python_version(),
         "date": datetime.date.today().isoformat(),
         "note": note,
@@ -64,6 +65,27 @@ def save(
     (FOLDER / f"{name}.json").write_text(text + "\n")
 
 
+class Table:
+    """A table that is printed row by row, and written after each one if it is to be kept."""
+
+    def __init__(self, name: str, columns: Sequence[Column], *, keep: bool, note: str = ""):
+        self.name, self.columns, self.keep, self.note = name, columns, keep, note
+        self.rows: list[dict[str, Any]] = []
+        print(*_head(_shown(columns)), sep="\n", flush=True)
+
+    def add(self, row: dict[str, Any]) -> None:
+        self.rows.append(row)
+        print(_line(row, [], _shown(self.columns)), flush=True)
+        if self.keep:
+            save(self.name, self.columns, self.rows, self.note)
+
+
+def _machine() -> str:
+    count, load = os.cpu_count() or 1, os.getloadavg()[1]
+    busy = f", busy (load {load:.0f})" if load > 1.5 * count else ""
+    return f"{count} {platform.machine()} cores{busy}"
+
+
 def _commit() -> str:
     found = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True)
     return found.stdout.decode().strip()
@@ -72,16 +94,25 @@ def _commit() -> str:
 def markdown(result: dict[str, Any]) -> str:
     """The table as a page has it, the best of each comparison in bold, and what it was run on."""
     columns = [Column(**column) for column in result["columns"]]
-    errors = {column.error for column in columns}
-    shown = [column for column in columns if column.name not in errors]
-    lines = ["| " + " | ".join(column.name for column in shown) + " |", "|---" * len(shown) + "|"]
-    for row in result["rows"]:
-        cells = [_cell(column, row, result["rows"], shown) for column in shown]
-        lines.append("| " + " | ".join(cells) + " |")
+    shown = _shown(columns)
+    lines = _head(shown) + [_line(row, result["rows"], shown) for row in result["rows"]]
     facts = [result["machine"], result["date"], f"commit {result['commit']}"]
     note = f"{result['note']} " if result["note"] else ""
     lines += ["", f"*{note}`{result['command']}`; {', '.join(facts)}.*"]
     return "\n".join(lines) + "\n"
+
+
+def _shown(columns: Sequence[Column]) -> list[Column]:
+    errors = {column.error for column in columns}
+    return [column for column in columns if column.name not in errors]
+
+
+def _head(columns: list[Column]) -> list[str]:
+    return ["| " + " | ".join(c.name for c in columns) + " |", "|---" * len(columns) + "|"]
+
+
+def _line(row: dict, rows: list[dict], columns: list[Column]) -> str:
+    return "| " + " | ".join(_cell(column, row, rows, columns) for column in columns) + " |"
 
 
 def _cell(column: Column, row: dict, rows: list[dict], columns: list[Column]) -> str:
@@ -106,6 +137,8 @@ def _is_best(
     else:
         others = [r.get(column.name) for r in rows]
     numbers = [float(v) for v in others if isinstance(v, int | float)]
+    if not numbers:  # alone, a row is not compared
+        return False
     best = min(numbers) if column.best == "min" else max(numbers)
     return format(value, column.format) == format(best, column.format)
 

@@ -1,6 +1,6 @@
 """Milliseconds of a training step, by components, dimension and points.
 
-    python benchmarks/step_time.py [--quick] [--scale full]
+    python benchmarks/step_time.py [--quick] [--scale full] [--save]
 
 A step is likelihood plus kinetic energy with its gradient and the Adam update, on five snapshots.
 Median over chunks of 20 steps after compilation; float32.
@@ -8,13 +8,13 @@ Median over chunks of 20 steps after compilation; float32.
 
 import argparse
 import itertools
-import platform
 import time
 
 import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+from results import Column, Table
 
 from liouville.numerics.parameters import split
 from liouville.objectives import KineticEnergy, NegativeLogLikelihood
@@ -23,6 +23,10 @@ from liouville.tasks.cells.initial import initial_path
 from liouville.training import Stepper, default_optimizer, initial_state
 
 CHUNK = 20
+COLUMNS = (
+    *(Column("scale"), Column("parts"), Column("dimension"), Column("points a snapshot")),
+    Column("ms", ".2f"),
+)
 
 
 def step_milliseconds(parts: int, dim: int, points: int, scale: str, repeats: int) -> float:
@@ -52,13 +56,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a corner of the table")
     parser.add_argument("--scale", choices=("diagonal", "full"), help="one kind of scale only")
+    parser.add_argument("--save", action="store_true", help="write the table of the pages")
     options = parser.parse_args()
     quick = options.quick
-    print(
-        f"{platform.processor() or platform.machine()}, jax {jax.__version__}, "
-        f"{jax.devices()[0].device_kind}"
-    )
-    print(f"{'scale':<9} {'parts':>5} {'dim':>4} {'points':>7} {'ms a step':>10}")
+    device = jax.devices()[0]
+    note = "" if device.platform == "cpu" else f"{device.device_kind}."
+    table = Table("step_time", COLUMNS, keep=options.save, note=note)
     scales = (options.scale,) if options.scale else ("diagonal", "full")
     parts = (16, 64) if quick else (16, 64, 256)
     dims = (2, 5) if quick else (2, 5, 20, 50)
@@ -67,7 +70,7 @@ def main():
         if scale == "full" and k * d * d > 64 * 400:
             continue
         ms = step_milliseconds(k, d, n, scale, 3 if quick else 5)
-        print(f"{scale:<9} {k:>5} {d:>4} {n:>7} {ms:>10.2f}", flush=True)
+        table.add({"scale": scale, "parts": k, "dimension": d, "points a snapshot": n, "ms": ms})
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Optimal transport between Gaussian mixtures whose answer is known, against the dimension.
 
-    python benchmarks/transport_dimension.py [--dims 2 4 8 16 32 64] [--parts 4]
+    python benchmarks/transport_dimension.py [--dims 2 4 8 16 32 64] [--parts 4] [--save]
 
 The source has `--parts` Gaussian parts of random means, covariances and weights; the target is its
 image under a symmetric positive definite affine map x -> A x + b, the gradient of a convex
@@ -11,14 +11,20 @@ pairs that do not belong together, seconds, and W2 of carried points to the targ
 """
 
 import argparse
-import platform
 import time
 
 import numpy as np
+from results import Column, Table
 
 from liouville.numerics.mixtures import GaussianMixture
 from liouville.numerics.parameters import value_of
 from liouville.tasks.transport.fit import fit_transport
+
+COLUMNS = (
+    *(Column("d"), Column("W2²", ".3f"), Column("energy", ".3f"), Column("excess", "+.1e")),
+    *(Column("mass on wrong pairs", ".2g"), Column("W2 of arrival", ".3f"), Column("floor", ".3f")),
+    *(Column("steps"), Column("seconds", ".0f")),
+)
 
 
 def mixtures(dim, parts, rng):
@@ -43,9 +49,10 @@ def main():
     parser.add_argument("--dims", type=int, nargs="+", default=[2, 4, 8, 16, 32, 64])
     parser.add_argument("--parts", type=int, default=4)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--save", action="store_true", help="write the table of the pages")
     options = parser.parse_args()
-    print(f"{platform.machine()}; {options.parts} parts")
-    print("  d      W2^2   energy    excess  stray mass  parts  steps       s      W2   floor")
+    note = f"{options.parts} parts."
+    table = Table("transport_dimension", COLUMNS, keep=options.save, note=note)
     for dim in options.dims:
         source, target, answer = mixtures(dim, options.parts, np.random.default_rng(options.seed))
         begun = time.perf_counter()
@@ -56,12 +63,13 @@ def main():
         weights = np.exp(np.asarray(value_of(logits)))
         stray = weights[np.asarray(logits.sources) != np.asarray(logits.targets)].sum()
         energy = 2.0 * found["energy"]
-        print(
-            f"{dim:>3}{answer:>10.3f}{energy:>9.3f}{energy / answer - 1:>+10.2e}{stray:>12.1e}"
-            f"{len(weights):>7}{found['steps']:>7}{seconds:>8.0f}"
-            f"{found['W2 of arrival (velocity)']:>8.3f}{found['W2 of two draws of the end']:>8.3f}",
-            flush=True,
-        )
+        row = {"d": dim, "W2²": answer, "energy": energy, "excess": energy / answer - 1}
+        row |= {
+            "mass on wrong pairs": float(stray),
+            "W2 of arrival": found["W2 of arrival (velocity)"],
+        }
+        row |= {"floor": found["W2 of two draws of the end"], "steps": found["steps"]}
+        table.add({**row, "seconds": seconds})
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Transport between densities seen through maps: exact ends, and how far the energy is from least.
 
     python benchmarks/transport_maps.py [--cases flows 0 ...] [--gauge] [--steps 600]
+        [--save]
 
 Ends are pushforwards with random parameters in the plane (`flows N`, by seed), or densities fitted
 to 3,000 draws of toys (`moons pinwheel`). The energy of `fit_transport` with its defaults beside
@@ -10,7 +11,6 @@ that of two draws.
 """
 
 import argparse
-import platform
 import time
 import warnings
 
@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+from results import Column, Table
 
 import liouville as lv
 from liouville.data import Standardisation
@@ -26,6 +27,16 @@ from liouville.maps import coupling_flow
 from liouville.model import Model
 from liouville.paths import Normal, Pushforward
 from liouville.problems import toys
+
+COLUMNS = (
+    *(
+        Column("ends"),
+        Column("energy after a step", ".3f"),
+        Column("energy", ".3f", error="its error"),
+    ),
+    *(Column("its error", ".3f"), Column("least", ".3f"), Column("ratio", ".3f")),
+    *(Column("arrival, W2", ".3f"), Column("floor", ".3f"), Column("seconds", ".0f")),
+)
 
 
 def flow(seed: int, shift: tuple[float, float] = (0.0, 0.0)) -> Model:
@@ -52,10 +63,10 @@ def main() -> None:
     parser.add_argument("--cases", nargs="*", default=["1", "2", "3", "moons-pinwheel"])
     parser.add_argument("--gauge", action="store_true", help="with path.gauge")
     parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--save", action="store_true", help="write the table of the pages")
     options = parser.parse_args()
-    print(f"{platform.machine()}, jax {jax.__version__}, {time.strftime('%Y-%m-%d')}\n")
-    print("| ends | after a step | energy | ± eval | least | ratio | arrival | floor | seconds |")
-    print("|---|---|---|---|---|---|---|---|---|")
+    note = f"{options.steps} steps."
+    table = Table("transport_maps", COLUMNS, keep=options.save, note=note)
     for case in options.cases:
         first, _, last = case.partition("-")
         name = f"flows {first}" if not last else f"{first}, {last}"
@@ -78,13 +89,11 @@ def main() -> None:
                 )
         before, after = (f.summary for f in found)
         least = after["least energy (discrete problem)"]
-        print(
-            f"| {name} | {before['energy']:.3f} | {after['energy']:.3f} "
-            f"| {after['energy, standard error']:.3f} | {least:.3f} "
-            f"| {after['energy'] / least:.3f} | {after['W2 of arrival (velocity)']:.3f} "
-            f"| {after['W2 of two draws of the end']:.3f} | {time.perf_counter() - begin:.0f} |",
-            flush=True,
-        )
+        row = {"ends": name, "energy after a step": before["energy"], "energy": after["energy"]}
+        row |= {"its error": after["energy, standard error"], "least": least}
+        row |= {"ratio": after["energy"] / least, "arrival, W2": after["W2 of arrival (velocity)"]}
+        row |= {"floor": after["W2 of two draws of the end"]}
+        table.add({**row, "seconds": time.perf_counter() - begin})
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Transport between samples: where rows that no fit has seen say it arrives.
 
-    python benchmarks/transport_samples.py [--cases 2 10 50 moons] [--rows 2000]
+    python benchmarks/transport_samples.py [--cases 2 10 50 moons] [--rows 2000] [--save]
 
 `fit_transport` with its defaults between rows of a standard normal law and rows of one with mean 2
 and spreads from 3 to 0.3, in so many dimensions (or the two moons, or clusters of spread .1 at
@@ -14,11 +14,18 @@ import time
 import warnings
 
 import numpy as np
+from results import Column, Table
 
 import liouville as lv
 from liouville.numerics.couplings import mean_distance
 from liouville.problems import bures, toys
 from liouville.tasks.transport.answers import transport_map
+
+COLUMNS = (
+    *(Column("target"), Column("arrival, W2", ".4g"), Column("floor", ".4g")),
+    *(Column("ratio", ".3f"), Column("energy", ".4g"), Column("least", ".4g")),
+    *(Column("held-out ratio", ".3f"), Column("seconds", ".0f")),
+)
 
 
 def case(name, rng, rows):
@@ -40,11 +47,10 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--cases", nargs="*", default=["2", "10", "50", "moons", "clusters"])
     parser.add_argument("--rows", type=int, default=2000)
+    parser.add_argument("--save", action="store_true", help="write the table of the pages")
     options = parser.parse_args()
-    print(
-        "| target | arrival, W2 | floor | ratio | energy | least | held-out ratio | seconds |\n"
-        "|---|---|---|---|---|---|---|---|"
-    )
+    note = f"{options.rows:,} rows of each end."
+    table = Table("transport_samples", COLUMNS, keep=options.save, note=note)
     for name in options.cases:
         rng = np.random.default_rng(0)
         target, least = case(name, rng, options.rows)
@@ -62,11 +68,10 @@ def main():
         ours, floor = mean_distance(moved, reached).value, mean_distance(one, other).value
         held = "W2 of arrival to held-out rows of the target"
         found = s.get("least energy (discrete problem)") if least is None else least
-        print(
-            f"| {name} | {ours:.4g} | {floor:.4g} | {ours / floor:.3f} | {s['energy']:.4g} | "
-            f"{found:.4g} | {s[held] / s[held + ', floor']:.3f} | {seconds:.0f} |",
-            flush=True,
-        )
+        row = {"target": name, "arrival, W2": ours, "floor": floor, "ratio": ours / floor}
+        row |= {"energy": s["energy"], "least": found}
+        row |= {"held-out ratio": s[held] / s[held + ", floor"], "seconds": seconds}
+        table.add(row)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Optimal transport between toys in the plane, beside flow matching on minibatch couplings.
 
     python benchmarks/transport_toys.py [--seeds 1] [--thorough] [--rival] [--target NAME]
+        [--save]
 
 Ours: `fit_transport` with its defaults. The ends are frozen mixtures (exact for a normal law and
 the eight Gaussians, fitted to 20,000 samples for the moons) and are met exactly. `--thorough` adds
@@ -19,7 +20,6 @@ difference to W2^2 between the true distributions, from exact assignments of tru
 """
 
 import argparse
-import platform
 import time
 
 import jax
@@ -27,6 +27,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import optax
+from results import Column, Table
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
@@ -42,6 +43,19 @@ PAIRS = (
     ("torchcfm_eight_gaussians", "torchcfm_moons"),
     ("normal", "torchcfm_moons"),
 )
+
+
+def columns(methods):
+    """Each figure of all methods side by side."""
+
+    def of(figure, *more):
+        return [Column(f"{figure}, {name}", *more) for name in methods]
+
+    known = [Column("W2² of the ends", ".3f", error="its error"), Column("its error", ".3f")]
+    return [
+        *(Column("ends"), Column("floor of W2", ".3f"), *of("W2 over it", ".2f", "min", "W2")),
+        *(*known, *of("path, %", "+.1f"), *of("excess, %", "+.1f"), *of("seconds", ".0f")),
+    ]
 
 
 def squared_distance(x, y):
@@ -166,32 +180,29 @@ def main():
     parser.add_argument("--thorough", action="store_true")
     parser.add_argument("--rival", action="store_true")
     parser.add_argument("--rival-steps", type=int, default=10_000)
+    parser.add_argument("--save", action="store_true", help="write the table of the pages")
     options = parser.parse_args()
-    print(f"{platform.machine()}, jax {jax.__version__}, {jax.devices()[0].device_kind}")
-    print(
-        f"{'':<42}{'W2':>7}{'floor':>7}{'ratio':>7}{'energy':>9}{'W2^2':>9}{'excess':>8}{'path':>8}{'s':>7}"
-    )
+    methods = {"ours": lambda *given: ours(*given, {})}
+    if options.thorough:
+        methods["ours, more work"] = lambda *given: ours(*given, THOROUGH)
+    if options.rival:
+        methods["OT-CFM"] = lambda *given: rival(*given, options.rival_steps)
+    table = Table("transport_toys", columns(methods), keep=options.save)
     for source, target in PAIRS:
         if options.target not in (None, target):
             continue
         truth, error = true_square(source, target, options.points // 2)
-        print(f"{'W2^2 of the true ends':<65}{truth:>9.3f} +- {error:.3f}", flush=True)
+        ends = f"{source} to {target}".replace("torchcfm_", "").replace("_", " ")
         for seed in range(options.seeds):
-            size = (options.points, options.repeats)
-            methods = {"ours": ours(source, target, *size, seed, {})}
-            if options.thorough:
-                methods["+ work"] = ours(source, target, *size, seed, THOROUGH)
-            if options.rival:
-                methods["OT-CFM"] = rival(source, target, *size, seed, options.rival_steps)
-            for name, (moved, energy, own, seconds) in methods.items():
+            row = {"ends": ends, "W2² of the ends": truth, "its error": error}
+            for name, method in methods.items():
+                size = (options.points, options.repeats)
+                moved, energy, own, seconds = method(source, target, *size, seed)
                 w2, floor = end_point(moved, toys.named(target), 2000 + 10 * seed)
-                what = f"{source.removeprefix('torchcfm_')} to {target.removeprefix('torchcfm_')}"
-                print(
-                    f"{what:<34}{name:<8}{w2:>7.3f}{floor:>7.3f}{w2 / floor:>7.2f}"
-                    f"{energy:>9.3f}{own:>9.3f}{energy / own - 1:>+8.1%}"
-                    f"{energy / truth - 1:>+8.1%}{seconds:>7.0f}",
-                    flush=True,
-                )
+                row |= {"floor of W2": floor, f"W2 over it, {name}": w2 / floor}
+                row |= {f"path, %, {name}": 100 * (energy / truth - 1)}
+                row |= {f"excess, %, {name}": 100 * (energy / own - 1), f"seconds, {name}": seconds}
+            table.add(row)
 
 
 if __name__ == "__main__":

@@ -64,6 +64,20 @@ def test_the_best_of_each_comparison_is_bold_whoever_it_is(tmp_path):
     assert "`c`; m, d, commit abc." in page
 
 
+def test_a_table_is_printed_and_kept_row_by_row(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(results, "FOLDER", tmp_path)
+    columns = [results.Column("who"), results.Column("nats", ".1f", best="min")]
+    for keep in (False, True):
+        table = results.Table("two", columns, keep=keep, note="Two rows.")
+        table.add({"who": "ours", "nats": 1.26})
+        assert capsys.readouterr().out == "| who | nats |\n|---|---|\n| ours | 1.3 |\n"
+        assert (tmp_path / "two.json").exists() == keep
+    table.add({"who": "theirs", "nats": 1.0})
+    page = results.filled("<!-- result: two -->\n<!-- end -->", tmp_path)
+    assert "| ours | 1.3 |\n| theirs | **1.0** |\n" in page
+    assert "*Two rows.`" in page.replace(". `", ".`")
+
+
 def test_a_planted_figure_is_found(tmp_path):
     page = _write(tmp_path)
     assert results.filled(page, tmp_path) == page
