@@ -1,6 +1,7 @@
 """Held-out likelihood of scikit-learn's tables: ours beside mixtures, kernels and plain flows.
 
     python benchmarks/density_digits.py [digits|breast_cancer|wine] [--seconds 200] [--no-rivals]
+        [--save]
 
 One split, one dequantisation and one standardisation for all (see rivals.py); settings and
 stopping by the validation rows alone. Nats per row in the user's units and bits per dimension, on
@@ -18,12 +19,11 @@ scikit-learn and FlowJAX.
 """
 
 import argparse
-import platform
 import time
 
-import jax
 import numpy as np
 import rivals
+from results import Column, Table
 
 from liouville.data import Samples, split_rows
 from liouville.model import Model
@@ -31,26 +31,27 @@ from liouville.plots import image_grid
 from liouville.tasks.density.fit import Split, fit_density
 
 DRAWS = 100
+JUDGES = (
+    *(Column("draws of each class"), Column("read as their class", ".3f")),
+    Column("told from true", ".2f"),
+)
 
 
-def ours(data: tuple, rows: tuple, table: str, labels: bool, seed: int) -> dict:
-    """Our row of the table, and the model."""
+def ours(data: tuple, rows: tuple, table: str, labels: bool, seed: int):
+    """Our row of the table, and the fit."""
     points, classes, lattice = data
     samples = Samples(points, classes if labels else None, quantisation=lattice, source=table)
     begun = time.perf_counter()
     parts = Split(*(samples.select(part) for part in rows))
     fitted = fit_density(parts, {"training.seed": seed}, progress=False)
     summary = fitted.summary
-    told = ("family", "members", "steps", "path energy", "share of trajectories lost in gaps")
-    return {
-        "name": f"liouville{', classes' if labels else ''}",
-        "model": fitted.model,
-        "test": summary["test nats per sample"],
-        "bits": summary["test bits per dimension"],
-        "seconds": time.perf_counter() - begun,
-        "detail": {key: summary[key] for key in told if key in summary}
-        | {key: value for key, value in summary.items() if "class given" in key},
+    row = {
+        "density": f"ours{', with classes' if labels else ''}",
+        "chosen": str(fitted.config.path.model),
     }
+    row |= {"test nats": summary["test nats per sample"]}
+    row |= {"bits per dimension": summary["test bits per dimension"]}
+    return {**row, "seconds": time.perf_counter() - begun}, fitted
 
 
 def judged(model: Model, data: tuple, rows: tuple, seed: int):
@@ -65,9 +66,9 @@ def judged(model: Model, data: tuple, rows: tuple, seed: int):
     draws = [model.given(str(c)).sample(1.0, DRAWS, seed=seed + int(c)) for c in each]
     candidates = {
         "true rows": [points[validation][classes[validation] == c] for c in each],
-        "columns shuffled": [rng.permuted(x, axis=0)[:DRAWS] for x in own],
+        "columns shuffled within the class": [rng.permuted(x, axis=0)[:DRAWS] for x in own],
         "one Gaussian a class": gaussians(own, rng),
-        "liouville": draws,
+        "ours": draws,
     }
     # Values without their noise, within the range of the true ones.
     low, high = points.min(axis=0), points.max(axis=0)
@@ -99,24 +100,23 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--no-rivals", action="store_true")
     parser.add_argument("--image", help="a PNG file for draws of each class")
+    parser.add_argument("--save", action="store_true", help="write the tables of the pages")
     options = parser.parse_args()
-    print(f"{platform.machine()}, jax {jax.__version__}, {jax.devices()[0].device_kind}")
+    note = f"{options.seconds:g} s for each kind of flow."
+    table = Table(options.table, rivals.COLUMNS, keep=options.save, note=note)
     if not options.no_rivals:
-        rivals.report(options.table, seconds=options.seconds, seed=options.seed)
+        rivals.report(options.table, table, seconds=options.seconds, seed=options.seed)
     data = rivals.table(options.table, seed=options.seed)
     rows = split_rows(data[1], len(data[0]), rivals.SIZES[options.table], options.seed)
-    print(f"{'ours':>20} {'test':>11} {'bits/dim':>9} {'seconds':>8}  detail")
     for labels in (False, True):
-        found = ours(data, rows, options.table, labels, options.seed)
-        print(
-            f"{found['name']:>20} {found['test']:>11.4f} {found['bits']:>9.4f} "
-            f"{found['seconds']:>8.1f}  {found['detail']}",
-            flush=True,
-        )
-    verdicts, draws = judged(found["model"], data, rows, options.seed)
+        row, fitted = ours(data, rows, options.table, labels, options.seed)
+        table.add(row)
+    print()
+    table = Table(f"{options.table}_draws", JUDGES, keep=options.save)
+    verdicts, draws = judged(fitted.model, data, rows, options.seed)
     for name, (read, told) in verdicts.items():
-        each = " ".join(f"{value:.2f}" for value in read)
-        print(f"{name:>20}: read as their class {np.mean(read):.3f}, told {told:.3f}  ({each})")
+        row = {"draws of each class": name, "read as their class": float(np.mean(read))}
+        table.add({**row, "told from true": told})
     if options.image:
         side = round(len(draws[0][0]) ** 0.5)
         grid = np.stack(draws)[:, :12].reshape(len(draws), -1, side, side)

@@ -19,11 +19,23 @@ import time
 import warnings
 
 import numpy as np
+from results import Column, Table
 
 from liouville.data import dequantise, split_rows
 
 SIZES = {"digits": (300, 300), "breast_cancer": (95, 95), "wine": (30, 30)}
 """Validation and test rows of the three tables of scikit-learn."""
+COLUMNS = (
+    *(Column("density"), Column("test nats", ".2f", "min")),
+    *(Column("bits per dimension", ".3f", "min"), Column("seconds", ".0f"), Column("chosen")),
+)
+NAMES = {
+    "gaussian": "Gaussian, shrunk",
+    "mixture": "Gaussian mixture, full covariance",
+    "kernel": "kernel estimate",
+    "autoregressive": "masked autoregressive flow",
+    "coupling": "coupling flow",
+}
 
 
 def needs(name):
@@ -276,22 +288,20 @@ def table(name, *, seed=0):
     return points, data.target, lattice
 
 
-def report(name, *, seconds, seed):
-    """Runs the rivals on a table of scikit-learn and prints one line for each."""
+def report(name, shown, *, seconds, seed):
+    """Runs the rivals on a table of scikit-learn and adds one row for each."""
     points, labels, lattice = table(name, seed=seed)
     parts = split_rows(labels, len(points), SIZES[name], seed)
     rows = [points[part] for part in parts]
-    print(f"{name}: rows {[len(r) for r in rows]}, {points.shape[1]} columns, of these")
-    print(f"{int(lattice.is_discrete.sum())} dequantised; log volume {lattice.log_volume:.4f} nats")
-    print(f"{'rival':>20} {'test':>11} {'bits/dim':>9} {'seconds':>8}  detail")
 
-    def line(row):
+    def add(row):
+        told = {key: value for key, value in row["detail"].items() if key != "tried"}
+        chosen = ", ".join(f"{key} {value}" for key, value in told.items())
         bits = float(lattice.bits_per_dimension(-row["test"]))
-        numbers = f"{row['test']:>11.4f} {bits:>9.4f}"
-        detail = {key: value for key, value in row["detail"].items() if key != "tried"}
-        print(f"{row['name']:>20} {numbers} {row['seconds']:>8.1f}  {detail}", flush=True)
+        cells = {"density": NAMES[row["name"]], "test nats": row["test"], "chosen": chosen}
+        shown.add({**cells, "bits per dimension": bits, "seconds": row["seconds"]})
 
-    all_rivals(*rows, lattice, seconds=seconds, seed=seed, report=line)
+    all_rivals(*rows, lattice, seconds=seconds, seed=seed, report=add)
 
 
 def main():
@@ -301,7 +311,8 @@ def main():
     parser.add_argument("--seconds", type=float, default=300.0, help="for each flow")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    report(options.table, seconds=options.seconds, seed=options.seed)
+    shown = Table(options.table, COLUMNS, keep=False)
+    report(options.table, shown, seconds=options.seconds, seed=options.seed)
 
 
 if __name__ == "__main__":
