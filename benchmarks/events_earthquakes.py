@@ -110,7 +110,7 @@ def main() -> None:
         names |= {"select": chosen.select, "region": chosen.region}
         events = read_events(chosen.data, **names).check()
         parts, apart = divide(events, merge(EventsConfig, flags=settings)), {}
-    place = chosen.data.stem.removesuffix("_catalog")
+    place = "windows" if chosen.data.is_dir() else chosen.data.stem.removesuffix("_catalog")
     columns = [Column("model"), *NATS, *(c for c in APART if c.name in apart)]
     note = "Nats per event, in space in standardised units."
     table = Table(

@@ -9,6 +9,7 @@ two comments,
     <!-- end -->
 
 and `python benchmarks/results.py` fills in all pages; with `--check` it only says what differs.
+What stands in the place of a result that was not measured yet is left, and the name of it is said.
 """
 
 import argparse
@@ -150,10 +151,13 @@ def pages() -> Iterator[Path]:
 
 
 def filled(text: str, folder: Path = FOLDER) -> str:
-    """A page with every table as its result has it."""
+    """A page with every table as its result has it, if there is one."""
 
     def block(found: re.Match[str]) -> str:
-        result = json.loads((folder / f"{found[2]}.json").read_text())
+        file = folder / f"{found[2]}.json"
+        if not file.exists():
+            return found[0]
+        result = json.loads(file.read_text())
         return found[1] + markdown(result) + found[4]
 
     return _BLOCK.sub(block, text)
@@ -173,6 +177,10 @@ def main() -> None:
         print(page.relative_to(ROOT))
         if not chosen.check:
             page.write_text(filled(page.read_text()))
+    written = {name for page in pages() for name in named(page.read_text())}
+    typed = sorted(written - {file.stem for file in FOLDER.glob("*.json")})
+    if typed:
+        print("not measured yet, as typed:", ", ".join(typed))
     sys.exit(bool(differ) and chosen.check)
 
 

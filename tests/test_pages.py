@@ -78,6 +78,11 @@ def test_a_table_is_printed_and_kept_row_by_row(tmp_path, monkeypatch, capsys):
     assert "*Two rows.`" in page.replace(". `", ".`")
 
 
+def test_what_was_not_measured_yet_stays_as_it_is_typed(tmp_path):
+    page = "<!-- result: three -->\n| typed |\n<!-- end -->"
+    assert results.filled(page, tmp_path) == page
+
+
 def test_a_planted_figure_is_found(tmp_path):
     page = _write(tmp_path)
     assert results.filled(page, tmp_path) == page
