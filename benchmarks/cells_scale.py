@@ -1,6 +1,7 @@
 """Time and memory of `liouville fit cells`, from the file to the report, by the size of the data.
 
     python benchmarks/cells_scale.py [--only N] [--cells 2750 --dims 5 --times 5] [--set KEY=VALUE]
+        [--save]
     python benchmarks/cells_scale.py --stream [--memory 0.5] [--cells 1000000 --dims 30]
 
 Every row is one command in a process of its own, with default settings, on a file of a population
@@ -23,7 +24,14 @@ import time
 from pathlib import Path
 
 import numpy as np
+from results import Column, Table
 
+COLUMNS = (
+    *(Column("cells", ",d"), Column("coordinates"), Column("times"), Column("parts")),
+    *(Column("steps"), Column("training, s", ".0f"), Column("whole, s", ".0f")),
+    *(Column("aim, s"), Column("GiB", ".2f"), Column("numbers of the file, GiB", ".2f")),
+    Column("held-out nats above a mixture", "+.3f"),
+)
 # Cells, coordinates, times, and the seconds aimed at.
 SIZES = (
     (2_750, 5, 5, 35),
@@ -144,6 +152,7 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--stream", action="store_true")
     parser.add_argument("--memory", type=float, default=0.5)
+    parser.add_argument("--save", action="store_true", help="write the table of the pages")
     chosen = parser.parse_args()
     if chosen.stream:
         cells = chosen.cells or 1_000_000
@@ -153,19 +162,15 @@ def main() -> None:
     sizes = SIZES[: chosen.only]
     if chosen.cells is not None:
         sizes = ((chosen.cells, chosen.dims, chosen.times, None),)
-    print(f"{os.cpu_count()} cores; a process that only imports takes {bare_memory():.2f} GiB")
-    print(
-        "| cells | dim | times | parts | steps | training, s | whole, s | aim | GiB | data | nats |"
-    )
-    print("|" + "---:|" * 11)
+    note = f"A process that only imports takes {bare_memory():.2f} GiB."
+    table = Table("cells_scale", COLUMNS, keep=chosen.save, note=note)
     for cells, dims, times, aim in sizes:
-        row = run(cells, dims, times, chosen.set)
-        print(
-            f"| {cells:,} | {dims} | {times} | {row['parts']} | {row['steps']} "
-            f"| {row['training']:.0f} | {row['seconds']:.0f} | {aim or ''} "
-            f"| {row['memory']:.2f} | {row['data']:.2f} | {row['above']:+.3f} |",
-            flush=True,
-        )
+        found = run(cells, dims, times, chosen.set)
+        row = {"cells": cells, "coordinates": dims, "times": times, "parts": found["parts"]}
+        row |= {"steps": found["steps"], "training, s": found["training"], "aim, s": aim}
+        row |= {"whole, s": found["seconds"], "GiB": found["memory"]}
+        row |= {"numbers of the file, GiB": found["data"]}
+        table.add({**row, "held-out nats above a mixture": found["above"]})
 
 
 if __name__ == "__main__":

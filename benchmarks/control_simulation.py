@@ -1,6 +1,7 @@
 """The same control problem with simulation inside training and without.
 
     python benchmarks/control_simulation.py [--scene v-neck] [--seconds 120] [--batch 256]
+        [--save]
 
 The rival is a network control c(t, x) (three layers of 64 units), trained by the adjoint through
 its own rollout: 100 Euler-Maruyama steps of a batch, effort and running costs along it, the
@@ -15,7 +16,6 @@ every row of ours is a fit of its own, start and compilation included.
 """
 
 import argparse
-import platform
 import time
 
 import equinox as eqx
@@ -24,6 +24,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import optax
+from results import Column, Table
 
 from liouville.numerics.couplings import wasserstein
 from liouville.tasks.control import scenes
@@ -33,6 +34,11 @@ from liouville.tasks.control.rollout import Rollout
 
 STEPS, MEASURED, CROWD = 100, 1000, 2000
 OURS = (250, 1000, 4000)
+COLUMNS = (
+    *(Column("method"), Column("steps", ",d"), Column("evaluations", ".1e")),
+    *(Column("seconds", ".0f"), Column("logged", ".1f", "min"), Column("exact", ".1f")),
+    *(Column("W2", ".3f", "min"), Column("floor", ".3f")),
+)
 
 
 class Control(eqx.Module):
@@ -133,31 +139,27 @@ def main():
     parser.add_argument("--seconds", type=float, default=120.0)
     parser.add_argument("--batch", type=int, default=256)
     parser.add_argument("--penalty", type=float, default=50.0)
+    parser.add_argument("--save", action="store_true", help="write the table of the pages")
     options = parser.parse_args()
     problem = scenes.NAMES[options.scene]()
     clouds = [problem.target.sample(CROWD, seed=s)[0] for s in (78, 79)]
-    print(f"{platform.machine()}, {time.strftime('%Y-%m-%d')}, {options.scene}")
-    print(f"W2 floor {wasserstein(*clouds):.4f}")
-    heads = ("steps", "evaluations", "seconds", "logged", "exact", "W2")
-    print(f"{'':12s}" + "".join(f"{h:>13s}" for h in heads))
+    floor = wasserstein(*clouds)
+    note = f"{options.scene}; seconds are of training."
+    table = Table("control_simulation", COLUMNS, keep=options.save, note=note)
     for steps in OURS:
         fitted = fit_control(problem, {"training.steps": steps, "rollout.trajectories": CROWD})
         s, o = fitted.summary, fitted.config.objective
-        row = (
-            steps,
-            steps * o.times * max(o.particles, s["moving parts"]),
-            sum(s["seconds"][phase] for phase in ("start", "compile", "train")),
-            s["objective (15 logged times, kernel density)"],
-            s["objective (rollout)"],
-            s["W2 of arrival"],
-        )
-        print(f"{'ours':12s}" + "".join(f"{v:13.5g}" for v in row), flush=True)
+        row = {"method": "without simulation", "steps": steps, "floor": floor}
+        row["evaluations"] = steps * o.times * max(o.particles, s["moving parts"])
+        row["seconds"] = sum(s["seconds"][phase] for phase in ("start", "compile", "train"))
+        row["logged"] = s["objective (15 logged times, kernel density)"]
+        table.add({**row, "exact": s["objective (rollout)"], "W2": s["W2 of arrival"]})
     for seconds, steps, evaluations, control in rival(
         problem, options.batch, options.seconds, options.penalty
     ):
         total, distance = measured(control, problem)
-        row = (steps, evaluations, seconds, total, float("nan"), distance)
-        print(f"{'simulated':12s}" + "".join(f"{v:13.5g}" for v in row), flush=True)
+        row = {"method": "by simulation", "steps": steps, "evaluations": evaluations}
+        table.add({**row, "seconds": seconds, "logged": total, "W2": distance, "floor": floor})
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Likelihood plus kinetic energy by simulation and without: the same problem, two ways to train.
 
     python benchmarks/simulation.py [--toy two_moons] [--batch 256] [--seconds 30] [--width 64]
+        [--save]
 
 The rival is a continuous normalizing flow: a network velocity u(t, x), samples carried back from
 t = 1 to the standard normal law by Diffrax (Tsit5, adaptive, tolerance 1e-4; the exact divergence
@@ -16,7 +17,6 @@ the entropy of the truth. Needs Diffrax.
 """
 
 import argparse
-import platform
 import time
 
 import diffrax
@@ -26,6 +26,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import optax
+from results import Column, Table
 
 from liouville.curves import HardStarted, Network
 from liouville.maps import coupling_flow
@@ -37,6 +38,11 @@ from liouville.problems import toys
 INTERVAL = (0.0, 1.0)
 ENERGY = 0.01
 CHUNK = 10
+COLUMNS = (
+    *(Column("method"), Column("batch"), Column("parameters"), Column("compilation, s", ".1f")),
+    *(Column("ms a step", ".3g", "min"), Column("times faster", ".1f"), Column("steps")),
+    *(Column("nats over the truth", ".3f", "min"), Column("test nats", ".3f")),
+)
 
 
 class Velocity(eqx.Module):
@@ -179,6 +185,7 @@ def main():
     parser.add_argument("--families", nargs="*", help="those of ours whose name begins so")
     parser.add_argument("--width", type=int, default=64)
     parser.add_argument("--depth", type=int, default=3)
+    parser.add_argument("--save", action="store_true", help="write the table of the pages")
     options = parser.parse_args()
     toy = toys.named(options.toy)
     raw = toy.sample(20_000, seed=0)
@@ -187,12 +194,6 @@ def main():
     truth = float("nan") if toy.log_density is None else -toy.log_density(fresh).mean()
     data, test = ((jnp.asarray((x - center) / scale, jnp.float32)) for x in (raw, fresh))
     volume = float(np.log(scale).sum())
-    print(f"{platform.machine()}, jax {jax.__version__}, {jax.devices()[0].device_kind}")
-    print(f"{options.toy}, batches of {options.batch}, entropy of the truth {truth:.4f}")
-    print(
-        f"{'method':<26}{'batch':>6}{'parameters':>11}{'compile s':>10}{'ms a step':>11}"
-        f"{'times':>7}{'steps':>8}{'test nats':>11}"
-    )
     rival = Velocity(toy.dim, options.width, options.depth, jr.key(0))
     ours = families(toy.dim, options.width, options.depth)
     runs = {
@@ -207,6 +208,9 @@ def main():
     while (least := min(runs.values(), key=lambda run: run.spent)).spent < options.seconds:
         least.run()
     reference = runs["by simulation", options.batch].milliseconds
+    name = options.toy.replace("_", " ")
+    note = f"{name.capitalize()}, {options.seconds:g} s of training each, by turns."
+    table = Table("simulation", COLUMNS, keep=options.save, note=note)
     for (name, batch), run in runs.items():
         fitted = run.fitted
         if isinstance(fitted, Velocity):
@@ -214,12 +218,12 @@ def main():
         else:
             values = jax.jit(jax.vmap(fitted.at(jnp.asarray(1.0)).log_density))(test)
         nats = -float(values.mean()) + volume
-        times = f"{reference / run.milliseconds:.1f}" if batch == options.batch else ""
-        print(
-            f"{name:<26}{batch:>6}{run.size:>11}{run.compiling:>10.1f}{run.milliseconds:>11.3g}"
-            f"{times:>7}{len(run.taken) * CHUNK:>8}{nats:>11.4f}",
-            flush=True,
-        )
+        row = {"method": name, "batch": batch, "parameters": run.size, "test nats": nats}
+        row |= {"compilation, s": run.compiling, "ms a step": run.milliseconds}
+        row |= {"steps": len(run.taken) * CHUNK, "nats over the truth": nats - truth}
+        if batch == options.batch:
+            row["times faster"] = reference / run.milliseconds
+        table.add(row)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Least-energy transport by simulation and without: the same problem, two ways to train.
 
     python benchmarks/transport_simulation.py [--seconds 60] [--batch 256] [--width 64]
+        [--save]
 
 From a standard normal law to eight Gaussians. The rival is a neural ODE (a continuous normalizing
 flow): points of the target are carried back to the source by Diffrax (Tsit5, adaptive, tolerance
@@ -17,7 +18,6 @@ Diffrax.
 """
 
 import argparse
-import platform
 import time
 
 import equinox as eqx
@@ -26,6 +26,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import optax
+from results import Column, Table
 from simulation import Velocity, simulated
 
 from liouville.dynamics import solve_ode
@@ -50,6 +51,12 @@ ENDS = ("normal", "eight_gaussians")
 CLOUD, REPEATS = 1024, 20
 DECAY = 0.99
 WARM_UP = 10
+COLUMNS = (
+    *(Column("method"), Column("ms a step", ".2f", "min"), Column("steps", ",d")),
+    *(Column("seconds", ".0f"), Column("energy / W2² of the ends", ".3f")),
+    *(Column("nats lost at the end", ".3f", "min"), Column("W2 of arrival", ".3f")),
+    Column("floor", ".3f"),
+)
 
 
 def make_step(loss, rate, steps):
@@ -105,6 +112,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--batch", type=int, default=256)
     parser.add_argument("--width", type=int, default=64)
+    parser.add_argument("--save", action="store_true", help="write the table of the pages")
     options = parser.parse_args()
     settings = TransportConfig()
     ends = read_ends(ENDS, settings.data, settings.ends)
@@ -125,20 +133,14 @@ def main():
         part = jr.choice(keys[0], 8, (n,))
         return means[part] + variance**0.5 * jr.normal(keys[1], (n, 2))
 
-    print(f"{platform.machine()}, jax {jax.__version__}, {jax.devices()[0].device_kind}")
-    print(f"W2^2 of the ends {distance:.3f}; {options.batch} points a step")
-    print(
-        f"{'':<24}{'ms a step':>10}{'steps':>7}{'s':>7}{'energy/W2^2':>13}"
-        f"{'nats lost':>11}{'W2':>7}{'floor':>7}"
-    )
+    note = f"{options.batch} points a step."
+    table = Table("transport_simulation", COLUMNS, keep=options.save, note=note)
 
     def show(name, seconds, steps, energy, lost, carried):
         w2, floor = arrival(carried, source, target)
-        print(
-            f"{name:<24}{1e3 * seconds / steps:>10.2f}{steps:>7}{seconds:>7.1f}"
-            f"{2 * energy / distance:>13.4f}{lost:>11.4f}{w2:>7.3f}{floor:>7.3f}",
-            flush=True,
-        )
+        row = {"method": name, "ms a step": 1e3 * seconds / steps, "steps": steps}
+        row |= {"seconds": seconds, "energy / W2² of the ends": 2 * energy / distance}
+        table.add({**row, "nats lost at the end": lost, "W2 of arrival": w2, "floor": floor})
 
     # By simulation.
     model = Velocity(2, options.width, 3, jr.key(0))
