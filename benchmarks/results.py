@@ -8,6 +8,10 @@ two comments,
     ...
     <!-- end -->
 
+and a figure in a sentence, which row (by a text in it) and which column,
+
+    <!-- figure: NAME; ROW; COLUMN -->...<!-- end -->
+
 and `python benchmarks/results.py` fills in all pages; with `--check` it only says what differs.
 What stands in the place of a result that was not measured yet is left, and the name of it is said.
 """
@@ -28,6 +32,7 @@ from typing import Any, NamedTuple
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "benchmarks" / "results"
 _BLOCK = re.compile(r"(<!-- result: ([\w-]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+_FIGURE = re.compile(r"(<!-- figure: ([\w-]+); ([^;\n]+); ([^\n]+?) -->)(.*?)(<!-- end -->)")
 
 
 class Column(NamedTuple):
@@ -103,6 +108,13 @@ def markdown(result: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def figure(result: dict[str, Any], row: str, column: str) -> str:
+    """One number as its table has it."""
+    (values,) = [values for values in result["rows"] if row in values.values()]
+    (form,) = [c["format"] for c in result["columns"] if c["name"] == column]
+    return format(values[column], form)
+
+
 def _shown(columns: Sequence[Column]) -> list[Column]:
     errors = {column.error for column in columns}
     return [column for column in columns if column.name not in errors]
@@ -153,14 +165,16 @@ def pages() -> Iterator[Path]:
 def filled(text: str, folder: Path = FOLDER) -> str:
     """A page with every table as its result has it, if there is one."""
 
-    def block(found: re.Match[str]) -> str:
+    def written(found: re.Match[str]) -> str:
         file = folder / f"{found[2]}.json"
         if not file.exists():
             return found[0]
         result = json.loads(file.read_text())
-        return found[1] + markdown(result) + found[4]
+        is_table = found.re is _BLOCK
+        inside = markdown(result) if is_table else figure(result, found[3], found[4])
+        return f"{found[1]}{inside}<!-- end -->"
 
-    return _BLOCK.sub(block, text)
+    return _FIGURE.sub(written, _BLOCK.sub(written, text))
 
 
 def named(text: str) -> list[str]:

@@ -78,6 +78,12 @@ def test_a_table_is_printed_and_kept_row_by_row(tmp_path, monkeypatch, capsys):
     assert "*Two rows.`" in page.replace(". `", ".`")
 
 
+def test_a_figure_in_a_sentence_is_that_of_the_table(tmp_path):
+    _write(tmp_path)
+    text = "It has <!-- figure: one; ours; nats -->9<!-- end --> nats, not 9."
+    assert " -->1.23<!-- end --> nats, not 9." in results.filled(text, tmp_path)
+
+
 def test_what_was_not_measured_yet_stays_as_it_is_typed(tmp_path):
     page = "<!-- result: three -->\n| typed |\n<!-- end -->"
     assert results.filled(page, tmp_path) == page
