@@ -57,25 +57,18 @@ def save(
     name: str, columns: Sequence[Column], rows: Sequence[dict[str, Any]], note: str = ""
 ) -> None:
     """Writes a table; cells are looked up in every row by the name of the column."""
-    facts = {
-        "command": shlex.join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]]),
-        "commit": _commit(),
-        "machine": _machine(),
-        "python": platform.python_version(),
-        "date": datetime.date.today().isoformat(),
-        "note": note,
-    }
-    table = {"columns": [column._asdict() for column in columns], "rows": list(rows)}
-    FOLDER.mkdir(exist_ok=True)
-    text = json.dumps({**facts, **table}, indent=1, ensure_ascii=False, default=float)
-    (FOLDER / f"{name}.json").write_text(text + "\n")
+    _write(name, _facts(note), columns, rows)
 
 
 class Table:
-    """A table that is printed row by row, and written after each one if it is to be kept."""
+    """A table that is printed row by row, and written after each one if it is to be kept.
+
+    Commit, date and load of the machine are those of the beginning.
+    """
 
     def __init__(self, name: str, columns: Sequence[Column], *, keep: bool, note: str = ""):
-        self.name, self.columns, self.keep, self.note = name, columns, keep, note
+        self.name, self.columns, self.keep = name, columns, keep
+        self.facts = _facts(note)
         self.rows: list[dict[str, Any]] = []
         print(*_head(_shown(columns)), sep="\n", flush=True)
 
@@ -83,7 +76,25 @@ class Table:
         self.rows.append(row)
         print(_line(row, [], _shown(self.columns)), flush=True)
         if self.keep:
-            save(self.name, self.columns, self.rows, self.note)
+            _write(self.name, self.facts, self.columns, self.rows)
+
+
+def _facts(note: str) -> dict[str, str]:
+    return {
+        "command": shlex.join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]]),
+        "commit": _commit(),
+        "machine": _machine(),
+        "python": platform.python_version(),
+        "date": datetime.date.today().isoformat(),
+        "note": note,
+    }
+
+
+def _write(name: str, facts: dict, columns: Sequence[Column], rows: Sequence[dict]) -> None:
+    table = {"columns": [column._asdict() for column in columns], "rows": list(rows)}
+    FOLDER.mkdir(exist_ok=True)
+    text = json.dumps({**facts, **table}, indent=1, ensure_ascii=False, default=float)
+    (FOLDER / f"{name}.json").write_text(text + "\n")
 
 
 def _machine() -> str:
