@@ -11,6 +11,7 @@ import argparse
 import warnings
 
 import numpy as np
+from results import Column, Table
 
 from liouville.data import Events
 from liouville.problems.events import HawkesProcess
@@ -22,6 +23,11 @@ SWINGS = {"day": (0.7, 1.0, 7.0), "week": (0.6, 7.0, 365.0), "year": (0.9, 365.2
 MEAN = 0.5  # of the delay of a child, in days
 CLUSTERS = HawkesProcess(
     rate=1.0, children=0.5, kernel=("exponential", MEAN), displacement=("gaussian", 1.0)
+)
+COLUMNS = (
+    *(Column("rate"), Column("truth", ".3f"), Column("with its period", ".3f", "min", "nats")),
+    *(Column("without", ".3f", "min", "nats"), Column("branching ratio: true", ".2f")),
+    *(Column("branching ratio: with its period", ".2f"), Column("branching ratio: without", ".2f")),
 )
 
 
@@ -60,9 +66,11 @@ def main() -> None:
     options = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     options.add_argument("--laws", nargs="+", default=[*SWINGS, "clusters"])
     options.add_argument("--events", type=int, default=2000)
+    options.add_argument("--save", action="store_true", help="write the table of the pages")
     chosen = options.parse_args()
     warnings.simplefilter("ignore")
-    print(f"{'law':10s} {'truth':>8s} {'ours':>8s} {'no period':>10s}   branching: true, ours, no")
+    note = f"{chosen.events:,} events."
+    table = Table("events_rhythm", COLUMNS, keep=chosen.save, note=note)
     for law in chosen.laws:
         times, end, ratio = drawn(law, chosen.events)
         columns = (times, np.zeros((len(times), 0)), np.zeros(len(times), int))
@@ -75,12 +83,11 @@ def main() -> None:
             for more in ({}, {"times.harmonics": 0})
         )
         truth = true_nats(law, times, float(parts.test.windows[0, 0]), end)
-        nats, rates = "test nats in time", "branching ratio"
-        print(
-            f"{law:10s} {truth:8.4f} {own[nats]:8.4f} {without[nats]:10.4f}   {ratio:15.3f} "
-            f"{own[rates]:5.3f} {without[rates]:5.3f}",
-            flush=True,
-        )
+        row = {"rate": law, "truth": truth, "branching ratio: true": ratio}
+        for name, found in (("with its period", own), ("without", without)):
+            row[name] = found["test nats in time"]
+            row[f"branching ratio: {name}"] = found["branching ratio"]
+        table.add(row)
 
 
 if __name__ == "__main__":
