@@ -53,7 +53,7 @@ def test_groups_of_a_table_may_be_missing(tmp_path: Path) -> None:
     pytest.importorskip("pandas")
     file = tmp_path / "a.csv"
     rows = [
-        f"{i % 2},{i * i % 11 + 0.5},{i * i % 7 + 0.5},{('T', '', '7')[i % 3]}" for i in range(12)
+        f"{i % 2},{i * 1.37 % 5:.2f},{i * 2.31 % 7:.2f},{('T', '', '7')[i % 3]}" for i in range(12)
     ]
     file.write_text("\n".join(["day,x,y,type", *rows]))
     config = CellsConfig()
