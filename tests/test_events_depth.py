@@ -146,6 +146,7 @@ def test_answers_name_the_units_of_space():
     ours, known = model(), history()
     found = answers(ours, known, np.full(2, NOW), known.places[:2])
     assert {"density per degree2 km", "density per km3"} <= set(found)
-    per_degree = np.exp(Projection.log_volume(ours.units.projection, known.places[:2]))
+    assert ours.units.projection is not None
+    per_degree = np.exp(ours.units.projection.log_volume(known.places[:2]))
     ratio = found["density per degree2 km"] / found["density per km3"]
     np.testing.assert_allclose(ratio, per_degree, rtol=1e-6)
