@@ -199,3 +199,12 @@ def test_of_many_columns_the_family_is_what_samples_kept_apart_say(law):
     one, two = (fit.model.log_density(1.0, x[rows:]) for fit in (chosen, against))
     gain = one - two
     assert gain.mean() > 2.0 * gain.std() / np.sqrt(len(gain))
+
+
+@pytest.mark.slow
+def test_a_trial_has_a_pace_of_its_own():
+    x = np.random.default_rng(0).normal(size=(200, 4))
+    pace = dict.fromkeys(("steps", "chunk", "validate_every", "checkpoint_every"), 2)
+    own = {f"training.{name}": value for name, value in pace.items()}
+    fitted = fit_density(x, {**own, "path.members": 1, "path.parts": 2}, progress=False)
+    assert "validation nats gained in the trial of a richer family" in fitted.summary

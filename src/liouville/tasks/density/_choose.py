@@ -116,7 +116,8 @@ def _try_out(
         gains[step] = goal - nats
         return _is_settled(gains, whole)
 
-    every = replace(options, validate_every=_JUDGED_EVERY, chunk=_CHUNK, patience=None)
+    judged = dict.fromkeys(("validate_every", "checkpoint_every"), _JUDGED_EVERY)
+    every = replace(options, **judged, chunk=_CHUNK, patience=None)
     objective = 1.0 * PerMember(training_likelihood(training, units, config.objective.batch_size))
     judge = PerMember(likelihood(validation, units, "validation"))
     start = Start(replace(config, training=every), path, objective, judge)
