@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Bool, Float, Int
 
+from liouville.numerics.parameters import value_of
 from liouville.numerics.types import Point, RandomKey, Scalar
 from liouville.paths import LocationScaleMarginal
 from liouville.processes._base import AbstractIntensity, AbstractMarks, AbstractPlaces
@@ -20,7 +21,7 @@ from liouville.processes._polygon import Polygon
 from liouville.processes._process import PointProcess
 from liouville.processes._rates import ConstantRate
 from liouville.processes._routed import Routed
-from liouville.processes._triggered import TriggeredPath
+from liouville.processes._triggered import Triggered, TriggeredPath
 
 _MOST_DRAWS = 10_000
 
@@ -290,11 +291,9 @@ def weights_of_parts(
 
 def _background(places: AbstractPlaces, known: History) -> int:
     """The parts of the background of a mixture to which every event adds some; zero otherwise."""
-    one, two = (_shape(places, known, n) for n in (1, 2))
-    if not isinstance(one, LocationScaleMarginal):
+    if not isinstance(places, Triggered):
         return 0
-    parts, more = one.log_weights.shape[0], two.log_weights.shape[0]
-    return 2 * parts - more if more > parts else 0
+    return value_of(places.background).at(known.origin).log_weights.shape[0]
 
 
 def _shape(places: AbstractPlaces, known: History, n: int):
