@@ -16,6 +16,7 @@ from liouville.processes._rates import (
     PeriodicSeries,
     PeriodicSteps,
     Piecewise,
+    ProductOfSeries,
     SumOfRates,
     WithCovariates,
 )
@@ -52,6 +53,7 @@ RATES = {
     "piecewise": (Piecewise.of(0.7, [1.0, 2.5, 7.0]), [1.0, 2.5, 7.0]),
     "steps": (PeriodicSteps.of(1.3, 2.0, 5, phase=0.1), list(np.arange(-20, 60) * 0.4 + 0.1)),
     "series": (series(), []),
+    "product": (ProductOfSeries((series(), series(31.4))), []),
     "sum": (SumOfRates((ConstantRate.of(0.2), series(3.0))), []),
     "covariates": (
         WithCovariates.of(series(), STEPS, np.random.default_rng(0).normal(size=(6, 2))),

@@ -27,12 +27,10 @@ from liouville.processes import (
     PowerZones,
     Reach,
     Triggered,
-    Unmarked,
     log_power_law,
 )
-from liouville.tasks.events._etas_law import Etas
 from liouville.tasks.events.declustered import Choice, declustered
-from liouville.tasks.events.etas import EtasFit, fit_etas, preferred_pieces, static
+from liouville.tasks.events.etas import fit_etas, static
 from liouville.tasks.events.odds import log_odds
 from liouville.tasks.events.units import EventUnits
 from liouville.training import fit
@@ -302,26 +300,6 @@ def test_the_law_is_recovered():
         assert abs(value - true) < error, (name, value, true)
     # Chances to be background sum to their number, and tell it from what is triggered.
     assert found.chance.sum() == pytest.approx(TRUTH.rate * float(events.durations.sum()), rel=0.15)
-
-
-def test_the_background_has_pieces_where_validation_wants_them():
-    rng = np.random.default_rng(3)
-    times = np.sort(np.concatenate([rng.uniform(0, 400, 200), rng.uniform(400, 1000, 1800)]))
-    places, sequence = np.zeros((len(times), 2)), np.zeros(len(times), int)
-    events = Events(times, places, sequence, np.array([[0.0, 1000.0]]), features=("x", "y"))
-    training = events.between(0.0, 800.0, history_from=0.0)
-    validation = events.between(800.0, 1000.0, history_from=0.0)
-    count = int(training.counts.sum())
-    hawkes = Hawkes(ConstantRate.of(count / 800.0), Unmarked.of(0.1), Exponentials.of([1.0]))
-    law = Etas(hawkes, jnp.asarray(-3.0), jnp.asarray(0.0), None)
-    background = declustered(*_points(), np.zeros(200, int))
-    found = EtasFit(law, background, background, (0.0, 800.0), np.ones(count))
-    alone = np.full(int(validation.counts.sum()), np.log(count / 800.0))
-    assert preferred_pieces(found, training, validation, alone) in (2, 4, 8)
-    assert preferred_pieces(found, training, None, alone) == 1
-    last = float(jnp.exp(found.pieces(training, 4).log_levels[-1]))
-    assert last == pytest.approx(3.0, rel=0.1)
-    assert float(found.pieces(training, 1).log_levels[0]) == pytest.approx(np.log(count / 800.0))
 
 
 # What is known of every event.

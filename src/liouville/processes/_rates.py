@@ -184,29 +184,54 @@ class PeriodicSeries(AbstractRate):
         return self.log_level + jnp.log(_FLOOR + (1.0 - _FLOOR) * share)
 
     def integral(self, start: Scalar, end: Scalar, origin: Scalar | float = 0.0) -> Scalar:
-        r"""Whole periods have the mean rate; the rest is a sum of $\sin(k\,\delta/2)$."""
-        whole, rest = _periods(end - start, self.period)
-        at = _within_period(start, origin - self.phase, self.period)
-        width, middle = self._angle(rest), self._angle(at + 0.5 * rest)
-        mean, real, imaginary = self._autocorrelation()
-        orders = jnp.arange(1, len(real) + 1, dtype=middle.dtype)
-        waves = real * jnp.cos(orders * middle) - imaginary * jnp.sin(orders * middle)
-        # The integral of cos(k theta) over an arc is 2 sin(k width / 2) / k at its middle.
-        swing = jnp.sum(waves * 4.0 * jnp.sin(0.5 * orders * width) / orders) / mean
-        rest = rest + (1.0 - _FLOOR) * swing * self.period / (2.0 * math.pi)
-        return jnp.exp(self.log_level) * (whole * self.period + rest)
+        r"""A sum of $c_k\int e^{ik\theta}$, see `ProductOfSeries`."""
+        return ProductOfSeries((self,)).integral(start, end, origin)
+
+    def waves(self, t: Scalar, origin: Scalar | float = 0.0) -> tuple[Array, Array]:
+        r"""$c_k e^{ik\theta}$ for $k=-m,\dots,m$ at a time, whose real sum is the rate, and $k/P$.
+
+        $|A|^2 = \sum_k r_k e^{ik\theta}$ with the autocorrelation $r$ of the coefficients.
+        """
+        one = jnp.asarray([[1.0], [0.0]], self.coefficients.dtype)
+        real, imaginary = jnp.concatenate([one, self.coefficients], axis=1)
+        own = real + 1j * imaginary
+        r = jnp.stack([jnp.sum(own[k:] * own[: len(own) - k].conj()) for k in range(len(own))])
+        r = (1.0 - _FLOOR) * r / r[0].real
+        r = jnp.concatenate([r[:0:-1].conj(), jnp.ones_like(r[:1]), r[1:]])
+        orders = jnp.arange(1 - len(own), len(own), dtype=real.dtype)
+        angle = self._angle(_within_period(t, origin - self.phase, self.period))
+        return jnp.exp(self.log_level) * r * jnp.exp(1j * orders * angle), orders / self.period
 
     def _angle(self, within: Scalar) -> Scalar:
         return 2.0 * math.pi * within / self.period
 
-    def _autocorrelation(self) -> tuple[Array, Array, Array]:
-        r"""$|A|^2 = r_0 + \sum_k 2 \Re(r_k e^{ik\theta})$ as $r_0$, $\Re r_k$ and $\Im r_k$."""
-        one = jnp.asarray([[1.0], [0.0]], self.coefficients.dtype)
-        a, b = jnp.concatenate([one, self.coefficients], axis=1)
-        lags = range(1, len(a))
-        real = [a[k:] @ a[:-k] + b[k:] @ b[:-k] for k in lags]
-        imaginary = [b[k:] @ a[:-k] - a[k:] @ b[:-k] for k in lags]
-        return a @ a + b @ b, jnp.stack(real), jnp.stack(imaginary)
+
+class ProductOfSeries(AbstractRate):
+    r"""A smooth rate with several known periods, $\mu = \prod_j \mu_j$, such as hours and seasons.
+
+    The product is a sum of waves $C e^{2\pi i\nu t}$ whose frequencies $\nu$ are sums of those of
+    the factors, and over an interval of length $\ell$ and middle $m$ the integral of one is
+    $C\ell\, e^{2\pi i\nu m} \operatorname{sinc}\nu\ell$.
+
+    Attributes:
+        series: the factors.
+    """
+
+    series: tuple[PeriodicSeries, ...]
+
+    def log_rate(self, t: Scalar, origin: Scalar | float = 0.0) -> Scalar:
+        """The sum of the log-rates."""
+        return jnp.sum(jnp.stack([each.log_rate(t, origin) for each in self.series]))
+
+    def integral(self, start: Scalar, end: Scalar, origin: Scalar | float = 0.0) -> Scalar:
+        """The sum of the integrals of all waves."""
+        width = end - start
+        each = [series.waves(start + 0.5 * width, origin) for series in self.series]
+        waves, frequencies = each[0]
+        for more, others in each[1:]:
+            waves = jnp.outer(waves, more).ravel()
+            frequencies = jnp.add.outer(frequencies, others).ravel()
+        return width * jnp.sum(waves.real * jnp.sinc(frequencies * width))
 
 
 class SumOfRates(AbstractRate):

@@ -30,7 +30,7 @@ from liouville.processes import (
 
 _SHARE_TRIGGERED = 0.5
 _DISTANCE, _EXCESS, _OFFSET = 0.02, 0.6, 0.02  # where the search begins; the last in mean gaps
-_MOST_EXCESS = 3.0
+_MOST_EXCESS, _LEAST_FADING = 3.0, -0.5
 # As if so many more events of each kind had the mean number of children.
 _MORE_PARENTS = 10.0
 
@@ -132,10 +132,7 @@ def initial_productivity(events: Events, marks: np.ndarray) -> AbstractProductiv
 
 def maximised(law: Etas, known: WithBackground, iterations: int) -> Etas:
     """The law of greatest likelihood, by steps of L-BFGS on all excerpts."""
-    number = int(np.asarray(known.excerpts.is_event).sum())
-    excerpts = dataclasses.replace(known.excerpts, number=number)
-    assert known.log_background is not None
-    term = EtasLikelihood(excerpts=excerpts, log_background=known.log_background)
+    term = _likelihood(known)
     learned, rest = split(law)
     start, unravel = ravel_pytree(learned)
 
@@ -149,6 +146,19 @@ def maximised(law: Etas, known: WithBackground, iterations: int) -> Etas:
     return eqx.combine(unravel(jnp.asarray(found.x, start.dtype)), rest)
 
 
+def log_likelihood(law: Etas, known: WithBackground) -> float:
+    """Of all events of the excerpts, times and places together."""
+    term = _likelihood(known)
+    return -term.excerpts.number * float(eqx.filter_jit(term)(law, key=jax.random.key(0)))
+
+
+def _likelihood(known: WithBackground) -> EtasLikelihood:
+    number = int(np.asarray(known.excerpts.is_event).sum())
+    excerpts = dataclasses.replace(known.excerpts, number=number)
+    assert known.log_background is not None
+    return EtasLikelihood(excerpts=excerpts, log_background=known.log_background)
+
+
 @eqx.filter_jit
 @eqx.filter_value_and_grad
 def _value_and_slope(learned: Any, rest: Any, term: EtasLikelihood) -> Array:
@@ -156,6 +166,9 @@ def _value_and_slope(learned: Any, rest: Any, term: EtasLikelihood) -> Array:
     # A tail so light that it says nothing would go on to be lighter for ever.
     excess = jnp.maximum(law.log_excess - np.log(_MOST_EXCESS), 0.0)
     value, own = term(law, key=jax.random.key(0)) + excess**2, law.times.productivity
+    if isinstance(law.times.kernel, FinitePowerLaw):
+        # What hardly fades is a background, which has a place of its own.
+        value += jnp.minimum(law.times.kernel.excess - _LEAST_FADING, 0.0) ** 2
     if isinstance(own, ByKind):
         value += evenness(law, term.excerpts.number) * own.unevenness
     return value

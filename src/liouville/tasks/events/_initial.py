@@ -36,8 +36,6 @@ from liouville.processes import (
     MixtureMarks,
     Neural,
     Nowhere,
-    PeriodicSeries,
-    Piecewise,
     PointProcess,
     Poisson,
     PowerLaws,
@@ -50,9 +48,9 @@ from liouville.processes import (
 )
 from liouville.tasks.events._covariates import Covariates
 from liouville.tasks.events._etas_law import initial_productivity
+from liouville.tasks.events.background import LITTLE, separated
 from liouville.tasks.events.config import EventsConfig, PlacesConfig, TimesConfig
 from liouville.tasks.events.etas import EtasFit, louder_by, static
-from liouville.tasks.events.rhythm import periodic_start
 from liouville.tasks.events.units import EventUnits, seen_magnitudes
 from liouville.tasks.settings import TrainingConfig
 
@@ -114,15 +112,20 @@ def initial(
     units: EventUnits,
     known: Covariates | None = None,
     etas: EtasFit | None = None,
+    triggered: Triggered | None = None,
 ) -> PointProcess:
     """The process training starts from; `resolve_choices` has filled in the settings.
 
-    A self-exciting rate and triggered places begin with what `etas` found.
+    A self-exciting rate and `triggered` places begin with what `etas` found.
     """
     intensity = initial_intensity(
         settings.times, events, units, settings.training.seed, known, etas
     )
-    places = _places(settings.places, events, units, settings.training.seed, etas)
+    if triggered is not None and etas is not None:
+        key = jr.key(settings.training.seed)
+        places = _triggered(settings.places, events, etas, triggered, key)
+    else:
+        places = _places(settings.places, events, units, settings.training.seed)
     if isinstance(places, Triggered) and places.plain is not None and isinstance(intensity, Hawkes):
         intensity = dataclasses.replace(intensity, heredity=as_float(0.0))
     marks = initial_marks(events, units, settings.data.mark_law)
@@ -142,27 +145,21 @@ def initial_intensity(
 ) -> AbstractIntensity:
     """An intensity of the family of the configuration, of the mean rate of the events."""
     level, longest = 1.0 / events.mean_gap, float(events.durations.max())
-    own = (1.0 if options.model == "poisson" else 1.0 - _SHARE_TRIGGERED) * level
-    pieces = options.pieces or 1
-    if etas is not None and options.model != "poisson":
-        own = max(float(np.exp(etas.background.log_level)), _LEAST_BACKGROUND * level)
-    begin, end = float(events.windows[:, 0].min()), float(events.windows[:, 1].max())
+    is_plain = options.model == "poisson"
+    own = (1.0 if is_plain else 1.0 - _SHARE_TRIGGERED) * level
+    chance = np.full(int(events.counts.sum()), own / level)
+    if etas is not None and not is_plain:
+        own, chance = max(etas.level, _LEAST_BACKGROUND * level), etas.chance
     rate: AbstractRate = ConstantRate.of(own)
-    if pieces > 1 and etas is not None and options.model != "poisson":
-        rate = etas.pieces(events, pieces)
-    elif pieces > 1:
-        rate = Piecewise.of(own, np.linspace(begin, end, pieces + 1)[1:-1].tolist())
-    louder = 0.0
-    if options.period is not None and options.harmonics:
-        series = PeriodicSeries.of(0.5 * own, options.period, options.harmonics)
-        if etas is not None and options.model != "poisson":
-            seen = events.times[~events.is_history]
-            total = float(events.durations.sum())
-            series, factor = periodic_start(
-                seen, etas.chance, total, options.period, options.harmonics
-            )
-            rate, louder = ConstantRate.of(_LEAST_BACKGROUND * level), float(np.log(factor))
-        rate = SumOfRates((rate, series))
+    louder, pieces, periods = 0.0, options.pieces or 1, options.period or ()
+    assert isinstance(periods, tuple)  # filled in by `with_rhythms`
+    if pieces > 1 or periods:
+        assert isinstance(options.harmonics, tuple)
+        more: Any = {"pieces": pieces, "periods": periods, "harmonics": options.harmonics}
+        found = separated(events, chance, factor=LITTLE if periods else 1.0, **more)
+        rate, louder = found.rate(), float(np.log(found.factor))
+        if periods:
+            rate = SumOfRates((ConstantRate.of(_LEAST_BACKGROUND * level), rate))
     if known is not None:
         rate = WithCovariates.of(rate, known.times[1:].tolist(), known.values)
     if options.model == "poisson":
@@ -193,13 +190,9 @@ def _places(
     events: Events,
     units: EventUnits,
     seed: int,
-    etas: EtasFit | None = None,
 ) -> AbstractPlaces:
     if not events.dim:
         return Nowhere()
-    if options.model == "triggered":
-        assert etas is not None  # `fit` finds it first
-        return _triggered(options, events, etas, jr.key(seed))
     own = units.to_model(np.unique(events.places, axis=0))
     rng = np.random.default_rng(seed)
     own = own[rng.permutation(len(own))[:_MOST_ROWS]]
@@ -222,9 +215,11 @@ def _places(
     return Routed(background, logits, network, amplitudes, own, sizes)
 
 
-def _triggered(options: PlacesConfig, events: Events, etas: EtasFit, key: jax.Array) -> Triggered:
+def _triggered(
+    options: PlacesConfig, events: Events, etas: EtasFit, own: Triggered, key: jax.Array
+) -> Triggered:
     """The places of the plain law, with what it does not have: spreading, zones by place."""
-    own, plain = etas.places(), etas.process().places
+    plain = etas.process().places
     assert isinstance(plain, Triggered)
     gap = events.mean_gap
     if options.zones == "free":

@@ -119,19 +119,19 @@ class TimesConfig:
     powers: int = option(1, "power laws of the kernel (Omori-Utsu)", within=Range(low=0, high=1000))
     pieces: int | None = option(
         None,
-        "pieces of the background rate over a window, 1 for constant; by default what validation "
-        "prefers",
+        "pieces of the background rate over a window, 1 for constant; by default what the events "
+        "say",
         within=COUNT,
     )
-    period: float | None = option(
+    period: float | tuple[float, ...] | None = option(
         None,
-        "period of the background rate, in units of time; by default a day, a week or a year, if "
-        "the events keep to one",
+        "periods of the background rate, in units of time; by default a day or a week, and a year, "
+        "if the events keep to them",
         within=POSITIVE,
     )
-    harmonics: int | None = option(
+    harmonics: int | tuple[int, ...] | None = option(
         None,
-        "harmonics of a periodic background, by default 2, and 15 for the hours of a week; 0: none",
+        "harmonics of each period, by default 2, or what tells the rhythm the best; 0: no periods",
         within=Range(low=0, high=1000),
     )
     covariates: str | None = option(

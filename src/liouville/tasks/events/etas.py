@@ -23,16 +23,22 @@ from liouville.processes import (
     ByMagnitude,
     ConstantRate,
     Excerpts,
-    Hawkes,
     Nowhere,
     Piecewise,
     PointProcess,
     PowerZones,
     Triggered,
     Unmarked,
-    log_rates,
 )
-from liouville.tasks.events._etas_law import Etas, chances, chances_by_kind, maximised, start_of
+from liouville.tasks.events._etas_law import (
+    Etas,
+    chances,
+    chances_by_kind,
+    log_likelihood,
+    maximised,
+    start_of,
+)
+from liouville.tasks.events.background import Separated
 from liouville.tasks.events.declustered import Choice, Declustered, declustered
 from liouville.tasks.events.inherited import Inheritance, inherited
 from liouville.tasks.events.units import EventUnits
@@ -45,8 +51,7 @@ _ROUNDS = ((0.25, 40), (0.25, 20), (1.0, 25))  # share of the excerpts, most ite
 _FIRST = Choice(5, 0.01)
 # The parts of the smooth mixtures that a background has which is not only of kernels.
 _MIXTURES = (4, 16)
-# Numbers of pieces of the background rate to choose from, and what draws them to its mean.
-_PIECES, _PRIOR_EVENTS = (1, 2, 4, 8, 16), 10.0
+_ROUNDS_AGAIN = ((0.25, 40), (1.0, 25))
 
 
 class EtasFit(NamedTuple):
@@ -55,39 +60,24 @@ class EtasFit(NamedTuple):
     Attributes:
         law: the law.
         declustered: its background, and that of each event by the kernels of other folds.
-        recent: with smooth mixtures beside the kernels, which may move, and where old events may
-            weigh less. The law itself, as the field has it, is of kernels and stays.
-        span: the times of the first and the last event, at which `recent` is known.
         chance: that an event is background, shape `(n,)`.
+        log_likelihood: of all events, with the background of each by the other folds.
         inheritance: of the kinds, and what drew it; `None` without kinds.
     """
 
     law: Etas
     declustered: Declustered
-    recent: Declustered
-    span: tuple[float, float]
     chance: np.ndarray
+    log_likelihood: float
     inheritance: Inheritance | None = None
 
-    def pieces(self, events: Events, number: int) -> Piecewise:
-        """The rate of background events in stretches of the window of training of one length.
-
-        Rates are counts of the chances to be background, drawn to the mean by a few events more.
-        """
-        begin, end = float(events.windows[:, 0].min()), float(events.windows[:, 1].max())
-        edges = np.linspace(begin, end, number + 1)
-        times = events.times[~events.is_history]
-        counts = np.histogram(times, edges, weights=self.chance)[0]
-        mean = float(np.exp(self.background.log_level))
-        levels = (counts + _PRIOR_EVENTS) / (np.diff(edges) + _PRIOR_EVENTS / mean)
-        return Piecewise(tuple(edges[1:-1].tolist()), as_float(np.log(levels)))
-
     @property
-    def background(self) -> ConstantRate:
-        """The rate of background events."""
+    def level(self) -> float:
+        """The mean rate of background events; pieces of it are of one length."""
         rate = self.law.times.background
-        assert isinstance(rate, ConstantRate)
-        return rate
+        assert isinstance(rate, ConstantRate | Piecewise)
+        logs = rate.log_levels if isinstance(rate, Piecewise) else rate.log_level
+        return float(np.exp(np.asarray(logs, np.float64)).mean())
 
     def process(self) -> PointProcess:
         """The law as a point process: its zones have its own weights and fading."""
@@ -96,7 +86,7 @@ class EtasFit(NamedTuple):
         if not dim:
             return PointProcess(times, Nowhere(), kinds)
         zones = PowerZones(
-            louder_by(times.productivity, -self.background.log_level),
+            louder_by(times.productivity, -float(np.log(self.level))),
             times.kernel,
             self.law.log_distance * jnp.eye(dim),
             self.law.log_excess,
@@ -104,14 +94,13 @@ class EtasFit(NamedTuple):
         )
         return PointProcess(times, _beside(self.declustered, zones), kinds)
 
-    def places(self) -> Triggered:
-        """The places of the law with its recent background."""
-        zones = self.process().places
-        assert isinstance(zones, Triggered)
-        return _beside(self.recent, zones.zones, self.span)
 
-
-def fit_etas(events: Events, units: EventUnits, most: int) -> EtasFit:
+def fit_etas(
+    events: Events,
+    units: EventUnits,
+    most: int,
+    begin: tuple[EtasFit, Separated] | None = None,
+) -> EtasFit:
     """Fits the law by maximum likelihood, the background declustered by the law itself.
 
     Rounds of both: the chance that an event is background makes the background, whose density at
@@ -121,17 +110,17 @@ def fit_etas(events: Events, units: EventUnits, most: int) -> EtasFit:
         events: the events of training.
         units: those of the model.
         most: past events that an event sees at most.
+        begin: the law with a constant background, and the pieces that this one is to have.
     """
     excerpts = units.excerpts(events, units.reach(events, min(most, _MOST_PAST)), _TARGETS)
-    seen = ~events.is_history
-    places, marks = units.to_model(events.places)[seen], units.marks(events)[seen]
-    fold = np.arange(len(places)) * _FOLDS // max(len(places), 1)
+    places, fold, more = _for_declustering(events, units)
+    marks = units.marks(events)[~events.is_history]
     is_event = np.asarray(excerpts.is_event)
     law, chance = start_of(events, marks), np.ones(len(places))
-    more: Any = {"repeated": len(events.windows) > 1, "region": units.region(events.region)}
+    rounds = _ROUNDS
     like: Choice | None = _FIRST
     kinds = marks.astype(int) if law.kinds is not None else None
-    inheritance = None
+    every, inheritance = WithBackground(excerpts, None), None
 
     def with_kinds(law: Etas, every: WithBackground) -> tuple[Etas, Inheritance | None]:
         """The law with the shares of children that its other parameters make the best."""
@@ -141,7 +130,11 @@ def fit_etas(events: Events, units: EventUnits, most: int) -> EtasFit:
         inheritance = inherited(of_parents, kinds, fold)
         return dataclasses.replace(law, kinds=Fixed(inheritance.law)), inheritance
 
-    for share, iterations in _ROUNDS:
+    if begin is not None:
+        other, change = begin
+        law, like, rounds = changed(other.law, change), other.declustered.choice, _ROUNDS_AGAIN
+        chance = change.chance
+    for share, iterations in rounds:
         found = declustered(places, chance, fold, like=like, **more)
         # Chosen once, when events are declustered for the first time.
         like = None if like is _FIRST else found.choice
@@ -150,13 +143,51 @@ def fit_etas(events: Events, units: EventUnits, most: int) -> EtasFit:
         law = maximised(law, _every(every, max(1, round(1.0 / share))), iterations)
         law, inheritance = with_kinds(law, every)
         chance = np.asarray(chances(law, every), np.float64)[is_event]
+    value = log_likelihood(law, every)
     found = declustered(places, chance, fold, like=like, **more)
+    return EtasFit(law, found, chance, value, inheritance)
+
+
+def changed(law: Etas, change: Separated) -> Etas:
+    """The law with the background and the factor of triggering that were told apart."""
+    more = louder_by(law.times.productivity, float(np.log(change.factor)))
+    times = dataclasses.replace(law.times, background=change.rate(), productivity=more)
+    return dataclasses.replace(law, times=times)
+
+
+def recent(etas: EtasFit, events: Events, units: EventUnits) -> tuple[Triggered, np.ndarray]:
+    """The places of the law with a background that may change, and this one without each event.
+
+    The law itself, as the field has it, is of kernels and stays. Here smooth mixtures stand beside
+    the kernels, which may move, and old events may weigh less.
+
+    Args:
+        etas: the law, fitted to these events.
+        events: in space.
+        units: those of the model.
+
+    Returns:
+        The places, and the log-density of the background at every event by the other folds.
+    """
+    places, fold, more = _for_declustering(events, units)
     # Sequences are no stretches of one time.
-    times, is_one = events.times[seen], len(events.windows) == 1
+    times, is_one = events.times[~events.is_history], len(events.windows) == 1
     more |= {"times": times if is_one else None, "mixtures": _MIXTURES}
-    recent = declustered(places, chance, fold, like=like, **more)
+    found = declustered(places, etas.chance, fold, like=etas.declustered.choice, **more)
+    zones = etas.process().places
+    assert isinstance(zones, Triggered)
     span = (float(times.min()), float(times.max()))
-    return EtasFit(law, found, recent, span, chance, inheritance)
+    return _beside(found, zones.zones, span), found.log_density
+
+
+def _for_declustering(
+    events: Events, units: EventUnits
+) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
+    """The places of events in the units of the model, their folds, and what else is asked for."""
+    places = units.to_model(events.places)[~events.is_history]
+    fold = np.arange(len(places)) * _FOLDS // max(len(places), 1)
+    more = {"repeated": len(events.windows) > 1, "region": units.region(events.region)}
+    return places, fold, more
 
 
 def _beside(
@@ -177,33 +208,6 @@ def _every(known: WithBackground, step: int) -> WithBackground:
     return jax.tree.map(lambda a: a[::step], known)
 
 
-def preferred_pieces(
-    etas: EtasFit, training: Events, validation: Events | None, log_rates: np.ndarray
-) -> int:
-    """How many pieces of the background rate say the most of the events of validation.
-
-    The last of them holds on, so that what an event triggered makes no difference between numbers.
-
-    Args:
-        etas: the plain law.
-        training: the events it was fitted to.
-        validation: later events of the same sequence; without them, or where not all events were
-            seen at all times, the rate is constant.
-        log_rates: the law's log-rates at these, shape `(n,)`.
-    """
-    if validation is None or len(training.windows) > 1 or training.completeness is not None:
-        return 1
-    mean = float(np.exp(etas.background.log_level))
-    triggered = np.maximum(np.exp(log_rates) - mean, 0.0)
-    duration = float(validation.durations.sum())
-
-    def nats(number: int) -> float:
-        rate = float(np.exp(etas.pieces(training, number).log_levels[-1])) if number > 1 else mean
-        return rate * duration - float(np.log(rate + triggered).sum())
-
-    return min(_PIECES, key=nats)
-
-
 def on_targets(values: np.ndarray, excerpts: Excerpts) -> Array:
     """Numbers of all events in their order, as the targets of excerpts, zero on padding."""
     is_event = np.asarray(excerpts.is_event)
@@ -221,17 +225,6 @@ def static(mixture: GaussianMixture) -> LocationScale:
         as_float(np.log(mixture.weights)),
         scale=scale,
     )
-
-
-def log_rates_of(etas: EtasFit, excerpts: Excerpts) -> np.ndarray:
-    """The log-rates at the events that excerpts predict, shape `(n,)`."""
-    found = np.asarray(_log_rates(etas.law.times, excerpts), np.float64)
-    return found[np.asarray(excerpts.is_event)]
-
-
-@eqx.filter_jit
-def _log_rates(times: Hawkes, excerpts: Excerpts) -> Array:
-    return jax.lax.map(lambda e: log_rates(times.after(e.history), e), excerpts)
 
 
 def louder_by(productivity: AbstractProductivity, more: Array | float) -> AbstractProductivity:

@@ -18,26 +18,23 @@ from liouville.objectives import (
     PlaceLikelihood,
     TimeLikelihood,
 )
-from liouville.processes import Excerpts, InheritedKinds, Nowhere, PointProcess, Triggered
+from liouville.processes import Excerpts, InheritedKinds, Nowhere, PointProcess
 from liouville.tasks.events import measure
 from liouville.tasks.events._etas_law import evenness
 from liouville.tasks.events._initial import initial, resolve_choices
+from liouville.tasks.events.background import in_pieces
 from liouville.tasks.events.baselines import baselines
+from liouville.tasks.events.changing import told_apart
 from liouville.tasks.events.config import EventsConfig
 from liouville.tasks.events.demo import demonstration
-from liouville.tasks.events.etas import (
-    fit_etas,
-    log_rates_of,
-    on_targets,
-    preferred_pieces,
-)
+from liouville.tasks.events.etas import EtasFit, fit_etas, on_targets, recent
 from liouville.tasks.events.inherited import MOST_KINDS
 from liouville.tasks.events.kinds import MATRIX
 from liouville.tasks.events.measure import Judged
 from liouville.tasks.events.model import EventModel
 from liouville.tasks.events.odds import log_odds
 from liouville.tasks.events.read import read
-from liouville.tasks.events.rhythm import with_rhythm
+from liouville.tasks.events.rhythm import with_rhythms
 from liouville.tasks.events.score import score
 from liouville.tasks.events.scores import Scores
 from liouville.tasks.events.split import Loaded, Split
@@ -113,7 +110,7 @@ def resolve(loaded: Loaded, config: EventsConfig, progress: bool | None = None) 
     del progress
     parts, known = loaded.parts, loaded.covariates
     training = parts.training
-    config = dataclasses.replace(config, times=with_rhythm(config.times, training))
+    config = dataclasses.replace(config, times=with_rhythms(config.times, training))
     config = resolve_choices(config, training)
     units = EventUnits.chosen(config, training)
     if known is not None and known.times[0] > training.windows[:, 0].min():
@@ -126,12 +123,12 @@ def resolve(loaded: Loaded, config: EventsConfig, progress: bool | None = None) 
     etas, kept = None, parts.validation
     if config.places.model == "triggered" or config.measure.baselines:
         etas = fit_etas(training, units, config.objective.reach)
-    first = etas
+    first, alone = etas, (training, units)
     if training.kinds and config.places.model != "triggered":
         # Which kinds trigger which is told by their times, as children need not be near.
-        alone = training.without_places()
-        own = EventUnits.of(alone, geographic=False)
-        first = fit_etas(alone, own, config.objective.reach)
+        bare = training.without_places()
+        alone = (bare, EventUnits.of(bare, geographic=False))
+        first = fit_etas(*alone, config.objective.reach)
     if len(training.kinds) > MOST_KINDS:
         warnings.warn(
             f"{training.mark_name} has {len(training.kinds)} kinds, more than {MOST_KINDS}: what "
@@ -139,24 +136,20 @@ def resolve(loaded: Loaded, config: EventsConfig, progress: bool | None = None) 
             "matrix; join rare kinds to have one",
             stacklevel=2,
         )
-    if config.times.pieces is None:
-        pieces = 1
-        is_steady = config.times.period is None
-        if first is not None and is_steady and config.times.model == "hawkes" and kept is not None:
-            excerpts = units.excerpts(kept, reach, targets)
-            pieces = preferred_pieces(first, training, kept, log_rates_of(first, excerpts))
-        config = dataclasses.replace(config, times=dataclasses.replace(config.times, pieces=pieces))
-    process = initial(config, training, units, known, first)
+    config, first = _with_pieces(config, first, alone, kept, is_driven=known is not None)
+    places, crossed = None, None
+    if config.places.model == "triggered" and training.dim:
+        assert first is not None
+        places, crossed = recent(first, training, units)
+    process = initial(config, training, units, known, first, places)
 
     def excerpts_of(events: Events) -> Excerpts:
         odds = log_odds(process.places, units, events, reach)
         return units.excerpts(events, reach, targets, odds)
 
-    excerpts, crossed = excerpts_of(training), None
-    if isinstance(process.places, Triggered):
-        # The background has seen the events; what it says of each without it is what counts.
-        assert etas is not None
-        crossed = on_targets(etas.recent.log_density, excerpts)
+    excerpts = excerpts_of(training)
+    # The background has seen the events; what it says of each without it is what counts.
+    crossed = None if crossed is None else on_targets(crossed, excerpts)
     own = _objective(process, excerpts, crossed, config.objective.batch_size)
     if isinstance(process.marks, InheritedKinds):
         assert first is not None
@@ -175,6 +168,29 @@ def resolve(loaded: Loaded, config: EventsConfig, progress: bool | None = None) 
         },
         known=(loaded, units, reach, etas),
     )
+
+
+def _with_pieces(
+    config: EventsConfig,
+    law: EtasFit | None,
+    training: tuple[Events, EventUnits],
+    validation: Events | None,
+    *,
+    is_driven: bool,
+) -> tuple[EventsConfig, EtasFit | None]:
+    """The configuration with the pieces of the background, and the law that has them."""
+    pieces, options = config.times.pieces, config.objective
+    if law is not None and pieces is not None and pieces > 1:
+        change = in_pieces(training[0], law.chance, pieces)
+        law = fit_etas(*training, options.reach, (law, change))
+    is_open = pieces is None and config.times.model == "hawkes" and not is_driven
+    if law is not None and is_open and validation is not None:
+        own, units = training
+        kept = validation if own.dim else validation.without_places()
+        excerpts = units.excerpts(kept, units.reach(kept, options.reach), options.targets)
+        law, pieces = told_apart(law, *training, excerpts, options.reach)
+    times = dataclasses.replace(config.times, pieces=pieces or 1)
+    return dataclasses.replace(config, times=times), law
 
 
 def _objective(

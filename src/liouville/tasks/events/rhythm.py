@@ -2,26 +2,24 @@
 
 import dataclasses
 import warnings
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.stats import t as student
 
 from liouville.data import Events
-from liouville.numerics.types import as_float
-from liouville.processes import PeriodicSeries
+from liouville.errors import LiouvilleError
 from liouville.tasks.events.config import TimesConfig
 
 # Days in a period, the words for it, and how many harmonics may tell it. Those of the week reach
 # to the second of the day: hours differ on Sundays.
 _DAY, _WEEK, _YEAR = (1.0, "day"), (7.0, "week"), (365.2425, "year")
-_PERIODS = ((*_DAY, 2), (*_DAY, 5), (*_WEEK, 2), (*_WEEK, 15), (*_YEAR, 2), (*_YEAR, 5))
+_HOURS = ((*_DAY, 2), (*_DAY, 5), (*_WEEK, 2), (*_WEEK, 15))
+_SEASONS = ((*_YEAR, 2), (*_YEAR, 5))
 _FEWEST, _MOST = 4, 50  # stretches of whole periods
 _LEVEL, _LEAST_GAIN = 1e-3, 0.005  # the level of the test, and nats per event
 _HARMONICS = 2
-# Of the chances and the factor of triggering: the least, and where the factor begins.
-_LEAST, _LITTLE, _ITERATIONS = 1e-3, 0.05, 200
-_FLOOR, _GRID = 0.05, 256  # of a series, which may be negative; points of its mean
+_FLOOR, _GRID = 0.05, 256  # of a series; points of its mean
 
 
 class Rhythm(NamedTuple):
@@ -40,45 +38,57 @@ class Rhythm(NamedTuple):
     gain: float
 
 
-def with_rhythm(options: TimesConfig, events: Events) -> TimesConfig:
-    """The configuration with the period of the background and its harmonics, where they are open.
+def with_rhythms(options: TimesConfig, events: Events) -> TimesConfig:
+    """The configuration with the periods of the background and their harmonics, where left open.
+
+    Raises:
+        LiouvilleError: if there are not as many harmonics as periods.
 
     Warns:
         UserWarning: if a period is found, with what it is worth.
     """
-    harmonics = options.harmonics
-    if options.period is not None or harmonics == 0:
-        return dataclasses.replace(
-            options, harmonics=_HARMONICS if harmonics is None else harmonics
+    given, harmonics = _each(options.period), _each(options.harmonics)
+    if harmonics == (0,):
+        return dataclasses.replace(options, period=(), harmonics=())
+    if options.period is not None:
+        own = harmonics or (_HARMONICS,)
+        own = own * len(given) if len(own) == 1 else own
+        if len(own) != len(given):
+            raise LiouvilleError(
+                f"times.harmonics has {len(own)} numbers for {len(given)} periods; give one for "
+                "each, or one for all"
+            )
+        return dataclasses.replace(options, period=given, harmonics=own)
+    found = rhythms_of(events)
+    for each in found:
+        warnings.warn(
+            f"events of {events.source} have a rhythm of a {each.name} ({each.gain:.2g} nats an "
+            f"event), and so has their background: times.period={each.period:.7g}; "
+            "times.harmonics=0 leaves it out",
+            stacklevel=3,
         )
-    found = rhythm_of(events)
-    if found is None:
-        return options
-    warnings.warn(
-        f"events of {events.source} have a rhythm of a {found.name} ({found.gain:.2g} nats an "
-        f"event), and so has their background: times.period={found.period:.7g}; "
-        "times.harmonics=0 leaves it out",
-        stacklevel=3,
-    )
-    own = found.harmonics if harmonics is None else harmonics
-    return dataclasses.replace(options, period=found.period, harmonics=own)
+    own = tuple(f.harmonics for f in found) if len(harmonics) != 1 else harmonics * len(found)
+    return dataclasses.replace(options, period=tuple(f.period for f in found), harmonics=own)
 
 
-def rhythm_of(events: Events) -> Rhythm | None:
-    r"""The day, week or year that events keep to, if they do.
+def rhythms_of(events: Events) -> tuple[Rhythm, ...]:
+    r"""The day or week, and the year, that events keep to, if they do.
 
     The Fourier series $f_{-s}$ of the phases $\theta$ of all stretches of time but one says the
     events of that one: $g_s = \sum_{i \in s} \log f_{-s}(\theta_i)$. If there is no rhythm its
     mean is not above zero whatever the clusters are, as these do not come back: it is asked of
-    Student's $t$ over the stretches. Of the rhythms that pass the one of the largest gain counts.
+    Student's $t$ over the stretches. Of the rhythms of hours that pass the one of the largest gain
+    counts, and of those of seasons; neither knows of the other, as the phases of both are
+    independent over many periods.
 
     Args:
         events: with an origin, in days; others have no clock.
     """
     if events.origin is None or events.time_unit != "days":
-        return None
-    found = [_judged(events, *each) for each in _PERIODS]
-    return max((f for f in found if f is not None), key=lambda f: f.gain, default=None)
+        return ()
+    every = ([_judged(events, *each) for each in group] for group in (_HOURS, _SEASONS))
+    passed = ([f for f in group if f is not None] for group in every)
+    return tuple(max(group, key=lambda f: f.gain) for group in passed if group)
 
 
 def _judged(events: Events, period: float, name: str, harmonics: int) -> Rhythm | None:
@@ -98,7 +108,7 @@ def _judged(events: Events, period: float, name: str, harmonics: int) -> Rhythm 
     others = (sums.sum(axis=0) - sums) / np.maximum(counts.sum() - counts, 1.0)
 
     def factor(series: np.ndarray, at: np.ndarray) -> np.ndarray:
-        return _positive(1.0 + 2.0 * np.real(series.conj() * at).sum(axis=-1))
+        return positive(1.0 + 2.0 * np.real(series.conj() * at).sum(axis=-1))
 
     grid = np.exp(np.outer((np.arange(_GRID) + 0.5) / _GRID, orders))
     mean = factor(others[:, None], grid).mean(axis=1)
@@ -111,54 +121,10 @@ def _judged(events: Events, period: float, name: str, harmonics: int) -> Rhythm 
     return Rhythm(period, harmonics, name, gain)
 
 
-def periodic_start(
-    times: np.ndarray, chance: np.ndarray, duration: float, period: float, harmonics: int
-) -> tuple[PeriodicSeries, float]:
-    r"""A periodic background beside triggering whose form is known, and a factor of the latter.
-
-    A law that was fitted without the rhythm has taken it for triggering. The rate is taken as
-    $\mu f(t) + \kappa g$ and fitted by expectation maximisation: an event is background by the
-    chance $\mu f / (\mu f + \kappa g)$, $f$ is the Fourier series of such events, and $\mu$ and
-    $\kappa$ are as many as there are of both. It begins with little triggering, so that what both
-    can say is said by the rhythm.
-
-    Args:
-        times: of the events, shape `(n,)`.
-        chance: that each is background by the law without a rhythm, shape `(n,)`.
-        duration: of the observation.
-        period: of the background.
-        harmonics: of its series.
-    """
-    total, orders = len(times), np.arange(1, harmonics + 1)
-    waves = np.exp(-2j * np.pi * np.outer(times / period, orders))
-    triggered = chance.sum() / duration * (1.0 / np.maximum(chance, _LEAST) - 1.0)
-    whole = max(total - float(chance.sum()), _LEAST)
-    own, level, factor, series = np.ones(total), total / duration, _LITTLE, np.zeros(harmonics)
-    for _ in range(_ITERATIONS):
-        series = own @ waves / own.sum()
-        background = level * _positive(1.0 + 2.0 * np.real(waves.conj() @ series))
-        own = background / (background + factor * triggered)
-        level = own.sum() / duration
-        factor = max((total - own.sum()) / whole, _LEAST)
-    root = _root(series)
-    coefficients = as_float(np.stack([np.real(root), np.imag(root)]))
-    return PeriodicSeries(as_float(np.log(level)), coefficients, period), float(factor)
+def _each(value: float | tuple[float, ...] | None) -> tuple[Any, ...]:
+    return () if value is None else value if isinstance(value, tuple) else (value,)
 
 
-def _positive(series: np.ndarray) -> np.ndarray:
+def positive(series: np.ndarray) -> np.ndarray:
+    """A series that may be negative between its harmonics, no less than a floor."""
     return np.maximum(series, _FLOOR)
-
-
-def _root(series: np.ndarray) -> np.ndarray:
-    r"""The $z$ of a factor $A = 1 + \sum_k z_k e^{ik\theta}$ of a positive Fourier series.
-
-    $|A|^2 \propto 1 + 2 \Re \sum_k c_k e^{ik\theta}$. The logarithm of $A$ is the half of that of
-    the series which has no negative orders (Szegő).
-    """
-    orders = np.arange(1, len(series) + 1)
-    turns = np.exp(2j * np.pi * np.outer(np.arange(_GRID) / _GRID, orders))
-    logs = np.fft.fft(np.log(_positive(1.0 + 2.0 * np.real(turns @ series)))) / _GRID
-    logs[0] /= 2.0
-    logs[_GRID // 2 :] = 0.0
-    root = np.fft.fft(np.exp(np.fft.ifft(logs) * _GRID)) / _GRID
-    return root[orders] / root[0]

@@ -1,0 +1,180 @@
+"""The rate of the background as it changes in time: in pieces, and with the rhythms of clocks."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from liouville.data import Events
+from liouville.numerics.types import as_float
+from liouville.processes import (
+    AbstractRate,
+    ConstantRate,
+    PeriodicSeries,
+    Piecewise,
+    ProductOfSeries,
+    WithCovariates,
+)
+from liouville.tasks.events.rhythm import positive
+
+# Of the chances and the factor of triggering: the least, and where the factor begins.
+_LEAST, LITTLE, _ITERATIONS = 1e-3, 0.05, 200
+_GRID = 256  # points of a period
+# Numbers of pieces to choose from, events that one has on average, and what draws it to the mean.
+_PIECES, _EVENTS_A_PIECE, _PRIOR_EVENTS = (2, 4, 8, 16), 20, 10.0
+
+
+class Separated(NamedTuple):
+    r"""A background that changes, and a factor of triggering whose form is known.
+
+    Attributes:
+        edges: of the pieces, in the unit of time, both ends included.
+        levels: the rates in the pieces, events per unit of time.
+        series: the Fourier coefficients of each rhythm, of its factor of mean one.
+        periods: of the rhythms.
+        factor: of the triggering.
+        chance: that each event is background, shape `(n,)`.
+        log_likelihood: of the events, up to a constant of all that was given.
+    """
+
+    edges: np.ndarray
+    levels: np.ndarray
+    series: tuple[np.ndarray, ...]
+    periods: tuple[float, ...]
+    factor: float
+    chance: np.ndarray
+    log_likelihood: float
+
+    @property
+    def price(self) -> float:
+        """What the Bayesian information criterion takes for all pieces but one, in nats."""
+        return 0.5 * (len(self.levels) - 1) * float(np.log(len(self.chance)))
+
+    @property
+    def triggered(self) -> float:
+        """The share of the events that are triggered."""
+        return float(1.0 - self.chance.mean())
+
+    def rate(self) -> AbstractRate:
+        """The background as a rate to be learned."""
+        mean = float(np.exp(np.log(self.levels).mean()))
+        inner = tuple(self.edges[1:-1].tolist())
+        if not self.series and not inner:
+            return ConstantRate.of(mean)
+        if not self.series:
+            return Piecewise(inner, as_float(np.log(self.levels)))
+        own = zip(self.series, self.periods, strict=True)
+        factors = tuple(_factor(series, period) for series, period in own)
+        first = dataclasses.replace(factors[0], log_level=as_float(np.log(mean)))
+        found = first if len(factors) == 1 else ProductOfSeries((first, *factors[1:]))
+        if not inner:
+            return found
+        # A piece is a covariate that is one in it.
+        pieces = WithCovariates.of(found, inner, np.eye(len(self.levels)))
+        return dataclasses.replace(pieces, coefficients=as_float(np.log(self.levels / mean)))
+
+
+def separated(
+    events: Events,
+    chance: np.ndarray,
+    rates: np.ndarray | None = None,
+    *,
+    pieces: int = 1,
+    periods: Sequence[float] = (),
+    harmonics: Sequence[int] = (),
+    factor: float = 1.0,
+) -> Separated:
+    r"""A background that changes beside triggering whose form is known, and a factor of the latter.
+
+    A law that was fitted with a constant background has taken its changes for triggering. The rate
+    is taken as $\ell_{k(t)} \prod_j f_j(t) + \kappa g$ and fitted by expectation maximisation: an
+    event is background by its share of the sum; levels $\ell$ are counts of such events in pieces
+    of one length, drawn to their mean by some more; $f_j$ is their Fourier series in the phase of a
+    period; and $\kappa$ makes the triggered ones as many as there are.
+
+    Args:
+        events: of one law.
+        chance: that each is background by a law, shape `(n,)`.
+        rates: the background of the law at each, shape `(n,)`; by default it is constant.
+        pieces: of the window of observation.
+        periods: of the rhythms.
+        harmonics: of each of them.
+        factor: where $\kappa$ begins; a little one leaves to the background what both can say.
+    """
+    times = events.times[~events.is_history]
+    edges = np.linspace(events.windows[:, 0].min(), events.windows[:, 1].max(), pieces + 1)
+    piece = np.clip(np.searchsorted(edges, times, "right") - 1, 0, pieces - 1)
+    overlaps = np.clip(edges[1:], *events.windows.T[:, :, None])
+    exposure = (overlaps - np.clip(edges[:-1], *events.windows.T[:, :, None])).sum(axis=0)
+    orders = [np.arange(1, number + 1) for number in harmonics]
+    every = zip(periods, orders, strict=True)
+    waves = [np.exp(-2j * np.pi * np.outer(times / period, own)) for period, own in every]
+    mean = chance.sum() / exposure.sum()
+    triggered = (mean if rates is None else rates) * (1.0 / np.maximum(chance, _LEAST) - 1.0)
+    whole = max(len(times) - float(chance.sum()), _LEAST)
+    own, series = chance if factor == 1.0 else np.ones(len(times)), []
+    rate, levels = triggered, np.zeros(pieces)
+    for _ in range(_ITERATIONS):
+        mean = own.sum() / exposure.sum()
+        counts = np.bincount(piece, own, pieces) + _PRIOR_EVENTS
+        levels = counts / (exposure + _PRIOR_EVENTS / mean)
+        series = [own @ wave / own.sum() for wave in waves]
+        background = levels[piece]
+        for wave, each in zip(waves, series, strict=True):
+            background = background * positive(1.0 + 2.0 * np.real(wave.conj() @ each))
+        rate = background + factor * triggered
+        own = background / rate
+        factor = max((len(times) - own.sum()) / whole, _LEAST)
+    likelihood = np.log(rate).sum() - levels @ exposure - factor * whole
+    return Separated(edges, levels, tuple(series), tuple(periods), factor, own, float(likelihood))
+
+
+def changes_of(
+    events: Events, chance: np.ndarray, rates: np.ndarray | None = None
+) -> list[Separated]:
+    """The backgrounds in one piece, two and more, as far as there are events for them.
+
+    Each number of pieces is begun with all the triggering of the law, and with little.
+
+    Args:
+        events: one window, all of it seen alike; of others nothing is said.
+        chance: that each is background by a law, shape `(n,)`.
+        rates: as in `separated`.
+    """
+    is_alike = len(events.windows) == 1 and events.completeness is None
+    more = _PIECES if is_alike else ()
+    numbers = [1, *(k for k in more if k * _EVENTS_A_PIECE <= len(chance))]
+    starts = [(number, factor) for number in numbers for factor in (1.0, LITTLE)]
+    return [separated(events, chance, rates, pieces=k, factor=f) for k, f in starts]
+
+
+def in_pieces(events: Events, chance: np.ndarray, number: int) -> Separated:
+    """The likelier of the two that begin with all the triggering of a law, and with little."""
+    return best_of([separated(events, chance, pieces=number, factor=f) for f in (1.0, LITTLE)])
+
+
+def best_of(found: Sequence[Separated]) -> Separated:
+    """That of the greatest likelihood less its price."""
+    return max(found, key=lambda f: f.log_likelihood - f.price)
+
+
+def _factor(series: np.ndarray, period: float) -> PeriodicSeries:
+    root = _root(series)
+    coefficients = as_float(np.stack([np.real(root), np.imag(root)]))
+    return PeriodicSeries(as_float(0.0), coefficients, period)
+
+
+def _root(series: np.ndarray) -> np.ndarray:
+    r"""The $z$ of a factor $A = 1 + \sum_k z_k e^{ik\theta}$ of a positive Fourier series.
+
+    $|A|^2 \propto 1 + 2 \Re \sum_k c_k e^{ik\theta}$. The logarithm of $A$ is the half of that of
+    the series which has no negative orders (Szegő).
+    """
+    orders = np.arange(1, len(series) + 1)
+    turns = np.exp(2j * np.pi * np.outer(np.arange(_GRID) / _GRID, orders))
+    logs = np.fft.fft(np.log(positive(1.0 + 2.0 * np.real(turns @ series)))) / _GRID
+    logs[0] /= 2.0
+    logs[_GRID // 2 :] = 0.0
+    root = np.fft.fft(np.exp(np.fft.ifft(logs) * _GRID)) / _GRID
+    return root[orders] / root[0]

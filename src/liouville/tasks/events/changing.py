@@ -1,0 +1,98 @@
+"""Whether the background of events changes, or what changes was triggered."""
+
+import warnings
+
+import jax
+import numpy as np
+
+from liouville.data import Events
+from liouville.numerics.types import as_float
+from liouville.processes import Excerpts, Nowhere, PointProcess
+from liouville.tasks.events.background import Separated, best_of, changes_of
+from liouville.tasks.events.etas import EtasFit, fit_etas
+from liouville.tasks.events.scores import score
+from liouville.tasks.events.units import EventUnits
+
+# A difference of the shares of triggered events that is said, and one in nats that says nothing.
+_SAID, _ALIKE = 0.1, 2.0
+
+
+def told_apart(
+    steady: EtasFit, training: Events, units: EventUnits, validation: Excerpts, most: int
+) -> tuple[EtasFit, int]:
+    """The law whose background is in pieces, if the events ask for it, and how many pieces it has.
+
+    With a constant background, whatever changes slowly looks as if events had triggered each other.
+    The law in pieces has to say more of the events of training, by the Bayesian information
+    criterion, and not less of those of validation by more than a standard error: pieces know
+    nothing of what comes, but triggering follows it.
+
+    Args:
+        steady: the law with a constant background.
+        training: the events that it was fitted to.
+        units: of its model.
+        validation: later events of the same sequence.
+        most: past events that an event sees at most.
+
+    Warns:
+        UserWarning: if a law in pieces that is about as likely needs far fewer triggered events.
+    """
+    found = changes_of(training, steady.chance)
+    one, best = found[0], best_of(found)
+    if len(best.levels) == 1:
+        alike = [f for f in found if f.log_likelihood >= one.log_likelihood - _ALIKE]
+        other = min(alike, key=lambda f: f.triggered)
+        _say(training, one.triggered, other, other.log_likelihood - one.log_likelihood)
+        return steady, 1
+    law = fit_etas(training, units, most, (steady, best))
+    # Its triggering is another one, beside which finer pieces may show.
+    again = best_of(changes_of(training, law.chance, _rates(law, training)))
+    if len(again.levels) > len(best.levels):
+        law, best = fit_etas(training, units, most, (law, again)), again
+    gain = law.log_likelihood - steady.log_likelihood
+    lost = _nats(law, validation) - _nats(steady, validation)
+    is_worse = lost.sum() > lost.std() * np.sqrt(len(lost)) or gain <= best.price
+    best = best._replace(chance=law.chance)
+    _say(training, 1.0 - steady.chance.mean(), best, gain, -lost.mean(), is_taken=not is_worse)
+    return (steady, 1) if is_worse else (law, len(best.levels))
+
+
+def _say(
+    training: Events,
+    triggered: float,
+    other: Separated,
+    gain: float,
+    later: float | None = None,
+    *,
+    is_taken: bool = False,
+) -> None:
+    """Warns of a background in pieces that needs far fewer triggered events than a constant one."""
+    pieces, count = len(other.levels), len(other.chance)
+    if triggered - other.triggered < _SAID:
+        return
+    chosen = f"the background stays constant; times.pieces={pieces} takes the pieces"
+    if is_taken:
+        chosen = "the background has the pieces; times.pieces=1 keeps it constant"
+    more = "" if later is None else f", {later:+.2g} of validation"
+    warnings.warn(
+        f"the rate of {training.source} changes: {triggered:.0%} of the events are triggered if "
+        f"the background is constant, {other.triggered:.0%} if it is in {pieces} pieces "
+        f"({gain / count:+.2g} nats an event of training at a price of {other.price / count:.2g}"
+        f"{more}): {chosen}",
+        stacklevel=4,
+    )
+
+
+def _rates(law: EtasFit, events: Events) -> np.ndarray:
+    """The background of a law at the events it was fitted to."""
+    times = as_float(events.times[~events.is_history])
+    return np.exp(np.asarray(jax.vmap(law.law.times.background.log_rate)(times), np.float64))
+
+
+def _nats(law: EtasFit, excerpts: Excerpts) -> np.ndarray:
+    """Of the times of each excerpt, scaled so that their mean is that per event."""
+    process = PointProcess(law.law.times, Nowhere(), None)
+    rates, *_, integrals = score(process, excerpts)
+    is_event = np.asarray(excerpts.is_event)
+    own = integrals.sum(axis=1) - np.where(is_event, rates, 0.0).sum(axis=1)
+    return own * len(own) / is_event.sum()
