@@ -228,7 +228,10 @@ def _changed(**columns: Any) -> Samples:
     [
         (_changed(c1=4.0), r"constant columns in here: x2; noise of one unit, or a floor"),
         (_changed(c1=_samples().points[:, 0]), r"duplicated columns in here: x2 \(of x1\)"),
-        (_changed(c2=np.where(np.arange(60) < 20, 0.5, _samples().points[:, 2])), r"x3 \(0\.5, 20"),
+        (
+            _changed(c2=np.where(np.arange(60) < 20, 0.5, _samples().points[:, 2])),
+            r"x3 \(0\.5 in 33%",
+        ),
         (_samples(n=4, dim=5, source="here"), r"here has 4 rows but 5 columns; covariances"),
     ],
 )

@@ -172,15 +172,15 @@ def shared_values(points: np.ndarray, features: Sequence[str], source: str) -> l
     for name, column in zip(features, some.T, strict=True):
         values, counts = np.unique(column, return_counts=True)
         share = counts.max() / len(some)
-        if len(values) > 1 and counts.max() > 1 and share > _MANY:
+        if len(values) > 1 and counts.max() > max(2, _MANY * len(some)):
             found.append(f"{name} ({values[counts.argmax()]:g} in {share:.0%})")
             names.append(name)
     if not found:
         return []
     return [
         f"columns of {source} of which many rows have the very same value: {listed(found)}; a "
-        "density has no such values, and nats only say how narrow it may be: give principal "
-        f"components, or leave them out with --without {','.join(names)}"
+        "density has no such values, and nats only say how narrow it may be: leave them out with "
+        f"--without {','.join(names)}, or give principal components"
     ]
 
 

@@ -16,15 +16,13 @@ from liouville.data._records import (
     number_values,
     put,
     put_names,
+    shared_values,
     split_rows,
     take,
 )
 from liouville.data._units import Standardisation, StandardisationMode
 from liouville.errors import LiouvilleError
 from liouville.numerics.repeats import first_equals
-
-_SPIKE = 0.2
-"""A value that this share of the rows of a continuous column has is a point mass."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -328,16 +326,8 @@ def _warnings(samples: Samples) -> list[str]:
     left = np.zeros(samples.dim, dtype=bool)
     if samples.quantisation is None:  # noise is still to be added to the discrete columns
         left = quantisation(samples.points).is_discrete
-    spikes = []
-    for name, column, discrete in zip(samples.features, samples.points.T, left, strict=True):
-        values, counts = np.unique(column, return_counts=True)
-        if not discrete and values.size > 1 and counts.max() > max(_SPIKE * n, 2):
-            spikes.append(f"{name} ({values[counts.argmax()]:g}, {counts.max()} rows)")
-    if spikes:
-        found.append(
-            f"one value in many rows of {source}: {listed(spikes)}; no density can hold a point "
-            "mass, drop the column or model those rows apart"
-        )
+    names = [name for name, discrete in zip(samples.features, left, strict=True) if not discrete]
+    found += shared_values(samples.points[:, ~left], names, source)
     if n < samples.dim:
         found.append(
             f"{source} has {n} rows but {samples.dim} columns; covariances are regularised, and "
