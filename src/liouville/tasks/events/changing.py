@@ -15,6 +15,7 @@ from liouville.tasks.events.units import EventUnits
 
 # A difference of the shares of triggered events that is said, and one in nats that says nothing.
 _SAID, _ALIKE = 0.1, 2.0
+_ERRORS = 2.0  # standard errors by which validation refutes what training says
 
 
 def told_apart(
@@ -24,7 +25,7 @@ def told_apart(
 
     With a constant background, whatever changes slowly looks as if events had triggered each other.
     The law in pieces has to say more of the events of training, by the Bayesian information
-    criterion, and not less of those of validation by more than a standard error: pieces know
+    criterion, and not less of those of validation by more than two standard errors: pieces know
     nothing of what comes, but triggering follows it.
 
     Args:
@@ -51,10 +52,10 @@ def told_apart(
         law, best = fit_etas(training, units, most, (law, again)), again
     gain = law.log_likelihood - steady.log_likelihood
     lost = _nats(law, validation) - _nats(steady, validation)
-    is_worse = lost.sum() > lost.std() * np.sqrt(len(lost)) or gain <= best.price
+    is_refuted = lost.sum() > _ERRORS * lost.std() * np.sqrt(len(lost)) or gain <= best.price
     best = best._replace(chance=law.chance)
-    _say(training, 1.0 - steady.chance.mean(), best, gain, -lost.mean(), is_taken=not is_worse)
-    return (steady, 1) if is_worse else (law, len(best.levels))
+    _say(training, 1.0 - steady.chance.mean(), best, gain, -lost.mean(), is_taken=not is_refuted)
+    return (steady, 1) if is_refuted else (law, len(best.levels))
 
 
 def _say(
