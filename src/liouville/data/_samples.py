@@ -22,7 +22,7 @@ from liouville.data._records import (
 )
 from liouville.data._units import Standardisation, StandardisationMode
 from liouville.errors import LiouvilleError
-from liouville.numerics.repeats import first_equals
+from liouville.numerics.repeats import twins
 
 
 @dataclass(frozen=True, eq=False)
@@ -237,7 +237,7 @@ class Samples:
         return train, others[0], others[1]
 
     def _with_equals(self, parts: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
-        """The same rows, those that are equal in the part of the first of them."""
+        """The same rows, copies of one (`twins`) in the part of the first of them."""
         lattice = self.quantisation
         points = self.points if lattice is None else self.points[:, ~lattice.is_discrete]
         # A column whose values are all different has no whole steps, and tells all rows apart.
@@ -250,7 +250,7 @@ class Samples:
         own = np.empty(len(self), np.intp)
         for number, rows in enumerate(parts):
             own[rows] = number
-        own = own[first_equals(points.T)]
+        own = own[twins(points.T)]
         return tuple(np.flatnonzero(own == number) for number in range(len(parts)))
 
     def _rows(self, size: int | float) -> int:

@@ -23,10 +23,13 @@ from liouville.data._records import (
 )
 from liouville.data._units import check_times
 from liouville.errors import LiouvilleError
-from liouville.numerics.repeats import first_equals
+from liouville.numerics.repeats import first_equals, twins
 
 _ALWAYS_HELD_OUT_FROM = 10
 """A time with at least this many cells gives at least one of them to the held-out part."""
+
+_CROWDED = 0.05
+"""A place that this share of the cells of a time has is said."""
 
 # Fields with one number a cell, and with one text a cell, that need not be there.
 _NUMBERS = ("weights", "totals", "rates")
@@ -151,7 +154,7 @@ class Snapshots:
         """
         if not 0 < share < 1:
             raise LiouvilleError(f"the share to hold out must be between 0 and 1, got {share}")
-        held_out, first = np.zeros(len(self), dtype=bool), self._first_equals()
+        held_out, first = np.zeros(len(self), dtype=bool), twins(self._columns())
         for cells in shuffle(np.unique(self.times, return_inverse=True)[1], seed):
             least = int(cells.size >= _ALWAYS_HELD_OUT_FROM)
             count = min(max(round(share * cells.size), least), cells.size - 1)
@@ -192,9 +195,10 @@ class Snapshots:
             put(self, is_checked=True)
             still = "they carry no motion, leave them out with --without"
             given = (self.points, self.features, self.source)
-            for message in (*column_warnings(*given, constant=still), *shared_values(*given)):
+            said = (*column_warnings(*given, constant=still), *shared_values(*given))
+            for message in (*said, *self._crowded()):
                 warnings.warn(message, stacklevel=2)
-            repeated = np.flatnonzero(self._first_equals() < np.arange(len(self)))
+            repeated = np.flatnonzero(twins(self._columns()) < np.arange(len(self)))
             if repeated.size:
                 warnings.warn(
                     f"{repeated.size} cells of {self.source} repeat another's {self.time_name} and "
@@ -204,9 +208,23 @@ class Snapshots:
                 )
         return self
 
-    def _first_equals(self) -> np.ndarray:
-        """The first cell of the same time and place as each, shape ``(n,)``."""
-        return first_equals([*self.points.T, self.times])
+    def _columns(self) -> list[np.ndarray]:
+        """What tells cells apart."""
+        return [*self.points.T, self.times]
+
+    def _crowded(self) -> list[str]:
+        """Says the place that the most cells of a time share, if they are many."""
+        first = first_equals(self._columns())
+        cell = int(np.bincount(first).argmax())
+        own, time = int(np.sum(first == cell)), float(self.times[cell])
+        share = own / int(np.sum(self.times == time))
+        if own <= 2 or share <= _CROWDED:
+            return []
+        return [
+            f"{own} cells of {self.source} ({share:.0%} of {self.time_name} {time:g}) are at one "
+            f"place, that of row {cell}, as where numbers are clipped; a density has no such "
+            "places, and nats only say how narrow it may be"
+        ]
 
     def _check_conditions(self, min_cells: int) -> None:
         """Refuses conditions that cannot be compared; one may lack cells at some of the times."""
