@@ -9,7 +9,7 @@ from liouville.data import Events
 from liouville.numerics.types import as_float
 from liouville.processes import Excerpts, Nowhere, PointProcess
 from liouville.tasks.events.background import Separated, best_of, changes_of
-from liouville.tasks.events.etas import EtasFit, fit_etas
+from liouville.tasks.events.etas import EtasFit, changed, fit_etas
 from liouville.tasks.events.scores import score
 from liouville.tasks.events.units import EventUnits
 
@@ -21,12 +21,14 @@ _ERRORS = 2.0  # standard errors by which validation refutes what training says
 def told_apart(
     steady: EtasFit, training: Events, units: EventUnits, validation: Excerpts, most: int
 ) -> tuple[EtasFit, int]:
-    """The law whose background is in pieces, if the events ask for it, and how many pieces it has.
+    """The law from which to start, and how many pieces its background has.
 
     With a constant background, whatever changes slowly looks as if events had triggered each other.
-    The law in pieces has to say more of the events of training, by the Bayesian information
-    criterion, and not less of those of validation by more than two standard errors: pieces know
-    nothing of what comes, but triggering follows it.
+    Where pieces need far fewer triggered events the law is fitted again beside them. It has to say
+    more of the events of training, by the Bayesian information criterion, and not less of those of
+    validation by more than two standard errors: pieces know nothing of what comes, but triggering
+    follows it. Where the triggering is the same, those pieces are taken under which the events of
+    validation are the likeliest, among what training says more with.
 
     Args:
         steady: the law with a constant background.
@@ -40,22 +42,32 @@ def told_apart(
     """
     found = changes_of(training, steady.chance)
     one, best = found[0], best_of(found)
-    if len(best.levels) == 1:
-        alike = [f for f in found if f.log_likelihood >= one.log_likelihood - _ALIKE]
-        other = min(alike, key=lambda f: f.triggered)
-        _say(training, one.triggered, other, other.log_likelihood - one.log_likelihood)
-        return steady, 1
-    law = fit_etas(training, units, most, (steady, best))
-    # Its triggering is another one, beside which finer pieces may show.
+    if one.triggered - best.triggered > 0.5 * _SAID:
+        law, best = _fitted_beside(best, steady, training, units, most)
+        gain = law.log_likelihood - steady.log_likelihood
+        lost = _nats(law, validation) - _nats(steady, validation)
+        is_refuted = lost.sum() > _ERRORS * lost.std() * np.sqrt(len(lost))
+        is_taken = not is_refuted and gain > best.price
+        _say(training, one.triggered, best, gain, -lost.mean(), is_taken=is_taken)
+        return (law, len(best.levels)) if is_taken else (steady, 1)
+    alike = [f for f in found if f.log_likelihood >= one.log_likelihood - _ALIKE]
+    other = min(alike, key=lambda f: f.triggered)
+    _say(training, one.triggered, other, other.log_likelihood - one.log_likelihood)
+    better = [f for f in found if f.log_likelihood - f.price > one.log_likelihood]
+    laws = [steady._replace(law=changed(steady.law, f)) for f in (one, *better)]
+    nats = [_nats(law, validation).mean() for law in laws]
+    return steady, len((one, *better)[int(np.argmin(nats))].levels)
+
+
+def _fitted_beside(
+    change: Separated, law: EtasFit, training: Events, units: EventUnits, most: int
+) -> tuple[EtasFit, Separated]:
+    """A law fitted again beside pieces, once more if finer ones show then, and the pieces."""
+    law = fit_etas(training, units, most, (law, change))
     again = best_of(changes_of(training, law.chance, _rates(law, training)))
-    if len(again.levels) > len(best.levels):
-        law, best = fit_etas(training, units, most, (law, again)), again
-    gain = law.log_likelihood - steady.log_likelihood
-    lost = _nats(law, validation) - _nats(steady, validation)
-    is_refuted = lost.sum() > _ERRORS * lost.std() * np.sqrt(len(lost)) or gain <= best.price
-    best = best._replace(chance=law.chance)
-    _say(training, 1.0 - steady.chance.mean(), best, gain, -lost.mean(), is_taken=not is_refuted)
-    return (steady, 1) if is_refuted else (law, len(best.levels))
+    if len(again.levels) > len(change.levels):
+        law, change = fit_etas(training, units, most, (law, again)), again
+    return law, change._replace(chance=law.chance)
 
 
 def _say(
