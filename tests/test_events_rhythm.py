@@ -44,6 +44,7 @@ def _drawn(rng, days: float, count: int, *swings: tuple[float, float]) -> np.nda
         (365.0, [(0.6, 7.0)], 7.0, 2),
         (365.0, [(0.8, 1.0), (0.5, 7.0)], 7.0, 15),
         (3650.0, [(0.8, 365.2425)], 365.2425, 2),
+        (1200.0, [(0.8, 365.2425)], 365.2425, 2),
     ],
 )
 def test_periods_are_found_and_said(days, swings, period, harmonics):
@@ -76,11 +77,16 @@ def test_clusters_are_no_rhythm():
     for seed in range(20):
         drawn = law.sample(1500.0, seed=seed)
         assert rhythms_of(_events(drawn.times, 1500.0)) == (), seed
-    # Neither is chance, nor a window of less than four periods.
+    # Neither is chance, nor a window of less than three periods.
+    long = HawkesProcess(
+        rate=0.5, children=0.8, kernel=("exponential", 100.0), displacement=("gaussian", 1.0)
+    )
+    seasons = [rhythms_of(_events(long.sample(1200.0, seed=s).times, 1200.0)) for s in range(50)]
+    assert sum(map(bool, seasons)) <= 1
     rng = np.random.default_rng(1)
     found = [rhythms_of(_events(rng.uniform(0.0, 400.0, 500), 400.0)) for _ in range(100)]
     assert sum(map(bool, found)) <= 1
-    short = _events(_drawn(rng, 3.5, 2000, (0.9, 1.0)), 3.5)
+    short = _events(_drawn(rng, 2.9, 2000, (0.9, 1.0)), 2.9)
     assert rhythms_of(short) == ()
 
 

@@ -16,8 +16,8 @@ from liouville.tasks.events.config import TimesConfig
 _DAY, _WEEK, _YEAR = (1.0, "day"), (7.0, "week"), (365.2425, "year")
 _HOURS = ((*_DAY, 2), (*_DAY, 5), (*_WEEK, 2), (*_WEEK, 15))
 _SEASONS = ((*_YEAR, 2), (*_YEAR, 5))
-_FEWEST, _MOST = 4, 50  # stretches of whole periods
-_LEVEL, _LEAST_GAIN = 1e-3, 0.005  # the level of the test, and nats per event
+_FEWEST, _MOST = 3, 50  # stretches of whole periods
+_LEVEL, _LEAST_GAIN = 0.01, 0.005  # the level of the test, and nats per event
 _HARMONICS = 2
 _FLOOR, _GRID = 0.05, 256  # of a series; points of its mean
 
