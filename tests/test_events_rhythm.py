@@ -21,7 +21,7 @@ from liouville.tasks.events.background import (
     separated,
 )
 from liouville.tasks.events.config import TimesConfig
-from liouville.tasks.events.rhythm import rhythms_of, with_rhythms
+from liouville.tasks.events.rhythm import Rhythms, rhythms_of, with_rhythms
 
 
 def _events(times: np.ndarray, days: float, **more) -> Events:
@@ -101,7 +101,7 @@ def test_a_rhythm_taken_for_triggering_is_taken_back():
         chance = rate / (rate + children * near)
         rate, children = chance.sum() / 20.0, (1.0 - chance).mean()
     assert children > 0.6
-    events, more = _events(times, 20.0), {"periods": (1.0,), "harmonics": (2,), "factor": LITTLE}
+    events, more = _events(times, 20.0), {"rhythms": Rhythms((1.0,), (2,)), "factor": LITTLE}
     found = separated(events, chance, **more)
     assert found.factor < 0.05
     t = np.linspace(0.0, 1.0, 9)
@@ -122,9 +122,8 @@ def test_hours_and_seasons_and_pieces_are_factors_of_one_rate():
         found = with_rhythms(TimesConfig(), events)
     assert len(said) == 2
     assert (found.period, found.harmonics) == ((1.0, 365.2425), (2, 2))
-    own = separated(
-        events, np.ones(len(times)), pieces=2, periods=(1.0, 365.2425), harmonics=(2, 2)
-    )
+    both = Rhythms.of(found)
+    own = separated(events, np.ones(len(times)), rhythms=both, pieces=2)
     rate, t = own.rate(), np.linspace(0.0, days, 40_001)
     logs = np.asarray(jax.vmap(rate.log_rate)(as_float(t)), np.float64)
     factors = [(1 + a * np.cos(2 * np.pi * t / p)) for a, p in swings]

@@ -48,9 +48,10 @@ from liouville.processes import (
 )
 from liouville.tasks.events._covariates import Covariates
 from liouville.tasks.events._etas_law import initial_productivity
-from liouville.tasks.events.background import LITTLE, separated
+from liouville.tasks.events.background import separated
 from liouville.tasks.events.config import EventsConfig, PlacesConfig, TimesConfig
 from liouville.tasks.events.etas import EtasFit, louder_by, static
+from liouville.tasks.events.rhythm import Rhythms
 from liouville.tasks.events.units import EventUnits, seen_magnitudes
 from liouville.tasks.settings import TrainingConfig
 
@@ -147,18 +148,16 @@ def initial_intensity(
     level, longest = 1.0 / events.mean_gap, float(events.durations.max())
     is_plain = options.model == "poisson"
     own = (1.0 if is_plain else 1.0 - _SHARE_TRIGGERED) * level
-    chance = np.full(int(events.counts.sum()), own / level)
+    chance, rates = np.full(int(events.counts.sum()), own / level), None
     if etas is not None and not is_plain:
         own, chance = max(etas.level, _LEAST_BACKGROUND * level), etas.chance
+        rates = etas.rates(events)
     rate: AbstractRate = ConstantRate.of(own)
-    louder, pieces, periods = 0.0, options.pieces or 1, options.period or ()
-    assert isinstance(periods, tuple)  # filled in by `with_rhythms`
-    if pieces > 1 or periods:
-        assert isinstance(options.harmonics, tuple)
-        more: Any = {"pieces": pieces, "periods": periods, "harmonics": options.harmonics}
-        found = separated(events, chance, factor=LITTLE if periods else 1.0, **more)
+    louder, pieces, rhythms = 0.0, options.pieces or 1, Rhythms.of(options)
+    if pieces > 1 or rhythms.periods:
+        found = separated(events, chance, rates, rhythms, pieces=pieces)
         rate, louder = found.rate(), float(np.log(found.factor))
-        if periods:
+        if rhythms.periods:
             rate = SumOfRates((ConstantRate.of(_LEAST_BACKGROUND * level), rate))
     if known is not None:
         rate = WithCovariates.of(rate, known.times[1:].tolist(), known.values)

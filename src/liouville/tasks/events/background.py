@@ -16,7 +16,7 @@ from liouville.processes import (
     ProductOfSeries,
     WithCovariates,
 )
-from liouville.tasks.events.rhythm import positive
+from liouville.tasks.events.rhythm import Rhythms, positive
 
 # Of the chances and the factor of triggering: the least, and where the factor begins.
 _LEAST, LITTLE, _ITERATIONS = 1e-3, 0.05, 200
@@ -79,10 +79,9 @@ def separated(
     events: Events,
     chance: np.ndarray,
     rates: np.ndarray | None = None,
+    rhythms: Rhythms = Rhythms(),  # noqa: B008 - a tuple
     *,
     pieces: int = 1,
-    periods: Sequence[float] = (),
-    harmonics: Sequence[int] = (),
     factor: float = 1.0,
 ) -> Separated:
     r"""A background that changes beside triggering whose form is known, and a factor of the latter.
@@ -97,12 +96,11 @@ def separated(
         events: of one law.
         chance: that each is background by a law, shape `(n,)`.
         rates: the background of the law at each, shape `(n,)`; by default it is constant.
+        rhythms: that the background has.
         pieces: of the window of observation.
-        periods: of the rhythms.
-        harmonics: of each of them.
         factor: where $\kappa$ begins; a little one leaves to the background what both can say.
     """
-    times = events.times[~events.is_history]
+    times, (periods, harmonics) = events.times[~events.is_history], rhythms
     edges = np.linspace(events.windows[:, 0].min(), events.windows[:, 1].max(), pieces + 1)
     piece = np.clip(np.searchsorted(edges, times, "right") - 1, 0, pieces - 1)
     overlaps = np.clip(edges[1:], *events.windows.T[:, :, None])
@@ -131,7 +129,10 @@ def separated(
 
 
 def changes_of(
-    events: Events, chance: np.ndarray, rates: np.ndarray | None = None
+    events: Events,
+    chance: np.ndarray,
+    rates: np.ndarray | None = None,
+    rhythms: Rhythms = Rhythms(),  # noqa: B008 - a tuple
 ) -> list[Separated]:
     """The backgrounds in one piece, two and more, as far as there are events for them.
 
@@ -141,17 +142,27 @@ def changes_of(
         events: one window, all of it seen alike; of others nothing is said.
         chance: that each is background by a law, shape `(n,)`.
         rates: as in `separated`.
+        rhythms: that all of them have.
     """
     is_alike = len(events.windows) == 1 and events.completeness is None
     more = _PIECES if is_alike else ()
     numbers = [1, *(k for k in more if k * _EVENTS_A_PIECE <= len(chance))]
     starts = [(number, factor) for number in numbers for factor in (1.0, LITTLE)]
-    return [separated(events, chance, rates, pieces=k, factor=f) for k, f in starts]
+    return [separated(events, chance, rates, rhythms, pieces=k, factor=f) for k, f in starts]
 
 
-def in_pieces(events: Events, chance: np.ndarray, number: int) -> Separated:
+def in_pieces(
+    events: Events,
+    chance: np.ndarray,
+    rates: np.ndarray,
+    rhythms: Rhythms,
+    number: int,
+) -> Separated:
     """The likelier of the two that begin with all the triggering of a law, and with little."""
-    return best_of([separated(events, chance, pieces=number, factor=f) for f in (1.0, LITTLE)])
+    both = (1.0, LITTLE)
+    return best_of(
+        [separated(events, chance, rates, rhythms, pieces=number, factor=f) for f in both]
+    )
 
 
 def best_of(found: Sequence[Separated]) -> Separated:

@@ -2,14 +2,13 @@
 
 import warnings
 
-import jax
 import numpy as np
 
 from liouville.data import Events
-from liouville.numerics.types import as_float
 from liouville.processes import Excerpts, Nowhere, PointProcess
 from liouville.tasks.events.background import Separated, best_of, changes_of
 from liouville.tasks.events.etas import EtasFit, changed, fit_etas
+from liouville.tasks.events.rhythm import Rhythms
 from liouville.tasks.events.scores import score
 from liouville.tasks.events.units import EventUnits
 
@@ -19,7 +18,12 @@ _ERRORS = 2.0  # standard errors by which validation refutes what training says
 
 
 def told_apart(
-    steady: EtasFit, training: Events, units: EventUnits, validation: Excerpts, most: int
+    steady: EtasFit,
+    training: Events,
+    units: EventUnits,
+    validation: Excerpts,
+    most: int,
+    rhythms: Rhythms = Rhythms(),  # noqa: B008 - a tuple
 ) -> tuple[EtasFit, int]:
     """The law from which to start, and how many pieces its background has.
 
@@ -31,40 +35,49 @@ def told_apart(
     validation are the likeliest, among what training says more with.
 
     Args:
-        steady: the law with a constant background.
+        steady: the law with a background that is constant but for its rhythms.
         training: the events that it was fitted to.
         units: of its model.
         validation: later events of the same sequence.
         most: past events that an event sees at most.
+        rhythms: of the background.
 
     Warns:
         UserWarning: if a law in pieces that is about as likely needs far fewer triggered events.
     """
-    found = changes_of(training, steady.chance)
+    found = changes_of(training, steady.chance, steady.rates(training), rhythms)
     one, best = found[0], best_of(found)
     if one.triggered - best.triggered > 0.5 * _SAID:
-        law, best = _fitted_beside(best, steady, training, units, most)
+        law, best = _fitted_beside(best, steady, training, units, most, rhythms)
         gain = law.log_likelihood - steady.log_likelihood
         lost = _nats(law, validation) - _nats(steady, validation)
         is_refuted = lost.sum() > _ERRORS * lost.std() * np.sqrt(len(lost))
         is_taken = not is_refuted and gain > best.price
         _say(training, one.triggered, best, gain, -lost.mean(), is_taken=is_taken)
         return (law, len(best.levels)) if is_taken else (steady, 1)
-    alike = [f for f in found if f.log_likelihood >= one.log_likelihood - _ALIKE]
-    other = min(alike, key=lambda f: f.triggered)
-    _say(training, one.triggered, other, other.log_likelihood - one.log_likelihood)
     better = [f for f in found if f.log_likelihood - f.price > one.log_likelihood]
     laws = [steady._replace(law=changed(steady.law, f)) for f in (one, *better)]
     nats = [_nats(law, validation).mean() for law in laws]
-    return steady, len((one, *better)[int(np.argmin(nats))].levels)
+    taken = other = (one, *better)[int(np.argmin(nats))]
+    if taken is one:
+        alike = [f for f in found if f.log_likelihood >= one.log_likelihood - _ALIKE]
+        other = min(alike, key=lambda f: f.triggered)
+    gain = other.log_likelihood - one.log_likelihood
+    _say(training, one.triggered, other, gain, is_taken=taken is not one)
+    return steady, len(taken.levels)
 
 
 def _fitted_beside(
-    change: Separated, law: EtasFit, training: Events, units: EventUnits, most: int
+    change: Separated,
+    law: EtasFit,
+    training: Events,
+    units: EventUnits,
+    most: int,
+    rhythms: Rhythms,
 ) -> tuple[EtasFit, Separated]:
     """A law fitted again beside pieces, once more if finer ones show then, and the pieces."""
     law = fit_etas(training, units, most, (law, change))
-    again = best_of(changes_of(training, law.chance, _rates(law, training)))
+    again = best_of(changes_of(training, law.chance, law.rates(training), rhythms))
     if len(again.levels) > len(change.levels):
         law, change = fit_etas(training, units, most, (law, again)), again
     return law, change._replace(chance=law.chance)
@@ -94,12 +107,6 @@ def _say(
         f"{more}): {chosen}",
         stacklevel=4,
     )
-
-
-def _rates(law: EtasFit, events: Events) -> np.ndarray:
-    """The background of a law at the events it was fitted to."""
-    times = as_float(events.times[~events.is_history])
-    return np.exp(np.asarray(jax.vmap(law.law.times.background.log_rate)(times), np.float64))
 
 
 def _nats(law: EtasFit, excerpts: Excerpts) -> np.ndarray:

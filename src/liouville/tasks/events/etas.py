@@ -21,10 +21,8 @@ from liouville.processes import (
     AbstractZones,
     ByKind,
     ByMagnitude,
-    ConstantRate,
     Excerpts,
     Nowhere,
-    Piecewise,
     PointProcess,
     PowerZones,
     Triggered,
@@ -61,6 +59,7 @@ class EtasFit(NamedTuple):
         law: the law.
         declustered: its background, and that of each event by the kernels of other folds.
         chance: that an event is background, shape `(n,)`.
+        level: the mean rate of background events.
         log_likelihood: of all events, with the background of each by the other folds.
         inheritance: of the kinds, and what drew it; `None` without kinds.
     """
@@ -68,16 +67,14 @@ class EtasFit(NamedTuple):
     law: Etas
     declustered: Declustered
     chance: np.ndarray
+    level: float
     log_likelihood: float
     inheritance: Inheritance | None = None
 
-    @property
-    def level(self) -> float:
-        """The mean rate of background events; pieces of it are of one length."""
-        rate = self.law.times.background
-        assert isinstance(rate, ConstantRate | Piecewise)
-        logs = rate.log_levels if isinstance(rate, Piecewise) else rate.log_level
-        return float(np.exp(np.asarray(logs, np.float64)).mean())
+    def rates(self, events: Events) -> np.ndarray:
+        """The background rate at the events of training, shape `(n,)`."""
+        times = as_float(events.times[~events.is_history])
+        return np.exp(np.asarray(jax.vmap(self.law.times.background.log_rate)(times), np.float64))
 
     def process(self) -> PointProcess:
         """The law as a point process: its zones have its own weights and fading."""
@@ -110,7 +107,7 @@ def fit_etas(
         events: the events of training.
         units: those of the model.
         most: past events that an event sees at most.
-        begin: the law with a constant background, and the pieces that this one is to have.
+        begin: a law, and the background from which this one is to begin beside its triggering.
     """
     excerpts = units.excerpts(events, units.reach(events, min(most, _MOST_PAST)), _TARGETS)
     places, fold, more = _for_declustering(events, units)
@@ -145,7 +142,15 @@ def fit_etas(
         chance = np.asarray(chances(law, every), np.float64)[is_event]
     value = log_likelihood(law, every)
     found = declustered(places, chance, fold, like=like, **more)
-    return EtasFit(law, found, chance, value, inheritance)
+    level = _mean_rate(law, events)
+    return EtasFit(law, found, chance, level, value, inheritance)
+
+
+def _mean_rate(law: Etas, events: Events) -> float:
+    """Of the background, over all windows."""
+    begins, ends = as_float(events.windows.T)
+    expected = jax.vmap(law.times.background.integral)(begins, ends)
+    return float(np.asarray(expected, np.float64).sum() / events.durations.sum())
 
 
 def changed(law: Etas, change: Separated) -> Etas:

@@ -22,7 +22,7 @@ from liouville.processes import Excerpts, InheritedKinds, Nowhere, PointProcess
 from liouville.tasks.events import measure
 from liouville.tasks.events._etas_law import evenness
 from liouville.tasks.events._initial import initial, resolve_choices
-from liouville.tasks.events.background import in_pieces
+from liouville.tasks.events.background import LITTLE, in_pieces, separated
 from liouville.tasks.events.baselines import baselines
 from liouville.tasks.events.changing import told_apart
 from liouville.tasks.events.config import EventsConfig
@@ -34,7 +34,7 @@ from liouville.tasks.events.measure import Judged
 from liouville.tasks.events.model import EventModel
 from liouville.tasks.events.odds import log_odds
 from liouville.tasks.events.read import read
-from liouville.tasks.events.rhythm import with_rhythms
+from liouville.tasks.events.rhythm import Rhythms, with_rhythms
 from liouville.tasks.events.score import score
 from liouville.tasks.events.scores import Scores
 from liouville.tasks.events.split import Loaded, Split
@@ -180,15 +180,20 @@ def _with_pieces(
 ) -> tuple[EventsConfig, EtasFit | None]:
     """The configuration with the pieces of the background, and the law that has them."""
     pieces, options = config.times.pieces, config.objective
+    own, units = training
+    rhythms = Rhythms.of(config.times)
+    if law is not None and rhythms.periods:
+        # A law without the rhythms has taken them for triggering.
+        change = separated(own, law.chance, None, rhythms, factor=LITTLE)
+        law = fit_etas(own, units, options.reach, (law, change))
     if law is not None and pieces is not None and pieces > 1:
-        change = in_pieces(training[0], law.chance, pieces)
-        law = fit_etas(*training, options.reach, (law, change))
+        change = in_pieces(own, law.chance, law.rates(own), rhythms, pieces)
+        law = fit_etas(own, units, options.reach, (law, change))
     is_open = pieces is None and config.times.model == "hawkes" and not is_driven
     if law is not None and is_open and validation is not None:
-        own, units = training
         kept = validation if own.dim else validation.without_places()
         excerpts = units.excerpts(kept, units.reach(kept, options.reach), options.targets)
-        law, pieces = told_apart(law, *training, excerpts, options.reach)
+        law, pieces = told_apart(law, own, units, excerpts, options.reach, rhythms)
     times = dataclasses.replace(config.times, pieces=pieces or 1)
     return dataclasses.replace(config, times=times), law
 

@@ -38,6 +38,18 @@ class Rhythm(NamedTuple):
     gain: float
 
 
+class Rhythms(NamedTuple):
+    """The periods of a background, and the harmonics of each."""
+
+    periods: tuple[float, ...] = ()
+    harmonics: tuple[int, ...] = ()
+
+    @staticmethod
+    def of(options: TimesConfig) -> "Rhythms":
+        """Those of a configuration that `with_rhythms` has filled in."""
+        return Rhythms(_each(options.period), _each(options.harmonics))
+
+
 def with_rhythms(options: TimesConfig, events: Events) -> TimesConfig:
     """The configuration with the periods of the background and their harmonics, where left open.
 
