@@ -7,8 +7,10 @@ import pytest
 
 from liouville.data import Events
 from liouville.problems.events import HawkesProcess
+from liouville.tasks.events.background import LITTLE, separated
 from liouville.tasks.events.changing import told_apart
 from liouville.tasks.events.etas import EtasFit, fit_etas
+from liouville.tasks.events.rhythm import Rhythms
 from liouville.tasks.events.units import EventUnits
 
 END, PAST = 1000.0, 256
@@ -67,6 +69,22 @@ def test_pieces_that_validation_refutes_are_said_and_left():
         steady, found, pieces = _told(_drawn(1, 1500, rate))
     assert pieces == 1
     assert found is steady
+
+
+def test_a_law_beside_a_rhythm_gives_back_what_it_had_taken_for_triggering():
+    times = _drawn(3, 1500, lambda t: (1.0 + 0.9 * np.cos(2.0 * np.pi * t / 25.0)) / 1.9)
+    training = _events(times, 0)
+    units = EventUnits.of(training, geographic=False)
+    plain = fit_etas(training, units, PAST)
+    rhythm = separated(training, plain.chance, None, Rhythms((25.0,), (2,)), factor=LITTLE)
+    found = fit_etas(training, units, PAST, (plain, rhythm))
+    assert 1.0 - plain.chance.mean() > 0.4
+    assert 1.0 - found.chance.mean() < 0.1
+    assert found.log_likelihood > plain.log_likelihood + 50.0
+    assert found.level == pytest.approx(found.chance.sum() / END, rel=0.05)
+    rates = found.rates(training)
+    expected = found.level * (1.0 + 0.9 * np.cos(2.0 * np.pi * training.times / 25.0))
+    assert np.mean((rates - expected) ** 2) < 0.02 * np.mean(expected**2)
 
 
 def test_clusters_are_left_to_triggering():
