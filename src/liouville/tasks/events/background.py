@@ -18,8 +18,9 @@ from liouville.processes import (
 )
 from liouville.tasks.events.rhythm import Rhythms, positive
 
-# Of the chances and the factor of triggering: the least, and where the factor begins.
-_LEAST, LITTLE, _ITERATIONS = 1e-3, 0.05, 200
+# Of the chances and the factor of triggering: the least, and where the factor begins; the most
+# iterations, and a change of chances that is none.
+_LEAST, LITTLE, _ITERATIONS, _SETTLED = 1e-3, 0.05, 200, 1e-4
 _GRID = 256  # points of a period
 # Numbers of pieces to choose from, events that one has on average, and what draws it to the mean.
 _PIECES, _EVENTS_A_PIECE, _PRIOR_EVENTS = (2, 4, 8, 16), 20, 10.0
@@ -122,8 +123,10 @@ def separated(
         for wave, each in zip(waves, series, strict=True):
             background = background * positive(1.0 + 2.0 * np.real(wave.conj() @ each))
         rate = background + factor * triggered
-        own = background / rate
+        before, own = own, background / rate
         factor = max((len(times) - own.sum()) / whole, _LEAST)
+        if np.abs(own - before).max() < _SETTLED:
+            break
     likelihood = np.log(rate).sum() - levels @ exposure - factor * whole
     return Separated(edges, levels, tuple(series), tuple(periods), factor, own, float(likelihood))
 
