@@ -21,7 +21,7 @@ from liouville.tasks.events.rhythm import Rhythms, positive
 # Of the chances and the factor of triggering: the least, and where the factor begins; the most
 # iterations, and a change of chances that is none.
 _LEAST, LITTLE, _ITERATIONS, _SETTLED = 1e-3, 0.05, 200, 1e-4
-_GRID = 256  # points of a period
+_GRID, _TINY = 256, 1e-12  # parts of a period, and what is no time
 # Numbers of pieces to choose from, events that one has on average, and what draws it to the mean.
 _PIECES, _EVENTS_A_PIECE, _PRIOR_EVENTS = (2, 4, 8, 16), 20, 10.0
 
@@ -101,34 +101,70 @@ def separated(
         pieces: of the window of observation.
         factor: where $\kappa$ begins; a little one leaves to the background what both can say.
     """
-    times, (periods, harmonics) = events.times[~events.is_history], rhythms
-    edges = np.linspace(events.windows[:, 0].min(), events.windows[:, 1].max(), pieces + 1)
+    times, windows = events.times[~events.is_history], events.windows
+    edges = np.linspace(windows[:, 0].min(), windows[:, 1].max(), pieces + 1)
     piece = np.clip(np.searchsorted(edges, times, "right") - 1, 0, pieces - 1)
-    overlaps = np.clip(edges[1:], *events.windows.T[:, :, None])
-    exposure = (overlaps - np.clip(edges[:-1], *events.windows.T[:, :, None])).sum(axis=0)
-    orders = [np.arange(1, number + 1) for number in harmonics]
-    every = zip(periods, orders, strict=True)
-    waves = [np.exp(-2j * np.pi * np.outer(times / period, own)) for period, own in every]
+    starts, ends = (np.clip(e[:, None], *windows.T) for e in (edges[:-1], edges[1:]))
+    exposure = (ends - starts).sum(axis=1)
+    own_each = zip(rhythms.periods, rhythms.harmonics, strict=True)
+    dials = [_Dial.of(times, starts, ends, *each) for each in own_each]
     mean = chance.sum() / exposure.sum()
     triggered = (mean if rates is None else rates) * (1.0 / np.maximum(chance, _LEAST) - 1.0)
     whole = max(len(times) - float(chance.sum()), _LEAST)
-    own, series = chance if factor == 1.0 else np.ones(len(times)), []
-    rate, levels = triggered, np.zeros(pieces)
+    own = chance if factor == 1.0 else np.ones(len(times))
+    levels, series = np.full(pieces, mean), [np.zeros(dial.waves.shape[1]) for dial in dials]
+    rate, seen = triggered, exposure
     for _ in range(_ITERATIONS):
-        mean = own.sum() / exposure.sum()
-        counts = np.bincount(piece, own, pieces) + _PRIOR_EVENTS
-        levels = counts / (exposure + _PRIOR_EVENTS / mean)
-        series = [own @ wave / own.sum() for wave in waves]
-        background = levels[piece]
-        for wave, each in zip(waves, series, strict=True):
-            background = background * positive(1.0 + 2.0 * np.real(wave.conj() @ each))
+        counts, background = np.bincount(piece, own, pieces), np.ones(len(times))
+        seen, series = exposure, [dial.series(own, levels) for dial in dials]
+        for dial, each in zip(dials, series, strict=True):
+            value = dial.values(each)
+            background = background * value[dial.place]
+            seen = seen * dial.mean(value)
+        mean = own.sum() / seen.sum()
+        levels = (counts + _PRIOR_EVENTS) / (seen + _PRIOR_EVENTS / mean)
+        background = background * levels[piece]
         rate = background + factor * triggered
         before, own = own, background / rate
         factor = max((len(times) - own.sum()) / whole, _LEAST)
         if np.abs(own - before).max() < _SETTLED:
             break
-    likelihood = np.log(rate).sum() - levels @ exposure - factor * whole
-    return Separated(edges, levels, tuple(series), tuple(periods), factor, own, float(likelihood))
+    likelihood = float(np.log(rate).sum() - levels @ seen - factor * whole)
+    return Separated(edges, levels, tuple(series), rhythms.periods, factor, own, likelihood)
+
+
+class _Dial(NamedTuple):
+    """A period in equal parts, like the dial of a clock."""
+
+    waves: np.ndarray  # of all harmonics in the middle of each part, (parts, harmonics)
+    place: np.ndarray  # the part of each event, (n,)
+    cover: np.ndarray  # the time that pieces spend in each part, (pieces, parts)
+
+    @staticmethod
+    def of(
+        times: np.ndarray, starts: np.ndarray, ends: np.ndarray, period: float, harmonics: int
+    ) -> "_Dial":
+        """Of pieces from `starts` to `ends` in every window, shape `(pieces, windows)`."""
+        middles = (np.arange(_GRID) + 0.5) / _GRID
+        place = np.minimum((times / period % 1.0 * _GRID).astype(int), _GRID - 1)
+        turns = (ends - starts) / period
+        is_in_rest = (middles - (starts / period)[..., None]) % 1.0 < (turns % 1.0)[..., None]
+        cover = (np.floor(turns)[..., None] + is_in_rest).sum(axis=1) * period / _GRID
+        orders = np.arange(1, harmonics + 1)
+        return _Dial(np.exp(2j * np.pi * np.outer(middles, orders)), place, cover)
+
+    def series(self, own: np.ndarray, levels: np.ndarray) -> np.ndarray:
+        """Of events that count `own`, over how long they could be seen at levels of the rate."""
+        share = np.bincount(self.place, own, _GRID) / np.maximum(levels @ self.cover, _TINY)
+        return share @ self.waves.conj() / share.sum()
+
+    def values(self, series: np.ndarray) -> np.ndarray:
+        """The factor that a series is, in each part."""
+        return positive(1.0 + 2.0 * np.real(self.waves @ series))
+
+    def mean(self, values: np.ndarray) -> np.ndarray:
+        """Of values over each piece."""
+        return self.cover @ values / np.maximum(self.cover.sum(axis=1), _TINY)
 
 
 def changes_of(
