@@ -15,6 +15,8 @@ from liouville.tasks.events.units import EventUnits
 # A difference of the shares of triggered events that is said, and one in nats that says nothing.
 _SAID, _ALIKE = 0.1, 2.0
 _ERRORS = 2.0  # standard errors by which validation refutes what training says
+# With so few events a law is soon fitted again, whatever the one before says of its triggering.
+_FEW = 10_000
 
 
 def told_apart(
@@ -31,8 +33,9 @@ def told_apart(
     Where pieces need far fewer triggered events the law is fitted again beside them. It has to say
     more of the events of training, by the Bayesian information criterion, and not less of those of
     validation by more than two standard errors: pieces know nothing of what comes, but triggering
-    follows it. Where the triggering is the same, those pieces are taken under which the events of
-    validation are the likeliest, among what training says more with.
+    follows it. Where the triggering stays the same the pieces are those of the criterion, or, by
+    more than one standard error, those that validation prefers among all with which training says
+    more.
 
     Args:
         steady: the law with a background that is constant but for its rhythms.
@@ -47,23 +50,27 @@ def told_apart(
     """
     found = changes_of(training, steady.chance, steady.rates(training), rhythms)
     one, best = found[0], best_of(found)
-    if one.triggered - best.triggered > 0.5 * _SAID:
-        law, best = _fitted_beside(best, steady, training, units, most, rhythms)
-        gain = law.log_likelihood - steady.log_likelihood
-        lost = _nats(law, validation) - _nats(steady, validation)
-        is_refuted = lost.sum() > _ERRORS * lost.std() * np.sqrt(len(lost))
-        is_taken = not is_refuted and gain > best.price
-        _say(training, one.triggered, best, gain, -lost.mean(), is_taken=is_taken)
-        return (law, len(best.levels)) if is_taken else (steady, 1)
+    is_open = len(best.levels) > 1 and len(best.chance) <= _FEW
+    if is_open or one.triggered - best.triggered > 0.5 * _SAID:
+        law, beside = _fitted_beside(best, steady, training, units, most, rhythms)
+        if one.triggered - beside.triggered >= _SAID:
+            gain = law.log_likelihood - steady.log_likelihood
+            lost = _nats(law, validation) - _nats(steady, validation)
+            is_refuted = _is_more(lost, _ERRORS)
+            is_taken = not is_refuted and gain > beside.price
+            _say(training, one.triggered, beside, gain, -lost.mean(), is_taken=is_taken)
+            return (law, len(beside.levels)) if is_taken else (steady, 1)
     better = [f for f in found if f.log_likelihood - f.price > one.log_likelihood]
-    laws = [steady._replace(law=changed(steady.law, f)) for f in (one, *better)]
-    nats = [_nats(law, validation).mean() for law in laws]
-    taken = other = (one, *better)[int(np.argmin(nats))]
-    if taken is one:
+    tried = (best, one, *better)
+    nats = [_nats(steady._replace(law=changed(steady.law, f)), validation) for f in tried]
+    least = int(np.argmin([own.mean() for own in nats]))
+    # What training says the most with, unless validation is against it by more than chance.
+    taken = other = tried[least if _is_more(nats[0] - nats[least], 1.0) else 0]
+    if len(taken.levels) == 1:
         alike = [f for f in found if f.log_likelihood >= one.log_likelihood - _ALIKE]
         other = min(alike, key=lambda f: f.triggered)
     gain = other.log_likelihood - one.log_likelihood
-    _say(training, one.triggered, other, gain, is_taken=taken is not one)
+    _say(training, one.triggered, other, gain, is_taken=len(taken.levels) > 1)
     return steady, len(taken.levels)
 
 
@@ -107,6 +114,11 @@ def _say(
         f"{more}): {chosen}",
         stacklevel=4,
     )
+
+
+def _is_more(lost: np.ndarray, errors: float) -> bool:
+    """Whether what excerpts lose is above zero by so many standard errors."""
+    return bool(lost.sum() > errors * lost.std() * np.sqrt(len(lost)))
 
 
 def _nats(law: EtasFit, excerpts: Excerpts) -> np.ndarray:
