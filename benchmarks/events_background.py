@@ -31,7 +31,8 @@ def _swing(size: float, period: float, t: np.ndarray) -> np.ndarray:
 
 def _waves(t: np.ndarray) -> np.ndarray:
     waves = ((400.0, 40.0, 1.0), (1000.0, 60.0, 0.7), (1380.0, 50.0, 0.5))
-    return sum((s * np.exp(-0.5 * ((t - at) / width) ** 2) for at, width, s in waves), 0.05 + 0 * t)
+    each = [size * np.exp(-0.5 * ((t - at) / width) ** 2) for at, width, size in waves]
+    return 0.05 + np.sum(each, axis=0)
 
 
 # The rate up to a factor, and the end of the window in days.
