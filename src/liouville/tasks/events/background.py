@@ -186,8 +186,7 @@ def changes_of(
     is_alike = len(events.windows) == 1 and events.completeness is None
     more = _PIECES if is_alike else ()
     numbers = [1, *(k for k in more if k * _EVENTS_A_PIECE <= len(chance))]
-    starts = [(number, factor) for number in numbers for factor in (1.0, LITTLE)]
-    return [separated(events, chance, rates, rhythms, pieces=k, factor=f) for k, f in starts]
+    return [f for k in numbers for f in _begun_both_ways(events, chance, rates, rhythms, k)]
 
 
 def in_pieces(
@@ -198,10 +197,14 @@ def in_pieces(
     number: int,
 ) -> Separated:
     """The likelier of the two that begin with all the triggering of a law, and with little."""
-    both = (1.0, LITTLE)
-    return best_of(
-        [separated(events, chance, rates, rhythms, pieces=number, factor=f) for f in both]
-    )
+    return best_of(_begun_both_ways(events, chance, rates, rhythms, number))
+
+
+def _begun_both_ways(
+    events: Events, chance: np.ndarray, rates: np.ndarray | None, rhythms: Rhythms, pieces: int
+) -> list[Separated]:
+    starts = (1.0, LITTLE)
+    return [separated(events, chance, rates, rhythms, pieces=pieces, factor=f) for f in starts]
 
 
 def best_of(found: Sequence[Separated]) -> Separated:

@@ -61,7 +61,7 @@ def told_apart(
             _say(training, one.triggered, beside, gain, -lost.mean(), is_taken=is_taken)
             return (law, len(beside.levels)) if is_taken else (steady, 1)
     better = [f for f in found if f.log_likelihood - f.price > one.log_likelihood]
-    tried = (best, one, *better)
+    tried = (best, *(f for f in (one, *better) if f is not best))
     nats = [_nats(steady._replace(law=changed(steady.law, f)), validation) for f in tried]
     least = int(np.argmin([own.mean() for own in nats]))
     # What training says the most with, unless validation is against it by more than chance.
