@@ -1,4 +1,4 @@
-"""A background that changes: with the periods and pieces that are found, and constant.
+"""A background that changes: with the periods and lines that are found, and constant.
 
     python benchmarks/events_background.py [--laws day week year "day and year" growth gap waves]
 
@@ -55,7 +55,7 @@ COLUMNS = (
     *(Column("constant background", ".3f", "min", "nats"), Column("branching ratio: true", ".2f")),
     *(Column("branching ratio: default", ".2f"), Column("branching ratio: constant", ".2f")),
 )
-RATIO, CONSTANT = "branching ratio", {"times.harmonics": 0, "times.pieces": 1}
+RATIO, CONSTANT = "branching ratio", {"times.harmonics": 0, "times.knots": 1}
 
 
 def drawn(law: str, events: int) -> tuple[Events, float]:

@@ -16,6 +16,7 @@ from liouville.processes._rates import (
     PeriodicSeries,
     PeriodicSteps,
     Piecewise,
+    PiecewiseLinear,
     ProductOfSeries,
     SumOfRates,
     WithCovariates,
@@ -40,6 +41,7 @@ def moved(tree, key, size=0.3):
     return eqx.combine(jax.tree.unflatten(shape, leaves), rest)
 
 
+KNOTS = (1.0, 2.5, 7.0)
 STEPS = [0.0, 1.5, 3.0, 4.5, 6.0]
 
 
@@ -51,6 +53,8 @@ def series(period=2.0):
 RATES = {
     "constant": (ConstantRate.of(0.7), []),
     "piecewise": (Piecewise.of(0.7, [1.0, 2.5, 7.0]), [1.0, 2.5, 7.0]),
+    "lines": (PiecewiseLinear.of(0.7, KNOTS), KNOTS),
+    "lines times series": (PiecewiseLinear(KNOTS, jnp.zeros(3), (series(), series(31.4))), KNOTS),
     "steps": (PeriodicSteps.of(1.3, 2.0, 5, phase=0.1), list(np.arange(-20, 60) * 0.4 + 0.1)),
     "series": (series(), []),
     "product": (ProductOfSeries((series(), series(31.4))), []),

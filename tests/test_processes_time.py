@@ -17,6 +17,7 @@ from liouville.processes._next import rescale_times
 from liouville.processes._rates import (
     ConstantRate,
     Piecewise,
+    PiecewiseLinear,
     WithCovariates,
 )
 from makers import cast
@@ -109,6 +110,8 @@ def test_a_covariate_multiplies_the_rate():
         (lambda: ConstantRate.of(0.0), "positive number of events"),
         (lambda: Piecewise.of(1.0, [2.0, 1.0]), "do not increase"),
         (lambda: Piecewise((1.0,), jnp.zeros(3)), "one piece more"),
+        (lambda: PiecewiseLinear.of(1.0, [2.0, 1.0]), "knots .* do not increase"),
+        (lambda: PiecewiseLinear((1.0, 2.0), jnp.zeros(3)), "2 knots but 3 levels"),
         (lambda: series(-1.0), "the period is -1.0"),
         (lambda: PowerLaws.of([0.1], [1.0]), "exponents less one"),
         (lambda: PowerLaws.of([0.1, 1.0], [1.5]), "2 offsets but 1 exponents"),

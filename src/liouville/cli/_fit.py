@@ -51,7 +51,7 @@ def fit_command(name: str) -> Callable[..., None]:
         as_json: Json = False,
     ) -> None:
         begun = time.monotonic()
-        interruption.set_last_words(partial(_how_to_go_on, out))
+        interruption.set_last_words(partial(_how_to_go_on, out, is_ours=resume))
         if distributed and not TASKS[name].is_shared:
             raise LiouvilleError(
                 f"fit {name} is the work of one process, which others cannot divide; leave "
@@ -89,11 +89,16 @@ def fit_command(name: str) -> Callable[..., None]:
     return with_flags(fit, describe(kind))
 
 
-def _how_to_go_on(out: Path) -> str:
-    """The last words of a fit that a signal ended, whatever it was doing."""
+def _how_to_go_on(out: Path, *, is_ours: bool = False) -> str:
+    """The last words of a fit that a signal ended, whatever it was doing.
+
+    A run that is finished is `ours` if this process has only gone on with it.
+    """
     if is_unfinished(out):
         again = interruption.command(without="--force", more="--resume")
         return f"stopped; to go on: {again}"
+    if is_ours:
+        return f"stopped; the run in {out} is finished"
     return f"stopped; nothing was changed in {out}, to start again: {interruption.command()}"
 
 
@@ -104,6 +109,7 @@ def _finish(task: Any, out: Path, result: Any, as_json: bool, further: Sequence[
             finish({"run": str(out), **result.summary}, True, [])
         print(f"at step {result.summary['steps']}, {_how_to_go_on(out)}", file=sys.stderr)
         raise typer.Exit(interruption.exit_code())
+    interruption.set_last_words(partial(_how_to_go_on, out, is_ours=True))
     if not as_json:
         for rows in task.tables(result.summary):
             table(rows.rows, dict(rows.headings), rows.title)
@@ -136,7 +142,7 @@ def demo(
         raise LiouvilleError(f"there is no demo of {task!r}; the demos are: {_DEMOS}")
     folder = Path("liouville-demo" if task == "cells" else f"liouville-demo-{task}")
     folder = folder if out is None else out
-    interruption.set_last_words(partial(_how_to_go_on, folder))
+    interruption.set_last_words(partial(_how_to_go_on, folder, is_ours=resume))
     begun = time.monotonic()
     from liouville.tasks.demo import run_demo
 

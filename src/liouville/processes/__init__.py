@@ -60,6 +60,7 @@ from liouville.processes._rates import ConstantRate as ConstantRate
 from liouville.processes._rates import PeriodicSeries as PeriodicSeries
 from liouville.processes._rates import PeriodicSteps as PeriodicSteps
 from liouville.processes._rates import Piecewise as Piecewise
+from liouville.processes._rates import PiecewiseLinear as PiecewiseLinear
 from liouville.processes._rates import ProductOfSeries as ProductOfSeries
 from liouville.processes._rates import SumOfRates as SumOfRates
 from liouville.processes._rates import WithCovariates as WithCovariates

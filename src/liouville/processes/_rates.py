@@ -15,6 +15,7 @@ from liouville.processes._kernels import log_weights
 
 # The least value of a Fourier factor: where its polynomial has a zero, the log-rate stays finite.
 _FLOOR = 1e-3
+_SMALL = 0.3  # where the series of the Bessel function is as good as its closed form
 
 
 class AbstractRate(eqx.Module):
@@ -226,12 +227,68 @@ class ProductOfSeries(AbstractRate):
     def integral(self, start: Scalar, end: Scalar, origin: Scalar | float = 0.0) -> Scalar:
         """The sum of the integrals of all waves."""
         width = end - start
-        each = [series.waves(start + 0.5 * width, origin) for series in self.series]
-        waves, frequencies = each[0]
-        for more, others in each[1:]:
-            waves = jnp.outer(waves, more).ravel()
-            frequencies = jnp.add.outer(frequencies, others).ravel()
+        waves, frequencies = _waves(self.series, start + 0.5 * width, origin)
         return width * jnp.sum(waves.real * jnp.sinc(frequencies * width))
+
+
+class PiecewiseLinear(AbstractRate):
+    r"""A rate in straight lines between knots, and constant before the first and after the last.
+
+    It may be multiplied by known periods, $\mu(t) = \ell(t) \prod_j \mu_j(t)$. Over an interval of
+    length $w$ and middle $m$ in which $\ell = \ell_m + s\,(t - m)$, a wave $C e^{2\pi i\nu t}$ of
+    the product has, with $C_m$ its value in the middle and $z = \pi\nu w$, the integral
+    $C_m \bigl[\ell_m w \operatorname{sinc}\nu w + \tfrac{i}{2} s w^2 j_1(z)\bigr]$,
+    $j_1(z) = (\sin z - z \cos z) / z^2$.
+
+    Attributes:
+        knots: times on the clock, strictly increasing.
+        log_levels: $\log\ell$ at the knots, of the same length, learned.
+        series: the periods $\mu_j$, none by default; one level stands in all of them and in the
+            lines, so these are of mean one where the lines are to be the rate.
+    """
+
+    knots: tuple[float, ...] = eqx.field(static=True)
+    log_levels: Float[Array, " knots"]
+    series: tuple[PeriodicSeries, ...] = ()
+
+    @staticmethod
+    def of(rate: float, knots: Sequence[float]) -> "PiecewiseLinear":
+        """The same rate at all knots, to be learned."""
+        levels = jnp.full((len(knots),), _log_positive(rate))
+        return PiecewiseLinear(tuple(float(k) for k in knots), levels)
+
+    def __check_init__(self):
+        """The knots must increase, with one level for each."""
+        _check_increasing(self.knots, "knots")
+        if self.log_levels.shape[0] != len(self.knots):
+            raise ValueError(
+                f"{len(self.knots)} knots but {self.log_levels.shape[0]} levels; give one for each"
+            )
+
+    def log_rate(self, t: Scalar, origin: Scalar | float = 0.0) -> Scalar:
+        """The logarithm of the line, and the sum of those of the periods."""
+        found = jnp.log(self._level(t, origin))
+        return found + sum(each.log_rate(t, origin) for each in self.series)
+
+    def integral(self, start: Scalar, end: Scalar, origin: Scalar | float = 0.0) -> Scalar:
+        """The sum over the lines."""
+        offsets, widths = _overlaps(self.knots, start, end, origin)
+        levels = jnp.exp(self.log_levels)
+        lengths = jnp.asarray(np.diff(self.knots), levels.dtype)
+        slopes = jnp.pad(jnp.diff(levels) / lengths, 1)  # flat outside
+
+        def one(offset, width, slope):
+            middle = start + offset + 0.5 * width
+            waves, frequencies = _waves(self.series, middle, origin)
+            even = self._level(middle, origin) * width * jnp.sinc(frequencies * width)
+            odd = 0.5 * slope * width**2 * _bessel(jnp.pi * frequencies * width)
+            return jnp.sum(waves.real * even - waves.imag * odd)
+
+        return jnp.sum(jax.vmap(one)(offsets, widths, slopes))
+
+    def _level(self, t: Scalar, origin: Scalar | float) -> Scalar:
+        knots = jnp.asarray(self.knots, t.dtype) - origin
+        return jnp.interp(t, knots, jnp.exp(self.log_levels))
 
 
 class SumOfRates(AbstractRate):
@@ -294,6 +351,27 @@ class WithCovariates(AbstractRate):
         return jnp.exp(self.values.value @ self.coefficients) @ jax.vmap(one)(offsets, widths)
 
 
+def _waves(
+    series: tuple[PeriodicSeries, ...], t: Scalar, origin: Scalar | float
+) -> tuple[Array, Array]:
+    """The waves of a product at a time, and their frequencies."""
+    waves, frequencies = jnp.ones_like(t, shape=(1,)) + 0j, jnp.zeros_like(t, shape=(1,))
+    for each in series:
+        more, others = each.waves(t, origin)
+        waves = jnp.outer(waves, more).ravel()
+        frequencies = jnp.add.outer(frequencies, others).ravel()
+    return waves, frequencies
+
+
+def _bessel(z: Array) -> Array:
+    """The spherical Bessel function of order one; by its series where the closed form cancels."""
+    is_small = jnp.abs(z) < _SMALL
+    large = jnp.where(is_small, 1.0, z)
+    small = jnp.where(is_small, z, 0.0)
+    series = small / 3.0 * (1.0 - small**2 / 10.0 * (1.0 - small**2 / 28.0))
+    return jnp.where(is_small, series, (jnp.sin(large) - large * jnp.cos(large)) / large**2)
+
+
 def _piece(edges: tuple[float, ...], t: Scalar, origin: Scalar | float) -> Array:
     """The number of the piece that holds a time."""
     return jnp.sum(t >= jnp.asarray(edges, t.dtype) - origin, dtype=int)
@@ -330,10 +408,14 @@ def _log_positive(rate: float) -> Float[Array, ""]:
 
 
 def _check_edges(edges: tuple[float, ...], rows: Array) -> None:
-    if not all(a < b for a, b in itertools.pairwise(edges)):
-        raise ValueError(f"edges {edges} do not increase; sort them and merge equal ones")
+    _check_increasing(edges, "edges")
     if rows.shape[0] != len(edges) + 1:
         raise ValueError(f"{len(edges)} edges but {rows.shape[0]} pieces; give one piece more")
+
+
+def _check_increasing(times: tuple[float, ...], name: str) -> None:
+    if not all(a < b for a, b in itertools.pairwise(times)):
+        raise ValueError(f"{name} {times} do not increase; sort them and merge equal ones")
 
 
 def _check_period(period: float) -> None:

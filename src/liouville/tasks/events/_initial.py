@@ -21,7 +21,6 @@ from liouville.processes import (
     AbstractIntensity,
     AbstractMarks,
     AbstractPlaces,
-    AbstractRate,
     ConstantRate,
     DetectedMagnitudes,
     Encoder,
@@ -50,7 +49,7 @@ from liouville.tasks.events._covariates import Covariates
 from liouville.tasks.events._etas_law import initial_productivity
 from liouville.tasks.events.background import separated
 from liouville.tasks.events.config import EventsConfig, PlacesConfig, TimesConfig
-from liouville.tasks.events.etas import EtasFit, louder_by, static
+from liouville.tasks.events.etas import EtasFit, static
 from liouville.tasks.events.rhythm import Rhythms
 from liouville.tasks.events.units import EventUnits, seen_magnitudes
 from liouville.tasks.settings import TrainingConfig
@@ -146,19 +145,17 @@ def initial_intensity(
 ) -> AbstractIntensity:
     """An intensity of the family of the configuration, of the mean rate of the events."""
     level, longest = 1.0 / events.mean_gap, float(events.durations.max())
-    is_plain = options.model == "poisson"
-    own = (1.0 if is_plain else 1.0 - _SHARE_TRIGGERED) * level
-    chance, rates = np.full(int(events.counts.sum()), own / level), None
-    if etas is not None and not is_plain:
-        own, chance = max(etas.level, _LEAST_BACKGROUND * level), etas.chance
-        rates = etas.rates(events)
-    rate: AbstractRate = ConstantRate.of(own)
-    louder, pieces, rhythms = 0.0, options.pieces or 1, Rhythms.of(options)
-    if pieces > 1 or rhythms.periods:
-        found = separated(events, chance, rates, rhythms, pieces=pieces)
-        rate, louder = found.rate(), float(np.log(found.factor))
-        if rhythms.periods:
-            rate = SumOfRates((ConstantRate.of(_LEAST_BACKGROUND * level), rate))
+    rhythms, least = Rhythms.of(options), _LEAST_BACKGROUND * level
+    if etas is None or options.model == "poisson":
+        share = 1.0 if options.model == "poisson" else 1.0 - _SHARE_TRIGGERED
+        chance = np.full(int(events.counts.sum()), share)
+        rate = separated(events, chance, rhythms=rhythms, knots=options.knots or 1).rate()
+    else:
+        rate = etas.law.times.background
+        if isinstance(rate, ConstantRate):
+            rate = ConstantRate.of(max(etas.level, least))
+    if rhythms.periods:
+        rate = SumOfRates((ConstantRate.of(least), rate))
     if known is not None:
         rate = WithCovariates.of(rate, known.times[1:].tolist(), known.values)
     if options.model == "poisson":
@@ -173,7 +170,7 @@ def initial_intensity(
         kernels.append(PowerLaws.of([gap * float(s) for s in offsets], [1.3] * options.powers))
     productivity = initial_productivity(events, units.marks(events))
     if etas is not None:
-        productivity = louder_by(etas.law.times.productivity, louder)
+        productivity = etas.law.times.productivity
         if options.powers:
             kernels[-1] = etas.law.times.kernel
     weights = None if len(kernels) == 1 else [_SHARE_OF_EXPONENTIALS, 1.0 - _SHARE_OF_EXPONENTIALS]

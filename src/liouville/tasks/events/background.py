@@ -1,4 +1,4 @@
-"""The rate of the background as it changes in time: in pieces, and with the rhythms of clocks."""
+"""The rate of the background as it changes in time: in lines, and with the rhythms of clocks."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -12,26 +12,26 @@ from liouville.processes import (
     AbstractRate,
     ConstantRate,
     PeriodicSeries,
-    Piecewise,
+    PiecewiseLinear,
     ProductOfSeries,
-    WithCovariates,
 )
 from liouville.tasks.events.rhythm import Rhythms, positive
 
 # Of the chances and the factor of triggering: the least, and where the factor begins; the most
-# iterations, and a change of chances that is none.
-_LEAST, LITTLE, _ITERATIONS, _SETTLED = 1e-3, 0.05, 200, 1e-4
-_GRID, _TINY = 256, 1e-12  # parts of a period, and what is no time
-# Numbers of pieces to choose from, events that one has on average, and what draws it to the mean.
-_PIECES, _EVENTS_A_PIECE, _PRIOR_EVENTS = (2, 4, 8, 16), 20, 10.0
+# iterations, and a change of rates that is none, relative.
+_LEAST, LITTLE, _ITERATIONS, _SETTLED = 1e-3, 0.05, 1000, 1e-5
+# Parts of a period, turns of which the parts are told apart, and what is no time.
+_GRID, _TURNS, _TINY = 256, 1024, 1e-12
+# Numbers of knots to choose from, events that one has on average, and what draws it to the mean.
+_KNOTS, _EVENTS_A_KNOT, _PRIOR_EVENTS = (2, 3, 5, 9, 17), 20, 1.0
 
 
 class Separated(NamedTuple):
     r"""A background that changes, and a factor of triggering whose form is known.
 
     Attributes:
-        edges: of the pieces, in the unit of time, both ends included.
-        levels: the rates in the pieces, events per unit of time.
+        knots: between which the rate is a line, on the clock of the events.
+        levels: the rates at the knots, events per unit of time.
         series: the Fourier coefficients of each rhythm, of its factor of mean one.
         periods: of the rhythms.
         factor: of the triggering.
@@ -39,7 +39,7 @@ class Separated(NamedTuple):
         log_likelihood: of the events, up to a constant of all that was given.
     """
 
-    edges: np.ndarray
+    knots: np.ndarray
     levels: np.ndarray
     series: tuple[np.ndarray, ...]
     periods: tuple[float, ...]
@@ -49,7 +49,7 @@ class Separated(NamedTuple):
 
     @property
     def price(self) -> float:
-        """What the Bayesian information criterion takes for all pieces but one, in nats."""
+        """What the Bayesian information criterion takes for all knots but one, in nats."""
         return 0.5 * (len(self.levels) - 1) * float(np.log(len(self.chance)))
 
     @property
@@ -59,21 +59,15 @@ class Separated(NamedTuple):
 
     def rate(self) -> AbstractRate:
         """The background as a rate to be learned."""
-        mean = float(np.exp(np.log(self.levels).mean()))
-        inner = tuple(self.edges[1:-1].tolist())
-        if not self.series and not inner:
-            return ConstantRate.of(mean)
-        if not self.series:
-            return Piecewise(inner, as_float(np.log(self.levels)))
         own = zip(self.series, self.periods, strict=True)
         factors = tuple(_factor(series, period) for series, period in own)
-        first = dataclasses.replace(factors[0], log_level=as_float(np.log(mean)))
-        found = first if len(factors) == 1 else ProductOfSeries((first, *factors[1:]))
-        if not inner:
-            return found
-        # A piece is a covariate that is one in it.
-        pieces = WithCovariates.of(found, inner, np.eye(len(self.levels)))
-        return dataclasses.replace(pieces, coefficients=as_float(np.log(self.levels / mean)))
+        if len(self.levels) > 1:
+            knots, levels = tuple(self.knots.tolist()), as_float(np.log(self.levels))
+            return PiecewiseLinear(knots, levels, factors)
+        if not factors:
+            return ConstantRate.of(float(self.levels[0]))
+        first = dataclasses.replace(factors[0], log_level=as_float(np.log(self.levels[0])))
+        return first if len(factors) == 1 else ProductOfSeries((first, *factors[1:]))
 
 
 def separated(
@@ -82,40 +76,40 @@ def separated(
     rates: np.ndarray | None = None,
     rhythms: Rhythms = Rhythms(),  # noqa: B008 - a tuple
     *,
-    pieces: int = 1,
+    knots: int = 1,
     factor: float = 1.0,
 ) -> Separated:
     r"""A background that changes beside triggering whose form is known, and a factor of the latter.
 
     A law that was fitted with a constant background has taken its changes for triggering. The rate
-    is taken as $\ell_{k(t)} \prod_j f_j(t) + \kappa g$ and fitted by expectation maximisation: an
-    event is background by its share of the sum; levels $\ell$ are counts of such events in pieces
-    of one length, drawn to their mean by some more; $f_j$ is their Fourier series in the phase of a
-    period; and $\kappa$ makes the triggered ones as many as there are.
+    is taken as $\sum_k \ell_k b_k(t) \prod_j f_j(t) + \kappa g$, with the hats $b_k$ of linear
+    interpolation, and fitted by expectation maximisation: an event is background, of one of the
+    hats, by their shares of the sum; levels $\ell$ are counts of such events over what hats could
+    see, drawn to their mean by some more; $f_j$ is their Fourier series in the phase of a period;
+    and $\kappa$ makes the triggered ones as many as there are.
 
     Args:
         events: of one law.
         chance: that each is background by a law, shape `(n,)`.
         rates: the background of the law at each, shape `(n,)`; by default it is constant.
         rhythms: that the background has.
-        pieces: of the window of observation.
+        knots: at equal distances, from the beginning to the end of observation.
         factor: where $\kappa$ begins; a little one leaves to the background what both can say.
     """
     times, windows = events.times[~events.is_history], events.windows
-    edges = np.linspace(windows[:, 0].min(), windows[:, 1].max(), pieces + 1)
-    piece = np.clip(np.searchsorted(edges, times, "right") - 1, 0, pieces - 1)
-    starts, ends = (np.clip(e[:, None], *windows.T) for e in (edges[:-1], edges[1:]))
-    exposure = (ends - starts).sum(axis=1)
+    at = np.linspace(windows[:, 0].min(), windows[:, 1].max(), knots)
+    hats, (middles, watched) = _hats(times, at), _watched(windows, at)
+    exposure = watched @ _hats(middles, at)
     own_each = zip(rhythms.periods, rhythms.harmonics, strict=True)
-    dials = [_Dial.of(times, starts, ends, *each) for each in own_each]
+    dials = [_Dial.of(times, windows, at, exposure, *each) for each in own_each]
     mean = chance.sum() / exposure.sum()
     triggered = (mean if rates is None else rates) * (1.0 / np.maximum(chance, _LEAST) - 1.0)
     whole = max(len(times) - float(chance.sum()), _LEAST)
     own = chance if factor == 1.0 else np.ones(len(times))
-    levels, series = np.full(pieces, mean), [np.zeros(dial.waves.shape[1]) for dial in dials]
-    rate, seen = triggered, exposure
+    levels, series = np.full(knots, mean), [np.zeros(dial.waves.shape[1]) for dial in dials]
+    rate, seen = mean + triggered, exposure
     for _ in range(_ITERATIONS):
-        counts, background = np.bincount(piece, own, pieces), np.ones(len(times))
+        counts, background = levels * (own / (hats @ levels) @ hats), np.ones(len(times))
         seen, series = exposure, [dial.series(own, levels) for dial in dials]
         for dial, each in zip(dials, series, strict=True):
             value = dial.values(each)
@@ -123,14 +117,27 @@ def separated(
             seen = seen * dial.mean(value)
         mean = own.sum() / seen.sum()
         levels = (counts + _PRIOR_EVENTS) / (seen + _PRIOR_EVENTS / mean)
-        background = background * levels[piece]
-        rate = background + factor * triggered
-        before, own = own, background / rate
+        background = background * (hats @ levels)
+        before, rate = rate, background + factor * triggered
+        own = background / rate
         factor = max((len(times) - own.sum()) / whole, _LEAST)
-        if np.abs(own - before).max() < _SETTLED:
+        if np.abs(rate / before - 1.0).max() < _SETTLED:
             break
     likelihood = float(np.log(rate).sum() - levels @ seen - factor * whole)
-    return Separated(edges, levels, tuple(series), rhythms.periods, factor, own, likelihood)
+    return Separated(at, levels, tuple(series), rhythms.periods, factor, own, likelihood)
+
+
+def _hats(t: np.ndarray, knots: np.ndarray) -> np.ndarray:
+    """The weights of the knots in linear interpolation, shape `(n, knots)`."""
+    return np.stack([np.interp(t, knots, own) for own in np.eye(len(knots))], axis=1)
+
+
+def _watched(windows: np.ndarray, cuts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The middles of all intervals between cuts and ends of windows, and how long each was seen."""
+    edges = np.unique(np.concatenate([windows.ravel(), cuts]))
+    middles, (begins, ends) = 0.5 * (edges[1:] + edges[:-1]), np.sort(windows, axis=0).T
+    number = np.searchsorted(begins, middles) - np.searchsorted(ends, middles)
+    return middles, np.diff(edges) * number
 
 
 class _Dial(NamedTuple):
@@ -138,20 +145,29 @@ class _Dial(NamedTuple):
 
     waves: np.ndarray  # of all harmonics in the middle of each part, (parts, harmonics)
     place: np.ndarray  # the part of each event, (n,)
-    cover: np.ndarray  # the time that pieces spend in each part, (pieces, parts)
+    cover: np.ndarray  # the time that hats see in each part, (knots, parts)
 
     @staticmethod
     def of(
-        times: np.ndarray, starts: np.ndarray, ends: np.ndarray, period: float, harmonics: int
+        times: np.ndarray,
+        windows: np.ndarray,
+        knots: np.ndarray,
+        exposure: np.ndarray,
+        period: float,
+        harmonics: int,
     ) -> "_Dial":
-        """Of pieces from `starts` to `ends` in every window, shape `(pieces, windows)`."""
-        middles = (np.arange(_GRID) + 0.5) / _GRID
-        place = np.minimum((times / period % 1.0 * _GRID).astype(int), _GRID - 1)
-        turns = (ends - starts) / period
-        is_in_rest = (middles - (starts / period)[..., None]) % 1.0 < (turns % 1.0)[..., None]
-        cover = (np.floor(turns)[..., None] + is_in_rest).sum(axis=1) * period / _GRID
+        """Of hats that see so long in all."""
+        shape = (len(knots), _GRID)
+        cover = np.broadcast_to(exposure[:, None] / _GRID, shape)  # as good for very many turns
+        first, last = np.floor(windows.min() / period), np.ceil(windows.max() / period)
+        if last - first <= _TURNS:
+            edges = np.arange(first * _GRID, last * _GRID + 1.0) * period / _GRID
+            middles, seen = _watched(windows, np.concatenate([edges, knots]))
+            part, hats = _part(middles, period), _hats(middles, knots)
+            cover = np.stack([np.bincount(part, seen * own, _GRID) for own in hats.T])
         orders = np.arange(1, harmonics + 1)
-        return _Dial(np.exp(2j * np.pi * np.outer(middles, orders)), place, cover)
+        phases = (np.arange(_GRID) + 0.5) / _GRID
+        return _Dial(np.exp(2j * np.pi * np.outer(phases, orders)), _part(times, period), cover)
 
     def series(self, own: np.ndarray, levels: np.ndarray) -> np.ndarray:
         """Of events that count `own`, over how long they could be seen at levels of the rate."""
@@ -163,8 +179,12 @@ class _Dial(NamedTuple):
         return positive(1.0 + 2.0 * np.real(self.waves @ series))
 
     def mean(self, values: np.ndarray) -> np.ndarray:
-        """Of values over each piece."""
+        """Of values over each hat."""
         return self.cover @ values / np.maximum(self.cover.sum(axis=1), _TINY)
+
+
+def _part(times: np.ndarray, period: float) -> np.ndarray:
+    return np.minimum((times / period % 1.0 * _GRID).astype(int), _GRID - 1)
 
 
 def changes_of(
@@ -173,9 +193,9 @@ def changes_of(
     rates: np.ndarray | None = None,
     rhythms: Rhythms = Rhythms(),  # noqa: B008 - a tuple
 ) -> list[Separated]:
-    """The backgrounds in one piece, two and more, as far as there are events for them.
+    """The backgrounds with one knot, two and more, as far as there are events for them.
 
-    Each number of pieces is begun with all the triggering of the law, and with little.
+    Each number of knots is begun with all the triggering of the law, and with little.
 
     Args:
         events: one window, all of it seen alike; of others nothing is said.
@@ -184,27 +204,16 @@ def changes_of(
         rhythms: that all of them have.
     """
     is_alike = len(events.windows) == 1 and events.completeness is None
-    more = _PIECES if is_alike else ()
-    numbers = [1, *(k for k in more if k * _EVENTS_A_PIECE <= len(chance))]
+    more = _KNOTS if is_alike else ()
+    numbers = [1, *(k for k in more if k * _EVENTS_A_KNOT <= len(chance))]
     return [f for k in numbers for f in _begun_both_ways(events, chance, rates, rhythms, k)]
 
 
-def in_pieces(
-    events: Events,
-    chance: np.ndarray,
-    rates: np.ndarray,
-    rhythms: Rhythms,
-    number: int,
-) -> Separated:
-    """The likelier of the two that begin with all the triggering of a law, and with little."""
-    return best_of(_begun_both_ways(events, chance, rates, rhythms, number))
-
-
 def _begun_both_ways(
-    events: Events, chance: np.ndarray, rates: np.ndarray | None, rhythms: Rhythms, pieces: int
+    events: Events, chance: np.ndarray, rates: np.ndarray | None, rhythms: Rhythms, knots: int
 ) -> list[Separated]:
     starts = (1.0, LITTLE)
-    return [separated(events, chance, rates, rhythms, pieces=pieces, factor=f) for f in starts]
+    return [separated(events, chance, rates, rhythms, knots=knots, factor=f) for f in starts]
 
 
 def best_of(found: Sequence[Separated]) -> Separated:

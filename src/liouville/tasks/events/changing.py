@@ -6,15 +6,16 @@ import numpy as np
 
 from liouville.data import Events
 from liouville.processes import Excerpts, Nowhere, PointProcess
-from liouville.tasks.events.background import Separated, best_of, changes_of
-from liouville.tasks.events.etas import EtasFit, changed, fit_etas
+from liouville.tasks.events.background import Separated, best_of, changes_of, separated
+from liouville.tasks.events.etas import EtasFit, fit_etas
 from liouville.tasks.events.rhythm import Rhythms
 from liouville.tasks.events.scores import score
 from liouville.tasks.events.units import EventUnits
 
 # A difference of the shares of triggered events that is said, and one in nats that says nothing.
 _SAID, _ALIKE = 0.1, 2.0
-_ERRORS = 2.0  # standard errors by which validation refutes what training says
+# Standard errors, and nats an event, by which validation refutes what training says.
+_ERRORS, _REFUTED = 2.0, 0.02
 # With so few events a law is soon fitted again, whatever the one before says of its triggering.
 _FEW = 10_000
 
@@ -27,15 +28,17 @@ def told_apart(
     most: int,
     rhythms: Rhythms = Rhythms(),  # noqa: B008 - a tuple
 ) -> tuple[EtasFit, int]:
-    """The law from which to start, and how many pieces its background has.
+    """The law from which to start, and how many knots its background has.
 
     With a constant background, whatever changes slowly looks as if events had triggered each other.
-    Where pieces need far fewer triggered events the law is fitted again beside them. It has to say
-    more of the events of training, by the Bayesian information criterion, and not less of those of
-    validation by more than two standard errors: pieces know nothing of what comes, but triggering
-    follows it. Where the triggering stays the same the pieces are those of the criterion, or, by
-    more than one standard error, those that validation prefers among all with which training says
-    more.
+    Where a background in lines says more, or needs far fewer triggered events, the law is fitted
+    again from where hardly anything is triggered, beside a constant background and beside the
+    lines. These are taken if they say more of the events of training, by the Bayesian information
+    criterion, and not less of those of validation: by more than two standard errors and by some
+    size, if they need far fewer triggered events, as lines know nothing of what comes, but
+    triggering follows it; else by one. Where many events make it dear to fit again, and the
+    triggering stays the same, the knots are those of the criterion or, by more than one standard
+    error, those that validation prefers among all with which training says more.
 
     Args:
         steady: the law with a background that is constant but for its rhythms.
@@ -46,48 +49,55 @@ def told_apart(
         rhythms: of the background.
 
     Warns:
-        UserWarning: if a law in pieces that is about as likely needs far fewer triggered events.
+        UserWarning: if a law in lines that is about as likely needs far fewer triggered events.
     """
     found = changes_of(training, steady.chance, steady.rates(training), rhythms)
     one, best = found[0], best_of(found)
-    is_open = len(best.levels) > 1 and len(best.chance) <= _FEW
-    if is_open or one.triggered - best.triggered > 0.5 * _SAID:
-        law, beside = _fitted_beside(best, steady, training, units, most, rhythms)
-        if one.triggered - beside.triggered >= _SAID:
-            gain = law.log_likelihood - steady.log_likelihood
-            lost = _nats(law, validation) - _nats(steady, validation)
-            is_refuted = _is_more(lost, _ERRORS)
-            is_taken = not is_refuted and gain > beside.price
-            _say(training, one.triggered, beside, gain, -lost.mean(), is_taken=is_taken)
-            return (law, len(beside.levels)) if is_taken else (steady, 1)
+    is_soon_done = len(best.levels) > 1 and len(best.chance) <= _FEW
+    if is_soon_done or one.triggered - best.triggered > 0.5 * _SAID:
+        flat = begun_anew(steady, training, units, most, rhythms)
+        law = begun_anew(flat, training, units, most, rhythms, len(best.levels))
+        finer = best_of(changes_of(training, law.chance, law.rates(training), rhythms))
+        if len(finer.levels) > len(best.levels):
+            law = begun_anew(law, training, units, most, rhythms, len(finer.levels))
+            best = finer
+        lost = _nats(law, validation) - _nats(flat, validation)
+        less, gain = flat.triggered - law.triggered, law.log_likelihood - flat.log_likelihood
+        is_refuted = _is_more(lost, 1.0)
+        if less >= _SAID:
+            is_refuted = _is_more(lost, _ERRORS) and lost.mean() > _REFUTED
+        is_taken = gain > best.price and not is_refuted
+        beside = best._replace(chance=law.chance)
+        _say(training, flat.triggered, beside, gain, -lost.mean(), is_taken=is_taken)
+        return (law, len(best.levels)) if is_taken else (flat, 1)
     better = [f for f in found if f.log_likelihood - f.price > one.log_likelihood]
     tried = (best, *(f for f in (one, *better) if f is not best))
-    nats = [_nats(steady._replace(law=changed(steady.law, f)), validation) for f in tried]
+    laws = [steady.beside(f, training) for f in tried]
+    nats = [_nats(law, validation) for law in laws]
     least = int(np.argmin([own.mean() for own in nats]))
     # What training says the most with, unless validation is against it by more than chance.
-    taken = other = tried[least if _is_more(nats[0] - nats[least], 1.0) else 0]
+    place = least if _is_more(nats[0] - nats[least], 1.0) else 0
+    taken = other = tried[place]
     if len(taken.levels) == 1:
         alike = [f for f in found if f.log_likelihood >= one.log_likelihood - _ALIKE]
         other = min(alike, key=lambda f: f.triggered)
     gain = other.log_likelihood - one.log_likelihood
     _say(training, one.triggered, other, gain, is_taken=len(taken.levels) > 1)
-    return steady, len(taken.levels)
+    return (steady if len(taken.levels) == 1 else laws[place]), len(taken.levels)
 
 
-def _fitted_beside(
-    change: Separated,
+def begun_anew(
     law: EtasFit,
     training: Events,
     units: EventUnits,
     most: int,
-    rhythms: Rhythms,
-) -> tuple[EtasFit, Separated]:
-    """A law fitted again beside pieces, once more if finer ones show then, and the pieces."""
-    law = fit_etas(training, units, most, (law, change))
-    again = best_of(changes_of(training, law.chance, law.rates(training), rhythms))
-    if len(again.levels) > len(change.levels):
-        law, change = fit_etas(training, units, most, (law, again)), again
-    return law, change._replace(chance=law.chance)
+    rhythms: Rhythms = Rhythms(),  # noqa: B008 - a tuple
+    knots: int = 1,
+) -> EtasFit:
+    """The law fitted again from where hardly anything is triggered, beside such a background."""
+    every = np.ones(int(training.counts.sum()))
+    change = separated(training, every, rhythms=rhythms, knots=knots)
+    return fit_etas(training, units, most, (law, change.rate()))
 
 
 def _say(
@@ -99,17 +109,17 @@ def _say(
     *,
     is_taken: bool = False,
 ) -> None:
-    """Warns of a background in pieces that needs far fewer triggered events than a constant one."""
-    pieces, count = len(other.levels), len(other.chance)
+    """Warns of a background in lines that needs far fewer triggered events than a constant one."""
+    knots, count = len(other.levels), len(other.chance)
     if triggered - other.triggered < _SAID:
         return
-    chosen = f"the background stays constant; times.pieces={pieces} takes the pieces"
+    chosen = f"the background stays constant; times.knots={knots} lets it change"
     if is_taken:
-        chosen = "the background has the pieces; times.pieces=1 keeps it constant"
+        chosen = "the background changes; times.knots=1 keeps it constant"
     more = "" if later is None else f", {later:+.2g} of validation"
     warnings.warn(
         f"the rate of {training.source} changes: {triggered:.0%} of the events are triggered if "
-        f"the background is constant, {other.triggered:.0%} if it is in {pieces} pieces "
+        f"the background is constant, {other.triggered:.0%} if it is a line with {knots} knots "
         f"({gain / count:+.2g} nats an event of training at a price of {other.price / count:.2g}"
         f"{more}): {chosen}",
         stacklevel=4,

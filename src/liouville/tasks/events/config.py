@@ -117,10 +117,10 @@ class TimesConfig:
     )
     exponentials: int = option(3, "exponentials of the kernel", within=Range(low=0, high=1000))
     powers: int = option(1, "power laws of the kernel (Omori-Utsu)", within=Range(low=0, high=1000))
-    pieces: int | None = option(
+    knots: int | None = option(
         None,
-        "pieces of the background rate over a window, 1 for constant; by default what the events "
-        "say",
+        "knots of the background rate, a line between each two, 1 for constant; by default what "
+        "the events say",
         within=COUNT,
     )
     period: float | tuple[float, ...] | None = option(

@@ -27,7 +27,7 @@ HORIZON = 600.0
 SETTINGS: dict[str, Any] = {
     "times.exponentials": 1,
     "times.powers": 0,
-    "times.pieces": 1,
+    "times.knots": 1,
     "places.zones": "free",
     "places.widths": 1,
     "places.rates": 1,

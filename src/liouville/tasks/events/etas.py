@@ -18,6 +18,7 @@ from liouville.objectives import WithBackground
 from liouville.paths import Full, LocationScale
 from liouville.processes import (
     AbstractProductivity,
+    AbstractRate,
     AbstractZones,
     ByKind,
     ByMagnitude,
@@ -36,7 +37,7 @@ from liouville.tasks.events._etas_law import (
     maximised,
     start_of,
 )
-from liouville.tasks.events.background import Separated
+from liouville.tasks.events.background import LITTLE, Separated
 from liouville.tasks.events.declustered import Choice, Declustered, declustered
 from liouville.tasks.events.inherited import Inheritance, inherited
 from liouville.tasks.events.units import EventUnits
@@ -49,7 +50,6 @@ _ROUNDS = ((0.25, 40), (0.25, 20), (1.0, 25))  # share of the excerpts, most ite
 _FIRST = Choice(5, 0.01)
 # The parts of the smooth mixtures that a background has which is not only of kernels.
 _MIXTURES = (4, 16)
-_ROUNDS_AGAIN = ((0.25, 40), (1.0, 25))
 
 
 class EtasFit(NamedTuple):
@@ -71,10 +71,22 @@ class EtasFit(NamedTuple):
     log_likelihood: float
     inheritance: Inheritance | None = None
 
+    @property
+    def triggered(self) -> float:
+        """The share of the events that are triggered."""
+        return float(1.0 - self.chance.mean())
+
     def rates(self, events: Events) -> np.ndarray:
         """The background rate at the events of training, shape `(n,)`."""
         times = as_float(events.times[~events.is_history])
         return np.exp(np.asarray(jax.vmap(self.law.times.background.log_rate)(times), np.float64))
+
+    def beside(self, change: Separated, events: Events) -> "EtasFit":
+        """The law with the background and the factor of triggering that were told apart."""
+        more = louder_by(self.law.times.productivity, float(np.log(change.factor)))
+        times = dataclasses.replace(self.law.times, background=change.rate(), productivity=more)
+        law = dataclasses.replace(self.law, times=times)
+        return self._replace(law=law, chance=change.chance, level=_mean_rate(law, events))
 
     def process(self) -> PointProcess:
         """The law as a point process: its zones have its own weights and fading."""
@@ -96,7 +108,7 @@ def fit_etas(
     events: Events,
     units: EventUnits,
     most: int,
-    begin: tuple[EtasFit, Separated] | None = None,
+    beside: tuple[EtasFit, AbstractRate] | None = None,
 ) -> EtasFit:
     """Fits the law by maximum likelihood, the background declustered by the law itself.
 
@@ -107,14 +119,15 @@ def fit_etas(
         events: the events of training.
         units: those of the model.
         most: past events that an event sees at most.
-        begin: a law, and the background from which this one is to begin beside its triggering.
+        beside: a law, and the rate of the background from which this one is to begin, with hardly
+            any triggering; smooth mixtures stand beside the kernels of its places, as those
+            without them leave to triggering what is smooth in space.
     """
     excerpts = units.excerpts(events, units.reach(events, min(most, _MOST_PAST)), _TARGETS)
     places, fold, more = _for_declustering(events, units)
     marks = units.marks(events)[~events.is_history]
     is_event = np.asarray(excerpts.is_event)
     law, chance = start_of(events, marks), np.ones(len(places))
-    rounds = _ROUNDS
     like: Choice | None = _FIRST
     kinds = marks.astype(int) if law.kinds is not None else None
     every, inheritance = WithBackground(excerpts, None), None
@@ -127,11 +140,13 @@ def fit_etas(
         inheritance = inherited(of_parents, kinds, fold)
         return dataclasses.replace(law, kinds=Fixed(inheritance.law)), inheritance
 
-    if begin is not None:
-        other, change = begin
-        law, like, rounds = changed(other.law, change), other.declustered.choice, _ROUNDS_AGAIN
-        chance = change.chance
-    for share, iterations in rounds:
+    if beside is not None:
+        other, rate = beside
+        productivity = louder_by(other.law.times.productivity, float(np.log(LITTLE)))
+        times = dataclasses.replace(other.law.times, background=rate, productivity=productivity)
+        law, like = dataclasses.replace(other.law, times=times), other.declustered.choice
+        more |= {"mixtures": _MIXTURES}
+    for share, iterations in _ROUNDS:
         found = declustered(places, chance, fold, like=like, **more)
         # Chosen once, when events are declustered for the first time.
         like = None if like is _FIRST else found.choice
@@ -151,13 +166,6 @@ def _mean_rate(law: Etas, events: Events) -> float:
     begins, ends = as_float(events.windows.T)
     expected = jax.vmap(law.times.background.integral)(begins, ends)
     return float(np.asarray(expected, np.float64).sum() / events.durations.sum())
-
-
-def changed(law: Etas, change: Separated) -> Etas:
-    """The law with the background and the factor of triggering that were told apart."""
-    more = louder_by(law.times.productivity, float(np.log(change.factor)))
-    times = dataclasses.replace(law.times, background=change.rate(), productivity=more)
-    return dataclasses.replace(law, times=times)
 
 
 def recent(etas: EtasFit, events: Events, units: EventUnits) -> tuple[Triggered, np.ndarray]:

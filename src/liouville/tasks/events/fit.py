@@ -22,9 +22,8 @@ from liouville.processes import Excerpts, InheritedKinds, Nowhere, PointProcess
 from liouville.tasks.events import measure
 from liouville.tasks.events._etas_law import evenness
 from liouville.tasks.events._initial import initial, resolve_choices
-from liouville.tasks.events.background import LITTLE, in_pieces, separated
 from liouville.tasks.events.baselines import baselines
-from liouville.tasks.events.changing import told_apart
+from liouville.tasks.events.changing import begun_anew, told_apart
 from liouville.tasks.events.config import EventsConfig
 from liouville.tasks.events.demo import demonstration
 from liouville.tasks.events.etas import EtasFit, fit_etas, on_targets, recent
@@ -136,7 +135,7 @@ def resolve(loaded: Loaded, config: EventsConfig, progress: bool | None = None) 
             "matrix; join rare kinds to have one",
             stacklevel=2,
         )
-    config, first = _with_pieces(config, first, alone, kept, is_driven=known is not None)
+    config, first = _with_knots(config, first, alone, kept, is_driven=known is not None)
     places, crossed = None, None
     if config.places.model == "triggered" and training.dim:
         assert first is not None
@@ -170,7 +169,7 @@ def resolve(loaded: Loaded, config: EventsConfig, progress: bool | None = None) 
     )
 
 
-def _with_pieces(
+def _with_knots(
     config: EventsConfig,
     law: EtasFit | None,
     training: tuple[Events, EventUnits],
@@ -178,23 +177,19 @@ def _with_pieces(
     *,
     is_driven: bool,
 ) -> tuple[EventsConfig, EtasFit | None]:
-    """The configuration with the pieces of the background, and the law that has them."""
-    pieces, options = config.times.pieces, config.objective
+    """The configuration with the knots of the background, and the law that has them."""
+    knots, options = config.times.knots, config.objective
     own, units = training
     rhythms = Rhythms.of(config.times)
-    if law is not None and rhythms.periods:
-        # A law without the rhythms has taken them for triggering.
-        change = separated(own, law.chance, None, rhythms, factor=LITTLE)
-        law = fit_etas(own, units, options.reach, (law, change))
-    if law is not None and pieces is not None and pieces > 1:
-        change = in_pieces(own, law.chance, law.rates(own), rhythms, pieces)
-        law = fit_etas(own, units, options.reach, (law, change))
-    is_open = pieces is None and config.times.model == "hawkes" and not is_driven
+    if law is not None and (rhythms.periods or (knots is not None and knots > 1)):
+        # A law without them has taken for triggering what they are.
+        law = begun_anew(law, own, units, options.reach, rhythms, knots or 1)
+    is_open = knots is None and config.times.model == "hawkes" and not is_driven
     if law is not None and is_open and validation is not None:
         kept = validation if own.dim else validation.without_places()
         excerpts = units.excerpts(kept, units.reach(kept, options.reach), options.targets)
-        law, pieces = told_apart(law, own, units, excerpts, options.reach, rhythms)
-    times = dataclasses.replace(config.times, pieces=pieces or 1)
+        law, knots = told_apart(law, own, units, excerpts, options.reach, rhythms)
+    times = dataclasses.replace(config.times, knots=knots or 1)
     return dataclasses.replace(config, times=times), law
 
 
