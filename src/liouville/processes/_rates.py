@@ -273,22 +273,27 @@ class PiecewiseLinear(AbstractRate):
     def integral(self, start: Scalar, end: Scalar, origin: Scalar | float = 0.0) -> Scalar:
         """The sum over the lines."""
         offsets, widths = _overlaps(self.knots, start, end, origin)
-        levels = jnp.exp(self.log_levels)
-        lengths = jnp.asarray(np.diff(self.knots), levels.dtype)
-        slopes = jnp.pad(jnp.diff(levels) / lengths, 1)  # flat outside
+        middles = start + offsets + 0.5 * widths
+        levels = jax.vmap(lambda t: self._level(t, origin))(middles)
+        if not self.series:
+            return levels @ widths
 
-        def one(offset, width, slope):
-            middle = start + offset + 0.5 * width
+        def one(middle, width, level, slope):
             waves, frequencies = _waves(self.series, middle, origin)
-            even = self._level(middle, origin) * width * jnp.sinc(frequencies * width)
+            even = level * width * jnp.sinc(frequencies * width)
             odd = 0.5 * slope * width**2 * _bessel(jnp.pi * frequencies * width)
             return jnp.sum(waves.real * even - waves.imag * odd)
 
-        return jnp.sum(jax.vmap(one)(offsets, widths, slopes))
+        lengths = jnp.asarray(np.diff(self.knots), levels.dtype)
+        slopes = jnp.pad(jnp.diff(jnp.exp(self.log_levels)) / lengths, 1)  # flat outside
+        return jnp.sum(jax.vmap(one)(middles, widths, levels, slopes))
 
     def _level(self, t: Scalar, origin: Scalar | float) -> Scalar:
-        knots = jnp.asarray(self.knots, t.dtype) - origin
-        return jnp.interp(t, knots, jnp.exp(self.log_levels))
+        # Weights of one sign: a level near zero is not the difference of greater ones.
+        first, lengths = (jnp.asarray(a, t.dtype) for a in (self.knots[:-1], np.diff(self.knots)))
+        share = jnp.clip((t - (first - origin)) / lengths, 0.0, 1.0)
+        weights = jnp.pad(share, (1, 0), constant_values=1.0) - jnp.pad(share, (0, 1))
+        return weights @ jnp.exp(self.log_levels)
 
 
 class SumOfRates(AbstractRate):

@@ -49,8 +49,8 @@ class Separated(NamedTuple):
 
     @property
     def price(self) -> float:
-        """What the Bayesian information criterion takes for all knots but one, in nats."""
-        return 0.5 * (len(self.levels) - 1) * float(np.log(len(self.chance)))
+        """What the criterion takes for its knots; see `price`."""
+        return price(len(self.levels), len(self.chance))
 
     @property
     def triggered(self) -> float:
@@ -214,6 +214,11 @@ def _begun_both_ways(
 ) -> list[Separated]:
     starts = (1.0, LITTLE)
     return [separated(events, chance, rates, rhythms, knots=knots, factor=f) for f in starts]
+
+
+def price(knots: int, events: int) -> float:
+    """What the Bayesian information criterion takes for all knots but one, in nats."""
+    return 0.5 * (knots - 1) * float(np.log(events))
 
 
 def best_of(found: Sequence[Separated]) -> Separated:

@@ -45,7 +45,8 @@ from liouville.tasks.events.units import EventUnits
 # Past events an event sees, and events an excerpt predicts.
 _MOST_PAST, _TARGETS = 256, 32
 _FOLDS = 10
-_ROUNDS = ((0.25, 40), (0.25, 20), (1.0, 25))  # share of the excerpts, most iterations
+# Of all rounds, but the last: every so many excerpts where they are many; and most iterations.
+_STEP, _MANY, _ROUNDS = 4, 150, (40, 20, 25)
 # The kernels before anything is declustered.
 _FIRST = Choice(5, 0.01)
 # The parts of the smooth mixtures that a background has which is not only of kernels.
@@ -146,19 +147,35 @@ def fit_etas(
         times = dataclasses.replace(other.law.times, background=rate, productivity=productivity)
         law, like = dataclasses.replace(other.law, times=times), other.declustered.choice
         more |= {"mixtures": _MIXTURES}
-    for share, iterations in _ROUNDS:
+    some = _STEP if len(excerpts) > _MANY else 1
+    for iterations, step in zip(_ROUNDS, (some, some, 1), strict=True):
         found = declustered(places, chance, fold, like=like, **more)
         # Chosen once, when events are declustered for the first time.
         like = None if like is _FIRST else found.choice
         every = WithBackground(excerpts, on_targets(found.log_density, excerpts))
         law, _ = with_kinds(law, every)
-        law = maximised(law, _every(every, max(1, round(1.0 / share))), iterations)
+        law = maximised(law, _every(every, step), iterations)
         law, inheritance = with_kinds(law, every)
         chance = np.asarray(chances(law, every), np.float64)[is_event]
     value = log_likelihood(law, every)
     found = declustered(places, chance, fold, like=like, **more)
     level = _mean_rate(law, events)
     return EtasFit(law, found, chance, level, value, inheritance)
+
+
+def without_triggering(etas: EtasFit, events: Events, units: EventUnits, quiet: Separated) -> float:
+    """The log-likelihood of events if none is triggered, to be compared with that of a law.
+
+    Args:
+        etas: the law, which says how wide kernels are.
+        events: those that it was fitted to.
+        units: those of the model.
+        quiet: the background in time that says the most of them.
+    """
+    places, fold, more = _for_declustering(events, units)
+    more |= {"like": etas.declustered.choice, "mixtures": _MIXTURES}
+    found = declustered(places, np.ones(len(places)), fold, **more)
+    return quiet.log_likelihood + float(found.log_density.sum())
 
 
 def _mean_rate(law: Etas, events: Events) -> float:
