@@ -249,6 +249,7 @@ def test_data_that_cannot_be_fitted(tmp_path, capsys):
 
 
 BAD_QUERIES = [
+    (["sample", "{run}", "-o", "{tmp}/a.csv"], "name the time of the draws, from 0 to 3: --time"),
     (["sample", "{run}", "--time", "9", "-o", "{tmp}/a.csv"], "outside the fitted range 0 to 3"),
     (["sample", "{run}", "--time", "1", "-n", "0", "-o", "{tmp}/a.csv"], "one or more"),
     (["sample", "{run}", "--time", "1", "-o", "{tmp}/no/a.csv"], "no directory"),

@@ -160,7 +160,8 @@ def test_draws_of_a_class_are_of_that_class(run, tmp_path):
 
 def test_draws_of_whole_steps_are_whole(run, tmp_path, capsys):
     drawn, half, asked = (tmp_path / f"{name}.npz" for name in ("one", "half", "asked"))
-    assert call("sample", run, "--time", 1, "-n", 50, "-o", drawn) == 0
+    # Without a time that of the data is meant.
+    assert call("sample", run, "-n", 50, "-o", drawn) == 0
     assert "count, same are of whole steps: draws are the values below" in capsys.readouterr().err
     with np.load(drawn) as found:
         assert np.array_equal(found["count"], np.floor(found["count"]))
@@ -172,6 +173,13 @@ def test_draws_of_whole_steps_are_whole(run, tmp_path, capsys):
         assert np.any(found["count"] != np.floor(found["count"]))
     assert call("query", run, drawn, "--time", 1, "-o", asked) == 0
     assert "uniform noise of one step added" in capsys.readouterr().err
+    with np.load(drawn) as found:
+        points = {name: found[name] for name in ("a", "b", "count", "same") if name in found}
+    plain, again = tmp_path / "plain.npz", tmp_path / "again.npz"
+    np.savez(plain, **points)
+    assert call("query", run, plain, "-o", again) == 0
+    with np.load(asked) as first, np.load(again) as second:
+        assert np.array_equal(first["log_density"], second["log_density"])
 
 
 def test_a_class_nobody_has_seen(run, tmp_path, capsys):

@@ -43,7 +43,6 @@ RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a fitt
 RunOut = Annotated[Path, typer.Option("--out", "-o", metavar="RUN", help="Folder to fill.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line.")]
 Out = Annotated[Path, typer.Option("--out", "-o", help="File to write: .csv, .tsv or .npz.")]
-Time = Annotated[float, typer.Option("--time", "-t", help="Time, in the data's units.")]
 Extrapolate = Annotated[
     bool, typer.Option("--extrapolate", help="Allow times outside the fitted range.")
 ]

@@ -17,12 +17,12 @@ from liouville.cli._app import (
     RunFolder,
     Seed,
     SequenceName,
-    Time,
     Trust,
     figures,
     finish,
     finish_table,
 )
+from liouville.errors import LiouvilleError
 
 _POINTS_HELP = "Any file that models are fitted to: .csv, .parquet, .npz, .npy, .h5ad, ..."
 SigmaOption = Annotated[
@@ -75,8 +75,11 @@ def check(
 
 def sample(
     run: RunFolder,
-    time: Time,
     out: Out,
+    time: Annotated[
+        float | None,
+        typer.Option("--time", "-t", help="Time, in the data's units; of a density that of them."),
+    ] = None,
     n: Annotated[int, typer.Option("-n", help="Number of draws.")] = 1000,
     seed: Seed = 0,
     given: Given = None,
@@ -84,9 +87,13 @@ def sample(
     as_json: Json = False,
 ) -> None:
     """Draw points from the density at one time and write them to a file."""
-    from liouville.tasks.ask import columns, drawn_values
+    from liouville.tasks.ask import columns, drawn_values, usual_time
 
     model = _model(run, given)
+    time = usual_time(model) if time is None else time
+    if time is None:
+        first, last = model.times[0], model.times[-1]
+        raise LiouvilleError(f"name the time of the draws, from {first:g} to {last:g}: --time T")
     drawn = model.sample(time, n, seed=seed, extrapolate=extrapolate)
     drawn = drawn_values(model, time, drawn)
     found = {model.time_name: np.full(n, time), **columns("", model.features, drawn)}
@@ -101,7 +108,12 @@ def query(
         Path | None, typer.Option("--at", "--points", help="The points, likewise.")
     ] = None,
     time: Annotated[
-        str | None, typer.Option("--time", "-t", help="Time; by default the file's time column.")
+        str | None,
+        typer.Option(
+            "--time",
+            "-t",
+            help="Time; by default the file's time column, or that of the data of a density.",
+        ),
     ] = None,
     sigma: SigmaOption = None,
     given: Given = None,

@@ -51,15 +51,18 @@ def query(run: Run, question: Question) -> dict[str, np.ndarray]:
     except ValueError:
         message = f"--time is {question.time!r}; give a number in the data's units"
         raise LiouvilleError(message) from None
+    usual = usual_time(model)
     try:
+        needs_time = time is None and usual is None
         x, own, identifiers = points_for(
-            run.folder, model, question.points, needs_time=time is None, with_contexts=True
+            run.folder, model, question.points, needs_time=needs_time, with_contexts=True
         )
     except LiouvilleError as error:
         remedy = "" if time is not None else "; a --time need not be in the file"
         if model.contexts:
             remedy += f"; {', '.join(model.contexts)} need not be, if one --given is for all points"
         raise LiouvilleError(f"{error}{remedy}") from error
+    time = usual if time is None and own is None else time
     t = np.full(len(x), time) if time is not None else np.asarray(own)
     lattice = _lattice(model)
     if lattice is not None and np.any(t == model.times[-1]):
@@ -94,6 +97,11 @@ def query(run: Run, question: Question) -> dict[str, np.ndarray]:
     for name, value in values.items():
         about |= {name: value, f"{name}_error": errors[name]}
     return about
+
+
+def usual_time(model: Model) -> float | None:
+    """The time that is meant where none is named: that of the data of a density, which has one."""
+    return float(model.times[-1]) if model.notes.get("task") == "density" else None
 
 
 def drawn_values(model: Model, time: float, drawn: np.ndarray) -> np.ndarray:
