@@ -102,6 +102,7 @@ def test_a_run_has_a_model_and_figures(run):
     assert summary["test next events predicted"] == 9
     assert 0.0 <= summary["test p-value, north"] <= 1.0
     assert np.isfinite([v for v in summary.values() if isinstance(v, float)]).all()
+    assert 0.0 <= summary["share of the training events that are triggered"] < 1.0
 
 
 def test_the_model_is_loaded_from_python(run):

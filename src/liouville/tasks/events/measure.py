@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -207,6 +208,9 @@ def parameters(model: EventModel, training: Events) -> dict[str, Any]:
         own = jnp.asarray(model.units.marks(training))
         odds = jnp.asarray(model.log_odds(training))
         found["branching ratio"] = float(hawkes.branching_ratio(own, odds))
+        expected = jax.vmap(hawkes.background.integral)(*jnp.asarray(training.windows.T))
+        share = 1.0 - float(expected.sum()) / int(training.counts.sum())
+        found["share of the training events that are triggered"] = max(share, 0.0)
         if hawkes.heredity is not None:
             found["heredity"] = float(hawkes.heredity)
     driven = hawkes.background if hawkes is not None else model.process.intensity
