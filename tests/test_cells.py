@@ -18,10 +18,11 @@ from liouville.objectives import NegativeLogLikelihood
 from liouville.runs.config import apply_settings
 from liouville.tasks.cells import _gaps as gaps_module
 from liouville.tasks.cells._gaps import Filled, fill_gaps, unfilled
+from liouville.tasks.cells._terms import training_likelihood
 from liouville.tasks.cells.bootstrap import Sample
 from liouville.tasks.cells.config import CellsConfig, GapsConfig, PathConfig
 from liouville.tasks.cells.demo import demo_cells, distance_to_truth
-from liouville.tasks.cells.fit import _fill, _training_likelihood, fit_cells
+from liouville.tasks.cells.fit import _fill, fit_cells
 from liouville.tasks.cells.initial import chains_through, energy_of_chains, initial_path
 from liouville.tasks.cells.leave_out import leave_out, means_of
 from tolerances import ROUNDING
@@ -242,11 +243,11 @@ def test_gaps_between_snapshots_that_do_not_overlap_stay_open():
 
 def test_filled_gaps_weigh_as_much_as_snapshots(arc):
     cells = NegativeLogLikelihood(ARC_TIMES, list(arc.swapaxes(0, 1)))
-    filled = _training_likelihood(cells, [Sample(fill(arc), [], [])], 100)
+    filled = training_likelihood(cells, [Sample(fill(arc), [], [])], 100)
     assert [term.name for term in filled.terms] == ["likelihood", "gaps"]
     np.testing.assert_allclose(filled.weights, [1.0, 3 / 4])
     closed = unfilled(ARC_TIMES, _of_equal_mass(arc))
-    straight = _training_likelihood(cells, [Sample(closed, [], [])], 100)
+    straight = training_likelihood(cells, [Sample(closed, [], [])], 100)
     assert [term.name for term in straight.terms] == ["likelihood"]
 
 

@@ -12,9 +12,9 @@ from liouville.model import Model
 from liouville.numerics.distances import Cloud
 from liouville.numerics.mixtures import gaussian
 from liouville.objectives import KineticEnergy
+from liouville.tasks.cells._terms import Known
 from liouville.tasks.cells.config import CellsConfig
 from liouville.tasks.cells.demo import demo_cells
-from liouville.tasks.cells.fit import _Known
 from liouville.tasks.cells.judge import Judge, Prediction, ranking_remarks
 from liouville.tasks.cells.leave_out import _predictions
 from liouville.tasks.cells.measure import ABOVE, compare_held_out, evaluate, measure
@@ -154,7 +154,7 @@ def test_weights_of_held_out_cells_count_for_both(truth):
 
 def start_of(truth, share=0.3) -> Start:
     training, held_out = truth.cells.split(share, 0)
-    known = _Known(truth.model.units, training, held_out)
+    known = Known(truth.model.units, training, held_out)
     nothing = 1.0 * KineticEnergy(interval=(0.0, 1.0))
     return Start(CellsConfig(), truth.model.path, nothing, known=known)
 

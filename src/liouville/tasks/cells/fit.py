@@ -1,11 +1,10 @@
 """Fitting a path to snapshots of cells."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
 
 from liouville.data import Snapshots, Standardisation
@@ -14,30 +13,32 @@ from liouville.model import Model
 from liouville.numerics.couplings import Chains, growth_length
 from liouville.numerics.distances import Cloud
 from liouville.objectives import (
-    GrowthDeviation,
-    KineticEnergy,
-    MassLikelihood,
-    NegativeLogLikelihood,
-    Objective,
     PerContext,
     PerMember,
 )
 from liouville.tasks.cells import conditions, measure
 from liouville.tasks.cells._gaps import Filled, fill_gaps, unfilled
-from liouville.tasks.cells.bootstrap import Sample, factors_by_time, samples
+from liouville.tasks.cells._terms import (
+    LARGEST_BATCH,
+    Known,
+    energy_term,
+    mass_term,
+    noise_of,
+    training_likelihood,
+    weight_of_growth,
+)
+from liouville.tasks.cells.bootstrap import factors_by_time, samples
 from liouville.tasks.cells.conditions import names_of, ordered
 from liouville.tasks.cells.config import CellsConfig, GrowthConfig
 from liouville.tasks.cells.demo import demonstration
 from liouville.tasks.cells.groups import clusters
 from liouville.tasks.cells.growth import (
     growth_factors,
-    weights_by_time,
 )
 from liouville.tasks.cells.initial import (
     chains_through,
     choose_groups,
     energy_of_chains,
-    growth_of_groups,
     initial_path,
     say_steps_of_chance,
     total_curves,
@@ -50,11 +51,6 @@ from liouville.training import Fit, Reason
 
 # What the motion along the chains costs by default, in nats per cell and coordinate.
 _ENERGY_SHARE = 0.025
-# What the growth along the chains costs, in nats for every rate there is to learn.
-_NATS_A_RATE = 0.5
-# The default noise, in spreads of the data over the root of the whole duration.
-_NOISE_SHARE = 0.3
-_LARGEST_BATCH = 4096
 # Up to so many coordinates the rate is the largest, and the energy is measured at all times.
 _FEW_COORDINATES, _RATE, _TIMES = 15, 0.01, (32, 8)
 # Of the pace of training in more of them, all are so many steps.
@@ -99,14 +95,6 @@ def fit_cells(
     return fit_given(TASK, cells, settings, **more)
 
 
-class _Known(NamedTuple):
-    """What is known before training: the units and both parts of the cells."""
-
-    units: Standardisation
-    training: Snapshots
-    held_out: Snapshots | None
-
-
 def resolve(cells: Snapshots, config: CellsConfig, progress: bool | None = None) -> Start:
     """Chains through the snapshots, and the mixture paths that start along them."""
     seed = config.training.seed
@@ -138,7 +126,7 @@ def resolve(cells: Snapshots, config: CellsConfig, progress: bool | None = None)
     assert config.path.parts is not None  # chosen just now
     label = clusters(joined.points, config.path.parts, seed)
     filled = _fill(config, times, joined, straight, label)
-    batch_size = options.batch_size or _LARGEST_BATCH
+    batch_size = options.batch_size or LARGEST_BATCH
     members = config.path.members
     factors = factors_by_time(training, config.path.bootstrap, members, seed)
     number = conditions.numbers_of(training, names)
@@ -147,14 +135,14 @@ def resolve(cells: Snapshots, config: CellsConfig, progress: bool | None = None)
     drawn = samples(filled, joined.rows, of_cells, labels, factors, members)
     every = None if factors is None else np.concatenate(factors, axis=1)
     cells_term = measure.likelihood(training, units, "likelihood", batch_size)
-    likelihood = _training_likelihood(cells_term, drawn, batch_size, every)
-    length = _weight_of_growth(times, joined, label, config, len(training)) if delta else 0.0
-    objective = likelihood + options.energy * _energy(
+    likelihood = training_likelihood(cells_term, drawn, batch_size, every)
+    length = weight_of_growth(times, joined, label, config, len(training)) if delta else 0.0
+    objective = likelihood + options.energy * energy_term(
         config, known, times, clouds, totals.whole, length, every
     )
     if delta is not None and error > 0:
         objective = objective + 1.0 / len(training) * PerMember(
-            PerContext(_mass(times, totals.whole, error))
+            PerContext(mass_term(times, totals.whole, error))
         )
     return Start(
         config,
@@ -189,7 +177,7 @@ def model(start: Start, result: Fit) -> Model:
         features=cells.features,
         time_name=cells.time_name,
         time_unit=cells.time_unit,
-        sigma=_noise(start.config, start.known.units),
+        sigma=noise_of(start.config, start.known.units),
         classes=names_of(cells),
         notes={
             "parts": start.config.path.parts,
@@ -206,15 +194,15 @@ def _reading(config: CellsConfig) -> dict[str, Any]:
     return {"data": given} if given else {}
 
 
-def _divide(cells: Snapshots, config: CellsConfig) -> _Known:
+def _divide(cells: Snapshots, config: CellsConfig) -> Known:
     """The units of all cells, and the cells for training and those held out."""
     units = Standardisation.fit(
         cells.points, cells.times, mode=config.data.scaling, features=cells.features
     )
     if not config.data.held_out > 0:
-        return _Known(units, ordered(cells), None)
+        return Known(units, ordered(cells), None)
     training, held_out = map(ordered, cells.split(config.data.held_out, config.training.seed))
-    return _Known(units, training, held_out if len(held_out) else None)
+    return Known(units, training, held_out if len(held_out) else None)
 
 
 def _with_delta(config: CellsConfig, clouds: list[np.ndarray], seed: int) -> CellsConfig:
@@ -243,54 +231,6 @@ def _with_delta(config: CellsConfig, clouds: list[np.ndarray], seed: int) -> Cel
     return config
 
 
-def _energy(
-    config: CellsConfig,
-    known: _Known,
-    times: np.ndarray,
-    clouds: list[np.ndarray],
-    totals: np.ndarray,
-    length: float,
-    factors: np.ndarray | None,
-) -> Objective:
-    """What motion and growth cost, of a unit of mass.
-
-    If rates are expected, growth costs as far as it is another, where cells are.
-    """
-    options, training, units = config.objective, known.training, known.units
-    assert options.times is not None  # filled in before
-    noise = units.noise_to_model(_noise(config, units))
-    energy = KineticEnergy(
-        interval=(float(times[0]), float(times[-1])),
-        g=jnp.asarray(noise, jnp.zeros(()).dtype),
-        of=options.energy_of,
-        delta=length if training.rates is None else 0.0,
-        times=options.times,
-        particles=options.particles,
-    )
-    objective = 1.0 / float(totals.mean()) * PerMember(PerContext(energy))
-    if training.rates is None or not length:
-        return objective
-    rates = [
-        units.time_scale * training.rates[training.times == t] for t in training.distinct_times
-    ]
-    term = GrowthDeviation(
-        times,
-        clouds,
-        rates,
-        weights=weights_by_time(training),
-        batch_size=options.batch_size or _LARGEST_BATCH,
-    )
-    return objective + length**2 * PerMember(term, factors)
-
-
-def _mass(times: np.ndarray, totals: np.ndarray, error: float) -> MassLikelihood:
-    dtype = jnp.zeros(()).dtype
-    logs = jnp.asarray(np.log(totals), dtype)
-    return MassLikelihood(
-        times=jnp.asarray(times, dtype), log_masses=logs, errors=jnp.full_like(logs, error)
-    )
-
-
 def _fill(
     config: CellsConfig,
     times: np.ndarray,
@@ -303,38 +243,6 @@ def _fill(
         return unfilled(times, joined)
     seed = config.training.seed
     return fill_gaps(times, joined, config.gaps, energy=energy, label=label, seed=seed)
-
-
-def _training_likelihood(
-    cells: NegativeLogLikelihood,
-    drawn: Sequence[Sample],
-    batch_size: int,
-    factors: np.ndarray | None = None,
-) -> Objective:
-    """The likelihood of the cells, and of the bent chains half-way as snapshots of mean mass.
-
-    Args:
-        cells: their likelihood.
-        drawn: what every member starts from.
-        batch_size: cells drawn from each time.
-        factors: by how much every member weighs the cells, shape `(members, n)`.
-    """
-    filled = drawn[0].filled
-    between = np.flatnonzero(~filled.is_seen)
-    objective = 1.0 * PerMember(cells, factors)
-    if len(between):
-        shares = [(m / m.sum(axis=0)).T for m in (own.filled.masses[:, between] for own in drawn)]
-        mean = np.mean(shares, axis=0)
-        term = NegativeLogLikelihood(
-            filled.times[between],
-            [filled.points[:, i] for i in between],
-            weights=list(mean),
-            batch_size=batch_size,
-            name="gaps",
-        )
-        own = None if factors is None else (shares / mean).reshape(len(shares), -1)
-        objective = objective + len(between) / filled.is_seen.sum() * PerMember(term, own)
-    return objective
 
 
 def _resolved(config: CellsConfig, joined: Chains, energy: float) -> CellsConfig:
@@ -360,29 +268,6 @@ def _resolved(config: CellsConfig, joined: Chains, energy: float) -> CellsConfig
             # The start is near what is best there, and soon only the training cells gain.
             training = dataclasses.replace(training, **dict.fromkeys(_PACE, _SHORT))
     return dataclasses.replace(config, objective=objective, training=training)
-
-
-def _weight_of_growth(
-    times: np.ndarray, joined: Chains, label: np.ndarray, config: CellsConfig, cells: int
-) -> float:
-    """The length in the energy, such that the growth along the chains costs what it should.
-
-    Motion and growth are weighed apart: growth is seen in the numbers of cells alone, which say far
-    less a cell than its place, and would be pulled to zero at the weight that motion needs. With
-    half a nat a rate, the energy is as a prior whose width is that of the rates.
-    """
-    parts, energy = config.path.parts, config.objective.energy
-    assert parts is not None  # filled in before
-    assert energy is not None
-    growth = growth_of_groups(times, joined, label)
-    share = _NATS_A_RATE * max(parts - 1, 1) * (len(times) - 1) / cells
-    return float(np.sqrt(share / max(growth * energy, 1e-6)))
-
-
-def _noise(config: CellsConfig, units: Standardisation) -> float | np.ndarray:
-    """The noise in the user's units; by default a share of the spread of each coordinate."""
-    sigma = config.objective.sigma
-    return units.noise_to_user(_NOISE_SHARE) if sigma is None else sigma
 
 
 def _arrays(cells: Snapshots) -> list[np.ndarray | None]:
