@@ -184,7 +184,11 @@ def expected_numbers(
 
 
 def surface_intensity(
-    model: EventModel, history: Events, now: float, axes: tuple[np.ndarray, np.ndarray]
+    model: EventModel,
+    history: Events,
+    now: float,
+    axes: tuple[np.ndarray, np.ndarray],
+    log_odds: np.ndarray | None = None,
 ) -> np.ndarray:
     """Events of all depths per unit of time and degree² on a grid, shape `(longitudes, latitudes)`.
 
@@ -193,18 +197,19 @@ def surface_intensity(
         history: what is known.
         now: on the clock of the model.
         axes: longitudes and latitudes.
+        log_odds: those of the events of the history, if they are known.
 
     Raises:
         LiouvilleError: if the density is no mixture of Gaussian parts.
     """
     known = model.counted(history)
-    past, units = model._history(known, now), model.units.surface
+    past, units = model._history(known, now, log_odds), model.units.surface
     found = _frames(model.process, past, jnp.zeros_like(past.origin)[None])
     if found is None:
         raise LiouvilleError("the density of places has no closed form without the depth")
     locations, scales = (np.asarray(a[0], np.float64) for a in found)
     shares = np.asarray(_weights(model.process, past), np.float64)
-    rate = model.rate(np.array([now]), known)[0]
+    rate = model.rate(np.array([now]), known, log_odds=log_odds)[0]
     parts = _along(_Parts(rate * shares, locations, scales), 2)
     density = _density(units, axes, parts, reach=np.inf)
     volumes = np.exp(units.log_volume(_mesh(axes).reshape(-1, 2)))

@@ -229,10 +229,21 @@ class EventModel:
         places = self.units.to_model(self._checked(places))
         return by_block(kind_chances, self.process, past, places)
 
-    def intensity(self, time: float, places: np.ndarray, history: Events) -> np.ndarray:
-        """Events per unit of time and per user's unit of area at places, at one time."""
-        history = self.counted(history)
-        return self.rate(np.array([time]), history)[0] * self.density(time, places, history)
+    def intensity(
+        self,
+        time: float,
+        places: np.ndarray,
+        history: Events,
+        *,
+        log_odds: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Events per unit of time and per user's unit of area at places, at one time.
+
+        `log_odds` as for `density`.
+        """
+        history, known = self.counted(history), {"log_odds": log_odds}
+        rate = self.rate(np.array([time]), history, **known)[0]
+        return rate * self.density(time, places, history, **known)
 
     def velocity(self, time: float, places: np.ndarray, history: Events) -> np.ndarray:
         """The velocity of the density between events, model's units of length per unit of time."""

@@ -216,15 +216,24 @@ def _likelihood_table(model: EventModel, parts: Split, judged: Sequence[Judged])
 
 
 def field_at(
-    model: EventModel, history: Events, now: float, ground: Ground, columns: int
+    model: EventModel,
+    history: Events,
+    now: float,
+    ground: Ground,
+    columns: int,
+    log_odds: np.ndarray | None = None,
 ) -> np.ndarray:
-    """The intensity on the grid of a map, of all depths, shape `(rows, columns)`."""
+    """The intensity on the grid of a map, of all depths, shape `(rows, columns)`.
+
+    Who asks at many times gives the `log_odds` of all events, which are to be `counted` then.
+    """
     points, rows, across = ground.grid(columns)
-    past = history.keep(history.times <= now)
+    is_past = history.times <= now
+    past, odds = history.keep(is_past), None if log_odds is None else log_odds[is_past]
     if model.dim > 2:
         axes = points[:across, 0], points[::across, 1]
-        return surface_intensity(model, past, now, axes).T
-    return model.intensity(now, points, past).reshape(rows, across)
+        return surface_intensity(model, past, now, axes, odds).T
+    return model.intensity(now, points, past, log_odds=odds).reshape(rows, across)
 
 
 def _map_picture(model: EventModel, shown: Events, ground: Ground, clock: Clock) -> Picture:
@@ -367,7 +376,9 @@ def _make_film(path: Path, model: EventModel, shown: Events, ground: Ground, clo
         begin = float(np.clip(first - 0.2 * length, begin, end - length))
         end = begin + length
     frames = np.linspace(begin, end, _FRAMES + 1)[1:]
-    fields = np.stack([field_at(model, shown, t, ground, _FILM_COLUMNS) for t in frames.tolist()])
+    known = model.counted(shown)
+    more = (ground, _FILM_COLUMNS, model.log_odds(known))
+    fields = np.stack([field_at(model, known, t, *more) for t in frames.tolist()])
     near = (shown.times >= begin) & (shown.times <= end)
     marks = None if shown.marks is None or shown.kinds else shown.marks[near]
     return event_movie(
