@@ -39,6 +39,7 @@ def _told(times: np.ndarray, dim: int = 2, end: float = END) -> tuple[EtasFit, E
     return steady, *told_apart(steady, training, units, excerpts, PAST)
 
 
+@pytest.mark.slow
 def test_a_rate_that_rose_is_no_triggering():
     times = _drawn(0, 1500, lambda t: np.where(t < 400.0, 0.25, 1.0))
     with pytest.warns(UserWarning, match="the rate of a law changes: .* background changes; times"):
@@ -60,6 +61,7 @@ def test_a_rate_that_grows_is_no_triggering_in_time_alone():
     assert found.triggered < 0.05
 
 
+@pytest.mark.slow
 def test_lines_that_validation_refutes_are_said_and_left():
     # Three waves, the last one in validation, of which the line knows nothing.
     waves = ((150.0, 40.0), (500.0, 60.0), (890.0, 40.0))
