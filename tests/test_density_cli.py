@@ -176,7 +176,7 @@ def test_draws_of_whole_steps_are_whole(run, tmp_path, capsys):
     with np.load(drawn) as found:
         points = {name: found[name] for name in ("a", "b", "count", "same") if name in found}
     plain, again = tmp_path / "plain.npz", tmp_path / "again.npz"
-    np.savez(plain, **points)
+    np.savez(plain, **points, t=np.full(50, 30.0))  # an age, say, which is no time of the model
     assert call("query", run, plain, "-o", again) == 0
     with np.load(asked) as first, np.load(again) as second:
         assert np.array_equal(first["log_density"], second["log_density"])

@@ -51,18 +51,17 @@ def query(run: Run, question: Question) -> dict[str, np.ndarray]:
     except ValueError:
         message = f"--time is {question.time!r}; give a number in the data's units"
         raise LiouvilleError(message) from None
-    usual = usual_time(model)
+    # A column of samples that has a name of times, such as an age, is no time of theirs.
+    time = usual_time(model) if time is None else time
     try:
-        needs_time = time is None and usual is None
         x, own, identifiers = points_for(
-            run.folder, model, question.points, needs_time=needs_time, with_contexts=True
+            run.folder, model, question.points, needs_time=time is None, with_contexts=True
         )
     except LiouvilleError as error:
         remedy = "" if time is not None else "; a --time need not be in the file"
         if model.contexts:
             remedy += f"; {', '.join(model.contexts)} need not be, if one --given is for all points"
         raise LiouvilleError(f"{error}{remedy}") from error
-    time = usual if time is None and own is None else time
     t = np.full(len(x), time) if time is not None else np.asarray(own)
     lattice = _lattice(model)
     if lattice is not None and np.any(t == model.times[-1]):
