@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import jax
 import numpy as np
 
 from liouville.data import Events
@@ -214,6 +215,12 @@ def _begun_both_ways(
 ) -> list[Separated]:
     starts = (1.0, LITTLE)
     return [separated(events, chance, rates, rhythms, knots=knots, factor=f) for f in starts]
+
+
+def expected(rate: AbstractRate, events: Events) -> float:
+    """How many events a rate expects over all windows."""
+    begins, ends = as_float(events.windows.T)
+    return float(np.asarray(jax.vmap(rate.integral)(begins, ends), np.float64).sum())
 
 
 def price(knots: int, events: int) -> float:

@@ -37,7 +37,7 @@ from liouville.tasks.events._etas_law import (
     maximised,
     start_of,
 )
-from liouville.tasks.events.background import LITTLE, Separated
+from liouville.tasks.events.background import LITTLE, Separated, expected
 from liouville.tasks.events.declustered import Choice, Declustered, declustered
 from liouville.tasks.events.inherited import Inheritance, inherited
 from liouville.tasks.events.units import EventUnits
@@ -87,7 +87,8 @@ class EtasFit(NamedTuple):
         more = louder_by(self.law.times.productivity, float(np.log(change.factor)))
         times = dataclasses.replace(self.law.times, background=change.rate(), productivity=more)
         law = dataclasses.replace(self.law, times=times)
-        return self._replace(law=law, chance=change.chance, level=_mean_rate(law, events))
+        level = expected(times.background, events) / float(events.durations.sum())
+        return self._replace(law=law, chance=change.chance, level=level)
 
     def process(self) -> PointProcess:
         """The law as a point process: its zones have its own weights and fading."""
@@ -159,7 +160,7 @@ def fit_etas(
         chance = np.asarray(chances(law, every), np.float64)[is_event]
     value = log_likelihood(law, every)
     found = declustered(places, chance, fold, like=like, **more)
-    level = _mean_rate(law, events)
+    level = expected(law.times.background, events) / float(events.durations.sum())
     return EtasFit(law, found, chance, level, value, inheritance)
 
 
@@ -176,13 +177,6 @@ def without_triggering(etas: EtasFit, events: Events, units: EventUnits, quiet: 
     more |= {"like": etas.declustered.choice, "mixtures": _MIXTURES}
     found = declustered(places, np.ones(len(places)), fold, **more)
     return quiet.log_likelihood + float(found.log_density.sum())
-
-
-def _mean_rate(law: Etas, events: Events) -> float:
-    """Of the background, over all windows."""
-    begins, ends = as_float(events.windows.T)
-    expected = jax.vmap(law.times.background.integral)(begins, ends)
-    return float(np.asarray(expected, np.float64).sum() / events.durations.sum())
 
 
 def recent(etas: EtasFit, events: Events, units: EventUnits) -> tuple[Triggered, np.ndarray]:

@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from liouville.data import Events
 from liouville.errors import LiouvilleError
 from liouville.processes import Poisson, WithCovariates
+from liouville.tasks.events.background import expected
 from liouville.tasks.events.config import EventsConfig
 from liouville.tasks.events.gain import gain_rows, information_gain
 from liouville.tasks.events.kinds import offspring, plain_laws
@@ -208,8 +208,7 @@ def parameters(model: EventModel, training: Events) -> dict[str, Any]:
         own = jnp.asarray(model.units.marks(training))
         odds = jnp.asarray(model.log_odds(training))
         found["branching ratio"] = float(hawkes.branching_ratio(own, odds))
-        expected = jax.vmap(hawkes.background.integral)(*jnp.asarray(training.windows.T))
-        share = 1.0 - float(expected.sum()) / int(training.counts.sum())
+        share = 1.0 - expected(hawkes.background, training) / int(training.counts.sum())
         found["share of the training events that are triggered"] = max(share, 0.0)
         if hawkes.heredity is not None:
             found["heredity"] = float(hawkes.heredity)
