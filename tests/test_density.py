@@ -264,3 +264,17 @@ def test_a_run_of_changed_data_is_not_evaluated(run):
             evaluate_run(run)
     finally:
         np.save(file, old)
+
+
+def test_no_sample_is_kept_for_stopping_what_nothing_stops():
+    x = np.random.default_rng(3).normal(size=(300, 2)) @ np.array([[1.0, 0.5], [0.0, 1.0]])
+    settings = {"path.model": "mixture", "path.parts": 1, "training.steps": 1}
+    fitted = fit_density(x, settings, progress=False)
+    test = divide(Samples(x), fitted.config).test
+    assert test is not None
+    known = x[~(x[:, None] == test.points).all(-1).any(1)]
+    assert len(known) == 270
+    # The score is zero at the mean of a Gaussian, and only there.
+    score = fitted.model.score(1.0, np.stack([known.mean(0), known[:240].mean(0)]))
+    np.testing.assert_allclose(score[0], 0.0, atol=100 * ROUNDING)
+    assert np.abs(score[1]).max() > 100 * ROUNDING

@@ -157,6 +157,18 @@ class Samples:
         kept = chosen_rows(rows, len(self), f"rows of {self.source}")
         return take(self, kept, "points", "labels", "weights", "contexts")
 
+    def join(self, other: "Samples") -> "Samples":
+        """These rows and those of another part of the same table behind them."""
+        fields = ("points", "labels", "weights", "contexts")
+        both = {name: (getattr(self, name), getattr(other, name)) for name in fields}
+        return replace(
+            self,
+            **{
+                name: None if own is None else np.concatenate([own, more])
+                for name, (own, more) in both.items()
+            },
+        )
+
     @property
     def shares(self) -> np.ndarray | None:
         """The weights, of sum one, shape ``(n,)``; None if all rows count the same."""

@@ -38,7 +38,7 @@ class Choice(NamedTuple):
     """A configuration without open choices, the path to start from, and how it was chosen."""
 
     config: DensityConfig
-    path: AbstractPath
+    path: AbstractPath | None = None  # unless it is to be made of all samples that training has
     gain: float | None = None  # what the trial said for the richer family, in nats a row
     is_interrupted: bool = False  # the user stopped the trial
 
@@ -74,7 +74,7 @@ def choose(
     # Of many coordinates what is lost by the wrong family is seen in few rows.
     fewest = 1 if is_many else _FEWEST_KEPT
     if not is_open or validation is None or len(validation) < fewest:
-        return Choice(plain, start(plain.path))
+        return Choice(plain)
 
     def of_family(model: Family) -> DensityConfig:
         own = replace(config, path=replace(config.path, model=model))
@@ -91,8 +91,8 @@ def choose(
         return Choice(rich, tried, is_interrupted=True)
     gain, error = average_of(before - after, validation)
     if not gain > max(_LEAST_GAIN, 0.0 if is_many else _ERRORS * error):
-        return Choice(plain, path, gain)
-    return Choice(rich, tried if is_many or rich.path.members == 1 else start(rich.path), gain)
+        return Choice(plain, gain=gain)
+    return Choice(rich, tried if is_many or rich.path.members == 1 else None, gain)
 
 
 def _try_out(

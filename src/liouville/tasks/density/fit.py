@@ -12,7 +12,7 @@ from liouville.objectives import KineticEnergy, PerContext, PerMember
 from liouville.tasks.density import measure
 from liouville.tasks.density._choose import choose
 from liouville.tasks.density._columns import columns_of
-from liouville.tasks.density._families import INTERVAL
+from liouville.tasks.density._families import INTERVAL, initial_path
 from liouville.tasks.density._terms import Known, likelihood, start_likelihood, training_likelihood
 from liouville.tasks.density.config import DensityConfig
 from liouville.tasks.density.read import read
@@ -65,20 +65,26 @@ def fit_density(
 def resolve(data: Samples | Split, config: DensityConfig, progress: bool | None = None) -> Start:
     """The family, if need be by a trial, the path it starts from, and what training makes small."""
     parts = data if isinstance(data, Split) else divide(data, config)
-    training = parts.training
-    units = columns_of(training, config.data)
-    choice = choose(config, training, parts.validation, units, progress=progress)
+    units = columns_of(parts.known, config.data)
+    choice = choose(config, parts.training, parts.validation, units, progress=progress)
+    is_mixture = choice.config.path.model == "mixture"
+    if is_mixture and isinstance(data, Samples):
+        parts = parts.without_validation()
+    training, seed = parts.training, config.training.seed
+    path = choice.path
+    if path is None:
+        points = units.to_model(training.points)
+        path = initial_path(points, training, choice.config.path, seed=seed)
     options, noise = choice.config.objective, choice.config.data.noise
     assert noise is not None  # filled in by `resolve_choices`
-    is_mixture, seed = choice.config.path.model == "mixture", config.training.seed
-    # A mixture with held ends has its likelihood from the start.
+    # A mixture with a held end has its likelihood from the start.
     is_known = is_mixture and config.path.start == "hard"
     batch_size = options.batch_size
     if is_known:  # given numbers every row has a mixture of its own, which takes memory
         batch_size = None if training.contexts is None else _MOST_KNOWN
     likelihoods = PerMember(training_likelihood(training, units, batch_size, noise))
     if is_known:
-        likelihoods = Known.of(likelihoods, choice.path, seed)
+        likelihoods = Known.of(likelihoods, path, seed)
     energy = KineticEnergy(interval=INTERVAL, times=options.times, particles=options.particles)
     objective = likelihoods + options.energy * PerMember(PerContext(energy))
     if config.path.start == "fitted":
@@ -99,7 +105,7 @@ def resolve(data: Samples | Split, config: DensityConfig, progress: bool | None 
         facts["validation nats gained in the trial of a richer family"] = round(choice.gain, 4)
     return Start(
         choice.config,
-        choice.path,
+        path,
         objective,
         validation,
         facts,

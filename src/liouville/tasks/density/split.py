@@ -14,15 +14,29 @@ class Split(NamedTuple):
     validation: Samples | None
     test: Samples | None
 
+    @property
+    def known(self) -> Samples:
+        """All but those of the report."""
+        return self.training if self.validation is None else self.training.join(self.validation)
+
+    def without_validation(self) -> "Split":
+        """The same with the samples of validation among those for training."""
+        return Split(self.known, None, self.test)
+
 
 def divide(samples: Samples, config: DensityConfig) -> Split:
-    """Dequantises the samples and divides them, class by class, as the configuration says."""
+    """Dequantises the samples and divides them, class by class, as the configuration says.
+
+    The end of a mixture is fitted before it moves, so that no samples stop its training: those of
+    validation, which may have chosen it, are for training too.
+    """
     options = config.data
     seed = config.training.seed
     samples = samples.dequantise(options.dequantise, seed=seed)
     training, *kept = samples.split(options.validation, options.test, seed)
     validation, test = (part if len(part) else None for part in kept)
-    return Split(training, validation, test)
+    parts = Split(training, validation, test)
+    return parts.without_validation() if config.path.model == "mixture" else parts
 
 
 def quantisation_of(samples: Samples) -> Quantisation:
