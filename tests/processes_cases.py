@@ -7,11 +7,7 @@ import jax.random as jr
 import numpy as np
 
 from liouville.numerics.parameters import split
-from liouville.processes._hawkes import ByKind, ByMagnitude, Hawkes, Poisson, Unmarked
-from liouville.processes._history import History
-from liouville.processes._kernels import Exponentials, FinitePowerLaw, KernelMixture, PowerLaws
-from liouville.processes._neural import Neural
-from liouville.processes._rates import (
+from liouville.processes import (
     ConstantRate,
     PeriodicSeries,
     PeriodicSteps,
@@ -21,6 +17,10 @@ from liouville.processes._rates import (
     SumOfRates,
     WithCovariates,
 )
+from liouville.processes._hawkes import ByKind, ByMagnitude, Hawkes, Poisson, Unmarked
+from liouville.processes._history import History
+from liouville.processes._kernels import Exponentials, FinitePowerLaw, KernelMixture, PowerLaws
+from liouville.processes._neural import Neural
 
 # Gauss-Legendre with 20 nodes a panel, on panels that grow by a constant factor from the event:
 # functions that are smooth in the logarithm of time, to near rounding.

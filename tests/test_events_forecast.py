@@ -14,7 +14,7 @@ from liouville.data import Region
 from liouville.errors import LiouvilleError
 from liouville.processes import Neural, Reach
 from liouville.tasks.events import csep
-from liouville.tasks.events import grid as grids
+from liouville.tasks.events._masses import Parts, masses_of
 from liouville.tasks.events.ask import on_clock
 from liouville.tasks.events.forecast import (
     bins_of,
@@ -150,8 +150,8 @@ def test_masses_of_parts_of_any_width():
     center = ours.units.to_model(np.array([[135.1, 34.2]]))
     for width in (0.2, 1.0, 1.3, 5.0, 17.0):
         scale = width * cells.side * np.array([[1.0, 0.0], [0.6, 1.5]])
-        parts = grids._Parts(np.array([3.0]), center, scale[None])
-        found = grids.masses_of(cells, parts)
+        parts = Parts(np.array([3.0]), center, scale[None])
+        found = masses_of(cells, parts)
         drawn = center + rng.normal(size=(200_000, 2)) @ scale.T
         counted, _ = np.histogramdd(ours.units.to_user(drawn), cells.edges)
         expected = 3.0 * counted / len(drawn)

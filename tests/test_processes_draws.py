@@ -13,12 +13,12 @@ from jax.flatten_util import ravel_pytree
 from liouville.numerics.parameters import learned_leaves, split
 from liouville.paths import Logistic
 from liouville.problems.events import HawkesProcess, Sequences
+from liouville.processes import ConstantRate
 from liouville.processes._hawkes import ByMagnitude, Hawkes, Poisson, Unmarked
 from liouville.processes._history import History
 from liouville.processes._kernels import Exponentials, PowerLaws
 from liouville.processes._marks import DetectedMagnitudes, GutenbergRichter, Kinds, MixtureMarks
 from liouville.processes._next import inverse_integral, next_time, rescale_times, simulate_times
-from liouville.processes._rates import ConstantRate
 from makers import cast
 from processes_cases import (
     FAR_P,

@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 
 from liouville.numerics.parameters import learned_leaves, split
+from liouville.processes import (
+    ConstantRate,
+    Piecewise,
+    PiecewiseLinear,
+    WithCovariates,
+)
 from liouville.processes._excerpts import Excerpts
 from liouville.processes._history import History
 from liouville.processes._kernels import Exponentials, PowerLaws
 from liouville.processes._marks import DetectedMagnitudes, GutenbergRichter, MixtureMarks
 from liouville.processes._neural import Neural
 from liouville.processes._next import rescale_times
-from liouville.processes._rates import (
-    ConstantRate,
-    Piecewise,
-    PiecewiseLinear,
-    WithCovariates,
-)
 from makers import cast
 from processes_cases import (
     INTENSITIES,

@@ -90,7 +90,7 @@ def sample(
     from liouville.tasks.ask import columns, drawn_values, usual_time
 
     model = _model(run, given)
-    time = usual_time(model) if time is None else time
+    time = usual_time(model, time)
     if time is None:
         first, last = model.times[0], model.times[-1]
         raise LiouvilleError(f"name the time of the draws, from {first:g} to {last:g}: --time T")

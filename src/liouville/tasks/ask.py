@@ -52,7 +52,7 @@ def query(run: Run, question: Question) -> dict[str, np.ndarray]:
         message = f"--time is {question.time!r}; give a number in the data's units"
         raise LiouvilleError(message) from None
     # A column of samples that has a name of times, such as an age, is no time of theirs.
-    time = usual_time(model) if time is None else time
+    time = usual_time(model, time)
     try:
         x, own, identifiers = points_for(
             run.folder, model, question.points, needs_time=time is None, with_contexts=True
@@ -98,9 +98,10 @@ def query(run: Run, question: Question) -> dict[str, np.ndarray]:
     return about
 
 
-def usual_time(model: Model) -> float | None:
-    """The time that is meant where none is named: that of the data of a density, which has one."""
-    return float(model.times[-1]) if model.notes.get("task") == "density" else None
+def usual_time(model: Model, time: float | None) -> float | None:
+    """The time that is meant: where none is named that of the data of a density, which has one."""
+    is_one = time is None and model.notes.get("task") == "density"
+    return float(model.times[-1]) if is_one else time
 
 
 def drawn_values(model: Model, time: float, drawn: np.ndarray) -> np.ndarray:

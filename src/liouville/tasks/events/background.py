@@ -16,13 +16,13 @@ from liouville.processes import (
     PiecewiseLinear,
     ProductOfSeries,
 )
-from liouville.tasks.events.rhythm import Rhythms, positive
+from liouville.tasks.events.rhythm import PARTS, Rhythms, positive
 
 # Of the chances and the factor of triggering: the least, and where the factor begins; the most
 # iterations, and a change of rates that is none, relative.
 _LEAST, LITTLE, _ITERATIONS, _SETTLED = 1e-3, 0.05, 1000, 1e-5
-# Parts of a period, turns of which the parts are told apart, and what is no time.
-_GRID, _TURNS, _TINY = 256, 1024, 1e-12
+# Turns of a period in which its parts are told apart, and what is no time.
+_TURNS, _TINY = 1024, 1e-12
 # Numbers of knots to choose from, events that one has on average, and what draws it to the mean.
 _KNOTS, _EVENTS_A_KNOT, _PRIOR_EVENTS = (2, 3, 5, 9, 17), 20, 1.0
 
@@ -158,21 +158,21 @@ class _Dial(NamedTuple):
         harmonics: int,
     ) -> "_Dial":
         """Of hats that see so long in all."""
-        shape = (len(knots), _GRID)
-        cover = np.broadcast_to(exposure[:, None] / _GRID, shape)  # as good for very many turns
+        shape = (len(knots), PARTS)
+        cover = np.broadcast_to(exposure[:, None] / PARTS, shape)  # as good for very many turns
         first, last = np.floor(windows.min() / period), np.ceil(windows.max() / period)
         if last - first <= _TURNS:
-            edges = np.arange(first * _GRID, last * _GRID + 1.0) * period / _GRID
+            edges = np.arange(first * PARTS, last * PARTS + 1.0) * period / PARTS
             middles, seen = _watched(windows, np.concatenate([edges, knots]))
             part, hats = _part(middles, period), _hats(middles, knots)
-            cover = np.stack([np.bincount(part, seen * own, _GRID) for own in hats.T])
+            cover = np.stack([np.bincount(part, seen * own, PARTS) for own in hats.T])
         orders = np.arange(1, harmonics + 1)
-        phases = (np.arange(_GRID) + 0.5) / _GRID
+        phases = (np.arange(PARTS) + 0.5) / PARTS
         return _Dial(np.exp(2j * np.pi * np.outer(phases, orders)), _part(times, period), cover)
 
     def series(self, own: np.ndarray, levels: np.ndarray) -> np.ndarray:
         """Of events that count `own`, over how long they could be seen at levels of the rate."""
-        share = np.bincount(self.place, own, _GRID) / np.maximum(levels @ self.cover, _TINY)
+        share = np.bincount(self.place, own, PARTS) / np.maximum(levels @ self.cover, _TINY)
         return share @ self.waves.conj() / share.sum()
 
     def values(self, series: np.ndarray) -> np.ndarray:
@@ -185,7 +185,7 @@ class _Dial(NamedTuple):
 
 
 def _part(times: np.ndarray, period: float) -> np.ndarray:
-    return np.minimum((times / period % 1.0 * _GRID).astype(int), _GRID - 1)
+    return np.minimum((times / period % 1.0 * PARTS).astype(int), PARTS - 1)
 
 
 def changes_of(
@@ -246,9 +246,9 @@ def _root(series: np.ndarray) -> np.ndarray:
     the series which has no negative orders (Szegő).
     """
     orders = np.arange(1, len(series) + 1)
-    turns = np.exp(2j * np.pi * np.outer(np.arange(_GRID) / _GRID, orders))
-    logs = np.fft.fft(np.log(positive(1.0 + 2.0 * np.real(turns @ series)))) / _GRID
+    turns = np.exp(2j * np.pi * np.outer(np.arange(PARTS) / PARTS, orders))
+    logs = np.fft.fft(np.log(positive(1.0 + 2.0 * np.real(turns @ series)))) / PARTS
     logs[0] /= 2.0
-    logs[_GRID // 2 :] = 0.0
-    root = np.fft.fft(np.exp(np.fft.ifft(logs) * _GRID)) / _GRID
+    logs[PARTS // 2 :] = 0.0
+    root = np.fft.fft(np.exp(np.fft.ifft(logs) * PARTS)) / PARTS
     return root[orders] / root[0]

@@ -15,9 +15,10 @@ from liouville.processes import GutenbergRichter
 from liouville.runs.files import hidden_folder, write_bytes
 from liouville.runs.folder import writing
 from liouville.tasks.events import csep
+from liouville.tasks.events._masses import Cells
 from liouville.tasks.events.ask import known_at, known_to
 from liouville.tasks.events.catalogues import Catalogue
-from liouville.tasks.events.grid import Cells, Grid, expected_numbers, round_number
+from liouville.tasks.events.grid import Grid, expected_numbers, round_number
 from liouville.tasks.events.model import EventModel
 
 FILES = ("catalogues.csv", "expected.dat", "numbers.csv", "forecast.png", "summary.json")

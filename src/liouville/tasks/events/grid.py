@@ -1,19 +1,18 @@
 """Expected numbers of events in the cells of a grid."""
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy.special import ndtri
 
 from liouville.data import Events, Region
 from liouville.errors import LiouvilleError
 from liouville.numerics.types import as_float
 from liouville.paths import Gaussian, LocationScaleMarginal
 from liouville.processes import History, PointProcess, Polygon, shares_parts
+from liouville.tasks.events._masses import Cells, Parts, density_of, masses_of, mesh, projected
 from liouville.tasks.events.catalogues import Catalogue, Expected
 from liouville.tasks.events.model import EventModel
 from liouville.tasks.events.units import EventUnits
@@ -22,12 +21,6 @@ _CELLS = {1: 100, 2: 50, 3: 20}
 _MOST_CELLS = 2_000_000
 # Nodes of all cells together, and the most pieces of a cell along a side; a piece has two nodes.
 _NODES, _PIECES = 400_000, 4
-# Points of all narrow parts together, and of one.
-_POINTS, _LEAST_POINTS, _MOST_POINTS = 1_000_000, 64, 4096
-# Parts as wide as so many pieces of a cell or more are looked at on a grid of half that step.
-_LEVELS = (1.0, 4.0, 16.0)
-# How far a part reaches, in its widths; the nodes along a side of a tile.
-_REACH, _TILE = 6.0, 32
 # Parts of simulated events, of which more are represented by some of them.
 _MOST_LATE = 20_000
 # Parts that together have less than this share are left out; those that change less stand still.
@@ -42,38 +35,6 @@ class Grid(NamedTuple):
     mask: np.ndarray  # which cells have a part in the region, same shape
     is_exact: bool  # whether they are masses of the density, or else counts of simulated events
     region: Region | None = None  # where events count
-
-
-class Cells(NamedTuple):
-    """The cells of a grid with the nodes of a quadrature, which all forecasts share."""
-
-    units: EventUnits
-    edges: tuple[np.ndarray, ...]
-    region: Region | None  # where events count
-    axes: tuple[np.ndarray, ...]  # the nodes of every coordinate
-    volumes: np.ndarray  # of the model's space at the nodes, zero outside of the region
-    piece: float  # the side of a piece of a cell
-    side: float  # its longest side in the model's units
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """How many cells there are along every coordinate."""
-        return tuple(len(edges) - 1 for edges in self.edges)
-
-    def by_cell(self, values: np.ndarray) -> np.ndarray:
-        """Values at the nodes, those of one cell last, shape `(*shape, nodes)`."""
-        dim, each = len(self.axes), len(self.axes[0]) // self.shape[0]
-        apart = values.reshape([n for cells in self.shape for n in (cells, each)])
-        last = np.moveaxis(apart, range(1, 2 * dim, 2), range(dim, 2 * dim))
-        return last.reshape(*self.shape, -1)
-
-
-class _Parts(NamedTuple):
-    """Gaussian parts of an expected number of events, on the whole plane."""
-
-    weights: np.ndarray  # events, (parts,)
-    locations: np.ndarray  # (parts, dim)
-    scales: np.ndarray  # x = location + scale @ z, (parts, dim, dim)
 
 
 def cells_of(
@@ -135,21 +96,16 @@ def _with_nodes(
     dim, piece = len(edges), size / pieces
     along = (np.arange(pieces)[:, None] + 0.5 + np.array([-0.5, 0.5]) / 3**0.5) * piece
     axes = tuple((e[:-1, None] + along.ravel()).ravel() for e in edges)
-    places = _mesh(axes)
+    places = mesh(axes)
     volumes = np.exp(units.log_volume(places.reshape(-1, dim))).reshape(places.shape[:-1])
     volumes *= (0.5 * piece) ** dim
     for where in dict.fromkeys(inside):
         volumes = np.where(where.contains(places), volumes, 0.0)
     # The longest side of a piece, of those in the corners and the middle of the grid.
-    ends = _mesh([e[[0, len(e) // 2, -1]] for e in edges]).reshape(-1, dim)
+    ends = mesh([e[[0, len(e) // 2, -1]] for e in edges]).reshape(-1, dim)
     here = units.to_model(ends)
     sides = [np.linalg.norm(units.to_model(ends + e) - here, axis=1) for e in piece * np.eye(dim)]
     return Cells(units, edges, region, axes, volumes, piece, float(np.max(sides)))
-
-
-def _mesh(axes: Sequence[np.ndarray]) -> np.ndarray:
-    """The points of a grid, shape `(n, m, ..., dim)`."""
-    return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
 
 
 def expected_numbers(
@@ -176,7 +132,7 @@ def expected_numbers(
         places = drawn.places[:, : len(cells.edges)]
         found, _ = np.histogramdd(places.reshape(-1, len(cells.edges)), cells.edges)
         return Grid(cells.edges, found / drawn.size, mask, False, cells.region)
-    found = masses_of(cells, _along(parts, len(cells.edges)))
+    found = masses_of(cells, projected(parts, len(cells.edges)))
     if model.region is not None and cells.region is model.region and len(drawn.times):
         # The same number with less noise: all events are in the region.
         found *= len(drawn.times) / found.sum()
@@ -210,105 +166,15 @@ def surface_intensity(
     locations, scales = (np.asarray(a[0], np.float64) for a in found)
     shares = np.asarray(_weights(model.process, past), np.float64)
     rate = model.rate(np.array([now]), known, log_odds=log_odds)[0]
-    parts = _along(_Parts(rate * shares, locations, scales), 2)
-    density = _density(units, axes, parts, reach=np.inf)
-    volumes = np.exp(units.log_volume(_mesh(axes).reshape(-1, 2)))
+    parts = projected(Parts(rate * shares, locations, scales), 2)
+    density = density_of(units, axes, parts, reach=np.inf)
+    volumes = np.exp(units.log_volume(mesh(axes).reshape(-1, 2)))
     return density * volumes.reshape(density.shape)
-
-
-def masses_of(cells: Cells, parts: _Parts) -> np.ndarray:
-    """The events of given parts in every cell, shape `(cells, cells, ...)`."""
-    widths = np.linalg.svd(parts.scales, compute_uv=False)[:, -1] / cells.side
-    level = np.searchsorted(_LEVELS, widths, side="right")
-    of_level = [_Parts(*(a[level == i] for a in parts)) for i in range(len(_LEVELS) + 1)]
-    narrow, fine, *coarse = of_level
-    density = _density(cells.units, cells.axes, fine)
-    for least, wide in zip(_LEVELS[1:], coarse, strict=True):
-        if len(wide.weights):
-            density += _interpolated(cells, wide, 0.5 * least * cells.piece)
-    return cells.by_cell(density * cells.volumes).sum(axis=-1) + _scattered(cells, narrow)
-
-
-def _along(parts: _Parts, dim: int) -> _Parts:
-    """The parts along the first coordinates, all others integrated out."""
-    if parts.locations.shape[1] == dim:
-        return parts
-    rows = parts.scales[:, :dim]
-    scales = np.linalg.cholesky(rows @ np.swapaxes(rows, 1, 2))
-    return _Parts(parts.weights, parts.locations[:, :dim], scales)
-
-
-def _interpolated(cells: Cells, parts: _Parts, step: float) -> np.ndarray:
-    """The density of wide parts at the nodes, from a coarser grid: its logarithm is smooth."""
-    from scipy.interpolate import make_interp_spline
-
-    ends = [(axis[0] - step, max(axis[-1], axis[0] + 3.0 * step) + step) for axis in cells.axes]
-    axes = [np.linspace(a, b, int(np.ceil((b - a) / step)) + 1) for a, b in ends]
-    found = np.log(_density(cells.units, axes, parts, reach=np.inf) + np.finfo(float).tiny)
-    for i, (axis, nodes) in enumerate(zip(axes, cells.axes, strict=True)):
-        found = make_interp_spline(axis, found, axis=i)(nodes)
-    return np.exp(found)
-
-
-def _density(
-    units: EventUnits, axes: Sequence[np.ndarray], parts: _Parts, reach: float = _REACH
-) -> np.ndarray:
-    """Events per unit of the model's space on a grid, tile by tile; far parts are passed over."""
-    shape, dim = tuple(map(len, axes)), len(axes)
-    found, nodes = np.zeros(shape), units.to_model(_mesh(axes).reshape(-1, dim))
-    nodes = nodes.reshape(*shape, dim)
-    # Within reach single precision has the digits, seen from a middle of a tile; beyond, none.
-    dtype = np.float32 if np.isfinite(reach) else np.float64
-    inverse = np.linalg.inv(parts.scales)
-    peaks = parts.weights * np.abs(np.linalg.det(inverse)) / (2.0 * np.pi) ** (dim / 2)
-    radii = reach * np.linalg.norm(parts.scales, axis=(1, 2))
-    for first in np.ndindex(*(-(-n // _TILE) for n in shape)):
-        tile = tuple(slice(i * _TILE, (i + 1) * _TILE) for i in first)
-        x = nodes[tile].reshape(-1, dim)
-        low, high = x.min(axis=0), x.max(axis=0)
-        apart = np.maximum(low - parts.locations, parts.locations - high).clip(0.0)
-        near = np.linalg.norm(apart, axis=1) < radii
-        if near.any():
-            middle = 0.5 * (low + high)
-            shifts = np.einsum("kij,kj->ik", inverse[near], parts.locations[near] - middle)
-            x, squares = (x - middle).astype(dtype), np.zeros((len(x), len(peaks[near])), dtype)
-            for rows, shift in zip(np.moveaxis(inverse[near], 1, 0), shifts, strict=True):
-                squares += (x @ rows.T.astype(dtype) - shift.astype(dtype)) ** 2
-            bells = np.exp(np.multiply(squares, -0.5, out=squares), out=squares)
-            found[tile] = (bells @ peaks[near].astype(dtype)).reshape(found[tile].shape)
-    return found
-
-
-def _scattered(cells: Cells, parts: _Parts) -> np.ndarray:
-    """Masses of narrow parts by points of equal weight, spread evenly over each part."""
-    shape, count = cells.shape, len(parts.weights)
-    if not count:
-        return np.zeros(shape)
-    z = _even_points(int(np.clip(_POINTS / count, _LEAST_POINTS, _MOST_POINTS)), len(shape))
-    x = parts.locations[:, None] + np.einsum("kij,nj->kni", parts.scales, z)
-    places = cells.units.to_user(x.reshape(-1, len(shape)))
-    weights = np.repeat(parts.weights / len(z), len(z))
-    found, _ = np.histogramdd(places, cells.edges, weights=weights)
-    # A cell on the border keeps the share of it that is inside.
-    return found * (cells.by_cell(cells.volumes) > 0).mean(axis=-1)
-
-
-def _even_points(n: int, dim: int) -> np.ndarray:
-    """Points of the standard normal law, spread evenly, shape `(n, dim)`.
-
-    Multiples of irrational numbers of bad approximation, modulo one, fill the cube evenly: powers
-    of the root of x^(dim + 1) = x + 1, for one coordinate the golden ratio.
-    """
-    root = 1.5
-    for _ in range(60):
-        root = (1.0 + root) ** (1.0 / (dim + 1))
-    shares = (0.5 + np.arange(1, n + 1)[:, None] * root ** -np.arange(1.0, dim + 1.0)) % 1.0
-    return ndtri(shares)
 
 
 def _parts(
     model: EventModel, drawn: Catalogue, history: Events, start: float, horizon: float
-) -> _Parts | None:
+) -> Parts | None:
     """The parts from which events were drawn, with the number expected of each; none if unknown."""
     past = model._history(model.counted(history), start)
     process, expected = model.process, drawn.expected
@@ -325,15 +191,15 @@ def _parts(
     shared = _shared_parts(process, past, expected)
     if shared is None:
         return None
-    late = _Parts(expected.late, expected.centers, expected.scales)
+    late = Parts(expected.late, expected.centers, expected.scales)
     if len(late.weights) > _MOST_LATE:
         rows = np.random.default_rng(0).permutation(len(late.weights))[:_MOST_LATE]
-        late = _Parts(*(a[rows] for a in late))
+        late = Parts(*(a[rows] for a in late))
         late = late._replace(weights=late.weights * (expected.late.sum() / late.weights.sum()))
-    return _Parts(*map(np.concatenate, zip(shared, late, strict=True)))
+    return Parts(*map(np.concatenate, zip(shared, late, strict=True)))
 
 
-def _shared_parts(process: PointProcess, past: History, expected: Expected) -> _Parts | None:
+def _shared_parts(process: PointProcess, past: History, expected: Expected) -> Parts | None:
     """Those of the background and of known events; none if they are not Gaussian."""
     found = _frames(process, past, as_float(expected.times))
     if found is None:
@@ -351,7 +217,7 @@ def _shared_parts(process: PointProcess, past: History, expected: Expected) -> _
     total = np.cumsum(weights.ravel()[order])
     kept = np.sort(order[total > _NEGLIGIBLE * total[-1]])
     dim = locations.shape[-1]
-    return _Parts(
+    return Parts(
         weights.ravel()[kept],
         locations.reshape(-1, dim)[kept],
         scales.reshape(-1, dim, dim)[kept],

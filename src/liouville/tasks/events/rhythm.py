@@ -19,7 +19,8 @@ _SEASONS = ((*_YEAR, 2), (*_YEAR, 5))
 _FEWEST, _MOST = 3, 50  # stretches of whole periods
 _LEVEL, _LEAST_GAIN = 0.01, 0.005  # the level of the test, and nats per event
 _HARMONICS = 2
-_FLOOR, _GRID = 0.05, 256  # of a series; points of its mean
+_FLOOR = 0.05  # of a series
+PARTS = 256  # of a period, in the middles of which a series is taken
 
 
 class Rhythm(NamedTuple):
@@ -122,7 +123,7 @@ def _judged(events: Events, period: float, name: str, harmonics: int) -> Rhythm 
     def factor(series: np.ndarray, at: np.ndarray) -> np.ndarray:
         return positive(1.0 + 2.0 * np.real(series.conj() * at).sum(axis=-1))
 
-    grid = np.exp(np.outer((np.arange(_GRID) + 0.5) / _GRID, orders))
+    grid = np.exp(np.outer((np.arange(PARTS) + 0.5) / PARTS, orders))
     mean = factor(others[:, None], grid).mean(axis=1)
     gains = np.zeros(stretches)
     np.add.at(gains, stretch, np.log(factor(others[stretch], waves) / mean[stretch]))

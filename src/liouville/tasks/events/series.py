@@ -8,6 +8,7 @@ import numpy as np
 
 from liouville.data import Events, write_table
 from liouville.errors import LiouvilleError
+from liouville.tasks.events._masses import Cells
 from liouville.tasks.events.forecast import (
     QUANTILES,
     check_folder,
@@ -15,7 +16,6 @@ from liouville.tasks.events.forecast import (
     forecast_events,
     write_forecast,
 )
-from liouville.tasks.events.grid import Cells
 from liouville.tasks.events.model import EventModel
 
 TABLE = "series.csv"
