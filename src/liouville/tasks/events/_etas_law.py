@@ -31,6 +31,8 @@ from liouville.processes import (
 _SHARE_TRIGGERED = 0.5
 _DISTANCE, _EXCESS, _OFFSET = 0.02, 0.6, 0.02  # where the search begins; the last in mean gaps
 _MOST_EXCESS, _LEAST_FADING = 3.0, -0.5
+# Past events that the law sees where it is judged: as good as all.
+WHOLE_PAST = 8192
 # As if so many more events of each kind had the mean number of children.
 _MORE_PARENTS = 10.0
 

@@ -30,6 +30,7 @@ from liouville.processes import (
     Unmarked,
 )
 from liouville.tasks.events._etas_law import (
+    WHOLE_PAST,
     Etas,
     chances,
     chances_by_kind,
@@ -45,6 +46,8 @@ from liouville.tasks.events.units import EventUnits
 # Past events an event sees, and events an excerpt predicts.
 _MOST_PAST, _TARGETS = 256, 32
 _FOLDS = 10
+# Excerpts that the law with the whole past is fitted to.
+_STRETCHES = 128
 # Of all rounds, but the last: every so many excerpts where they are many; and most iterations.
 _STEP, _MANY, _ROUNDS = 4, 150, (40, 20, 25)
 # The kernels before anything is declustered.
@@ -89,6 +92,29 @@ class EtasFit(NamedTuple):
         law = dataclasses.replace(self.law, times=times)
         level = expected(times.background, events) / float(events.durations.sum())
         return self._replace(law=law, chance=change.chance, level=level)
+
+    def remembering(self, events: Events, units: EventUnits) -> "EtasFit":
+        """The law fitted anew with all that each event has before it, as the field fits it.
+
+        To tell the background apart some hundred past events are enough, but where the next one
+        comes the rest says more of, too. The background of places stays, the other parameters are
+        fitted to stretches of the whole time; of many sequences, which are short, nothing changes.
+
+        Args:
+            events: those that it was fitted to.
+            units: those of the model.
+        """
+        if len(events.windows) > 1 or len(events) <= _MOST_PAST:
+            return self
+        first = int(events.is_history.sum())
+        rows = np.arange(first, len(events), _TARGETS)
+        rows = rows[:: -(-len(rows) // _STRETCHES)]
+        excerpts = units.excerpts(events, units.reach(events, WHOLE_PAST), _TARGETS, rows=rows)
+        seen = np.concatenate([np.arange(row, min(row + _TARGETS, len(events))) for row in rows])
+        background = on_targets(self.declustered.log_density[seen - first], excerpts)
+        law = maximised(self.law, WithBackground(excerpts, background), _ROUNDS[-1])
+        level = expected(law.times.background, events) / float(events.durations.sum())
+        return self._replace(law=law, level=level)
 
     def process(self) -> PointProcess:
         """The law as a point process: its zones have its own weights and fading."""

@@ -146,6 +146,7 @@ def resolve(loaded: Loaded, config: EventsConfig, progress: bool | None = None) 
         odds = log_odds(process.places, units, events, reach)
         return units.excerpts(events, reach, targets, odds)
 
+    plain = None if etas is None else etas.remembering(training, units).process()
     excerpts = excerpts_of(training)
     # The background has seen the events; what it says of each without it is what counts.
     crossed = None if crossed is None else on_targets(crossed, excerpts)
@@ -165,7 +166,7 @@ def resolve(loaded: Loaded, config: EventsConfig, progress: bool | None = None) 
             "sequences": len(training.windows),
             **_seen(training),
         },
-        known=(loaded, units, reach, etas),
+        known=(loaded, units, reach, plain),
     )
 
 
@@ -222,13 +223,13 @@ def _seen(events: Events) -> dict[str, Any]:
 
 def model(start: Start, result: Fit) -> EventModel:
     """The process in the units of the events."""
-    loaded, units, reach, etas = start.known
+    loaded, units, reach, plain = start.known
     training, known = loaded.parts.training, loaded.covariates
     return EventModel(
         process=result.path,
         units=units,
         reach=reach,
-        plain=None if etas is None else etas.process(),
+        plain=plain,
         features=training.features,
         time_unit=training.time_unit,
         origin=training.origin,

@@ -31,6 +31,7 @@ from liouville.tasks.events._compiled import (
     rates,
     velocities,
 )
+from liouville.tasks.events._etas_law import WHOLE_PAST
 from liouville.tasks.events._history import check_events, entries
 from liouville.tasks.events.catalogues import Catalogue, draw_catalogues
 from liouville.tasks.events.counted import counted, of_kinds
@@ -116,10 +117,11 @@ class EventModel:
 
     @property
     def plain_model(self) -> "EventModel | None":
-        """The epidemic-type law as a model of its own."""
+        """The epidemic-type law as a model of its own, which sees the whole past."""
         if self.plain is None:
             return None
-        return dataclasses.replace(self, process=self.plain, plain=None)
+        reach = self.reach._replace(most=max(self.reach.most, WHOLE_PAST))
+        return dataclasses.replace(self, process=self.plain, plain=None, reach=reach)
 
     def counted(self, events: Events) -> Events:
         """The events that the model knows of: in its region, with marks it was fitted to.
