@@ -406,6 +406,22 @@ def test_check_warns_of_cells_that_are_listed_twice_and_of_values_that_many_shar
     cells = Snapshots(genes, times, features=("a", "b", "c"))
     with pytest.warns(UserWarning, match=r"very same value: c \(0 in 5.%\);.*--without c,"):
         cells.check()
+    # Where most columns are so, nothing would be left.
+    counts = Snapshots(rng.poisson(1.0, (60, 30)) + 0.0, times)
+    with pytest.warns(UserWarning, match=r"18 more; .* narrow it may be: give principal comp"):
+        counts.check()
+
+
+def test_a_cluster_is_no_outlier() -> None:
+    rng = np.random.default_rng(0)
+    points = rng.normal(size=(400, 2)) * 0.01
+    points[:5] += 30.0
+    with pytest.warns(UserWarning, match=r"rows far from all others in data: x1 is .* 4 more"):
+        Snapshots(points, np.arange(400) % 2.0).check()
+    points[:80] += 30.0  # a wide type beside a tight one
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Snapshots(points, np.arange(400) % 2.0).check()
 
 
 # Cells: archives

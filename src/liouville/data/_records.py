@@ -16,6 +16,8 @@ T = TypeVar("T")
 # Rows further out than so many robust spreads are outliers; they are said if they make a column's
 # standard deviation so many times its robust spread.
 _FAR, _TAKEN = 20.0, 5.0
+# More of all rows than this share are no outliers but a cluster of their own.
+_MOST_OUTLIERS = 0.05
 # So many rows are looked at for values that they share, and from this share on they are many.
 _LOOKED_AT, _MANY = 2000, 0.1
 
@@ -166,7 +168,10 @@ def column_warnings(
 
 
 def shared_values(points: np.ndarray, features: Sequence[str], source: str) -> list[str]:
-    """Says columns of which many rows have the very same value, by some rows of each."""
+    """Says columns of which many rows have the very same value, by some rows of each.
+
+    Where most columns are so, as of raw genes, to leave them out is no remedy.
+    """
     some = points[:: max(1, len(points) // _LOOKED_AT)]
     found, names = [], []
     for name, column in zip(features, some.T, strict=True):
@@ -177,10 +182,11 @@ def shared_values(points: np.ndarray, features: Sequence[str], source: str) -> l
             names.append(name)
     if not found:
         return []
+    left_out = f"leave them out with --without {','.join(names)}, or "
+    remedy = f"{left_out if 2 * len(names) <= len(features) else ''}give principal components"
     return [
         f"columns of {source} of which many rows have the very same value: {listed(found)}; a "
-        "density has no such values, and nats only say how narrow it may be: leave them out with "
-        f"--without {','.join(names)}, or give principal components"
+        f"density has no such values, and nats only say how narrow it may be: {remedy}"
     ]
 
 
@@ -192,7 +198,7 @@ def _outliers(points: np.ndarray, features: Sequence[str], source: str) -> list[
     for i in np.flatnonzero((robust > 0) & ~(spread <= _TAKEN * robust)).tolist():
         away = np.abs(points[:, i] - np.median(points[:, i])) / robust[i]
         worst, count = int(away.argmax()), int(np.sum(away > _FAR))
-        if count:
+        if 0 < count <= max(1, _MOST_OUTLIERS * len(points)):
             more = f" and {count - 1} more" if count > 1 else ""
             taken.append(
                 f"{features[i]} is {points[worst, i]:g} in row {worst}{more} "
