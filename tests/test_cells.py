@@ -1,6 +1,7 @@
 """The cells application: its start, its gaps, its baseline, its truth and its protocol."""
 
 import itertools
+import warnings
 
 import jax
 import jax.numpy as jnp
@@ -17,13 +18,19 @@ from liouville.numerics.mixtures import GaussianMixture
 from liouville.objectives import NegativeLogLikelihood
 from liouville.runs.config import apply_settings
 from liouville.tasks.cells import _gaps as gaps_module
+from liouville.tasks.cells import groups as groups_module
 from liouville.tasks.cells._gaps import Filled, fill_gaps, unfilled
 from liouville.tasks.cells._terms import training_likelihood
 from liouville.tasks.cells.bootstrap import Sample
 from liouville.tasks.cells.config import CellsConfig, GapsConfig, PathConfig
 from liouville.tasks.cells.demo import demo_cells, distance_to_truth
 from liouville.tasks.cells.fit import _fill, fit_cells
-from liouville.tasks.cells.initial import chains_through, energy_of_chains, initial_path
+from liouville.tasks.cells.initial import (
+    chains_through,
+    energy_of_chains,
+    initial_path,
+    say_few_cells,
+)
 from liouville.tasks.cells.leave_out import leave_out, means_of
 from tolerances import ROUNDING
 
@@ -142,6 +149,60 @@ def test_groups_keep_their_spread_half_way():
     # As one group they keep what the groups are apart, and are as narrow as chains leave them.
     whole = fill_gaps(np.array([0.0, 1.0]), chains, options, energy=1.0)
     assert whole.points[label == 0, 1].std(axis=0)[1] < 1.6
+
+
+# Covariances of few cells
+
+
+def test_covariances_of_few_cells_are_made_up_by_other_times():
+    own = np.stack([np.diag(s)[None] for s in ([1.0, 4.0], [9.0, 9.0], [3.0, 2.0], [5.0, 6.0])])
+    enough = groups_module.enough(2)
+    assert np.array_equal(groups_module.together(own, np.full(4, enough)), own)
+    found = groups_module.together(own, np.array([30.0, 0.25 * enough, 60.0, 40.0]))
+    # Three quarters are missing at the second time; the last is two steps away.
+    others = (30.0 * own[0] + 60.0 * own[2] + 10.0 * own[3]) / 100.0
+    np.testing.assert_allclose(found[1], 0.25 * own[1] + 0.75 * others, rtol=ROUNDING)
+    assert np.array_equal(found[[0, 2, 3]], own[[0, 2, 3]])
+
+
+def _two_clouds(rng: np.random.Generator, n: int) -> np.ndarray:
+    return rng.normal(size=(n, 5)) + 8.0 * (np.arange(n) % 2)[:, None] * np.eye(5)[0]
+
+
+def test_ten_cells_among_many_are_not_overfitted(monkeypatch):
+    """Nats of fresh cells above the truth at a time with ten cells, beside the same alone."""
+    rng = np.random.default_rng(0)
+    clouds = [_two_clouds(rng, n) for n in (300, 10, 300)]
+    joined = chains_through(clouds)
+    label = np.digitize(joined.points.mean(axis=1)[:, 0], [4.0])
+    fresh = _two_clouds(rng, 3000)
+    gap = fresh[:, 0] - np.array([[0.0], [8.0]])
+    squares = gap**2 + (fresh[:, 1:] ** 2).sum(axis=1)
+    truth = np.logaddexp(*(-0.5 * squares)) - np.log(2.0) - 2.5 * np.log(2.0 * np.pi)
+
+    def above() -> float:
+        rows = (joined.points, joined.masses, label, [Cloud.of(x) for x in clouds])
+        middle = groups_module.mixtures(*rows, prior=10.0, leading=5)[1]
+        return float(np.mean(truth - middle.log_density(fresh)))
+
+    together = above()
+    monkeypatch.setattr(groups_module, "_ENOUGH", 1)
+    # Means of five cells each cost half a nat, dim / (2 n).
+    alone = above()
+    assert together < 1.0 < 2.0 < alone, (together, alone)
+
+
+def test_a_time_of_few_cells_is_said():
+    rng = np.random.default_rng(0)
+    times = np.repeat([0.0, 1.0, 2.0], [40, 12, 40])
+    cells = Snapshots(rng.normal(size=(92, 3)), times, time_name="day")
+    with pytest.warns(
+        UserWarning, match=r"few cells for 3 coordinates: 12 at day 1 in .* takes 15"
+    ):
+        say_few_cells(cells)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        say_few_cells(cells.select(times != 1.0))
 
 
 @pytest.mark.parametrize("options", [{}, {"inertia": 0.0}, {"inertia": 1e3, "pull": 0.0}])

@@ -40,6 +40,7 @@ from liouville.tasks.cells.initial import (
     choose_groups,
     energy_of_chains,
     initial_path,
+    say_few_cells,
     say_steps_of_chance,
     total_curves,
 )
@@ -99,6 +100,7 @@ def resolve(cells: Snapshots, config: CellsConfig, progress: bool | None = None)
     """Chains through the snapshots, and the mixture paths that start along them."""
     seed = config.training.seed
     units, training, held_out = known = _divide(cells, config)
+    say_few_cells(training)
     times = np.asarray(units.time_to_model(training.distinct_times))
     clouds = [units.to_model(training.at(t)) for t in training.distinct_times]
     config = _with_delta(config, clouds, seed)

@@ -1,5 +1,6 @@
 """Groups of chains that run together, and the mixtures they make."""
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,6 +12,8 @@ from liouville.numerics.shrunken import follow, of_groups
 
 _RESTARTS = 4  # of k-means, of which the best is taken
 _STEPS = 5  # of expectation maximisation
+# Fewer cells than so many a coordinate do not tell the shape of a cloud.
+_ENOUGH = 5
 
 
 def mixtures(
@@ -26,8 +29,10 @@ def mixtures(
 
     A group is where its chains are, improved by a few steps of expectation maximisation on the
     cells: chains that run together need not be a cluster at every time, nor pass all cells. In many
-    coordinates that is worth more than two nats a cell. Where no cells were seen, the moments are
-    the means of those before and after, and bend as the group does.
+    coordinates that is worth more than two nats a cell. Where cells are fewer than five a
+    coordinate, the covariances at other times stand for the missing ones, see `together`. Where no
+    cells were seen, the moments are the means of those before and after, and bend as the group
+    does.
 
     Args:
         points: of the chains, shape `(chains, times, dim)`.
@@ -42,6 +47,10 @@ def mixtures(
     for x, m, cloud in zip(points.swapaxes(0, 1), masses.T, cells):
         mixture = of_groups(x, m, share, **options)
         found.append(mixture if cloud is None else follow(mixture, *cloud, steps=_STEPS, **options))
+    seen = [(i, 1.0 / np.square(x.shares).sum()) for i, x in enumerate(cells) if x is not None]
+    shapes = together(np.stack([found[i].covariances for i, _ in seen]), [n for _, n in seen])
+    for (i, _), covariances in zip(seen, shapes):
+        found[i] = dataclasses.replace(found[i], covariances=covariances)
     means, _ = moments(points, masses, label)
     for i in (i for i, cloud in enumerate(cells) if cloud is None):
         before, after = found[i - 1], found[i + 1]
@@ -52,6 +61,35 @@ def mixtures(
             0.5 * (before.covariances + after.covariances),
         )
     return found
+
+
+def enough(dim: int) -> int:
+    """How many cells of a time tell the shape of their cloud."""
+    return _ENOUGH * dim
+
+
+def together(covariances: np.ndarray, numbers: Sequence[float] | np.ndarray) -> np.ndarray:
+    r"""Covariances of each time, of which those from too few cells are made up by other times.
+
+    With $n_i$ cells of the wanted $n$, five a coordinate, they are
+    $(n_i S_i + (n - n_i) \bar S_i) / n$, where in $\bar S_i$ the time $j$ counts
+    $n_j / (i - j)^2$. A few cells overfit their time without a trace in the figures: hardly any of
+    those held out are of it.
+
+    Args:
+        covariances: $S$, shape `(times, parts, dim, dim)`.
+        numbers: of cells, shape `(times,)`.
+    """
+    numbers = np.asarray(numbers)
+    missing = np.maximum(1.0 - numbers / enough(covariances.shape[-1]), 0.0)
+    if len(numbers) < 2 or not missing.any():
+        return covariances
+    place = np.arange(len(numbers))
+    apart = (place[:, None] - place) ** 2.0 + np.where(np.eye(len(place)) > 0, np.inf, 0.0)
+    share = numbers / apart
+    others = np.einsum("ij,j...->i...", share / share.sum(axis=1, keepdims=True), covariances)
+    part = missing[:, None, None, None]
+    return (1.0 - part) * covariances + part * others
 
 
 def moments(

@@ -10,6 +10,7 @@ import numpy as np
 from scipy.special import softmax
 
 from liouville.curves import AbstractCurve, Constant, Knots
+from liouville.data import Snapshots, listed
 from liouville.numerics.conditioning import Choice
 from liouville.numerics.couplings import Chains, chains
 from liouville.numerics.distances import Cloud
@@ -30,7 +31,7 @@ from liouville.paths import (
 from liouville.tasks.cells.bootstrap import Sample
 from liouville.tasks.cells.conditions import interpolated
 from liouville.tasks.cells.config import PathConfig
-from liouville.tasks.cells.groups import clusters, mixtures
+from liouville.tasks.cells.groups import clusters, enough, mixtures
 from liouville.tasks.cells.judge import thin
 
 # Chains are matched exactly, which costs their number cubed: about a second a pair of snapshots for
@@ -101,6 +102,25 @@ def say_steps_of_chance(
             f"({steps.max():.3g} and {least:.3g} in scaled units): such steps are chance, and "
             "types whose shares change may be seen to turn into one another; compare fewer "
             "coordinates (--dims) or a smaller --delta",
+            stacklevel=2,
+        )
+
+
+def say_few_cells(cells: Snapshots) -> None:
+    """Warns of times whose cells are too few to tell the shape of their cloud.
+
+    Args:
+        cells: of training.
+    """
+    few = np.flatnonzero(cells.counts < enough(cells.dim))
+    if few.size:
+        name, times = cells.time_name, cells.distinct_times[few]
+        shown = listed([f"{n} at {name} {t:g}" for t, n in zip(times, cells.counts[few])], 4)
+        warnings.warn(
+            f"few cells for {cells.dim} coordinates: {shown} in training, and it takes "
+            f"{enough(cells.dim)} to tell the shape of a cloud; it is taken in part from other "
+            "times, and velocities there are doubtful: give fewer coordinates (--dims), or leave "
+            f"{name} {times[0]:g} out and compare",
             stacklevel=2,
         )
 
