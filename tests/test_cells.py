@@ -19,6 +19,7 @@ from liouville.objectives import NegativeLogLikelihood
 from liouville.runs.config import apply_settings
 from liouville.tasks.cells import _gaps as gaps_module
 from liouville.tasks.cells import groups as groups_module
+from liouville.tasks.cells import initial as initial_module
 from liouville.tasks.cells._gaps import Filled, fill_gaps, unfilled
 from liouville.tasks.cells._terms import training_likelihood
 from liouville.tasks.cells.bootstrap import Sample
@@ -26,6 +27,7 @@ from liouville.tasks.cells.config import CellsConfig, GapsConfig, PathConfig
 from liouville.tasks.cells.demo import demo_cells, distance_to_truth
 from liouville.tasks.cells.fit import _fill, fit_cells
 from liouville.tasks.cells.initial import (
+    _likeliest,
     chains_through,
     energy_of_chains,
     initial_path,
@@ -151,7 +153,7 @@ def test_groups_keep_their_spread_half_way():
     assert whole.points[label == 0, 1].std(axis=0)[1] < 1.6
 
 
-# Covariances of few cells
+# Covariances of few cells, and groups in many coordinates
 
 
 def test_covariances_of_few_cells_are_made_up_by_other_times():
@@ -203,6 +205,28 @@ def test_a_time_of_few_cells_is_said():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         say_few_cells(cells.select(times != 1.0))
+
+
+def test_in_many_coordinates_members_start_from_the_likeliest_of_several_groupings(monkeypatch):
+    """Two types that differ in two of 40 coordinates and in spread; fresh cells judge."""
+    rng = np.random.default_rng(1)
+
+    def draw(n: int) -> np.ndarray:
+        kind = rng.integers(2, size=(n, 1))
+        shift = 1.5 * np.eye(40)[:2].sum(axis=0)
+        return rng.normal(size=(n, 40)) * (1.0 - 0.6 * kind) + shift * kind
+
+    clouds = [draw(150) for _ in range(2)]
+    joined, fresh = unfilled(np.array([0.0, 1.0]), chains_through(clouds)), draw(1000)
+    cells, seeds = list(map(Cloud.of, clouds)), np.random.SeedSequence(0).generate_state(3)
+
+    def nats() -> np.ndarray:
+        starts = [_likeliest(joined, cells, 2, 800.0, 40, int(seed))[0] for seed in seeds]
+        return -np.array([start.log_density(fresh).mean() for start in starts])
+
+    several = nats()
+    monkeypatch.setattr(initial_module, "_GROUPINGS", 1)
+    assert several.max() < 40.0 < 43.0 < nats().max()
 
 
 @pytest.mark.parametrize("options", [{}, {"inertia": 0.0}, {"inertia": 1e3, "pull": 0.0}])

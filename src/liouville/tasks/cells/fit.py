@@ -36,6 +36,7 @@ from liouville.tasks.cells.growth import (
     growth_factors,
 )
 from liouville.tasks.cells.initial import (
+    FEW_COORDINATES,
     chains_through,
     choose_groups,
     energy_of_chains,
@@ -53,7 +54,7 @@ from liouville.training import Fit, Reason
 # What the motion along the chains costs by default, in nats per cell and coordinate.
 _ENERGY_SHARE = 0.025
 # Up to so many coordinates the rate is the largest, and the energy is measured at all times.
-_FEW_COORDINATES, _RATE, _TIMES = 15, 0.01, (32, 8)
+_RATE, _TIMES = 0.01, (32, 8)
 # Of the pace of training in more of them, all are so many steps.
 _PACE, _SHORT = ("validate_every", "checkpoint_every", "chunk"), 10
 
@@ -258,13 +259,13 @@ def _resolved(config: CellsConfig, joined: Chains, energy: float) -> CellsConfig
         weight = _ENERGY_SHARE * dim / max(energy, 1e-6)
         objective = dataclasses.replace(objective, energy=float(f"{weight:.3g}"))
     if objective.times is None:
-        objective = dataclasses.replace(objective, times=_TIMES[dim > _FEW_COORDINATES])
+        objective = dataclasses.replace(objective, times=_TIMES[dim > FEW_COORDINATES])
     if training.rate is None:
         # Steps of many entries of a covariance add up.
-        rate = _RATE * min(1.0, _FEW_COORDINATES / dim)
+        rate = _RATE * min(1.0, FEW_COORDINATES / dim)
         training = dataclasses.replace(training, rate=rate)
         usual = CellsConfig().training
-        if dim > _FEW_COORDINATES and all(
+        if dim > FEW_COORDINATES and all(
             getattr(training, name) == getattr(usual, name) for name in _PACE
         ):
             # The start is near what is best there, and soon only the training cells gain.

@@ -11,7 +11,6 @@ from liouville.numerics.mixtures import GaussianMixture
 from liouville.numerics.shrunken import follow, of_groups
 
 _RESTARTS = 4  # of k-means, of which the best is taken
-_STEPS = 5  # of expectation maximisation
 # Fewer cells than so many a coordinate do not tell the shape of a cloud.
 _ENOUGH = 5
 
@@ -24,6 +23,7 @@ def mixtures(
     *,
     prior: float,
     leading: int,
+    steps: int = 5,
 ) -> list[GaussianMixture]:
     """The mixture at each time whose parts are the groups, with the groups' shares of the mass.
 
@@ -41,12 +41,13 @@ def mixtures(
         cells: of every time, or `None` between two times that have some.
         prior: as how many chains the covariance within all groups counts in that of each.
         leading: beyond so many coordinates, covariances are diagonal.
+        steps: of expectation maximisation.
     """
     share, options = np.eye(label.max() + 1)[label], {"strength": prior, "leading": leading}
     found = []
     for x, m, cloud in zip(points.swapaxes(0, 1), masses.T, cells):
         mixture = of_groups(x, m, share, **options)
-        found.append(mixture if cloud is None else follow(mixture, *cloud, steps=_STEPS, **options))
+        found.append(mixture if cloud is None else follow(mixture, *cloud, steps=steps, **options))
     seen = [(i, 1.0 / np.square(x.shares).sum()) for i, x in enumerate(cells) if x is not None]
     shapes = together(np.stack([found[i].covariances for i, _ in seen]), [n for _, n in seen])
     for (i, _), covariances in zip(seen, shapes):
