@@ -412,6 +412,21 @@ def test_check_warns_of_cells_that_are_listed_twice_and_of_values_that_many_shar
         counts.check()
 
 
+def test_columns_that_are_sums_of_others_are_said() -> None:
+    rng = np.random.default_rng(0)
+    points, times = rng.normal(size=(100, 3)) * [1e-4, 1.0, 1e5], np.arange(100) % 2.0
+    total = points @ [3e4, -1.0, 2e-5]
+    for seen in (total, total.astype(np.float32)):
+        cells = Snapshots(np.column_stack([points, seen]), times, features=("a", "b", "c", "d"))
+        with pytest.warns(UserWarning, match=r"sums of others: [abcd]; .* plane .* --without"):
+            cells.check()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        noisy = total + 1e-4 * rng.normal(size=100)
+        Snapshots(np.column_stack([points, noisy]), times).check()
+        Snapshots(rng.normal(size=(4, 3)).cumsum(axis=1)[:, [0, 1, 2]], np.arange(4) % 2.0).check()
+
+
 def test_a_cluster_is_no_outlier() -> None:
     rng = np.random.default_rng(0)
     points = rng.normal(size=(400, 2)) * 0.01

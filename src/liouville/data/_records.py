@@ -6,6 +6,7 @@ from dataclasses import fields, replace
 from typing import Any, TypeVar, cast
 
 import numpy as np
+from scipy.linalg import qr
 
 from liouville.data._names import listed
 from liouville.errors import LiouvilleError, shown
@@ -20,6 +21,9 @@ _FAR, _TAKEN = 20.0, 5.0
 _MOST_OUTLIERS = 0.05
 # So many rows are looked at for values that they share, and from this share on they are many.
 _LOOKED_AT, _MANY = 2000, 0.1
+# A column follows from others if no more of its spread is its own; numbers in single precision
+# that sum to one leave a tenth of that.
+_OWN = 1e-6
 
 
 def put(record: Any, **values: Any) -> None:
@@ -144,10 +148,11 @@ def check_finite(points: np.ndarray, columns: Iterable[tuple[str, Any]], rows: s
 def column_warnings(
     points: np.ndarray, features: Sequence[str], source: str, *, constant: str
 ) -> list[str]:
-    """What looks wrong with columns: outliers, no spread (what that means), or copies."""
+    """What looks wrong with columns: outliers, no spread (what that means), copies or sums."""
     still, copies = [], []
+    others: list[int] = []
     seen: dict[bytes, str] = {}
-    for name, column in zip(features, points.T, strict=True):
+    for i, (name, column) in enumerate(zip(features, points.T, strict=True)):
         if np.all(column == column[0]):
             still.append(name)
             continue
@@ -156,6 +161,8 @@ def column_warnings(
         first = seen.setdefault(digest, name)
         if first != name:
             copies.append(f"{name} (of {first})")
+        else:
+            others.append(i)
     found = _outliers(points, features, source)
     if still:
         found.append(f"constant columns in {source}: {listed(still)}; {constant}")
@@ -164,7 +171,26 @@ def column_warnings(
             f"duplicated columns in {source}: {listed(copies)}; "
             "the points lie on a plane and their density is singular, drop the copies"
         )
-    return found
+    return found + _sums(points[:, others], [features[i] for i in others], source)
+
+
+def _sums(points: np.ndarray, features: Sequence[str], source: str) -> list[str]:
+    """Says columns that are weighted sums of others, as shares of one are, by some rows."""
+    some = points[:: max(1, len(points) // _LOOKED_AT)]
+    if len(some) <= 2 * len(features) or len(features) < 2:
+        return []  # few rows lie on a plane by chance
+    scaled = some - some.mean(axis=0)
+    scaled /= np.maximum(np.linalg.norm(scaled, axis=0), np.finfo(float).tiny)
+    factors: Any = qr(scaled, mode="r", pivoting=True)
+    own, order = np.abs(np.diag(factors[0])), factors[1]
+    names = [features[int(i)] for i in np.sort(order[own < _OWN])]
+    if not names:
+        return []
+    return [
+        f"columns of {source} that are sums of others: {listed(names)}; the points lie on a plane "
+        "and their density is singular, so that nats only say how narrow it may be: leave them out "
+        "with --without"
+    ]
 
 
 def shared_values(points: np.ndarray, features: Sequence[str], source: str) -> list[str]:
