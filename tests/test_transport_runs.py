@@ -18,9 +18,10 @@ from liouville.plots import explain, loss_curves
 from liouville.runs.folder import open_run
 from liouville.tasks.transport import measure as measures
 from liouville.tasks.transport.answers import transport_map
-from liouville.tasks.transport.config import DataConfig, EndsConfig
+from liouville.tasks.transport.config import DataConfig, EndsConfig, TransportConfig
 from liouville.tasks.transport.ends import read_ends
 from liouville.tasks.transport.fit import fit_transport
+from liouville.tasks.transport.problem import say_misfits, units_of
 from transport_cases import BRIEF, GOOD
 
 
@@ -85,6 +86,19 @@ def test_a_named_gaussian_takes_the_dimension_of_the_others():
     ends = ends_from("gaussian", cloud(40, 3))
     assert [end.dim for end in ends] == [3, 3]
     assert ends_from("gaussian", "gaussian")[0].dim == 2
+
+
+@pytest.mark.parametrize("least", [1e-5, 1e-9])
+def test_columns_of_unlike_size_are_said_and_refused_where_squares_are_lost(least):
+    scale, config = np.array([1.0, least]), TransportConfig(data=DataConfig(times=(0.0, 1.0)))
+    ends = ends_from(cloud(200) * scale, (cloud(200) + 1.0) * scale)
+    units = units_of(ends, config)
+    if least > 1e-8:
+        with pytest.warns(UserWarning, match=r"invisible: x2 .*; give them in units of like size"):
+            say_misfits(ends, units)
+    else:
+        with pytest.raises(LiouvilleError, match=r"the spread of x2 is .*leave one out"):
+            say_misfits(ends, units)
 
 
 def test_columns_of_files_go_together_and_lend_their_names():

@@ -162,7 +162,12 @@ class Standardisation(AbstractUnits):
         units.say_misfits(np.where(robust > 0, robust, spread), names)
         return units
 
-    def say_misfits(self, spread: np.ndarray, features: Sequence[str]) -> None:
+    def say_misfits(
+        self,
+        spread: np.ndarray,
+        features: Sequence[str],
+        remedy: str = "choose --scaling standard, or leave them out",
+    ) -> None:
         """Warns of columns whose spread, shape ``(d,)``, is far from one unit of the model.
 
         In single precision, and with a least scale of parts, a model does not see those that move
@@ -179,8 +184,7 @@ class Standardisation(AbstractUnits):
             if chosen.any():
                 named = [f"{features[i]} ({share[i]:.1e})" for i in np.flatnonzero(chosen).tolist()]
                 warnings.warn(
-                    f"the scale {what}: {listed(named, 6)} of it; choose --scaling standard, or "
-                    "leave them out",
+                    f"the scale {what}: {listed(named, 6)} of it; {remedy}",
                     stacklevel=3,
                 )
 

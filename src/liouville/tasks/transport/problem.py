@@ -32,6 +32,8 @@ from liouville.tasks.transport.ends import End
 
 # A Jacobian costs as much as many velocities, so its asymmetry is measured at fewer particles.
 _ASYMMETRY_SHARE = 8
+# Spreads of less than such a part of the largest are lost, as their squares are rounded.
+_LOST = 1e-8
 # Points of an end that robust scaling measures, and at which a user's functions are asked.
 _DRAWS, _LOOKED_AT = 4096, 32
 # Points of each end by whose optimal coupling the length of growth is chosen.
@@ -140,10 +142,22 @@ def check_functions(given: Given, settings: TransportConfig) -> None:
 
 
 def say_misfits(ends: Sequence[End], units: Standardisation) -> None:
-    """Warns of coordinates that the one scale of all does not fit."""
+    """Warns of coordinates that the one scale of all does not fit.
+
+    Raises:
+        LiouvilleError: if squares of one are lost to rounding beside those of the others.
+    """
     within = [np.diagonal(end.mixture.covariance) for end in ends]
     between = np.stack([end.mixture.mean for end in ends]).var(axis=0)
-    units.say_misfits(np.sqrt(np.mean(within, axis=0) + between), ends[0].features)
+    spread, names = np.sqrt(np.mean(within, axis=0) + between), ends[0].features
+    least = int(np.argmin(spread))
+    if spread[least] < _LOST * spread.max():
+        raise LiouvilleError(
+            f"the spread of {names[least]} is {spread[least]:.3g} beside {spread.max():.3g} of "
+            f"{names[int(np.argmax(spread))]}, and distances count all coordinates alike; give "
+            "them in units of like size, or leave one out (--without)"
+        )
+    units.say_misfits(spread, names, "give them in units of like size, or leave them out")
 
 
 def problem_of(given: Given, units: Standardisation, settings: TransportConfig) -> Problem:
