@@ -66,6 +66,16 @@ def test_bounds_of_gaussians(sigma):
     assert np.isfinite(found.discrete.error)
 
 
+def test_no_least_energy_is_below_the_bound_of_the_moments():
+    """One part in 2,000 is a thousand away: few draws see it, the moments do."""
+    far = GaussianMixture(
+        np.array([0.9995, 0.0005]), np.array([[0.0], [1000.0]]), np.ones((2, 1, 1))
+    )
+    found = bounds(far, gaussian(np.zeros(1), np.eye(1)), 0.0, points=500, repeats=2)
+    assert found.gaussian is not None
+    assert found.discrete.value < found.gaussian == found.least
+
+
 def test_bounds_of_mixtures():
     source, target = gaussian(np.zeros(2), np.eye(2)), mixture(1, 3)
     found = bounds(source, target, 0.0, points=500, repeats=2)

@@ -59,8 +59,13 @@ class Bounds(NamedTuple):
 
     @property
     def least(self) -> float:
-        """The best estimate of the least energy there is."""
-        return self.gaussian if self.is_exact and self.gaussian is not None else self.discrete.value
+        """The best estimate of the least energy there is.
+
+        A heavy tail or an outlier hides from draws, but not from the moments of the mixture.
+        """
+        if self.gaussian is None:
+            return self.discrete.value
+        return self.gaussian if self.is_exact else max(self.gaussian, self.discrete.value)
 
 
 def bounds(
