@@ -132,7 +132,9 @@ def test_steps_that_are_chance_are_said():
     """Two types at rest, alone and with forty coordinates of noise; then all of them move."""
     noise = [np.random.default_rng(i).normal(size=(len(x), 40)) for i, x in enumerate(two_types())]
     wide = [np.concatenate(pair, axis=1) for pair in zip(two_types(), noise)]
-    with pytest.warns(UserWarning, match="as far as between two halves of one .*--delta$"):
+    with pytest.warns(
+        UserWarning, match="as far as between two halves of one .*--growth none, and with fewer"
+    ):
         say_steps_of_chance(wide, chains_through(wide))
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -73,7 +73,7 @@ def test_transitions_are_written(run, tmp_path):
     rows = np.stack([written["to left"], written["to right"]], 1).astype(float)
     assert np.allclose(rows, np.eye(2), atol=0.1)
     assert np.allclose(rows.sum(1), 1.0)
-    assert written["share"].astype(float).sum() == pytest.approx(1.0)
+    assert written["share at 2"].astype(float).sum() == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize(

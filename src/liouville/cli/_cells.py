@@ -128,7 +128,9 @@ def transitions(
         by=by, descendants=growth, draws=draws, sigma=sigma, seed=seed,
     )  # fmt: skip
     columns = {f"to {name}": found.table[:, i] for i, name in enumerate(found.targets)}
-    named = {"from": np.array(found.sources), "share": found.masses, **columns}
+    # With descendants the shares are those of what is there at the other time.
+    share = f"share at {end if growth else start:g}"
+    named = {"from": np.array(found.sources), share: found.masses, **columns}
     finish_table(out, named, as_json, "groups")
 
 

@@ -6,7 +6,6 @@ from dataclasses import fields, replace
 from typing import Any, TypeVar, cast
 
 import numpy as np
-from scipy.linalg import qr
 
 from liouville.data._names import listed
 from liouville.errors import LiouvilleError, shown
@@ -176,6 +175,8 @@ def column_warnings(
 
 def _sums(points: np.ndarray, features: Sequence[str], source: str) -> list[str]:
     """Says columns that are weighted sums of others, as shares of one are, by some rows."""
+    from scipy.linalg import qr
+
     some = points[:: max(1, len(points) // _LOOKED_AT)]
     if len(some) <= 2 * len(features) or len(features) < 2:
         return []  # few rows lie on a plane by chance

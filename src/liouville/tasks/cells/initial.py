@@ -100,11 +100,12 @@ def say_steps_of_chance(
     rest = [_median_steps(chains_through(pair, noise=noise, seed=seed))[0] for pair in halves]
     steps, least = _median_steps(conserved), np.sqrt(np.square(rest).mean())
     if steps.max() ** 2 < _MORE_THAN_CHANCE * least**2:
+        fewer = ", and with fewer coordinates (--dims)" if snapshots[0].shape[1] > 2 else ""
         warnings.warn(
             f"cells step from one snapshot to the next as far as between two halves of one "
             f"({steps.max():.3g} and {least:.3g} in scaled units): such steps are chance, and "
-            "types whose shares change may be seen to turn into one another; compare fewer "
-            "coordinates (--dims) or a smaller --delta",
+            "types whose shares change may be seen to turn into one another; compare with --growth "
+            f"none{fewer}: what differs is not told by the cells",
             stacklevel=2,
         )
 

@@ -15,6 +15,7 @@ from liouville.objectives import NegativeLogLikelihood
 from liouville.tasks.cells.conditions import names_of, numbers_of, strata
 from liouville.tasks.cells.config import CellsConfig
 from liouville.tasks.cells.differences import compare_regions, gain, log_density_given
+from liouville.tasks.cells.initial import FEW_COORDINATES
 from liouville.tasks.cells.judge import (
     MOST_FITTED,
     MOST_MATCHED,
@@ -84,10 +85,13 @@ def measure(
         figures["cells a time of the mixture"] = MOST_FITTED
     if value > _CLEARLY and value > _ERRORS * error:
         worst = max(found.rows, key=lambda row: row["above"])
+        # In many coordinates training hardly leaves its start.
+        few = "more parts (--parts), more steps or less --energy"
+        remedy = few if model.dim <= FEW_COORDINATES else "fewer coordinates (--dims) or more parts"
         warnings.warn(
             f"the held-out nats are {value:.3f} ± {error:.3f} above those of a mixture fitted to "
             f"each time alone ({worst['above']:.3f} at {model.time_name} {worst['time']:g}): the "
-            "densities are not fitted well; give more parts (--parts), more steps or less --energy",
+            f"densities are not fitted well; give {remedy}",
             stacklevel=2,
         )
     if model.classes:
