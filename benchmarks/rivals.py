@@ -296,12 +296,16 @@ def report(name, shown, *, seconds, seed):
 
     def add(row):
         told = {key: value for key, value in row["detail"].items() if key != "tried"}
-        chosen = ", ".join(f"{key} {value}" for key, value in told.items())
+        chosen = ", ".join(f"{key} {_short(value)}" for key, value in told.items())
         bits = float(lattice.bits_per_dimension(-row["test"]))
         cells = {"density": NAMES[row["name"]], "test nats": row["test"], "chosen": chosen}
         shown.add({**cells, "bits per dimension": bits, "seconds": row["seconds"]})
 
     all_rivals(*rows, lattice, seconds=seconds, seed=seed, report=add)
+
+
+def _short(value):
+    return f"{value:.3g}" if isinstance(value, float) else value
 
 
 def main():

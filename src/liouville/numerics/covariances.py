@@ -24,26 +24,27 @@ def drawn_together(own: np.ndarray, mass: np.ndarray, strength: float) -> np.nda
         strength: $\kappa d$, as how many points what is common counts; the diagonal of the common
             shape counts as many in that.
     """
-    dim = own.shape[1]
-    scale, shape = _common(own, mass)
+    dim, share = own.shape[1], mass / mass.sum()
+    scale, shape = _common(own, share)
     # The scale of a part of very few points is not its own either.
-    typical = np.exp(np.average(np.log(scale), weights=mass))
+    typical = np.exp(share @ np.log(scale))
     count = mass * dim
     scale = (count * scale + _SCALE_COUNT * typical) / (count + _SCALE_COUNT)
     # In few points the shape that is common to all is not well known off its diagonal.
     unsure = strength / (mass.sum() + strength)
-    shape = (1.0 - unsure) * shape + unsure * np.diag(np.diag(shape))
-    share = (strength / (mass + strength))[:, None, None]
-    return (1.0 - share) * own + share * scale[:, None, None] * shape
+    shape = np.where(np.eye(dim) > 0.0, shape, (1.0 - unsure) * shape)
+    drawn = (strength / (mass + strength))[:, None, None]
+    return (1.0 - drawn) * own + drawn * scale[:, None, None] * shape
 
 
-def _common(own: np.ndarray, mass: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _common(own: np.ndarray, share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The scale of each part and the shape of all, of covariances `(parts, dim, dim)`."""
-    scale = np.ones(len(own))
-    shape = np.average(own, axis=0, weights=mass)
+    rows, dim = own.reshape(len(own), -1), own.shape[1]
+    scale, shape = np.ones(len(own)), share @ rows
     for _ in range(2):
         # Of a symmetric inverse, the trace of a product is the sum of the products of entries.
-        scale = (np.linalg.inv(shape) * own).sum(axis=(1, 2)) / own.shape[1]
-        scale = np.maximum(scale, _TINY)  # what rounding leaves may be below zero
-        shape = np.average(own / scale[:, None, None], axis=0, weights=mass)
-    return scale, shape
+        inverse = 1.0 / shape if dim == 1 else np.linalg.inv(shape.reshape(dim, dim)).ravel()
+        # What rounding leaves may be below zero.
+        scale = np.maximum(rows @ inverse / dim, _TINY)
+        shape = (share / scale) @ rows
+    return scale, shape.reshape(dim, dim)
