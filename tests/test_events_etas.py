@@ -13,7 +13,7 @@ from scipy import stats
 from liouville.data import Events
 from liouville.numerics.mixtures import GaussianMixture
 from liouville.numerics.parameters import Fixed
-from liouville.objectives import Objective, PlaceLikelihood, TimeLikelihood
+from liouville.objectives import Objective, PlaceLikelihood, TimeLikelihood, WithBackground
 from liouville.paths import LocationScale
 from liouville.problems.events import HawkesProcess
 from liouville.processes import (
@@ -29,9 +29,12 @@ from liouville.processes import (
     Triggered,
     log_power_law,
 )
+from liouville.tasks.events import etas
+from liouville.tasks.events._etas_law import WHOLE_PAST, log_likelihood
 from liouville.tasks.events.declustered import Choice, declustered
 from liouville.tasks.events.etas import fit_etas, static
 from liouville.tasks.events.odds import log_odds
+from liouville.tasks.events.scores import score
 from liouville.tasks.events.units import EventUnits
 from liouville.training import fit
 
@@ -300,6 +303,34 @@ def test_the_law_is_recovered():
         assert abs(value - true) < error, (name, value, true)
     # Chances to be background sum to their number, and tell it from what is triggered.
     assert found.chance.sum() == pytest.approx(TRUTH.rate * float(events.durations.sum()), rel=0.15)
+
+
+@pytest.mark.slow
+def test_beside_a_fit_the_law_sees_the_whole_past(monkeypatch):
+    monkeypatch.setattr(etas, "_MOST_PAST", 4)
+    events = catalogue(400.0, seed=1)
+    units = EventUnits.of(events, geographic=False)
+    few, reach = fit_etas(events, units, 4), units.reach(events, 4)
+    law, past = etas.plain_law(few, events, None, units, reach)
+    assert past == WHOLE_PAST
+
+    def nats(law, most, of=events):
+        found = score(law, units.excerpts(of, reach._replace(most=most), 32))
+        rates, places, _, passed = (np.asarray(a, float) for a in found)
+        return passed.sum() - (rates + places).sum()
+
+    # Fitted to all that came before, it is likelier than what was fitted to some of it.
+    excerpts = units.excerpts(events, None, 32)
+    seen = WithBackground(excerpts, etas.on_targets(few.declustered.log_density, excerpts))
+    whole = few.remembering(events, units)
+    assert log_likelihood(whole.law, seen) > log_likelihood(few.law, seen)
+    # Where it says less of validation, the other stands there.
+    end = float(events.windows[0, 1])
+    for begin in (0.3, 0.6, 0.9):
+        kept = events.between(begin * end, (begin + 0.1) * end, history_from=0.0)
+        own = nats(few.process(), 4, kept), nats(law, WHOLE_PAST, kept)
+        best = (0, WHOLE_PAST)[int(own[1] < own[0])]
+        assert etas.plain_law(few, events, kept, units, reach)[1] == best
 
 
 # What is known of every event.

@@ -26,6 +26,7 @@ from liouville.processes import (
     Nowhere,
     PointProcess,
     PowerZones,
+    Reach,
     Triggered,
     Unmarked,
 )
@@ -41,6 +42,7 @@ from liouville.tasks.events._etas_law import (
 from liouville.tasks.events.background import LITTLE, Separated, expected
 from liouville.tasks.events.declustered import Choice, Declustered, declustered
 from liouville.tasks.events.inherited import Inheritance, inherited
+from liouville.tasks.events.scores import score
 from liouville.tasks.events.units import EventUnits
 
 # Past events an event sees, and events an excerpt predicts.
@@ -188,6 +190,34 @@ def fit_etas(
     found = declustered(places, chance, fold, like=like, **more)
     level = expected(law.times.background, events) / float(events.durations.sum())
     return EtasFit(law, found, chance, level, value, inheritance)
+
+
+def plain_law(
+    etas: EtasFit, events: Events, kept: Events | None, units: EventUnits, reach: Reach
+) -> tuple[PointProcess, int]:
+    """The law that stands beside a model, and how many past events it sees; 0 for the usual ones.
+
+    It is that with the whole past, unless events kept for validation are likelier without.
+
+    Args:
+        etas: the law with the usual past.
+        events: those that it was fitted to.
+        kept: those of validation, if there are some.
+        units: those of the model.
+        reach: of the model.
+    """
+    whole = etas.remembering(events, units)
+    laws = [(etas.process(), 0), (whole.process(), WHOLE_PAST)]
+    if whole is etas or kept is None:
+        return laws[whole is not etas]
+
+    def nats(law: tuple[PointProcess, int]) -> float:
+        seen = reach._replace(most=law[1] or reach.most)
+        excerpts = units.excerpts(kept, seen, _TARGETS)
+        rates, places, _, passed = (np.asarray(a) for a in score(law[0], excerpts))
+        return float(passed.sum() - (rates + places)[np.asarray(excerpts.is_event)].sum())
+
+    return min(laws, key=nats)
 
 
 def without_triggering(etas: EtasFit, events: Events, units: EventUnits, quiet: Separated) -> float:

@@ -39,6 +39,7 @@ def load_events(run: Path | str) -> EventModel:
         model = EventModel(
             process=both[0],
             plain=both[1],
+            plain_past=content.get("plain_past", 0),
             reach=Reach(**content["reach"]),
             units=EventUnits.from_dict(content["units"]),
             region=None if region is None else Region.from_dict(region),
@@ -56,6 +57,8 @@ def _check(model: EventModel) -> None:
     claims = {
         "features, kinds, marks and time have names": all(isinstance(t, str) for t in texts),
         "its reach is a number of events": type(reach.most) is int and 0 < reach.most < 10**6,
+        "so is that of the plain law": type(model.plain_past) is int
+        and 0 <= model.plain_past < 10**6,
         "the influence of events is finite": bool(
             np.isfinite(reach[1:]).all() and reach.offset > 0
         ),

@@ -26,7 +26,7 @@ from liouville.tasks.events.baselines import baselines
 from liouville.tasks.events.changing import begun_anew, told_apart
 from liouville.tasks.events.config import EventsConfig
 from liouville.tasks.events.demo import demonstration
-from liouville.tasks.events.etas import EtasFit, fit_etas, on_targets, recent
+from liouville.tasks.events.etas import EtasFit, fit_etas, on_targets, plain_law, recent
 from liouville.tasks.events.inherited import MOST_KINDS
 from liouville.tasks.events.kinds import MATRIX
 from liouville.tasks.events.measure import Judged
@@ -146,7 +146,9 @@ def resolve(loaded: Loaded, config: EventsConfig, progress: bool | None = None) 
         odds = log_odds(process.places, units, events, reach)
         return units.excerpts(events, reach, targets, odds)
 
-    plain = None if etas is None else etas.remembering(training, units).process()
+    plain = (None, 0)
+    if etas is not None:
+        plain = plain_law(etas, training, kept, units, reach)
     excerpts = excerpts_of(training)
     # The background has seen the events; what it says of each without it is what counts.
     crossed = None if crossed is None else on_targets(crossed, excerpts)
@@ -229,7 +231,8 @@ def model(start: Start, result: Fit) -> EventModel:
         process=result.path,
         units=units,
         reach=reach,
-        plain=plain,
+        plain=plain[0],
+        plain_past=plain[1],
         features=training.features,
         time_unit=training.time_unit,
         origin=training.origin,

@@ -31,7 +31,6 @@ from liouville.tasks.events._compiled import (
     rates,
     velocities,
 )
-from liouville.tasks.events._etas_law import WHOLE_PAST
 from liouville.tasks.events._history import check_events, entries
 from liouville.tasks.events.catalogues import Catalogue, draw_catalogues
 from liouville.tasks.events.counted import counted, of_kinds
@@ -66,6 +65,7 @@ class EventModel:
         region: where events are observed, in the user's coordinates, if known.
         notes: anything JSON can hold.
         plain: the epidemic-type law of the same events, for comparison, if there is one.
+        plain_past: past events that it sees at most; 0 for as many as the model.
     """
 
     process: PointProcess
@@ -79,6 +79,7 @@ class EventModel:
     region: Region | None = None
     notes: dict[str, Any] = field(default_factory=dict)
     plain: PointProcess | None = None
+    plain_past: int = 0
 
     @property
     def dim(self) -> int:
@@ -117,10 +118,10 @@ class EventModel:
 
     @property
     def plain_model(self) -> "EventModel | None":
-        """The epidemic-type law as a model of its own, which sees the whole past."""
+        """The epidemic-type law as a model of its own."""
         if self.plain is None:
             return None
-        reach = self.reach._replace(most=max(self.reach.most, WHOLE_PAST))
+        reach = self.reach._replace(most=self.plain_past or self.reach.most)
         return dataclasses.replace(self, process=self.plain, plain=None, reach=reach)
 
     def counted(self, events: Events) -> Events:
@@ -330,6 +331,7 @@ class EventModel:
         content = {
             "processes": description,
             "reach": self.reach._asdict(),
+            "plain_past": self.plain_past,
             "units": self.units.to_dict(),
             "region": None if self.region is None else self.region.to_dict(),
             **{name: getattr(self, name) for name in PLAIN_FIELDS},
