@@ -11,6 +11,7 @@ import numpy as np
 
 from liouville.numerics.types import as_float
 from liouville.processes import (
+    AbstractMagnitudes,
     History,
     Kinds,
     PointProcess,
@@ -64,6 +65,12 @@ def densities(process: PointProcess, past: History, points: jax.Array) -> jax.Ar
     """The log-density of the place of an event, now."""
     path, now = process.places.after(past), jnp.zeros_like(past.origin)
     return _at_points(lambda x: log_density(path, now, x), points)
+
+
+@eqx.filter_jit
+def log_survival(marks: AbstractMagnitudes, excess: jax.Array) -> jax.Array:
+    """The log-chances of a mark as large or larger, of any shape."""
+    return jnp.vectorize(marks.log_survival)(excess)
 
 
 @eqx.filter_jit

@@ -27,6 +27,7 @@ from liouville.tasks.events._compiled import (
     by_block,
     densities,
     kind_chances,
+    log_survival,
     mass_of,
     rates,
     velocities,
@@ -266,7 +267,7 @@ class EventModel:
                 "marks of this run are not numbers, such as magnitudes; fit with --mark COLUMN"
             )
         excess = jnp.asarray(np.asarray(marks, np.float64) - self.units.mark_origin)
-        return np.exp(np.asarray(jnp.vectorize(law.log_survival)(excess), np.float64))
+        return np.exp(np.asarray(log_survival(law, excess), np.float64))
 
     def mass_inside(self, time: float, history: Events) -> float:
         """The mass of the density of places at a time inside of the region.
