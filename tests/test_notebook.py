@@ -4,8 +4,10 @@ import io
 import sys
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
+from liouville.data import Samples
 from liouville.tasks.cells.config import CellsConfig
 from liouville.tasks.cells.demo import demo_cells
 from liouville.tasks.cells.fit import CellsFit
@@ -55,3 +57,14 @@ def test_progress_is_a_bar_in_a_notebook(monkeypatch: pytest.MonkeyPatch) -> Non
     assert "<progress value='5' max='10'>" in bodies[1]
     assert "&lt;loss&gt; 1" in bodies[1]
     assert "5/10 · in 0 s" in bodies[2]
+
+
+def test_a_console_shows_what_things_are_and_not_their_numbers() -> None:
+    truth = demo_cells()
+    fitted = CellsFit(truth.model, CellsConfig(), [], {"cells": 3676}, "early", truth.cells)
+    assert repr(fitted) == "CellsFit\n  cells  3,676"
+    assert repr(truth.model).startswith("Model\n  ")
+    samples = Samples(np.zeros((5, 2)) + np.arange(5)[:, None])
+    assert repr(samples) == "Samples of data: 5 rows, 2 columns"
+    assert "<p>Samples of data" in samples._repr_html_()
+    assert repr(truth.cells).endswith("1200 at day 4")

@@ -20,6 +20,7 @@ from liouville.data._event_steps import step_of, within_steps
 from liouville.data._instants import DAY, is_stamp, iso, microseconds, time_number
 from liouville.data._names import check_choice, listed
 from liouville.data._records import (
+    AbstractRecord,
     chosen_rows,
     matrix_of,
     number_values,
@@ -32,8 +33,8 @@ from liouville.data._regions import Region
 from liouville.errors import LiouvilleError
 
 
-@dataclass(frozen=True, eq=False)
-class Events:
+@dataclass(frozen=True, eq=False, repr=False)
+class Events(AbstractRecord):
     """Sequences of events, each observed during a window of time, in the user's units.
 
     An event before the window of its sequence is history: it may excite others but is not itself

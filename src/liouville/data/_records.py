@@ -1,6 +1,8 @@
 """What the records of samples, snapshots and events have in common: checks, choices and splits."""
 
+import abc
 import hashlib
+import html
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields, replace
 from typing import Any, TypeVar, cast
@@ -23,6 +25,20 @@ _LOOKED_AT, _MANY = 2000, 0.1
 # A column follows from others if no more of its spread is its own; numbers in single precision
 # that sum to one leave a tenth of that.
 _OWN = 1e-6
+
+
+class AbstractRecord(abc.ABC):
+    """What was read. A console and a notebook show what that is, not all of its numbers."""
+
+    @abc.abstractmethod
+    def describe(self) -> str:
+        """What was read, in one line."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__} of {self.describe()}"
+
+    def _repr_html_(self) -> str:
+        return f"<p>{html.escape(repr(self))}</p>"
 
 
 def put(record: Any, **values: Any) -> None:

@@ -9,6 +9,7 @@ from liouville.data._dependent import dependent_columns
 from liouville.data._names import listed, not_found
 from liouville.data._quantisation import DequantisationMode, Quantisation, dequantise, quantisation
 from liouville.data._records import (
+    AbstractRecord,
     check_finite,
     chosen_rows,
     column_warnings,
@@ -25,8 +26,8 @@ from liouville.errors import LiouvilleError
 from liouville.numerics.repeats import twins
 
 
-@dataclass(frozen=True, eq=False)
-class Samples:
+@dataclass(frozen=True, eq=False, repr=False)
+class Samples(AbstractRecord):
     """Rows drawn from one distribution, or from one for each class, in the user's units.
 
     Attributes:

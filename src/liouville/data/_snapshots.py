@@ -9,6 +9,7 @@ import numpy as np
 
 from liouville.data._names import listed
 from liouville.data._records import (
+    AbstractRecord,
     check_finite,
     chosen_rows,
     column_warnings,
@@ -39,8 +40,8 @@ NO_GROUP = "-"
 """What cells without a group are called."""
 
 
-@dataclass(frozen=True, eq=False)
-class Snapshots:
+@dataclass(frozen=True, eq=False, repr=False)
+class Snapshots(AbstractRecord):
     """Points observed at a few times, in the user's units.
 
     Attributes:
@@ -114,6 +115,12 @@ class Snapshots:
     def dim(self) -> int:
         """Number of columns."""
         return self.points.shape[1]
+
+    def describe(self) -> str:
+        """What was read, in one line."""
+        pairs = zip(self.distinct_times, self.counts)
+        cells = listed([f"{n} at {self.time_name} {t:g}" for t, n in pairs])
+        return f"{self.source}: {self.dim} columns ({listed(self.features)}), cells {cells}"
 
     @property
     def distinct_times(self) -> np.ndarray:

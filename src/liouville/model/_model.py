@@ -37,7 +37,7 @@ from liouville.numerics.averages import error_of_average
 from liouville.numerics.finite import check_answers
 from liouville.numerics.plans import ConditionalLaw, Plan
 from liouville.runs import storage
-from liouville.runs.notebook import html_table
+from liouville.runs.notebook import html_table, text_table
 
 
 @dataclass(frozen=True, eq=False)
@@ -483,6 +483,9 @@ class Model:
             "sigma": np.asarray(self.sigma).tolist(),
             "parameters": sum(leaf.size for leaf in parameters.learned_leaves(self.path).values()),
         }
+
+    def __repr__(self) -> str:
+        return text_table("Model", ((name, str(value)) for name, value in self.facts().items()))
 
     def _repr_html_(self) -> str:
         return html_table((name, str(value)) for name, value in self.facts().items())

@@ -1,4 +1,4 @@
-"""Whether a person looks on in a notebook, and how to show something there."""
+"""Whether a person looks on in a notebook, and how to show something there or in a console."""
 
 import html
 import sys
@@ -30,3 +30,10 @@ def html_table(rows: Iterable[tuple[str, str]]) -> str:
     """Names and values as a table."""
     cells = (f"<td>{html.escape(name)}</td><td>{html.escape(value)}</td>" for name, value in rows)
     return f"<table>{''.join(f'<tr>{row}</tr>' for row in cells)}</table>"
+
+
+def text_table(title: str, rows: Iterable[tuple[str, str]]) -> str:
+    """Names and values below a title, one a line."""
+    rows = list(rows)
+    width = max((len(name) for name, _ in rows), default=0)
+    return "\n".join([title, *(f"  {name:<{width}}  {value}" for name, value in rows)])

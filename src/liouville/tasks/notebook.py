@@ -1,12 +1,19 @@
-"""What a notebook shows of a fit: its key figures, and the first picture of its report."""
+"""What a console or a notebook shows of a fit: key figures, and the first picture of a report."""
 
 import base64
 import html
 from typing import Any
 
-from liouville.runs.notebook import html_table
+from liouville.runs.notebook import html_table, text_table
 from liouville.tasks import load_task
 from liouville.tasks.pages import drawn
+
+
+def as_text(fitted: Any) -> str:
+    """The figures of the summary, one a line."""
+    from liouville.plots import flatten
+
+    return text_table(type(fitted).__name__, flatten(fitted.summary))
 
 
 def as_html(fitted: Any) -> str:

@@ -46,7 +46,7 @@ from liouville.tasks.cells.initial import (
     total_curves,
 )
 from liouville.tasks.cells.read import read
-from liouville.tasks.notebook import as_html
+from liouville.tasks.notebook import as_html, as_text
 from liouville.tasks.skeleton import fit_given
 from liouville.tasks.task import Start, Task, later
 from liouville.training import Fit, Reason
@@ -74,6 +74,7 @@ class CellsFit(NamedTuple):
     data: Any
     held_out: dict[str, dict[float, float]] = {}  # noqa: RUF012 - a tuple's default
 
+    __repr__ = as_text
     _repr_html_ = as_html
 
 

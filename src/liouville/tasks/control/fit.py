@@ -38,7 +38,7 @@ from liouville.tasks.control.measure import evaluate, measure, running_term
 from liouville.tasks.control.policy import Policy
 from liouville.tasks.control.problem import ControlProblem, Loaded
 from liouville.tasks.control.rollout import Rollout, roll_out
-from liouville.tasks.notebook import as_html
+from liouville.tasks.notebook import as_html, as_text
 from liouville.tasks.skeleton import fit_given
 from liouville.tasks.task import Start, Task, later
 from liouville.training import Fit, Reason
@@ -69,6 +69,7 @@ class ControlFit(NamedTuple):
     problem: ControlProblem
     rollout: Rollout | None = None
 
+    __repr__ = as_text
     _repr_html_ = as_html
 
     @property

@@ -17,7 +17,7 @@ from liouville.tasks.density._terms import Known, likelihood, start_likelihood, 
 from liouville.tasks.density.config import DensityConfig
 from liouville.tasks.density.read import read
 from liouville.tasks.density.split import Split, divide, quantisation_of
-from liouville.tasks.notebook import as_html
+from liouville.tasks.notebook import as_html, as_text
 from liouville.tasks.skeleton import fit_given
 from liouville.tasks.task import Start, Task, later
 from liouville.training import Fit, Reason
@@ -39,6 +39,7 @@ class DensityFit(NamedTuple):
     reason: Reason
     data: Any
 
+    __repr__ = as_text
     _repr_html_ = as_html
 
 

@@ -38,7 +38,7 @@ from liouville.tasks.events.score import score
 from liouville.tasks.events.scores import Scores
 from liouville.tasks.events.split import Loaded, Split
 from liouville.tasks.events.units import EventUnits
-from liouville.tasks.notebook import as_html
+from liouville.tasks.notebook import as_html, as_text
 from liouville.tasks.skeleton import fit_given
 from liouville.tasks.task import Rows, Say, Start, Task, later
 from liouville.training import Fit, Reason
@@ -69,6 +69,7 @@ class EventsFit(NamedTuple):
     scores: dict[str, Scores] = {}  # noqa: RUF012 - a tuple's default
     judged: Sequence[Judged] = ()
 
+    __repr__ = as_text
     _repr_html_ = as_html
 
 

@@ -23,6 +23,7 @@ from liouville.processes import (
     Reach,
 )
 from liouville.runs import storage
+from liouville.runs.notebook import html_table, text_table
 from liouville.tasks.events._compiled import (
     by_block,
     densities,
@@ -116,6 +117,13 @@ class EventModel:
             "reach": self.reach.most,
             "parameters": sum(leaf.size for leaf in learned_leaves(self.process).values()),
         }
+
+    def __repr__(self) -> str:
+        facts = ((name, str(value)) for name, value in self.facts().items())
+        return text_table("EventModel", facts)
+
+    def _repr_html_(self) -> str:
+        return html_table((name, str(value)) for name, value in self.facts().items())
 
     @property
     def plain_model(self) -> "EventModel | None":

@@ -15,7 +15,7 @@ from liouville.numerics.arguments import numbers
 from liouville.numerics.plans import Plan
 from liouville.objectives import Cost, Field
 from liouville.paths import AbstractPath, Gauged, Joined, LocationScale, Pushforward
-from liouville.tasks.notebook import as_html
+from liouville.tasks.notebook import as_html, as_text
 from liouville.tasks.settings import settings_of
 from liouville.tasks.skeleton import fit_given
 from liouville.tasks.task import Start, Task, later
@@ -58,6 +58,7 @@ class TransportFit(NamedTuple):
     data: Any
     ends: list[End]
 
+    __repr__ = as_text
     _repr_html_ = as_html
 
 
