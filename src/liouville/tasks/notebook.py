@@ -9,11 +9,11 @@ from liouville.tasks import load_task
 from liouville.tasks.pages import drawn
 
 
-def as_text(fitted: Any) -> str:
-    """The figures of the summary, one a line."""
+def as_text(self: Any) -> str:
+    """The figures of the summary of a fit, one a line: its `__repr__`."""
     from liouville.plots import flatten
 
-    return text_table(type(fitted).__name__, flatten(fitted.summary))
+    return text_table(type(self).__name__, flatten(self.summary))
 
 
 def as_html(fitted: Any) -> str:
