@@ -407,9 +407,12 @@ def test_check_warns_of_cells_that_are_listed_twice_and_of_values_that_many_shar
     with pytest.warns(UserWarning, match=r"very same value: c \(0 in 5.%\);.*--without c,"):
         cells.check()
     # Where most columns are so, nothing would be left.
-    counts = Snapshots(rng.poisson(1.0, (60, 30)) + 0.0, times)
+    counts = rng.poisson(1.0, (60, 30)) + 0.0
+    genes = Snapshots(np.log1p(counts), times)
     with pytest.warns(UserWarning, match=r"18 more; .* narrow it may be: give principal comp"):
-        counts.check()
+        genes.check()
+    with pytest.warns(UserWarning, match=r"^30 of 30 columns of data are whole numbers, as raw"):
+        Snapshots(counts, times).check()
 
 
 def test_columns_that_are_sums_of_others_are_said() -> None:

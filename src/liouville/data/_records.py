@@ -22,6 +22,8 @@ _FAR, _TAKEN = 20.0, 5.0
 _MOST_OUTLIERS = 0.05
 # So many rows are looked at for values that they share, and from this share on they are many.
 _LOOKED_AT, _MANY = 2000, 0.1
+# From so many columns on, whole numbers in most of them are counts.
+_FEWEST_COUNTS = 5
 # A column follows from others if no more of its spread is its own; numbers in single precision
 # that sum to one leave a tenth of that.
 _OWN = 1e-6
@@ -207,6 +209,19 @@ def _sums(points: np.ndarray, features: Sequence[str], source: str) -> list[str]
         f"columns of {source} that are sums of others: {listed(names)}; the points lie on a plane "
         "and their density is singular, so that nats only say how narrow it may be: leave them out "
         "with --without"
+    ]
+
+
+def raw_counts(points: np.ndarray, features: Sequence[str], source: str) -> list[str]:
+    """Says columns of whole numbers, by some rows of each, where these are most of many."""
+    some = points[:: max(1, len(points) // _LOOKED_AT)]
+    whole = np.all((some >= 0) & (some == np.round(some)), axis=0) & (np.ptp(some, axis=0) > 0)
+    if len(features) < _FEWEST_COUNTS or 2 * whole.sum() < len(features):
+        return []
+    return [
+        f"{whole.sum()} of {len(features)} columns of {source} are whole numbers, as raw counts "
+        "are, whose distances are mostly noise and depth: normalise them, take logarithms and give "
+        "principal components"
     ]
 
 

@@ -18,6 +18,7 @@ from liouville.data._records import (
     put,
     put_columns,
     put_names,
+    raw_counts,
     shared_values,
     shuffle,
     take,
@@ -202,7 +203,8 @@ class Snapshots(AbstractRecord):
             put(self, is_checked=True)
             still = "they carry no motion, leave them out with --without"
             given = (self.points, self.features, self.source)
-            said = (*column_warnings(*given, constant=still), *shared_values(*given))
+            values = raw_counts(*given) or shared_values(*given)
+            said = (*column_warnings(*given, constant=still), *values)
             for message in (*said, *self._crowded()):
                 warnings.warn(message, stacklevel=2)
             repeated = np.flatnonzero(twins(self._columns()) < np.arange(len(self)))
