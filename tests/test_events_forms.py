@@ -135,6 +135,46 @@ def test_a_column_tells_the_order_of_day_and_month(
         np.testing.assert_array_equal(apart.times, found.times)
 
 
+def test_times_of_day_by_what_they_are_beside_dates_are_said(tmp_path: Path) -> None:
+    path = _table(tmp_path, _columns(date=DAYS, heure=CLOCKS))
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        read_events(path, window=WINDOW)
+    message = next(str(one.message) for one in said if "heure" in str(one.message))
+    _is_the_catalogue(_read(path, time=message.rpartition("--time ")[2].removesuffix(")")))
+    # Where the stamps have times of day themselves, another column of them is something else.
+    whole = _columns(date=[f"{d}T{c}Z" for d, c in zip(DAYS, CLOCKS)], sunrise=CLOCKS)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        read_events(_table(tmp_path, whole, "b.csv"), window=WINDOW)
+
+
+def test_times_that_begin_again_with_a_column_are_said(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    who = np.repeat(["ann", "bob", "eve"], 5)
+    times = np.sort(rng.uniform(0.0, 9.0, (3, 5)), axis=1).ravel()
+    columns = {
+        "t": times,
+        "x": rng.random(15),
+        "y": rng.random(15),
+        "who": who,
+        "number": range(15),
+    }
+    path = _table(tmp_path, columns)
+    with pytest.warns(UserWarning, match="begin again 2 times where 'who' changes.*--sequence who"):
+        read_events(path, window=(0.0, 9.0), mark="none")
+    own = read_events(path, window=(0.0, 9.0), mark="none", sequence="who")
+    assert own.names == ("ann", "bob", "eve")
+    # In no order at all, or where times go on, no column is meant.
+    mixed = rng.permutation(15)
+    other = {name: np.asarray(column)[mixed] for name, column in columns.items()}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        read_events(_table(tmp_path, other, "b.csv"), window=(0.0, 9.0), mark="none")
+        columns["t"] = np.sort(times)
+        read_events(_table(tmp_path, columns, "c.csv"), window=(0.0, 9.0), mark="none")
+
+
 def test_rows_that_stand_for_several_events(tmp_path: Path) -> None:
     path = _table(
         tmp_path, {"t": [0, 7, 7, 14], "x": 4 * [1], "y": [1, 1, 2, 2], "cases": [2, 0, 1, 3]}

@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 
-from liouville.data import Events, Region
+from liouville.data import Events, Region, read_events
 
 
 def events_at(places: np.ndarray, **options) -> Events:
@@ -82,6 +82,40 @@ def test_one_place_for_all_stays_with_a_word():
     same = np.zeros((50, 2))
     with pytest.warns(UserWarning, match="all 50 events of data are at one place"):
         np.testing.assert_array_equal(events_at(same).check(repeats="keep").places, same)
+
+
+@pytest.mark.parametrize(("far", "count"), [((1e6, 1e6), 1), ((0.0, 0.0), 60), ((90.0, 9.0), 3)])
+def test_places_far_from_all_others_are_said_with_the_condition_that_leaves_them_out(
+    tmp_path, far, count
+):
+    rng = np.random.default_rng(0)
+    places = np.array([500.0, 900.0]) + rng.normal(size=(300, 2))
+    wrong = rng.permutation(300)[:count]
+    places[wrong] = far if count != 3 else places[wrong] + far * rng.uniform(1.0, 1.1, (3, 1))
+    table = {"t": np.arange(300) + rng.random(300), "x": places[:, 0], "y": places[:, 1]}
+    rows = "\n".join(",".join(map(repr, row)) for row in np.stack(list(table.values()), 1).tolist())
+    (tmp_path / "a.csv").write_text(f"t,x,y\n{rows}\n")
+    options = {"window": (0.0, 300.0)}
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        read_events(tmp_path / "a.csv", **options).check(repeats="keep")
+    message = next(str(one.message) for one in said if "farther from" in str(one.message))
+    assert message.startswith(f"{count} of 300 events")
+    condition = message.rpartition("--select '")[2].removesuffix("')")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        rest = read_events(tmp_path / "a.csv", select=condition, **options).check()
+    np.testing.assert_array_equal(rest.places, np.delete(places, wrong, axis=0))
+
+
+def test_clusters_and_heavy_tails_are_not_far():
+    rng = np.random.default_rng(0)
+    tight = np.array([[0.0, 0.0]]) + 0.01 * rng.normal(size=(280, 2))
+    around = np.concatenate([tight, rng.uniform(-9.0, 9.0, (20, 2))])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        events_at(around).check()
+        events_at(np.exp(1.5 * rng.normal(size=(300, 2)))).check()
 
 
 @pytest.mark.slow

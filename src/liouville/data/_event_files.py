@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import numpy as np
@@ -237,6 +238,8 @@ def _events(
         numbers, names = table.numbers(own.sequence or "")[rows].astype(np.intp), given.names
     else:
         numbers, names = _sequences(table, own.sequence, rows)
+        if own.sequence is None:
+            _say_restarts(table, own, moments.times, rows)
     if window is not None:
         windows, names, numbers = given_windows(window, moments, names, numbers, source)
     elif given.windows is not None:
@@ -302,6 +305,28 @@ def _say_types(table: Table) -> None:
             f"keep one with select (--select '{name}={types[0][0]}')",
             stacklevel=4,
         )
+
+
+def _say_restarts(table: Table, own: _Columns, times: np.ndarray, rows: np.ndarray) -> None:
+    """Says where times begin again with every new value of a column, as those of patients do."""
+    is_earlier = np.diff(times) < 0
+    if not is_earlier.any():
+        return
+    for name in table.names:
+        if name in (*own.features, own.counts) or name in own.time.split(", "):
+            continue
+        values = table.values(name)[rows]
+        is_new, different = values[1:] != values[:-1], len(np.unique(values))
+        is_sorted = is_new[is_earlier].all() and is_new.sum() == different - 1
+        if is_sorted and 2 * different <= len(rows) and 2 * is_earlier.sum() >= is_new.sum():
+            warnings.warn(
+                f"times of {table.source} begin again {int(is_earlier.sum())} times where {name!r} "
+                f"changes, but all rows are taken as one sequence; if each of its {different} "
+                f"values (patients, machines) has a course of its own, say so with sequence "
+                f"(--sequence {quote(name)})",
+                stacklevel=4,
+            )
+            return
 
 
 def _sequences(

@@ -1,5 +1,8 @@
 """Places that many events share: towns, cells of a grid, whole degrees."""
 
+from collections.abc import Sequence
+from shlex import quote
+
 import numpy as np
 
 from liouville.data._geography import EARTH_RADIUS
@@ -15,6 +18,10 @@ _MOST_MEDIANS = 2.0
 # this share of all.
 _LEAST_SHARE = 0.01
 _TRIES = 16  # to find a place inside the region
+# Places are far from all others if they are at one point beyond a gap as wide as the range of all
+# others, or so few of all beyond so many such ranges, and if the standard deviation is so many
+# times what it is without them. A process with heavy tails has clusters a few ranges away.
+_MOST_FAR, _RANGES, _LEAST_TAKEN = 0.01, 10.0, 1.5
 
 
 def around_shared(
@@ -55,6 +62,57 @@ def around_shared(
         "on a smaller scale"
     )
     return found
+
+
+def say_far(places: np.ndarray, features: Sequence[str], source: str, said: list[str]) -> None:
+    """Says which places are far from all others: beyond a gap wider than the others' whole range.
+
+    They are several at one point that is no town among towns, or at 0, 0, which stands for unknown,
+    or one of a hundred at most, ten ranges away; and they make the standard deviation half as large
+    again. Of fewer than 20 events nothing is said. The places stay, and `said` is told how to leave
+    them out.
+
+    Args:
+        places: shape `(n, dim)`.
+        features: the names of the coordinates.
+        source: where they came from, for the message.
+        said: to which the message is added.
+    """
+    is_towns, found, conditions = are_shared(places), np.zeros(len(places), bool), []
+    if len(places) < _FEWEST:
+        return
+    for name, column in zip(features, places.T, strict=True):
+        for sign, order in ((1.0, "<"), (-1.0, ">")):
+            far, middle = _beyond(sign * column, places, is_towns)
+            if far.any():
+                found |= far
+                conditions.append(f"{name}{order}{sign * middle:.12g}")
+    if not found.any():
+        return
+    one = ", ".join(f"{name} {value:g}" for name, value in zip(features, places[found][0]))
+    said.append(
+        f"{int(found.sum())} of {len(places)} events of {source} are farther from all others than "
+        f"these are from each other, such as {one}: scales and the background become theirs, and "
+        "what is near looks triggered; leave them out with select (--select "
+        f"{quote(','.join(conditions))})"
+    )
+
+
+def _beyond(column: np.ndarray, places: np.ndarray, is_towns: bool) -> tuple[np.ndarray, float]:
+    """Which places are beyond the widest such gap on the right of a coordinate; its middle."""
+    values = np.sort(column)
+    gaps = np.diff(values)
+    is_gap = (gaps > values[:-1] - values[0]) & (values[:-1] > values[0])
+    for i in np.flatnonzero(is_gap & (np.arange(1, len(values)) > len(values) / 2)).tolist():
+        far = column > values[i]
+        is_point = np.ptp(places[far], axis=0).max() == 0.0
+        is_point &= not places[far].any() or not (is_towns or far.sum() == 1)
+        is_wide = gaps[i] > _RANGES * (values[i] - values[0])
+        is_few = is_wide and far.sum() <= max(1, _MOST_FAR * len(values))
+        if (is_point or is_few) and column.std() > _LEAST_TAKEN * column[~far].std():
+            digits = 1 - int(np.floor(np.log10(gaps[i])))
+            return far, round(float(values[i] + values[i + 1]) / 2.0, digits)
+    return np.zeros(len(column), bool), 0.0
 
 
 def _moved(places: np.ndarray, width: np.ndarray, region: Region | None) -> np.ndarray:

@@ -5,6 +5,7 @@ import re
 import warnings
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from shlex import quote
 from typing import Literal, get_args
 
 import numpy as np
@@ -109,7 +110,24 @@ def times_of(
             f"column {name!r} of {table.source} holds times of day, such as {str(values[0])!r}, "
             f"without a date; name the date, too: --time date,{name}"
         )
+    if not names:
+        _say_clocks(table, name, values, apart)
     return (name,), values
+
+
+def _say_clocks(table: Table, date: str, values: np.ndarray, apart: Collection[str]) -> None:
+    """Says which columns, by what they hold, are times of day beside a column of mere dates."""
+    if not _all_match(values, _DATE):
+        return
+    others = [name for name in table.names if name not in (date, *apart)]
+    clocks = [name for name in others if _all_match(table.values(name), _CLOCK)]
+    if clocks:
+        warnings.warn(
+            f"{date!r} of {table.source} holds dates, and {listed(clocks)} times of day, which are "
+            f"not used; if events were at these times, say so with time (--time "
+            f"{quote(f'{date},{clocks[0]}')})",
+            stacklevel=5,
+        )
 
 
 def times_on_clock(

@@ -15,7 +15,7 @@ from liouville.data._event_checks import (
     missing_rows,
     numbers_of_equals,
 )
-from liouville.data._event_places import are_shared, around_shared
+from liouville.data._event_places import are_shared, around_shared, say_far
 from liouville.data._event_steps import step_of, within_steps
 from liouville.data._instants import DAY, is_stamp, iso, microseconds, time_number
 from liouville.data._names import check_choice, listed
@@ -338,6 +338,7 @@ def _clean(events: Events, missing: Missing, repeats: Repeats) -> tuple[Events, 
     if moved:
         said.append(f"{moved} events of {source} were not in order of time and are sorted")
         events = events.keep(order)
+    say_far(events.places, events.features, source, said)
     step = step_of(events.times, events.sequence)
     events = _without_repeats(events, repeats, step, said)
     places = around_shared(events.places, events.is_geographic, events.region, source, said)
