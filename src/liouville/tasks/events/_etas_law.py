@@ -31,6 +31,9 @@ from liouville.processes import (
 _SHARE_TRIGGERED = 0.5
 _DISTANCE, _EXCESS, _OFFSET = 0.02, 0.6, 0.02  # where the search begins; the last in mean gaps
 _MOST_EXCESS, _LEAST_FADING = 3.0, -0.5
+# By what exponent the largest mark has more children where the search begins, at most; of an
+# exponential law, whose largest of a million is 14 means, it is less.
+_MOST_GROWTH = 7.0
 # Past events that the law sees where it is judged: as good as all.
 WHOLE_PAST = 8192
 # As if so many more events of each kind had the mean number of children.
@@ -128,7 +131,9 @@ def initial_productivity(events: Events, marks: np.ndarray) -> AbstractProductiv
         return ByKind.of([_SHARE_TRIGGERED] * len(events.kinds))
     if events.marks is None:
         return Unmarked.of(_SHARE_TRIGGERED)
-    slope = 0.5 / max(float(np.mean(marks)), 1e-3)
+    slope = min(
+        0.5 / max(float(np.mean(marks)), 1e-3), _MOST_GROWTH / max(float(marks.max()), 1e-3)
+    )
     return ByMagnitude.of(_SHARE_TRIGGERED / float(np.exp(slope * marks).mean()), slope, 0.0)
 
 

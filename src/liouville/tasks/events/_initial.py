@@ -66,6 +66,8 @@ _MOST_ROWS = 20_000
 _SHARE_TRIGGERED = 0.5
 # So many bins above the least magnitude the most frequent one of a catalogue is that is incomplete.
 _INCOMPLETE = 4
+# Of an exponential law hardly any mark of a million is so many times the mean.
+_FAR = 20.0
 # How far the law of marks may be from an exponential one, as a probability.
 _SHAPE = 0.1
 _MARK_PARTS = 4
@@ -123,7 +125,7 @@ def initial(
     )
     if triggered is not None and etas is not None:
         key = jr.key(settings.training.seed)
-        places = _triggered(settings.places, events, etas, triggered, key)
+        places = _triggered(settings.places, events, units, etas, triggered, key)
     else:
         places = _places(settings.places, events, units, settings.training.seed)
     if isinstance(places, Triggered) and places.plain is not None and isinstance(intensity, Hawkes):
@@ -212,7 +214,12 @@ def _places(
 
 
 def _triggered(
-    options: PlacesConfig, events: Events, etas: EtasFit, own: Triggered, key: jax.Array
+    options: PlacesConfig,
+    events: Events,
+    units: EventUnits,
+    etas: EtasFit,
+    own: Triggered,
+    key: jax.Array,
 ) -> Triggered:
     """The places of the plain law, with what it does not have: spreading, zones by place."""
     plain = etas.process().places
@@ -236,7 +243,7 @@ def _triggered(
         zones = dataclasses.replace(
             zones,
             network=network,
-            mark_scale=float(max(np.std(events.marks), 1e-3))
+            mark_scale=float(max(np.std(units.marks(events)), 1e-3))
             if zones.growth is not None and events.marks is not None
             else 1.0,
         )
@@ -301,12 +308,20 @@ def initial_marks(events: Events, units: EventUnits, law: str = "auto") -> Abstr
         counts = np.bincount(events.marks.astype(int), minlength=len(events.kinds)) + 1.0
         return Kinds.of((counts / counts.sum()).tolist())
     if events.completeness is not None and law in ("auto", "exponential"):
-        return seen_magnitudes(events)
+        return seen_magnitudes(events, units.mark_scale)
     marks = units.marks(events)
     if not np.ptp(marks) > 0:
         raise LiouvilleError(
             f"all {events.mark_name} values of {events.source} are {units.mark_origin:g}, which "
             "have no law; leave them out (--mark none)"
+        )
+    if marks.max() > _FAR * marks.mean() and events.marks.min() > 0.0:
+        warnings.warn(
+            f"the largest {events.mark_name} of {events.source} is {events.marks.max():g}, "
+            f"{marks.max() / marks.mean():.0f} times what it is on average: numbers of triggered "
+            "events are exponential in it, as in magnitudes, which are logarithms; write a column "
+            "of its logarithm and name that with --mark, or leave it out (--mark none)",
+            stacklevel=2,
         )
     width = rounding_width(marks)
     peak = _most_frequent(marks, width, clearly=True)
@@ -318,7 +333,7 @@ def initial_marks(events: Events, units: EventUnits, law: str = "auto") -> Abstr
     if law == "auto" and peak > 0:
         # Their number does not fall from the least one on: small events were missed, and a law
         # that falls from there would draw far too many great ones.
-        least = units.mark_origin + peak
+        least = float(units.marks_to_user(np.asarray(peak)))
         warnings.warn(
             f"most values of {events.mark_name} are near {least:.4g}, the least is "
             f"{units.mark_origin:.4g}: smaller events were missed, and their law is fitted with "

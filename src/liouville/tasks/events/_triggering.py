@@ -85,8 +85,8 @@ def _rates(model: EventModel, training: Events, elapsed: np.ndarray) -> dict[str
         return {}
     own = {"any event": 0.0}
     if training.marks is not None and not training.kinds:
-        sizes = np.quantile(training.marks, [0.1, 0.99]).tolist()
-        own = {f"{model.mark_name} {m:.1f}": m - model.units.mark_origin for m in sizes}
+        sizes = np.quantile(training.marks, [0.1, 0.99])
+        own = {f"{model.mark_name} {m:.3g}": float(model.units.marks_to_model(m)) for m in sizes}
     elif training.kinds:
         own = {kind: float(i) for i, kind in enumerate(training.kinds[:3])}
     times = as_float(elapsed)

@@ -52,7 +52,12 @@ def load_events(run: Path | str) -> EventModel:
 def _check(model: EventModel) -> None:
     """Refuses a model whose parts do not fit each other; nothing is computed but shapes."""
     units, dim, process, reach = model.units, model.dim, model.process, model.reach
-    numbers = (units.center, units.scale, np.asarray(units.mark_origin))
+    numbers = (
+        units.center,
+        units.scale,
+        np.asarray(units.mark_origin),
+        np.asarray(units.mark_scale),
+    )
     texts = (*model.features, *model.kinds, model.time_unit, model.mark_name, model.origin or "")
     claims = {
         "features, kinds, marks and time have names": all(isinstance(t, str) for t in texts),
@@ -64,7 +69,7 @@ def _check(model: EventModel) -> None:
         ),
         f"its map is of {dim} coordinates": units.center.shape == units.scale.shape == (dim,),
         "its map is finite": all(np.isfinite(number).all() for number in numbers),
-        "its scales are positive": bool((units.scale > 0).all()),
+        "its scales are positive": bool((units.scale > 0).all()) and units.mark_scale > 0,
         "longitude, latitude and depth are three": units.projection is None or dim in (2, 3),
         "marks have a law": bool(model.mark_name) == (process.marks is not None),
         "notes are a mapping": isinstance(model.notes, dict),

@@ -25,7 +25,7 @@ FILES = ("catalogues.csv", "expected.dat", "numbers.csv", "forecast.png", "summa
 # In place of the second where CSEP has no form.
 PLAIN = "expected.csv"
 QUANTILES = (0.025, 0.25, 0.5, 0.75, 0.975)
-_LARGEST, _MOST_BINS = 10.0, 1000
+_MOST_BINS = 1000
 _SHOWN = 100  # latest events in the picture
 _SPANS, _MOST_SPANS = 50, 100_000  # of time, where events have no places
 
@@ -97,10 +97,10 @@ def bins_of(text: str | None, model: EventModel) -> np.ndarray | None:
         return None
     if not model.mark_name or model.kinds:
         raise LiouvilleError("--bins divides magnitudes, and the model has none; leave it out")
-    least = model.units.mark_origin
+    least, largest = model.units.mark_origin, model.units.largest_mark
     try:
         numbers = [float(part) for part in text.split(",")]
-        first, last, width = (least, _LARGEST, *numbers) if len(numbers) == 1 else numbers
+        first, last, width = (least, largest, *numbers) if len(numbers) == 1 else numbers
     except ValueError:
         raise LiouvilleError(
             f"--bins is {text!r}; give first,last,width such as 4.95,8.95,0.1, or a width"
@@ -117,7 +117,7 @@ def bins_of(text: str | None, model: EventModel) -> np.ndarray | None:
             stacklevel=2,
         )
     edges = np.round(first + width * np.arange(count + 1), 10)
-    return edges if len(numbers) == 1 else np.append(edges[:-1], max(edges[-1], _LARGEST))
+    return edges if len(numbers) == 1 else np.append(edges[:-1], max(edges[-1], largest))
 
 
 def spans_of(horizon: float, size: float | None = None) -> np.ndarray:
@@ -165,7 +165,8 @@ def mark_shares(model: EventModel, edges: np.ndarray) -> np.ndarray:
     law = model.process.marks
     if isinstance(law, GutenbergRichter) and law.bin_width:
         # Rounded magnitudes are on a grid: an edge between two of them stands for the upper one.
-        least, width = model.units.mark_origin + law.minimum, law.bin_width
+        least = float(model.units.marks_to_user(np.asarray(law.minimum)))
+        width = law.bin_width * model.units.mark_scale
         edges = least + width * np.ceil((edges - least) / width - 1e-6)
     above = model.mark_survival(edges)
     above[-1] = 0.0
@@ -189,9 +190,11 @@ def summary_of(model: EventModel, forecast: Forecast, grid: Grid | None) -> dict
         "quantiles": {f"{q:g}": round(float(np.quantile(numbers, q)), 4) for q in QUANTILES},
     }
     if model.mark_name and not model.kinds and len(drawn.marks):
-        least, largest = int(np.ceil(model.units.mark_origin)), int(np.floor(drawn.marks.max()))
+        one = model.units.mark_scale
+        least = int(np.ceil(model.units.mark_origin / one))
+        largest = int(np.floor(drawn.marks.max() / one))
         found[f"chance of {model.mark_name} at least"] = {
-            f"{m}": len(np.unique(drawn.number[drawn.marks >= m])) / drawn.size
+            f"{m * one:.12g}": len(np.unique(drawn.number[drawn.marks >= m * one])) / drawn.size
             for m in range(least, largest + 1)
         }
     if model.kinds:
@@ -239,7 +242,11 @@ def write_forecast(
     with writing(folder), hidden_folder(folder) as partial:
         if grid is not None and csep.has_form(model):
             assert model.origin is not None
-            edges = np.array([model.units.mark_origin, _LARGEST]) if bins is None else bins
+            edges = (
+                np.array([model.units.mark_origin, model.units.largest_mark])
+                if bins is None
+                else bins
+            )
             text = csep.gridded(grid, edges, mark_shares(model, edges))
             (partial / "expected.dat").write_text(text)
             (partial / "catalogues.csv").write_text(csep.catalogues(forecast.drawn, model.origin))

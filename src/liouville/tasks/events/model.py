@@ -100,7 +100,7 @@ class EventModel:
         """The slope of the law of magnitudes, if it is that of Gutenberg and Richter."""
         law = self.process.marks
         slope = law.b_value if isinstance(law, AbstractMagnitudes) else None
-        return None if slope is None else float(slope)
+        return None if slope is None else float(slope) / self.units.mark_scale
 
     def facts(self) -> dict[str, Any]:
         """What `liouville info` says of the model, as JSON can hold it."""
@@ -163,6 +163,7 @@ class EventModel:
         is_last = np.asarray(chosen.is_interval[:, -1])
         rates, places, marks, own = (a[is_event] for a in (*found, passed[:, :-1]))
         volume = self.units.log_volume(events.places[~events.is_history])
+        marks = marks - np.log(self.units.mark_scale)
         return Scores(rates, places + volume, marks, own, passed[:, -1][is_last])
 
     def log_odds(self, history: Events) -> np.ndarray:
@@ -274,7 +275,7 @@ class EventModel:
             raise LiouvilleError(
                 "marks of this run are not numbers, such as magnitudes; fit with --mark COLUMN"
             )
-        excess = jnp.asarray(np.asarray(marks, np.float64) - self.units.mark_origin)
+        excess = jnp.asarray(self.units.marks_to_model(np.asarray(marks, np.float64)))
         return np.exp(np.asarray(log_survival(law, excess), np.float64))
 
     def mass_inside(self, time: float, history: Events) -> float:
@@ -331,7 +332,7 @@ class EventModel:
         return drawn._replace(
             times=drawn.times + start,
             places=self.units.to_user(drawn.places),
-            marks=drawn.marks + self.units.mark_origin,
+            marks=self.units.marks_to_user(drawn.marks),
         )
 
     def save(self, file: Path) -> None:

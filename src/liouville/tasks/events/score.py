@@ -28,7 +28,6 @@ from liouville.tasks.task import NewData, Say
 _SURPRISING = 20.0
 _DAY, _YEAR = 86400.0, 31557600.0  # seconds
 _BIN = 0.1  # magnitudes, as in CSEP's experiments
-_LARGEST = 10.0
 
 
 def score(run: Run, own: Loaded | None, new: NewData, say: Say) -> dict[str, Any]:
@@ -242,8 +241,9 @@ def tests(
     marks: dict[str, Any] = {}
     if model.mark_name and not model.kinds:
         # Around the values to which catalogues round; all that the model draws is in one.
-        many = int(np.ceil((_LARGEST - model.units.mark_origin) / _BIN))
-        bins = model.units.mark_origin + _BIN * (np.arange(many + 1) - 0.5)
+        least, width = model.units.mark_origin, _BIN * model.units.mark_scale
+        many = int(np.ceil((model.units.largest_mark - least) / width))
+        bins = least + width * (np.arange(many + 1) - 0.5)
         bins[0] = -np.inf
         marks = {"marks": drawn.marks, "observed_marks": observed.marks, "magnitude_edges": bins}
     outcomes = consistency(

@@ -14,6 +14,7 @@ from liouville.tasks.events.config import EventsConfig
 
 # Of the influence of past events: the slope over that of their law, the offset in mean gaps.
 _SLOPE, _OFFSET = 0.8, 0.05
+_LARGEST = 10.0  # no magnitude is above
 # The border of a region: pieces an edge on a map, nodes a piece, and the longest piece.
 _EDGE_PIECES, _EDGE_NODES, _LONGEST = 16, 8, 0.1
 
@@ -23,12 +24,14 @@ class EventUnits(AbstractUnits):
     r"""Places go to an equal-area map if they are geographic, then to standardised coordinates.
 
     Times keep their unit: rates are per user's unit of time. Marks are counted from their least,
-    which the model's reference is.
+    which the model's reference is, in the power of ten next to twice their standard deviation: one
+    for magnitudes, a thousand or more for amounts of money.
     """
 
     center: np.ndarray  # of the coordinates, on the map if there is one, (dim,)
     scale: np.ndarray  # likewise; on a map all coordinates have one
     mark_origin: float = 0.0  # the mark that the model calls zero
+    mark_scale: float = 1.0  # the difference of marks that the model calls one
     # How fast events become fewer with the mark, by which the share that is seen falls with the
     # completeness; zero if that does not change.
     decay: float = 0.0
@@ -44,12 +47,14 @@ class EventUnits(AbstractUnits):
         scale = places.std(axis=0)
         if geographic:
             scale = np.full_like(scale, np.sqrt(np.mean(scale**2)))
-        least = 0.0 if events.marks is None or events.kinds else float(events.marks.min())
-        decay = (
-            0.0 if events.completeness is None else float(np.exp(seen_magnitudes(events).log_decay))
-        )
+        least, one, decay = 0.0, 1.0, 0.0
+        if events.marks is not None and not events.kinds:
+            least, spread = float(events.marks.min()), float(events.marks.std())
+            one = 10.0 ** round(np.log10(2.0 * spread)) if spread > 0.0 else 1.0
+        if events.completeness is not None:
+            decay = float(np.exp(seen_magnitudes(events, one).log_decay))
         widths = np.where(scale > 0, scale, 1.0)
-        return cls(places.mean(axis=0), widths, least, decay, projection)
+        return cls(places.mean(axis=0), widths, least, one, decay, projection)
 
     @classmethod
     def chosen(cls, settings: EventsConfig, events: Events) -> "EventUnits":
@@ -85,7 +90,22 @@ class EventUnits(AbstractUnits):
         """Marks as the model counts them; zeros without marks."""
         if events.marks is None:
             return np.zeros(len(events))
-        return events.marks - self.mark_origin
+        return self.marks_to_model(events.marks)
+
+    def marks_to_model(self, marks: np.ndarray) -> np.ndarray:
+        """Marks in the user's unit to the model's."""
+        return (marks - self.mark_origin) / self.mark_scale
+
+    def marks_to_user(self, marks: np.ndarray) -> np.ndarray:
+        """Inverse of `marks_to_model`."""
+        return marks * self.mark_scale + self.mark_origin
+
+    @property
+    def largest_mark(self) -> float:
+        """Where bins of marks end: what no magnitude exceeds, of others ten units of the model."""
+        if self.mark_scale == 1.0:
+            return _LARGEST
+        return self.mark_origin + _LARGEST * self.mark_scale
 
     def reach(self, events: Events, most: int) -> Reach:
         r"""Which past events count, by what is usual.
@@ -117,7 +137,7 @@ class EventUnits(AbstractUnits):
         more: Any = {"targets": targets, "reach": reach, "log_odds": odds, **options}
         if events.completeness is not None:
             known = events.completeness
-            least = np.maximum(known.least - self.mark_origin, 0.0)
+            least = np.maximum(self.marks_to_model(known.least), 0.0)
             more["seen"] = Seen(known.times, least, self.decay)
         return Excerpts.of(times, places, marks, events.windows, **more)
 
@@ -154,6 +174,7 @@ class EventUnits(AbstractUnits):
             "center": self.center.tolist(),
             "scale": self.scale.tolist(),
             "mark_origin": self.mark_origin,
+            "mark_scale": self.mark_scale,
             "decay": self.decay,
             "projection": None if self.projection is None else self.projection.to_dict(),
         }
@@ -166,13 +187,17 @@ class EventUnits(AbstractUnits):
             np.asarray(data["center"], float),
             np.asarray(data["scale"], float),
             float(data["mark_origin"]),
+            float(data.get("mark_scale", 1.0)),
             float(data["decay"]),
             None if projection is None else Projection.from_dict(projection),
         )
 
 
-def seen_magnitudes(events: Events) -> GutenbergRichter:
-    """The law of magnitudes above their least one, of events that were seen from others on."""
+def seen_magnitudes(events: Events, one: float = 1.0) -> GutenbergRichter:
+    """The law of magnitudes above their least one, of events that were seen from others on.
+
+    It is that of magnitudes counted in `one`.
+    """
     assert events.completeness is not None
     assert events.marks is not None
     excess = events.marks - events.completeness.at(events.times)
@@ -180,4 +205,5 @@ def seen_magnitudes(events: Events) -> GutenbergRichter:
         raise LiouvilleError(
             f"no magnitude of {events.source} is above the completeness of its time; check --mc"
         )
-    return GutenbergRichter.fitted(excess.clip(0.0), 0.0, rounding_width(events.marks))
+    width = rounding_width(events.marks)
+    return GutenbergRichter.fitted(excess.clip(0.0) / one, 0.0, width / one)
