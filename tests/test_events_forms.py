@@ -72,6 +72,9 @@ TIMES = {
     "day and origin time": {"Date": DAYS, "OriginTime": CLOCKS},
     "slashes": {"date": [d.replace("-", "/") for d in DAYS], "time": ["0:00", *CLOCKS[1:]]},
     "digits": {"date": [d.replace("-", "") for d in DAYS], "time": ["0", "71317", "213951.0"]},
+    "Spanish": {"fecha": DAYS, "hora": CLOCKS},
+    "German": {"Datum": DAYS, "Uhrzeit": CLOCKS},
+    "Japanese": {"日時": [f"{day}T{clock}Z" for day, clock in zip(DAYS, CLOCKS)]},
     "six columns": _PARTS,
     "other names": dict(zip(("YYYY", "MO", "DD", "HH", "MI", "SS"), zip(*_SPLIT))),
     "days and clock": {**{k: _PARTS[k] for k in ("year", "month", "day")}, "time": CLOCKS},
@@ -136,11 +139,11 @@ def test_a_column_tells_the_order_of_day_and_month(
 
 
 def test_times_of_day_by_what_they_are_beside_dates_are_said(tmp_path: Path) -> None:
-    path = _table(tmp_path, _columns(date=DAYS, heure=CLOCKS))
+    path = _table(tmp_path, _columns(date=DAYS, klokke=CLOCKS))
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         read_events(path, window=WINDOW)
-    message = next(str(one.message) for one in said if "heure" in str(one.message))
+    message = next(str(one.message) for one in said if "klokke" in str(one.message))
     _is_the_catalogue(_read(path, time=message.rpartition("--time ")[2].removesuffix(")")))
     # Where the stamps have times of day themselves, another column of them is something else.
     whole = _columns(date=[f"{d}T{c}Z" for d, c in zip(DAYS, CLOCKS)], sunrise=CLOCKS)
@@ -207,12 +210,22 @@ def test_rows_that_stand_for_several_events(tmp_path: Path) -> None:
         ({"started_at": DAYS, "ended_at": DAYS}, "several columns of times: started_at, ended_at"),
         ({**_PARTS, "month": [3, 13, 3]}, "2019-13-01.*line 3"),
         ({**_PARTS, "hour": [3, 4.5, 3]}, "hour 4.5.* on line 3 of .* is no time"),
+        ({"month": [3, 4, 5], "day": [3, 2, 1]}, "'day' of .* begins again 2 times.*--time day"),
+        ({"hour": [23, 7, 0]}, "'hour' of .* from 0 to 23 and begins again.*year,month,day"),
         ({"time": ["2019-03-01T00:00:00 CST"] * 3}, "CST has several meanings"),
     ],
 )
 def test_times_that_are_asked_for(tmp_path: Path, times: Any, pattern: str) -> None:
     with _raises(pattern):
         read_events(_table(tmp_path, _columns(**times)))
+
+
+def test_parts_of_letters_are_no_names(tmp_path: Path) -> None:
+    with _raises("no column of times"):
+        read_events(_table(tmp_path, _columns(été=[1, 2, 3])))
+    # A count from a start, which begins again, can be meant.
+    path = _table(tmp_path, {"day": [3, 2, 1], "x": [1, 2, 3], "y": [3, 1, 2]})
+    assert read_events(path, time="day", window=(0, 9)).times.tolist() == [3, 2, 1]
 
 
 def test_times_by_name(tmp_path: Path) -> None:
@@ -247,6 +260,9 @@ def _minutes(x: float, side: str) -> str:
         (("long", "lat"), lambda x: _minutes(x, ""), lambda x: f"{int(x)}°{x % 1 * 60:.0f}'0\""),
         (("event_lon", "event_lat"), str, str),
         (("EventLongitude", "EventLatitude"), str, str),
+        (("Longitud", "Latitud"), str, str),
+        (("Längengrad", "Breitengrad"), str, str),
+        (("経度", "緯度"), str, str),
     ],
 )
 def test_places_in_all_forms(tmp_path: Path, names: Any, longitude: Any, latitude: Any) -> None:

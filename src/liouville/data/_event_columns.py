@@ -15,7 +15,8 @@ from liouville.data._roles import USUAL
 from liouville.data._tables import Table
 from liouville.errors import LiouvilleError
 
-_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
+# Letters of all alphabets: without them the name of summer in French, *été*, would be *t*.
+_WORD = re.compile(r"[A-Z]+(?![^\W\d_A-Z])|[A-Z]?[^\W\d_A-Z]+|[0-9]+")
 _UNITS = {"deg", "degree", "degrees", "km", "utc", "gmt", "wgs", "84", "dd"}
 # A column with one of these words says something about a role, and is not it.
 _ABOUT = {
@@ -23,21 +24,24 @@ _ABOUT = {
     *("updated", "stations", "count", "id", "name", "scale", "method", "quality", "gap"),
 }
 
-_LONGITUDE, _LATITUDE = set(USUAL["longitude"]), set(USUAL["latitude"])
-_DEPTH = {"depth"}
+# Beside English, names in other languages that mean nothing else.
+_LONGITUDE = {*USUAL["longitude"], "longitud", "longitudine", "längengrad", "経度", "经度", "經度"}
+_LATITUDE = {*USUAL["latitude"], "latitud", "latitudine", "breitengrad", "緯度", "纬度"}
+_DEPTH = {"depth", "profundidad", "profondeur", "profundidade", "tiefe", "深さ", "深度"}
 _EAST, _NORTH = {"x", "east", "easting", "eastings"}, {"y", "north", "northing", "northings"}
 _SIZE = {
     *("magnitude", "mag", "mw", "mww", "mwc", "mwb", "mwr", "mwp", "ml", "mlh", "mb"),
-    *("mblg", "mj", "mjma"),
+    *("mblg", "mj", "mjma", "magnitud", "magnitudine", "マグニチュード", "震级"),
 }
 
 _TIME_NAMES = (
     *("time", "times", "datetime", "date_time", "timestamp", "origin_time", "event_time"),
     *("origin_datetime", "decimal_year", "year_decimal", "decyear", "epoch", "date"),
     *("origin_date", "event_date", "occurred_at", "origintime", "t", "day", "days", "hour"),
-    *("hpf", "dpf", "hpi"),
+    *("hpf", "dpf", "hpi", "fecha", "fecha_hora", "datum", "zeit", "日時", "発生日時", "日付"),
 )
-_TIME_WORDS = {"time", "date", "datetime", "timestamp", "at", "week"}
+_TIME_WORDS = {"time", "date", "datetime", "timestamp", "at", "week", "fecha", "datum", "zeit"}
+_CLOCKS = {"hora", "heure", "uhrzeit", "ora", "時刻"}
 _MARK_NAMES = (
     *("magnitude", "mag", "magnitude_value", "mag_value", "preferred_magnitude", "mark", "marks"),
     *("mw", "mww", "mw_pref", "mwc", "mwb", "mwr", "ml", "mj", "mjma", "mb"),
@@ -108,7 +112,7 @@ def time_columns(table: Table, apart: Collection[str] = ()) -> list[str]:
 
 def dated_columns(table: Table, apart: Collection[str] = ()) -> list[str]:
     """Columns with a word of time in their names, of which two can be a date and a time of day."""
-    return _with_word(table, {*_TIME_WORDS, "day", "hms", "clock"}, apart)
+    return _with_word(table, {*_TIME_WORDS, "day", "hms", "clock", *_CLOCKS}, apart)
 
 
 def part_columns(table: Table, apart: Collection[str] = ()) -> list[str]:

@@ -21,6 +21,7 @@ from liouville.data._event_columns import (
     mark_columns,
     sequence_column,
     type_column,
+    words_of,
 )
 from liouville.data._event_marks import marks_of
 from liouville.data._event_select import counted
@@ -31,11 +32,13 @@ from liouville.data._events import Events
 from liouville.data._names import listed, names_among
 from liouville.data._regions import Region
 from liouville.data._sources import Source
-from liouville.data._tables import Table, is_missing
+from liouville.data._tables import Table, as_numbers, is_missing
 from liouville.errors import LiouvilleError
 
 # More different texts in a column are no types of events.
 _MOST_TYPES = 20
+# Columns with these names may be a part of the time, up to a number at which it begins again.
+_CYCLES = {"day": 31.0, "hour": 24.0}
 
 
 def read_events(
@@ -161,6 +164,8 @@ def _columns(
     is_unmarked = named_mark is None and mark == NONE
     if sequence is None:
         sequence = sequence_column(table, (*used, mark)) or NONE
+    if sequence == NONE and time is None:
+        _refuse_part(table, used[0], times)
     is_guess = counts is None
     counts = counts or count_column(table, (*used, mark, sequence)) or NONE
     for name in (*features, mark, sequence, counts):
@@ -304,6 +309,23 @@ def _say_types(table: Table) -> None:
             f"{listed([f'{kind} ({count})' for kind, count in types], 4)}; all of them are taken: "
             f"keep one with select (--select '{name}={types[0][0]}')",
             stacklevel=4,
+        )
+
+
+def _refuse_part(table: Table, name: str, times: np.ndarray) -> None:
+    """Refuses days of months and hours of days that begin again, of which no time is known."""
+    most = _CYCLES.get("_".join(words_of(name)))
+    numbers = None if most is None else as_numbers(times)
+    if numbers is None or not np.isfinite(numbers).all():
+        return
+    restarts = int(np.sum(np.diff(numbers) < 0))
+    is_part = (numbers == np.floor(numbers)).all() and numbers.min() >= 0 and numbers.max() <= most
+    if is_part and restarts > 1:
+        raise LiouvilleError(
+            f"column {name!r} of {table.source} is from {numbers.min():g} to {numbers.max():g} and "
+            f"begins again {restarts} times, as days of a month and hours of a day do: name all "
+            "columns of the time (--time year,month,day), write one with the date, or say that "
+            f"these go on from a start: --time {quote(name)}, and --sequence if several have one"
         )
 
 
