@@ -5,12 +5,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax.numpy as jnp
+import jax.random as jr
 import numpy as np
 
 from liouville.data import Events
 from liouville.errors import LiouvilleError
-from liouville.processes import Poisson, WithCovariates
+from liouville.objectives import TimeLikelihood
+from liouville.processes import ConstantRate, Hawkes, Poisson, WithCovariates
 from liouville.tasks.events.background import expected
 from liouville.tasks.events.config import EventsConfig
 from liouville.tasks.events.gain import gain_rows, information_gain
@@ -24,6 +27,8 @@ from liouville.tasks.task import Start
 
 # Events on which the cut-off is measured.
 _SAMPLE = 1000
+# A share of triggered events that times have to bear out, and how many numbers tell when.
+_SAID, _NUMBERS = 0.1, 3
 
 
 class Judged(NamedTuple):
@@ -210,6 +215,8 @@ def parameters(model: EventModel, training: Events) -> dict[str, Any]:
         found["branching ratio"] = float(hawkes.branching_ratio(own, odds))
         share = 1.0 - expected(hawkes.background, training) / int(training.counts.sum())
         found["share of the training events that are triggered"] = max(share, 0.0)
+        if share >= _SAID:
+            _say_told_by_places(model, training, share)
         if hawkes.heredity is not None:
             found["heredity"] = float(hawkes.heredity)
     driven = hawkes.background if hawkes is not None else model.process.intensity
@@ -220,6 +227,29 @@ def parameters(model: EventModel, training: Events) -> dict[str, Any]:
     if model.b_value is not None:
         found["b-value"] = model.b_value
     return {key: round(value, 4) for key, value in found.items()} | _of_kinds(model, training)
+
+
+def _say_told_by_places(model: EventModel, training: Events, share: float) -> None:
+    r"""Says that times do not bear out the triggered events, by the Bayesian information criterion.
+
+    Beside a constant background it is $\frac32 \log n$ that they have to gain over a constant rate.
+    """
+    law, count = model.process.intensity, int(training.counts.sum())
+    is_plain = isinstance(law, Hawkes) and isinstance(law.background, ConstantRate)
+    if not (is_plain and model.dim) or training.completeness is not None:
+        return
+    term = eqx.filter_jit(TimeLikelihood(excerpts=model.excerpts(training)))
+    nats = float(term(model.process, key=jr.key(0)))
+    gain, price = count * (1.0 + np.log(training.mean_gap) - nats), 0.5 * _NUMBERS * np.log(count)
+    if gain < price:
+        warnings.warn(
+            f"{share:.0%} of the training events are said to be triggered, but their times do not "
+            f"ask for it: {max(gain, 0.0):.1f} nats in all over a constant rate at a price of "
+            f"{price:.1f}. Places alone tell it, as they do where they lie on lines (roads, "
+            "faults) that the background is too smooth for: the density of places is fitted, but "
+            "do not read the branching ratio as triggering",
+            stacklevel=3,
+        )
 
 
 def beside_plain_models(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
