@@ -173,7 +173,11 @@ class DetectedMagnitudes(AbstractMagnitudes):
 
 
 class MixtureMarks(AbstractMagnitudes):
-    """Real marks with a mixture law, if wanted above a minimum only.
+    r"""Real marks with a mixture law, if wanted above a minimum only.
+
+    Of marks that were rounded to multiples of a width $\delta$ the law is that of their bins,
+    $P(m) = F(m + \delta/2) - F(m - \delta/2)$, and the log-density $\log(P/\delta)$: a density of
+    such marks has no largest likelihood, as parts shrink onto them.
 
     Attributes:
         location: of the parts, shape `(parts,)`, learned.
@@ -181,6 +185,10 @@ class MixtureMarks(AbstractMagnitudes):
         logits: of all weights but the first, whose logit is zero, shape `(parts - 1,)`, learned.
         family: the standard density of all parts.
         minimum: the least mark, below which the mixture is cut off; `None` for the whole line.
+        bin_width: $\delta$; zero if marks are not rounded. It goes with the whole line.
+
+    Raises:
+        ValueError: if there is a minimum and a width.
     """
 
     location: Float[Array, " parts"]
@@ -188,6 +196,13 @@ class MixtureMarks(AbstractMagnitudes):
     logits: Float[Array, " rest"]
     family: AbstractFamily = Gaussian()
     minimum: float | None = eqx.field(static=True, default=None)
+    bin_width: float = eqx.field(static=True, default=0.0)
+
+    def __check_init__(self):
+        if self.bin_width and self.minimum is not None:
+            raise ValueError(
+                f"a mixture has a minimum ({self.minimum}) or bins ({self.bin_width}), not both"
+            )
 
     @staticmethod
     def spread(
@@ -196,6 +211,7 @@ class MixtureMarks(AbstractMagnitudes):
         *,
         family: AbstractFamily | None = None,
         minimum: float | None = None,
+        bin_width: float = 0.0,
     ) -> "MixtureMarks":
         """Parts at quantiles of given marks, as wide as they are apart, to be learned.
 
@@ -210,6 +226,7 @@ class MixtureMarks(AbstractMagnitudes):
             logits_of(None, parts),
             Gaussian() if family is None else family,
             None if minimum is None else float(minimum),
+            float(bin_width),
         )
 
     @property
@@ -220,6 +237,8 @@ class MixtureMarks(AbstractMagnitudes):
     def log_density(self, mark: Scalar) -> Scalar:
         """The log-density; about -1e30 below the minimum."""
         line = self._line()
+        if self.bin_width:
+            return self._log_mass(line, mark) - math.log(self.bin_width)
         if self.minimum is None:
             return line.log_density(mark)
         least = jnp.asarray(self.minimum, mark.dtype)
@@ -228,16 +247,18 @@ class MixtureMarks(AbstractMagnitudes):
         return jnp.where(allowed, line.log_density(inside) - line.log_tails(least)[1], NEVER)
 
     def log_survival(self, mark: Scalar) -> Scalar:
-        """The log-share of the mixture at or above the mark, zero below the minimum."""
+        """The log-share at or above the mark, zero below the minimum; of bins, at their centres."""
         line = self._line()
         if self.minimum is None:
-            return line.log_tails(mark)[1]
+            return line.log_tails(mark - 0.5 * self.bin_width)[1]
         least = jnp.asarray(self.minimum, mark.dtype)
         return line.log_tails(jnp.maximum(mark, least))[1] - line.log_tails(least)[1]
 
     def sample(self, *, key: RandomKey) -> Float[Array, ""]:
         """One mark."""
         line = self._line()
+        if self.bin_width:
+            return self.bin_width * jnp.round(line.sample(key=key) / self.bin_width)
         if self.minimum is None:
             return line.sample(key=key)
         # The share of the tail above the minimum that is above the draw, uniform.
@@ -245,6 +266,16 @@ class MixtureMarks(AbstractMagnitudes):
         log_right = line.log_tails(jnp.asarray(self.minimum, self.location.dtype))[1] + above
         log_left = jnp.log(-jnp.expm1(jnp.minimum(log_right, -jnp.finfo(log_right.dtype).tiny)))
         return jnp.maximum(line.quantile(log_left - log_right), self.minimum)
+
+    def _log_mass(self, line: MixtureOnLine, mark: Scalar) -> Scalar:
+        """The log-mass of the bin around a mark, as a difference of the smaller tails."""
+        (left, right), (farther, beyond) = (
+            line.log_tails(mark + step * self.bin_width) for step in (-0.5, 0.5)
+        )
+        is_left = farther < right
+        whole, rest = jnp.where(is_left, farther, right), jnp.where(is_left, left, beyond)
+        gap = jnp.minimum(rest - whole, -jnp.finfo(whole.dtype).eps)
+        return whole + jnp.log(-jnp.expm1(gap))
 
     def _line(self) -> MixtureOnLine:
         weights = log_weights(self.logits)

@@ -71,6 +71,7 @@ _FAR = 20.0
 # How far the law of marks may be from an exponential one, as a probability.
 _SHAPE = 0.1
 _MARK_PARTS = 4
+_COARSE = 0.05  # standard deviations of rounding that a density of marks must not be finer than
 # Of the self-exciting rate before training: exponentials beside the law of Omori and Utsu, and the
 # least share of the events that are background.
 _SHARE_OF_EXPONENTIALS, _LEAST_BACKGROUND = 0.1, 0.01
@@ -329,7 +330,8 @@ def initial_marks(events: Events, units: EventUnits, law: str = "auto") -> Abstr
         peak = _most_frequent(marks, width, clearly=False)
         law = "auto" if _is_exponential(marks, peak) else "mixture"
     if law == "mixture":
-        return MixtureMarks.spread(marks, _MARK_PARTS)
+        is_coarse = width > _COARSE * marks.std()
+        return MixtureMarks.spread(marks, _MARK_PARTS, bin_width=width if is_coarse else 0.0)
     if law == "auto" and peak > 0:
         # Their number does not fall from the least one on: small events were missed, and a law
         # that falls from there would draw far too many great ones.

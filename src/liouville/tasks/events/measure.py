@@ -224,9 +224,10 @@ def parameters(model: EventModel, training: Events) -> dict[str, Any]:
     if isinstance(driven, WithCovariates):
         for name, effect in zip(model.notes["covariates"], driven.coefficients.tolist()):
             found[f"background times, one deviation of {name} more"] = float(np.exp(effect))
+    shown = {key: round(value, 4) for key, value in found.items()}
     if model.b_value is not None:
-        found["b-value"] = model.b_value
-    return {key: round(value, 4) for key, value in found.items()} | _of_kinds(model, training)
+        shown["b-value"] = float(f"{model.b_value:.4g}")  # small where marks are amounts
+    return shown | _of_kinds(model, training)
 
 
 def _say_told_by_places(model: EventModel, training: Events, share: float) -> None:

@@ -354,7 +354,7 @@ def _mark_pictures(model: EventModel, judged: Sequence[Judged]) -> list[Picture]
         ]
     seen = np.concatenate(list(marks.values()))
     grid = np.linspace(seen.min(), seen.max(), _MARKS)
-    note = "" if model.b_value is None else f"b = {model.b_value:.3f}"
+    note = "" if model.b_value is None else f"b = {model.b_value:.4g}"
     return [
         Picture(
             "marks.png",
