@@ -1,8 +1,10 @@
 """Marks in any unit: what is fitted does not depend on it."""
 
 import dataclasses
+from typing import Any
 
 import jax
+import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
@@ -25,6 +27,10 @@ TRUTH = HawkesProcess(
 )
 
 
+def law_of(events: Events) -> Any:
+    return initial_marks(events, EventUnits.of(events, geographic=False))
+
+
 def drawn(one: float, least: float = 0.0) -> Events:
     """Events whose marks are counted in a unit of so many."""
     found = TRUTH.sample(200.0, seed=0)
@@ -45,9 +51,10 @@ def test_the_model_counts_marks_of_any_unit_alike(one):
     units, own = (EventUnits.of(e, geographic=False) for e in (plain, other))
     assert own.mark_scale == pytest.approx(one)
     np.testing.assert_allclose(own.marks(other), units.marks(plain), rtol=1e-6, atol=1e-9)
+    assert other.marks is not None
     np.testing.assert_allclose(own.marks_to_user(own.marks(other)), other.marks, rtol=1e-12)
     assert own.reach(other, 64).slope == pytest.approx(units.reach(plain, 64).slope, rel=1e-6)
-    law, same = (initial_marks(e, u) for e, u in ((plain, units), (other, own)))
+    law, same = law_of(plain), law_of(other)
     assert float(same.b_value) == pytest.approx(float(law.b_value), rel=1e-5)
 
 
@@ -70,27 +77,27 @@ def test_marks_in_whole_numbers_have_a_law_of_their_bins():
     severity = rng.choice([1.0, 2.0, 3.0, 4.0, 5.0], 400, p=[0.1, 0.3, 0.2, 0.1, 0.3])
     columns = (np.sort(rng.uniform(0.0, 9.0, 400)), rng.random((400, 2)), np.zeros(400, int))
     events = Events(*columns, np.array([[0.0, 9.0]]), marks=severity)
-    law = initial_marks(events, EventUnits.of(events, geographic=False))
+    law = law_of(events)
     assert isinstance(law, MixtureMarks)
     assert law.bin_width == 1.0
 
     # Parts on the points: their likelihood has a largest value, the entropy of the shares.
     points = dataclasses.replace(law, log_scale=law.log_scale * 0.0 - 4.0)
     points = dataclasses.replace(points, location=law.location.at[:].set([0.0, 1.0, 2.0, 4.0]))
-    grid = np.arange(-40.0, 45.0)
+    grid = jnp.arange(-40.0, 45.0, dtype=jnp.float32)
     for own in (law, points):
-        logs = np.array(jax.vmap(own.log_density)(grid.astype(np.float32)))
+        logs = np.array(jax.vmap(own.log_density)(grid))
         assert np.exp(logs).sum() == pytest.approx(1.0, abs=1e-5)
         assert np.exp(logs).max() <= 1.0 + 1e-5
-        above = np.exp(jax.vmap(own.log_survival)(grid.astype(np.float32)))
+        above = np.exp(jax.vmap(own.log_survival)(grid))
         np.testing.assert_allclose(above[:-1] - above[1:], np.exp(logs)[:-1], atol=2e-6)
-        slopes = jax.vmap(jax.grad(lambda m, own=own: own.log_density(m)))(grid[36:50].astype("f4"))
+        slopes = jax.vmap(jax.grad(lambda m, own=own: own.log_density(m)))(grid[36:50])
         assert np.isfinite(np.asarray(slopes)).all()
     drawn_marks = jax.vmap(lambda key: law.sample(key=key))(jr.split(jr.key(0), 200))
     np.testing.assert_array_equal(drawn_marks, np.round(drawn_marks))
     # The control: a density has no bound.
     free = dataclasses.replace(points, bin_width=0.0)
-    assert float(free.log_density(np.float32(1.0))) > 1.0
+    assert float(free.log_density(jnp.float32(1.0))) > 1.0
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """Places that many events share: towns, cells of a grid, whole degrees."""
 
 import warnings
+from typing import Any
 
 import numpy as np
 import pytest
@@ -95,7 +96,7 @@ def test_places_far_from_all_others_are_said_with_the_condition_that_leaves_them
     table = {"t": np.arange(300) + rng.random(300), "x": places[:, 0], "y": places[:, 1]}
     rows = "\n".join(",".join(map(repr, row)) for row in np.stack(list(table.values()), 1).tolist())
     (tmp_path / "a.csv").write_text(f"t,x,y\n{rows}\n")
-    options = {"window": (0.0, 300.0)}
+    options: Any = {"window": (0.0, 300.0)}
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         read_events(tmp_path / "a.csv", **options).check(repeats="keep")
