@@ -61,7 +61,7 @@ Options = TypeVar("Options", PlacesConfig, TrainingConfig)
 _MOST_PARTS = {"routed": 250, "recalled": 32, "triggered": 500, "moving": 500, "static": 1000}
 _EVENTS_A_PART, _EVENTS_A_PART_ALONE = 60, 30
 # From so many events on a network of the place learns more than chance.
-_SOME = 500
+_SOME = 1000
 _MOST_ROWS = 20_000
 _SHARE_TRIGGERED = 0.5
 # So many bins above the least magnitude the most frequent one of a catalogue is that is incomplete.
