@@ -308,7 +308,7 @@ def test_the_law_is_recovered():
 @pytest.mark.slow
 def test_beside_a_fit_the_law_sees_the_whole_past(monkeypatch):
     monkeypatch.setattr(etas, "_MOST_PAST", 4)
-    events = catalogue(400.0, seed=1)
+    events = catalogue(400.0, seed=2)
     units = EventUnits.of(events, geographic=False)
     few, reach = fit_etas(events, units, 4), units.reach(events, 4)
     law, past = etas.plain_law(few, events, None, units, reach)
