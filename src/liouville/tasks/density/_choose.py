@@ -38,7 +38,7 @@ class Choice(NamedTuple):
     """A configuration without open choices, the path to start from, and how it was chosen."""
 
     config: DensityConfig
-    path: AbstractPath | None = None  # unless it is to be made of all samples that training has
+    path: AbstractPath | None = None  # if there is one already
     gain: float | None = None  # what the trial said for the richer family, in nats a row
     is_interrupted: bool = False  # the user stopped the trial
 
@@ -91,7 +91,7 @@ def choose(
         return Choice(rich, tried, is_interrupted=True)
     gain, error = average_of(before - after, validation)
     if not gain > max(_LEAST_GAIN, 0.0 if is_many else _ERRORS * error):
-        return Choice(plain, gain=gain)
+        return Choice(plain, path, gain)
     return Choice(rich, tried if is_many or rich.path.members == 1 else None, gain)
 
 

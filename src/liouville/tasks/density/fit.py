@@ -66,13 +66,14 @@ def fit_density(
 def resolve(data: Samples | Split, config: DensityConfig, progress: bool | None = None) -> Start:
     """The family, if need be by a trial, the path it starts from, and what training makes small."""
     parts = data if isinstance(data, Split) else divide(data, config)
-    units = columns_of(parts.known, config.data)
+    joined, seed = parts.without_validation(), config.training.seed
+    units = columns_of(joined.training, config.data)
     choice = choose(config, parts.training, parts.validation, units, progress=progress)
-    is_mixture = choice.config.path.model == "mixture"
-    if is_mixture and isinstance(data, Samples):
-        parts = parts.without_validation()
-    training, seed = parts.training, config.training.seed
-    path = choice.path
+    path, is_mixture = choice.path, choice.config.path.model == "mixture"
+    if is_mixture and isinstance(data, Samples) and joined is not parts:
+        # The end that was tried is that of the training samples alone.
+        parts, path = joined, None
+    training = parts.training
     if path is None:
         points = units.to_model(training.points)
         path = initial_path(points, training, choice.config.path, seed=seed)

@@ -14,14 +14,10 @@ class Split(NamedTuple):
     validation: Samples | None
     test: Samples | None
 
-    @property
-    def known(self) -> Samples:
-        """All but those of the report."""
-        return self.training if self.validation is None else self.training.join(self.validation)
-
     def without_validation(self) -> "Split":
         """The same with the samples of validation among those for training."""
-        return Split(self.known, None, self.test)
+        kept = self.validation
+        return self if kept is None else Split(self.training.join(kept), None, self.test)
 
 
 def divide(samples: Samples, config: DensityConfig) -> Split:
