@@ -351,18 +351,18 @@ def _likeliest(
     compared after one step of expectation maximisation.
     """
 
-    def found(own: int, **steps: int) -> list[GaussianMixture]:
-        rows = (filled.points, filled.masses, clusters(filled.points, parts, own), cells)
+    def found(label: np.ndarray, **steps: int) -> list[GaussianMixture]:
+        rows = (filled.points, filled.masses, label, cells)
         return mixtures(*rows, prior=prior, leading=leading, **steps)
 
-    def nats(own: int) -> float:
-        pairs = ((mixture, x) for mixture, x in zip(found(own, steps=1), cells) if x is not None)
+    def nats(label: np.ndarray) -> float:
+        pairs = ((mixture, x) for mixture, x in zip(found(label, steps=1), cells) if x is not None)
         return sum(len(x) * float(x.shares @ m.log_density(x.points)) for m, x in pairs)
 
     if filled.points.shape[-1] <= FEW_COORDINATES:
-        return found(seed)
+        return found(clusters(filled.points, parts, seed))
     seeds = [seed, *np.random.SeedSequence(seed).generate_state(_GROUPINGS - 1).tolist()]
-    return found(max(seeds, key=nats))
+    return found(max((clusters(filled.points, parts, own) for own in seeds), key=nats))
 
 
 def _log_shares(
