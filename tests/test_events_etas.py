@@ -30,9 +30,9 @@ from liouville.processes import (
     log_power_law,
 )
 from liouville.tasks.events import etas
-from liouville.tasks.events._etas_law import WHOLE_PAST, log_likelihood
+from liouville.tasks.events._etas_law import log_likelihood
 from liouville.tasks.events.declustered import Choice, declustered
-from liouville.tasks.events.etas import fit_etas, static
+from liouville.tasks.events.etas import WHOLE_PAST, fit_etas, static
 from liouville.tasks.events.odds import log_odds
 from liouville.tasks.events.scores import score
 from liouville.tasks.events.units import EventUnits

@@ -78,9 +78,9 @@ def say_far(places: np.ndarray, features: Sequence[str], source: str, said: list
         source: where they came from, for the message.
         said: to which the message is added.
     """
-    is_towns, found, conditions = are_shared(places), np.zeros(len(places), bool), []
     if len(places) < _FEWEST:
         return
+    is_towns, found, conditions = are_shared(places), np.zeros(len(places), bool), []
     for name, column in zip(features, places.T, strict=True):
         for sign, order in ((1.0, "<"), (-1.0, ">")):
             far, middle = _beyond(sign * column, places, is_towns)

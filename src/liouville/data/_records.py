@@ -195,7 +195,7 @@ def _sums(points: np.ndarray, features: Sequence[str], source: str) -> list[str]
     """Says columns that are weighted sums of others, as shares of one are, by some rows."""
     from scipy.linalg import qr
 
-    some = points[:: max(1, len(points) // _LOOKED_AT)]
+    some = _some(points)
     if len(some) <= 2 * len(features) or len(features) < 2:
         return []  # few rows lie on a plane by chance
     scaled = some - some.mean(axis=0)
@@ -212,9 +212,14 @@ def _sums(points: np.ndarray, features: Sequence[str], source: str) -> list[str]
     ]
 
 
+def _some(points: np.ndarray) -> np.ndarray:
+    """Rows at equal distances, of which something is looked for."""
+    return points[:: max(1, len(points) // _LOOKED_AT)]
+
+
 def raw_counts(points: np.ndarray, features: Sequence[str], source: str) -> list[str]:
     """Says columns of whole numbers, by some rows of each, where these are most of many."""
-    some = points[:: max(1, len(points) // _LOOKED_AT)]
+    some = _some(points)
     whole = np.all((some >= 0) & (some == np.round(some)), axis=0) & (np.ptp(some, axis=0) > 0)
     if len(features) < _FEWEST_COUNTS or 2 * whole.sum() < len(features):
         return []
@@ -230,7 +235,7 @@ def shared_values(points: np.ndarray, features: Sequence[str], source: str) -> l
 
     Where most columns are so, as of raw genes, to leave them out is no remedy.
     """
-    some = points[:: max(1, len(points) // _LOOKED_AT)]
+    some = _some(points)
     found, names = [], []
     for name, column in zip(features, some.T, strict=True):
         values, counts = np.unique(column, return_counts=True)

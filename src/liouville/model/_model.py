@@ -37,11 +37,11 @@ from liouville.numerics.averages import error_of_average
 from liouville.numerics.finite import check_answers
 from liouville.numerics.plans import ConditionalLaw, Plan
 from liouville.runs import storage
-from liouville.runs.notebook import html_table, text_table
+from liouville.runs.notebook import AbstractFacts
 
 
-@dataclass(frozen=True, eq=False)
-class Model:
+@dataclass(frozen=True, eq=False, repr=False)
+class Model(AbstractFacts):
     r"""A path together with the units of the data it was fitted to.
 
     Points have any leading batch shape, `(..., dim)`: arrays of any library or nested lists, or a
@@ -483,12 +483,6 @@ class Model:
             "sigma": np.asarray(self.sigma).tolist(),
             "parameters": sum(leaf.size for leaf in parameters.learned_leaves(self.path).values()),
         }
-
-    def __repr__(self) -> str:
-        return text_table("Model", ((name, str(value)) for name, value in self.facts().items()))
-
-    def _repr_html_(self) -> str:
-        return html_table((name, str(value)) for name, value in self.facts().items())
 
     def points_to_model(self, x: Numbers) -> np.ndarray:
         """Points, shape `(..., dim)`, in the units of the model, after a look at them.

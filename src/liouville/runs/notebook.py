@@ -1,5 +1,6 @@
 """Whether a person looks on in a notebook, and how to show something there or in a console."""
 
+import abc
 import html
 import sys
 from collections.abc import Callable, Iterable
@@ -37,3 +38,20 @@ def text_table(title: str, rows: Iterable[tuple[str, str]]) -> str:
     rows = list(rows)
     width = max((len(name) for name, _ in rows), default=0)
     return "\n".join([title, *(f"  {name:<{width}}  {value}" for name, value in rows)])
+
+
+class AbstractFacts(abc.ABC):
+    """What is told by a few facts: a console and a notebook show these, not all of its numbers."""
+
+    @abc.abstractmethod
+    def facts(self) -> dict[str, Any]:
+        """Names and values, as JSON can hold them."""
+
+    def __repr__(self) -> str:
+        return text_table(type(self).__name__, self._rows())
+
+    def _repr_html_(self) -> str:
+        return html_table(self._rows())
+
+    def _rows(self) -> list[tuple[str, str]]:
+        return [(name, str(value)) for name, value in self.facts().items()]

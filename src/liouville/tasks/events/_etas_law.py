@@ -34,8 +34,6 @@ _MOST_EXCESS, _LEAST_FADING = 3.0, -0.5
 # By what exponent the largest mark has more children where the search begins, at most; of an
 # exponential law, whose largest of a million is 14 means, it is less.
 _MOST_GROWTH = 7.0
-# Past events that the law sees where it is judged: as good as all.
-WHOLE_PAST = 8192
 # As if so many more events of each kind had the mean number of children.
 _MORE_PARENTS = 10.0
 

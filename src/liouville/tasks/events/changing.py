@@ -15,7 +15,7 @@ from liouville.tasks.events.background import (
 )
 from liouville.tasks.events.etas import EtasFit, fit_etas, without_triggering
 from liouville.tasks.events.rhythm import Rhythms
-from liouville.tasks.events.scores import score
+from liouville.tasks.events.scores import nats_of
 from liouville.tasks.events.units import EventUnits
 
 # A difference of the shares of triggered events that is said, and one in nats that says nothing.
@@ -170,7 +170,5 @@ def _is_more(lost: np.ndarray, errors: float) -> bool:
 def _nats(law: EtasFit, excerpts: Excerpts) -> np.ndarray:
     """Of the times of each excerpt, scaled so that their mean is that per event."""
     process = PointProcess(law.law.times, Nowhere(), None)
-    rates, *_, integrals = score(process, excerpts)
-    is_event = np.asarray(excerpts.is_event)
-    own = integrals.sum(axis=1) - np.where(is_event, rates, 0.0).sum(axis=1)
-    return own * len(own) / is_event.sum()
+    own = nats_of(process, excerpts)
+    return own * len(own) / excerpts.number

@@ -31,7 +31,6 @@ from liouville.processes import (
     Unmarked,
 )
 from liouville.tasks.events._etas_law import (
-    WHOLE_PAST,
     Etas,
     chances,
     chances_by_kind,
@@ -42,14 +41,14 @@ from liouville.tasks.events._etas_law import (
 from liouville.tasks.events.background import LITTLE, Separated, expected
 from liouville.tasks.events.declustered import Choice, Declustered, declustered
 from liouville.tasks.events.inherited import Inheritance, inherited
-from liouville.tasks.events.scores import score
+from liouville.tasks.events.scores import nats_of
 from liouville.tasks.events.units import EventUnits
 
 # Past events an event sees, and events an excerpt predicts.
 _MOST_PAST, _TARGETS = 256, 32
 _FOLDS = 10
-# Excerpts that the law with the whole past is fitted to.
-_STRETCHES = 128
+# Past events that the law sees beside a model, as good as all; excerpts that it is fitted to then.
+WHOLE_PAST, _STRETCHES = 8192, 128
 # Of all rounds, but the last: every so many excerpts where they are many; and most iterations.
 _STEP, _MANY, _ROUNDS = 4, 150, (40, 20, 25)
 # The kernels before anything is declustered.
@@ -213,9 +212,7 @@ def plain_law(
 
     def nats(law: tuple[PointProcess, int]) -> float:
         seen = reach._replace(most=law[1] or reach.most)
-        excerpts = units.excerpts(kept, seen, _TARGETS)
-        rates, places, _, passed = (np.asarray(a) for a in score(law[0], excerpts))
-        return float(passed.sum() - (rates + places)[np.asarray(excerpts.is_event)].sum())
+        return float(nats_of(law[0], units.excerpts(kept, seen, _TARGETS)).sum())
 
     return min(laws, key=nats)
 

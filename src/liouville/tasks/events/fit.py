@@ -147,9 +147,7 @@ def resolve(loaded: Loaded, config: EventsConfig, progress: bool | None = None) 
         odds = log_odds(process.places, units, events, reach)
         return units.excerpts(events, reach, targets, odds)
 
-    plain = (None, 0)
-    if etas is not None:
-        plain = plain_law(etas, training, kept, units, reach)
+    plain = (None, 0) if etas is None else plain_law(etas, training, kept, units, reach)
     excerpts = excerpts_of(training)
     # The background has seen the events; what it says of each without it is what counts.
     crossed = None if crossed is None else on_targets(crossed, excerpts)
@@ -169,7 +167,7 @@ def resolve(loaded: Loaded, config: EventsConfig, progress: bool | None = None) 
             "sequences": len(training.windows),
             **_seen(training),
         },
-        known=(loaded, units, reach, plain),
+        known=(loaded, units, reach, *plain),
     )
 
 
@@ -226,14 +224,14 @@ def _seen(events: Events) -> dict[str, Any]:
 
 def model(start: Start, result: Fit) -> EventModel:
     """The process in the units of the events."""
-    loaded, units, reach, plain = start.known
+    loaded, units, reach, plain, past = start.known
     training, known = loaded.parts.training, loaded.covariates
     return EventModel(
         process=result.path,
         units=units,
         reach=reach,
-        plain=plain[0],
-        plain_past=plain[1],
+        plain=plain,
+        plain_past=past,
         features=training.features,
         time_unit=training.time_unit,
         origin=training.origin,

@@ -211,12 +211,12 @@ def parameters(model: EventModel, training: Events) -> dict[str, Any]:
     hawkes = model.hawkes
     if hawkes is not None:
         own = jnp.asarray(model.units.marks(training))
-        odds = jnp.asarray(model.log_odds(training))
-        found["branching ratio"] = float(hawkes.branching_ratio(own, odds))
+        odds = model.log_odds(training)
+        found["branching ratio"] = float(hawkes.branching_ratio(own, jnp.asarray(odds)))
         share = 1.0 - expected(hawkes.background, training) / int(training.counts.sum())
         found["share of the training events that are triggered"] = max(share, 0.0)
         if share >= _SAID:
-            _say_told_by_places(model, training, share)
+            _say_told_by_places(model, training, share, odds)
         if hawkes.heredity is not None:
             found["heredity"] = float(hawkes.heredity)
     driven = hawkes.background if hawkes is not None else model.process.intensity
@@ -230,7 +230,9 @@ def parameters(model: EventModel, training: Events) -> dict[str, Any]:
     return shown | _of_kinds(model, training)
 
 
-def _say_told_by_places(model: EventModel, training: Events, share: float) -> None:
+def _say_told_by_places(
+    model: EventModel, training: Events, share: float, log_odds: np.ndarray
+) -> None:
     r"""Says that times do not bear out the triggered events, by the Bayesian information criterion.
 
     Beside a constant background it is $\frac32 \log n$ that they have to gain over a constant rate.
@@ -239,7 +241,7 @@ def _say_told_by_places(model: EventModel, training: Events, share: float) -> No
     is_plain = isinstance(law, Hawkes) and isinstance(law.background, ConstantRate)
     if not (is_plain and model.dim) or training.completeness is not None:
         return
-    term = eqx.filter_jit(TimeLikelihood(excerpts=model.excerpts(training)))
+    term = eqx.filter_jit(TimeLikelihood(excerpts=model.excerpts(training, log_odds=log_odds)))
     nats = float(term(model.process, key=jr.key(0)))
     gain, price = count * (1.0 + np.log(training.mean_gap) - nats), 0.5 * _NUMBERS * np.log(count)
     if gain < price:

@@ -23,7 +23,7 @@ from liouville.processes import (
     Reach,
 )
 from liouville.runs import storage
-from liouville.runs.notebook import html_table, text_table
+from liouville.runs.notebook import AbstractFacts
 from liouville.tasks.events._compiled import (
     by_block,
     densities,
@@ -48,8 +48,8 @@ _TARGETS = 64
 _TIMES = 64
 
 
-@dataclass(frozen=True, eq=False)
-class EventModel:
+@dataclass(frozen=True, eq=False, repr=False)
+class EventModel(AbstractFacts):
     r"""A point process together with the units of the events it was fitted to.
 
     A history is an `Events` of one sequence; what comes after the time asked for is refused. All
@@ -118,13 +118,6 @@ class EventModel:
             "parameters": sum(leaf.size for leaf in learned_leaves(self.process).values()),
         }
 
-    def __repr__(self) -> str:
-        facts = ((name, str(value)) for name, value in self.facts().items())
-        return text_table("EventModel", facts)
-
-    def _repr_html_(self) -> str:
-        return html_table((name, str(value)) for name, value in self.facts().items())
-
     @property
     def plain_model(self) -> "EventModel | None":
         """The epidemic-type law as a model of its own."""
@@ -146,10 +139,16 @@ class EventModel:
         known = of_kinds(events, self.kinds)
         return counted(known, self.region, self.units.mark_origin)
 
-    def excerpts(self, events: Events, *, targets: int = _TARGETS) -> Excerpts:
-        """The events that count in the model's units, in pieces; see `Excerpts`."""
+    def excerpts(
+        self, events: Events, *, targets: int = _TARGETS, log_odds: np.ndarray | None = None
+    ) -> Excerpts:
+        """The events that count in the model's units, in pieces; see `Excerpts`.
+
+        `log_odds` are those of the events that count, if they are known.
+        """
         events = self.counted(events)
-        return self.units.excerpts(events, self.reach, targets, self.log_odds(events))
+        odds = self.log_odds(events) if log_odds is None else log_odds
+        return self.units.excerpts(events, self.reach, targets, odds)
 
     def scores(self, events: Events) -> Scores:
         """The log-likelihood of the events that count, in parts.

@@ -58,3 +58,10 @@ def score(process: PointProcess, excerpts: Excerpts) -> tuple[jax.Array, ...]:
         )
 
     return jax.lax.map(one, excerpts)
+
+
+def nats_of(process: PointProcess, excerpts: Excerpts) -> np.ndarray:
+    """The negative log-likelihood of the times and places of each excerpt, shape `(excerpts,)`."""
+    rates, places, _, passed = (np.asarray(a, np.float64) for a in score(process, excerpts))
+    seen = np.where(np.asarray(excerpts.is_event), rates + places, 0.0)
+    return passed.sum(axis=1) - seen.sum(axis=1)
