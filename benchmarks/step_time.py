@@ -16,13 +16,14 @@ import jax.random as jr
 import numpy as np
 from results import Column, Table
 
+from liouville.curves import Knots
 from liouville.numerics.parameters import split
 from liouville.objectives import KineticEnergy, NegativeLogLikelihood
-from liouville.tasks.cells.config import PathConfig
-from liouville.tasks.cells.initial import initial_path
+from liouville.paths import Diagonal, Full, LocationScale
 from liouville.training import Stepper, default_optimizer, initial_state
 
 CHUNK = 20
+SCALES = {"diagonal": Diagonal(), "full": Full()}
 COLUMNS = (
     *(Column("scale"), Column("parts"), Column("dimension"), Column("points a snapshot")),
     Column("ms", ".2f"),
@@ -33,10 +34,15 @@ def step_milliseconds(parts: int, dim: int, points: int, scale: str, repeats: in
     rng = np.random.default_rng(0)
     times = np.linspace(0.0, 1.0, 5)
     clouds = [rng.normal(size=(points, dim)) + t for t in times]
-    joined = np.stack([cloud[: max(200, 2 * parts)] for cloud in clouds], axis=1)
-    config = PathConfig(parts=parts, scale=scale, members=1)
-    path = initial_path(times, joined, config).members
-    path = jax.tree.map(lambda leaf: leaf[0], path)
+    kind = SCALES[scale]
+    covariances = np.broadcast_to(np.eye(dim), (len(times), parts, dim, dim))
+    knots = times.tolist()
+    path = LocationScale(
+        location=Knots(knots, jnp.stack([cloud[:parts] for cloud in clouds])),
+        raw_scale=Knots(knots, kind.from_covariance(jnp.asarray(covariances))),
+        logits=jnp.zeros(parts),
+        scale=kind,
+    )
     objective = NegativeLogLikelihood(times, clouds) + 0.01 * KineticEnergy(
         (0.0, 1.0), times=32, particles=128
     )
