@@ -378,6 +378,20 @@ def test_place_holders_are_said(tmp_path: Path, holder: float) -> None:
     assert len(read_events(path, window=(0, 9))) == 4
 
 
+def test_zeros_far_from_other_sizes_are_said(tmp_path: Path) -> None:
+    sizes = np.r_[0.0, 0.0, 1.5 + np.round(np.random.default_rng(0).exponential(0.43, 98), 1)]
+    places = {"t": range(100), "x": range(100), "y": range(100)}
+    path = _table(tmp_path, {**places, "mag": sizes})
+    with pytest.warns(UserWarning, match="2 values of 'mag' .* on line 2.*1.5.*--select 'mag>0'"):
+        read_events(path, window=(0, 100))
+    # Sizes that zero is one of: whole numbers, and amounts of a wide range.
+    for others in (np.arange(1, 99), np.geomspace(1.0, 1e4, 98)):
+        path = _table(tmp_path, {**places, "mag": np.r_[0.0, 0.0, others]})
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", message=".* are 0, the first")
+            read_events(path, window=(0, 100))
+
+
 def test_the_width_of_rounding_is_that_of_the_bulk() -> None:
     rng = np.random.default_rng(0)
     sizes = 4 + np.round(rng.exponential(0.43, 3000), 1)

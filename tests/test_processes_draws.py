@@ -307,8 +307,9 @@ def test_magnitudes_have_their_law(getkey):
     assert cast(law, jnp.float32).log_density(jnp.float32(2.5) - 2e-7) > -10.0
 
 
-def test_rounded_magnitudes_have_their_law(getkey):
-    law = GutenbergRichter.of(1.1, 2.5, 0.1)
+@pytest.mark.parametrize("is_halved", [False, True])
+def test_rounded_magnitudes_have_their_law(getkey, is_halved):
+    law = GutenbergRichter.of(1.1, 2.5, 0.1, is_halved=is_halved)
     bins = jnp.asarray(2.5 + 0.1 * np.arange(300))
     shares = 0.1 * jnp.exp(jax.vmap(law.log_density)(bins))
     assert abs(jnp.sum(shares) - 1.0) < ROUNDING
@@ -318,8 +319,12 @@ def test_rounded_magnitudes_have_their_law(getkey):
     counts = np.bincount(np.minimum(number, 12), minlength=13)
     expected = 4000 * np.r_[shares[:12], 1.0 - jnp.sum(shares[:12])]
     assert scipy.stats.chisquare(counts, expected).pvalue > LEAST_P
+    above = np.exp(jax.vmap(law.log_survival)(bins[:12]))
+    assert np.allclose(above, 1.0 - np.r_[0.0, np.cumsum(shares[:11])], atol=ROUNDING)
     # The closed form is where the likelihood is greatest.
     fitted = GutenbergRichter.fitted(drawn, 2.5, 0.1)
+    assert fitted.is_halved == is_halved
+    assert abs(fitted.b_value / 1.1 - 1.0) < STANDARD_ERRORS / 4000**0.5
 
     def loss(law):
         return -jnp.mean(jax.vmap(law.log_density)(jnp.asarray(drawn)))
@@ -327,7 +332,8 @@ def test_rounded_magnitudes_have_their_law(getkey):
     assert abs(eqx.filter_grad(loss)(fitted).log_decay) < OTHER_LIBRARY
     # Negative control: as if they were not rounded.
     wrong = GutenbergRichter.fitted(drawn, 2.5)
-    assert abs(eqx.filter_grad(loss)(GutenbergRichter(wrong.log_decay, 2.5, 0.1)).log_decay) > 1e-3
+    wrong = GutenbergRichter(wrong.log_decay, 2.5, 0.1, is_halved)
+    assert abs(eqx.filter_grad(loss)(wrong).log_decay) > 1e-3
 
 
 @pytest.mark.slow

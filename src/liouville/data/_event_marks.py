@@ -5,12 +5,16 @@ import warnings
 import numpy as np
 
 from liouville.data._event_checks import Missing
+from liouville.data._quantisation import rounding_width
 from liouville.data._tables import Table, as_numbers, is_missing
 from liouville.errors import LiouvilleError
 
 # What catalogues write for a size that is unknown, if nothing else is near it.
 _HOLDERS = (-9, -9.9, -9.99, -99, -99.9, -99.99, -999, -999.9, -9999, 9.99, 99, 99.9, 99.99, 999)
 _PLACE_HOLDERS = np.array([*_HOLDERS, 999.9, 9999])
+# Zero may be a size; where no other value is near, in steps and in shares of their range, it is
+# asked whether it is one.
+_STEPS_FROM_ZERO, _SHARE_FROM_ZERO = 5, 0.1
 
 
 def marks_of(
@@ -28,7 +32,9 @@ def marks_of(
     cells = table.values(name)
     absent = is_missing(cells)
     if not kinds and table.is_numeric(name):
-        return _without_holders(table, name, missing), ()
+        sizes = _without_holders(table, name, missing)
+        _say_lone_zeros(table, name, sizes)
+        return sizes, ()
     if not kinds:
         _refuse_few(table, name, cells, absent)
     numbers = as_numbers(cells) if kinds else None
@@ -83,3 +89,19 @@ def _without_holders(table: Table, name: str, missing: Missing) -> np.ndarray:
         )
     warnings.warn(f"{said}: they count as missing", stacklevel=5)
     return np.where(far, np.nan, sizes)
+
+
+def _say_lone_zeros(table: Table, name: str, sizes: np.ndarray) -> None:
+    """Warns of several zeros that have no other value near, as those of an unknown size."""
+    zeros, others = int((sizes == 0).sum()), sizes[np.isfinite(sizes) & (sizes != 0)]
+    if zeros < 2 or len(others) < zeros:
+        return
+    low, high, step = others.min(), others.max(), rounding_width(others)
+    if low > max(_STEPS_FROM_ZERO * step, _SHARE_FROM_ZERO * (high - low)):
+        row = int(np.argmax(sizes == 0))
+        warnings.warn(
+            f"{zeros} values of {name!r} of {table.source} are 0, the first on {table.where(row)}, "
+            f"and no other is below {low:g}; if 0 stands for an unknown size, leave those events "
+            f"out: --select '{name}>0'",
+            stacklevel=5,
+        )

@@ -16,6 +16,8 @@ from liouville.processes._kernels import log_weights, logits_of
 
 # How far below the minimum a magnitude may lie by the rounding of single precision, relatively.
 _ROUNDING = 1e-5
+# By so many nats a halved first bin is likelier than a whole one before it is believed.
+_CLEARLY = 2.0
 
 
 class GutenbergRichter(AbstractMagnitudes):
@@ -26,20 +28,26 @@ class GutenbergRichter(AbstractMagnitudes):
 
     $$P(m) = (1 - e^{-\beta\delta})\, e^{-\beta(m - m_c)}.$$
 
-    Its log-density is $\log(P/\delta)$, that of magnitudes spread evenly over their bins.
+    Where they were chosen before they were rounded, of the first bin only the upper half is there:
+    $P(m_c) = 1 - e^{-\beta\delta/2}$, and above it $P(m)$ is $e^{\beta\delta/2}$ times as large.
+    The log-density is $\log(P/\delta)$, that of magnitudes spread evenly over their bins.
 
     Attributes:
         log_decay: $\log\beta$, with $\beta = b \log 10$, shape `()`, learned.
         minimum: $m_c$, the magnitude from which the catalogue is complete.
         bin_width: $\delta$; zero if magnitudes are not rounded.
+        is_halved: whether of the first bin only the upper half is there.
     """
 
     log_decay: Float[Array, ""]
     minimum: float = eqx.field(static=True)
     bin_width: float = eqx.field(static=True, default=0.0)
+    is_halved: bool = eqx.field(static=True, default=False)
 
     @staticmethod
-    def of(b_value: float, minimum: float, bin_width: float = 0.0) -> "GutenbergRichter":
+    def of(
+        b_value: float, minimum: float, bin_width: float = 0.0, *, is_halved: bool = False
+    ) -> "GutenbergRichter":
         """The law with a given $b$.
 
         Raises:
@@ -50,14 +58,17 @@ class GutenbergRichter(AbstractMagnitudes):
                 f"b_value {b_value} must be positive and bin_width {bin_width} not negative"
             )
         log_decay = as_float(math.log(b_value * math.log(10.0)))
-        return GutenbergRichter(log_decay, float(minimum), float(bin_width))
+        return GutenbergRichter(log_decay, float(minimum), float(bin_width), is_halved)
 
     @staticmethod
     def fitted(marks: np.ndarray, minimum: float, bin_width: float = 0.0) -> "GutenbergRichter":
-        r"""The law of greatest likelihood, in closed form.
+        r"""The law of greatest likelihood.
 
         $\beta = 1/\overline{(m - m_c)}$ (Aki 1965), and for bins
-        $\beta = \log(1 + \delta/\overline{(m - m_c)})/\delta$.
+        $\beta = \log(1 + \delta/\overline{(m - m_c)})/\delta$, unless a halved first bin is clearly
+        likelier. There, with $q = e^{-\beta\delta/2}$, the share $f$ of the first bin and the mean
+        number $k$ of whole bins above it of the others, counted from zero, the likelihood is
+        $f\log(1 - q) + (1 - f)[(2k + 1)\log q + \log(1 - q^2)]$ a magnitude.
 
         Raises:
             ValueError: if there is no magnitude above the minimum.
@@ -65,35 +76,72 @@ class GutenbergRichter(AbstractMagnitudes):
         excess = float(np.mean(np.asarray(marks, float) - minimum)) if len(marks) else 0.0
         if not excess > 0.0:
             raise ValueError(f"no magnitude is above the minimum of {minimum}; give more, or lower")
-        decay = math.log1p(bin_width / excess) / bin_width if bin_width else 1.0 / excess
-        return GutenbergRichter.of(decay / math.log(10.0), minimum, bin_width)
+        if not bin_width:
+            return GutenbergRichter.of(1.0 / excess / math.log(10.0), minimum)
+        decay = math.log1p(bin_width / excess) / bin_width
+        whole = GutenbergRichter.of(decay / math.log(10.0), minimum, bin_width)
+        bins = np.maximum(np.round((np.asarray(marks, float) - minimum) / bin_width), 0.0)
+        if not bins.any():
+            return whole
+        halved = _halved(bins, minimum, bin_width)
+        gain = float((halved.log_bins(bins) - whole.log_bins(bins)).sum())
+        return halved if gain > _CLEARLY else whole
 
     @property
     def b_value(self) -> Scalar:
         r"""$b = \beta / \log 10$."""
         return jnp.exp(self.log_decay) / math.log(10.0)
 
+    @property
+    def missing(self) -> float:
+        """How much of the first bin is missing, in units of magnitude."""
+        return 0.5 * self.bin_width if self.is_halved else 0.0
+
     def log_density(self, mark: Scalar) -> Scalar:
         """The log-density per unit of magnitude; about -1e30 below the minimum."""
         excess = mark - self.minimum
         allowed = excess >= -_ROUNDING * max(1.0, abs(self.minimum))
-        decay = jnp.exp(self.log_decay)
+        excess = jnp.where(allowed, excess, 0.0)
         if self.bin_width:
-            peak = jnp.log(-jnp.expm1(-decay * self.bin_width)) - math.log(self.bin_width)
+            logs = self.log_bins(excess / self.bin_width) - math.log(self.bin_width)
         else:
-            peak = self.log_decay
-        return jnp.where(allowed, peak - decay * jnp.where(allowed, excess, 0.0), NEVER)
+            logs = self.log_decay - jnp.exp(self.log_decay) * excess
+        return jnp.where(allowed, logs, NEVER)
+
+    def log_bins(self, bins: Float[Array, "..."] | np.ndarray) -> Float[Array, "..."]:
+        r"""$\log P$ of the bins of given numbers, 0 for the first; zero without bins of a width."""
+        decay = jnp.exp(self.log_decay)
+        widths = jnp.where(bins < 0.5, self.bin_width - self.missing, self.bin_width)
+        below = jnp.maximum(bins * self.bin_width - self.missing, 0.0)
+        return jnp.log(-jnp.expm1(-decay * widths)) - decay * below
 
     def log_survival(self, mark: Scalar) -> Scalar:
         r"""$-\beta(m - m_c)$, zero below the minimum; of bins, at their centres."""
-        return -jnp.exp(self.log_decay) * jnp.maximum(mark - self.minimum, 0.0)
+        excess = jnp.maximum(mark - self.minimum - self.missing, 0.0)
+        return -jnp.exp(self.log_decay) * excess
 
     def sample(self, *, key: RandomKey) -> Float[Array, ""]:
         """One magnitude, on the grid of the bins if there are any."""
         excess = jr.exponential(key, dtype=self.log_decay.dtype) * jnp.exp(-self.log_decay)
         if self.bin_width:
-            excess = self.bin_width * jnp.floor(excess / self.bin_width)
+            excess = self.bin_width * jnp.floor((excess + self.missing) / self.bin_width)
         return self.minimum + excess
+
+
+def _halved(bins: np.ndarray, minimum: float, bin_width: float) -> GutenbergRichter:
+    """The likeliest law of magnitudes in bins, of the first of which the lower half is missing.
+
+    The derivative of the likelihood by $q$ is $-f/(1 - q) + (1 - f)[(2k + 1)/q - 2q/(1 - q^2)]$;
+    times $q(1 - q^2)$ it is a quadratic polynomial with one root between zero and one.
+    """
+    above = bins[bins > 0.5]
+    first, steps = 1.0 - len(above) / len(bins), 2.0 * float(above.mean()) - 1.0
+    rest = 1.0 - first
+    # (first + rest (steps + 2)) q^2 + first q - rest steps = 0
+    a, b, c = first + rest * (steps + 2.0), first, -rest * steps
+    q = (-b + math.sqrt(b * b - 4.0 * a * c)) / (2.0 * a)
+    decay = -2.0 * math.log(q) / bin_width
+    return GutenbergRichter.of(decay / math.log(10.0), minimum, bin_width, is_halved=True)
 
 
 class DetectedMagnitudes(AbstractMagnitudes):

@@ -242,8 +242,8 @@ def rebuild(
         wanted = {field.name for field in dataclasses.fields(cls)}
         if wanted != set(values):
             raise LiouvilleError(
-                f"{name} has fields {sorted(wanted)}, the file has {sorted(values)}; it was "
-                "written by another version of liouville: fit again or install that version"
+                f"{name} has fields {sorted(wanted)}, the file has {sorted(values)} as another "
+                "version of liouville wrote them"
             )
         # Constructors draw initial values and check arguments; here the fields are known.
         made = object.__new__(cls)
