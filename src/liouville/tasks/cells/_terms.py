@@ -35,6 +35,7 @@ class Known(NamedTuple):
     units: Standardisation
     training: Snapshots
     held_out: Snapshots | None
+    energy: Objective | None = None  # of motion and growth, as it counts in the objective
 
 
 def training_likelihood(

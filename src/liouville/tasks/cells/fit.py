@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import equinox as eqx
+import jax.random as jr
 import numpy as np
 
 from liouville.data import Snapshots, Standardisation
@@ -12,10 +14,8 @@ from liouville.errors import LiouvilleError
 from liouville.model import Model
 from liouville.numerics.couplings import Chains, growth_length
 from liouville.numerics.distances import Cloud
-from liouville.objectives import (
-    PerContext,
-    PerMember,
-)
+from liouville.objectives import PerContext, PerMember
+from liouville.paths import AbstractPath
 from liouville.tasks.cells import conditions, measure
 from liouville.tasks.cells._gaps import Filled, fill_gaps, unfilled
 from liouville.tasks.cells._terms import (
@@ -32,9 +32,7 @@ from liouville.tasks.cells.conditions import names_of, ordered
 from liouville.tasks.cells.config import CellsConfig, GrowthConfig
 from liouville.tasks.cells.demo import demonstration
 from liouville.tasks.cells.groups import clusters
-from liouville.tasks.cells.growth import (
-    growth_factors,
-)
+from liouville.tasks.cells.growth import growth_factors
 from liouville.tasks.cells.initial import (
     FEW_COORDINATES,
     chains_through,
@@ -55,6 +53,9 @@ from liouville.training import Fit, Reason
 _ENERGY_SHARE = 0.025
 # Up to so many coordinates the rate is the largest, and the energy is measured at all times.
 _RATE, _TIMES = 0.01, (32, 8)
+# By so many standard errors of what held-out cells gain training must be worth more than its start:
+# it is the best of several validations, of which chance alone makes about one.
+_ERRORS = 1.25
 # Of the pace of training in more of them, all are so many steps.
 _PACE, _SHORT = ("validate_every", "checkpoint_every", "chunk"), 10
 
@@ -101,7 +102,8 @@ def fit_cells(
 def resolve(cells: Snapshots, config: CellsConfig, progress: bool | None = None) -> Start:
     """Chains through the snapshots, and the mixture paths that start along them."""
     seed = config.training.seed
-    units, training, held_out = known = _divide(cells, config)
+    known = _divide(cells, config)
+    units, training, held_out, _ = known
     say_few_cells(training)
     times = np.asarray(units.time_to_model(training.distinct_times))
     clouds = [units.to_model(training.at(t)) for t in training.distinct_times]
@@ -141,9 +143,8 @@ def resolve(cells: Snapshots, config: CellsConfig, progress: bool | None = None)
     cells_term = measure.likelihood(training, units, "likelihood", batch_size)
     likelihood = training_likelihood(cells_term, drawn, batch_size, every)
     length = weight_of_growth(times, joined, label, config, len(training)) if delta else 0.0
-    objective = likelihood + options.energy * energy_term(
-        config, known, times, clouds, totals.whole, length, every
-    )
+    energy = options.energy * energy_term(config, known, times, clouds, totals.whole, length, every)
+    objective = likelihood + energy
     if delta is not None and error > 0:
         objective = objective + 1.0 / len(training) * PerMember(
             PerContext(mass_term(times, totals.whole, error))
@@ -167,15 +168,38 @@ def resolve(cells: Snapshots, config: CellsConfig, progress: bool | None = None)
             "members": config.path.members,
             **({"conditions": ", ".join(names)} if names else {}),
         },
-        known=known,
+        known=known._replace(energy=energy),
     )
 
 
 def model(start: Start, result: Fit) -> Model:
-    """The model in the units of the cells."""
+    """The model in the units of the cells: what was trained, if that is more than chance.
+
+    Chains tell motion and growth. Training adds to the likelihood, and what it adds by chance costs
+    both: parts that lie upon each other trade masses, which hardly any cell sees. So the start is
+    kept unless the held-out cells gain, with what motion and growth are saved, more than the
+    standard error of their paired difference tells from nothing. Where rates or errors of masses
+    are given, the start has not met them.
+    """
+    trained, held_out = _model(start, result.path), start.known.held_out
+    growth, is_given = start.config.growth, start.known.training.rates is not None
+    if held_out is None or is_given or growth.mass_error > 0:
+        return trained
+    first = _model(start, start.path)
+    gained = measure.gain_over(first, trained, held_out)
+    if gained.value == 0.0:  # the start was the best
+        return first
+    cost = eqx.filter_jit(lambda path: start.known.energy(path, key=jr.key(0))[0])
+    saved = float(cost(start.path) - cost(result.path))
+    found = trained if gained.value + saved > _ERRORS * gained.error else first
+    return dataclasses.replace(found, notes={**found.notes, **measure.gained(gained)})
+
+
+def _model(start: Start, path: AbstractPath) -> Model:
+    """A path as a model in the units of the cells."""
     cells: Snapshots = start.known.training
     return Model(
-        path=result.path,
+        path=path,
         units=start.known.units,
         times=cells.distinct_times,
         features=cells.features,

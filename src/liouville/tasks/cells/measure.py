@@ -33,6 +33,7 @@ CHANCE = "chance of such a difference where there is none"
 GAIN = "held-out nats gained by the condition"
 _HELD_OUT = "held-out nats per cell by time"
 ABOVE = "held-out nats above the mixture"
+_GAINED = ("held-out nats gained by training", "held-out nats gained by training, standard error")
 # A fit is said to be above the mixture from so many nats and so many standard errors on.
 _CLEARLY, _ERRORS = 0.02, 2.0
 
@@ -81,6 +82,7 @@ def measure(
     figures[ABOVE] = round(value, 4)
     if not np.isnan(error):
         figures[f"{ABOVE}, standard error"] = round(error, 4)
+    figures |= {name: model.notes[name] for name in _GAINED if name in model.notes}
     if training.counts.max() > MOST_FITTED:
         figures["cells a time of the mixture"] = MOST_FITTED
     if value > _CLEARLY and value > _ERRORS * error:
@@ -139,6 +141,26 @@ def compare_held_out(model: Model, training: Snapshots, held_out: Snapshots) -> 
         shares.append(share * np.sum(held_out.times == t))
     share = np.concatenate(shares)
     return HeldOut(rows, mean(np.concatenate(differences), share / max(share.sum(), 1.0)))
+
+
+def gain_over(first: Model, second: Model, cells: Snapshots) -> Estimate:
+    """By how many nats a cell the second model is likelier, with the error of the difference.
+
+    At every time cells count by their weights, and all together as much as there are of them.
+    """
+    models = (dataclasses.replace(model, is_drawn=True) for model in (first, second))
+    before, after = (log_density_given(model, cells) for model in models)
+    weights = np.ones(len(cells)) if cells.weights is None else cells.weights
+    shares = np.zeros(len(cells))
+    for t in cells.distinct_times.tolist():
+        own = cells.times == t
+        shares[own] = weights[own] * own.sum() / max(weights[own].sum(), np.finfo(float).tiny)
+    return mean(after - before, shares / max(shares.sum(), 1.0))
+
+
+def gained(found: Estimate) -> dict[str, Any]:
+    """What training gained, as a summary has it; nothing if the cells do not tell."""
+    return {name: round(v, 4) for name, v in zip(_GAINED, found) if np.isfinite(v)}
 
 
 def mixture_nats(training: Snapshots, held_out: Snapshots) -> np.ndarray:
