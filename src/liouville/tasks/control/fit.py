@@ -11,12 +11,10 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
-from liouville.data import read_samples
 from liouville.diffusions import best_of, free_paths
 from liouville.errors import LiouvilleError
 from liouville.model import Model
-from liouville.numerics.expectation import fit_by_validation
-from liouville.numerics.mixtures import GaussianMixture
+from liouville.numerics.mixtures import GaussianMixture, check_mixture
 from liouville.numerics.parameters import value_of
 from liouville.objectives import Objective, Terminal
 from liouville.paths import Inertial, LocationScale
@@ -41,9 +39,9 @@ from liouville.tasks.control.rollout import Rollout, roll_out
 from liouville.tasks.notebook import as_html, as_text
 from liouville.tasks.skeleton import fit_given
 from liouville.tasks.task import Start, Task, later
+from liouville.tasks.transport.config import DataConfig, EndsConfig
+from liouville.tasks.transport.ends import End, check_columns, end_of, named_columns
 from liouville.training import Fit, Reason
-
-_FEWEST_SAMPLES = 10
 
 # Times a step, steps, their size, and how often validation may bring nothing: in up to so many
 # coordinates, and in more.
@@ -120,15 +118,32 @@ def read(config: ControlConfig, given: Any = None) -> Loaded:
     return _loaded(config, given, source)
 
 
-def _with_mixtures(problem: ControlProblem, config: ControlConfig) -> ControlProblem:
-    """The problem with a mixture fitted to every end that is given by samples."""
-    ends = {}
-    for name in ("source", "target"):
-        end = getattr(problem, name)
-        if end is not None and not isinstance(end, GaussianMixture):
-            points = read_samples(end).check(min_rows=_FEWEST_SAMPLES).points
-            ends[name] = fit_by_validation(points, seed=config.training.seed)
-    return dataclasses.replace(problem, **ends)
+def _ends_of(problem: ControlProblem, seed: int) -> tuple[End, ...]:
+    """The ends as they are given, each by samples with a mixture that is fitted to them.
+
+    Raises:
+        LiouvilleError: if an end is no mixture and no samples, or both have other columns.
+    """
+    found, given = [], {"source": problem.source, "target": problem.target}
+    for name, end in given.items():
+        if isinstance(end, GaussianMixture):
+            check_mixture(f"the {name}", end)
+        if end is not None:
+            made = end_of(end, DataConfig(), EndsConfig(), seed=seed)
+            found.append(dataclasses.replace(made, source=f"the {name}"))
+            if not isinstance(found[-1].mixture, GaussianMixture):
+                raise LiouvilleError(
+                    f"the {name} is a density seen through maps, but control meets mixtures; give "
+                    "samples of it (liouville sample)"
+                )
+    check_columns(found, "give both the same columns in the same order")
+    return tuple(found)
+
+
+def _with_mixtures(problem: ControlProblem, ends: tuple[End, ...]) -> ControlProblem:
+    """The problem with the mixtures of its ends."""
+    mixtures = dict(zip(("source", "target"), (end.mixture for end in ends)))
+    return dataclasses.replace(problem, **mixtures)
 
 
 def load_policy(folder: Path | str, *, trust: bool = False) -> Policy:
@@ -167,8 +182,8 @@ def recover(config: ControlConfig, folder: Path, trust: bool) -> Loaded:
 
 
 def _loaded(config: ControlConfig, problem: ControlProblem, source: bytes) -> Loaded:
-    problem, wanted = _with_mixtures(problem, config), config.problem.sha256
-    problem = choose_problem(problem, config)
+    ends, wanted = _ends_of(problem, config.training.seed), config.problem.sha256
+    problem = choose_problem(_with_mixtures(problem, ends), config)
     check(problem)
     problem = with_gradients(problem)
     if wanted is not None and wanted != digest(source):
@@ -176,7 +191,7 @@ def _loaded(config: ControlConfig, problem: ControlProblem, source: bytes) -> Lo
             f"{config.problem.name} has the SHA-256 {digest(source)}, but problem.sha256 is "
             f"{wanted}; restore the file, or leave the setting out"
         )
-    return Loaded(problem, source)
+    return Loaded(problem, source, ends)
 
 
 def resolve(loaded: Loaded, config: ControlConfig, progress: bool | None = None) -> Start:
@@ -215,7 +230,7 @@ def resolve(loaded: Loaded, config: ControlConfig, progress: bool | None = None)
         objective,
         objective if config.training.patience is not None else None,
         facts,
-        known=problem,
+        known=loaded,
         details={"problem": problem},
     )
 
@@ -242,20 +257,23 @@ def resolve_choices(config: ControlConfig, dim: int) -> ControlConfig:
 
 def model(start: Start, result: Fit) -> Model:
     """The model in the units of the problem."""
-    problem: ControlProblem = start.known
+    problem: ControlProblem = start.known.problem
     return Model(
         path=result.path.path,
         units=result.path.units,
         times=np.array([0.0, problem.horizon]),
-        features=_names(problem),
+        features=_names(start.known),
         # Another than scalar noise has no place in a model; its own paths then are the flow's.
         sigma=problem.noise if isinstance(problem.noise, float) else 0.0,
         notes={"problem": problem.name},
     )
 
 
-def _names(problem: ControlProblem) -> tuple[str, ...]:
-    """Of the coordinates: `q1`, ... and `p1`, ... are positions and momenta."""
+def _names(loaded: Loaded) -> tuple[str, ...]:
+    """Of the coordinates: columns of samples, or `x1`, ..., or `q1`, ... and `p1`, ...."""
+    problem = loaded.problem
+    if named := named_columns(loaded.ends):
+        return named[0].features
     kinds = ("q", "p") if problem.momenta else ("x",)
     return tuple(f"{kind}{i + 1}" for kind in kinds for i in range(problem.dim // len(kinds)))
 
