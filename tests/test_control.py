@@ -36,15 +36,24 @@ from liouville.objectives import (
 )
 from liouville.paths import AbstractPath, Diagonal, Full, LocationScale, Pushforward
 from liouville.paths._time import Retimed
+from liouville.problems import GaussianBridge
 from liouville.runs.config import to_dict
 from liouville.runs.folder import Run
 from liouville.tasks.control import measure, scenes
 from liouville.tasks.control import rollout as rollout_module
 from liouville.tasks.control._check import check
 from liouville.tasks.control._gradients import smoothed_costs, with_gradients
-from liouville.tasks.control._initial import _potential, least_curves, noise_of
-from liouville.tasks.control.config import ControlConfig, ProblemConfig
-from liouville.tasks.control.fit import ControlFit, _names, fit_control, load_policy, read
+from liouville.tasks.control._initial import _potential, least_curves, noise_of, opening_of
+from liouville.tasks.control.config import ControlConfig, PathConfig, ProblemConfig
+from liouville.tasks.control.fit import (
+    ControlFit,
+    _names,
+    fit_control,
+    load_policy,
+    read,
+    resolve,
+    resolve_choices,
+)
 from liouville.tasks.control.measure import closed_form, of_log, of_rollout
 from liouville.tasks.control.problem import ControlProblem
 from liouville.tasks.control.report import cost_to_go
@@ -376,7 +385,7 @@ def test_an_end_that_is_no_mixture_is_refused():
 
 @pytest.mark.slow
 def test_held_out_rows_judge_where_samples_are_steered():
-    """A thin ring is no mixture of one Gaussian, which heavy noise hides from draws of it."""
+    """A ring is no Gaussian: draws of it arrive at draws, and not at rows of the ring."""
     angles = np.random.default_rng(0).uniform(0.0, 2.0 * np.pi, 400)
     ring = 3.0 * np.stack([np.cos(angles), np.sin(angles)], axis=1)
     problem = ControlProblem(_clouds()[0], ring)
@@ -385,11 +394,41 @@ def test_held_out_rows_judge_where_samples_are_steered():
     problem = dataclasses.replace(loaded.problem, target=wrong.mixture)
     fitted = fit_control(problem, TINY, progress=False)
     loaded = loaded._replace(problem=problem, ends=(loaded.ends[0], wrong))
-    with pytest.warns(UserWarning, match="give that end as a mixture of your own"):
+    with pytest.warns(UserWarning, match="nats less than a kernel estimate") as told:
         found = measure.evaluate(fitted.model, loaded, fitted.config)
+    said = " ".join(str(warning.message) for warning in told)
+    assert "give that end as a mixture of your own, or more samples" in said
     name = "W2 of arrival to held-out rows of the target"
     assert found[name] > found[f"{name}, floor"]
     assert "held-out nats of the source" in found
+
+
+def _to_a_point(scale: float) -> tuple[ControlProblem, float]:
+    """From a ball to a narrow one without costs, and the effort of the bridge between them."""
+    wide, narrow = 0.25 * np.eye(2), scale**2 * np.eye(2)
+    means = np.array([-3.0, 0.0]), np.array([3.0, 0.0])
+    problem = ControlProblem(gaussian(means[0], wide), gaussian(means[1], narrow))
+    return problem, GaussianBridge(means[0], wide, means[1], narrow, sigma=1.0).energy()
+
+
+def test_parts_open_as_fast_as_bridges_leave_narrow_ends():
+    openings = [opening_of(_to_a_point(scale)[0]) for scale in (0.3, 0.03, 0.01)]
+    assert np.allclose(openings, [0.1, 9e-3, 1e-3])
+    assert resolve_choices(ControlConfig(), 2, openings[0]).objective.crowding == 0.0
+    chosen = resolve_choices(ControlConfig(), 2, openings[2])
+    assert chosen.path.opening == openings[2]
+    assert np.isclose(chosen.objective.crowding or 0.0, 0.99)
+    asked = ControlConfig(path=PathConfig(opening=0.2))
+    assert resolve_choices(asked, 2, 1e-3).path.opening == 0.2
+
+
+@pytest.mark.slow
+def test_narrow_ends_cost_what_their_bridge_does():
+    """It began at thousands of times that, which uniform times did not see."""
+    problem, least = _to_a_point(0.01)
+    start = resolve(read(ControlConfig(), problem), ControlConfig())
+    found = closed_form(start.path, problem, crowding=start.config.objective.crowding)
+    assert abs(found.total / least - 1.0) < 0.05
 
 
 def _beyond(t, x):

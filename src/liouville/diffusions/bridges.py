@@ -190,9 +190,12 @@ def _listed(covariances: Any) -> list[Array]:
 def clock_of(opening: float, clock: Sequence[float] = _CLOCK) -> tuple[Array, Array]:
     """Shares of a piece: those at which states are asked, and those of the knots they are put at.
 
-    Next to the ends, where the gate is zero, the inside is the limit of what it should be.
+    Next to the ends, where the gate is zero, the inside is the limit of what it should be. After a
+    short opening bridges still widen by shares of the time, so knots are twice as far from the end
+    each time, up to those of the clock.
     """
-    near = opening * np.array([0.0, 0.25, 0.5, 1.0, 2.0, 4.0])
+    doublings = max(2, int(np.ceil(np.log2(min(clock) / opening))) - 1)
+    near = opening * np.array([0.0, 0.25, 0.5, *2.0 ** np.arange(doublings + 1)])
     knots = np.unique(np.concatenate([near, clock, 1.0 - near]))
     knots = knots[np.append(True, np.diff(knots) > 0.1 * opening)]
     return np.clip(knots, 1e-2 * opening, 1.0 - 1e-2 * opening), knots

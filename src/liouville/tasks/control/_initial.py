@@ -27,6 +27,8 @@ Array = np.ndarray
 
 _MODES, _DIRECTIONS = 8, 8
 _MOMENTS = 96
+# The most and least of an opening, and how often an end widens by its own variance in it.
+OPENING, _LEAST_OPENING, _SHARES = 0.1, 1e-5, 10.0
 
 
 def initial_path(problem: ControlProblem, config: PathConfig, *, seed: int = 0) -> Rescaled:
@@ -51,6 +53,7 @@ def initial_path(problem: ControlProblem, config: PathConfig, *, seed: int = 0) 
     parts = whole_parts(source, target) if parts is None else parts
     potential = _potential(problem)
     bend = None
+    assert config.opening is not None  # filled in by `resolve_choices`
     if potential is not None and config.bends > 0:
         # Half way a bridge has a quarter of the variance the noise adds.
         bend, actions = least_curves(
@@ -134,6 +137,19 @@ def _leading(config: PathConfig, *ends: GaussianMixture) -> int:
         return dim
     beyond = [end.covariances[:, r:] * (1.0 - np.eye(dim)[r:]) for end in ends]
     return dim if any(block.any() for block in beyond) else r
+
+
+def opening_of(problem: ControlProblem) -> float:
+    r"""The share of the time in which parts leave an end.
+
+    A bridge widens from the variance $s^2$ of an end in the share $s^2/(\sigma^2 T)$ of the time. A
+    part that leaves in no more than some such shares costs no more than the bridge.
+    """
+    if problem.momenta:
+        return OPENING
+    least = min(np.linalg.eigvalsh(end.covariances).min() for end in problem.ends)
+    share = _SHARES * least / (noise_of(problem) ** 2 * problem.horizon)
+    return float(np.clip(share, _LEAST_OPENING, OPENING))
 
 
 def units_of(problem: ControlProblem) -> Standardisation:

@@ -22,7 +22,7 @@ from liouville.runs.folder import data_of, open_run
 from liouville.tasks.ask import load
 from liouville.tasks.control._check import check
 from liouville.tasks.control._gradients import smoothed_costs, with_gradients
-from liouville.tasks.control._initial import initial_path
+from liouville.tasks.control._initial import OPENING, initial_path, opening_of
 from liouville.tasks.control._source import (
     SCENE_FILE,
     digest,
@@ -196,8 +196,9 @@ def _loaded(config: ControlConfig, problem: ControlProblem, source: bytes) -> Lo
 
 def resolve(loaded: Loaded, config: ControlConfig, progress: bool | None = None) -> Start:
     """The path to start from: laid between both ends, or carried by the drift from one."""
-    problem, options, seed = loaded.problem, config.path, config.training.seed
-    config = resolve_choices(config, problem.dim)
+    problem, seed = loaded.problem, config.training.seed
+    config = resolve_choices(config, problem.dim, opening_of(problem))
+    options = config.path
     objective = objective_of(problem, config)
     if problem.target is not None:
         path = initial_path(problem, options, seed=seed)
@@ -235,17 +236,21 @@ def resolve(loaded: Loaded, config: ControlConfig, progress: bool | None = None)
     )
 
 
-def resolve_choices(config: ControlConfig, dim: int) -> ControlConfig:
-    """Fills in what is left to choose, by the number of coordinates.
+def resolve_choices(config: ControlConfig, dim: int, opening: float = OPENING) -> ControlConfig:
+    """Fills in what is left to choose, by the number of coordinates and the `opening` of the ends.
 
     In many of them a step is dear, and the bridges that training starts from are so near to the
     least that steps of the usual size lead away: few small ones, and the best that is seen counts.
+    Next to a narrow end the effort is spent in a short time, in which parts open and more of the
+    times are.
     """
     times, steps, rate, patience = _OF_MANY if dim > _MANY else _OF_FEW
     asked, training = config.objective, config.training
+    crowding = 1.0 - opening / OPENING if asked.crowding is None else asked.crowding
     return dataclasses.replace(
         config,
-        objective=dataclasses.replace(asked, times=asked.times or times),
+        path=dataclasses.replace(config.path, opening=config.path.opening or opening),
+        objective=dataclasses.replace(asked, times=asked.times or times, crowding=crowding),
         training=dataclasses.replace(
             training,
             steps=training.steps or steps,
@@ -300,6 +305,7 @@ def objective_of(problem: ControlProblem, settings: ControlConfig) -> Objective:
     """What training makes small: all running costs at the same particles, and the terminal one."""
     options, steps = settings.objective, settings.training.steps
     assert options.times is not None  # filled in by `resolve_choices`
+    assert options.crowding is not None
     assert steps is not None
     running = running_term(
         problem,

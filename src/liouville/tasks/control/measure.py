@@ -17,7 +17,7 @@ from liouville.numerics.couplings import wasserstein
 from liouville.numerics.types import Point, Points, RandomKey, Scalar
 from liouville.objectives import AbstractRunningCost, MeanField, Running, Terminal
 from liouville.paths import AbstractPath
-from liouville.tasks.control.config import ControlConfig, RolloutConfig
+from liouville.tasks.control.config import ControlConfig
 from liouville.tasks.control.problem import ControlProblem, Loaded
 from liouville.tasks.control.rollout import AbstractCrowd, Rollout, equal_particles, roll_out
 from liouville.tasks.task import Start
@@ -49,7 +49,7 @@ class Costs(NamedTuple):
 def measure(model: Model, start: Start, loaded: Loaded) -> tuple[dict[str, Any], dict[str, Any]]:
     """All figures of a control, and the rollout they are from."""
     config: ControlConfig = start.config
-    found, rollout = _figures(model, loaded, config.rollout, config.training.seed + 1000)
+    found, rollout = _figures(model, loaded, config, config.training.seed + 1000)
     share = found.get(_INSIDE, 0.0)
     if share > _MOST_INSIDE:
         warnings.warn(
@@ -68,7 +68,7 @@ def measure(model: Model, start: Start, loaded: Loaded) -> tuple[dict[str, Any],
 
 def evaluate(model: Model, loaded: Loaded, config: ControlConfig) -> dict[str, Any]:
     """The figures of a run again, with other random numbers."""
-    return _figures(model, loaded, config.rollout, config.training.seed + 2000)[0]
+    return _figures(model, loaded, config, config.training.seed + 2000)[0]
 
 
 def running_term(problem: ControlProblem, **options: Any) -> Running:
@@ -76,9 +76,11 @@ def running_term(problem: ControlProblem, **options: Any) -> Running:
     return Running((0.0, problem.horizon), problem.running, problem.weights, **options)
 
 
-def closed_form(path: AbstractPath, problem: ControlProblem, *, seed: int = 0) -> Costs:
+def closed_form(
+    path: AbstractPath, problem: ControlProblem, *, crowding: float = 0.0, seed: int = 0
+) -> Costs:
     """The objective from density and velocity alone, without a simulation, in the user's units."""
-    term = running_term(problem.exact(), **_sizes(problem))
+    term = running_term(problem.exact(), crowding=crowding, **_sizes(problem))
     keys = jr.split(jr.key(seed), _REPLICATES)
     values = np.asarray(_replicates(term.each, path, keys), float) * np.asarray(term.weights, float)
     parts = dict(zip(term.names, values.mean(axis=0).tolist()))
@@ -162,10 +164,10 @@ class KernelMarginal(AbstractCrowd):
 
 
 def _figures(
-    model: Model, loaded: Loaded, options: RolloutConfig, seed: int
+    model: Model, loaded: Loaded, config: ControlConfig, seed: int
 ) -> tuple[dict[str, Any], Rollout]:
-    path, problem = model.path_in_user, loaded.problem
-    exact = closed_form(path, problem, seed=seed)
+    path, problem, options = model.path_in_user, loaded.problem, config.rollout
+    exact = closed_form(path, problem, crowding=config.objective.crowding or 0.0, seed=seed)
     starts = problem.source.sample(options.trajectories, seed=seed)[0]
     x0 = jnp.asarray(starts, jnp.zeros(()).dtype)
     rollout = roll_out(path, problem, x0, steps=options.steps, key=jr.key(seed))
