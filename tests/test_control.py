@@ -413,11 +413,11 @@ def _to_a_point(scale: float) -> tuple[ControlProblem, float]:
 
 def test_parts_open_as_fast_as_bridges_leave_narrow_ends():
     openings = [opening_of(_to_a_point(scale)[0]) for scale in (0.3, 0.03, 0.01)]
-    assert np.allclose(openings, [0.1, 9e-3, 1e-3])
+    assert np.allclose(openings, [0.1, 9e-3, 1e-3], rtol=0.05)
     assert resolve_choices(ControlConfig(), 2, openings[0]).objective.crowding == 0.0
     chosen = resolve_choices(ControlConfig(), 2, openings[2])
     assert chosen.path.opening == openings[2]
-    assert np.isclose(chosen.objective.crowding or 0.0, 0.99)
+    assert np.isclose(chosen.objective.crowding or 0.0, 0.99, atol=1e-3)
     asked = ControlConfig(path=PathConfig(opening=0.2))
     assert resolve_choices(asked, 2, 1e-3).path.opening == 0.2
 

@@ -14,7 +14,12 @@ import numpy as np
 import optax
 
 from liouville.data import Standardisation
-from liouville.diffusions.bridges import path_along, split_parts, whole_parts
+from liouville.diffusions.bridges import (
+    opening_between,
+    path_along,
+    split_parts,
+    whole_parts,
+)
 from liouville.diffusions.inertial import inertial_path
 from liouville.errors import LiouvilleError
 from liouville.numerics.mixtures import GaussianMixture
@@ -27,8 +32,7 @@ Array = np.ndarray
 
 _MODES, _DIRECTIONS = 8, 8
 _MOMENTS = 96
-# The most and least of an opening, and how often an end widens by its own variance in it.
-OPENING, _LEAST_OPENING, _SHARES = 0.1, 1e-5, 10.0
+OPENING = 0.1
 
 
 def initial_path(problem: ControlProblem, config: PathConfig, *, seed: int = 0) -> Rescaled:
@@ -140,16 +144,11 @@ def _leading(config: PathConfig, *ends: GaussianMixture) -> int:
 
 
 def opening_of(problem: ControlProblem) -> float:
-    r"""The share of the time in which parts leave an end.
-
-    A bridge widens from the variance $s^2$ of an end in the share $s^2/(\sigma^2 T)$ of the time. A
-    part that leaves in no more than some such shares costs no more than the bridge.
-    """
-    if problem.momenta:
+    """The share of the time in which parts leave the ends, less where one is narrow."""
+    if problem.momenta or problem.target is None:
         return OPENING
-    least = min(np.linalg.eigvalsh(end.covariances).min() for end in problem.ends)
-    share = _SHARES * least / (noise_of(problem) ** 2 * problem.horizon)
-    return float(np.clip(share, _LEAST_OPENING, OPENING))
+    noise = noise_of(problem) ** 2 * problem.horizon
+    return min(OPENING, opening_between(problem.source, problem.target, noise))
 
 
 def units_of(problem: ControlProblem) -> Standardisation:
