@@ -116,6 +116,7 @@ def test_weights_of_parts_couple_the_ends(kind):
     assert np.linalg.eigvalsh(parts.covariances).min() > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("scale", "sigma"), [(1e-4, 0.0), (1e-2, 1.0)])
 def test_parts_leave_narrow_ends_as_fast_as_bridges(scale, sigma):
     """Bridges are met at the share of the time in which they leave, and far from it."""
