@@ -18,8 +18,10 @@ from scipy.stats import norm
 import liouville as lv
 from commands import call, error_of
 from liouville.curves import Constant, Knots
+from liouville.data import Samples
 from liouville.dynamics import matrix_drift
 from liouville.errors import LiouvilleError
+from liouville.maps import coupling_flow
 from liouville.numerics.mixtures import GaussianMixture, gaussian
 from liouville.objectives import (
     Effort,
@@ -32,17 +34,26 @@ from liouville.objectives import (
     Terminal,
     control_at,
 )
-from liouville.paths import AbstractPath, Diagonal, Full, LocationScale
+from liouville.paths import AbstractPath, Diagonal, Full, LocationScale, Pushforward
 from liouville.paths._time import Retimed
+from liouville.problems import GaussianBridge
 from liouville.runs.config import to_dict
 from liouville.runs.folder import Run
 from liouville.tasks.control import measure, scenes
 from liouville.tasks.control import rollout as rollout_module
 from liouville.tasks.control._check import check
 from liouville.tasks.control._gradients import smoothed_costs, with_gradients
-from liouville.tasks.control._initial import _potential, least_curves, noise_of
-from liouville.tasks.control.config import ControlConfig, ProblemConfig
-from liouville.tasks.control.fit import ControlFit, fit_control, load_policy, read
+from liouville.tasks.control._initial import _potential, least_curves, noise_of, opening_of
+from liouville.tasks.control.config import ControlConfig, PathConfig, ProblemConfig
+from liouville.tasks.control.fit import (
+    ControlFit,
+    _names,
+    fit_control,
+    load_policy,
+    read,
+    resolve,
+    resolve_choices,
+)
 from liouville.tasks.control.measure import closed_form, of_log, of_rollout
 from liouville.tasks.control.problem import ControlProblem
 from liouville.tasks.control.report import cost_to_go
@@ -53,6 +64,9 @@ from tolerances import ROUNDING, STANDARD_ERRORS
 ROLLED_OUT = 0.03
 # A scale is the exponential of what it is made of plus a floor of 1e-6, squared in an effort.
 FLOOR = 1e-9
+
+# Rollouts of few steps, which tests can wait for, do not quite arrive.
+pytestmark = pytest.mark.filterwarnings("ignore:.*rollout.steps:UserWarning")
 
 TINY: dict[str, Any] = {
     "path.parts": 3,
@@ -327,6 +341,94 @@ def test_samples_cost_what_their_gaussians_do():
         fitted = fit_control(problem, settings, progress=False)
         found.append(fitted.summary["objective (closed form)"])
     assert abs(found[1] / found[0] - 1.0) < 0.01
+
+
+def _clouds(count: int = 400) -> tuple[np.ndarray, np.ndarray]:
+    """Two clouds of as many rows, and weights by which the second one is a twentieth."""
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(2 * count, 2)) + np.repeat([[-3.0, 0.0], [-3.0, 9.0]], count, axis=0)
+    return rows, np.repeat([0.95, 0.05], count)
+
+
+@pytest.mark.parametrize(
+    "given", [lambda x, w: Samples(x, weights=w), lambda x, w: (x, w)], ids=["samples", "pair"]
+)
+def test_samples_of_an_end_count_by_their_weights(given):
+    problem = dataclasses.replace(_PLAIN, source=given(*_clouds()))
+    loaded = read(ControlConfig(), problem)
+    assert abs(loaded.problem.source.mean[1] - 0.05 * 9.0) < 0.2  # 4.5 without weights
+    assert loaded.ends[0].test is not None  # rows that judge the mixture
+    assert loaded.ends[1].points is None
+
+
+def test_columns_of_samples_are_the_coordinates():
+    pandas = pytest.importorskip("pandas")
+    rows, _ = _clouds()
+    source = pandas.DataFrame(rows, columns=["lon", "lat"])
+    problem = ControlProblem(source, _FAR)
+    assert _names(read(ControlConfig(), problem)) == ("lon", "lat")
+    turned = dataclasses.replace(problem, target=source[["lat", "lon"]])
+    with pytest.raises(LiouvilleError, match="the target has the columns lat, lon but others"):
+        read(ControlConfig(), turned)
+
+
+def test_an_end_that_is_no_mixture_is_refused():
+    """A density that is one is met as it is."""
+    still_path = still(0.0, 1.0, dim=2)
+    loaded = read(ControlConfig(), dataclasses.replace(_PLAIN, source=still_path))
+    assert np.allclose(loaded.problem.source.covariance, np.eye(2), atol=1e-4)
+    flow = coupling_flow(2, (0.0, 1.0), layers=2, width=4, key=jr.key(0))
+    seen = Pushforward(still_path, flow)
+    with pytest.raises(LiouvilleError, match="the source is a density seen through maps"):
+        read(ControlConfig(), dataclasses.replace(_PLAIN, source=seen))
+
+
+@pytest.mark.slow
+def test_held_out_rows_judge_where_samples_are_steered():
+    """A ring is no Gaussian: draws of it arrive at draws, and not at rows of the ring."""
+    angles = np.random.default_rng(0).uniform(0.0, 2.0 * np.pi, 400)
+    ring = 3.0 * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    problem = ControlProblem(_clouds()[0], ring)
+    loaded = read(ControlConfig(), problem)
+    wrong = dataclasses.replace(loaded.ends[1], mixture=gaussian(np.zeros(2), 4.5 * np.eye(2)))
+    problem = dataclasses.replace(loaded.problem, target=wrong.mixture)
+    fitted = fit_control(problem, TINY, progress=False)
+    loaded = loaded._replace(problem=problem, ends=(loaded.ends[0], wrong))
+    with pytest.warns(UserWarning, match="nats less than a kernel estimate") as told:
+        found = measure.evaluate(fitted.model, loaded, fitted.config)
+    said = " ".join(str(warning.message) for warning in told)
+    assert "give that end as a mixture of your own, or more samples" in said
+    name = "W2 of arrival to held-out rows of the target"
+    assert found[name] > found[f"{name}, floor"]
+    assert "held-out nats of the source" in found
+
+
+def _to_a_point(scale: float) -> tuple[ControlProblem, float]:
+    """From a ball to a narrow one without costs, and the effort of the bridge between them."""
+    wide, narrow = 0.25 * np.eye(2), scale**2 * np.eye(2)
+    means = np.array([-3.0, 0.0]), np.array([3.0, 0.0])
+    problem = ControlProblem(gaussian(means[0], wide), gaussian(means[1], narrow))
+    return problem, GaussianBridge(means[0], wide, means[1], narrow, sigma=1.0).energy()
+
+
+def test_parts_open_as_fast_as_bridges_leave_narrow_ends():
+    openings = [opening_of(_to_a_point(scale)[0]) for scale in (0.3, 0.03, 0.01)]
+    assert np.allclose(openings, [0.1, 9e-3, 1e-3], rtol=0.05)
+    assert resolve_choices(ControlConfig(), 2, openings[0]).objective.crowding == 0.0
+    chosen = resolve_choices(ControlConfig(), 2, openings[2])
+    assert chosen.path.opening == openings[2]
+    assert np.isclose(chosen.objective.crowding or 0.0, 0.99, atol=1e-3)
+    asked = ControlConfig(path=PathConfig(opening=0.2))
+    assert resolve_choices(asked, 2, 1e-3).path.opening == 0.2
+
+
+@pytest.mark.slow
+def test_narrow_ends_cost_what_their_bridge_does():
+    """It began at thousands of times that, which uniform times did not see."""
+    problem, least = _to_a_point(0.01)
+    start = resolve(read(ControlConfig(), problem), ControlConfig())
+    found = closed_form(start.path, problem, crowding=start.config.objective.crowding)
+    assert abs(found.total / least - 1.0) < 0.05
 
 
 def _beyond(t, x):

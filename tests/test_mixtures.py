@@ -218,6 +218,14 @@ def test_parts_follow_points_and_keep_their_weights():
     assert np.allclose(one, other, atol=1e-5)
 
 
+def test_no_part_stands_for_no_point():
+    """Points on a line are met by parts that others have taken all points from."""
+    t = np.random.default_rng(0).normal(size=450)
+    found = fit_by_validation(np.stack([t, 2.0 * t + 3.0], axis=1), seed=1)
+    assert np.isclose(found.weights.sum(), 1.0)
+    assert found.weights.min() * len(t) > 1e-4
+
+
 def test_repeated_points_have_no_more_parts_than_there_are_of_them():
     x = np.repeat(np.random.default_rng(0).normal(size=(3, 2)), 20, axis=0)
     for fit in (fit_shrunken, fit_mixture):

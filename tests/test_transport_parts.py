@@ -9,7 +9,14 @@ import jax.random as jr
 import numpy as np
 import pytest
 
-from liouville.diffusions.bridges import Parts, path_along, split_parts, whole_parts
+from liouville.diffusions.bridges import (
+    Parts,
+    between,
+    opening_between,
+    path_along,
+    split_parts,
+    whole_parts,
+)
 from liouville.numerics.mixtures import GaussianMixture, gaussian
 from liouville.numerics.parameters import value_of
 from liouville.paths import Joined, LocationScale
@@ -107,6 +114,26 @@ def test_weights_of_parts_couple_the_ends(kind):
     assert parts.weights.min() > 0
     assert parts.means.shape == (2, len(parts.weights), 2)
     assert np.linalg.eigvalsh(parts.covariances).min() > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("scale", "sigma"), [(1e-4, 0.0), (1e-2, 1.0)])
+def test_parts_leave_narrow_ends_as_fast_as_bridges(scale, sigma):
+    """Bridges are met at the share of the time in which they leave, and far from it."""
+    source, target = (
+        gaussian(np.array([x, 0.0]), s**2 * np.eye(2)) for x, s in ((-1.0, 0.5), (1.0, scale))
+    )
+    opening = opening_between(source, target, sigma**2)
+    whole = whole_parts(source, target)
+    path = path_along(whole, source, target, (0.0, 1.0), sigma, opening=min(opening, 0.02))
+    shares = np.array([0.5, *(1.0 - opening * np.array([5.0, 1.0, 0.1]))])
+    ends = [(m.means[0], m.covariances[0]) for m in (source, target)]
+    for s in shares:
+        mean, covariance = between(*ends, s, sigma**2)
+        # Of a Gaussian the density at the mean says the scale.
+        found = path.at(jnp.asarray(s)).log_density(jnp.asarray(mean))
+        truth = -np.log(2.0 * np.pi) - 0.5 * np.log(np.linalg.det(covariance))
+        assert abs(found - truth) < 0.1, s
 
 
 def test_whole_parts_follow_the_best_coupling_of_gaussians():

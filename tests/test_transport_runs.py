@@ -19,9 +19,9 @@ from liouville.runs.folder import open_run
 from liouville.tasks.transport import measure as measures
 from liouville.tasks.transport.answers import transport_map
 from liouville.tasks.transport.config import DataConfig, EndsConfig, TransportConfig
-from liouville.tasks.transport.ends import read_ends
+from liouville.tasks.transport.ends import End, read_ends
 from liouville.tasks.transport.fit import fit_transport
-from liouville.tasks.transport.problem import say_misfits, units_of
+from liouville.tasks.transport.problem import _check_width, say_misfits, units_of
 from transport_cases import BRIEF, GOOD
 
 
@@ -99,6 +99,17 @@ def test_columns_of_unlike_size_are_said_and_refused_where_squares_are_lost(leas
     else:
         with pytest.raises(LiouvilleError, match=r"the spread of x2 is .*leave one out"):
             say_misfits(ends, units)
+
+
+def test_an_end_that_rounding_makes_a_point_is_refused():
+    ends = [End(gaussian(np.full(2, m), s**2 * np.eye(2))) for m, s in ((0.0, 1.0), (3.0, 1e-15))]
+    units = units_of(ends, TransportConfig(data=DataConfig(times=(0.0, 1.0))))
+    with pytest.raises(LiouvilleError, match=r"a part of mixture is 1e-15 wide .*: add noise of"):
+        say_misfits(ends, units)
+    say_misfits([ends[0], ends[0]], units)
+    # A narrow column about zero is not rounded away.
+    narrow = End(gaussian(np.zeros(2), np.diag([1.0, 1e-30])))
+    _check_width(narrow, np.zeros(2))
 
 
 def test_columns_of_files_go_together_and_lend_their_names():

@@ -34,6 +34,8 @@ _CLOCK = (0.15, 0.3, 0.5, 0.7, 0.85)
 # Pairs of end parts with fewer of the draws than this share are noise at first, and then, if the
 # others cannot couple the ends without them, are kept.
 _SHARES = (4e-3, 1e-3, 0.0)
+# How much slower than a bridge parts may leave an end, and the least share of the time.
+_SLOWER, _LEAST_OPENING = 10.0, 1e-5
 # What covariances of few draws are drawn toward, see `group_moments`.
 _PRIOR_DRAWS, _PRIOR_SHARE = 3.0, 0.05
 
@@ -104,6 +106,20 @@ def split_parts(
         for (m, _), own, end in zip(moments, (sources, targets), (source, target))
     ]
     return Parts(sources, targets, weights, np.stack(means), np.stack([c for _, c in moments]))
+
+
+def opening_between(source: GaussianMixture, target: GaussianMixture, noise: float) -> float:
+    r"""The share of the time in which parts may leave the narrowest end.
+
+    Next to an end of variance $s^2$ the bridge to one of variance $S^2$ has the variance
+    $s^2 + u(\varepsilon + 2sS)$ at a small share $u$ of the time, where $\varepsilon$ is what the
+    noise adds. A part that leaves in no more than ten times the share in which that is twice $s^2$
+    costs no more than the bridge.
+    """
+    scales = [np.sqrt(np.linalg.eigvalsh(end.covariances)) for end in (source, target)]
+    least, most = (np.array([f(s) for s in scales]) for f in (np.min, np.max))
+    shares = least**2 / (noise + 2.0 * least * most[::-1])
+    return float(np.maximum(_SLOWER * shares.min(), _LEAST_OPENING))
 
 
 def path_along(
@@ -190,9 +206,12 @@ def _listed(covariances: Any) -> list[Array]:
 def clock_of(opening: float, clock: Sequence[float] = _CLOCK) -> tuple[Array, Array]:
     """Shares of a piece: those at which states are asked, and those of the knots they are put at.
 
-    Next to the ends, where the gate is zero, the inside is the limit of what it should be.
+    Next to the ends, where the gate is zero, the inside is the limit of what it should be. After a
+    short opening bridges still widen by shares of the time, so knots are twice as far from the end
+    each time, up to those of the clock.
     """
-    near = opening * np.array([0.0, 0.25, 0.5, 1.0, 2.0, 4.0])
+    doublings = max(2, int(np.ceil(np.log2(min(clock) / opening))) - 1)
+    near = opening * np.array([0.0, 0.25, 0.5, *2.0 ** np.arange(doublings + 1)])
     knots = np.unique(np.concatenate([near, clock, 1.0 - near]))
     knots = knots[np.append(True, np.diff(knots) > 0.1 * opening)]
     return np.clip(knots, 1e-2 * opening, 1.0 - 1e-2 * opening), knots

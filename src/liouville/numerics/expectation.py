@@ -52,6 +52,8 @@ _DENSER, _NEIGHBOURS, _MOST_ADDED = 0.05, 8, 8
 _LINEAR = 3.0
 # Resolution, as a share of the spread, below which double precision does not see.
 _ROUNDING = 1e-7
+# A part that stands for less than so many points stands for none.
+_EMPTY = 1e-3
 # Arrays of points, parts and coordinates hold at most so many numbers, and so stay in the cache.
 _NUMBERS = 2**16
 
@@ -251,8 +253,11 @@ class _Cloud(NamedTuple):
         return self._replace(points=self.points[rows], weights=self.weights[rows])
 
     def in_units_of_user(self, mixture: GaussianMixture) -> GaussianMixture:
-        """A mixture in the units of the points that were given."""
-        return mixture.rescaled(self.center, self.scale)
+        """A mixture in the units of the points that were given, without parts of no point."""
+        kept = mixture.weights * self.weights.sum() > _EMPTY
+        weights = mixture.weights[kept] / mixture.weights[kept].sum()
+        full = GaussianMixture(weights, mixture.means[kept], mixture.covariances[kept])
+        return full.rescaled(self.center, self.scale)
 
     def recipe(self, choice: _Choice, seed: int) -> Array:
         """The shares of parts in points to begin with, shape `(n, parts)`."""

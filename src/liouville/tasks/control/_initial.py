@@ -14,7 +14,12 @@ import numpy as np
 import optax
 
 from liouville.data import Standardisation
-from liouville.diffusions.bridges import path_along, split_parts, whole_parts
+from liouville.diffusions.bridges import (
+    opening_between,
+    path_along,
+    split_parts,
+    whole_parts,
+)
 from liouville.diffusions.inertial import inertial_path
 from liouville.errors import LiouvilleError
 from liouville.numerics.mixtures import GaussianMixture
@@ -27,6 +32,7 @@ Array = np.ndarray
 
 _MODES, _DIRECTIONS = 8, 8
 _MOMENTS = 96
+OPENING = 0.1
 
 
 def initial_path(problem: ControlProblem, config: PathConfig, *, seed: int = 0) -> Rescaled:
@@ -51,6 +57,7 @@ def initial_path(problem: ControlProblem, config: PathConfig, *, seed: int = 0) 
     parts = whole_parts(source, target) if parts is None else parts
     potential = _potential(problem)
     bend = None
+    assert config.opening is not None  # filled in by `resolve_choices`
     if potential is not None and config.bends > 0:
         # Half way a bridge has a quarter of the variance the noise adds.
         bend, actions = least_curves(
@@ -134,6 +141,14 @@ def _leading(config: PathConfig, *ends: GaussianMixture) -> int:
         return dim
     beyond = [end.covariances[:, r:] * (1.0 - np.eye(dim)[r:]) for end in ends]
     return dim if any(block.any() for block in beyond) else r
+
+
+def opening_of(problem: ControlProblem) -> float:
+    """The share of the time in which parts leave the ends, less where one is narrow."""
+    if problem.momenta or problem.target is None:
+        return OPENING
+    noise = noise_of(problem) ** 2 * problem.horizon
+    return min(OPENING, opening_between(problem.source, problem.target, noise))
 
 
 def units_of(problem: ControlProblem) -> Standardisation:

@@ -37,9 +37,10 @@ class PathConfig:
         within=COUNT,
     )
     knots: int = option(12, "inner knots of every curve", within=COUNT)
-    opening: float = option(
-        0.1,
-        "share of the time in which parts leave their common start",
+    opening: float | None = option(
+        None,
+        "share of the time in which parts leave their common start; null: .1, or less where an end "
+        "is narrow beside the noise",
         within=Range(above=0, high=0.5),
     )
     min_scale: float = option(
@@ -69,8 +70,11 @@ class ObjectiveConfig:
         64, "particles at each of them, at least one for each part", within=DRAWS
     )
     places: int = option(1024, "particles for costs of the place, such as obstacles", within=DRAWS)
-    crowding: float = option(
-        0.0, "how much denser these times are near both ends", within=Range(low=0, below=1)
+    crowding: float | None = option(
+        None,
+        "how much denser these times are near both ends; null: 0, or more where an end is narrow "
+        "beside the noise",
+        within=Range(low=0, below=1),
     )
     ramp: float = option(
         1.0,

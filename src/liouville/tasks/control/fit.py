@@ -11,12 +11,10 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
-from liouville.data import read_samples
 from liouville.diffusions import best_of, free_paths
 from liouville.errors import LiouvilleError
 from liouville.model import Model
-from liouville.numerics.expectation import fit_by_validation
-from liouville.numerics.mixtures import GaussianMixture
+from liouville.numerics.mixtures import GaussianMixture, check_mixture
 from liouville.numerics.parameters import value_of
 from liouville.objectives import Objective, Terminal
 from liouville.paths import Inertial, LocationScale
@@ -24,7 +22,7 @@ from liouville.runs.folder import data_of, open_run
 from liouville.tasks.ask import load
 from liouville.tasks.control._check import check
 from liouville.tasks.control._gradients import smoothed_costs, with_gradients
-from liouville.tasks.control._initial import initial_path
+from liouville.tasks.control._initial import OPENING, initial_path, opening_of
 from liouville.tasks.control._source import (
     SCENE_FILE,
     digest,
@@ -41,9 +39,9 @@ from liouville.tasks.control.rollout import Rollout, roll_out
 from liouville.tasks.notebook import as_html, as_text
 from liouville.tasks.skeleton import fit_given
 from liouville.tasks.task import Start, Task, later
+from liouville.tasks.transport.config import DataConfig, EndsConfig
+from liouville.tasks.transport.ends import End, check_columns, end_of, named_columns
 from liouville.training import Fit, Reason
-
-_FEWEST_SAMPLES = 10
 
 # Times a step, steps, their size, and how often validation may bring nothing: in up to so many
 # coordinates, and in more.
@@ -120,15 +118,32 @@ def read(config: ControlConfig, given: Any = None) -> Loaded:
     return _loaded(config, given, source)
 
 
-def _with_mixtures(problem: ControlProblem, config: ControlConfig) -> ControlProblem:
-    """The problem with a mixture fitted to every end that is given by samples."""
-    ends = {}
-    for name in ("source", "target"):
-        end = getattr(problem, name)
-        if end is not None and not isinstance(end, GaussianMixture):
-            points = read_samples(end).check(min_rows=_FEWEST_SAMPLES).points
-            ends[name] = fit_by_validation(points, seed=config.training.seed)
-    return dataclasses.replace(problem, **ends)
+def _ends_of(problem: ControlProblem, seed: int) -> tuple[End, ...]:
+    """The ends as they are given, each by samples with a mixture that is fitted to them.
+
+    Raises:
+        LiouvilleError: if an end is no mixture and no samples, or both have other columns.
+    """
+    found, given = [], {"source": problem.source, "target": problem.target}
+    for name, end in given.items():
+        if isinstance(end, GaussianMixture):
+            check_mixture(f"the {name}", end)
+        if end is not None:
+            made = end_of(end, DataConfig(), EndsConfig(), seed=seed)
+            found.append(dataclasses.replace(made, source=f"the {name}"))
+            if not isinstance(found[-1].mixture, GaussianMixture):
+                raise LiouvilleError(
+                    f"the {name} is a density seen through maps, but control meets mixtures; give "
+                    "samples of it (liouville sample)"
+                )
+    check_columns(found, "give both the same columns in the same order")
+    return tuple(found)
+
+
+def _with_mixtures(problem: ControlProblem, ends: tuple[End, ...]) -> ControlProblem:
+    """The problem with the mixtures of its ends."""
+    mixtures = dict(zip(("source", "target"), (end.mixture for end in ends)))
+    return dataclasses.replace(problem, **mixtures)
 
 
 def load_policy(folder: Path | str, *, trust: bool = False) -> Policy:
@@ -167,8 +182,8 @@ def recover(config: ControlConfig, folder: Path, trust: bool) -> Loaded:
 
 
 def _loaded(config: ControlConfig, problem: ControlProblem, source: bytes) -> Loaded:
-    problem, wanted = _with_mixtures(problem, config), config.problem.sha256
-    problem = choose_problem(problem, config)
+    ends, wanted = _ends_of(problem, config.training.seed), config.problem.sha256
+    problem = choose_problem(_with_mixtures(problem, ends), config)
     check(problem)
     problem = with_gradients(problem)
     if wanted is not None and wanted != digest(source):
@@ -176,13 +191,14 @@ def _loaded(config: ControlConfig, problem: ControlProblem, source: bytes) -> Lo
             f"{config.problem.name} has the SHA-256 {digest(source)}, but problem.sha256 is "
             f"{wanted}; restore the file, or leave the setting out"
         )
-    return Loaded(problem, source)
+    return Loaded(problem, source, ends)
 
 
 def resolve(loaded: Loaded, config: ControlConfig, progress: bool | None = None) -> Start:
     """The path to start from: laid between both ends, or carried by the drift from one."""
-    problem, options, seed = loaded.problem, config.path, config.training.seed
-    config = resolve_choices(config, problem.dim)
+    problem, seed = loaded.problem, config.training.seed
+    config = resolve_choices(config, problem.dim, opening_of(problem))
+    options = config.path
     objective = objective_of(problem, config)
     if problem.target is not None:
         path = initial_path(problem, options, seed=seed)
@@ -215,22 +231,26 @@ def resolve(loaded: Loaded, config: ControlConfig, progress: bool | None = None)
         objective,
         objective if config.training.patience is not None else None,
         facts,
-        known=problem,
+        known=loaded,
         details={"problem": problem},
     )
 
 
-def resolve_choices(config: ControlConfig, dim: int) -> ControlConfig:
-    """Fills in what is left to choose, by the number of coordinates.
+def resolve_choices(config: ControlConfig, dim: int, opening: float = OPENING) -> ControlConfig:
+    """Fills in what is left to choose, by the number of coordinates and the `opening` of the ends.
 
     In many of them a step is dear, and the bridges that training starts from are so near to the
     least that steps of the usual size lead away: few small ones, and the best that is seen counts.
+    Next to a narrow end the effort is spent in a short time, in which parts open and more of the
+    times are.
     """
     times, steps, rate, patience = _OF_MANY if dim > _MANY else _OF_FEW
     asked, training = config.objective, config.training
+    crowding = 1.0 - opening / OPENING if asked.crowding is None else asked.crowding
     return dataclasses.replace(
         config,
-        objective=dataclasses.replace(asked, times=asked.times or times),
+        path=dataclasses.replace(config.path, opening=config.path.opening or opening),
+        objective=dataclasses.replace(asked, times=asked.times or times, crowding=crowding),
         training=dataclasses.replace(
             training,
             steps=training.steps or steps,
@@ -242,20 +262,23 @@ def resolve_choices(config: ControlConfig, dim: int) -> ControlConfig:
 
 def model(start: Start, result: Fit) -> Model:
     """The model in the units of the problem."""
-    problem: ControlProblem = start.known
+    problem: ControlProblem = start.known.problem
     return Model(
         path=result.path.path,
         units=result.path.units,
         times=np.array([0.0, problem.horizon]),
-        features=_names(problem),
+        features=_names(start.known),
         # Another than scalar noise has no place in a model; its own paths then are the flow's.
         sigma=problem.noise if isinstance(problem.noise, float) else 0.0,
         notes={"problem": problem.name},
     )
 
 
-def _names(problem: ControlProblem) -> tuple[str, ...]:
-    """Of the coordinates: `q1`, ... and `p1`, ... are positions and momenta."""
+def _names(loaded: Loaded) -> tuple[str, ...]:
+    """Of the coordinates: columns of samples, or `x1`, ..., or `q1`, ... and `p1`, ...."""
+    problem = loaded.problem
+    if named := named_columns(loaded.ends):
+        return named[0].features
     kinds = ("q", "p") if problem.momenta else ("x",)
     return tuple(f"{kind}{i + 1}" for kind in kinds for i in range(problem.dim // len(kinds)))
 
@@ -282,6 +305,7 @@ def objective_of(problem: ControlProblem, settings: ControlConfig) -> Objective:
     """What training makes small: all running costs at the same particles, and the terminal one."""
     options, steps = settings.objective, settings.training.steps
     assert options.times is not None  # filled in by `resolve_choices`
+    assert options.crowding is not None
     assert steps is not None
     running = running_term(
         problem,

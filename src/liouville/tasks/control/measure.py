@@ -1,7 +1,8 @@
 """What a control costs: from the closed forms, from a rollout, and as others measure it."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -16,10 +17,11 @@ from liouville.numerics.couplings import wasserstein
 from liouville.numerics.types import Point, Points, RandomKey, Scalar
 from liouville.objectives import AbstractRunningCost, MeanField, Running, Terminal
 from liouville.paths import AbstractPath
-from liouville.tasks.control.config import ControlConfig, RolloutConfig
+from liouville.tasks.control.config import ControlConfig
 from liouville.tasks.control.problem import ControlProblem, Loaded
 from liouville.tasks.control.rollout import AbstractCrowd, Rollout, equal_particles, roll_out
 from liouville.tasks.task import Start
+from liouville.tasks.transport.judge import Carry, judge_ends
 
 _REPLICATES = 16
 # Particles for costs of places, and how many numbers there are at most in points and in pairs.
@@ -29,6 +31,10 @@ _MOST_INSIDE = 0.01
 # Exact assignment takes a few seconds at this size.
 _MOST_MATCHED = 2000
 _LOGGED, _BANDWIDTH = 15, 0.2
+# What arrives is not the target where it is so many times as far away as two draws of it.
+_NEAR = 1.25
+_STEPS = "the simulation misses the end that the density meets; give more rollout.steps"
+_MIXTURES = "give that end as a mixture of your own, or more samples"
 _INSIDE = "inside an obstacle (share of path time)"
 
 
@@ -43,7 +49,7 @@ class Costs(NamedTuple):
 def measure(model: Model, start: Start, loaded: Loaded) -> tuple[dict[str, Any], dict[str, Any]]:
     """All figures of a control, and the rollout they are from."""
     config: ControlConfig = start.config
-    found, rollout = _figures(model, loaded.problem, config.rollout, config.training.seed + 1000)
+    found, rollout = _figures(model, loaded, config, config.training.seed + 1000)
     share = found.get(_INSIDE, 0.0)
     if share > _MOST_INSIDE:
         warnings.warn(
@@ -51,12 +57,18 @@ def measure(model: Model, start: Start, loaded: Loaded) -> tuple[dict[str, Any],
             "free way exists, or more path.bends, path.parts or training.steps are needed",
             stacklevel=2,
         )
+    if not _arrives(found):
+        warnings.warn(
+            f"the simulation ends {found['W2 of arrival']:.3g} from the target (W2), of which two "
+            f"draws are {found['W2 of two draws of the target']:.3g} apart: {_STEPS}",
+            stacklevel=2,
+        )
     return found, {"rollout": rollout}
 
 
 def evaluate(model: Model, loaded: Loaded, config: ControlConfig) -> dict[str, Any]:
     """The figures of a run again, with other random numbers."""
-    return _figures(model, loaded.problem, config.rollout, config.training.seed + 2000)[0]
+    return _figures(model, loaded, config, config.training.seed + 2000)[0]
 
 
 def running_term(problem: ControlProblem, **options: Any) -> Running:
@@ -64,9 +76,11 @@ def running_term(problem: ControlProblem, **options: Any) -> Running:
     return Running((0.0, problem.horizon), problem.running, problem.weights, **options)
 
 
-def closed_form(path: AbstractPath, problem: ControlProblem, *, seed: int = 0) -> Costs:
+def closed_form(
+    path: AbstractPath, problem: ControlProblem, *, crowding: float = 0.0, seed: int = 0
+) -> Costs:
     """The objective from density and velocity alone, without a simulation, in the user's units."""
-    term = running_term(problem.exact(), **_sizes(problem))
+    term = running_term(problem.exact(), crowding=crowding, **_sizes(problem))
     keys = jr.split(jr.key(seed), _REPLICATES)
     values = np.asarray(_replicates(term.each, path, keys), float) * np.asarray(term.weights, float)
     parts = dict(zip(term.names, values.mean(axis=0).tolist()))
@@ -150,10 +164,10 @@ class KernelMarginal(AbstractCrowd):
 
 
 def _figures(
-    model: Model, problem: ControlProblem, options: RolloutConfig, seed: int
+    model: Model, loaded: Loaded, config: ControlConfig, seed: int
 ) -> tuple[dict[str, Any], Rollout]:
-    path = model.path_in_user
-    exact = closed_form(path, problem, seed=seed)
+    path, problem, options = model.path_in_user, loaded.problem, config.rollout
+    exact = closed_form(path, problem, crowding=config.objective.crowding or 0.0, seed=seed)
     starts = problem.source.sample(options.trajectories, seed=seed)[0]
     x0 = jnp.asarray(starts, jnp.zeros(()).dtype)
     rollout = roll_out(path, problem, x0, steps=options.steps, key=jr.key(seed))
@@ -171,7 +185,29 @@ def _figures(
         found |= _arrival(rollout, problem, seed)
     if problem.obstacle is not None:
         found[_INSIDE] = float(np.mean(rollout.inside))
+    told = {} if _arrives(found) else {"why": _STEPS}
+    carry = _along(path, problem, options.steps, seed)
+    found |= judge_ends(loaded.ends, carry, seed=seed, remedy=_MIXTURES, **told)
     return {k: float(f"{v:.6g}") for k, v in found.items()}, rollout
+
+
+def _arrives(found: Mapping[str, Any]) -> bool:
+    """Whether a simulation ends where the density does, but for chance."""
+    floor = found.get("W2 of two draws of the target", np.inf)
+    return found.get("W2 of arrival", 0.0) <= _NEAR * floor
+
+
+def _along(path: AbstractPath, problem: ControlProblem, steps: int, seed: int) -> Carry:
+    """What takes points of the source under the control; what it costs is not asked."""
+    free = replace(problem, costs={}, weights={}, obstacle=None)
+
+    def carry(points: np.ndarray, number: int) -> np.ndarray:
+        del number  # there is one end to go to
+        x0 = jnp.asarray(points, jnp.zeros(()).dtype)
+        rollout = roll_out(path, free, x0, steps=steps, key=jr.key(seed + 1))
+        return np.asarray(rollout.points[-1], float)
+
+    return carry
 
 
 def _arrival(rollout: Rollout, problem: ControlProblem, seed: int) -> dict[str, float]:

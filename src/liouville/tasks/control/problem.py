@@ -9,6 +9,7 @@ import numpy as np
 
 from liouville.numerics.mixtures import GaussianMixture
 from liouville.objectives import AbstractRunningCost, Drift, Effort, MeanField, Noise
+from liouville.tasks.transport.ends import End
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +24,7 @@ class ControlProblem:
 
     Attributes:
         source: the distribution at time 0, met exactly: a mixture, or samples, to which a fit
-            puts one (whatever `liouville.read_samples` reads).
+            puts one (whatever `liouville.read_samples` reads, `Samples`, or points with weights).
         target: the distribution at the horizon, met exactly; `None` leaves it free.
         sigma: the noise, in space per square root of time: a number, one for each coordinate, a
             matrix of shape `(dim, dim)`, or a function of time and place that gives one of these.
@@ -111,3 +112,4 @@ class Loaded(NamedTuple):
 
     problem: ControlProblem
     source: bytes = b""
+    ends: tuple[End, ...] = ()  # as they were given; those of samples have rows kept apart

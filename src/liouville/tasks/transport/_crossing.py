@@ -17,7 +17,13 @@ import jax.random as jr
 import numpy as np
 
 from liouville.curves import AbstractCurve, Constant, HardEnded, Knots
-from liouville.diffusions.bridges import Parts, path_along, split_parts, whole_parts
+from liouville.diffusions.bridges import (
+    Parts,
+    opening_between,
+    path_along,
+    split_parts,
+    whole_parts,
+)
 from liouville.diffusions.growing import growing_parts, growing_path
 from liouville.errors import LiouvilleError
 from liouville.maps import AbstractMap, Chain, Linear, coupling_flow
@@ -164,13 +170,14 @@ def _laid(
     problem: Problem,
     config: PathConfig,
 ) -> LocationScale:
+    noise = problem.sigma**2 * (times[1] - times[0])
     return path_along(
         parts,
         source,
         target,
         times,
         problem.sigma,
-        opening=config.opening,
+        opening=min(config.opening, opening_between(source, target, noise)),
         min_scale=config.min_scale,
         weights=config.weights,
     )

@@ -102,16 +102,25 @@ def read_ends(
             )
     _check_contexts(found, data)
     # Mixtures, arrays and named distributions take the names of the columns of a file or a run.
-    plain = _features(found[0].dim)
-    named = [end for end in found if end.features and end.features != plain]
-    names = named[0].features if named else found[0].features
-    for end in named:
-        if end.features != names:
+    check_columns(found, "name the same ones with --features")
+    names = (named_columns(found) or found)[0].features
+    return [dataclasses.replace(end, features=names) for end in found]
+
+
+def named_columns(ends: Sequence[End]) -> list[End]:
+    """Those whose coordinates have names of their own."""
+    return [end for end in ends if end.features and end.features != _features(end.dim)]
+
+
+def check_columns(ends: Sequence[End], remedy: str) -> None:
+    """Refuses ends whose coordinates have other names, or another order."""
+    named = named_columns(ends)
+    for end in named[1:]:
+        if end.features != named[0].features:
             raise LiouvilleError(
                 f"{end.source} has the columns {', '.join(end.features[:6])} but others have "
-                f"{', '.join(names[:6])}; name the same ones with --features"
+                f"{', '.join(named[0].features[:6])}; {remedy}"
             )
-    return [dataclasses.replace(end, features=names) for end in found]
 
 
 def end_of(

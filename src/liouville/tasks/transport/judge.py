@@ -1,8 +1,8 @@
 """How true an end is to its samples: rows that no fit has seen say it."""
 
 import warnings
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from scipy.spatial.distance import cdist
@@ -14,6 +14,13 @@ from liouville.tasks.transport._images import Image
 from liouville.tasks.transport.answers import arrived
 from liouville.tasks.transport.ends import End, equal_rows
 
+Carry: TypeAlias = Callable[[np.ndarray, int], np.ndarray]
+"""Takes points of the end before, shape `(n, dim)`, to the end of a number."""
+
+_RICHER = "try --ends auto"
+_OTHER = (
+    "the law that is met is not that of the samples; look at held-out nats, or give more samples"
+)
 # Bandwidths of the kernel estimate, as shares of Scott's; rows that it is made of.
 _BANDWIDTHS, _MOST_KERNELS = np.geomspace(0.05, 1.5, 12), 4000
 # Clouds that are carried; through maps a point takes a hundred times as long.
@@ -27,7 +34,9 @@ _NATS, _ERRORS, _MOST_NATS = 0.1, 3.0, 10.0
 _RATIO = 1.2
 
 
-def judge_ends(model: Model, ends: Sequence[End], *, seed: int) -> dict[str, Any]:
+def judge_ends(
+    ends: Sequence[End], carry: Carry, *, seed: int, remedy: str = _RICHER, why: str = _OTHER
+) -> dict[str, Any]:
     """Figures of every end that has rows kept apart.
 
     The nats of the law that is met beside those of a kernel estimate of the training rows, and W2
@@ -35,8 +44,15 @@ def judge_ends(model: Model, ends: Sequence[End], *, seed: int) -> dict[str, Any
     training rows, which is the floor; both are root mean squares over ten clouds, or three through
     maps.
 
+    Args:
+        ends: in the order of time.
+        carry: what takes points of one end to the next.
+        seed: of rows and draws.
+        remedy: what to try where the law that is met is another than that of the samples.
+        why: what arrives is not the samples, and what to do.
+
     Warns:
-        UserWarning: If the law that is met is another than that of the samples.
+        UserWarning: If it is.
     """
     found: dict[str, Any] = {}
     for number, end in enumerate(ends):
@@ -53,21 +69,30 @@ def judge_ends(model: Model, ends: Sequence[End], *, seed: int) -> dict[str, Any
             warnings.warn(
                 f"the law that stands for {end.source} gives its held-out rows "
                 f"{lost.mean():.2f} ± {error:.2f} nats less than a kernel estimate does: what is "
-                "met there is not quite the law of the samples; try --ends auto",
+                f"met there is not quite the law of the samples; {remedy}",
                 stacklevel=2,
             )
         if number:
-            arrival = _arrival(model, ends[number - 1], end, number, seed)
+            arrival = _arrival(ends[number - 1], end, number, carry, seed)
             found[f"W2 of arrival to held-out rows of {name}"] = arrival.ours
             found[f"W2 of arrival to held-out rows of {name}, floor"] = arrival.floor
             if arrival.ours > _RATIO * arrival.floor:
                 warnings.warn(
                     f"what arrives at {end.source} is at {arrival.ours:.4g} from its held-out rows "
-                    f"(W2), other rows of it at {arrival.floor:.4g}: the law that is met is not "
-                    "that of the samples; look at held-out nats, or give more samples",
+                    f"(W2), other rows of it at {arrival.floor:.4g}: {why}",
                     stacklevel=2,
                 )
     return found
+
+
+def along(model: Model, seed: int) -> Carry:
+    """What takes points along a model, with its noise if there is any."""
+
+    def carry(points: np.ndarray, number: int) -> np.ndarray:
+        first, last = (float(t) for t in model.times[number - 1 : number + 1])
+        return arrived(model, points, first, last, draws=int(np.any(model.sigma)), seed=seed)[0]
+
+    return carry
 
 
 class _Arrival(NamedTuple):
@@ -75,7 +100,7 @@ class _Arrival(NamedTuple):
     floor: float
 
 
-def _arrival(model: Model, before: End, end: End, number: int, seed: int) -> _Arrival:
+def _arrival(before: End, end: End, number: int, carry: Carry, seed: int) -> _Arrival:
     rng = np.random.default_rng(seed)
     assert end.test is not None
     assert end.points is not None
@@ -87,9 +112,7 @@ def _arrival(model: Model, before: End, end: End, number: int, seed: int) -> _Ar
         rows = equal_rows(before.points, before.weights, seed)
         rows = rows if before.test is None else np.concatenate([rows, before.test])
         starts = rows[_picked(len(rows), n, clouds, rng)]
-    first, last = (float(t) for t in model.times[number - 1 : number + 1])
-    draws = int(np.any(model.sigma))
-    moved, _ = arrived(model, starts, first, last, draws=draws, seed=seed)
+    moved = carry(starts, number)
     training = equal_rows(end.points, end.weights, seed)
     others = training[_picked(len(training), n, clouds, rng)]
 
@@ -134,6 +157,6 @@ def _kernel_nats(training: np.ndarray, kept: np.ndarray) -> np.ndarray:
 
 def name_of_end(number: int, count: int) -> str:
     """What an end is called in figures."""
-    if count == 2:
+    if count <= 2:
         return ("the source", "the target")[number]
     return f"end {number + 1}"

@@ -24,7 +24,7 @@ from liouville.tasks.transport._images import Density, mixture_at
 from liouville.tasks.transport.answers import arrived
 from liouville.tasks.transport.config import TransportConfig
 from liouville.tasks.transport.ends import Contexts, End
-from liouville.tasks.transport.judge import clouds_of, judge_ends, name_of_end
+from liouville.tasks.transport.judge import along, clouds_of, judge_ends, name_of_end
 from liouville.tasks.transport.problem import Given, energy_term, problem_of
 
 _REPLICATES = 16
@@ -177,7 +177,7 @@ def certify(
             model, given.ends, number, settings.certificate.points, seed, problem.masses
         )
         figures |= {prefix + name: value for name, value in _round(found).items()}
-    return figures | _round(judge_ends(model, given.ends, seed=seed))
+    return figures | _round(judge_ends(given.ends, along(model, seed), seed=seed))
 
 
 def _in_contexts(

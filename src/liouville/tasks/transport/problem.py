@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from liouville.data import Standardisation, check_times
@@ -34,6 +35,8 @@ from liouville.tasks.transport.ends import End
 _ASYMMETRY_SHARE = 8
 # Spreads of less than such a part of the largest are lost, as their squares are rounded.
 _LOST = 1e-8
+# A part must be so many roundings of its points wide.
+_NARROW = 30.0
 # Points of an end that robust scaling measures, and at which a user's functions are asked.
 _DRAWS, _LOOKED_AT = 4096, 32
 # Points of each end by whose optimal coupling the length of growth is chosen.
@@ -145,7 +148,8 @@ def say_misfits(ends: Sequence[End], units: Standardisation) -> None:
     """Warns of coordinates that the one scale of all does not fit.
 
     Raises:
-        LiouvilleError: if squares of one are lost to rounding beside those of the others.
+        LiouvilleError: if squares of one are lost to rounding beside those of the others, or an end
+            is narrower than rounding tells points apart.
     """
     within = [np.diagonal(end.mixture.covariance) for end in ends]
     between = np.stack([end.mixture.mean for end in ends]).var(axis=0)
@@ -157,7 +161,27 @@ def say_misfits(ends: Sequence[End], units: Standardisation) -> None:
             f"{names[int(np.argmax(spread))]}, and distances count all coordinates alike; give "
             "them in units of like size, or leave one out (--without)"
         )
+    for end in ends:
+        _check_width(end, units.center)
     units.say_misfits(spread, names, "give them in units of like size, or leave them out")
+
+
+def _check_width(end: End, center: np.ndarray) -> None:
+    """Refuses a part of a mixture that is no wider than its points are rounded."""
+    if not isinstance(end.mixture, GaussianMixture):
+        return
+    widths, ways = np.linalg.eigh(end.mixture.covariances)
+    places = (end.mixture.means - center) ** 2 + np.einsum("kii->ki", end.mixture.covariances)
+    eps = float(jnp.finfo(jnp.zeros(()).dtype).eps)
+    rounded = eps * np.sqrt(np.einsum("ki,kij->kj", places, ways**2))
+    widths = np.sqrt(np.maximum(widths, 0.0))
+    part, way = np.unravel_index(np.argmin(widths / rounded), widths.shape)
+    least = _NARROW * rounded[part, way]
+    if widths[part, way] < least:
+        raise LiouvilleError(
+            f"a part of {end.source} is {widths[part, way]:.3g} wide in some direction, in which "
+            f"its points are rounded by {rounded[part, way]:.1g}: add noise of {least:.1g} or more"
+        )
 
 
 def problem_of(given: Given, units: Standardisation, settings: TransportConfig) -> Problem:
