@@ -398,8 +398,8 @@ def test_the_truth_of_the_demo_is_at_no_distance_from_itself():
 
 def test_what_training_gains_by_chance_is_not_kept():
     truth = demo_cells(0)
-    path, days = truth.model.path, truth.cells.distinct_times
-    units = truth.model.units
+    path: Any = truth.model.path
+    days, units = truth.cells.distinct_times, truth.model.units
     config, few = CellsConfig(), truth.cells.split(0.1, 0)[1]
 
     def at(mass: float) -> Any:
@@ -410,7 +410,7 @@ def test_what_training_gains_by_chance_is_not_kept():
         objective = 1.0 * NegativeLogLikelihood(days, [few.at(t) for t in days])
         known = Known(units, truth.cells, few, 0.0 * KineticEnergy(interval=(0.0, 4.0)))
         begin = Start(config, at(start), objective, known=known)
-        found = TASK.model(begin, Fit(at(trained), [], "early", 10))
+        found: Any = TASK.model(begin, Fit(at(trained), [], "early", 10))
         return found.path.logits.log_mass.values[1, 0] - path.logits.log_mass.values[1, 0], found
 
     # The truth is not told from a start near it, but from a bad one it is.

@@ -127,9 +127,9 @@ def test_parts_leave_narrow_ends_as_fast_as_bridges(scale, sigma):
     whole = whole_parts(source, target)
     path = path_along(whole, source, target, (0.0, 1.0), sigma, opening=min(opening, 0.02))
     shares = np.array([0.5, *(1.0 - opening * np.array([5.0, 1.0, 0.1]))])
-    ends = [(m.means[0], m.covariances[0]) for m in (source, target)]
+    first, last = ((m.means[0], m.covariances[0]) for m in (source, target))
     for s in shares:
-        mean, covariance = between(*ends, s, sigma**2)
+        mean, covariance = between(first, last, s, sigma**2)
         # Of a Gaussian the density at the mean says the scale.
         found = path.at(jnp.asarray(s)).log_density(jnp.asarray(mean))
         truth = -np.log(2.0 * np.pi) - 0.5 * np.log(np.linalg.det(covariance))
