@@ -416,10 +416,12 @@ def test_what_training_gains_by_chance_is_not_kept():
     # The truth is not told from a start near it, but from a bad one it is.
     value, found = kept(0.05, 0.0)
     assert value == pytest.approx(0.05)
+    assert found.notes["kept"] == "the start"
     gained = found.notes["held-out nats gained by training"]
     assert gained < found.notes["held-out nats gained by training, standard error"]
     value, found = kept(3.0, 0.0)
     assert value == 0.0
+    assert found.notes["kept"] == "what was trained"
     assert found.notes["held-out nats gained by training"] > 0.1
     # What is likelier by chance or for certain at the start is kept in any case.
     assert kept(0.0, 3.0)[0] == 0.0

@@ -187,12 +187,12 @@ def model(start: Start, result: Fit) -> Model:
         return trained
     first = _model(start, start.path)
     gained = measure.gain_over(first, trained, held_out)
-    if gained.value == 0.0:  # the start was the best
-        return first
     cost = eqx.filter_jit(lambda path: start.known.energy(path, key=jr.key(0))[0])
-    saved = float(cost(start.path) - cost(result.path))
+    # Without a gain the start was the best state, and is the same.
+    saved = float(cost(start.path) - cost(result.path)) if gained.value else 0.0
     found = trained if gained.value + saved > _ERRORS * gained.error else first
-    return dataclasses.replace(found, notes={**found.notes, **measure.gained(gained)})
+    told = measure.gained(gained, is_kept=found is trained)
+    return dataclasses.replace(found, notes={**found.notes, **told})
 
 
 def _model(start: Start, path: AbstractPath) -> Model:

@@ -34,6 +34,7 @@ GAIN = "held-out nats gained by the condition"
 _HELD_OUT = "held-out nats per cell by time"
 ABOVE = "held-out nats above the mixture"
 _GAINED = ("held-out nats gained by training", "held-out nats gained by training, standard error")
+_KEPT = "kept"
 # A fit is said to be above the mixture from so many nats and so many standard errors on.
 _CLEARLY, _ERRORS = 0.02, 2.0
 
@@ -82,7 +83,7 @@ def measure(
     figures[ABOVE] = round(value, 4)
     if not np.isnan(error):
         figures[f"{ABOVE}, standard error"] = round(error, 4)
-    figures |= {name: model.notes[name] for name in _GAINED if name in model.notes}
+    figures |= {name: model.notes[name] for name in (_KEPT, *_GAINED) if name in model.notes}
     if training.counts.max() > MOST_FITTED:
         figures["cells a time of the mixture"] = MOST_FITTED
     if value > _CLEARLY and value > _ERRORS * error:
@@ -158,9 +159,10 @@ def gain_over(first: Model, second: Model, cells: Snapshots) -> Estimate:
     return mean(after - before, shares / max(shares.sum(), 1.0))
 
 
-def gained(found: Estimate) -> dict[str, Any]:
-    """What training gained, as a summary has it; nothing if the cells do not tell."""
-    return {name: round(v, 4) for name, v in zip(_GAINED, found) if np.isfinite(v)}
+def gained(found: Estimate, *, is_kept: bool) -> dict[str, Any]:
+    """What training gained, and which of both states is kept, as a summary has it."""
+    kept = "what was trained" if is_kept else "the start"
+    return {_KEPT: kept} | {n: round(v, 4) for n, v in zip(_GAINED, found) if np.isfinite(v)}
 
 
 def mixture_nats(training: Snapshots, held_out: Snapshots) -> np.ndarray:
