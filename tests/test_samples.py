@@ -12,6 +12,7 @@ from liouville.data._quantisation import Quantisation, dequantise, quantisation
 from liouville.data._records import split_rows
 from liouville.data._sample_files import read_samples
 from liouville.data._samples import Samples
+from liouville.data._units import Standardisation
 from liouville.errors import LiouvilleError
 
 # A fraction of uniform draws, in standard errors; the seeds are fixed.
@@ -261,6 +262,22 @@ def test_standardisation() -> None:
     assert (units.time_origin, units.time_scale) == (0, 1)
     with pytest.warns(UserWarning, match=r"\(scale 1\): x2"):
         assert _changed(c1=4.0).standardisation().scale[1] == 1
+
+
+def test_noise_of_whole_steps_is_not_their_spread() -> None:
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(1, 17, (400, 1)) * (rng.random((400, 1)) < 0.2)
+    noisy = Samples(pixels.astype(float)).dequantise("uniform", seed=0)
+    # Mostly zeros: quartiles are those of the noise, of which the pixels are twelve spreads away.
+    assert noisy.standardisation().scale[0] == pytest.approx(noisy.points.std())
+    assert Standardisation.fit(noisy.points, np.zeros(400)).scale[0] < 0.2 * noisy.points.std()
+    # Outliers of counts still make no unit.
+    counts = rng.poisson(3.0, (400, 1)).astype(float)
+    counts[0] = 1e6
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = Samples(counts).dequantise("uniform", seed=0).standardisation()
+    assert found.scale[0] < 5.0
 
 
 # Splitting

@@ -298,8 +298,9 @@ class Samples(AbstractRecord):
 
         Time, which samples do not have, stays as it is. See `Standardisation.fit`.
         """
-        times = np.zeros(len(self))
-        return Standardisation.fit(self.points, times, mode=mode, features=self.features)
+        points, times, lattice = self.points, np.zeros(len(self)), self.quantisation
+        values = None if lattice is None else lattice.remove_noise(points)
+        return Standardisation.fit(points, times, mode=mode, features=self.features, values=values)
 
     def check(self, *, min_rows: int = 2) -> "Samples":
         """Refuses data that cannot be fitted and warns about data that look wrong, once.

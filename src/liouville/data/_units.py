@@ -95,6 +95,7 @@ class Standardisation(AbstractUnits):
         *,
         mode: StandardisationMode = "standard",
         features: Sequence[str] | None = None,
+        values: np.ndarray | None = None,
     ) -> "Standardisation":
         """Measures the map on data: zero mean, unit spread, time from 0 to 1.
 
@@ -113,6 +114,9 @@ class Standardisation(AbstractUnits):
                 ``"global"`` for principal components by name and for columns whose spreads differ
                 at most tenfold, as those of one unit do, and ``"standard"`` for all others.
             features: Names of the columns, shape ``(d,)``, used in warnings.
+            values: The points without the noise that was added to columns of whole steps, of which
+                quartiles are taken. Noise of one step is the bulk of a column that is mostly zero,
+                and not its spread.
 
         Raises:
             LiouvilleError: If the mode is unknown, or the data are empty, misshapen or not finite,
@@ -137,7 +141,7 @@ class Standardisation(AbstractUnits):
         duration = end - origin if end > origin else 1.0
         names = [str(name) for name in (features or range(points.shape[1]))]
         center, spread = _measured(points, names)
-        scale, robust = spread, robust_spread(points)
+        scale, robust = spread, robust_spread(points if values is None else values)
         if mode == "auto":
             mode = "global" if _have_one_unit(spread, names) else "standard"
         if mode == "none":
