@@ -109,7 +109,7 @@ class GutenbergRichter(AbstractMagnitudes):
         return jnp.where(allowed, logs, NEVER)
 
     def log_bins(self, bins: Float[Array, "..."] | np.ndarray) -> Float[Array, "..."]:
-        r"""$\log P$ of the bins of given numbers, 0 for the first; zero without bins of a width."""
+        r"""$\log P$ of the bins of given numbers, 0 for the first; only if there are bins."""
         decay = jnp.exp(self.log_decay)
         widths = jnp.where(bins < 0.5, self.bin_width - self.missing, self.bin_width)
         below = jnp.maximum(bins * self.bin_width - self.missing, 0.0)
