@@ -124,39 +124,44 @@ def compare_held_out(model: Model, training: Snapshots, held_out: Snapshots) -> 
     The baseline is a Gaussian mixture of shrunken covariances that is fitted to each time by
     itself, see `liouville.numerics.shrunken.fit_shrunken_by_validation`.
     """
-    model = dataclasses.replace(model, is_drawn=True)  # a bad figure must not lose the fit
-    ours = -log_density_given(model, held_out)
-    weights = np.ones(len(held_out)) if held_out.weights is None else held_out.weights
+    ours = -_log_density(model, held_out)
     mixtures = mixture_nats(training, held_out)
-    rows, differences, shares = [], [np.zeros(0)], [np.zeros(0)]
+    share = _shares(held_out, ~np.isnan(mixtures))
+    rows = []
     for t in held_out.distinct_times.tolist():
-        chosen = (held_out.times == t) & (weights > 0) & ~np.isnan(mixtures)
+        chosen = (held_out.times == t) & (share > 0)
         if not chosen.any():
             continue
-        theirs = mixtures[chosen]
-        share = weights[chosen] / weights[chosen].sum()
-        difference = ours[chosen] - theirs
-        row = {"time": t, _OURS: float(share @ ours[chosen]), _MIXTURE: float(share @ theirs)}
-        rows.append(row | figure("above", mean(difference, share)))
-        differences.append(difference)
-        shares.append(share * np.sum(held_out.times == t))
-    share = np.concatenate(shares)
-    return HeldOut(rows, mean(np.concatenate(differences), share / max(share.sum(), 1.0)))
+        own = share[chosen] / share[chosen].sum()
+        row = {"time": t, _OURS: float(own @ ours[chosen]), _MIXTURE: float(own @ mixtures[chosen])}
+        rows.append(row | figure("above", mean(ours[chosen] - mixtures[chosen], own)))
+    counted = share > 0
+    return HeldOut(rows, _mean_of(ours[counted] - mixtures[counted], share[counted]))
 
 
 def gain_over(first: Model, second: Model, cells: Snapshots) -> Estimate:
-    """By how many nats a cell the second model is likelier, with the error of the difference.
+    """By how many nats a cell the second model is likelier, with the error of the difference."""
+    before, after = (_log_density(model, cells) for model in (first, second))
+    return _mean_of(after - before, _shares(cells))
 
-    At every time cells count by their weights, and all together as much as there are of them.
-    """
-    models = (dataclasses.replace(model, is_drawn=True) for model in (first, second))
-    before, after = (log_density_given(model, cells) for model in models)
+
+def _log_density(model: Model, cells: Snapshots) -> np.ndarray:
+    """That of each cell; a bad figure must not lose the fit, so no draw is refused."""
+    return log_density_given(dataclasses.replace(model, is_drawn=True), cells)
+
+
+def _shares(cells: Snapshots, is_counted: np.ndarray | bool = True) -> np.ndarray:
+    """What each cell counts: at a time by its weight, and all times as much as they have cells."""
     weights = np.ones(len(cells)) if cells.weights is None else cells.weights
-    shares = np.zeros(len(cells))
+    shares = np.where(is_counted, weights, 0.0)
     for t in cells.distinct_times.tolist():
         own = cells.times == t
-        shares[own] = weights[own] * own.sum() / max(weights[own].sum(), np.finfo(float).tiny)
-    return mean(after - before, shares / max(shares.sum(), 1.0))
+        shares[own] *= own.sum() / max(shares[own].sum(), np.finfo(float).tiny)
+    return shares
+
+
+def _mean_of(values: np.ndarray, shares: np.ndarray) -> Estimate:
+    return mean(values, shares / max(shares.sum(), 1.0))
 
 
 def gained(found: Estimate, *, is_kept: bool) -> dict[str, Any]:
