@@ -1,7 +1,7 @@
 """Standard errors of fits to cells against simulated truths, and what is claimed of conditions.
 
     python benchmarks/cells_errors.py coverage --seeds 4 --members 12
-    python benchmarks/cells_errors.py conditions --members 8 --repeats 20
+    python benchmarks/cells_errors.py conditions --members 8 --repeats 20 --save
 
 `coverage` fits the demonstration's population, whose density, velocity and growth are known, and
 counts how often the truth is within one error of the answer, at draws from the truth: 68 % if the
@@ -17,6 +17,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from results import Column, save
 
 from liouville.model import Model
 from liouville.tasks.cells.demo import DAYS, demo_cells, demo_conditions
@@ -26,6 +27,16 @@ from liouville.tasks.cells.fit import fit_cells
 # Of the shares of the upper branch at the last day, with and without the knock-out.
 TRUE = float(np.log((0.7 / 1.2) / (0.35 / 0.85)))
 ANSWERS = ("log_density", "velocity", "growth")
+COVERAGE = [Column("at"), *(Column(name.replace("_", "-"), ".2f") for name in ANSWERS)]
+RATIO = "log-ratio of the branch at the last day"
+CONDITIONS = [
+    Column("truth"),
+    Column("a difference is said"),
+    Column(RATIO, ".3f", error="its error"),
+    Column("its spread over repeats", ".3f"),
+    Column("true", ".3f"),
+    Column("within one error", ".2f"),
+]
 # Small fits: the parts are given, and no gaps are filled.
 SMALL = {
     "path.bootstrap": "cells",
@@ -38,7 +49,7 @@ SMALL = {
 }
 
 
-def coverage(seeds: int, members: int, more: dict[str, Any]) -> None:
+def coverage(seeds: int, members: int, more: dict[str, Any], *, keep: bool) -> None:
     """A row a day, the mean over the seeds: coverage, error of the answer, and standard error."""
     rows: dict[float, list[list[float]]] = {}
     for seed in range(seeds):
@@ -59,6 +70,18 @@ def coverage(seeds: int, members: int, more: dict[str, Any]) -> None:
         found = [f for day, own in rows.items() if (day in DAYS) == is_seen for f in own]
         print(f"{'seen' if is_seen else 'gaps':>12}  {line(found)}")
     print(f"{'all':>12}  {line([f for own in rows.values() for f in own])}")
+    if keep:
+        seen = {day: day in DAYS for day in rows}
+        places = {
+            "at the snapshots": [f for day, own in rows.items() if seen[day] for f in own],
+            "half-way between them": [f for day, own in rows.items() if not seen[day] for f in own],
+            "all": [f for own in rows.values() for f in own],
+        }
+        table = [
+            {"at": name} | dict(zip((c.name for c in COVERAGE[1:]), np.mean(own, axis=0)[::3]))
+            for name, own in places.items()
+        ]
+        save("cells_coverage", COVERAGE, table, f"{seeds} draws of the population.")
 
 
 def figures(model: Model, truth: Model, day: float, n: int = 1000) -> list[float]:
@@ -77,8 +100,9 @@ def line(found: list[list[float]]) -> str:
     return "".join(f"{v:7.3f}" + "  " * (i % 3 == 2) for i, v in enumerate(np.mean(found, axis=0)))
 
 
-def compare(repeats: int, cells: int, members: int) -> None:
+def compare(repeats: int, cells: int, members: int, *, keep: bool) -> None:
     """Fits with and without a knock-out; the last line of each counts what was claimed."""
+    table = []
     for left in (0.5, 1.0):
         claimed, ratios, gains = [], [], []
         for seed in range(repeats):
@@ -111,6 +135,18 @@ def compare(repeats: int, cells: int, members: int) -> None:
             f"{value.std():.3f}, within one error {within:.2f}); the gain is above two errors in "
             f"{above:.2f}"
         )
+        row = {
+            "truth": "half the branch is left" if left < 1 else "nothing differs",
+            "a difference is said": f"{sum(claimed)} of {repeats}",
+            RATIO: value.mean(),
+            "its error": error.mean(),
+            "its spread over repeats": value.std(),
+            "true": true,
+            "within one error": within,
+        }
+        table.append(row)
+    if keep:
+        save("cells_conditions", CONDITIONS, table)
 
 
 if __name__ == "__main__":
@@ -121,11 +157,12 @@ if __name__ == "__main__":
     parser.add_argument("--members", type=int, default=12)
     parser.add_argument("--cells", type=int, default=300, help="of a condition at a day")
     parser.add_argument("--energy", type=float, help="its weight; by default from the data")
+    parser.add_argument("--save", action="store_true", help="write the table of the pages")
     options = parser.parse_args()
     if options.what == "coverage":
         own = {} if options.energy is None else {"objective.energy": options.energy}
-        coverage(options.seeds, options.members, own)
+        coverage(options.seeds, options.members, own, keep=options.save)
     else:
         # To compile a fit well takes longer than to run one so small.
         jax.config.update("jax_disable_most_optimizations", True)
-        compare(options.repeats, options.cells, options.members)
+        compare(options.repeats, options.cells, options.members, keep=options.save)

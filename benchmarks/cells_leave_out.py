@@ -48,6 +48,25 @@ COLUMNS = [
     *(Column(name, ".3f", "min", "W1") for key, name in W1.items() if key != "floor"),
     *(Column(name, ".2f", "min", "nats", f"{name}, error") for name in NATS.values()),
 ]
+# What they show in the units of the data, where W1 no longer ranks: means over the times.
+EACH = {
+    "push": "ours, push",
+    "draws": "ours, draws",
+    "midpoint": "midpoint",
+    "both neighbours": "both neighbours",
+    "no motion": "no motion",
+    "floor": "other true cells",
+}
+FIGURES = {"W1": "w1_all", "energy": "energy", "nats": "nats", "spread": "variance"}
+COLUMNS_EACH = [
+    Column("prediction"),
+    Column("W1", ".2f"),
+    *(
+        Column(name, form, error=f"{name}, error")
+        for name, form in (("energy", ".3f"), ("nats", ".2f"))
+    ),
+    Column("spread", ".2f"),
+]
 
 
 class Field(eqx.Module):
@@ -145,6 +164,20 @@ def table(rows):
     return found
 
 
+def by_prediction(means):
+    """A row for each prediction, the mean over times and seeds."""
+    found = []
+    for key, name in EACH.items():
+        (own,) = [row for row in means if row["prediction"] == key]
+        line: dict[str, float | str | None] = {"prediction": name}
+        for head, figure in FIGURES.items():
+            line[head], line[f"{head}, error"] = own.get(figure), own.get(f"{figure}_error")
+        if key == "floor":  # half of the cells
+            line["W1"] = None
+        found.append(line)
+    return found
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data")
@@ -194,7 +227,10 @@ def main():
         show(row)
     if options.save:
         said = f"Mean of {options.seeds} seeds; W1 among all cells, {options.units} units."
-        save("cells_left_out", COLUMNS, table([*rows, *means]), said)
+        if options.units == "standard":
+            save("cells_left_out", COLUMNS, table([*rows, *means]), said)
+        else:
+            save(f"cells_left_out_{options.dims}", COLUMNS_EACH, by_prediction(means), said)
     for name in ("push", "draws", *(() if options.no_rival else ("OT-CFM",))):
         own = [row for row in rows if row["prediction"] == name]
         each = [

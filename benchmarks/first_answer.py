@@ -1,6 +1,6 @@
 """Seconds from a command to its answer: cold, with no program kept from before, and warm.
 
-    python benchmarks/first_answer.py CELLS.npz EVENTS.csv [--old SRC] [--repeats 3] [--only demo]
+    python benchmarks/first_answer.py CELLS.npz EVENTS.csv [--only demo] [--old SRC] [--save]
 
 `CELLS.npz` has points `X`, of which the first five coordinates count, and times `t`; of the
 catalogue `EVENTS.csv` (time, longitude, latitude, magnitude) the latest 2,000 rows count. Every
@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from results import Column, save
 
 import liouville
 
@@ -37,6 +38,21 @@ COMMANDS = {
     "events": "-m liouville fit events {}/events.csv --features longitude,latitude "
     "--mark magnitude --force --out {}/events",
 }
+
+TOLD = {
+    "import": "`import liouville`",
+    "help": "`liouville --help`",
+    "demo": "`liouville demo`",
+    "cells": "`liouville fit cells`, 2,750 x 5",
+    "query": "`liouville query`, 1,000 points",
+    "transport": "`liouville fit transport gaussian 8gaussians`",
+    "events": "`liouville fit events`, 2,000 events",
+}
+STATES = ("cold", "warm")
+COLUMNS = [
+    Column("command"),
+    *(Column(f"{state}, {of}", ".1f") for state in STATES for of in ("s", "of the processors")),
+]
 
 
 class Took(NamedTuple):
@@ -104,6 +120,7 @@ def main() -> None:
     parser.add_argument("--old", type=Path)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--only", nargs="+", choices=COMMANDS, default=list(COMMANDS))
+    parser.add_argument("--save", action="store_true", help="write the table of the pages")
     options = parser.parse_args()
     sources = {"new": Path(liouville.__file__).parents[1]}
     if options.old is not None:
@@ -121,11 +138,22 @@ def main() -> None:
                     folder, cache = Path(place, version), Path(place, f"{version} {name} {repeat}")
                     if name == "query" and not (folder / "cells").exists():
                         run("cells", source, folder, Path(place, f"{version} cells 0"))
-                    for state in ("cold", "warm"):
+                    for state in STATES:
                         found = run(name, source, folder, cache)
                         took.setdefault((name, state, version), []).append(found)
                         print(name, state, version, found, file=sys.stderr, flush=True)
     show(names, list(sources), took)
+    if options.save:
+        rows = []
+        for name in names:
+            row: dict[str, str | float] = {"command": TOLD[name]}
+            for state in STATES:
+                own = took[name, state, "new"]
+                row[f"{state}, s"] = statistics.median(one.clock for one in own)
+                row[f"{state}, of the processors"] = statistics.median(o.processors for o in own)
+            rows.append(row)
+        note = f"Medians of {options.repeats}, each in a process of its own."
+        save("first_answer", COLUMNS, rows, note)
 
 
 def show(
@@ -140,7 +168,7 @@ def show(
     print(f"| command | | {' | '.join(heads)} |{' ratio |' if len(versions) > 1 else ''}")
     print("|---|---|" + "--:|" * (len(heads) + (len(versions) > 1)))
     for name in names:
-        for state in ("cold", "warm"):
+        for state in STATES:
             row = {
                 v: [median((name, state, v), w) for w in ("clock", "processors")] for v in versions
             }
@@ -150,7 +178,7 @@ def show(
             print(f"| {name} | {state} | {' | '.join(cells)} |")
     print(f"\n| seconds | | {' | '.join(PHASES)} |\n|---|---|" + "--:|" * len(PHASES))
     for name in names:
-        for state in ("cold", "warm"):
+        for state in STATES:
             phases = [one.phases for one in took[name, state, "new"]]
             if all(phases):
                 cells = [f"{statistics.median(p.get(n, 0.0) for p in phases):.1f}" for n in PHASES]

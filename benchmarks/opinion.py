@@ -1,6 +1,6 @@
 """Opinions that polarise, kept mixed at least effort: 2 and 1,000 dimensions.
 
-    python benchmarks/opinion.py [--dims 2 1000] [--steps N] [--crowd N] [--picture FILE]
+    python benchmarks/opinion.py [--dims 2 1000] [--steps N] [--crowd N] [--picture FILE] [--save]
 
 The problem of Generalized Schroedinger Bridge Matching (Liu et al., ICLR 2024) with its constants
 and its topics. The objective from the closed forms of the model, which bounds the least objective
@@ -26,6 +26,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import optax
+from results import Column, Table
 
 from liouville.numerics.distances import Cloud, energy_distance
 from liouville.objectives import MeanField, drift_among
@@ -46,6 +47,20 @@ SETTINGS = {
 # would move it as far as what needs it.
 OPTIMIZERS = {2: 0.01, 1000: optax.chain(optax.clip_by_global_norm(100.0), optax.sgd(5e-4, 0.9))}
 CROWDS, STEPS, EVEN = {2: 8192, 1000: 8192}, {2: 2000, 1000: 500}, 0.1
+COSTS = [
+    Column(""),
+    Column("objective", ",.3f", error="error"),
+    Column("effort", ",.3f"),
+    Column("congestion", ",.3f"),
+]
+CROWD = [
+    Column("crowd"),
+    Column("similarity of pairs, 1 - angle/π", ".3f"),
+    Column("spread", ".4f"),
+    Column("beyond .9 or below .1", ".1%"),
+    Column("largest variance", ".2f"),
+    Column("mean variance", ".2f"),
+]
 
 
 def bridge_effort(problem):
@@ -84,16 +99,18 @@ def losses(history):
     return f"{values[:few].mean():.5g}, {values[-few:].mean():.5g}"
 
 
-def say_similarity(name, points):
-    found = directional_similarity(points)
+def figures_of(costs):
+    """A row of the table of costs."""
+    parts = {name: float(costs.parts[name]) for name in ("effort", "congestion")}
+    return {"objective": float(costs.total), "error": float(costs.error), **parts}
+
+
+def similarities(name, points):
+    """A row of the table of crowds."""
+    found, axes = directional_similarity(points), np.linalg.eigvalsh(np.cov(points.T))
     extreme = np.mean((found < EVEN) | (found > 1.0 - EVEN))
-    axes = np.linalg.eigvalsh(np.cov(points.T))
-    print(
-        f"| {name} | {found.mean():.3f} | {found.std():.4f} | {100 * extreme:.1f} % "
-        f"| {axes[-1]:.2f} | {axes.mean():.2f} |",
-        flush=True,
-    )
-    return found
+    values = (name, *map(float, (found.mean(), found.std(), extreme, axes[-1], axes.mean())))
+    return {column.name: value for column, value in zip(CROWD, values, strict=True)}
 
 
 def against_rollout(path, rollout):
@@ -139,35 +156,27 @@ def one(dim, options, shown):
     )
     count = options.crowd or CROWDS[dim]
     wide = dataclasses.replace(problem, drift=MeanField(problem.drift.drift, count))
-    print("\n| | objective | effort | congestion |\n|---|---|---|---|")
-    print(f"| bridge without a drift, closed form | | {bridge_effort(problem):.4g} | |")
-    print(f"| training, first and last steps | {losses(fitted.history)} | | |", flush=True)
-    for name, path in (("closed form", fitted.path), ("the same at the start", start.path)):
-        costs = closed_form(path, wide)
-        parts = costs.parts
-        print(
-            f"| {name} | {costs.total:.5g} ± {costs.error:.1g} | {parts['effort']:.5g} "
-            f"| {parts['congestion']:.4g} |",
-            flush=True,
-        )
+    print(f"training, first and last steps: {losses(fitted.history)}", flush=True)
+    table = Table(f"opinion_{dim}", COSTS, keep=options.save)
+    table.add({"": "bridge without a drift, closed form", "effort": bridge_effort(problem)})
+    for name, path in (("start of training", start.path), ("closed form", fitted.path)):
+        table.add({"": name, **figures_of(closed_form(path, wide))})
     x0 = jax.jit(lambda keys: jax.vmap(lambda k: fitted.path.at(jnp.zeros(())).sample(key=k))(keys))
     x0 = x0(jr.split(jr.key(2), count))
     rollout = roll_out(fitted.path, problem, x0, steps=STEPS[dim], key=jr.key(3))
     costs = of_rollout(rollout, problem)
-    print(
-        f"| rollout of {count} | {costs.total:.5g} | {costs.parts['effort']:.5g} "
-        f"| {costs.parts['congestion']:.4g} |"
-    )
-    print("\n| crowd | similarity | spread | extreme | largest variance | mean |")
-    print("|---|---|---|---|---|---|")
-    say_similarity("at the start", np.asarray(x0, float))
-    alone = without_control(problem, x0, STEPS[dim], jr.key(4))
-    shown[f"{dim} dimensions, no control"] = say_similarity("no control", alone)
-    shown[f"{dim} dimensions, controlled"] = say_similarity(
-        "controlled", np.asarray(rollout.points[-1], float)
-    )
-    target = problem.target.sample(count, seed=5)[0]
-    say_similarity("the target", target)
+    table.add({"": f"rollout of {count:,}", **figures_of(costs), "error": None})
+    print()
+    crowds = Table(f"opinion_{dim}_crowd", CROWD, keep=options.save)
+    crowds.add(similarities("at the start", np.asarray(x0, float)))
+    clouds = {
+        "in the end without control": without_control(problem, x0, STEPS[dim], jr.key(4)),
+        "in the end with it": np.asarray(rollout.points[-1], float),
+        "the target": problem.target.sample(count, seed=5)[0],
+    }
+    for name, points in clouds.items():
+        crowds.add(similarities(name, points))
+        shown[f"{dim} dimensions, {name}"] = directional_similarity(points)
     if dim == 2:
         against_rollout(fitted.path, rollout)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
@@ -192,6 +201,7 @@ def main():
     parser.add_argument("--crowd", type=int, help="trajectories, and particles of the drift")
     parser.add_argument("--picture")
     parser.add_argument("--progress", action="store_true")
+    parser.add_argument("--save", action="store_true", help="write the tables of the pages")
     options = parser.parse_args()
     shown = {}
     for dim in options.dims:

@@ -1,6 +1,6 @@
 """Processor milliseconds of a gradient beside the same written by hand for one purpose.
 
-    python benchmarks/step_by_hand.py [--quick] [--before FOLDER]
+    python benchmarks/step_by_hand.py [--quick] [--before FOLDER] [--save]
 
 64 parts along five knots, 500 points at each: the velocity at all 2,500 points, the gradient of
 their likelihood, and that of the kinetic energy at 16 times of 64 particles each; float32. All
@@ -16,7 +16,6 @@ exponentials that this machine shows. The last column compares results.
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
 import time
@@ -26,6 +25,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+from results import Column, Table
 
 from liouville.curves import Knots
 from liouville.objectives import KineticEnergy, NegativeLogLikelihood
@@ -34,6 +34,15 @@ from liouville.paths import AbstractScale, Diagonal, Full, LocationScale
 PARTS, KNOTS, POINTS, TIMES = 64, 5, 500, 16
 # A floor that is never met, so that raw scales are log-scales.
 FLOOR = -40.0
+COLUMNS = [
+    Column("scale"),
+    Column("dimension", "d"),
+    Column("of"),
+    Column("floor", ".2f"),
+    *(Column(name, ".2f") for name in ("by hand", "before", "ours", "ours / by hand")),
+    Column("ours / floor", ".1f"),
+    Column("difference", ".0e"),
+]
 
 
 def make_path(dim: int, scale: AbstractScale) -> LocationScale:
@@ -241,18 +250,15 @@ def main():
     parser.add_argument("--quick", action="store_true", help="fewer coordinates and repetitions")
     parser.add_argument("--before", metavar="FOLDER", help="the src folder of another version")
     parser.add_argument("--row", nargs=3, help="scale, coordinates, repetitions: one row as JSON")
+    parser.add_argument("--save", action="store_true", help="write the table of the pages")
     options = parser.parse_args()
     if options.row:
         kind, *numbers = options.row
         print(json.dumps(row(kind, *map(int, numbers))))
         return
-    print(f"{platform.processor() or platform.machine()}, jax {jax.__version__}")
     of_product, of_exponential = rates()
-    print(f"{of_product / 1e6:.1f} GFlop and {of_exponential / 1e6:.2f} G exponentials a second")
-    print(
-        "| scale | dimension | | floor | by hand | ours before | ours | over hand | over floor "
-        "| difference |\n|---|---|---|---|---|---|---|---|---|---|"
-    )
+    rate = f"{of_product / 1e6:.0f} GFlop and {of_exponential / 1e6:.1f} G exponentials a second."
+    table = Table("step_by_hand", COLUMNS, keep=options.save, note=f"Floor: {rate}")
     repeats = 9 if options.quick else 41
     for kind in KINDS:
         for dim in (2, 10) if options.quick else (2, 10, 50):
@@ -264,12 +270,10 @@ def main():
                 floor = products / of_product + exponentials / of_exponential
                 hand, ours = found["by hand"][i], found["ours"][i]
                 # By hand is the same in both, and tells how busy the machine was.
-                was = f"{old['ours'][i] * hand / old['by hand'][i]:.2f}" if old else ""
-                print(
-                    f"| {kind} | {dim} | {name} | {floor:.2f} | {hand:.2f} | {was} | {ours:.2f} "
-                    f"| {ours / hand:.2f} | {ours / floor:.1f} | {found['difference']:.0e} |",
-                    flush=True,
-                )
+                was = old["ours"][i] * hand / old["by hand"][i] if old else None
+                values = (kind, dim, name, floor, hand, was, ours, ours / hand, ours / floor)
+                heads = [column.name for column in COLUMNS]
+                table.add(dict(zip(heads, (*values, found["difference"]), strict=True)))
 
 
 if __name__ == "__main__":
