@@ -262,6 +262,8 @@ def _minutes(x: float, side: str) -> str:
         (("EventLongitude", "EventLatitude"), str, str),
         (("Longitud", "Latitud"), str, str),
         (("Längengrad", "Breitengrad"), str, str),
+        (("Länge", "Breite"), str, str),
+        (("długość geograficzna", "szerokość geograficzna"), str, str),
         (("経度", "緯度"), str, str),
     ],
 )

@@ -25,8 +25,14 @@ _ABOUT = {
 }
 
 # Beside English, names in other languages that mean nothing else.
-_LONGITUDE = {*USUAL["longitude"], "longitud", "longitudine", "längengrad", "経度", "经度", "經度"}
-_LATITUDE = {*USUAL["latitude"], "latitud", "latitudine", "breitengrad", "緯度", "纬度"}
+_LONGITUDE = {
+    *(*USUAL["longitude"], "longitud", "longitudine", "längengrad", "länge", "lengtegraad"),
+    *("lengdegrad", "longitudo", "długość", "долгота", "boylam", "経度", "经度", "經度", "경도"),
+}
+_LATITUDE = {
+    *(*USUAL["latitude"], "latitud", "latitudine", "breitengrad", "breite", "breedtegraad"),
+    *("breddegrad", "latitudo", "szerokość", "широта", "enlem", "緯度", "纬度", "위도"),
+}
 _DEPTH = {"depth", "profundidad", "profondeur", "profundidade", "tiefe", "深さ", "深度"}
 _EAST, _NORTH = {"x", "east", "easting", "eastings"}, {"y", "north", "northing", "northings"}
 _SIZE = {
