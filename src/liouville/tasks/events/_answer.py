@@ -8,6 +8,9 @@ from liouville.plots import Answer, Key
 from liouville.runs.words import in_words, is_noise
 
 _POOR = 0.01  # p-values below are those of a model that is not true
+# What most often makes residuals those of another model, and how to say so.
+_WHY_TIMES = "small events missed after great ones (data.short_term), or a rhythm (times.period)"
+_WHY_PLACES = "a border that is not given (--region), or --places routed or moving"
 
 
 def answer(summary: Mapping[str, Any]) -> Answer:
@@ -43,5 +46,6 @@ def answer(summary: Mapping[str, Any]) -> Answer:
         said.append((True, f"The residuals of {', '.join(values)} look as those of a true model."))
     for name, p in poor.items():
         told = f"The residuals of {name} are not those of a true model (p = {p:.1g})."
-        said.append((False, f"{told} See Residuals, {part}."))
+        why = _WHY_TIMES if name == "times" else _WHY_PLACES
+        said.append((False, f"{told} See Residuals, {part}; it may be {why}."))
     return Answer(keys[:3], said)
