@@ -25,6 +25,7 @@ Source: TypeAlias = Any
 
 _ALIASES = {"8gaussians": "eight_gaussians", "gaussian": "normal", "moons": "two_moons"}
 _TIES = 0.2
+_FEWEST_KEPT = 10  # rows of a class by which it is judged alone
 
 
 class Contexts(NamedTuple):
@@ -69,6 +70,23 @@ class End:
     def dim(self) -> int:
         """The number of coordinates of a point."""
         return self.mixture.dim
+
+    def given(self, mixture: Density, number: int | None = None) -> "End":
+        """This end in one context, with the law there, and the samples of a class of that number.
+
+        Without a number none of the samples are of this context alone.
+        """
+        points, test, weights = self.points, self.test, self.weights
+        if number is None or self.contexts is None:
+            points = test = weights = None
+        else:
+            own, kept = (rows[:, number] > 0.5 for rows in self.contexts[1:3])
+            points = None if points is None else points[own]
+            test = None if test is None or kept.sum() < _FEWEST_KEPT else test[kept]
+            weights = None if weights is None else weights[own]
+        return dataclasses.replace(
+            self, mixture=mixture, points=points, test=test, weights=weights, contexts=None
+        )
 
 
 def read_ends(

@@ -1,6 +1,5 @@
 """How good a transport path is: its energy, the least there can be, and where samples arrive."""
 
-import dataclasses
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -190,6 +189,7 @@ def _in_contexts(
     assert contexts is not None
     figures: dict[str, Any] = {}
     for name, asked in _shown(contexts):
+        number = contexts.names.index(asked) if contexts.has_classes else None
         one = model.given(asked)
         assert isinstance(one.path, Joined)
         spans = zip(one.path.pieces, zip(one.path.times, one.path.times[1:]))
@@ -197,13 +197,7 @@ def _in_contexts(
         met = [met[0], *met[1::2]]  # what one piece arrives at the next one leaves
         units = model.units
         ends = [
-            dataclasses.replace(
-                end,
-                mixture=mixture.rescaled(units.center, units.scale),
-                points=None,
-                test=None,
-                contexts=None,
-            )
+            end.given(mixture.rescaled(units.center, units.scale), number)
             for end, mixture in zip(given.ends, met)
         ]
         found = certify(one, given._replace(ends=ends), settings, seed=seed)
