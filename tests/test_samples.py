@@ -234,6 +234,10 @@ def _changed(**columns: Any) -> Samples:
             r"x3 \(0\.5 in 33%",
         ),
         (_samples(n=4, dim=5, source="here"), r"here has 4 rows but 5 columns; covariances"),
+        (
+            Samples(_samples().points, weights=np.exp(-np.arange(60.0)), source="here"),
+            r"the 60 weights of here are worth 2 equal rows, .*; give more rows, or weights",
+        ),
     ],
 )
 def test_suspicious_samples(samples: Samples, pattern: str) -> None:

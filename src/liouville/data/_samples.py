@@ -24,6 +24,10 @@ from liouville.data._records import (
 from liouville.data._units import Standardisation, StandardisationMode
 from liouville.errors import LiouvilleError
 from liouville.numerics.repeats import twins
+from liouville.numerics.shares import worth
+
+# Weights that are worth fewer rows than a density needs tell no law.
+_FEWEST_WORTH = 20
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -311,7 +315,7 @@ class Samples(AbstractRecord):
 
         Warns:
             UserWarning: If columns are constant, copies of another, or have one value in many
-                rows, or if there are fewer rows than columns.
+                rows, if there are fewer rows than columns, or weights are worth fewer than 20 rows.
         """
         self.check_numbers()
         for name, count in zip(self.classes or ("",), self.counts, strict=True):
@@ -346,5 +350,11 @@ def _warnings(samples: Samples) -> list[str]:
         found.append(
             f"{source} has {n} rows but {samples.dim} columns; covariances are regularised, and "
             "fewer columns (dims) may do better"
+        )
+    count = n if samples.weights is None else worth(samples.weights)
+    if count < min(_FEWEST_WORTH, n):
+        found.append(
+            f"the {n} weights of {source} are worth {count} equal rows, as a few are most of "
+            "their sum: no law can be told from so few; give more rows, or weights that differ less"
         )
     return found

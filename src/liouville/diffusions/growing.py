@@ -30,9 +30,9 @@ from liouville.diffusions.bridges import (
     path_through,
 )
 from liouville.numerics.couplings import growing_coupling
-from liouville.numerics.distances import systematic
 from liouville.numerics.mixtures import GaussianMixture
 from liouville.numerics.parameters import Fixed
+from liouville.numerics.shares import systematic
 from liouville.numerics.weights import GroupedWeights
 from liouville.paths import LocationScale, Masses
 from liouville.problems import bures

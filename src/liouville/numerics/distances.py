@@ -6,6 +6,7 @@ import numpy as np
 from scipy.spatial.distance import cdist
 
 from liouville.numerics.matching import matching, prices
+from liouville.numerics.shares import systematic
 
 Array = np.ndarray
 
@@ -66,12 +67,6 @@ class Cloud(NamedTuple):
         """
         order = rng.permutation(len(self))
         return self.points[order[systematic(self.shares[order], n, rng)]]
-
-
-def systematic(shares: Array, n: int, rng: np.random.Generator) -> Array:
-    """`n` numbers drawn by their shares of sum one, each as often as it should or once more."""
-    places = np.searchsorted(np.cumsum(shares) * n, np.arange(n) + rng.random(), side="right")
-    return np.minimum(places, len(shares) - 1)
 
 
 def energy_distance(x: Cloud, y: Cloud) -> Estimate:

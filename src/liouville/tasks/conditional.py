@@ -9,11 +9,11 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float
 
-from liouville.numerics.distances import systematic
 from liouville.numerics.expectation import fit_by_validation, fit_mixture
 from liouville.numerics.mixtures import log_floor
 from liouville.numerics.networks import MLP
 from liouville.numerics.parameters import Fixed
+from liouville.numerics.shares import systematic
 from liouville.objectives import ContextLikelihood
 from liouville.paths import ConditionalMixture, Full
 from liouville.training import default_optimizer, fit

@@ -6,8 +6,8 @@ import numpy as np
 from scipy.spatial.distance import cdist
 
 from liouville.numerics.couplings._unbalanced import unbalanced_sinkhorn
-from liouville.numerics.distances import systematic
 from liouville.numerics.matching import matching
+from liouville.numerics.shares import systematic
 
 Array = np.ndarray
 

@@ -10,7 +10,7 @@ from scipy.spatial.distance import cdist
 from liouville.errors import LiouvilleError
 from liouville.model import Model, Numbers, bent_clock
 from liouville.numerics.arguments import check_counts, number, numbers
-from liouville.numerics.distances import systematic
+from liouville.numerics.shares import systematic
 
 _MOST_POINTS = 6000
 

@@ -12,13 +12,13 @@ import numpy as np
 from liouville.data import Samples, Standardisation, read_samples
 from liouville.errors import LiouvilleError
 from liouville.model import MODEL_FILE, Model, load
-from liouville.numerics.distances import systematic
 from liouville.numerics.mixtures import GaussianMixture, check_mixture
+from liouville.numerics.shares import systematic, worth
 from liouville.paths import AbstractPath
 from liouville.problems import toys
 from liouville.tasks.transport._images import Density, Image, density_of
 from liouville.tasks.transport.config import DataConfig, EndsConfig
-from liouville.tasks.transport.laws import law_of, worth
+from liouville.tasks.transport.laws import law_of
 
 # A mixture, an image, a model, a path, a name, points with weights, or what samples are read from.
 Source: TypeAlias = Any

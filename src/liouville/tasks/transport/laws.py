@@ -8,6 +8,7 @@ from liouville.data import Samples
 from liouville.errors import LiouvilleError
 from liouville.numerics.expectation import fit_by_validation, fit_mixture
 from liouville.numerics.mixtures import GaussianMixture
+from liouville.numerics.shares import worth
 from liouville.tasks.density.fit import DensityFit, fit_density
 from liouville.tasks.transport._images import Density, density_of
 from liouville.tasks.transport.config import EndsConfig
@@ -89,8 +90,3 @@ def mixture_of(
     count = len(points) if weights is None else worth(weights)
     most = int(np.clip(count // (2 * points.shape[1] + 1), 1, ends.most))
     return fit_by_validation(points, weights, most=most, seed=seed)
-
-
-def worth(weights: np.ndarray) -> int:
-    r"""As many equal points as weights are worth, $(\sum w)^2 / \sum w^2$."""
-    return max(round(weights.sum() ** 2 / float(weights @ weights)), 1)
