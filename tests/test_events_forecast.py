@@ -12,7 +12,7 @@ import pytest
 from forecast_cases import LEAST, REGION, history, model, with_others
 from liouville.data import Region
 from liouville.errors import LiouvilleError
-from liouville.processes import Neural, Reach
+from liouville.processes import GutenbergRichter, Neural, Reach, Rounded
 from liouville.tasks.events import csep
 from liouville.tasks.events._masses import Parts, masses_of
 from liouville.tasks.events.ask import on_clock
@@ -221,7 +221,7 @@ def test_bins_of_magnitudes():
 
 def test_bins_of_rounded_magnitudes_hold_those_between_their_edges():
     ours = model()
-    law = dataclasses.replace(ours.process.marks, bin_width=0.1)  # pyright: ignore
+    law = Rounded(GutenbergRichter.of(1.0, -0.05), 0.1)
     ours = dataclasses.replace(ours, process=dataclasses.replace(ours.process, marks=law))
     shares = mark_shares(ours, np.array([3.95, 4.05, 4.15, 10.0]))
     decay = np.log(10.0) * 0.1

@@ -12,7 +12,7 @@ import pytest
 from liouville import fit_events
 from liouville.data import Events
 from liouville.problems.events import HawkesProcess
-from liouville.processes import MixtureMarks
+from liouville.processes import MixtureMarks, Rounded
 from liouville.tasks.events._etas_law import initial_productivity
 from liouville.tasks.events._initial import initial_marks
 from liouville.tasks.events.units import EventUnits
@@ -78,12 +78,14 @@ def test_marks_in_whole_numbers_have_a_law_of_their_bins():
     columns = (np.sort(rng.uniform(0.0, 9.0, 400)), rng.random((400, 2)), np.zeros(400, int))
     events = Events(*columns, np.array([[0.0, 9.0]]), marks=severity)
     law = law_of(events)
-    assert isinstance(law, MixtureMarks)
-    assert law.bin_width == 1.0
+    assert isinstance(law, Rounded)
+    assert isinstance(law.law, MixtureMarks)
+    assert law.width == 1.0
 
     # Parts on the points: their likelihood has a largest value, the entropy of the shares.
-    points = dataclasses.replace(law, log_scale=law.log_scale * 0.0 - 4.0)
-    points = dataclasses.replace(points, location=law.location.at[:].set([0.0, 1.0, 2.0, 4.0]))
+    location = law.law.location.at[:].set([0.0, 1.0, 2.0, 4.0])
+    free = dataclasses.replace(law.law, log_scale=law.law.log_scale * 0.0 - 4.0, location=location)
+    points = dataclasses.replace(law, law=free)
     grid = jnp.arange(-40.0, 45.0, dtype=jnp.float32)
     for own in (law, points):
         logs = np.array(jax.vmap(own.log_density)(grid))
@@ -96,7 +98,6 @@ def test_marks_in_whole_numbers_have_a_law_of_their_bins():
     drawn_marks = jax.vmap(lambda key: law.sample(key=key))(jr.split(jr.key(0), 200))
     np.testing.assert_array_equal(drawn_marks, np.round(drawn_marks))
     # The control: a density has no bound.
-    free = dataclasses.replace(points, bin_width=0.0)
     assert float(free.log_density(jnp.float32(1.0))) > 1.0
 
 

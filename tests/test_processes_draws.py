@@ -17,7 +17,13 @@ from liouville.processes import ConstantRate
 from liouville.processes._hawkes import ByMagnitude, Hawkes, Poisson, Unmarked
 from liouville.processes._history import History
 from liouville.processes._kernels import Exponentials, PowerLaws
-from liouville.processes._marks import DetectedMagnitudes, GutenbergRichter, Kinds, MixtureMarks
+from liouville.processes._marks import (
+    DetectedMagnitudes,
+    GutenbergRichter,
+    Kinds,
+    MixtureMarks,
+    Rounded,
+)
 from liouville.processes._next import inverse_integral, next_time, rescale_times, simulate_times
 from makers import cast
 from processes_cases import (
@@ -309,7 +315,8 @@ def test_magnitudes_have_their_law(getkey):
 
 @pytest.mark.parametrize("is_halved", [False, True])
 def test_rounded_magnitudes_have_their_law(getkey, is_halved):
-    law = GutenbergRichter.of(1.1, 2.5, 0.1, is_halved=is_halved)
+    exponential = GutenbergRichter.of(1.1, 2.5 if is_halved else 2.45)
+    law = Rounded(exponential, 0.1, 2.5)
     bins = jnp.asarray(2.5 + 0.1 * np.arange(300))
     shares = 0.1 * jnp.exp(jax.vmap(law.log_density)(bins))
     assert abs(jnp.sum(shares) - 1.0) < ROUNDING
@@ -322,18 +329,19 @@ def test_rounded_magnitudes_have_their_law(getkey, is_halved):
     above = np.exp(jax.vmap(law.log_survival)(bins[:12]))
     assert np.allclose(above, 1.0 - np.r_[0.0, np.cumsum(shares[:11])], atol=ROUNDING)
     # The closed form is where the likelihood is greatest.
-    fitted = GutenbergRichter.fitted(drawn, 2.5, 0.1)
-    assert fitted.is_halved == is_halved
-    assert abs(fitted.b_value / 1.1 - 1.0) < STANDARD_ERRORS / 4000**0.5
+    fitted = Rounded.exponential(drawn, 2.5, 0.1)
+    assert isinstance(fitted.law, GutenbergRichter)
+    assert fitted.law.minimum == exponential.minimum
+    assert abs(fitted.law.b_value / 1.1 - 1.0) < STANDARD_ERRORS / 4000**0.5
 
     def loss(law):
         return -jnp.mean(jax.vmap(law.log_density)(jnp.asarray(drawn)))
 
-    assert abs(eqx.filter_grad(loss)(fitted).log_decay) < OTHER_LIBRARY
+    assert abs(eqx.filter_grad(loss)(fitted).law.log_decay) < OTHER_LIBRARY
     # Negative control: as if they were not rounded.
     wrong = GutenbergRichter.fitted(drawn, 2.5)
-    wrong = GutenbergRichter(wrong.log_decay, 2.5, 0.1, is_halved)
-    assert abs(eqx.filter_grad(loss)(wrong).log_decay) > 1e-3
+    wrong = Rounded(GutenbergRichter(wrong.log_decay, exponential.minimum), 0.1, 2.5)
+    assert abs(eqx.filter_grad(loss)(wrong).law.log_decay) > 1e-3
 
 
 @pytest.mark.slow
@@ -386,6 +394,9 @@ def test_the_survival_of_a_mark_is_the_mass_above_it(law):
         wanted = total(law.log_density, x, w)
         found = jnp.exp(log_survival(jnp.asarray(mark)))
         assert abs(found - wanted) < QUADRATURE * wanted
+        left, right = eqx.filter_jit(law.log_tails)(jnp.asarray(mark))
+        assert abs(right - log_survival(jnp.asarray(mark))) < ROUNDING
+        assert abs(jnp.exp(left) + jnp.exp(right) - 1.0) < ROUNDING
     if getattr(law, "minimum", None) is not None:
         assert law.log_survival(jnp.asarray(1.0)) == 0.0
 

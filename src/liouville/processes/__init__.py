@@ -45,6 +45,7 @@ from liouville.processes._marks import DetectedMagnitudes as DetectedMagnitudes
 from liouville.processes._marks import GutenbergRichter as GutenbergRichter
 from liouville.processes._marks import Kinds as Kinds
 from liouville.processes._marks import MixtureMarks as MixtureMarks
+from liouville.processes._marks import Rounded as Rounded
 from liouville.processes._neural import Growth as Growth
 from liouville.processes._neural import Neural as Neural
 from liouville.processes._next import next_time as next_time

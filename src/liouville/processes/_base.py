@@ -111,3 +111,10 @@ class AbstractMagnitudes(AbstractMarks):
     @abc.abstractmethod
     def log_survival(self, mark: Scalar) -> Scalar:
         r"""$\log P(M \ge m)$."""
+
+    def log_tails(self, mark: Scalar) -> tuple[Scalar, Scalar]:
+        r"""$\log P(M < m)$, about -1e30 where nothing is below, and $\log P(M \ge m)$."""
+        right = self.log_survival(mark)
+        is_above = right < 0.0
+        left = jnp.log(-jnp.expm1(jnp.where(is_above, right, -1.0)))
+        return jnp.where(is_above, left, NEVER), right

@@ -23,116 +23,155 @@ _CLEARLY = 2.0
 class GutenbergRichter(AbstractMagnitudes):
     r"""Magnitudes with an exponential law above a known minimum, $\beta e^{-\beta(m - m_c)}$.
 
-    Magnitudes that were rounded to bins of width $\delta$ have a geometric law on
-    $m_c, m_c + \delta, \dots$, of which the least is the centre of the first complete bin:
-
-    $$P(m) = (1 - e^{-\beta\delta})\, e^{-\beta(m - m_c)}.$$
-
-    Where they were chosen before they were rounded, of the first bin only the upper half is there:
-    $P(m_c) = 1 - e^{-\beta\delta/2}$, and above it $P(m)$ is $e^{\beta\delta/2}$ times as large.
-    The log-density is $\log(P/\delta)$, that of magnitudes spread evenly over their bins.
-
     Attributes:
         log_decay: $\log\beta$, with $\beta = b \log 10$, shape `()`, learned.
         minimum: $m_c$, the magnitude from which the catalogue is complete.
-        bin_width: $\delta$; zero if magnitudes are not rounded.
-        is_halved: whether of the first bin only the upper half is there.
     """
 
     log_decay: Float[Array, ""]
     minimum: float = eqx.field(static=True)
-    bin_width: float = eqx.field(static=True, default=0.0)
-    is_halved: bool = eqx.field(static=True, default=False)
 
     @staticmethod
-    def of(
-        b_value: float, minimum: float, bin_width: float = 0.0, *, is_halved: bool = False
-    ) -> "GutenbergRichter":
+    def of(b_value: float, minimum: float) -> "GutenbergRichter":
         """The law with a given $b$.
 
         Raises:
-            ValueError: if `b_value` is not positive or `bin_width` negative.
+            ValueError: if `b_value` is not positive.
         """
-        if not (b_value > 0.0 and bin_width >= 0.0):
-            raise ValueError(
-                f"b_value {b_value} must be positive and bin_width {bin_width} not negative"
-            )
-        log_decay = as_float(math.log(b_value * math.log(10.0)))
-        return GutenbergRichter(log_decay, float(minimum), float(bin_width), is_halved)
+        if not b_value > 0.0:
+            raise ValueError(f"b_value {b_value} must be positive")
+        return GutenbergRichter(as_float(math.log(b_value * math.log(10.0))), float(minimum))
 
     @staticmethod
-    def fitted(marks: np.ndarray, minimum: float, bin_width: float = 0.0) -> "GutenbergRichter":
-        r"""The law of greatest likelihood.
-
-        $\beta = 1/\overline{(m - m_c)}$ (Aki 1965), and for bins
-        $\beta = \log(1 + \delta/\overline{(m - m_c)})/\delta$, unless a halved first bin is clearly
-        likelier. There, with $q = e^{-\beta\delta/2}$, the share $f$ of the first bin and the mean
-        number $k$ of whole bins above it of the others, counted from zero, the likelihood is
-        $f\log(1 - q) + (1 - f)[(2k + 1)\log q + \log(1 - q^2)]$ a magnitude.
+    def fitted(marks: np.ndarray, minimum: float) -> "GutenbergRichter":
+        r"""The law of greatest likelihood, $\beta = 1/\overline{(m - m_c)}$ (Aki 1965).
 
         Raises:
             ValueError: if there is no magnitude above the minimum.
         """
-        excess = float(np.mean(np.asarray(marks, float) - minimum)) if len(marks) else 0.0
-        if not excess > 0.0:
-            raise ValueError(f"no magnitude is above the minimum of {minimum}; give more, or lower")
-        if not bin_width:
-            return GutenbergRichter.of(1.0 / excess / math.log(10.0), minimum)
-        decay = math.log1p(bin_width / excess) / bin_width
-        whole = GutenbergRichter.of(decay / math.log(10.0), minimum, bin_width)
-        bins = np.maximum(np.round((np.asarray(marks, float) - minimum) / bin_width), 0.0)
-        if not bins.any():
-            return whole
-        halved = _halved(bins, minimum, bin_width)
-        gain = float((halved.log_bins(bins) - whole.log_bins(bins)).sum())
-        return halved if gain > _CLEARLY else whole
+        return GutenbergRichter.of(1.0 / _excess(marks, minimum) / math.log(10.0), minimum)
 
     @property
     def b_value(self) -> Scalar:
         r"""$b = \beta / \log 10$."""
         return jnp.exp(self.log_decay) / math.log(10.0)
 
-    @property
-    def missing(self) -> float:
-        """How much of the first bin is missing, in units of magnitude."""
-        return 0.5 * self.bin_width if self.is_halved else 0.0
-
     def log_density(self, mark: Scalar) -> Scalar:
         """The log-density per unit of magnitude; about -1e30 below the minimum."""
         excess = mark - self.minimum
         allowed = excess >= -_ROUNDING * max(1.0, abs(self.minimum))
         excess = jnp.where(allowed, excess, 0.0)
-        if self.bin_width:
-            logs = self.log_bins(excess / self.bin_width) - math.log(self.bin_width)
-        else:
-            logs = self.log_decay - jnp.exp(self.log_decay) * excess
-        return jnp.where(allowed, logs, NEVER)
-
-    def log_bins(self, bins: Float[Array, "..."] | np.ndarray) -> Float[Array, "..."]:
-        r"""$\log P$ of the bins of given numbers, 0 for the first; only if there are bins."""
-        decay = jnp.exp(self.log_decay)
-        widths = jnp.where(bins < 0.5, self.bin_width - self.missing, self.bin_width)
-        below = jnp.maximum(bins * self.bin_width - self.missing, 0.0)
-        return jnp.log(-jnp.expm1(-decay * widths)) - decay * below
+        return jnp.where(allowed, self.log_decay - jnp.exp(self.log_decay) * excess, NEVER)
 
     def log_survival(self, mark: Scalar) -> Scalar:
-        r"""$-\beta(m - m_c)$, zero below the minimum; of bins, at their centres."""
-        excess = jnp.maximum(mark - self.minimum - self.missing, 0.0)
-        return -jnp.exp(self.log_decay) * excess
+        r"""$-\beta(m - m_c)$, zero below the minimum."""
+        return -jnp.exp(self.log_decay) * jnp.maximum(mark - self.minimum, 0.0)
 
     def sample(self, *, key: RandomKey) -> Float[Array, ""]:
-        """One magnitude, on the grid of the bins if there are any."""
+        """One magnitude."""
         excess = jr.exponential(key, dtype=self.log_decay.dtype) * jnp.exp(-self.log_decay)
-        if self.bin_width:
-            excess = self.bin_width * jnp.floor((excess + self.missing) / self.bin_width)
         return self.minimum + excess
 
 
-def _halved(bins: np.ndarray, minimum: float, bin_width: float) -> GutenbergRichter:
-    """The likeliest law of magnitudes in bins, of the first of which the lower half is missing.
+class Rounded(AbstractMagnitudes):
+    r"""Marks of a law $F$ that were rounded to a grid of width $\delta$.
 
-    The derivative of the likelihood by $q$ is $-f/(1 - q) + (1 - f)[(2k + 1)/q - 2q/(1 - q^2)]$;
-    times $q(1 - q^2)$ it is a quadratic polynomial with one root between zero and one.
+    Each stands for a bin around it, $P(m) = F(m + \delta/2) - F(m - \delta/2)$, and its
+    log-density is $\log(P/\delta)$, that of marks spread evenly over their bins: a density of
+    marks at points has no largest likelihood.
+
+    Attributes:
+        law: $F$, learned.
+        width: $\delta$, of the bins.
+        origin: a mark of the grid.
+
+    Raises:
+        ValueError: if the width is not positive.
+    """
+
+    law: AbstractMagnitudes
+    width: float = eqx.field(static=True)
+    origin: float = eqx.field(static=True, default=0.0)
+
+    def __check_init__(self):
+        if not self.width > 0.0:
+            raise ValueError(f"width {self.width} must be positive")
+
+    @staticmethod
+    def exponential(marks: np.ndarray, least: float, width: float) -> "Rounded":
+        r"""The exponential law of greatest likelihood of magnitudes in bins from a least one on.
+
+        Bins that are all complete have a geometric law,
+        $\beta = \log(1 + \delta/\overline{(m - m_c)})/\delta$. Of magnitudes that were chosen
+        before they were rounded the first bin has its upper half only, which is believed if it is
+        clearly likelier: see `_halved`.
+
+        Args:
+            marks: the magnitudes, shape `(n,)`.
+            least: $m_c$, the centre of the first bin.
+            width: $\delta$.
+
+        Raises:
+            ValueError: if there is no magnitude above the least.
+        """
+        excess = _excess(marks, least)
+        decay = math.log1p(width / excess) / width
+        bins = np.maximum(np.round((np.asarray(marks, float) - least) / width), 0.0)
+        whole = Rounded._from(decay, least - 0.5 * width, least, width)
+        if not bins.any():
+            return whole
+        halved = Rounded._from(_halved(bins, width), least, least, width)
+        centres = as_float(least + bins * width)
+        first, other = (jax.vmap(law.log_density)(centres).sum() for law in (whole, halved))
+        return halved if float(other - first) > _CLEARLY else whole
+
+    @staticmethod
+    def _from(decay: float, minimum: float, least: float, width: float) -> "Rounded":
+        law = GutenbergRichter.of(decay / math.log(10.0), minimum)
+        return Rounded(law, float(width), float(least))
+
+    @property
+    def b_value(self) -> Scalar | None:
+        """That of the law."""
+        return self.law.b_value
+
+    def log_density(self, mark: Scalar) -> Scalar:
+        """The log-mass of the bin around a mark, over its width."""
+        (left, right), (farther, beyond) = (
+            self.law.log_tails(mark + step * self.width) for step in (-0.5, 0.5)
+        )
+        # As a difference of the smaller tails, which keeps the digits.
+        is_left = farther < right
+        whole, rest = jnp.where(is_left, farther, right), jnp.where(is_left, left, beyond)
+        gap = jnp.minimum(rest - whole, -jnp.finfo(whole.dtype).eps)
+        return whole + jnp.log(-jnp.expm1(gap)) - math.log(self.width)
+
+    def log_survival(self, mark: Scalar) -> Scalar:
+        """The log-share of the bins from that around the mark on."""
+        return self.law.log_survival(mark - 0.5 * self.width)
+
+    def sample(self, *, key: RandomKey) -> Float[Array, ""]:
+        """One mark of the grid."""
+        drawn = (self.law.sample(key=key) - self.origin) / self.width
+        return self.origin + self.width * jnp.round(drawn)
+
+
+def _excess(marks: np.ndarray, least: float) -> float:
+    """By how much magnitudes are above the least on average, which must not be nothing."""
+    excess = float(np.mean(np.asarray(marks, float) - least)) if len(marks) else 0.0
+    if not excess > 0.0:
+        raise ValueError(f"no magnitude is above the minimum of {least}; give more, or lower it")
+    return excess
+
+
+def _halved(bins: np.ndarray, width: float) -> float:
+    r"""The likeliest $\beta$ of magnitudes in bins, the first of which has its upper half only.
+
+    $P(m_c) = 1 - q$ with $q = e^{-\beta\delta/2}$, and above it a bin has
+    $q^{2k+1}(1 - q^2)$, with $k$ bins between. With the share $f$ of the first bin and the mean
+    $\bar k$ of the others the likelihood is
+    $f\log(1 - q) + (1 - f)[(2\bar k + 1)\log q + \log(1 - q^2)]$ a magnitude, whose derivative
+    times $q(1 - q^2)$ is a quadratic polynomial with one root between zero and one.
     """
     above = bins[bins > 0.5]
     first, steps = 1.0 - len(above) / len(bins), 2.0 * float(above.mean()) - 1.0
@@ -140,8 +179,7 @@ def _halved(bins: np.ndarray, minimum: float, bin_width: float) -> GutenbergRich
     # (first + rest (steps + 2)) q^2 + first q - rest steps = 0
     a, b, c = first + rest * (steps + 2.0), first, -rest * steps
     q = (-b + math.sqrt(b * b - 4.0 * a * c)) / (2.0 * a)
-    decay = -2.0 * math.log(q) / bin_width
-    return GutenbergRichter.of(decay / math.log(10.0), minimum, bin_width, is_halved=True)
+    return -2.0 * math.log(q) / width
 
 
 class DetectedMagnitudes(AbstractMagnitudes):
@@ -223,20 +261,12 @@ class DetectedMagnitudes(AbstractMagnitudes):
 class MixtureMarks(AbstractMagnitudes):
     r"""Real marks with a mixture law, if wanted above a minimum only.
 
-    Of marks that were rounded to multiples of a width $\delta$ the law is that of their bins,
-    $P(m) = F(m + \delta/2) - F(m - \delta/2)$, and the log-density $\log(P/\delta)$: a density of
-    such marks has no largest likelihood, as parts shrink onto them.
-
     Attributes:
         location: of the parts, shape `(parts,)`, learned.
         log_scale: of the parts, shape `(parts,)`, learned.
         logits: of all weights but the first, whose logit is zero, shape `(parts - 1,)`, learned.
         family: the standard density of all parts.
         minimum: the least mark, below which the mixture is cut off; `None` for the whole line.
-        bin_width: $\delta$; zero if marks are not rounded. It goes with the whole line.
-
-    Raises:
-        ValueError: if there is a minimum and a width.
     """
 
     location: Float[Array, " parts"]
@@ -244,13 +274,6 @@ class MixtureMarks(AbstractMagnitudes):
     logits: Float[Array, " rest"]
     family: AbstractFamily = Gaussian()
     minimum: float | None = eqx.field(static=True, default=None)
-    bin_width: float = eqx.field(static=True, default=0.0)
-
-    def __check_init__(self):
-        if self.bin_width and self.minimum is not None:
-            raise ValueError(
-                f"a mixture has a minimum ({self.minimum}) or bins ({self.bin_width}), not both"
-            )
 
     @staticmethod
     def spread(
@@ -259,7 +282,6 @@ class MixtureMarks(AbstractMagnitudes):
         *,
         family: AbstractFamily | None = None,
         minimum: float | None = None,
-        bin_width: float = 0.0,
     ) -> "MixtureMarks":
         """Parts at quantiles of given marks, as wide as they are apart, to be learned.
 
@@ -274,7 +296,6 @@ class MixtureMarks(AbstractMagnitudes):
             logits_of(None, parts),
             Gaussian() if family is None else family,
             None if minimum is None else float(minimum),
-            float(bin_width),
         )
 
     @property
@@ -285,8 +306,6 @@ class MixtureMarks(AbstractMagnitudes):
     def log_density(self, mark: Scalar) -> Scalar:
         """The log-density; about -1e30 below the minimum."""
         line = self._line()
-        if self.bin_width:
-            return self._log_mass(line, mark) - math.log(self.bin_width)
         if self.minimum is None:
             return line.log_density(mark)
         least = jnp.asarray(self.minimum, mark.dtype)
@@ -295,18 +314,20 @@ class MixtureMarks(AbstractMagnitudes):
         return jnp.where(allowed, line.log_density(inside) - line.log_tails(least)[1], NEVER)
 
     def log_survival(self, mark: Scalar) -> Scalar:
-        """The log-share at or above the mark, zero below the minimum; of bins, at their centres."""
+        """The log-share at or above the mark, zero below the minimum."""
         line = self._line()
         if self.minimum is None:
-            return line.log_tails(mark - 0.5 * self.bin_width)[1]
+            return line.log_tails(mark)[1]
         least = jnp.asarray(self.minimum, mark.dtype)
         return line.log_tails(jnp.maximum(mark, least))[1] - line.log_tails(least)[1]
+
+    def log_tails(self, mark: Scalar) -> tuple[Scalar, Scalar]:
+        """As `AbstractMagnitudes.log_tails`; on the whole line with all digits on both sides."""
+        return super().log_tails(mark) if self.minimum is not None else self._line().log_tails(mark)
 
     def sample(self, *, key: RandomKey) -> Float[Array, ""]:
         """One mark."""
         line = self._line()
-        if self.bin_width:
-            return self.bin_width * jnp.round(line.sample(key=key) / self.bin_width)
         if self.minimum is None:
             return line.sample(key=key)
         # The share of the tail above the minimum that is above the draw, uniform.
@@ -314,16 +335,6 @@ class MixtureMarks(AbstractMagnitudes):
         log_right = line.log_tails(jnp.asarray(self.minimum, self.location.dtype))[1] + above
         log_left = jnp.log(-jnp.expm1(jnp.minimum(log_right, -jnp.finfo(log_right.dtype).tiny)))
         return jnp.maximum(line.quantile(log_left - log_right), self.minimum)
-
-    def _log_mass(self, line: MixtureOnLine, mark: Scalar) -> Scalar:
-        """The log-mass of the bin around a mark, as a difference of the smaller tails."""
-        (left, right), (farther, beyond) = (
-            line.log_tails(mark + step * self.bin_width) for step in (-0.5, 0.5)
-        )
-        is_left = farther < right
-        whole, rest = jnp.where(is_left, farther, right), jnp.where(is_left, left, beyond)
-        gap = jnp.minimum(rest - whole, -jnp.finfo(whole.dtype).eps)
-        return whole + jnp.log(-jnp.expm1(gap))
 
     def _line(self) -> MixtureOnLine:
         weights = log_weights(self.logits)

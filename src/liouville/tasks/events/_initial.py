@@ -27,7 +27,6 @@ from liouville.processes import (
     Exponentials,
     FinitePowerLaw,
     FreeZones,
-    GutenbergRichter,
     Hawkes,
     HistoryFree,
     KernelMixture,
@@ -40,6 +39,7 @@ from liouville.processes import (
     PowerLaws,
     PowerZones,
     Recalled,
+    Rounded,
     Routed,
     SumOfRates,
     Triggered,
@@ -51,7 +51,7 @@ from liouville.tasks.events.background import separated
 from liouville.tasks.events.config import EventsConfig, PlacesConfig, TimesConfig
 from liouville.tasks.events.etas import EtasFit, static
 from liouville.tasks.events.rhythm import Rhythms
-from liouville.tasks.events.units import EventUnits, seen_magnitudes
+from liouville.tasks.events.units import EventUnits, exponential_law, seen_magnitudes
 from liouville.tasks.settings import TrainingConfig
 
 Options = TypeVar("Options", PlacesConfig, TrainingConfig)
@@ -330,8 +330,8 @@ def initial_marks(events: Events, units: EventUnits, law: str = "auto") -> Abstr
         peak = _most_frequent(marks, width, clearly=False)
         law = "auto" if _is_exponential(marks, peak) else "mixture"
     if law == "mixture":
-        is_coarse = width > _COARSE * marks.std()
-        return MixtureMarks.spread(marks, _MARK_PARTS, bin_width=width if is_coarse else 0.0)
+        mixture = MixtureMarks.spread(marks, _MARK_PARTS)
+        return Rounded(mixture, width) if width > _COARSE * marks.std() else mixture
     if law == "auto" and peak > 0:
         # Their number does not fall from the least one on: small events were missed, and a law
         # that falls from there would draw far too many great ones.
@@ -345,7 +345,7 @@ def initial_marks(events: Events, units: EventUnits, law: str = "auto") -> Abstr
         law = "detected"
     if law == "detected":
         return DetectedMagnitudes.spread(marks)
-    return GutenbergRichter.fitted(marks, 0.0, width)
+    return exponential_law(marks, width)
 
 
 def _most_frequent(marks: np.ndarray, width: float, *, clearly: bool) -> float:

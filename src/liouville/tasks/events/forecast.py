@@ -11,7 +11,7 @@ import numpy as np
 
 from liouville.data import Events, write_table
 from liouville.errors import LiouvilleError
-from liouville.processes import GutenbergRichter, MixtureMarks
+from liouville.processes import Rounded
 from liouville.runs.files import hidden_folder, write_bytes
 from liouville.runs.folder import writing
 from liouville.tasks.events import csep
@@ -163,10 +163,10 @@ def grid_table(model: EventModel, grid: Grid) -> dict[str, np.ndarray]:
 def mark_shares(model: EventModel, edges: np.ndarray) -> np.ndarray:
     """The chance of a mark in every bin, the last one open above, shape `(bins,)`."""
     law = model.process.marks
-    if isinstance(law, GutenbergRichter | MixtureMarks) and law.bin_width:
+    if isinstance(law, Rounded):
         # Rounded magnitudes are on a grid: an edge between two of them stands for the upper one.
-        least = float(model.units.marks_to_user(np.asarray(law.minimum or 0.0)))
-        width = law.bin_width * model.units.mark_scale
+        least = float(model.units.marks_to_user(np.asarray(law.origin)))
+        width = law.width * model.units.mark_scale
         edges = least + width * np.ceil((edges - least) / width - 1e-6)
     above = model.mark_survival(edges)
     above[-1] = 0.0

@@ -9,7 +9,15 @@ import numpy as np
 from liouville.data import AbstractUnits, Events, Projection, Region, rounding_width
 from liouville.errors import LiouvilleError
 from liouville.numerics.types import as_float
-from liouville.processes import Excerpts, GutenbergRichter, Polygon, Reach, Seen
+from liouville.processes import (
+    AbstractMagnitudes,
+    Excerpts,
+    GutenbergRichter,
+    Polygon,
+    Reach,
+    Rounded,
+    Seen,
+)
 from liouville.tasks.events.config import EventsConfig
 
 # Of the influence of past events: the slope over that of their law, the offset in mean gaps.
@@ -52,7 +60,8 @@ class EventUnits(AbstractUnits):
             least, spread = float(events.marks.min()), float(events.marks.std())
             one = 10.0 ** round(np.log10(2.0 * spread)) if spread > 0.0 else 1.0
         if events.completeness is not None:
-            decay = float(np.exp(seen_magnitudes(events, one).log_decay))
+            slope = seen_magnitudes(events, one).b_value
+            decay = 0.0 if slope is None else float(slope) * float(np.log(10.0))
         widths = np.where(scale > 0, scale, 1.0)
         return cls(places.mean(axis=0), widths, least, one, decay, projection)
 
@@ -193,7 +202,14 @@ class EventUnits(AbstractUnits):
         )
 
 
-def seen_magnitudes(events: Events, one: float = 1.0) -> GutenbergRichter:
+def exponential_law(excess: np.ndarray, width: float) -> AbstractMagnitudes:
+    """The law of Gutenberg and Richter from zero on, in bins of a width unless that is zero."""
+    if width:
+        return Rounded.exponential(excess, 0.0, width)
+    return GutenbergRichter.fitted(excess, 0.0)
+
+
+def seen_magnitudes(events: Events, one: float = 1.0) -> AbstractMagnitudes:
     """The law of magnitudes above their least one, of events that were seen from others on.
 
     It is that of magnitudes counted in `one`.
@@ -206,4 +222,4 @@ def seen_magnitudes(events: Events, one: float = 1.0) -> GutenbergRichter:
             f"no magnitude of {events.source} is above the completeness of its time; check --mc"
         )
     width = rounding_width(events.marks)
-    return GutenbergRichter.fitted(excess.clip(0.0) / one, 0.0, width / one)
+    return exponential_law(excess.clip(0.0) / one, width / one)
