@@ -213,7 +213,7 @@ def changes_of(
 def _begun_both_ways(
     events: Events, chance: np.ndarray, rates: np.ndarray | None, rhythms: Rhythms, knots: int
 ) -> list[Separated]:
-    starts = (1.0, LITTLE)
+    starts = (1.0, LITTLE) if (chance < 1.0).any() else (1.0,)  # without triggering both are one
     return [separated(events, chance, rates, rhythms, knots=knots, factor=f) for f in starts]
 
 

@@ -48,7 +48,7 @@ def told_apart(
     says more.
 
     Args:
-        steady: the law with a background that is constant but for its rhythms.
+        steady: the law with a background that is constant; with rhythms it was `begun_anew`.
         training: the events that it was fitted to.
         units: of its model.
         validation: later events of the same sequence.
@@ -62,7 +62,8 @@ def told_apart(
     number = _knots_to_try(steady, training, units, rhythms, found)
     if number == 0:
         return _without_a_fit(steady, training, validation, found)
-    flat = begun_anew(steady, training, units, most, rhythms)
+    # With rhythms it was begun so already.
+    flat = steady if rhythms.periods else begun_anew(steady, training, units, most, rhythms)
     if number == 1:
         return flat, 1
     law = begun_anew(flat, training, units, most, rhythms, number)
