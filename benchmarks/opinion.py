@@ -48,7 +48,7 @@ SETTINGS = {
 OPTIMIZERS = {2: 0.01, 1000: optax.chain(optax.clip_by_global_norm(100.0), optax.sgd(5e-4, 0.9))}
 CROWDS, STEPS, EVEN = {2: 8192, 1000: 8192}, {2: 2000, 1000: 500}, 0.1
 COSTS = [
-    Column(""),
+    Column("law"),
     Column("objective", ",.3f", error="error"),
     Column("effort", ",.3f"),
     Column("congestion", ",.3f"),
@@ -158,14 +158,14 @@ def one(dim, options, shown):
     wide = dataclasses.replace(problem, drift=MeanField(problem.drift.drift, count))
     print(f"training, first and last steps: {losses(fitted.history)}", flush=True)
     table = Table(f"opinion_{dim}", COSTS, keep=options.save)
-    table.add({"": "bridge without a drift, closed form", "effort": bridge_effort(problem)})
+    table.add({"law": "bridge without a drift, closed form", "effort": bridge_effort(problem)})
     for name, path in (("start of training", start.path), ("closed form", fitted.path)):
-        table.add({"": name, **figures_of(closed_form(path, wide))})
+        table.add({"law": name, **figures_of(closed_form(path, wide))})
     x0 = jax.jit(lambda keys: jax.vmap(lambda k: fitted.path.at(jnp.zeros(())).sample(key=k))(keys))
     x0 = x0(jr.split(jr.key(2), count))
     rollout = roll_out(fitted.path, problem, x0, steps=STEPS[dim], key=jr.key(3))
     costs = of_rollout(rollout, problem)
-    table.add({"": f"rollout of {count:,}", **figures_of(costs), "error": None})
+    table.add({"law": f"rollout of {count:,}", **figures_of(costs), "error": None})
     print()
     crowds = Table(f"opinion_{dim}_crowd", CROWD, keep=options.save)
     crowds.add(similarities("at the start", np.asarray(x0, float)))
