@@ -27,13 +27,13 @@ from liouville.tasks.cells._terms import Known, training_likelihood
 from liouville.tasks.cells.bootstrap import Sample
 from liouville.tasks.cells.config import CellsConfig, GapsConfig, PathConfig
 from liouville.tasks.cells.demo import demo_cells, distance_to_truth
+from liouville.tasks.cells.doubts import say_batches, say_few_cells
 from liouville.tasks.cells.fit import TASK, _fill, fit_cells
 from liouville.tasks.cells.initial import (
     _likeliest,
     chains_through,
     energy_of_chains,
     initial_path,
-    say_few_cells,
 )
 from liouville.tasks.cells.leave_out import leave_out, means_of
 from liouville.tasks.task import Start
@@ -169,6 +169,20 @@ def test_covariances_of_few_cells_are_made_up_by_other_times():
     others = (30.0 * own[0] + 60.0 * own[2] + 10.0 * own[3]) / 100.0
     np.testing.assert_allclose(found[1], 0.25 * own[1] + 0.75 * others, rtol=ROUNDING)
     assert np.array_equal(found[[0, 2, 3]], own[[0, 2, 3]])
+
+
+def test_batches_are_said_and_motion_is_not():
+    rng = np.random.default_rng(0)
+    label = np.arange(300) % 3
+    types = np.array([[-4.0, 0.0, 0.0], [4.0, 0.0, 0.0], [0.0, 5.0, 0.0]])
+    rest = [types[label] + 0.5 * rng.normal(size=(300, 3)) for _ in range(5)]
+    shifts = np.array([0.0, 0.6, 0.1, 0.8, -0.3])[:, None]
+    moves = [t * np.where(label == 0, 0.0, 0.5)[:, None] for t in range(5)]
+    shifted = np.stack([x + s for x, s in zip(rest, shifts)], axis=1)
+    with pytest.warns(UserWarning, match=r"step alike .* so do batches .*--basis"):
+        say_batches(_of_equal_mass(shifted), label)
+    for clouds in (rest, [x + m for x, m in zip(rest, moves)], rest[:2]):
+        say_batches(_of_equal_mass(np.stack(clouds, axis=1)), label)
 
 
 def _two_clouds(rng: np.random.Generator, n: int) -> np.ndarray:

@@ -18,6 +18,7 @@ from liouville.tasks.cells._gaps import unfilled
 from liouville.tasks.cells.bootstrap import Sample
 from liouville.tasks.cells.conditions import Totals, masses_by_time
 from liouville.tasks.cells.config import CellsConfig, PathConfig
+from liouville.tasks.cells.doubts import say_steps_of_chance
 from liouville.tasks.cells.fit import fit_cells
 from liouville.tasks.cells.growth import (
     growth_factors,
@@ -28,7 +29,6 @@ from liouville.tasks.cells.initial import (
     choose_groups,
     growth_of_groups,
     initial_path,
-    say_steps_of_chance,
     total_curves,
 )
 from liouville.tasks.cells.read import read

@@ -31,6 +31,7 @@ from liouville.tasks.cells.bootstrap import factors_by_time, samples
 from liouville.tasks.cells.conditions import names_of, ordered
 from liouville.tasks.cells.config import CellsConfig, GrowthConfig
 from liouville.tasks.cells.demo import demonstration
+from liouville.tasks.cells.doubts import say_batches, say_few_cells, say_steps_of_chance
 from liouville.tasks.cells.groups import clusters
 from liouville.tasks.cells.growth import growth_factors
 from liouville.tasks.cells.initial import (
@@ -39,8 +40,6 @@ from liouville.tasks.cells.initial import (
     choose_groups,
     energy_of_chains,
     initial_path,
-    say_few_cells,
-    say_steps_of_chance,
     total_curves,
 )
 from liouville.tasks.cells.read import read
@@ -131,6 +130,7 @@ def resolve(cells: Snapshots, config: CellsConfig, progress: bool | None = None)
     assert options.times is not None
     assert config.path.parts is not None  # chosen just now
     label = clusters(joined.points, config.path.parts, seed)
+    say_batches(joined, label)
     filled = _fill(config, times, joined, straight, label)
     batch_size = options.batch_size or LARGEST_BATCH
     members = config.path.members

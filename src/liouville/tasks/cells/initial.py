@@ -10,7 +10,6 @@ import numpy as np
 from scipy.special import softmax
 
 from liouville.curves import AbstractCurve, Constant, Knots
-from liouville.data import Snapshots, listed
 from liouville.numerics.conditioning import Choice
 from liouville.numerics.couplings import Chains, chains
 from liouville.numerics.distances import Cloud
@@ -32,7 +31,7 @@ from liouville.tasks.cells._gaps import Filled
 from liouville.tasks.cells.bootstrap import Sample
 from liouville.tasks.cells.conditions import interpolated
 from liouville.tasks.cells.config import PathConfig
-from liouville.tasks.cells.groups import clusters, enough, mixtures
+from liouville.tasks.cells.groups import clusters, mixtures
 from liouville.tasks.cells.judge import thin
 
 # Chains are matched exactly, which costs their number cubed: about a second a pair of snapshots for
@@ -49,8 +48,6 @@ _MOST_FOLLOWED = 4000  # cells of a time that the start of training is fitted to
 # Up to so many coordinates distances tell types; beyond, so many groupings are tried a member.
 FEW_COORDINATES, _GROUPINGS = 15, 4
 _MOST_WORSE = 3  # numbers of parts without progress after which no more are tried
-# Squared steps of less than so many times those within a snapshot are chance.
-_MORE_THAN_CHANCE = 1.1
 _LOGISTIC_DEVIATION = float(np.pi / np.sqrt(3.0))
 
 
@@ -79,59 +76,6 @@ def chains_through(
             stacklevel=2,
         )
     return found
-
-
-def say_steps_of_chance(
-    snapshots: Sequence[np.ndarray], conserved: Chains, *, noise: float = 0.0, seed: int = 0
-) -> None:
-    """Warns if cells step hardly farther than between two halves of one snapshot.
-
-    In many coordinates they do even at rest, and then steps do not tell what is far.
-
-    Args:
-        snapshots: clouds `(n_i, dim)`.
-        conserved: chains through them without growth.
-        noise: how far chance decides whom chains join.
-        seed: of the chains.
-    """
-    if min(map(len, snapshots)) < 2:
-        return
-    halves = [[x[::2], x[1::2]] for x in snapshots]
-    rest = [_median_steps(chains_through(pair, noise=noise, seed=seed))[0] for pair in halves]
-    steps, least = _median_steps(conserved), np.sqrt(np.square(rest).mean())
-    if steps.max() ** 2 < _MORE_THAN_CHANCE * least**2:
-        fewer = ", and with fewer coordinates (--dims)" if snapshots[0].shape[1] > 2 else ""
-        warnings.warn(
-            f"cells step from one snapshot to the next as far as between two halves of one "
-            f"({steps.max():.3g} and {least:.3g} in scaled units): such steps are chance, and "
-            "types whose shares change may be seen to turn into one another; compare with --growth "
-            f"none{fewer}: what differs is not told by the cells",
-            stacklevel=2,
-        )
-
-
-def say_few_cells(cells: Snapshots) -> None:
-    """Warns of times whose cells are too few to tell the shape of their cloud.
-
-    Args:
-        cells: of training.
-    """
-    few = np.flatnonzero(cells.counts < enough(cells.dim))
-    if few.size:
-        name, times = cells.time_name, cells.distinct_times[few]
-        shown = listed([f"{n} at {name} {t:g}" for t, n in zip(times, cells.counts[few])], 4)
-        warnings.warn(
-            f"few cells for {cells.dim} coordinates: {shown} in training, and it takes "
-            f"{enough(cells.dim)} to tell the shape of a cloud; it is taken in part from other "
-            "times, and velocities there are doubtful: give fewer coordinates (--dims), or leave "
-            f"{name} {times[0]:g} out and compare",
-            stacklevel=2,
-        )
-
-
-def _median_steps(joined: Chains) -> np.ndarray:
-    """The median step of chains to each next snapshot, shape `(times - 1,)`."""
-    return np.median(np.linalg.norm(np.diff(joined.points, axis=1), axis=-1), axis=0)
 
 
 def energy_of_chains(times: np.ndarray, joined: Chains) -> float:
