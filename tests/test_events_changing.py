@@ -52,6 +52,7 @@ def test_a_rate_that_rose_is_no_triggering():
     assert found.level == pytest.approx(found.chance.sum() / 800.0, rel=0.05)
 
 
+@pytest.mark.slow
 def test_a_rate_that_grows_is_no_triggering_in_time_alone():
     times = _drawn(0, 1500, lambda t: 0.1 + 0.9 * t / END)
     with pytest.warns(UserWarning, match="the background changes; times.knots="):
@@ -77,6 +78,7 @@ def test_lines_that_validation_refutes_are_said_and_left():
     assert min(found.triggered, steady.triggered) > 0.5
 
 
+@pytest.mark.slow
 def test_a_law_beside_a_rhythm_gives_back_what_it_had_taken_for_triggering():
     times = _drawn(3, 1500, lambda t: (1.0 + 0.9 * np.cos(2.0 * np.pi * t / 25.0)) / 1.9)
     training = _events(times, 0)

@@ -148,6 +148,7 @@ def _best(events: Events, chance: np.ndarray) -> Separated:
     return best_of(changes_of(events, chance))
 
 
+@pytest.mark.slow
 def test_a_background_that_changes_is_told_from_clusters():
     rng, end = np.random.default_rng(4), 1000.0
     for share in (lambda t: 0.1 + 0.9 * t / end, lambda t: (t < 500.0) | (t > 620.0)):

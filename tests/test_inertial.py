@@ -67,7 +67,7 @@ def rates(path, t: float, x: jax.Array) -> jax.Array:
     return jax.vmap(path.at(jnp.asarray(t)).velocity)(x)
 
 
-@pytest.mark.parametrize("d", [1, 2])
+@pytest.mark.parametrize("d", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_the_velocity_of_the_positions_is_the_momentum(d):
     keys = jr.split(jr.key(d), 5)
     place, *scales = (
@@ -86,7 +86,7 @@ def test_parts_that_only_meet_the_ends_break_it():
     assert jnp.abs(rates(path, 0.4, x)[:, 0] - x[:, 1]).max() > 0.1
 
 
-@pytest.mark.parametrize("d", [1, 2])
+@pytest.mark.parametrize("d", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_it_starts_as_the_bridge_and_meets_both_ends_whatever_is_learned(d):
     mean0, cov0, mean1, cov1 = ends(d)
     known = bridge(d)

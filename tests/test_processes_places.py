@@ -262,7 +262,7 @@ def test_densities_on_a_map_are_per_square_degree():
 
 
 def test_an_incomplete_catalogue_is_told_from_a_complete_one():
-    from liouville.processes import DetectedMagnitudes, GutenbergRichter
+    from liouville.processes import DetectedMagnitudes, Rounded
     from liouville.runs.config import merge
     from liouville.tasks.events._initial import initial_marks, resolve_choices
     from liouville.tasks.events.config import EventsConfig
@@ -275,7 +275,7 @@ def test_an_incomplete_catalogue_is_told_from_a_complete_one():
     )
     settings = resolve_choices(merge(EventsConfig), events)
     units = EventUnits.of(complete, geographic=False)
-    assert isinstance(initial_marks(complete, units, settings.data.mark_law), GutenbergRichter)
+    assert isinstance(initial_marks(complete, units, settings.data.mark_law), Rounded)
     units = EventUnits.of(missed, geographic=False)
     with pytest.warns(UserWarning, match="smaller events were missed"):
         assert isinstance(initial_marks(missed, units, settings.data.mark_law), DetectedMagnitudes)
