@@ -79,6 +79,7 @@ def test_the_velocity_of_the_positions_is_the_momentum(d):
         assert jnp.allclose(rates(path, t, x)[:, :d], x[:, d:], atol=SINGLE)
 
 
+@pytest.mark.slow
 def test_parts_that_only_meet_the_ends_break_it():
     source, target = gaussian(*ends(1)[:2]), gaussian(*ends(1)[2:])
     path = path_along(whole_parts(source, target), source, target, (0.0, 1.0), 0.5)
@@ -105,6 +106,7 @@ def test_it_starts_as_the_bridge_and_meets_both_ends_whatever_is_learned(d):
         assert np.allclose(factor @ factor.T, cov, atol=within)
 
 
+@pytest.mark.slow
 def test_several_parts_are_coupled_by_effort():
     """Who runs to the right arrives on the right, and turns there: to turn around costs more."""
     spread = np.stack([0.05 * np.eye(2)] * 2)

@@ -14,7 +14,7 @@ def check(cases: int, **options) -> list[Case]:
 
 
 def test_some_wrong_files():
-    check(60)
+    check(40)
 
 
 @pytest.mark.slow
