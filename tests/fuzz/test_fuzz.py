@@ -14,7 +14,7 @@ def check(cases: int, **options) -> list[Case]:
 
 
 def test_some_wrong_files():
-    check(40)
+    check(100)
 
 
 @pytest.mark.slow
