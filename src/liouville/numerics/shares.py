@@ -11,6 +11,11 @@ def systematic(shares: Array, n: int, rng: np.random.Generator) -> Array:
     return np.minimum(places, len(shares) - 1)
 
 
+def effective(weights: Array) -> float:
+    r"""How many equal points weights are worth, $(\sum w)^2 / \sum w^2$."""
+    return float(weights.sum() ** 2 / (weights @ weights))
+
+
 def worth(weights: Array) -> int:
-    r"""As many equal points as weights are worth, $(\sum w)^2 / \sum w^2$."""
-    return max(round(weights.sum() ** 2 / float(weights @ weights)), 1)
+    """The same as a whole number, at least one."""
+    return max(round(effective(weights)), 1)

@@ -7,7 +7,7 @@ import numpy as np
 
 from liouville.data import Snapshots, listed
 from liouville.numerics.couplings import Chains
-from liouville.tasks.cells.groups import enough
+from liouville.tasks.cells.groups import enough, moments
 from liouville.tasks.cells.initial import chains_through
 
 # Squared steps of less than so many times those within a snapshot are chance.
@@ -65,11 +65,6 @@ def say_few_cells(cells: Snapshots) -> None:
         )
 
 
-def _median_steps(joined: Chains) -> np.ndarray:
-    """The median step of chains to each next snapshot, shape `(times - 1,)`."""
-    return np.median(np.linalg.norm(np.diff(joined.points, axis=1), axis=-1), axis=0)
-
-
 def say_batches(joined: Chains, label: np.ndarray) -> None:
     """Warns if all groups of chains step alike from each snapshot to the next, and back again.
 
@@ -81,13 +76,13 @@ def say_batches(joined: Chains, label: np.ndarray) -> None:
         label: the group of each, shape `(chains,)`.
     """
     share = np.bincount(label) / len(label)
-    groups = [joined.points[label == k] for k in range(len(share))]
-    steps = np.stack([np.diff(x.mean(axis=0), axis=0) for x in groups])
+    means, spreads = moments(joined.points, joined.masses, label)
+    steps = np.diff(means, axis=1)
     if steps.shape[1] < 2:
         return
     common = np.einsum("k,kid->id", share, steps)
     squares = np.square(common).sum(axis=1)
-    within = share @ np.stack([x.var(axis=0).sum(axis=1) for x in groups]) / len(label)
+    within = share @ np.square(spreads).sum(axis=2) / len(label)
     if not np.all(squares > _BEYOND_CHANCE * (within[1:] + within[:-1])):
         return
     alike = (squares / np.einsum("k,kid->i", share, np.square(steps))).min()
@@ -101,3 +96,8 @@ def say_batches(joined: Chains, label: np.ndarray) -> None:
             "(--basis), or leave one snapshot out and compare",
             stacklevel=2,
         )
+
+
+def _median_steps(joined: Chains) -> np.ndarray:
+    """The median step of chains to each next snapshot, shape `(times - 1,)`."""
+    return np.median(np.linalg.norm(np.diff(joined.points, axis=1), axis=-1), axis=0)

@@ -8,6 +8,7 @@ import numpy as np
 from liouville.numerics.clusters import clusters as kmeans
 from liouville.numerics.distances import Cloud
 from liouville.numerics.mixtures import GaussianMixture
+from liouville.numerics.shares import effective
 from liouville.numerics.shrunken import follow, of_groups
 
 _RESTARTS = 4  # of k-means, of which the best is taken
@@ -48,7 +49,7 @@ def mixtures(
     for x, m, cloud in zip(points.swapaxes(0, 1), masses.T, cells):
         mixture = of_groups(x, m, share, **options)
         found.append(mixture if cloud is None else follow(mixture, *cloud, steps=steps, **options))
-    seen = [(i, 1.0 / np.square(x.shares).sum()) for i, x in enumerate(cells) if x is not None]
+    seen = [(i, effective(x.weights)) for i, x in enumerate(cells) if x is not None]
     shapes = together(np.stack([found[i].covariances for i, _ in seen]), [n for _, n in seen])
     for (i, _), covariances in zip(seen, shapes):
         found[i] = dataclasses.replace(found[i], covariances=covariances)

@@ -127,22 +127,21 @@ def compare_held_out(model: Model, training: Snapshots, held_out: Snapshots) -> 
     ours = -_log_density(model, held_out)
     mixtures = mixture_nats(training, held_out)
     share = _shares(held_out, ~np.isnan(mixtures))
-    rows = []
+    counted, rows = share > 0, []
     for t in held_out.distinct_times.tolist():
-        chosen = (held_out.times == t) & (share > 0)
+        chosen = (held_out.times == t) & counted
         if not chosen.any():
             continue
         own = share[chosen] / share[chosen].sum()
         row = {"time": t, _OURS: float(own @ ours[chosen]), _MIXTURE: float(own @ mixtures[chosen])}
         rows.append(row | figure("above", mean(ours[chosen] - mixtures[chosen], own)))
-    counted = share > 0
-    return HeldOut(rows, _mean_of(ours[counted] - mixtures[counted], share[counted]))
+    return HeldOut(rows, mean(ours[counted] - mixtures[counted], share[counted]))
 
 
 def gain_over(first: Model, second: Model, cells: Snapshots) -> Estimate:
     """By how many nats a cell the second model is likelier, with the error of the difference."""
     before, after = (_log_density(model, cells) for model in (first, second))
-    return _mean_of(after - before, _shares(cells))
+    return mean(after - before, _shares(cells))
 
 
 def _log_density(model: Model, cells: Snapshots) -> np.ndarray:
@@ -151,17 +150,13 @@ def _log_density(model: Model, cells: Snapshots) -> np.ndarray:
 
 
 def _shares(cells: Snapshots, is_counted: np.ndarray | bool = True) -> np.ndarray:
-    """What each cell counts: at a time by its weight, and all times as much as they have cells."""
+    """Shares of the cells: at a time by their weights, and of times by how many cells they have."""
     weights = np.ones(len(cells)) if cells.weights is None else cells.weights
     shares = np.where(is_counted, weights, 0.0)
     for t in cells.distinct_times.tolist():
         own = cells.times == t
         shares[own] *= own.sum() / max(shares[own].sum(), np.finfo(float).tiny)
-    return shares
-
-
-def _mean_of(values: np.ndarray, shares: np.ndarray) -> Estimate:
-    return mean(values, shares / max(shares.sum(), 1.0))
+    return shares / max(shares.sum(), 1.0)
 
 
 def gained(found: Estimate, *, is_kept: bool) -> dict[str, Any]:

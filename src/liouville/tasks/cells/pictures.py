@@ -9,6 +9,7 @@ import numpy as np
 from liouville.cells import Groups, fates, transitions
 from liouville.data import NO_GROUP, Snapshots
 from liouville.model import Model
+from liouville.numerics.shares import effective
 from liouville.plots import (
     Clock,
     Picture,
@@ -143,7 +144,7 @@ def _composition(cells: Snapshots) -> Sheet:
     for t in times:
         own = weights * (cells.times == t)
         shares.append(own @ is_of / own.sum())
-        counts.append(own.sum() ** 2 / (own**2).sum())
+        counts.append(effective(own))
     found = np.stack(shares)
     errors = np.sqrt(found * (1.0 - found) / np.array(counts)[:, None])
     more = {"errors": errors, "colours": cells.colours, "clock": _clock(cells)}

@@ -61,7 +61,8 @@ class EventUnits(AbstractUnits):
             one = 10.0 ** round(np.log10(2.0 * spread)) if spread > 0.0 else 1.0
         if events.completeness is not None:
             slope = seen_magnitudes(events, one).b_value
-            decay = 0.0 if slope is None else float(slope) * float(np.log(10.0))
+            assert slope is not None  # of an exponential law
+            decay = float(slope) * float(np.log(10.0))
         widths = np.where(scale > 0, scale, 1.0)
         return cls(places.mean(axis=0), widths, least, one, decay, projection)
 

@@ -80,7 +80,8 @@ class End:
         if number is None or self.contexts is None:
             points = test = weights = None
         else:
-            own, kept = (rows[:, number] > 0.5 for rows in self.contexts[1:3])
+            known = self.contexts.rows, self.contexts.test
+            own, kept = (rows[:, number] > 0.5 for rows in known)
             points = None if points is None else points[own]
             test = None if test is None or kept.sum() < _FEWEST_KEPT else test[kept]
             weights = None if weights is None else weights[own]
