@@ -28,6 +28,8 @@ from liouville.tasks.cells.fit import fit_cells
 TRUE = float(np.log((0.7 / 1.2) / (0.35 / 0.85)))
 ANSWERS = ("log_density", "velocity", "growth")
 COVERAGE = [Column("at"), *(Column(name.replace("_", "-"), ".2f") for name in ANSWERS)]
+# By whether days were seen.
+PLACES = {"at the snapshots": [True], "half-way between them": [False], "all": [True, False]}
 RATIO = "log-ratio of the branch at the last day"
 CONDITIONS = [
     Column("truth"),
@@ -66,21 +68,12 @@ def coverage(seeds: int, members: int, more: dict[str, Any], *, keep: bool) -> N
     print("              " + "  within    off     se   " * len(ANSWERS))
     for day, found in rows.items():
         print(f"{day:6.1f}  {'yes' if day in DAYS else 'no ':4}  {line(found)}")
-    for is_seen in (True, False):
-        found = [f for day, own in rows.items() if (day in DAYS) == is_seen for f in own]
-        print(f"{'seen' if is_seen else 'gaps':>12}  {line(found)}")
-    print(f"{'all':>12}  {line([f for own in rows.values() for f in own])}")
+    table = []
+    for name, kinds in PLACES.items():
+        found = [f for day, own in rows.items() if (day in DAYS) in kinds for f in own]
+        print(f"{name:>21}  {line(found)}")
+        table.append(dict(zip((c.name for c in COVERAGE), (name, *np.mean(found, axis=0)[::3]))))
     if keep:
-        seen = {day: day in DAYS for day in rows}
-        places = {
-            "at the snapshots": [f for day, own in rows.items() if seen[day] for f in own],
-            "half-way between them": [f for day, own in rows.items() if not seen[day] for f in own],
-            "all": [f for own in rows.values() for f in own],
-        }
-        table = [
-            {"at": name} | dict(zip((c.name for c in COVERAGE[1:]), np.mean(own, axis=0)[::3]))
-            for name, own in places.items()
-        ]
         save("cells_coverage", COVERAGE, table, f"{seeds} draws of the population.")
 
 

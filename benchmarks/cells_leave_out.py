@@ -49,14 +49,7 @@ COLUMNS = [
     *(Column(name, ".2f", "min", "nats", f"{name}, error") for name in NATS.values()),
 ]
 # What they show in the units of the data, where W1 no longer ranks: means over the times.
-EACH = {
-    "push": "ours, push",
-    "draws": "ours, draws",
-    "midpoint": "midpoint",
-    "both neighbours": "both neighbours",
-    "no motion": "no motion",
-    "floor": "other true cells",
-}
+EACH = ("push", "draws", "midpoint", "both neighbours", "no motion", "floor")
 FIGURES = {"W1": "w1_all", "energy": "energy", "nats": "nats", "spread": "variance"}
 COLUMNS_EACH = [
     Column("prediction"),
@@ -167,9 +160,9 @@ def table(rows):
 def by_prediction(means):
     """A row for each prediction, the mean over times and seeds."""
     found = []
-    for key, name in EACH.items():
+    for key in EACH:
         (own,) = [row for row in means if row["prediction"] == key]
-        line: dict[str, float | str | None] = {"prediction": name}
+        line: dict[str, float | str | None] = {"prediction": W1.get(key, key)}
         for head, figure in FIGURES.items():
             line[head], line[f"{head}, error"] = own.get(figure), own.get(f"{figure}_error")
         if key == "floor":  # half of the cells

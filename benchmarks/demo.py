@@ -15,17 +15,22 @@ import time
 import numpy as np
 from results import Column, Table, save
 
-from liouville.tasks.cells.demo import demo_cells, distance_to_truth
+from liouville.tasks.cells.demo import demo_cells, demonstration
 from liouville.tasks.cells.fit import fit_cells
-from liouville.tasks.cells.measure import gain_over
 
+KL, VELOCITY, GROWTH = (
+    "KL to the truth (nats)",
+    "relative error of the velocity",
+    "relative error of the growth",
+)
 DAYS = [
     Column("day", "g"),
     Column("in the data"),
-    Column("KL to the truth, nats", ".3f", error="KL, error"),
-    Column("relative error of the velocity", ".2f"),
-    Column("of the growth rate", ".2f"),
+    Column(KL, ".3f", error=f"{KL}_error"),
+    Column(VELOCITY, ".2f"),
+    Column(GROWTH, ".2f"),
 ]
+HELD_OUT = "held-out cells beside the truth"
 SEEDS = [
     Column("draw", "d"),
     Column("largest KL, nats", ".3f", error="KL, error"),
@@ -46,43 +51,30 @@ def main() -> None:
     options = parser.parse_args()
     table = Table("demo_seeds", SEEDS, keep=options.save)
     for seed in range(options.seeds):
-        truth, begun = demo_cells(seed), time.monotonic()
-        fitted = fit_cells(
-            truth.cells, {"growth.mass": "counts", "training.seed": seed}, progress=False
-        )
+        begun = time.monotonic()
+        settings = {"growth.mass": "counts", "training.seed": seed}
+        fitted = fit_cells(demo_cells(seed).cells, settings, progress=False)
         seconds = time.monotonic() - begun
-        rows = distance_to_truth(fitted.model, truth.model)
+        found = demonstration(seed).compare(fitted)
+        rows = found["distance to the truth"]
         if seed == 0 and options.save:
-            save("demo", DAYS, list(map(of_day, rows)))
-        _, held_out = truth.cells.split(fitted.config.data.held_out, fitted.config.training.seed)
-        between = [row["velocity_error"] for row in rows if not row["seen"]]
-        largest = max(rows, key=lambda row: row["divergence"])
-        above = gain_over(fitted.model, truth.model, held_out)
+            save("demo", DAYS, rows)
+        between = [row[VELOCITY] for row in rows if row["in the data"] == "no"]
+        largest = max(rows, key=lambda row: row[KL])
+        (ours,) = [row for row in found[HELD_OUT] if row["method"] == "liouville"]
         figures = {
             "draw": seed,
-            "largest KL, nats": largest["divergence"],
-            "KL, error": largest["error"],
+            "largest KL, nats": largest[KL],
+            "KL, error": largest[f"{KL}_error"],
             "error of the velocity between the days": float(np.mean(between)),
             "largest": max(between),
-            "error of the growth rate": float(np.mean([row["growth_error"] for row in rows])),
-            "held-out nats above the truth": above.value,
-            "above, error": above.error,
+            "error of the growth rate": float(np.mean([row[GROWTH] for row in rows])),
+            "held-out nats above the truth": ours["above the truth"],
+            "above, error": ours["above the truth_error"],
             "kept": fitted.summary["kept"],
             "seconds": seconds,
         }
         table.add(figures)
-
-
-def of_day(row: dict) -> dict[str, float | str]:
-    """A row of the first table."""
-    return {
-        "day": row["time"],
-        "in the data": "yes" if row["seen"] else "no",
-        "KL to the truth, nats": row["divergence"],
-        "KL, error": row["error"],
-        "relative error of the velocity": row["velocity_error"],
-        "of the growth rate": row["growth_error"],
-    }
 
 
 if __name__ == "__main__":

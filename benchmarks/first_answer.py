@@ -41,7 +41,7 @@ COMMANDS = {
 
 TOLD = {
     "import": "`import liouville`",
-    "help": "`liouville --help`",
+    "help": "help of `liouville`",
     "demo": "`liouville demo`",
     "cells": "`liouville fit cells`, 2,750 x 5",
     "query": "`liouville query`, 1,000 points",
@@ -149,28 +149,30 @@ def main() -> None:
             row: dict[str, str | float] = {"command": TOLD[name]}
             for state in STATES:
                 own = took[name, state, "new"]
-                row[f"{state}, s"] = statistics.median(one.clock for one in own)
-                row[f"{state}, of the processors"] = statistics.median(o.processors for o in own)
+                row[f"{state}, s"] = median(own, "clock")
+                row[f"{state}, of the processors"] = median(own, "processors")
             rows.append(row)
         note = f"Medians of {options.repeats}, each in a process of its own."
         save("first_answer", COLUMNS, rows, note)
+
+
+def median(runs: list[Took], what: str) -> float:
+    """The median of a figure of several runs."""
+    return statistics.median(getattr(one, what) for one in runs)
 
 
 def show(
     names: list[str], versions: list[str], took: dict[tuple[str, str, str], list[Took]]
 ) -> None:
     """Prints the medians, and the phases of the warm ones of this version."""
-
-    def median(key: tuple[str, str, str], what: str) -> float:
-        return statistics.median(getattr(one, what) for one in took[key])
-
     heads = [f"{version}, {unit}" for version in versions for unit in ("s", "processors")]
     print(f"| command | | {' | '.join(heads)} |{' ratio |' if len(versions) > 1 else ''}")
     print("|---|---|" + "--:|" * (len(heads) + (len(versions) > 1)))
     for name in names:
         for state in STATES:
             row = {
-                v: [median((name, state, v), w) for w in ("clock", "processors")] for v in versions
+                v: [median(took[name, state, v], w) for w in ("clock", "processors")]
+                for v in versions
             }
             cells = [f"{value:.1f}" for version in versions for value in row[version]]
             if len(versions) > 1:

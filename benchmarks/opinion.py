@@ -105,9 +105,9 @@ def figures_of(costs):
     return {"objective": float(costs.total), "error": float(costs.error), **parts}
 
 
-def similarities(name, points):
-    """A row of the table of crowds."""
-    found, axes = directional_similarity(points), np.linalg.eigvalsh(np.cov(points.T))
+def similarities(name, points, found):
+    """A row of the table of crowds, whose similarities are found."""
+    axes = np.linalg.eigvalsh(np.cov(points.T))
     extreme = np.mean((found < EVEN) | (found > 1.0 - EVEN))
     values = (name, *map(float, (found.mean(), found.std(), extreme, axes[-1], axes.mean())))
     return {column.name: value for column, value in zip(CROWD, values, strict=True)}
@@ -168,15 +168,15 @@ def one(dim, options, shown):
     table.add({"law": f"rollout of {count:,}", **figures_of(costs), "error": None})
     print()
     crowds = Table(f"opinion_{dim}_crowd", CROWD, keep=options.save)
-    crowds.add(similarities("at the start", np.asarray(x0, float)))
     clouds = {
+        "at the start": np.asarray(x0, float),
         "in the end without control": without_control(problem, x0, STEPS[dim], jr.key(4)),
         "in the end with it": np.asarray(rollout.points[-1], float),
         "the target": problem.target.sample(count, seed=5)[0],
     }
     for name, points in clouds.items():
-        crowds.add(similarities(name, points))
-        shown[f"{dim} dimensions, {name}"] = directional_similarity(points)
+        found = shown[f"{dim} dimensions, {name}"] = directional_similarity(points)
+        crowds.add(similarities(name, points, found))
     if dim == 2:
         against_rollout(fitted.path, rollout)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
