@@ -13,6 +13,7 @@ from liouville.data import Snapshots
 from liouville.errors import LiouvilleError
 from liouville.numerics.couplings import growth_length
 from liouville.numerics.distances import Cloud
+from liouville.numerics.mixtures import GaussianMixture
 from liouville.runs.config import merge
 from liouville.tasks.cells._gaps import unfilled
 from liouville.tasks.cells.bootstrap import Sample
@@ -20,6 +21,7 @@ from liouville.tasks.cells.conditions import Totals, masses_by_time
 from liouville.tasks.cells.config import CellsConfig, PathConfig
 from liouville.tasks.cells.doubts import say_steps_of_chance
 from liouville.tasks.cells.fit import fit_cells
+from liouville.tasks.cells.groups import changing_shares, more_than_chance
 from liouville.tasks.cells.growth import (
     growth_factors,
     totals_by_time,
@@ -196,6 +198,45 @@ def test_the_initial_path_has_the_totals_and_the_shares():
     log_mass, growth = mass_and_growth_at_rest(initial_path(samples, config))
     assert float(log_mass) == 0.0
     assert float(growth) == 0.0
+
+
+def snapshots_of_parts(steps: np.ndarray, shares: np.ndarray, numbers: np.ndarray):
+    """What cells say of parts of unit spread in two coordinates, and their true means."""
+    rng, places = np.random.default_rng(0), 6.0 * np.arange(shares.shape[1])[:, None]
+    found, means = [], places + np.cumsum(steps, axis=0)
+    for mean, share, n in zip(means, shares, numbers):
+        clouds = [rng.normal(size=(k, 2)) + m for k, m in zip(rng.multinomial(n, share), mean)]
+        counts = np.array([len(x) for x in clouds])
+        moments = [x.mean(axis=0) for x in clouds], [np.cov(x.T) for x in clouds]
+        found.append(GaussianMixture(counts / n, *map(np.stack, moments)))
+    return found, means
+
+
+def test_parts_move_and_grow_by_what_is_more_than_chance():
+    # One rests, one moves by an error of its mean, and one by four spreads a time.
+    steps = np.zeros((5, 3, 2))
+    steps[1:, 1, 0], steps[1:, 2, 0] = 0.05, 4.0
+    shares, numbers = np.tile([0.5, 0.3, 0.2], (5, 1)), np.full(5, 600)
+    found, means = snapshots_of_parts(steps, shares, numbers)
+    told = more_than_chance(found, numbers.tolist(), 0.0)
+    seen, kept = (np.stack([mixture.means for mixture in own]) for own in (found, told))
+    assert np.ptp(kept[:, 0], axis=0).max() < 1e-9 < 0.05 < np.ptp(seen[:, 0], axis=0).max()
+    np.testing.assert_allclose(np.diff(kept[:, 2, 0], axis=0), 4.0, atol=0.3)
+    assert np.square(kept - means).mean() < 0.7 * np.square(seen - means).mean()
+    at_rest = np.stack([mixture.covariances[0] for mixture in told])
+    assert np.ptp(at_rest, axis=0).max() < 1e-9
+    counted, shown = (np.ptp([m.weights for m in own], axis=0).max() for own in (found, told))
+    assert shown < 1e-9 < 0.01 < counted
+
+
+def test_types_that_are_born_or_grow_are_told():
+    shares = np.array([[0.0, 1.0], [0.1, 0.9], [0.3, 0.7]])
+    numbers = np.array([200, 300, 600])
+    told = changing_shares(shares, numbers)
+    np.testing.assert_allclose(told, shares, atol=0.02)
+    # Negative control: of a hundredth of the cells the same is chance.
+    few = changing_shares(shares, numbers / 100)
+    assert np.ptp(few, axis=0).max() < 1e-9
 
 
 # Fits

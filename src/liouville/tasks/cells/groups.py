@@ -10,10 +10,14 @@ from liouville.numerics.distances import Cloud
 from liouville.numerics.mixtures import GaussianMixture
 from liouville.numerics.shares import effective
 from liouville.numerics.shrunken import follow, of_groups
+from liouville.numerics.signal import signal
+
+Array = np.ndarray
 
 _RESTARTS = 4  # of k-means, of which the best is taken
 # Fewer cells than so many a coordinate do not tell the shape of a cloud.
 _ENOUGH = 5
+_TINY = 1e-30
 
 
 def mixtures(
@@ -33,7 +37,7 @@ def mixtures(
     coordinates that is worth more than two nats a cell. Where cells are fewer than five a
     coordinate, the covariances at other times stand for the missing ones, see `together`. Where no
     cells were seen, the moments are the means of those before and after, and bend as the group
-    does.
+    does. Groups move and grow no more than their cells tell, see `more_than_chance`.
 
     Args:
         points: of the chains, shape `(chains, times, dim)`.
@@ -50,13 +54,19 @@ def mixtures(
         mixture = of_groups(x, m, share, **options)
         found.append(mixture if cloud is None else follow(mixture, *cloud, steps=steps, **options))
     seen = [(i, effective(x.weights)) for i, x in enumerate(cells) if x is not None]
-    shapes = together(np.stack([found[i].covariances for i, _ in seen]), [n for _, n in seen])
-    for (i, _), covariances in zip(seen, shapes):
-        found[i] = dataclasses.replace(found[i], covariances=covariances)
+    alone, numbers = [found[i] for i, _ in seen], [n for _, n in seen]
+    shapes = together(np.stack([mixture.covariances for mixture in alone]), numbers)
+    whole = [dataclasses.replace(m, covariances=shape) for m, shape in zip(alone, shapes)]
+    for (i, _), mixture in zip(seen, more_than_chance(whole, numbers, prior)):
+        found[i] = mixture
     means, _ = moments(points, masses, label)
     for i in (i for i, cloud in enumerate(cells) if cloud is None):
         before, after = found[i - 1], found[i + 1]
         bend = means[:, i] - 0.5 * (means[:, i - 1] + means[:, i + 1])
+        # What does not move does not bend either.
+        seen_step, step = means[:, i + 1] - means[:, i - 1], after.means - before.means
+        told, size = (np.linalg.norm(x, axis=1, keepdims=True) for x in (step, seen_step))
+        bend *= np.minimum(told / np.maximum(size, _TINY), 1.0)
         found[i] = GaussianMixture(
             found[i].weights,
             0.5 * (before.means + after.means) + bend,
@@ -92,6 +102,70 @@ def together(covariances: np.ndarray, numbers: Sequence[float] | np.ndarray) -> 
     others = np.einsum("ij,j...->i...", share / share.sum(axis=1, keepdims=True), covariances)
     part = missing[:, None, None, None]
     return (1.0 - part) * covariances + part * others
+
+
+def more_than_chance(
+    mixtures: Sequence[GaussianMixture], numbers: Sequence[float], strength: float
+) -> list[GaussianMixture]:
+    r"""Mixtures of all times, of which the parts differ by what is more than chance.
+
+    The mean of $n_i$ cells of covariance $S$ is off by $S / n_i$, so that the rows
+    $\sqrt{n_i} S^{-1/2} (m_i - \bar m)$ are a table of low rank in white noise, of which the
+    signal is kept, see `liouville.numerics.signal`. So are those of the covariances,
+    $(n_i + \kappa) / \sqrt{2 n_i} \, (S^{-1/2} S_i S^{-1/2} - 1)$, where $\kappa$ cells draw them
+    to a common shape, and those of the shares. Otherwise parts at rest move by
+    $S^{1/2} \sqrt{2 / n}$ from one time to the next. What moves far stays as it is.
+
+    Args:
+        mixtures: of every time, with the same parts.
+        numbers: of their cells.
+        strength: $\kappa$.
+    """
+    if len(mixtures) < 2:
+        return list(mixtures)
+    shares, means, covariances = (
+        np.stack(a) for a in zip(*((m.weights, m.means, m.covariances) for m in mixtures))
+    )
+    counts = np.asarray(numbers, float)[:, None] * shares
+    for k in range(shares.shape[1]):
+        own = means[:, k], covariances[:, k], counts[:, k], strength
+        means[:, k], covariances[:, k] = _moved(*own)
+    shares = changing_shares(shares, numbers)
+    return [GaussianMixture(*of_time) for of_time in zip(shares, means, covariances)]
+
+
+def changing_shares(shares: Array, numbers: Sequence[float] | Array) -> Array:
+    r"""Shares of parts at each time, shape `(times, parts)`, by what is more than chance.
+
+    The root of a number of cells is off by a half, whatever the number: of
+    $2 \sqrt{N_i} (\sqrt{w_{ik}} - \sqrt{\bar w_k})$ the signal is kept, and not shrunken, as a
+    rate of growth is to be of its true size.
+    """
+    times, parts = shares.shape
+    error, usual = 0.5 / np.sqrt(numbers)[:, None], np.average(shares, axis=0, weights=numbers)
+    table = (np.sqrt(shares) - np.sqrt(usual)) / error
+    told = signal(table, times - 1, parts - 1, is_shrunken=False)
+    roots = np.sqrt(usual) + error * told
+    changed = np.maximum(roots, np.sqrt(shares.min())) ** 2
+    return changed / changed.sum(axis=1, keepdims=True)
+
+
+def _moved(means: Array, covariances: Array, counts: Array, strength: float) -> tuple[Array, Array]:
+    """The moments of one part at all times, by what is more than chance of so many cells."""
+    center, shape = (np.average(a, axis=0, weights=counts) for a in (means, covariances))
+    root, (times, dim) = np.linalg.cholesky(shape), means.shape
+    whitener, error = np.linalg.inv(root), np.sqrt(1.0 / counts)[:, None]
+    steps = (means - center) @ whitener.T
+    means = center + error * signal(steps / error, times - 1, dim) @ root.T
+    # Of a covariance that is drawn to the common one the error is less.
+    error = np.sqrt(2.0 * counts)[:, None] / (counts[:, None] + strength)
+    own = whitener @ covariances @ whitener.T
+    free = np.count_nonzero(np.tril(shape))
+    told = error * signal((own - np.eye(dim)).reshape(times, -1) / error, times - 1, free)
+    values, vectors = np.linalg.eigh(np.eye(dim) + told.reshape(own.shape))
+    values = np.maximum(values, np.linalg.eigvalsh(own).min())
+    vectors = root @ vectors
+    return means, (vectors * values[:, None, :]) @ vectors.swapaxes(-1, -2)
 
 
 def moments(

@@ -31,7 +31,7 @@ from liouville.tasks.cells._gaps import Filled
 from liouville.tasks.cells.bootstrap import Sample
 from liouville.tasks.cells.conditions import interpolated
 from liouville.tasks.cells.config import PathConfig
-from liouville.tasks.cells.groups import clusters, mixtures
+from liouville.tasks.cells.groups import changing_shares, clusters, mixtures
 from liouville.tasks.cells.judge import thin
 
 # Chains are matched exactly, which costs their number cubed: about a second a pair of snapshots for
@@ -318,13 +318,19 @@ def _log_shares(
     interpolated.
     """
     found = np.full((conditions, mixtures[0].weights.size, len(times)), np.nan)
+    counts = np.zeros((conditions, len(times)))
     for i, (mixture, (x, mass), label) in enumerate(zip(mixtures, sample.cells, sample.labels)):
         say = softmax(mixture.log_joint(x), axis=1)
         for condition in np.unique(label):
             own = label == condition
             count = own.sum()
             whole = count * (mass[own] / mass[own].sum()) @ say[own] + mixture.weights
-            found[condition, :, i] = np.log(whole / (count + 1))
+            found[condition, :, i] = whole / (count + 1)
+            counts[condition, i] = count + 1
+    for own, number in zip(found, counts):
+        if (has_cells := number > 0).any():
+            told = changing_shares(own[:, has_cells].T, number[has_cells])
+            own[:, has_cells] = np.log(told).T
     return interpolated(times, found).swapaxes(1, 2)
 
 
