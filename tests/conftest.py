@@ -37,16 +37,19 @@ settings.load_profile("liouville")
 
 
 # Every compiled program keeps a few maps of memory, of which Linux allows a process 65,530; beyond,
-# the next compilation is a segmentation fault. To forget them takes seconds.
-_MOST_MAPS = 50_000
+# the next compilation is a segmentation fault. To forget them takes seconds. A slow test alone may
+# need twenty thousand, so after each it is seen to that as many are left.
+_MOST_MAPS = {"fast": 50_000, "slow": 30_000}
+_EVERY = {"fast": 25, "slow": 1}
 _finished = itertools.count(1)
 
 
 @pytest.fixture(autouse=True)
-def few_compiled_programs():
+def few_compiled_programs(request):
     """Forgets compiled programs before a process runs out of memory maps."""
     yield
-    if next(_finished) % 25 == 0 and _memory_maps() > _MOST_MAPS:
+    pace = "slow" if request.node.get_closest_marker("slow") else "fast"
+    if next(_finished) % _EVERY[pace] == 0 and _memory_maps() > _MOST_MAPS[pace]:
         jax.clear_caches()
 
 
