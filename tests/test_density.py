@@ -266,6 +266,7 @@ def test_a_run_of_changed_data_is_not_evaluated(run):
         np.save(file, old)
 
 
+@pytest.mark.slow
 def test_no_sample_is_kept_for_stopping_what_nothing_stops():
     x = np.random.default_rng(3).normal(size=(300, 2)) @ np.array([[1.0, 0.5], [0.0, 1.0]])
     settings = {"path.model": "mixture", "path.parts": 1, "training.steps": 1}

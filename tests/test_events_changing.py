@@ -94,6 +94,7 @@ def test_a_law_beside_a_rhythm_gives_back_what_it_had_taken_for_triggering():
     assert np.mean((rates - expected) ** 2) < 0.02 * np.mean(expected**2)
 
 
+@pytest.mark.slow
 def test_clusters_are_left_to_triggering():
     law = HawkesProcess(
         rate=0.4, children=0.7, kernel=("exponential", 5.0), displacement=("gaussian", 1.0)

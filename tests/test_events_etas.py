@@ -124,6 +124,7 @@ def test_rings_and_the_closed_form_are_one_density(excess):
     np.testing.assert_allclose(np.asarray(brood.log_totals(t)), totals, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_great_events_reach_farther_and_inherited_ones_weigh_more():
     law, known, t = zones(heredity=jnp.asarray(0.5)), past(), jnp.asarray(0.0)
     heirs = dataclasses.replace(known, log_odds=jnp.asarray([0.0, 2.0, -2.0]))
@@ -133,6 +134,7 @@ def test_great_events_reach_farther_and_inherited_ones_weigh_more():
     np.testing.assert_allclose(np.asarray(factor - factor[0]), [0.0, 0.6, 0.3], atol=1e-12)
 
 
+@pytest.mark.slow
 def test_the_odds_of_an_event_are_those_of_the_plain_law():
     background = background_of(_points()[0])
     law = zones()

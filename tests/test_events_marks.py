@@ -72,6 +72,7 @@ def test_amounts_with_a_heavy_tail_are_said_and_start_with_children_that_are_num
     assert children.max() < 0.9 * children.sum()
 
 
+@pytest.mark.slow
 def test_marks_in_whole_numbers_have_a_law_of_their_bins():
     rng = np.random.default_rng(0)
     severity = rng.choice([1.0, 2.0, 3.0, 4.0, 5.0], 400, p=[0.1, 0.3, 0.2, 0.1, 0.3])

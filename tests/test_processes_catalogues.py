@@ -148,6 +148,7 @@ def drawn(law, n: int, room: int = 4):
     return follow(law, known(), times, marks, counts, edges, None, jr.split(jr.key(2), n))
 
 
+@pytest.mark.slow
 def test_places_follow_the_density_given_all_before():
     law = places()
     found, past = drawn(law, 600), known()

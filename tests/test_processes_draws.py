@@ -313,7 +313,7 @@ def test_magnitudes_have_their_law(getkey):
     assert cast(law, jnp.float32).log_density(jnp.float32(2.5) - 2e-7) > -10.0
 
 
-@pytest.mark.parametrize("is_halved", [False, True])
+@pytest.mark.parametrize("is_halved", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_rounded_magnitudes_have_their_law(getkey, is_halved):
     exponential = GutenbergRichter.of(1.1, 2.5 if is_halved else 2.45)
     law = Rounded(exponential, 0.1, 2.5)

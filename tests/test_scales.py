@@ -41,7 +41,11 @@ def block_covariances(rng: np.random.Generator) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("scale", "same"), [(Leading(LEADING), Full()), (Leading(LEADING + 100), Full())]
+    ("scale", "same"),
+    [
+        (Leading(LEADING), Full()),
+        pytest.param(Leading(LEADING + 100), Full(), marks=pytest.mark.slow),
+    ],
 )
 def test_leading_parts_are_full_ones_with_independent_coordinates_beyond(scale, same):
     rng = np.random.default_rng(0)

@@ -78,6 +78,7 @@ def test_one_piece_of_a_linear_diffusion_is_smoothed_exactly():
     assert not np.allclose(fewer.means[:, 0], means, atol=0.1)
 
 
+@pytest.mark.slow
 def test_weights_after_observations_are_bayes_rule():
     """Two parts that do not move, one observation: the weights are known."""
     clock = np.linspace(0.0, 1.0, 11)

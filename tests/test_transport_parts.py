@@ -267,6 +267,7 @@ def test_each_time_is_answered_by_its_piece(t, piece):
     )
 
 
+@pytest.mark.slow
 def test_particles_of_a_piece_with_fewer_parts_are_filled_up_without_weight(getkey):
     """The pieces of four and of two parts give eight and six points where six are wanted."""
     path: Any = build("joined")

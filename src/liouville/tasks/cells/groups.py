@@ -17,7 +17,7 @@ Array = np.ndarray
 _RESTARTS = 4  # of k-means, of which the best is taken
 # Fewer cells than so many a coordinate do not tell the shape of a cloud.
 _ENOUGH = 5
-_TINY = 1e-30
+_TINY, _LEAST = 1e-30, 1e-12
 
 
 def mixtures(
@@ -160,10 +160,10 @@ def _moved(means: Array, covariances: Array, counts: Array, strength: float) -> 
     # Of a covariance that is drawn to the common one the error is less.
     error = np.sqrt(2.0 * counts)[:, None] / (counts[:, None] + strength)
     own = whitener @ covariances @ whitener.T
-    free = np.count_nonzero(np.tril(shape))
+    free = int(np.count_nonzero(np.tril(shape)))
     told = error * signal((own - np.eye(dim)).reshape(times, -1) / error, times - 1, free)
     values, vectors = np.linalg.eigh(np.eye(dim) + told.reshape(own.shape))
-    values = np.maximum(values, np.linalg.eigvalsh(own).min())
+    values = np.maximum(values, max(np.linalg.eigvalsh(own).min(), _LEAST))
     vectors = root @ vectors
     return means, (vectors * values[:, None, :]) @ vectors.swapaxes(-1, -2)
 
