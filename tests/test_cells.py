@@ -241,7 +241,8 @@ def test_in_many_coordinates_members_start_from_the_likeliest_of_several_groupin
     cells, seeds = list(map(Cloud.of, clouds)), np.random.SeedSequence(0).generate_state(3)
 
     def nats() -> np.ndarray:
-        starts = [_likeliest(joined, cells, 2, 800.0, 40, int(seed))[0] for seed in seeds]
+        options = {"prior": 800.0, "leading": 40}
+        starts = [_likeliest(joined, cells, 2, int(seed), options)[0] for seed in seeds]
         return -np.array([start.log_density(fresh).mean() for start in starts])
 
     several = nats()

@@ -21,7 +21,7 @@ from liouville.tasks.cells.conditions import Totals, masses_by_time
 from liouville.tasks.cells.config import CellsConfig, PathConfig
 from liouville.tasks.cells.doubts import say_steps_of_chance
 from liouville.tasks.cells.fit import fit_cells
-from liouville.tasks.cells.groups import changing_shares, more_than_chance
+from liouville.tasks.cells.groups import changing_shares, mixtures, more_than_chance
 from liouville.tasks.cells.growth import (
     growth_factors,
     totals_by_time,
@@ -227,6 +227,19 @@ def test_parts_move_and_grow_by_what_is_more_than_chance():
     assert np.ptp(at_rest, axis=0).max() < 1e-9
     counted, shown = (np.ptp([m.weights for m in own], axis=0).max() for own in (found, told))
     assert shown < 1e-9 < 0.01 < counted
+
+
+def test_members_whose_spread_is_the_error_keep_what_chance_does():
+    clouds = two_types()
+    joined = chains_through(clouds, [np.ones(len(x)) for x in clouds], delta=2.0)
+    label = (joined.points[:, 0, 0] > 0).astype(int)
+    cells = list(map(Cloud.of, clouds))
+    rows, options = (joined.points, joined.masses, label, cells), {"prior": 3.0, "leading": 2}
+    told, kept = (
+        np.stack([mixture.means for mixture in mixtures(*rows, with_chance=is_kept, **options)])
+        for is_kept in (False, True)
+    )
+    assert np.ptp(told, axis=0).max() < 1e-9 < 0.01 < np.ptp(kept, axis=0).max()
 
 
 def test_types_that_are_born_or_grow_are_told():

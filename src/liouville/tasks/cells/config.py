@@ -127,6 +127,11 @@ class PathConfig:
     )
     min_scale: float = option(0.01, "smallest scale of a part, in scaled units", within=POSITIVE)
 
+    @property
+    def has_errors(self) -> bool:
+        """Whether the spread of the members is the error of the sample."""
+        return self.bootstrap != "none"
+
 
 def donors_column(bootstrap: str) -> str | None:
     """The column of donors that `path.bootstrap` names, if it is one."""

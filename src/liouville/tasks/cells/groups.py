@@ -29,6 +29,7 @@ def mixtures(
     prior: float,
     leading: int,
     steps: int = 5,
+    with_chance: bool = False,
 ) -> list[GaussianMixture]:
     """The mixture at each time whose parts are the groups, with the groups' shares of the mass.
 
@@ -37,7 +38,7 @@ def mixtures(
     coordinates that is worth more than two nats a cell. Where cells are fewer than five a
     coordinate, the covariances at other times stand for the missing ones, see `together`. Where no
     cells were seen, the moments are the means of those before and after, and bend as the group
-    does. Groups move and grow no more than their cells tell, see `more_than_chance`.
+    does. Groups move and grow by what is `more_than_chance`.
 
     Args:
         points: of the chains, shape `(chains, times, dim)`.
@@ -47,6 +48,8 @@ def mixtures(
         prior: as how many chains the covariance within all groups counts in that of each.
         leading: beyond so many coordinates, covariances are diagonal.
         steps: of expectation maximisation.
+        with_chance: parts keep what chance does to them, as where the spread of several such
+            mixtures is the error.
     """
     share, options = np.eye(label.max() + 1)[label], {"strength": prior, "leading": leading}
     found = []
@@ -57,7 +60,8 @@ def mixtures(
     alone, numbers = [found[i] for i, _ in seen], [n for _, n in seen]
     shapes = together(np.stack([mixture.covariances for mixture in alone]), numbers)
     whole = [dataclasses.replace(m, covariances=shape) for m, shape in zip(alone, shapes)]
-    for (i, _), mixture in zip(seen, more_than_chance(whole, numbers, prior)):
+    told = whole if with_chance else more_than_chance(whole, numbers, prior)
+    for (i, _), mixture in zip(seen, told):
         found[i] = mixture
     means, _ = moments(points, masses, label)
     for i in (i for i, cloud in enumerate(cells) if cloud is None):
@@ -65,8 +69,8 @@ def mixtures(
         bend = means[:, i] - 0.5 * (means[:, i - 1] + means[:, i + 1])
         # What does not move does not bend either.
         seen_step, step = means[:, i + 1] - means[:, i - 1], after.means - before.means
-        told, size = (np.linalg.norm(x, axis=1, keepdims=True) for x in (step, seen_step))
-        bend *= np.minimum(told / np.maximum(size, _TINY), 1.0)
+        size, seen_size = (np.linalg.norm(x, axis=1, keepdims=True) for x in (step, seen_step))
+        bend *= np.minimum(size / np.maximum(seen_size, _TINY), 1.0)
         found[i] = GaussianMixture(
             found[i].weights,
             0.5 * (before.means + after.means) + bend,

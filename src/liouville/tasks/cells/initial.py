@@ -2,7 +2,8 @@
 
 import dataclasses
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -172,7 +173,7 @@ def _score(
     label = clusters(joined.points, parts, seed)
     leading = _leading(config, joined.points.shape[-1])
     rows = (joined.points, joined.masses, label, cells)
-    found = mixtures(*rows, prior=prior, leading=leading)
+    found = mixtures(*rows, prior=prior, leading=leading, with_chance=config.has_errors)
     asked = [(mixture, x) for mixture, x in zip(found, apart) if x.weights.sum() > 0]
     nats = [float(x.shares @ mixture.log_density(x.points)) for mixture, x in asked]
     return float(np.average(nats, weights=[len(x) for _, x in asked]))
@@ -240,7 +241,8 @@ def _member(
     assert config.parts is not None  # checked by `initial_path`
     assert config.prior is not None
     times, leading = filled.times, _leading(config, filled.points.shape[-1])
-    found = _likeliest(filled, cells, config.parts, config.prior, leading, seed)
+    options = {"prior": config.prior, "leading": leading, "with_chance": config.has_errors}
+    found = _likeliest(filled, cells, config.parts, seed, options)
     knots = _knots(times, config.knots)
     mean = _resample(times, knots, np.stack([mixture.means for mixture in found]))
     covariance = _resample(times, knots, np.stack([mixture.covariances for mixture in found]))
@@ -249,7 +251,9 @@ def _member(
     log_shares = [_resample(times, seen, np.log([m.weights for m in found]))]
     if shares is not None:
         known = [m for m, is_seen in zip(found, filled.is_seen) if is_seen]
-        each = _log_shares(known, sample, times[filled.is_seen], len(shares))
+        each = _log_shares(
+            known, sample, times[filled.is_seen], len(shares), with_chance=config.has_errors
+        )
         log_shares = [_resample(times[filled.is_seen], seen, own) for own in each]
     family = Gaussian() if config.family == "gaussian" else Logistic()
     if config.family == "logistic":
@@ -284,9 +288,8 @@ def _likeliest(
     filled: Filled,
     cells: Sequence[Cloud | None],
     parts: int,
-    prior: float,
-    leading: int,
     seed: int,
+    options: Mapping[str, Any],
 ) -> list[GaussianMixture]:
     """The mixtures of groups of chains; in many coordinates those of the likeliest grouping.
 
@@ -295,9 +298,9 @@ def _likeliest(
     compared after one step of expectation maximisation.
     """
 
-    def found(label: np.ndarray, **steps: int) -> list[GaussianMixture]:
+    def found(label: np.ndarray, **more: Any) -> list[GaussianMixture]:
         rows = (filled.points, filled.masses, label, cells)
-        return mixtures(*rows, prior=prior, leading=leading, **steps)
+        return mixtures(*rows, **options, **more)
 
     def nats(label: np.ndarray) -> float:
         pairs = ((mixture, x) for mixture, x in zip(found(label, steps=1), cells) if x is not None)
@@ -310,7 +313,12 @@ def _likeliest(
 
 
 def _log_shares(
-    mixtures: Sequence[GaussianMixture], sample: Sample, times: np.ndarray, conditions: int
+    mixtures: Sequence[GaussianMixture],
+    sample: Sample,
+    times: np.ndarray,
+    conditions: int,
+    *,
+    with_chance: bool,
 ) -> np.ndarray:
     """The logarithms of the parts' shares of each condition, `(conditions, times, parts)`.
 
@@ -328,10 +336,9 @@ def _log_shares(
             found[condition, :, i] = whole / (count + 1)
             counts[condition, i] = count + 1
     for own, number in zip(found, counts):
-        if (has_cells := number > 0).any():
-            told = changing_shares(own[:, has_cells].T, number[has_cells])
-            own[:, has_cells] = np.log(told).T
-    return interpolated(times, found).swapaxes(1, 2)
+        if not with_chance and (is_known := number > 0).any():
+            own[:, is_known] = changing_shares(own[:, is_known].T, number[is_known]).T
+    return interpolated(times, np.log(found)).swapaxes(1, 2)
 
 
 def _leading(config: PathConfig, dim: int) -> int:

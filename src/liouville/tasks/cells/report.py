@@ -24,7 +24,7 @@ _WORDS = Words(
 
 def contents(fitted: CellsFit, cells: Snapshots) -> Page:
     """The moving density over the cells, their groups, and the likelihood of those held out."""
-    has_errors = fitted.config.path.bootstrap != "none"
+    has_errors = fitted.config.path.has_errors
     return density_page(
         fitted.model,
         cells,
