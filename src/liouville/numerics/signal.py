@@ -20,10 +20,12 @@ def signal(table: Array, rows: int, columns: int, *, is_shrunken: bool = True) -
         columns: of noise, $b$, likewise.
         is_shrunken: else the larger ones stay as they are, of more error and hardly any bias.
     """
-    left, values, right = np.linalg.svd(table, full_matrices=False)
-    is_more = values > np.sqrt(rows) + np.sqrt(columns)
-    kept = np.where(is_more, values, 0.0)
+    if len(table) > table.shape[1]:
+        return signal(table.T, columns, rows, is_shrunken=is_shrunken).T
+    # Of wide tables, which those of covariances are, the singular vectors of one side are enough.
+    squares, left = np.linalg.eigh(table @ table.T)
+    factors = (squares > (np.sqrt(rows) + np.sqrt(columns)) ** 2).astype(float)
     if is_shrunken:
-        squares = np.where(is_more, (values**2 - rows - columns) ** 2 - 4.0 * rows * columns, 0.0)
-        kept = np.sqrt(squares) / np.where(is_more, values, 1.0)
-    return (left * kept) @ right
+        kept = np.maximum((squares - rows - columns) ** 2 - 4.0 * rows * columns, 0.0)
+        factors *= np.sqrt(kept) / np.where(factors > 0.0, squares, 1.0)
+    return (left * factors) @ (left.T @ table)

@@ -17,7 +17,7 @@ Array = np.ndarray
 _RESTARTS = 4  # of k-means, of which the best is taken
 # Fewer cells than so many a coordinate do not tell the shape of a cloud.
 _ENOUGH = 5
-_TINY, _LEAST = 1e-30, 1e-12
+_TINY = 1e-30
 
 
 def mixtures(
@@ -166,10 +166,17 @@ def _moved(means: Array, covariances: Array, counts: Array, strength: float) -> 
     own = whitener @ covariances @ whitener.T
     free = int(np.count_nonzero(np.tril(shape)))
     told = error * signal((own - np.eye(dim)).reshape(times, -1) / error, times - 1, free)
-    values, vectors = np.linalg.eigh(np.eye(dim) + told.reshape(own.shape))
-    values = np.maximum(values, max(np.linalg.eigvalsh(own).min(), _LEAST))
-    vectors = root @ vectors
-    return means, (vectors * values[:, None, :]) @ vectors.swapaxes(-1, -2)
+    changed = np.eye(dim) + told.reshape(own.shape)
+    shown = [new if _is_positive(new) else old for new, old in zip(changed, own)]
+    return means, root @ np.stack(shown) @ root.T
+
+
+def _is_positive(matrix: Array) -> bool:
+    try:
+        np.linalg.cholesky(matrix)
+    except np.linalg.LinAlgError:
+        return False
+    return True
 
 
 def moments(
