@@ -117,8 +117,8 @@ def more_than_chance(
     $\sqrt{n_i} S^{-1/2} (m_i - \bar m)$ are a table of low rank in white noise, of which the
     signal is kept, see `liouville.numerics.signal`. So are those of the covariances,
     $(n_i + \kappa) / \sqrt{2 n_i} \, (S^{-1/2} S_i S^{-1/2} - 1)$, where $\kappa$ cells draw them
-    to a common shape, and those of the shares. Otherwise parts at rest move by
-    $S^{1/2} \sqrt{2 / n}$ from one time to the next. What moves far stays as it is.
+    to a common shape. Otherwise parts at rest move by $S^{1/2} \sqrt{2 / n}$ from one time to the
+    next. What moves far stays as it is. For the shares see `changing_shares`.
 
     Args:
         mixtures: of every time, with the same parts.
@@ -141,17 +141,16 @@ def more_than_chance(
 def changing_shares(shares: Array, numbers: Sequence[float] | Array) -> Array:
     r"""Shares of parts at each time, shape `(times, parts)`, by what is more than chance.
 
-    The root of a number of cells is off by a half, whatever the number: of
-    $2 \sqrt{N_i} (\sqrt{w_{ik}} - \sqrt{\bar w_k})$ the signal is kept, and not shrunken, as a
-    rate of growth is to be of its true size.
+    The root of a number of cells is off by a half, whatever the number. A part whose
+    $2 \sqrt{N_i} (\sqrt{w_i} - \sqrt{\bar w})$ at $T$ times are longer than noise, which is
+    $1 + \sqrt{T - 1}$ at most, keeps its shares, so that rates of growth are of their true size;
+    the others have the same at all times.
     """
-    times, parts = shares.shape
-    error, usual = 0.5 / np.sqrt(numbers)[:, None], np.average(shares, axis=0, weights=numbers)
-    table = (np.sqrt(shares) - np.sqrt(usual)) / error
-    told = signal(table, times - 1, parts - 1, is_shrunken=False)
-    roots = np.sqrt(usual) + error * told
-    changed = np.maximum(roots, np.sqrt(shares.min())) ** 2
-    return changed / changed.sum(axis=1, keepdims=True)
+    usual = np.average(shares, axis=0, weights=numbers)
+    errors = 2.0 * np.sqrt(numbers)[:, None] * (np.sqrt(shares) - np.sqrt(usual))
+    is_more = np.linalg.norm(errors, axis=0) > 1.0 + np.sqrt(len(shares) - 1)
+    told = np.where(is_more, shares, usual)
+    return told / told.sum(axis=1, keepdims=True)
 
 
 def _moved(means: Array, covariances: Array, counts: Array, strength: float) -> tuple[Array, Array]:
