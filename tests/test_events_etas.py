@@ -148,6 +148,7 @@ def test_the_odds_of_an_event_are_those_of_the_plain_law():
     assert float(Triggered(background, law).log_odds(known, t, near)) == 0.0
 
 
+@pytest.mark.slow
 def test_a_background_that_is_given_takes_the_place_of_its_own():
     background = background_of(_points()[0])
     path, t = Triggered(background, zones()).after(past()), jnp.asarray(0.0)
