@@ -6,8 +6,8 @@ Populations are Gaussian types that rest, move along lines and grow at constant 
 settings, whole fits. `divergence` is the mean over the snapshots of log p - log q at 2,000 fresh
 cells of each, in nats: of a mixture fitted to each snapshot alone, of fits whose parts follow
 their cells (`more_than_chance` taken out, nothing else), and of ours. `velocity` is the root of the
-mean squared error of the velocity at fresh cells half-way between the snapshots, over the deviation
-of a type; `growth` that of the growth rate there, less its mean.
+mean squared error of the velocity at fresh cells half-way between the snapshots, where types are .5
+to 1.5 wide; `growth` that of the growth rate there, less its mean.
 """
 
 import argparse
@@ -36,7 +36,7 @@ COLUMNS = (
 
 
 class Population(NamedTuple):
-    """Types of unit spread: where they are at time 0, how fast they move and grow."""
+    """Types .5 to 1.5 wide: where they are at time 0, how fast they move and grow."""
 
     name: str
     counts: tuple[int, ...]

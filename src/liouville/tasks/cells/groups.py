@@ -10,7 +10,7 @@ from liouville.numerics.distances import Cloud
 from liouville.numerics.mixtures import GaussianMixture
 from liouville.numerics.shares import effective
 from liouville.numerics.shrunken import follow, of_groups
-from liouville.numerics.signal import signal
+from liouville.numerics.signal import bound, signal
 
 Array = np.ndarray
 
@@ -148,7 +148,7 @@ def changing_shares(shares: Array, numbers: Sequence[float] | Array) -> Array:
     """
     usual = np.average(shares, axis=0, weights=numbers)
     errors = 2.0 * np.sqrt(numbers)[:, None] * (np.sqrt(shares) - np.sqrt(usual))
-    is_more = np.linalg.norm(errors, axis=0) > 1.0 + np.sqrt(len(shares) - 1)
+    is_more = np.linalg.norm(errors, axis=0) > bound(1, len(shares) - 1)
     told = np.where(is_more, shares, usual)
     return told / told.sum(axis=1, keepdims=True)
 
