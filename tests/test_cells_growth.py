@@ -2,6 +2,7 @@
 
 import dataclasses
 import warnings
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +15,7 @@ from liouville.errors import LiouvilleError
 from liouville.numerics.couplings import growth_length
 from liouville.numerics.distances import Cloud
 from liouville.numerics.mixtures import GaussianMixture
+from liouville.numerics.shrunken import follow
 from liouville.runs.config import merge
 from liouville.tasks.cells._gaps import unfilled
 from liouville.tasks.cells.bootstrap import Sample
@@ -167,8 +169,61 @@ def test_cells_kept_apart_say_how_many_parts_there_are(make, parts):
     assert found.prior is not None
     # What is given stays.
     assert choose_groups(clouds, masses, PathConfig(parts=5), delta=delta).parts == 5
-    given = PathConfig(parts=5, prior=2.0)
+    given = PathConfig(parts=5, prior=2.0, family="gaussian")
     assert choose_groups(clouds, masses, given) is given
+
+
+def heavy_types(degrees: float) -> list[np.ndarray]:
+    """Three types in four coordinates, whose tails are of so many degrees of freedom."""
+    rng, clouds = np.random.default_rng(0), []
+    for _ in range(3):
+        kind, z = rng.integers(3, size=300), rng.normal(size=(300, 4))
+        wide = np.sqrt(degrees / rng.chisquare(degrees, size=(300, 1)))
+        clouds.append(4.0 * np.eye(4)[kind] + 0.5 * wide * z)
+    return clouds
+
+
+def chosen(clouds: list[np.ndarray], **given: Any) -> PathConfig:
+    masses = [np.full(len(x), 1.0 / len(x)) for x in clouds]
+    return choose_groups(clouds, masses, PathConfig(**given), delta=default_length(clouds))
+
+
+def test_tails_of_types_are_no_types():
+    found = chosen(heavy_types(3.0))
+    assert (found.family, found.parts) == ("student", 3)
+    assert found.degrees in (2.0, 3.0, 5.0)
+    # As Gaussian parts they are twice as many.
+    assert (chosen(heavy_types(3.0), family="gaussian").parts or 0) >= 6
+    light = chosen(heavy_types(1e6))
+    assert (light.family, light.degrees, light.parts) == ("gaussian", None, 3)
+
+
+def test_tails_that_are_given_stay():
+    clouds = heavy_types(1e6)
+    found = chosen(clouds, degrees=4.0, parts=3)
+    assert (found.family, found.degrees, found.parts) == ("student", 4.0, 3)
+    assert chosen(clouds, family="student", parts=3).degrees == 50.0
+    with pytest.raises(LiouvilleError, match=r"path.degrees is 4, but path.family is logistic; .*"):
+        chosen(clouds, degrees=4.0, family="logistic")
+
+
+def test_of_heavy_tails_a_cell_tells_less():
+    """The place of a Student part is off by (nu + d + 2) / (nu + d) of what it is of a Gaussian."""
+    rng, n, places = np.random.default_rng(0), 100, []
+    one = GaussianMixture(np.ones(1), np.zeros((1, 3)), np.eye(3)[None])
+    options: Any = {"strength": 0.0, "steps": 10, "leading": 3, "degrees": 4.0}
+    for _ in range(400):
+        x = rng.normal(size=(n, 3)) * np.sqrt(4.0 / rng.chisquare(4.0, size=(n, 1)))
+        places.append(follow(one, x, np.ones(n), **options).means[0])
+    assert n * np.mean(np.square(places)) == pytest.approx(9.0 / 7.0, abs=0.12)
+    # So a step that would be told from chance in a Gaussian part is not in this one.
+    pair = [one, dataclasses.replace(one, means=np.array([[0.41, 0.0, 0.0]]))]
+
+    def step(degrees: float) -> float:
+        before, after = more_than_chance(pair, [n, n], 1.0, degrees)
+        return float(after.means[0, 0] - before.means[0, 0])
+
+    assert step(4.0) == 0.0 < step(np.inf)
 
 
 def test_the_initial_path_has_the_totals_and_the_shares():
@@ -293,7 +348,7 @@ def neighbours() -> tuple[list[np.ndarray], np.ndarray]:
 
 @pytest.mark.slow
 def test_expected_rates_say_what_is_growth_and_what_is_motion():
-    """Right ones change nothing; those of the opposite sign turn growth into motion."""
+    """Right ones tell all of it, those of the opposite sign turn it into motion; without, a part."""
     clouds, rates = neighbours()
     speeds = []
     for expected in (None, rates, -rates):
@@ -301,9 +356,10 @@ def test_expected_rates_say_what_is_growth_and_what_is_motion():
         model = fit_cells(cells, {**BRIEF, "path.members": 3}).model
         speeds.append(float(model.velocity(1.0, np.array([[1.0, 0.0]]))[0, 0]))
     none, right, wrong = speeds
-    assert abs(none) < 0.04
-    assert abs(right) < 0.04
-    assert wrong > 0.08
+    assert abs(right) < 0.01
+    # Over draws of the cells it is .04, .07, .08 and .04.
+    assert abs(none) < 0.06
+    assert wrong > none + 0.04
 
 
 @pytest.mark.slow

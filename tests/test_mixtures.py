@@ -40,6 +40,41 @@ def test_log_joint_is_that_of_each_part():
         assert np.allclose(TWO.log_joint(x)[:, k], expected - 0.5 * square, atol=ROUNDING)
 
 
+@pytest.mark.parametrize("degrees", [1.0, 3.5, 1e9])
+def test_student_parts_have_the_places_and_scales(degrees):
+    x = 5.0 * np.random.default_rng(0).normal(size=(7, 2))
+    for k in range(2):
+        law = cast(Any, multivariate_t)(TWO.means[k], TWO.covariances[k], df=degrees)
+        expected = np.log(TWO.weights[k]) + law.logpdf(x)
+        assert np.allclose(TWO.log_joint(x, degrees)[:, k], expected, atol=1e3 * ROUNDING)
+    many = degrees == 1e9
+    assert np.allclose(TWO.log_density(x, degrees), TWO.log_density(x), atol=1e-5) == many
+
+
+def test_expectation_maximisation_of_student_parts_finds_them():
+    """Of 4,000 draws with three degrees; as Gaussian parts the same points are far wider."""
+    rng = np.random.default_rng(0)
+    x, part = TWO.sample(4000)
+    center = TWO.means[part]
+    x = center + (x - center) / np.sqrt(rng.chisquare(3, size=(4000, 1)) / 3)
+    options: dict[str, Any] = {"strength": 0.0, "steps": 50, "leading": 2}
+    found = follow(TWO, x, np.ones(4000), degrees=3.0, **options)
+    assert np.abs(found.means - TWO.means).max() < 0.1
+    assert np.abs(found.covariances - TWO.covariances).max() < 0.15
+    normal = follow(TWO, x, np.ones(4000), **options)
+    assert (np.linalg.det(normal.covariances) > 4.0 * np.linalg.det(TWO.covariances)).all()
+
+
+def test_no_step_of_student_parts_makes_points_less_likely():
+    x = np.random.default_rng(0).standard_t(2.0, size=(300, 2))
+    now, before = TWO, -np.inf
+    for _ in range(8):
+        now = follow(now, x, np.ones(300), strength=0.0, steps=1, leading=2, degrees=2.0)
+        likelihood = float(now.log_density(x, 2.0).mean())
+        assert likelihood > before - 1e-9
+        before = likelihood
+
+
 @both
 def test_it_finds_a_density(fit):
     x, _ = TWO.sample(4000)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import logsumexp, ndtri
+from scipy.special import gammaln, logsumexp, ndtri
 
 from liouville.errors import LiouvilleError
 from liouville.numerics.arguments import check_covariance, check_weights, numbers
@@ -90,27 +90,49 @@ class GaussianMixture:
             clouds.append(self.means[part] + z @ factors[part].T)
         return np.concatenate(clouds)
 
-    def log_density(self, x: Array) -> Array:
-        """The log-density in nats at points of shape `(n, dim)`, shape `(n,)`."""
-        return np.asarray(logsumexp(self.log_joint(x), axis=1))
+    def log_density(self, x: Array, degrees: float = np.inf) -> Array:
+        """The log-density in nats at points of shape `(n, dim)`, shape `(n,)`; see `log_joint`."""
+        return np.asarray(logsumexp(self.log_joint(x, degrees), axis=1))
 
-    def log_joint(self, x: Array) -> Array:
-        """Log-weight plus log-density of every part at points `(n, dim)`, shape `(n, parts)`."""
-        parts, dim = self.means.shape
+    def log_joint(self, x: Array, degrees: float = np.inf) -> Array:
+        """Log-weight plus log-density of every part at points `(n, dim)`, shape `(n, parts)`.
+
+        Args:
+            x: the points.
+            degrees: of freedom of Student parts of these places and scales, see `log_radial`.
+        """
         factors = np.linalg.cholesky(self.covariances)
+        log_volume = np.log(np.diagonal(factors, axis1=1, axis2=2)).sum(1)
+        found = log_radial(self._squares(x, factors), self.dim, degrees)
+        found += np.log(self.weights) - log_volume
+        return found
+
+    def _squares(self, x: Array, factors: Array) -> Array:
+        """The squared distance of points from every part, in units of its scale."""
+        parts, dim = self.means.shape
         inverse = np.linalg.inv(factors)
         shift = np.einsum("kij,kj->ki", inverse, self.means)
-        log_volume = np.log(np.diagonal(factors, axis1=1, axis2=2)).sum(1)
-        constant = np.log(self.weights) - log_volume - 0.5 * dim * np.log(2.0 * np.pi)
-        joint = np.empty((len(x), parts))
+        squares = np.empty((len(x), parts))
         rows = max(_NUMBERS // (parts * dim), 1)
         factor = inverse.reshape(parts * dim, dim).T
         for i in range(0, len(x), rows):
             # One matrix product for all parts: z = L^-1 x - L^-1 m.
             z = (x[i : i + rows] @ factor).reshape(-1, parts, dim)
             z -= shift
-            joint[i : i + rows] = constant - 0.5 * np.einsum("nki,nki->nk", z, z)
-        return joint
+            squares[i : i + rows] = np.einsum("nki,nki->nk", z, z)
+        return squares
+
+
+def log_radial(squares: Array, dim: int, degrees: float = np.inf) -> Array:
+    r"""The logarithm of the normal density by $|z|^2$, or of Student's with degrees of freedom.
+
+    It is that of `liouville.paths.Student`; of infinitely many degrees it is normal.
+    """
+    if np.isinf(degrees):
+        return -0.5 * (squares + dim * np.log(2.0 * np.pi))
+    half = 0.5 * (degrees + dim)
+    constant = gammaln(half) - gammaln(0.5 * degrees) - 0.5 * dim * np.log(degrees * np.pi)
+    return constant - half * np.log1p(squares / degrees)
 
 
 def check_mixture(what: str, mixture: Any, dim: int | None = None) -> GaussianMixture:

@@ -8,7 +8,7 @@ from scipy.special import logsumexp
 
 from liouville.numerics.covariances import drawn_together
 from liouville.numerics.expectation import soft_start
-from liouville.numerics.mixtures import GaussianMixture
+from liouville.numerics.mixtures import GaussianMixture, log_radial
 from liouville.numerics.repeats import dealt
 from liouville.numerics.robust import robust_spread
 
@@ -93,7 +93,7 @@ def fit_shrunken(
     strength, before = shrinkage * x.shape[1], -np.inf
     mixture = found.maximise(share, strength)
     for _ in range(_ITERATIONS):
-        share, total = found.expect(mixture)
+        share, total, _ = found.expect(mixture)
         now = float(np.average(total, weights=found.weights))
         if now - before < _LEAST_GAIN:
             break
@@ -127,13 +127,16 @@ def follow(
     strength: float,
     steps: int,
     leading: int,
+    degrees: float = np.inf,
 ) -> GaussianMixture:
     r"""Improves a mixture by a few steps of expectation maximisation, in which weights stay.
 
     Parts that are the same at several times stay in step, and what grows is not decided here. The
     shares $r_{ik}$ of parts in points are scaled to $\sum_k r_{ik} = 1$ and
     $\sum_i w_i r_{ik} = \pi_k \sum_i w_i$ in turn (Sinkhorn), so that the mixture keeps the mean of
-    the points.
+    the points. In Student parts a point counts by how near it is, $(\nu + d) / (\nu + |z|^2)$, and
+    the scales are divided by the sum of these, which takes fewer steps to the same (Kent, Tyler and
+    Vardi 1994).
 
     Args:
         mixture: where to begin.
@@ -142,13 +145,15 @@ def follow(
         strength: of the common shape, as in `of_groups`.
         steps: how many.
         leading: beyond so many coordinates, covariances are diagonal.
+        degrees: $\nu$, of freedom of the parts, of which the covariances are the scales; by default
+            they are Gaussian.
     """
     found = _Standardised.of(x, weights)
     better = mixture.rescaled(-found.center / found.scale, 1.0 / found.scale)
     for _ in range(steps):
-        share, _ = found.expect(better)
+        share, _, nearness = found.expect(better, degrees)
         share = _balanced(share, found.weights / found.weights.sum(), mixture.weights)
-        better = found.maximise(share, strength, _LEAST_RIDGE, leading)
+        better = found.maximise(share * nearness, strength, _LEAST_RIDGE, leading)
         better = dataclasses.replace(better, weights=mixture.weights)
     return better.rescaled(found.center, found.scale)
 
@@ -183,11 +188,17 @@ class _Standardised(NamedTuple):
         features = np.column_stack([np.ones(len(z)), z, z[:, rows] * z[:, columns]])
         return _Standardised(z, features, w * (w.sum() / (w**2).sum()), center, scale)
 
-    def expect(self, mixture: GaussianMixture) -> tuple[Array, Array]:
-        """The share of each part in each point, and the log-density of each point."""
-        joint = self.features @ _coefficients(mixture).T
+    def expect(
+        self, mixture: GaussianMixture, degrees: float = np.inf
+    ) -> tuple[Array, Array, Array | float]:
+        """The share of each part in each point, the log-density of each, and how far it counts."""
+        squares = np.maximum(self.features @ _coefficients(mixture).T, 0.0)
+        joint = log_radial(squares, mixture.dim, degrees) + _log_heights(mixture)
         total = np.asarray(logsumexp(joint, axis=1))
-        return np.exp(joint - total[:, None]), total
+        share = np.exp(joint - total[:, None])
+        if np.isinf(degrees):
+            return share, total, 1.0
+        return share, total, (degrees + mixture.dim) / (degrees + squares)
 
     def maximise(
         self, share: Array, strength: float, ridge: float = _RIDGE, leading: int | None = None
@@ -207,15 +218,18 @@ def _with_mass(x: Array, weights: Array | None) -> tuple[Array, Array]:
 
 
 def _coefficients(mixture: GaussianMixture) -> Array:
-    """The factors of the features in the log-joint of a point, shape `(parts, features)`."""
+    """The factors of the features in the squared distance from a part, `(parts, features)`."""
     precision = np.linalg.inv(mixture.covariances)
     linear = np.einsum("kij,kj->ki", precision, mixture.means)
-    _, log_volume = np.linalg.slogdet(mixture.covariances)
-    constant = np.log(mixture.weights) - 0.5 * mixture.dim * np.log(2.0 * np.pi)
-    constant -= 0.5 * (log_volume + (linear * mixture.means).sum(axis=1))
+    constant = (linear * mixture.means).sum(axis=1)
     rows, columns = np.triu_indices(mixture.dim)
-    square = np.where(rows == columns, -0.5, -1.0) * precision[:, rows, columns]
-    return np.column_stack([constant, linear, square])
+    square = np.where(rows == columns, 1.0, 2.0) * precision[:, rows, columns]
+    return np.column_stack([constant, -2.0 * linear, square])
+
+
+def _log_heights(mixture: GaussianMixture) -> Array:
+    """The logarithm of each part's weight over the volume of its scale."""
+    return np.log(mixture.weights) - 0.5 * np.linalg.slogdet(mixture.covariances)[1]
 
 
 def _maximise(sums: Array, strength: float, ridge: float) -> GaussianMixture:

@@ -113,7 +113,17 @@ class PathConfig:
         "none, cells, or a column of donors, of which whole ones are drawn",
         flag="--bootstrap",
     )
-    family: Literal["gaussian", "logistic"] = option("gaussian", "shape of a part")
+    family: Literal["auto", "gaussian", "student", "logistic"] = option(
+        "auto",
+        "shape of a part; student: of heavy tails; auto: gaussian or student, as cells kept apart "
+        "show",
+    )
+    degrees: float | None = option(
+        None,
+        "degrees of freedom of student parts at the start: the fewer, the heavier their tails; by "
+        "default what cells kept apart show",
+        within=POSITIVE,
+    )
     interpolation: Literal["linear", "cubic", "monotone"] = option(
         "cubic", "how parameters run between snapshots"
     )

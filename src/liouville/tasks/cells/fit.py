@@ -53,8 +53,8 @@ _ENERGY_SHARE = 0.025
 # Up to so many coordinates the rate is the largest, and the energy is measured at all times.
 _RATE, _TIMES = 0.01, (32, 8)
 # By so many standard errors of what held-out cells gain training must be worth more than its start:
-# it is the best of several validations, of which chance alone makes about one.
-_ERRORS = 1.25
+# it is the best of several validations, of which chance alone makes more than one.
+_ERRORS = 2.0
 # Of the pace of training in more of them, all are so many steps.
 _PACE, _SHORT = ("validate_every", "checkpoint_every", "chunk"), 10
 
@@ -177,8 +177,8 @@ def model(start: Start, result: Fit) -> Model:
 
     Chains tell motion and growth. Training adds to the likelihood, and what it adds by chance costs
     both: parts that lie upon each other trade masses, which hardly any cell sees. So the start is
-    kept unless the held-out cells gain, with what motion and growth are saved, more than the
-    standard error of their paired difference tells from nothing. Where rates or errors of masses
+    kept unless the held-out cells gain, with what motion and growth are saved, more than two
+    standard errors of their paired difference. Where rates or errors of masses
     are given, the start has not met them.
     """
     trained, held_out = _model(start, result.path), start.known.held_out

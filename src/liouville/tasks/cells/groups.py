@@ -28,6 +28,7 @@ def mixtures(
     *,
     prior: float,
     leading: int,
+    degrees: float = np.inf,
     steps: int = 5,
     with_chance: bool = False,
 ) -> list[GaussianMixture]:
@@ -47,20 +48,21 @@ def mixtures(
         cells: of every time, or `None` between two times that have some.
         prior: as how many chains the covariance within all groups counts in that of each.
         leading: beyond so many coordinates, covariances are diagonal.
+        degrees: of freedom of Student parts, of which the covariances are the scales.
         steps: of expectation maximisation.
         with_chance: parts keep what chance does to them, as where the spread of several such
             mixtures is the error.
     """
     share, options = np.eye(label.max() + 1)[label], {"strength": prior, "leading": leading}
-    found = []
+    improved, found = {**options, "degrees": degrees, "steps": steps}, []
     for x, m, cloud in zip(points.swapaxes(0, 1), masses.T, cells):
         mixture = of_groups(x, m, share, **options)
-        found.append(mixture if cloud is None else follow(mixture, *cloud, steps=steps, **options))
+        found.append(mixture if cloud is None else follow(mixture, *cloud, **improved))
     seen = [(i, effective(x.weights)) for i, x in enumerate(cells) if x is not None]
     alone, numbers = [found[i] for i, _ in seen], [n for _, n in seen]
     shapes = together(np.stack([mixture.covariances for mixture in alone]), numbers)
     whole = [dataclasses.replace(m, covariances=shape) for m, shape in zip(alone, shapes)]
-    told = whole if with_chance else more_than_chance(whole, numbers, prior)
+    told = whole if with_chance else more_than_chance(whole, numbers, prior, degrees)
     for (i, _), mixture in zip(seen, told):
         found[i] = mixture
     means, _ = moments(points, masses, label)
@@ -109,7 +111,10 @@ def together(covariances: np.ndarray, numbers: Sequence[float] | np.ndarray) -> 
 
 
 def more_than_chance(
-    mixtures: Sequence[GaussianMixture], numbers: Sequence[float], strength: float
+    mixtures: Sequence[GaussianMixture],
+    numbers: Sequence[float],
+    strength: float,
+    degrees: float = np.inf,
 ) -> list[GaussianMixture]:
     r"""Mixtures of all times, of which the parts differ by what is more than chance.
 
@@ -118,19 +123,22 @@ def more_than_chance(
     signal is kept, see `liouville.numerics.signal`. So are those of the covariances,
     $(n_i + \kappa) / \sqrt{2 n_i} \, (S^{-1/2} S_i S^{-1/2} - 1)$, where $\kappa$ cells draw them
     to a common shape. Otherwise parts at rest move by $S^{1/2} \sqrt{2 / n}$ from one time to the
-    next. What moves far stays as it is. For the shares see `changing_shares`.
+    next. What moves far stays as it is. Of a Student part, whose scale $S$ is, a point tells
+    $(\nu + d) / (\nu + d + 2)$ as much. For the shares see `changing_shares`.
 
     Args:
         mixtures: of every time, with the same parts.
         numbers: of their cells.
         strength: $\kappa$.
+        degrees: $\nu$, of freedom of the parts.
     """
     if len(mixtures) < 2:
         return list(mixtures)
     shares, means, covariances = (
         np.stack(a) for a in zip(*((m.weights, m.means, m.covariances) for m in mixtures))
     )
-    counts = np.asarray(numbers, float)[:, None] * shares
+    told = 1.0 / (1.0 + 2.0 / (degrees + means.shape[-1]))
+    counts = told * np.asarray(numbers, float)[:, None] * shares
     for k in range(shares.shape[1]):
         own = means[:, k], covariances[:, k], counts[:, k], strength
         means[:, k], covariances[:, k] = _moved(*own)

@@ -1,8 +1,9 @@
 """The start of training: parts that follow optimal-transport chains through the snapshots."""
 
 import dataclasses
+import functools
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -11,6 +12,7 @@ import numpy as np
 from scipy.special import softmax
 
 from liouville.curves import AbstractCurve, Constant, Knots
+from liouville.errors import LiouvilleError
 from liouville.numerics.conditioning import Choice
 from liouville.numerics.couplings import Chains, chains
 from liouville.numerics.distances import Cloud
@@ -27,6 +29,7 @@ from liouville.paths import (
     LocationScale,
     Logistic,
     Masses,
+    Student,
 )
 from liouville.tasks.cells._gaps import Filled
 from liouville.tasks.cells.bootstrap import Sample
@@ -42,6 +45,9 @@ _MOST_CHAINS, _FEWEST, _MOST_PAIRS = 1500, 300, 6000
 # that of a part. The first of these comes with all numbers of parts.
 _PARTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
 _PRIORS = (2.0, 0.5, 6.0, 20.0)
+# Degrees of freedom of Student parts: the number of parts is chosen with the middle ones. Whether
+# parts are Gaussian is told by so many standard errors, or else by their number.
+_DEGREES, _MIDDLE, _ERRORS = (50.0, 20.0, 10.0, 5.0, 3.0, 2.0), 2, 2.0
 _FEWEST_CHAINS = 10  # a part, on average
 # Parts are chosen on so many cells of each time, a third of them kept apart in turn.
 _MOST_LOOKED_AT, _FOLDS = 900, 3
@@ -111,72 +117,134 @@ def choose_groups(
     noise: float = 0.0,
     seed: int = 0,
 ) -> PathConfig:
-    """The configuration with the number of parts and the prior of their covariances filled in.
+    """The configuration with the parts, the prior of their covariances and their tails filled in.
 
     A third of the cells after the other is kept apart: the rest is joined to chains, these are
     grouped as for the start of training, and the mixtures of the groups are asked for the density
     of the third. What is best on average is taken. More parts are tried until three numbers in a
-    row bring no improvement, and then other priors.
+    row bring no improvement, and then other priors, and tails of parts.
 
     Args:
         clouds: the snapshots, shapes `(n_i, dim)`.
         masses: of their cells.
-        config: in which either or both may be open.
+        config: in which any of the parts, the prior, the family and its degrees may be open.
         delta: what growth costs, see `liouville.numerics.couplings.chains`.
         factors: by which cells are expected to grow, likewise.
         noise: how far chance decides whom the chains join, likewise.
         seed: of the thirds, the chains and the groups.
     """
-    if config.parts is not None and config.prior is not None:
+    if config.degrees is not None and config.family not in ("auto", "student"):
+        raise LiouvilleError(
+            f"path.degrees is {config.degrees:g}, but path.family is {config.family}; leave one of "
+            "them out"
+        )
+    is_open = config.family in ("auto", "student") and config.degrees is None
+    if config.family == "auto" and config.degrees is not None:
+        config = dataclasses.replace(config, family="student")
+    if config.parts is not None and config.prior is not None and not is_open:
         return config
-    rng = np.random.default_rng(seed)
-    drawn = [rng.permutation(len(x))[:_MOST_LOOKED_AT] for x in clouds]
-    hands = [dealt(x[index], _FOLDS) for x, index in zip(clouds, drawn)]
-    folds: list[tuple[Chains, list[Cloud], list[Cloud]]] = []
-    for fold in range(_FOLDS):
-        apart = [hand == fold for hand in hands]
-        kept = [index[~out] for index, out in zip(drawn, apart)]
-        near, mass = ([a[i] for a, i in zip(rows, kept)] for rows in (clouds, masses))
-        grown = None if factors is None else [f[i] for f, i in zip(factors, kept)]
-        joined = chains_through(near, mass, delta=delta, factors=grown, noise=noise, seed=seed)
-        out = [index[out] for index, out in zip(drawn, apart)]
-        far = [Cloud(x[i], m[i]) for x, m, i in zip(clouds, masses, out)]
-        folds.append((joined, list(map(Cloud, near, mass)), far))
+    folds = _thirds(clouds, masses, delta=delta, factors=factors, noise=noise, seed=seed)
+    shares = np.concatenate([_shares(apart) for _, _, apart in folds]) / _FOLDS
 
-    def score(parts: int, prior: float) -> float:
-        return float(np.mean([_score(*fold, parts, prior, config, seed) for fold in folds]))
+    @functools.cache
+    def nats(parts: int, prior: float, degrees: float) -> np.ndarray:
+        return np.concatenate([_nats(*x, parts, prior, degrees, config, seed) for x in folds])
 
     dim = clouds[0].shape[1]
     priors = [a * dim for a in _PRIORS] if config.prior is None else [config.prior]
     most = max(min(len(fold[0].points) for fold in folds) // _FEWEST_CHAINS, 1)
     tried = [k for k in _PARTS if k <= most] if config.parts is None else [config.parts]
-    best, parts, worse = -np.inf, tried[0], 0
-    for number in tried:
-        found = score(number, priors[0])
-        best, parts, worse = (found, number, 0) if found > best else (best, parts, worse + 1)
-        if worse == _MOST_WORSE:
-            break
-    scores = [best, *(score(parts, prior) for prior in priors[1:])]
-    return dataclasses.replace(config, parts=parts, prior=priors[int(np.argmax(scores))])
+
+    def best(degrees: float) -> tuple[int, float]:
+        """The number of parts and the prior."""
+        highest, parts, worse = -np.inf, tried[0], 0
+        for number in tried:
+            found = shares @ nats(number, priors[0], degrees)
+            worse = 0 if found > highest else worse + 1
+            highest, parts = (highest, parts) if worse else (found, number)
+            if worse == _MOST_WORSE:
+                break
+        return parts, max(priors, key=lambda prior: shares @ nats(parts, prior, degrees))
+
+    if not is_open:
+        parts, prior = best(_degrees(config))
+        return dataclasses.replace(config, parts=parts, prior=prior)
+    parts, prior = best(_DEGREES[_MIDDLE])
+    degrees = _highest(_DEGREES, _MIDDLE, lambda own: shares @ nats(parts, prior, own))
+    found = dataclasses.replace(config, parts=parts, prior=prior, family="student", degrees=degrees)
+    if config.family == "student":
+        return found
+    usual = best(np.inf)
+    gains = nats(parts, prior, degrees) - nats(*usual, np.inf)
+    gain = float(shares @ gains)
+    error = float(np.sqrt(shares**2 @ (gains - gain) ** 2))
+    # Of two that are as likely, the one of fewer parts has none that are only tails.
+    if gain > 0.0 if abs(gain) > _ERRORS * error else parts < usual[0]:
+        return found
+    return dataclasses.replace(config, parts=usual[0], prior=usual[1], family="gaussian")
 
 
-def _score(
+def _thirds(
+    clouds: Sequence[np.ndarray],
+    masses: Sequence[np.ndarray],
+    *,
+    factors: Sequence[np.ndarray] | None,
+    seed: int,
+    **options: Any,
+) -> list[tuple[Chains, list[Cloud], list[Cloud]]]:
+    """Chains through all cells but a third, in turn, these cells, and those of the third."""
+    rng, folds = np.random.default_rng(seed), []
+    drawn = [rng.permutation(len(x))[:_MOST_LOOKED_AT] for x in clouds]
+    hands = [dealt(x[index], _FOLDS) for x, index in zip(clouds, drawn)]
+    for fold in range(_FOLDS):
+        apart = [hand == fold for hand in hands]
+        kept = [index[~out] for index, out in zip(drawn, apart)]
+        near, mass = ([a[i] for a, i in zip(rows, kept)] for rows in (clouds, masses))
+        grown = None if factors is None else [f[i] for f, i in zip(factors, kept)]
+        joined = chains_through(near, mass, factors=grown, seed=seed, **options)
+        out = [index[out] for index, out in zip(drawn, apart)]
+        far = [Cloud(x[i], m[i]) for x, m, i in zip(clouds, masses, out)]
+        folds.append((joined, list(map(Cloud, near, mass)), far))
+    return folds
+
+
+def _highest(places: Sequence[float], first: int, height: Callable[[float], float]) -> float:
+    """The place up to which a function climbs from the first, to the side on which it does."""
+    for step in (1, -1):
+        i = first
+        while 0 <= i + step < len(places) and height(places[i + step]) > height(places[i]):
+            i += step
+        if i != first:
+            return places[i]
+    return places[first]
+
+
+def _shares(apart: Sequence[Cloud]) -> np.ndarray:
+    """Of the cells of all times, those of each time together as many as they are, of sum one."""
+    own = [len(x) * x.shares if x.weights.sum() > 0 else x.weights for x in apart]
+    return np.concatenate(own) / np.concatenate(own).sum()
+
+
+def _nats(
     joined: Chains,
     cells: Sequence[Cloud],
     apart: Sequence[Cloud],
     parts: int,
     prior: float,
+    degrees: float,
     config: PathConfig,
     seed: int,
-) -> float:
-    """The mean log-density of cells kept apart, by their masses within each time."""
+) -> np.ndarray:
+    """The log-density of the cells kept apart of all times."""
     label = clusters(joined.points, parts, seed)
-    leading = _leading(config, joined.points.shape[-1])
-    rows = (joined.points, joined.masses, label, cells)
-    found = mixtures(*rows, prior=prior, leading=leading, with_chance=config.has_errors)
-    asked = [(mixture, x) for mixture, x in zip(found, apart) if x.weights.sum() > 0]
-    nats = [float(x.shares @ mixture.log_density(x.points)) for mixture, x in asked]
-    return float(np.average(nats, weights=[len(x) for _, x in asked]))
+    options: dict[str, Any] = {
+        "prior": prior,
+        "leading": _leading(config, joined.points.shape[-1]),
+        "degrees": degrees,
+        "with_chance": config.has_errors,
+    }
+    found = mixtures(joined.points, joined.masses, label, cells, **options)
+    return np.concatenate([m.log_density(x.points, degrees) for m, x in zip(found, apart)])
 
 
 def initial_path(
@@ -241,7 +309,13 @@ def _member(
     assert config.parts is not None  # checked by `initial_path`
     assert config.prior is not None
     times, leading = filled.times, _leading(config, filled.points.shape[-1])
-    options = {"prior": config.prior, "leading": leading, "with_chance": config.has_errors}
+    degrees = _degrees(config)
+    options = {
+        "prior": config.prior,
+        "leading": leading,
+        "degrees": degrees,
+        "with_chance": config.has_errors,
+    }
     found = _likeliest(filled, cells, config.parts, seed, options)
     knots = _knots(times, config.knots)
     mean = _resample(times, knots, np.stack([mixture.means for mixture in found]))
@@ -252,10 +326,17 @@ def _member(
     if shares is not None:
         known = [m for m, is_seen in zip(found, filled.is_seen) if is_seen]
         each = _log_shares(
-            known, sample, times[filled.is_seen], len(shares), with_chance=config.has_errors
+            known,
+            sample,
+            times[filled.is_seen],
+            len(shares),
+            degrees=degrees,
+            with_chance=config.has_errors,
         )
         log_shares = [_resample(times[filled.is_seen], seen, own) for own in each]
-    family = Gaussian() if config.family == "gaussian" else Logistic()
+    family = Logistic() if config.family == "logistic" else Gaussian()
+    if np.isfinite(degrees):
+        family = Student.of(degrees)
     if config.family == "logistic":
         covariance = covariance / _LOGISTIC_DEVIATION**2
     floor = float(np.log(config.min_scale))
@@ -304,8 +385,9 @@ def _likeliest(
 
     def nats(label: np.ndarray) -> float:
         pairs = ((mixture, x) for mixture, x in zip(found(label, steps=1), cells) if x is not None)
-        return sum(len(x) * float(x.shares @ m.log_density(x.points)) for m, x in pairs)
+        return sum(len(x) * float(x.shares @ m.log_density(x.points, degrees)) for m, x in pairs)
 
+    degrees = options.get("degrees", np.inf)
     if filled.points.shape[-1] <= FEW_COORDINATES:
         return found(clusters(filled.points, parts, seed))
     seeds = [seed, *np.random.SeedSequence(seed).generate_state(_GROUPINGS - 1).tolist()]
@@ -318,6 +400,7 @@ def _log_shares(
     times: np.ndarray,
     conditions: int,
     *,
+    degrees: float,
     with_chance: bool,
 ) -> np.ndarray:
     """The logarithms of the parts' shares of each condition, `(conditions, times, parts)`.
@@ -328,7 +411,7 @@ def _log_shares(
     found = np.full((conditions, mixtures[0].weights.size, len(times)), np.nan)
     counts = np.zeros((conditions, len(times)))
     for i, (mixture, (x, mass), label) in enumerate(zip(mixtures, sample.cells, sample.labels)):
-        say = softmax(mixture.log_joint(x), axis=1)
+        say = softmax(mixture.log_joint(x, degrees), axis=1)
         for condition in np.unique(label):
             own = label == condition
             count = own.sum()
@@ -339,6 +422,11 @@ def _log_shares(
         if not with_chance and (is_known := number > 0).any():
             own[:, is_known] = changing_shares(own[:, is_known].T, number[is_known]).T
     return interpolated(times, np.log(found)).swapaxes(1, 2)
+
+
+def _degrees(config: PathConfig) -> float:
+    """The degrees of freedom of the parts; infinitely many of Gaussian ones."""
+    return np.inf if config.degrees is None else config.degrees
 
 
 def _leading(config: PathConfig, dim: int) -> int:
