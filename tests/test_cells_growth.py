@@ -348,7 +348,7 @@ def neighbours() -> tuple[list[np.ndarray], np.ndarray]:
 
 @pytest.mark.slow
 def test_expected_rates_say_what_is_growth_and_what_is_motion():
-    """Right ones tell all of it, those of the opposite sign turn it into motion; without, a part."""
+    """Right ones tell all of it; those of the opposite sign turn it into motion, none a part."""
     clouds, rates = neighbours()
     speeds = []
     for expected in (None, rates, -rates):

@@ -120,8 +120,8 @@ class PathConfig:
     )
     degrees: float | None = option(
         None,
-        "degrees of freedom of student parts at the start: the fewer, the heavier their tails; by "
-        "default what cells kept apart show",
+        "degrees of freedom of student parts: the fewer, the heavier their tails; by default what "
+        "cells kept apart show",
         within=POSITIVE,
     )
     interpolation: Literal["linear", "cubic", "monotone"] = option(

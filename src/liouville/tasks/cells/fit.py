@@ -165,6 +165,7 @@ def resolve(cells: Snapshots, config: CellsConfig, progress: bool | None = None)
             "times": len(times),
             "coordinates": cells.dim,
             "parts": config.path.parts,
+            **({} if config.path.degrees is None else {"degrees of freedom": config.path.degrees}),
             "members": config.path.members,
             **({"conditions": ", ".join(names)} if names else {}),
         },

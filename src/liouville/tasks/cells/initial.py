@@ -336,7 +336,7 @@ def _member(
         log_shares = [_resample(times[filled.is_seen], seen, own) for own in each]
     family = Logistic() if config.family == "logistic" else Gaussian()
     if np.isfinite(degrees):
-        family = Student.of(degrees)
+        family = Student(Fixed(Student.of(degrees).log_degrees))
     if config.family == "logistic":
         covariance = covariance / _LOGISTIC_DEVIATION**2
     floor = float(np.log(config.min_scale))
