@@ -170,7 +170,7 @@ def choose_groups(
         parts, prior = best(_degrees(config))
         return dataclasses.replace(config, parts=parts, prior=prior)
     parts, prior = best(_DEGREES[_MIDDLE])
-    degrees = _highest(_DEGREES, _MIDDLE, lambda own: shares @ nats(parts, prior, own))
+    degrees = _highest(_DEGREES, _MIDDLE, lambda own: float(shares @ nats(parts, prior, own)))
     found = dataclasses.replace(config, parts=parts, prior=prior, family="student", degrees=degrees)
     if config.family == "student":
         return found
