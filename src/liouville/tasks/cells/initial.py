@@ -155,7 +155,7 @@ def choose_groups(
     most = max(min(len(fold[0].points) for fold in folds) // _FEWEST_CHAINS, 1)
     tried = [k for k in _PARTS if k <= most] if config.parts is None else [config.parts]
 
-    def best(degrees: float) -> tuple[int, float]:
+    def best(degrees: float, tried: Sequence[int]) -> tuple[int, float]:
         """The number of parts and the prior."""
         highest, parts, worse = -np.inf, tried[0], 0
         for number in tried:
@@ -167,21 +167,21 @@ def choose_groups(
         return parts, max(priors, key=lambda prior: shares @ nats(parts, prior, degrees))
 
     if not is_open:
-        parts, prior = best(_degrees(config))
+        parts, prior = best(_degrees(config), tried)
         return dataclasses.replace(config, parts=parts, prior=prior)
-    parts, prior = best(_DEGREES[_MIDDLE])
+    usual = None if config.family == "student" else best(np.inf, tried)
+    # Heavy tails take no more parts.
+    fewer = tried if usual is None else [k for k in tried if k <= usual[0]]
+    parts, prior = best(_DEGREES[_MIDDLE], fewer)
     degrees = _highest(_DEGREES, _MIDDLE, lambda own: float(shares @ nats(parts, prior, own)))
-    found = dataclasses.replace(config, parts=parts, prior=prior, family="student", degrees=degrees)
-    if config.family == "student":
-        return found
-    usual = best(np.inf)
-    gains = nats(parts, prior, degrees) - nats(*usual, np.inf)
-    gain = float(shares @ gains)
-    error = float(np.sqrt(shares**2 @ (gains - gain) ** 2))
-    # Of two that are as likely, the one of fewer parts has none that are only tails.
-    if gain > 0.0 if abs(gain) > _ERRORS * error else parts < usual[0]:
-        return found
-    return dataclasses.replace(config, parts=usual[0], prior=usual[1], family="gaussian")
+    if usual is not None:
+        gains = nats(parts, prior, degrees) - nats(*usual, np.inf)
+        gain = float(shares @ gains)
+        chance = _ERRORS * float(np.sqrt(shares**2 @ (gains - gain) ** 2))
+        # Of two that are as likely, the one of fewer parts has none that are only tails.
+        if gain < (chance if parts == usual[0] else -chance):
+            return dataclasses.replace(config, parts=usual[0], prior=usual[1], family="gaussian")
+    return dataclasses.replace(config, parts=parts, prior=prior, family="student", degrees=degrees)
 
 
 def _thirds(

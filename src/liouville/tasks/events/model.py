@@ -156,7 +156,7 @@ class EventModel(AbstractFacts):
         Events before a window are its history.
         """
         events = self.counted(events)
-        chosen = self.excerpts(events)
+        chosen = self.units.excerpts(events, self.reach, _TARGETS, self.log_odds(events))
         *found, passed = (np.asarray(a, np.float64) for a in score(self.process, chosen))
         is_event = np.asarray(chosen.is_event)
         is_last = np.asarray(chosen.is_interval[:, -1])
